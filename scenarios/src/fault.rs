@@ -1,0 +1,198 @@
+//! What is broken, where, when and for how long.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ByteCount, Located};
+
+/// One entry of a scenario's `faults`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FaultSpec {
+    /// Name of the fault and of its window; unique in a scenario.
+    pub name: Located<String>,
+    /// When it is injected, counted from time zero.
+    pub at: Duration,
+    /// What is done.
+    pub inject: Inject,
+    /// To whom.
+    pub into: Located<FaultTarget>,
+    /// How long each injection lasts. `None` only for faults that are a point
+    /// in time (`kill`: the restart policy brings the process back).
+    pub duration: Option<Duration>,
+    /// Repetition.
+    pub repeat: Option<Repeat>,
+    /// Where the whole entry stands.
+    pub span: crate::Span,
+}
+
+impl FaultSpec {
+    /// Start of every injection, counted from time zero.
+    pub fn injections(&self) -> impl Iterator<Item = Duration> + use<> {
+        let (every, times) = self
+            .repeat
+            .map_or((Duration::ZERO, 1), |r| (r.every, r.times));
+        let at = self.at;
+        (0..times).map(move |n| at + every * n)
+    }
+
+    /// When the last injection's removal is asked for, counted from time zero.
+    #[must_use]
+    pub fn end(&self) -> Duration {
+        self.injections().last().unwrap_or(self.at) + self.duration.unwrap_or_default()
+    }
+}
+
+/// A fault that is injected more than once; its window runs from the first
+/// injection to the end of the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeat {
+    /// From one injection to the next.
+    pub every: Duration,
+    /// Number of injections, at least 1.
+    pub times: u32,
+}
+
+/// A built-in fault with its parameters. Externally tagged in files:
+/// `inject: { delay: { by: 5s } }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Inject {
+    /// Bytes arrive later.
+    Delay(Delay),
+    /// Bytes stop arriving; connections stay up, silent.
+    Cut(Cut),
+    /// Connections are ended with a TCP reset.
+    Reset(Reset),
+    /// Bytes arrive slower.
+    Bandwidth(Bandwidth),
+    /// A process is ended by a signal.
+    Kill(Kill),
+    /// A process is stopped (SIGSTOP) and continued.
+    Pause,
+}
+
+impl Inject {
+    /// The word that names the fault in a file.
+    #[must_use]
+    pub const fn keyword(&self) -> &'static str {
+        match self {
+            Self::Delay(_) => "delay",
+            Self::Cut(_) => "cut",
+            Self::Reset(_) => "reset",
+            Self::Bandwidth(_) => "bandwidth",
+            Self::Kill(_) => "kill",
+            Self::Pause => "pause",
+        }
+    }
+
+    /// Whether it acts on bytes of a link (as against a process).
+    #[must_use]
+    pub const fn acts_on_bytes(&self) -> bool {
+        !matches!(self, Self::Kill(_) | Self::Pause)
+    }
+}
+
+/// Which bytes of a connection a fault acts on, seen from the target of the
+/// fault (the server side of the link).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub enum Direction {
+    /// Bytes from the target to its callers (Toxiproxy's downstream).
+    #[default]
+    From,
+    /// Bytes from the callers to the target (Toxiproxy's upstream).
+    To,
+    /// Both.
+    Both,
+}
+
+/// Every chunk of bytes is passed on `by` plus or minus `jitter` later, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delay {
+    /// The delay.
+    pub by: Duration,
+    /// Half-width of a uniform spread around `by`; at most `by`.
+    pub jitter: Duration,
+    /// Which bytes.
+    pub direction: Direction,
+}
+
+/// Bytes are swallowed; when the fault is removed the connections it touched
+/// are closed, because their streams have holes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Which bytes; both by default.
+    pub direction: Direction,
+}
+
+/// Live connections are reset at once, new ones on their first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Reset {
+    /// How long after the first byte of a connection.
+    pub after: Duration,
+}
+
+/// At most `rate` bytes per second pass on each connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bandwidth {
+    /// Bytes per second, at least 1.
+    pub rate: ByteCount,
+    /// Which bytes.
+    pub direction: Direction,
+}
+
+/// A process is ended. It is started again after the fault's `for`, or by its
+/// restart policy where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Kill {
+    /// How it is ended.
+    pub signal: Signal,
+}
+
+/// Signals a kill may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Signal {
+    /// SIGKILL: no chance to clean up.
+    #[default]
+    Kill,
+    /// SIGTERM: an orderly end.
+    Term,
+    /// SIGINT.
+    Int,
+}
+
+/// What a fault is aimed at. All names are checked against the system.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FaultTarget {
+    /// Every instance of a process.
+    Process(String),
+    /// One instance, for instance `catalog-0`.
+    Instance {
+        /// The process.
+        process: String,
+        /// Its number, from 0.
+        index: u32,
+    },
+    /// A named link.
+    Link(String),
+    /// Every member of a group.
+    Group(String),
+    /// `any N of X`: that many instances or links of X, chosen by the seed
+    /// for each injection.
+    Any {
+        /// How many, at least 1.
+        count: u32,
+        /// A process or a group.
+        of: Box<FaultTarget>,
+    },
+}
+
+impl fmt::Display for FaultTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process(name) | Self::Link(name) | Self::Group(name) => f.write_str(name),
+            Self::Instance { process, index } => write!(f, "{process}-{index}"),
+            Self::Any { count, of } => write!(f, "any {count} of {of}"),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What is sent, how often, and with which data.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Rate, Template};
+
+/// The open-loop load of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// Stages in order; together they are the measured load. Never empty.
+    pub shape: Vec<Stage>,
+    /// What an arrival sends, chosen by weight. Never empty.
+    pub requests: Vec<Request>,
+    /// Values for `$name` in requests.
+    pub data: Vec<(String, DataSource)>,
+    /// The most connections that are open at once; `None` opens as many as
+    /// there are requests in flight.
+    pub connections: Option<u32>,
+    /// The most requests in flight, waiting for a connection included. An
+    /// arrival above it is dropped and counted as a failure.
+    pub in_flight_max: u32,
+    /// How long a client waits for an answer before it gives up.
+    pub timeout: Duration,
+    /// Load at the first stage's starting rate before anything is measured.
+    pub warm_up: Duration,
+}
+
+impl Load {
+    /// Length of the measured load.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.shape.iter().map(Stage::duration).sum()
+    }
+}
+
+/// One part of the load's shape.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Stage {
+    /// The rate changes linearly.
+    Ramp {
+        /// Rate at the start.
+        from: Rate,
+        /// Rate at the end.
+        to: Rate,
+        /// Length.
+        over: Duration,
+    },
+    /// The rate stays.
+    Hold {
+        /// Arrivals per second.
+        rate: Rate,
+        /// Length.
+        duration: Duration,
+        /// Spacing of the arrivals.
+        arrivals: Arrivals,
+    },
+}
+
+impl Stage {
+    /// Length of the stage.
+    #[must_use]
+    pub const fn duration(&self) -> Duration {
+        match self {
+            Self::Ramp { over, .. } => *over,
+            Self::Hold { duration, .. } => *duration,
+        }
+    }
+
+    /// Rate at the start of the stage.
+    #[must_use]
+    pub const fn starting_rate(&self) -> Rate {
+        match self {
+            Self::Ramp { from, .. } => *from,
+            Self::Hold { rate, .. } => *rate,
+        }
+    }
+
+    /// Expected number of arrivals between `from` and `to`, both measured
+    /// from the start of the stage.
+    #[must_use]
+    pub fn expected_arrivals(&self, from: Duration, to: Duration) -> f64 {
+        let length_s = self.duration().as_secs_f64();
+        let start_s = from.as_secs_f64().min(length_s);
+        let end_s = to.as_secs_f64().min(length_s);
+        if end_s <= start_s || length_s <= 0.0 {
+            return 0.0;
+        }
+        let rate_at = |at_s: f64| match self {
+            Self::Hold { rate, .. } => rate.as_per_second(),
+            Self::Ramp { from, to, .. } => {
+                let share = at_s / length_s;
+                from.as_per_second() * (1.0 - share) + to.as_per_second() * share
+            }
+        };
+        // Both shapes are linear, so the trapezoid is exact.
+        (rate_at(start_s) + rate_at(end_s)) / 2.0 * (end_s - start_s)
+    }
+}
+
+/// Spacing of arrivals within a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Arrivals {
+    /// Equal gaps.
+    #[default]
+    Even,
+    /// Exponential gaps: independent users.
+    Poisson,
+}
+
+/// A kind of request, also called a route.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Name used by gates and reports; unique in a scenario.
+    pub name: String,
+    /// HTTP method, upper case.
+    pub method: String,
+    /// Path and query, starting with `/`.
+    pub path: Template,
+    /// Header names (lower case) and values.
+    pub headers: Vec<(String, Template)>,
+    /// Body, sent as it is.
+    pub body: Option<Template>,
+    /// Status codes that count as good; inclusive ranges. Default 200..=399.
+    pub expect_status: Vec<(u16, u16)>,
+    /// Response time above which an answer is not good.
+    pub within: Option<Duration>,
+    /// Share of the arrivals relative to the other requests; at least 1.
+    pub weight: u32,
+}
+
+impl Request {
+    /// Whether `status` counts as good.
+    #[must_use]
+    pub fn accepts(&self, status: u16) -> bool {
+        self.expect_status
+            .iter()
+            .any(|(low, high)| (*low..=*high).contains(&status))
+    }
+}
+
+/// Where the values of one `$name` come from; every draw is a function of the
+/// seed and the arrival's number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum DataSource {
+    /// Whole numbers from `from` to `to`, both included, equally likely.
+    Uniform {
+        /// Lowest value.
+        from: u64,
+        /// Highest value.
+        to: u64,
+    },
+    /// Whole numbers from 1 to `over`; number k has weight k^-skew.
+    Zipf {
+        /// Highest value.
+        over: u64,
+        /// Exponent, above 0.
+        skew: f64,
+    },
+    /// One of a list, equally likely.
+    Pick(Vec<String>),
+    /// `from`, `from + 1`, … in the order of the arrivals.
+    Count {
+        /// First value.
+        from: u64,
+    },
+}

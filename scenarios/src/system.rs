@@ -1,0 +1,185 @@
+//! What is under test: processes, links between them, and how to read them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{FaultTarget, Template};
+
+/// A system file, or the same keys written inside a scenario.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct System {
+    /// Processes in the order they are started.
+    pub processes: Vec<Process>,
+    /// Named TCP routes the proxy owns.
+    pub links: Vec<Link>,
+    /// Values handed to processes as `$settings.NAME`.
+    pub settings: Vec<Setting>,
+    /// Where breaker states are read.
+    pub breakers: Vec<(String, BreakerSource)>,
+    /// Names for sets of processes and instances.
+    pub groups: Vec<(String, Vec<FaultTarget>)>,
+    /// Where the load goes.
+    pub target: Option<LoadTarget>,
+}
+
+impl System {
+    /// The process of that name.
+    #[must_use]
+    pub fn process(&self, name: &str) -> Option<&Process> {
+        self.processes.iter().find(|process| process.name == name)
+    }
+
+    /// The value of a setting.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.settings
+            .iter()
+            .find(|setting| setting.name == name)
+            .map(|s| s.value.as_str())
+    }
+
+    /// How many instances of a process run under the current settings. A
+    /// setting that is no number was refused by the parser and counts as 1.
+    #[must_use]
+    pub fn instances(&self, process: &Process) -> u32 {
+        match &process.instances {
+            Count::Fixed(count) => *count,
+            Count::Setting(name) => self
+                .setting(name)
+                .and_then(|value| value.parse().ok())
+                .unwrap_or(1),
+        }
+    }
+}
+
+/// A process and how to live with it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// Name; instances are `NAME-0`, `NAME-1`, …, or just `NAME` as well
+    /// where there is exactly one.
+    pub name: String,
+    /// Program and arguments. `$squall` is squall's own executable.
+    pub command: Vec<Template>,
+    /// How many run.
+    pub instances: Count,
+    /// Additional environment.
+    pub env: Vec<(String, Template)>,
+    /// How to tell that it serves.
+    pub ready: Ready,
+    /// What happens when it ends by itself or is killed.
+    pub restart: Restart,
+    /// Whether a link of the fault proxy stands in front of each instance.
+    pub inbound_link: bool,
+    /// How it is ended.
+    pub stop: Stop,
+}
+
+/// A number of instances.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Count {
+    /// Always the same.
+    Fixed(u32),
+    /// The value of the setting of this name: `instances: $settings.replicas`.
+    Setting(String),
+}
+
+/// The condition for "it serves", with its deadline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Ready {
+    /// An HTTP GET answers with this status.
+    Http {
+        /// Path, asked at the process's own port; starts with `/`.
+        path: String,
+        /// Expected status.
+        status: u16,
+        /// Deadline.
+        within: Duration,
+    },
+    /// Its port accepts connections.
+    Tcp {
+        /// Deadline.
+        within: Duration,
+    },
+}
+
+impl Ready {
+    /// The deadline.
+    #[must_use]
+    pub const fn within(&self) -> Duration {
+        match self {
+            Self::Http { within, .. } | Self::Tcp { within } => *within,
+        }
+    }
+}
+
+/// What happens when a process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Restart {
+    /// It stays down.
+    #[default]
+    Never,
+    /// It is started again this long after its end.
+    After(Duration),
+}
+
+/// How a process is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// How long it may take after SIGTERM before SIGKILL.
+    pub grace: Duration,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self {
+            grace: Duration::from_secs(3),
+        }
+    }
+}
+
+/// A named TCP route: callers connect to its address, the proxy connects to
+/// `to`, and faults act in between.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// Name; `$links.NAME` is the address callers use.
+    pub name: String,
+    /// Address to listen on; allocated on loopback when absent.
+    pub listen: Option<String>,
+    /// Where connections go: `host:port`, `$processes.NAME.address` or `NAME`.
+    pub to: Template,
+}
+
+/// A named value processes are started with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// Name.
+    pub name: String,
+    /// Value; `--set` and a variant's `with` override it.
+    pub value: String,
+}
+
+/// Where the state of a breaker is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BreakerSource {
+    /// A Hystrix event stream of every instance of a process.
+    HystrixStream {
+        /// The process.
+        of: String,
+        /// Path of the stream.
+        path: String,
+        /// Name of the command in the stream.
+        command: String,
+    },
+}
+
+/// Where the load goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum LoadTarget {
+    /// Every instance of a process in turn. A client that cannot connect to
+    /// one tries the next, as a client does with a name that has several
+    /// addresses.
+    Process(String),
+    /// A base URL, `http://host:port`, possibly with placeholders.
+    Url(Template),
+}
