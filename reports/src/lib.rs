@@ -1,1 +1,18 @@
-//! Placeholder.
+//! What a run means.
+//!
+//! The engine writes [`RunEvent`]s; a [`Record`] is all that a run leaves. The
+//! judge turns a record and a scenario into a verdict, and every output format
+//! renders those two. Nothing here opens a socket, reads a clock or prints.
+
+mod event;
+mod interval;
+mod record;
+mod sample;
+
+pub use event::{
+    BreakerReport, FaultChange, Phase, ProcessChange, ResourceUse, RunEvent, Stamped, StopReason,
+    WindowEdge,
+};
+pub use interval::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
+pub use record::{Manifest, RECORD_SCHEMA_VERSION, Record};
+pub use sample::{Outcome, Sample};

@@ -1,0 +1,244 @@
+//! The one stream of events that screens, journal, guards and reports read.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use squall_scenario::BreakerState;
+
+use crate::Interval;
+
+/// An event and when it happened.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Stamped {
+    /// Microseconds since time zero (the first measured arrival); negative
+    /// before it. Times are monotonic, not wall clock.
+    pub at_us: i64,
+    /// What happened.
+    pub event: RunEvent,
+}
+
+/// Everything that happens in a run. Append-only: new variants may be added,
+/// old ones keep their meaning.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum RunEvent {
+    /// A phase of the run began.
+    Phase(Phase),
+    /// A process of the system under test changed.
+    Process {
+        /// Name of the process.
+        process: String,
+        /// Name of the instance, for instance `catalog-0`.
+        instance: String,
+        /// What happened to it.
+        change: ProcessChange,
+    },
+    /// A link is up.
+    LinkUp {
+        /// Name of the link, or of the instance it fronts.
+        link: String,
+        /// Address that callers use.
+        listen: String,
+        /// Where connections go.
+        to: String,
+    },
+    /// One injection of a fault changed.
+    Fault {
+        /// Name of the fault, which is also its window.
+        fault: String,
+        /// Number of the injection, from 0.
+        injection: u32,
+        /// What it is aimed at, resolved: `recommendations-0, recommendations-1`.
+        targets: Vec<String>,
+        /// What happened to it.
+        change: FaultChange,
+    },
+    /// A breaker of one instance changed state, or began or ceased to count
+    /// enough calls to be asked.
+    Breaker(BreakerReport),
+    /// A named window of the run opened or closed.
+    Window {
+        /// Its name.
+        window: String,
+        /// Which edge.
+        edge: WindowEdge,
+    },
+    /// All arrivals scheduled in a stretch of time are settled. Intervals are
+    /// contiguous, in order, and never overlap.
+    Interval(Interval),
+    /// The steady state was or was not reached.
+    SteadyState {
+        /// Whether every expectation held for the required time.
+        reached: bool,
+        /// What was observed, in words.
+        detail: String,
+    },
+    /// A guard of `abort_when` fired.
+    Abort {
+        /// The rule as it stands in the scenario.
+        guard: String,
+        /// What was observed, in words.
+        detail: String,
+    },
+    /// The user or the system asked the run to stop.
+    Interrupted {
+        /// Why.
+        reason: StopReason,
+    },
+    /// Something a reader should know that changes nothing by itself.
+    Note {
+        /// The text.
+        text: String,
+    },
+    /// The system could not be made ready.
+    NotReady {
+        /// What was tried and what happened, in words.
+        detail: String,
+    },
+    /// A fault, process or link could not be put back.
+    UndoFailed {
+        /// What is left and how to undo it by hand.
+        detail: String,
+    },
+    /// Everything was put back and checked.
+    UndoVerified {
+        /// What was checked.
+        detail: String,
+    },
+    /// The load is over: totals over all intervals, for the conservation check.
+    LoadFinished {
+        /// Arrivals of the plan that were scheduled until the load ended.
+        scheduled: u64,
+        /// Greatest lag of the generator in microseconds.
+        lag_max_us: u64,
+    },
+    /// CPU and memory of squall and of the system's processes, about once per
+    /// second: instance name to (CPU milliseconds since start, PSS or RSS bytes).
+    Resources {
+        /// By instance; squall itself is `squall`.
+        usage: BTreeMap<String, ResourceUse>,
+    },
+}
+
+/// What a process has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceUse {
+    /// User and system CPU time since the process started, in milliseconds.
+    pub cpu_ms: u64,
+    /// Resident set size in bytes.
+    pub rss_bytes: u64,
+}
+
+/// Phases in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Processes are started.
+    Starting,
+    /// Load runs, nothing is measured.
+    WarmUp,
+    /// Load runs, the steady state is checked; time zero follows.
+    SteadyState,
+    /// The measured load with its faults.
+    Load,
+    /// No new arrivals; answers are awaited.
+    Drain,
+    /// Processes are ended, undo is verified.
+    Stopping,
+    /// All done.
+    Finished,
+}
+
+/// What happened to a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProcessChange {
+    /// It was started.
+    Started {
+        /// Its process id.
+        pid: u32,
+    },
+    /// Its ready probe succeeded.
+    Ready,
+    /// It ended.
+    Exited {
+        /// Exit code or signal, in words: `exit 1`, `signal 9`.
+        status: String,
+        /// Whether a fault or the end of the run asked for it.
+        expected: bool,
+    },
+    /// Its restart policy will start it again.
+    Restarting,
+}
+
+/// What happened to an injection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultChange {
+    /// It was asked for.
+    Requested,
+    /// It was seen to be in force.
+    Active {
+        /// What was seen, in words and figures.
+        evidence: String,
+    },
+    /// More was seen while it was in force (for instance that traffic met it).
+    Observed {
+        /// What was seen.
+        evidence: String,
+        /// Whether traffic has felt the fault (as against: it is attached).
+        effective: bool,
+    },
+    /// Its removal was asked for.
+    RemovalRequested,
+    /// It was seen to be gone.
+    Removed {
+        /// What was seen.
+        evidence: String,
+    },
+    /// It could not be injected, verified or removed.
+    Failed {
+        /// What happened, in words.
+        detail: String,
+    },
+}
+
+/// What one instance says about one breaker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakerReport {
+    /// Name of the breaker in the scenario's system.
+    pub breaker: String,
+    /// Instance that holds it.
+    pub instance: String,
+    /// Its state; `None` when the instance cannot be read (it is down).
+    pub state: Option<BreakerState>,
+    /// Whether its window holds at least the volume threshold.
+    pub has_volume: bool,
+    /// Percentage of errors in its window.
+    pub error_percent: u32,
+    /// Calls in its window.
+    pub calls: u64,
+}
+
+/// An edge of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WindowEdge {
+    /// It begins.
+    Opens,
+    /// It ends.
+    Closes,
+}
+
+/// Why a run was cut short from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopReason {
+    /// SIGINT.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// Asked for by hand: finish early.
+    Finish,
+}

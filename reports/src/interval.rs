@@ -1,0 +1,149 @@
+//! Counts and histograms of the arrivals scheduled in a stretch of time.
+
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+/// All arrivals scheduled in `[start_us, end_us)`, settled. Intervals are cut
+/// at every second and at every fault edge.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Interval {
+    /// Start in microseconds since time zero; negative before it.
+    pub start_us: i64,
+    /// End in microseconds since time zero.
+    pub end_us: i64,
+    /// One entry per route of the scenario, in its order.
+    pub routes: Vec<RouteInterval>,
+    /// Lag of the generator (dispatched - scheduled) over all routes, in
+    /// microseconds. Written to `intervals.hlog`, not to the event stream.
+    #[serde(skip)]
+    pub lag: Option<Arc<Histogram<u64>>>,
+    /// Wait (written - dispatched) over all routes, in microseconds.
+    #[serde(skip)]
+    pub wait: Option<Arc<Histogram<u64>>>,
+}
+
+/// One route's part of an interval.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RouteInterval {
+    /// The route: a request's name.
+    pub route: String,
+    /// What became of its arrivals.
+    pub counts: Counts,
+    /// Response times (done - scheduled) of good answers in microseconds.
+    #[serde(skip)]
+    pub response: Option<Arc<Histogram<u64>>>,
+    /// The same answers without the generator's lag (done - dispatched).
+    #[serde(skip)]
+    pub unlagged: Option<Arc<Histogram<u64>>>,
+}
+
+/// What became of arrivals. Always
+/// `scheduled = good + bad() + dropped + unfinished`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Arrivals of the schedule.
+    pub scheduled: u64,
+    /// Completed, expected status, checks hold, inside `within`.
+    pub good: u64,
+    /// The connection could not be made.
+    pub connect: u64,
+    /// No answer within the client's patience.
+    pub timeout: u64,
+    /// Answered well, but later than `within`.
+    pub late: u64,
+    /// Answered with a status that is not expected.
+    pub status: u64,
+    /// The connection broke, or what came was not HTTP.
+    pub broken: u64,
+    /// Never sent: too many were in flight.
+    pub dropped: u64,
+    /// Not settled when the run was cut short.
+    pub unfinished: u64,
+    /// Of `late`: those that would have been good without the generator's lag.
+    pub late_by_lag: u64,
+    /// Of `good`: answers a fallback made, as far as the system says so.
+    pub fallback: u64,
+    /// Bytes of answers' bodies.
+    pub bytes: u64,
+}
+
+/// Why an arrival that was sent is not good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BadKind {
+    /// The connection could not be made.
+    Connect,
+    /// No answer within the client's patience.
+    Timeout,
+    /// Answered well, but later than `within`.
+    Late,
+    /// Answered with a status that is not expected.
+    Status,
+    /// The connection broke, or what came was not HTTP.
+    Broken,
+}
+
+/// Every [`BadKind`], in the order reports show them.
+pub const ALL_BAD_KINDS: [BadKind; 5] = [
+    BadKind::Connect,
+    BadKind::Timeout,
+    BadKind::Late,
+    BadKind::Status,
+    BadKind::Broken,
+];
+
+impl Counts {
+    /// Arrivals that were sent and are not good.
+    #[must_use]
+    pub const fn bad(&self) -> u64 {
+        self.connect + self.timeout + self.late + self.status + self.broken
+    }
+
+    /// Arrivals that are settled: all but the unfinished.
+    #[must_use]
+    pub const fn settled(&self) -> u64 {
+        self.scheduled - self.unfinished
+    }
+
+    /// Failures of any kind among the settled: bad or dropped.
+    #[must_use]
+    pub const fn failed(&self) -> u64 {
+        self.bad() + self.dropped
+    }
+
+    /// The number of failures of one kind.
+    #[must_use]
+    pub const fn of(&self, kind: BadKind) -> u64 {
+        match kind {
+            BadKind::Connect => self.connect,
+            BadKind::Timeout => self.timeout,
+            BadKind::Late => self.late,
+            BadKind::Status => self.status,
+            BadKind::Broken => self.broken,
+        }
+    }
+
+    /// Whether nothing was lost: scheduled = good + bad + dropped + unfinished.
+    #[must_use]
+    pub const fn is_conserved(&self) -> bool {
+        self.scheduled == self.good + self.bad() + self.dropped + self.unfinished
+    }
+
+    /// Adds `other` to these counts.
+    pub const fn add(&mut self, other: &Self) {
+        self.scheduled += other.scheduled;
+        self.good += other.good;
+        self.connect += other.connect;
+        self.timeout += other.timeout;
+        self.late += other.late;
+        self.status += other.status;
+        self.broken += other.broken;
+        self.dropped += other.dropped;
+        self.unfinished += other.unfinished;
+        self.late_by_lag += other.late_by_lag;
+        self.fallback += other.fallback;
+        self.bytes += other.bytes;
+    }
+}
