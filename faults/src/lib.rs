@@ -1,1 +1,37 @@
-//! Placeholder.
+//! Everything that breaks something and puts it back.
+//!
+//! - [`Proxy`] carries the bytes of one named link; [`Toxic`]s decide what
+//!   happens to them.
+//! - A [`Fault`] is injected and gives a [`FaultGuard`], which proves the
+//!   effect, undoes it and proves that too.
+//! - [`Journal`] writes every undo to disk before the effect; [`recover`]
+//!   replays what a dead run left.
+//! - [`guardian`] is the separate process that starts the system under test and
+//!   ends it when squall is gone.
+//!
+//! The crate reports [`FaultEvent`]s; what they mean for a run is not decided
+//! here.
+
+mod chance;
+mod error;
+mod event;
+mod guard;
+pub mod guardian;
+mod process;
+mod proxy;
+mod toxic;
+mod toxics;
+
+pub use error::{FaultError, Refusal};
+pub use event::{EventSink, FaultEvent};
+pub use guard::journal::{EntryId, Inverse, Journal, JournalError};
+pub use guard::recover;
+pub use guard::{
+    Evidence, EvidenceLevel, Fault, FaultContext, FaultGuard, ProcessFault, Removal, ToxicFault,
+};
+pub use process::{ProcessIdentity, ProcessTarget};
+pub use proxy::chain::{Chain, End, Output};
+pub use proxy::counters::{ProxyCounters, ToxicCounters};
+pub use proxy::{AttachError, Proxy, ProxyConfig, Switched};
+pub use toxic::{Chunk, Event, Fate, Fates, Toxic};
+pub use toxics::{ALL_TOXICS, ToxicInfo, acts_on, build};

@@ -1,0 +1,74 @@
+//! Decisions by hash: chance that does not depend on who asks first.
+//!
+//! A shared random stream would make one connection's decisions depend on how
+//! many others were served before. Here each decision is a function of what it
+//! is about, so the same seed gives the same decision for the nth chunk of the
+//! nth connection, however the machine schedules them.
+
+/// Mixes `value` into `state`; the finaliser of `SplitMix64` (Steele, Lea and
+/// Flood 2014), which spreads every input bit over the whole word.
+#[must_use]
+pub(crate) const fn mix(state: u64, value: u64) -> u64 {
+    let mut z = (state ^ value.rotate_left(32)).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = z.wrapping_add(value.wrapping_mul(0xd134_2543_de82_ef95));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Mixes a name into `state`.
+#[must_use]
+pub(crate) fn mix_name(state: u64, name: &str) -> u64 {
+    name.bytes()
+        .fold(mix(state, name.len() as u64), |state, byte| {
+            mix(state, u64::from(byte))
+        })
+}
+
+/// The seed of one toxic on one direction of the nth connection of a proxy.
+#[must_use]
+pub(crate) fn flow_seed(seed: u64, toxic: &str, connection: u64, to_target: bool) -> u64 {
+    mix(
+        mix(mix_name(seed, toxic), connection),
+        u64::from(to_target) + 1,
+    )
+}
+
+/// The `n`th decision of a flow as a number in `[0, 1)`.
+#[must_use]
+pub(crate) fn unit(flow_seed: u64, n: u64) -> f64 {
+    // 53 bits are what an f64 holds exactly.
+    (mix(flow_seed, n) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decisions_depend_on_every_part_of_the_key() {
+        let base = flow_seed(1, "slow", 0, true);
+        assert_eq!(base, flow_seed(1, "slow", 0, true));
+        for other in [
+            flow_seed(2, "slow", 0, true),
+            flow_seed(1, "slow#1", 0, true),
+            flow_seed(1, "slow", 1, true),
+            flow_seed(1, "slow", 0, false),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+
+    #[test]
+    fn units_are_spread_evenly() {
+        let seed = flow_seed(42, "slow", 7, false);
+        let mut tenths = [0_u32; 10];
+        for n in 0..10_000 {
+            let value = unit(seed, n);
+            assert!((0.0..1.0).contains(&value));
+            tenths[(value * 10.0) as usize] += 1;
+        }
+        // 1000 expected per tenth; 5 standard deviations are 150.
+        assert!(tenths.iter().all(|n| (850..1150).contains(n)), "{tenths:?}");
+    }
+}

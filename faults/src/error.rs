@@ -1,0 +1,105 @@
+//! Why a fault could not be injected, verified or removed.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::guard::journal::JournalError;
+use crate::proxy::AttachError;
+
+/// A fault did not do what it was asked to.
+#[derive(Debug, Error)]
+pub enum FaultError {
+    /// The fault is aimed at no link at all.
+    #[error("the fault has no link to act on; give its target an inbound link or aim it at a link")]
+    NoLinks,
+    /// A fault on a process was given to links, or the other way round.
+    #[error("`{keyword}` does not act on {what}")]
+    WrongKind {
+        /// The fault's keyword.
+        keyword: &'static str,
+        /// What it was given.
+        what: &'static str,
+    },
+    /// A proxy would not take the toxic.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// Connections of a proxy did not switch in time.
+    #[error("link {link}: {waiting} of {live} connections did not switch within {within_ms} ms")]
+    NotSwitched {
+        /// The link.
+        link: String,
+        /// Connections that did not answer.
+        waiting: usize,
+        /// Connections there are.
+        live: usize,
+        /// How long was waited.
+        within_ms: u64,
+    },
+    /// Squall will not touch this process.
+    #[error("refused to signal process {pid}: {refusal}")]
+    Refused {
+        /// The process.
+        pid: u32,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The process ended, or another one has its number now.
+    #[error("process {pid} is gone (ended, or its number belongs to another process now)")]
+    ProcessGone {
+        /// The process.
+        pid: u32,
+    },
+    /// The effect was not seen in time.
+    #[error("process {pid}: {expected} was not seen within {within_ms} ms; it is in state {state}")]
+    NotEffective {
+        /// The process.
+        pid: u32,
+        /// What should have happened.
+        expected: &'static str,
+        /// How long was waited.
+        within_ms: u64,
+        /// State letter of `/proc/PID/stat`.
+        state: char,
+    },
+    /// The undo could not be put on disk, so nothing was done.
+    #[error("the undo could not be journalled, so nothing was injected: {0}")]
+    Journal(#[from] JournalError),
+    /// A system call failed.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+impl FaultError {
+    pub(crate) fn io(doing: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Self::Io {
+            doing: doing.into(),
+            source: source.into(),
+        }
+    }
+}
+
+/// Why a process is never touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// Pid 1.
+    #[error("it is the init process")]
+    Init,
+    /// Squall itself.
+    #[error("it is squall itself")]
+    Itself,
+    /// A parent, grandparent… of squall.
+    #[error("it is an ancestor of squall")]
+    Ancestor,
+    /// The guardian, which must outlive everything it guards.
+    #[error("it is squall's guardian")]
+    Guardian,
+    /// A session leader (a login shell, a daemon) that squall did not start.
+    #[error("it leads a session that squall did not start")]
+    ForeignSessionLeader,
+}

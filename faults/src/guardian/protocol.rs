@@ -1,0 +1,85 @@
+//! What squall and its guardian say to each other: one JSON value per line.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ProcessIdentity;
+
+/// The environment variable that marks every process of a run with the run's
+/// id, children of children included.
+pub const RUN_MARK: &str = "SQUALL_RUN_ID";
+
+/// A process to start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpawnRequest {
+    /// Its name, for instance `catalog-0`. May be used again once the process
+    /// that had it has ended.
+    pub key: String,
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Added to the environment squall was started with.
+    pub env: BTreeMap<String, String>,
+    /// Where it runs; squall's own folder by default.
+    pub cwd: Option<PathBuf>,
+    /// Standard output and error are appended to this file.
+    pub log_path: PathBuf,
+}
+
+/// A process that was started, as the leader of its own process group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spawned {
+    /// Its name.
+    pub key: String,
+    /// Who it is.
+    pub identity: ProcessIdentity,
+}
+
+/// A started process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exited {
+    /// Its name.
+    pub key: String,
+    /// Who it was.
+    pub identity: ProcessIdentity,
+    /// How it ended.
+    pub status: ExitStatus,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitStatus {
+    /// It returned this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+/// A signal for a process group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupSignal {
+    /// SIGKILL.
+    Kill,
+    /// SIGTERM.
+    Term,
+    /// SIGINT.
+    Int,
+    /// SIGSTOP.
+    Stop,
+    /// SIGCONT.
+    Cont,
+}
+
+/// What [`crate::guardian::GuardianClient::shutdown`] found and did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ShutdownReport {
+    /// Processes that ended on SIGTERM within the grace.
+    pub ended: u32,
+    /// Processes that had to be killed.
+    pub killed: u32,
+    /// Processes that are still there: must be empty.
+    pub left: Vec<u32>,
+}

@@ -1,0 +1,113 @@
+//! Live counters of a proxy and its toxics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+/// What a proxy has done so far. A snapshot; counts only grow, `open` aside.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct ProxyCounters {
+    /// Connections accepted from clients.
+    pub accepted: u64,
+    /// Connections carried right now, dialling ones included.
+    pub open: u64,
+    /// Connections whose upstream could not be reached; the client got a reset.
+    pub dial_failed: u64,
+    /// Connections turned away because the limit of open ones was reached.
+    pub over_limit: u64,
+    /// Connections ended with a reset by a toxic.
+    pub reset: u64,
+    /// Bytes written to the target, from the callers (upstream).
+    pub bytes_to: u64,
+    /// Bytes written to the callers, from the target (downstream).
+    pub bytes_from: u64,
+    /// Bytes held by toxics right now.
+    pub held_bytes: u64,
+    /// One entry per attached toxic, in chain order.
+    pub toxics: Vec<ToxicCounters>,
+}
+
+/// What a toxic has done on one proxy since it was attached.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct ToxicCounters {
+    /// Its id on the proxy.
+    pub id: String,
+    /// Live connections it sits on now.
+    pub live_connections: u64,
+    /// Connections it did something to (anything but let bytes pass).
+    pub connections: u64,
+    /// Chunks it did something to.
+    pub chunks: u64,
+    /// Bytes it did something to.
+    pub bytes: u64,
+    /// Bytes it swallowed.
+    pub swallowed_bytes: u64,
+    /// Connections it closed.
+    pub closed: u64,
+    /// Connections it reset.
+    pub reset: u64,
+}
+
+/// The running totals behind [`ToxicCounters`], shared by all links.
+#[derive(Debug, Default)]
+pub(crate) struct ToxicTotals {
+    pub(crate) connections: AtomicU64,
+    pub(crate) chunks: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) swallowed_bytes: AtomicU64,
+    pub(crate) closed: AtomicU64,
+    pub(crate) reset: AtomicU64,
+}
+
+/// The running totals behind [`ProxyCounters`].
+#[derive(Debug, Default)]
+pub(crate) struct ProxyTotals {
+    pub(crate) accepted: AtomicU64,
+    pub(crate) open: AtomicU64,
+    pub(crate) dial_failed: AtomicU64,
+    pub(crate) over_limit: AtomicU64,
+    pub(crate) reset: AtomicU64,
+    pub(crate) bytes_to: AtomicU64,
+    pub(crate) bytes_from: AtomicU64,
+    pub(crate) held_bytes: AtomicU64,
+}
+
+/// Adds to a counter that is only ever read for display and proof of effect.
+pub(crate) fn add(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+pub(crate) fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+impl ProxyTotals {
+    pub(crate) fn snapshot(&self, toxics: Vec<ToxicCounters>) -> ProxyCounters {
+        ProxyCounters {
+            accepted: get(&self.accepted),
+            open: get(&self.open),
+            dial_failed: get(&self.dial_failed),
+            over_limit: get(&self.over_limit),
+            reset: get(&self.reset),
+            bytes_to: get(&self.bytes_to),
+            bytes_from: get(&self.bytes_from),
+            held_bytes: get(&self.held_bytes),
+            toxics,
+        }
+    }
+}
+
+impl ToxicTotals {
+    pub(crate) fn snapshot(&self, id: &str, live_connections: u64) -> ToxicCounters {
+        ToxicCounters {
+            id: id.to_owned(),
+            live_connections,
+            connections: get(&self.connections),
+            chunks: get(&self.chunks),
+            bytes: get(&self.bytes),
+            swallowed_bytes: get(&self.swallowed_bytes),
+            closed: get(&self.closed),
+            reset: get(&self.reset),
+        }
+    }
+}
