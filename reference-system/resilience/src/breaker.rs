@@ -1,0 +1,434 @@
+//! The circuit breaker: Hystrix's window and sleep rules around a three-state machine, with one
+//! probe at a time.
+//!
+//! Three rules keep it from the stuck and flapping states known from other breakers:
+//! 1. every state has an epoch, every call carries the epoch it was admitted in, and a call that
+//!    ends in a later epoch changes nothing;
+//! 2. only the probe of the current epoch moves the breaker out of half-open;
+//! 3. a probe that is dropped, or does not come back within its lease, loses its right, and the
+//!    next call after the sleep window becomes the probe.
+
+mod core;
+mod failsafe_core;
+mod window;
+
+#[cfg(test)]
+mod model_test;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+
+pub use self::core::BreakerCore;
+pub use self::failsafe_core::FailsafeCore;
+use self::window::nanos;
+pub use self::window::{Health, HealthWindow};
+use crate::event::BreakerTransition;
+
+/// The state of a breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum BreakerState {
+    /// Every call is admitted.
+    Closed = 0,
+    /// Every call is refused.
+    Open = 1,
+    /// One call, the probe, is on its way to see whether the dependency is back.
+    HalfOpen = 2,
+}
+
+impl BreakerState {
+    /// `CLOSED`, `OPEN` or `HALF_OPEN`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "CLOSED",
+            Self::Open => "OPEN",
+            Self::HalfOpen => "HALF_OPEN",
+        }
+    }
+
+    fn from_u8(value: u8) -> Self {
+        match value {
+            0 => Self::Closed,
+            1 => Self::Open,
+            _ => Self::HalfOpen,
+        }
+    }
+}
+
+/// What a breaker goes by; may change while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerRules {
+    /// Off: every call is admitted and the breaker never opens.
+    pub enabled: bool,
+    /// Refuse every call. Wins over `force_closed`.
+    pub force_open: bool,
+    /// Refuse no call; the statistics go on underneath.
+    pub force_closed: bool,
+    /// Calls in the window below which it never opens.
+    pub request_volume_threshold: u64,
+    /// Errors, in percent, from which it opens.
+    pub error_threshold_percentage: u8,
+    /// How long it stays open before a probe.
+    pub sleep_window: Duration,
+    /// How long a probe may stay out before another call may take its place; not shorter than the
+    /// sleep window. Only a probe that neither ends nor is dropped ever meets it.
+    pub probe_lease: Duration,
+}
+
+type TransitionObserver = Box<dyn Fn(BreakerTransition) + Send + Sync>;
+
+/// A circuit breaker. Cloning shares it.
+#[derive(Clone)]
+pub struct Breaker(Arc<Shared>);
+
+struct Shared {
+    origin: Instant,
+    rules: ArcSwap<BreakerRules>,
+    /// `epoch << 2 | state`: all an admission reads while the breaker is closed.
+    mirror: AtomicU64,
+    /// When the next probe may go, in nanoseconds since the origin. Admission needs *more* than it.
+    probe_due_ns: AtomicU64,
+    /// When the window next has something new to say, in nanoseconds since the origin.
+    evaluate_ns: AtomicU64,
+    opened_count: AtomicU64,
+    window: Mutex<HealthWindow>,
+    /// Held during every change of state; the core is behind it and touched by nothing else.
+    changes: Mutex<Changes>,
+    observer: TransitionObserver,
+}
+
+struct Changes {
+    core: Box<dyn BreakerCore>,
+    probe_sent: Instant,
+    sleep_window: Duration,
+}
+
+impl std::fmt::Debug for Breaker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (state, epoch) = self.0.mirror();
+        f.debug_struct("Breaker")
+            .field("state", &state)
+            .field("epoch", &epoch)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The refusal of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("circuit open for another {retry_after:?}")]
+pub struct CircuitOpen {
+    /// When a call may next be let through.
+    pub retry_after: Duration,
+}
+
+impl Breaker {
+    /// A closed breaker on failsafe's state machine, with a window of `buckets` times `bucket`.
+    pub fn new(rules: BreakerRules, bucket: Duration, buckets: u64, now: Instant) -> Self {
+        let core = Box::new(FailsafeCore::new(now));
+        Self::with_core(
+            core,
+            rules,
+            HealthWindow::new(now, bucket, buckets),
+            now,
+            Box::new(|_| ()),
+        )
+    }
+
+    /// A closed breaker on a core of your own, which must be closed, telling `observer` of every
+    /// change of state. The observer runs while the change is locked: it must be quick and must
+    /// not call the breaker.
+    pub fn with_core(
+        core: Box<dyn BreakerCore>,
+        rules: BreakerRules,
+        window: HealthWindow,
+        now: Instant,
+        observer: TransitionObserver,
+    ) -> Self {
+        let sleep_window = rules.sleep_window;
+        Self(Arc::new(Shared {
+            origin: now,
+            rules: ArcSwap::from_pointee(rules),
+            mirror: AtomicU64::new(0),
+            probe_due_ns: AtomicU64::new(0),
+            evaluate_ns: AtomicU64::new(nanos(window.next_change().saturating_duration_since(now))),
+            opened_count: AtomicU64::new(0),
+            window: Mutex::new(window),
+            changes: Mutex::new(Changes {
+                core,
+                probe_sent: now,
+                sleep_window,
+            }),
+            observer,
+        }))
+    }
+
+    /// Replaces the rules from now on. A sleep window that has begun keeps its length.
+    pub fn set_rules(&self, rules: BreakerRules) {
+        self.0.rules.store(Arc::new(rules));
+    }
+
+    /// Asks to make a call at `now`. Report its end to the [`CallGuard`]; dropping the guard means
+    /// the call was given up.
+    ///
+    /// # Errors
+    /// The breaker is open, or half-open with its probe on the way.
+    pub fn admit(&self, now: Instant) -> Result<CallGuard, CircuitOpen> {
+        let shared = &self.0;
+        let rules = **shared.rules.load();
+        if rules.force_open && rules.enabled {
+            return Err(CircuitOpen {
+                retry_after: rules.sleep_window,
+            });
+        }
+        shared.evaluate(now, &rules);
+        let (state, epoch) = shared.mirror();
+        if state == BreakerState::Closed || rules.force_closed || !rules.enabled {
+            return Ok(self.guard(epoch, false));
+        }
+        shared.check_due(now)?;
+        let probe_epoch = shared.take_probe(now, &rules)?;
+        Ok(self.guard(probe_epoch.epoch, probe_epoch.is_probe))
+    }
+
+    /// What a caller meets at `now`: forced and disabled breakers included, a window that has
+    /// crossed the threshold since the last call too.
+    pub fn state(&self, now: Instant) -> BreakerState {
+        let rules = **self.0.rules.load();
+        if !rules.enabled {
+            return BreakerState::Closed;
+        }
+        if rules.force_open {
+            return BreakerState::Open;
+        }
+        self.0.evaluate(now, &rules);
+        if rules.force_closed {
+            BreakerState::Closed
+        } else {
+            self.0.mirror().0
+        }
+    }
+
+    /// What the completed buckets of the window say at `now`.
+    pub fn health(&self, now: Instant) -> Health {
+        lock(&self.0.window).health(now)
+    }
+
+    /// How often it went from closed to open.
+    pub fn opened_count(&self) -> u64 {
+        self.0.opened_count.load(Ordering::Acquire)
+    }
+
+    /// How long until a call may be let through as a probe; none while closed, zero when the next
+    /// call will be it.
+    pub fn next_probe_in(&self, now: Instant) -> Option<Duration> {
+        if self.state(now) == BreakerState::Closed {
+            return None;
+        }
+        let due_ns = self.0.probe_due_ns.load(Ordering::Acquire);
+        Some(Duration::from_nanos(
+            due_ns.saturating_sub(self.0.since_origin(now)),
+        ))
+    }
+
+    fn guard(&self, epoch: u64, is_probe: bool) -> CallGuard {
+        CallGuard {
+            breaker: Some(self.clone()),
+            epoch,
+            is_probe,
+        }
+    }
+}
+
+/// A call that was admitted. Report its end; a guard that is dropped gives the probe back.
+#[derive(Debug)]
+#[must_use = "a guard that is dropped at once gives up its call"]
+pub struct CallGuard {
+    breaker: Option<Breaker>,
+    epoch: u64,
+    is_probe: bool,
+}
+
+impl CallGuard {
+    /// The call succeeded at `now`.
+    pub fn success(self, now: Instant) {
+        self.end(|shared, guard| {
+            if guard.is_probe {
+                shared.probe_succeeded(guard.epoch, now)
+            } else {
+                shared.record(guard.epoch, now, true)
+            }
+        });
+    }
+
+    /// The call failed, timed out or was rejected at `now`.
+    pub fn failure(self, now: Instant) {
+        self.end(|shared, guard| {
+            if guard.is_probe {
+                shared.probe_gave_up(guard.epoch, now)
+            } else {
+                shared.record(guard.epoch, now, false)
+            }
+        });
+    }
+
+    /// Whether this call decides over the breaker.
+    pub fn is_probe(&self) -> bool {
+        self.is_probe
+    }
+
+    fn end(mut self, report: impl FnOnce(&Shared, &Self)) {
+        if let Some(breaker) = self.breaker.take() {
+            report(&breaker.0, &self);
+        }
+    }
+}
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        if let Some(breaker) = self.breaker.take().filter(|_| self.is_probe) {
+            breaker.0.probe_dropped(self.epoch);
+        }
+    }
+}
+
+struct Admission {
+    epoch: u64,
+    is_probe: bool,
+}
+
+impl Shared {
+    fn mirror(&self) -> (BreakerState, u64) {
+        let packed = self.mirror.load(Ordering::Acquire);
+        (BreakerState::from_u8((packed & 3) as u8), packed >> 2)
+    }
+
+    fn since_origin(&self, now: Instant) -> u64 {
+        nanos(now.saturating_duration_since(self.origin))
+    }
+
+    fn check_due(&self, now: Instant) -> Result<(), CircuitOpen> {
+        let due_ns = self.probe_due_ns.load(Ordering::Acquire);
+        let now_ns = self.since_origin(now);
+        if now_ns > due_ns {
+            return Ok(());
+        }
+        Err(CircuitOpen {
+            retry_after: Duration::from_nanos(due_ns - now_ns),
+        })
+    }
+
+    /// Opens the breaker if the window has something new to say and says so. Between two bucket
+    /// ends this is one atomic load.
+    fn evaluate(&self, now: Instant, rules: &BreakerRules) {
+        if self.since_origin(now) < self.evaluate_ns.load(Ordering::Acquire) {
+            return;
+        }
+        let (epoch, health) = {
+            let mut window = lock(&self.window);
+            let health = window.health(now);
+            let next_ns = self.since_origin(window.next_change());
+            self.evaluate_ns.store(next_ns, Ordering::Release);
+            (self.mirror().1, health)
+        };
+        let trips = health.total >= rules.request_volume_threshold
+            && health.error_percentage() >= rules.error_threshold_percentage;
+        if trips && rules.enabled {
+            self.trip(epoch, now, rules);
+        }
+    }
+
+    fn trip(&self, epoch: u64, now: Instant, rules: &BreakerRules) {
+        let mut changes = lock(&self.changes);
+        if self.mirror() != (BreakerState::Closed, epoch) {
+            return;
+        }
+        changes.sleep_window = rules.sleep_window;
+        let state = changes.core.trip(now, rules.sleep_window);
+        self.set_due(now + rules.sleep_window);
+        self.opened_count.fetch_add(1, Ordering::AcqRel);
+        self.enter(state, now);
+    }
+
+    fn take_probe(&self, now: Instant, rules: &BreakerRules) -> Result<Admission, CircuitOpen> {
+        let mut changes = lock(&self.changes);
+        let (state, epoch) = self.mirror();
+        if state == BreakerState::Closed {
+            return Ok(Admission {
+                epoch,
+                is_probe: false,
+            });
+        }
+        self.check_due(now)?;
+        let state = changes.core.try_half_open(now);
+        if state != BreakerState::HalfOpen {
+            return Err(CircuitOpen {
+                retry_after: Duration::ZERO,
+            });
+        }
+        changes.probe_sent = now;
+        self.set_due(now + rules.probe_lease.max(changes.sleep_window));
+        self.enter(state, now);
+        Ok(Admission {
+            epoch: epoch + 1,
+            is_probe: true,
+        })
+    }
+
+    fn probe_succeeded(&self, epoch: u64, now: Instant) {
+        let changes = lock(&self.changes);
+        if self.mirror() != (BreakerState::HalfOpen, epoch) {
+            return;
+        }
+        let state = changes.core.probe_succeeded(now);
+        let mut window = lock(&self.window);
+        window.reset();
+        self.enter(state, now);
+    }
+
+    fn probe_gave_up(&self, epoch: u64, now: Instant) {
+        let changes = lock(&self.changes);
+        if self.mirror() != (BreakerState::HalfOpen, epoch) {
+            return;
+        }
+        let state = changes.core.probe_failed(changes.probe_sent);
+        self.set_due(changes.probe_sent + changes.sleep_window);
+        self.enter(state, now.max(changes.probe_sent));
+    }
+
+    /// A drop knows no time; the transition is stamped with the probe's start.
+    fn probe_dropped(&self, epoch: u64) {
+        let sent = lock(&self.changes).probe_sent;
+        self.probe_gave_up(epoch, sent);
+    }
+
+    /// Counts the end of a call that was no probe, if the state it was admitted in still stands.
+    fn record(&self, epoch: u64, now: Instant, ok: bool) {
+        let mut window = lock(&self.window);
+        if self.mirror() == (BreakerState::Closed, epoch) {
+            window.record(now, ok);
+        }
+    }
+
+    fn set_due(&self, due: Instant) {
+        self.probe_due_ns
+            .store(self.since_origin(due), Ordering::Release);
+    }
+
+    /// Begins a new epoch. Callers hold `changes`.
+    fn enter(&self, to: BreakerState, at: Instant) {
+        let (from, epoch) = self.mirror();
+        self.mirror
+            .store((epoch + 1) << 2 | to as u64, Ordering::Release);
+        if from != to {
+            (self.observer)(BreakerTransition { from, to, at });
+        }
+    }
+}
+
+/// A panic elsewhere leaves counters that are at worst one call off, so the lock is taken anyway.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,76 @@
+//! What travels through the layers: a request with its deadline and the number of its attempt.
+
+use crate::Deadline;
+
+/// A request on its way through the layers.
+#[derive(Debug, Clone)]
+pub struct Call<R> {
+    /// What the innermost service is asked.
+    pub request: R,
+    /// When the caller gives up, and whether the call may be sent twice.
+    pub options: CallOptions,
+    /// 0 for the first attempt, 1 for the first retry.
+    pub attempt: u32,
+}
+
+impl<R> Call<R> {
+    /// The first attempt of `request`.
+    pub fn new(request: R, options: impl Into<CallOptions>) -> Self {
+        Self {
+            request,
+            options: options.into(),
+            attempt: 0,
+        }
+    }
+
+    /// What the work of this call is told.
+    pub fn attempt(&self) -> Attempt {
+        Attempt {
+            deadline: self.options.deadline,
+            number: self.attempt,
+        }
+    }
+}
+
+/// What a caller says about one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallOptions {
+    /// When the caller gives up.
+    pub deadline: Deadline,
+    /// Whether doing the call twice is the same as doing it once. Only such calls are retried.
+    pub idempotent: bool,
+}
+
+impl CallOptions {
+    /// A call that must not be retried.
+    pub fn new(deadline: Deadline) -> Self {
+        Self {
+            deadline,
+            idempotent: false,
+        }
+    }
+
+    /// A call that may be retried.
+    pub fn idempotent(deadline: Deadline) -> Self {
+        Self {
+            deadline,
+            idempotent: true,
+        }
+    }
+}
+
+impl From<Deadline> for CallOptions {
+    fn from(deadline: Deadline) -> Self {
+        Self::new(deadline)
+    }
+}
+
+/// What the work of one attempt is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// The deadline to hand on to the next service: the earlier of the caller's and the command's
+    /// own timeout.
+    pub deadline: Deadline,
+    /// 0 for the first attempt; a retry picks the next instance by it.
+    pub number: u32,
+}

@@ -1,0 +1,312 @@
+//! A command: everything one process keeps about calling one dependency.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::sync::broadcast;
+use tower::{Layer, ServiceExt};
+
+use crate::breaker::{Breaker, BreakerState, FailsafeCore, HealthWindow};
+use crate::bulkhead::Bulkhead;
+use crate::event::{CommandEvent, Happening, Notice};
+use crate::layers::{CommandLayer, Fallback, FallbackOnce, NoFallback, Work};
+use crate::metrics::Metrics;
+use crate::retry_budget::RetryBudget;
+use crate::snapshot::CommandSnapshot;
+use crate::{
+    Attempt, Call, CallOptions, Classify, Clock, CommandError, Properties, PropertiesError,
+    SystemClock,
+};
+
+/// How many notices a subscriber may lag behind before it loses the oldest (and is told so).
+pub(crate) const NOTICES_MAX: usize = 4096;
+
+/// Everything about calling one dependency: its breaker, bulkhead, timeout, retry budget, metrics
+/// and settings. Make one per dependency and process, and clone it freely.
+#[derive(Clone)]
+pub struct Command(Arc<Inner>);
+
+struct Inner {
+    name: Arc<str>,
+    group: Arc<str>,
+    properties: ArcSwap<Properties>,
+    breaker: Breaker,
+    bulkhead: Bulkhead,
+    fallback_bulkhead: Bulkhead,
+    retry_budget: RetryBudget,
+    metrics: Metrics,
+    clock: Arc<dyn Clock>,
+    notices: broadcast::Sender<Notice>,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Command")
+            .field("name", &self.0.name)
+            .field("group", &self.0.group)
+            .field("breaker", &self.0.breaker)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Command {
+    /// A command on its own, on the system's clock. [`Registry::command`](crate::Registry::command)
+    /// makes one that is listed.
+    ///
+    /// # Errors
+    /// The properties contradict themselves.
+    pub fn new(name: &str, group: &str, properties: Properties) -> Result<Self, PropertiesError> {
+        let (notices, _) = broadcast::channel(NOTICES_MAX);
+        Self::with_parts(name, group, properties, Arc::new(SystemClock), notices)
+    }
+
+    pub(crate) fn with_parts(
+        name: &str,
+        group: &str,
+        properties: Properties,
+        clock: Arc<dyn Clock>,
+        notices: broadcast::Sender<Notice>,
+    ) -> Result<Self, PropertiesError> {
+        properties.validate()?;
+        let name: Arc<str> = Arc::from(name);
+        let now = clock.now();
+        Ok(Self(Arc::new(Inner {
+            group: Arc::from(group),
+            breaker: observed_breaker(name.clone(), &properties, now, notices.clone()),
+            bulkhead: Bulkhead::new(properties.execution_semaphore_max_concurrent),
+            fallback_bulkhead: Bulkhead::new(properties.fallback_semaphore_max_concurrent),
+            retry_budget: RetryBudget::new(
+                properties.retry_budget_percent,
+                properties.retry_budget_min_per_s,
+                now,
+            ),
+            metrics: Metrics::new(&properties, now),
+            properties: ArcSwap::from_pointee(properties),
+            name,
+            clock,
+            notices,
+        })))
+    }
+
+    /// Runs `work` as this command. The work receives its deadline and the number of the attempt.
+    ///
+    /// # Errors
+    /// The work failed, took too long, or was not run: see [`CommandError`].
+    pub async fn execute<T, E, W, Fut>(
+        &self,
+        options: impl Into<CallOptions>,
+        work: W,
+    ) -> Result<T, CommandError<E>>
+    where
+        W: Fn(Attempt) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: Classify,
+    {
+        self.run(options.into(), &work, NoFallback::default()).await
+    }
+
+    /// As [`execute`](Self::execute), with `fallback` to answer in place of the work whenever it
+    /// fails, times out or is refused (but not when the request was bad).
+    ///
+    /// # Errors
+    /// The request was bad, or the fallback failed or was refused as well.
+    pub async fn execute_or<T, E, W, Fut, F, FallbackFut>(
+        &self,
+        options: impl Into<CallOptions>,
+        work: W,
+        fallback: F,
+    ) -> Result<T, CommandError<E>>
+    where
+        W: Fn(Attempt) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        F: FnOnce(&CommandError<E>) -> FallbackFut,
+        FallbackFut: Future<Output = Result<T, E>>,
+        E: Classify,
+    {
+        self.run(options.into(), &work, FallbackOnce::new(fallback))
+            .await
+    }
+
+    async fn run<T, E, W, Fut, F>(
+        &self,
+        options: CallOptions,
+        work: &W,
+        fallback: F,
+    ) -> Result<T, CommandError<E>>
+    where
+        W: Fn(Attempt) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        F: Fallback<(), E, Response = T> + Clone,
+        E: Classify,
+    {
+        self.layer(fallback)
+            .layer(Work(work))
+            .oneshot(Call::new((), options))
+            .await
+    }
+
+    /// All patterns of this command as one tower layer.
+    pub fn layer<F>(&self, fallback: F) -> CommandLayer<F> {
+        CommandLayer::new(self.clone(), fallback)
+    }
+
+    /// Replaces the settings of the running command. Calls that run keep what they began with.
+    ///
+    /// # Errors
+    /// The settings contradict themselves, or would change the shape of the rolling windows.
+    pub fn set_properties(&self, properties: Properties) -> Result<(), PropertiesError> {
+        properties.validate()?;
+        if !properties.same_windows(&self.properties()) {
+            return Err(PropertiesError::WindowsFixed);
+        }
+        let inner = &self.0;
+        inner.breaker.set_rules(properties.breaker_rules());
+        inner
+            .bulkhead
+            .set_limit(properties.execution_semaphore_max_concurrent);
+        inner
+            .fallback_bulkhead
+            .set_limit(properties.fallback_semaphore_max_concurrent);
+        inner.retry_budget.set_terms(
+            properties.retry_budget_percent,
+            properties.retry_budget_min_per_s,
+        );
+        inner.properties.store(Arc::new(properties));
+        Ok(())
+    }
+
+    /// The command key: one per dependency.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The group key, for dashboards.
+    pub fn group(&self) -> &str {
+        &self.0.group
+    }
+
+    /// The settings in force.
+    pub fn properties(&self) -> Arc<Properties> {
+        self.0.properties.load_full()
+    }
+
+    /// The breaker.
+    pub fn breaker(&self) -> &Breaker {
+        &self.0.breaker
+    }
+
+    /// The state of the breaker as the next caller meets it.
+    pub fn breaker_state(&self) -> BreakerState {
+        self.0.breaker.state(self.now())
+    }
+
+    /// The bulkhead of executions.
+    pub fn bulkhead(&self) -> &Bulkhead {
+        &self.0.bulkhead
+    }
+
+    /// The bulkhead of fallbacks.
+    pub fn fallback_bulkhead(&self) -> &Bulkhead {
+        &self.0.fallback_bulkhead
+    }
+
+    /// The retry budget.
+    pub fn retry_budget(&self) -> &RetryBudget {
+        &self.0.retry_budget
+    }
+
+    /// The clock this command lives by.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    /// The time on that clock.
+    pub fn now(&self) -> Instant {
+        self.0.clock.now()
+    }
+
+    /// Receives the events and breaker transitions from now on; of the whole registry, for a
+    /// command of a registry. A subscriber that falls 4096 notices behind loses the oldest and is
+    /// told how many.
+    pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
+        self.0.notices.subscribe()
+    }
+
+    /// Everything a dashboard shows, at this instant.
+    pub fn snapshot(&self) -> CommandSnapshot {
+        let inner = &self.0;
+        let now = self.now();
+        CommandSnapshot {
+            name: inner.name.clone(),
+            group: inner.group.clone(),
+            unix_ms: inner.clock.unix_ms(),
+            breaker_state: inner.breaker.state(now),
+            opened_count: inner.breaker.opened_count(),
+            next_probe_in: inner.breaker.next_probe_in(now),
+            health: inner.breaker.health(now),
+            active: inner.bulkhead.active(),
+            metrics: inner.metrics.snapshot(now, inner.bulkhead.take_peak()),
+            properties: self.properties(),
+        }
+    }
+
+    pub(crate) fn record(&self, event: CommandEvent) {
+        let now = self.now();
+        self.0.metrics.record(now, event);
+        self.notify(event, None, now);
+    }
+
+    pub(crate) fn record_end(&self, now: Instant, event: CommandEvent, latency: Option<Duration>) {
+        self.0
+            .metrics
+            .record_end(now, event, latency, self.0.bulkhead.take_peak());
+        self.notify(event, latency, now);
+    }
+
+    /// The caller gets its answer.
+    pub(crate) fn record_total(&self, started: Instant, failed: bool) {
+        let now = self.now();
+        self.0
+            .metrics
+            .record_total(now, now.saturating_duration_since(started));
+        if failed {
+            self.record(CommandEvent::ExceptionThrown);
+        }
+    }
+
+    fn notify(&self, event: CommandEvent, latency: Option<Duration>, at: Instant) {
+        if self.0.notices.receiver_count() > 0 {
+            let what = Happening::Call { event, latency, at };
+            // The last subscriber may have gone since; nobody is left to tell.
+            let _ = self.0.notices.send(Notice {
+                command: self.0.name.clone(),
+                what,
+            });
+        }
+    }
+}
+
+fn observed_breaker(
+    command: Arc<str>,
+    properties: &Properties,
+    now: Instant,
+    notices: broadcast::Sender<Notice>,
+) -> Breaker {
+    let bucket = Duration::from_millis(properties.metrics_health_snapshot_interval_ms);
+    Breaker::with_core(
+        Box::new(FailsafeCore::new(now)),
+        properties.breaker_rules(),
+        HealthWindow::new(now, bucket, properties.health_buckets()),
+        now,
+        Box::new(move |transition| {
+            tracing::info!(%command, from = transition.from.as_str(), to = transition.to.as_str(), "breaker");
+            // Nobody may be listening.
+            let _ = notices.send(Notice {
+                command: command.clone(),
+                what: Happening::Breaker(transition),
+            });
+        }),
+    )
+}

@@ -1,0 +1,176 @@
+//! `/hystrix.stream`: commands as the JSON objects Hystrix's dashboard reads.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::breaker::BreakerState;
+use crate::event::CommandEvent as Event;
+use crate::metrics::LatencyPercentiles;
+use crate::snapshot::CommandSnapshot;
+
+/// The media type of the stream.
+pub const CONTENT_TYPE: &str = "text/event-stream;charset=UTF-8";
+
+/// What keeps an idle connection open; clients ignore it.
+pub const KEEP_ALIVE: &str = "ping: \n\n";
+
+/// How often to send a round, as Hystrix does.
+pub const INTERVAL: Duration = Duration::from_millis(500);
+
+/// The keys of the latency maps, one per entry of [`PERCENTILES`](crate::metrics::PERCENTILES).
+const PERCENTILE_KEYS: [&str; 9] = ["0", "25", "50", "75", "90", "95", "99", "99.5", "100"];
+
+/// One JSON object as one server-sent event.
+pub fn sse_event(json: &str) -> String {
+    format!("data: {json}\n\n")
+}
+
+/// The two objects of one command: itself and, as a thread pool, its bulkhead.
+pub fn messages(snapshot: &CommandSnapshot) -> [String; 2] {
+    [
+        command(snapshot).to_string(),
+        thread_pool(snapshot).to_string(),
+    ]
+}
+
+/// The object of type `HystrixCommand`. Beyond Hystrix it has `breakerState`, `openedCount` and
+/// `nextProbeInMilliseconds`.
+pub fn command(snapshot: &CommandSnapshot) -> Value {
+    let mut object = Map::new();
+    object.extend(identity(snapshot));
+    object.extend(counts(snapshot));
+    object.extend(latencies(snapshot));
+    object.extend(settings(snapshot));
+    Value::Object(object)
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn identity(snapshot: &CommandSnapshot) -> Map<String, Value> {
+    object(json!({
+        "type": "HystrixCommand",
+        "name": &*snapshot.name,
+        "group": &*snapshot.group,
+        "currentTime": snapshot.unix_ms,
+        "isCircuitBreakerOpen": snapshot.breaker_state != BreakerState::Closed,
+        "breakerState": snapshot.breaker_state.as_str(),
+        "openedCount": snapshot.opened_count,
+        "nextProbeInMilliseconds": snapshot.next_probe_in.map(millis),
+        "errorPercentage": snapshot.health.error_percentage(),
+        "errorCount": snapshot.health.errors,
+        "requestCount": snapshot.health.total,
+        "reportingHosts": 1,
+        "threadPool": &*snapshot.name,
+    }))
+}
+
+/// Emitting, collapsing, request caching and thread pools do not exist here; their counts are
+/// zero because nothing of the kind can have happened.
+fn counts(snapshot: &CommandSnapshot) -> Map<String, Value> {
+    let rolling = |event| snapshot.metrics.rolling(event);
+    object(json!({
+        "rollingCountBadRequests": rolling(Event::BadRequest),
+        "rollingCountCollapsedRequests": 0,
+        "rollingCountEmit": 0,
+        "rollingCountExceptionsThrown": rolling(Event::ExceptionThrown),
+        "rollingCountFailure": rolling(Event::Failure),
+        "rollingCountFallbackEmit": 0,
+        "rollingCountFallbackDisabled": rolling(Event::FallbackDisabled),
+        "rollingCountFallbackFailure": rolling(Event::FallbackFailure),
+        "rollingCountFallbackMissing": rolling(Event::FallbackMissing),
+        "rollingCountFallbackRejection": rolling(Event::FallbackRejection),
+        "rollingCountFallbackSuccess": rolling(Event::FallbackSuccess),
+        "rollingCountResponsesFromCache": 0,
+        "rollingCountSemaphoreRejected": rolling(Event::SemaphoreRejected),
+        "rollingCountShortCircuited": rolling(Event::ShortCircuited),
+        "rollingCountSuccess": rolling(Event::Success),
+        "rollingCountThreadPoolRejected": 0,
+        "rollingCountTimeout": rolling(Event::Timeout),
+        "currentConcurrentExecutionCount": snapshot.active,
+        "rollingMaxConcurrentExecutionCount": snapshot.metrics.rolling_active_max,
+    }))
+}
+
+fn latencies(snapshot: &CommandSnapshot) -> Map<String, Value> {
+    object(json!({
+        "latencyExecute_mean": millis(snapshot.metrics.latency_execute.mean),
+        "latencyExecute": percentiles(&snapshot.metrics.latency_execute),
+        "latencyTotal_mean": millis(snapshot.metrics.latency_total.mean),
+        "latencyTotal": percentiles(&snapshot.metrics.latency_total),
+    }))
+}
+
+fn settings(snapshot: &CommandSnapshot) -> Map<String, Value> {
+    let p = &snapshot.properties;
+    object(json!({
+        "propertyValue_circuitBreakerRequestVolumeThreshold": p.circuit_breaker_request_volume_threshold,
+        "propertyValue_circuitBreakerSleepWindowInMilliseconds": p.circuit_breaker_sleep_window_ms,
+        "propertyValue_circuitBreakerErrorThresholdPercentage": p.circuit_breaker_error_threshold_percentage,
+        "propertyValue_circuitBreakerForceOpen": p.circuit_breaker_force_open,
+        "propertyValue_circuitBreakerForceClosed": p.circuit_breaker_force_closed,
+        "propertyValue_circuitBreakerEnabled": p.circuit_breaker_enabled,
+        "propertyValue_executionIsolationStrategy": "SEMAPHORE",
+        "propertyValue_executionIsolationThreadTimeoutInMilliseconds": p.execution_timeout_ms,
+        "propertyValue_executionTimeoutInMilliseconds": p.execution_timeout_ms,
+        "propertyValue_executionTimeoutEnabled": p.execution_timeout_enabled,
+        "propertyValue_executionIsolationThreadInterruptOnTimeout": true,
+        "propertyValue_executionIsolationThreadPoolKeyOverride": Value::Null,
+        "propertyValue_executionIsolationSemaphoreMaxConcurrentRequests": p.execution_semaphore_max_concurrent,
+        "propertyValue_fallbackIsolationSemaphoreMaxConcurrentRequests": p.fallback_semaphore_max_concurrent,
+        "propertyValue_metricsRollingStatisticalWindowInMilliseconds": p.metrics_rolling_window_ms,
+        "propertyValue_requestCacheEnabled": false,
+        "propertyValue_requestLogEnabled": false,
+    }))
+}
+
+/// The object of type `HystrixThreadPool`: permits stand for threads. Nothing ever queues.
+pub fn thread_pool(snapshot: &CommandSnapshot) -> Value {
+    let limit = snapshot.properties.execution_semaphore_max_concurrent;
+    let executed = |count: &dyn Fn(Event) -> u64| -> u64 {
+        Event::ALL
+            .into_iter()
+            .filter(|event| event.did_execute())
+            .map(count)
+            .sum()
+    };
+    let completed = executed(&|event| snapshot.metrics.total(event));
+    json!({
+        "type": "HystrixThreadPool",
+        "name": &*snapshot.name,
+        "currentTime": snapshot.unix_ms,
+        "currentActiveCount": snapshot.active,
+        "currentCompletedTaskCount": completed,
+        "currentCorePoolSize": limit,
+        "currentLargestPoolSize": limit,
+        "currentMaximumPoolSize": limit,
+        "currentPoolSize": limit,
+        "currentQueueSize": 0,
+        "currentTaskCount": completed + snapshot.active as u64,
+        "rollingCountThreadsExecuted": executed(&|event| snapshot.metrics.rolling(event)),
+        "rollingMaxActiveThreads": snapshot.metrics.rolling_active_max,
+        "rollingCountCommandRejections": snapshot.metrics.rolling(Event::SemaphoreRejected),
+        "propertyValue_queueSizeRejectionThreshold": 0,
+        "propertyValue_metricsRollingStatisticalWindowInMilliseconds": snapshot.properties.metrics_rolling_window_ms,
+        "reportingHosts": 1,
+    })
+}
+
+fn percentiles(latency: &LatencyPercentiles) -> Value {
+    let points = PERCENTILE_KEYS.iter().zip(latency.points);
+    Value::Object(
+        points
+            .map(|(key, point)| ((*key).to_owned(), json!(millis(point))))
+            .collect(),
+    )
+}
+
+/// Whole milliseconds, rounded to the nearest.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from((duration.as_micros() + 500) / 1000).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,33 @@
+//! Calling a dependency that may fail: circuit breaker, bulkhead, timeout, retry and fallback as
+//! tower layers, with the semantics, names and defaults of Hystrix 1.5.18.
+#![doc = include_str!("../README.md")]
+
+pub mod breaker;
+pub mod bulkhead;
+pub mod event;
+pub mod hystrix_stream;
+pub mod layers;
+pub mod metrics;
+pub mod prometheus;
+pub mod retry_budget;
+
+mod call;
+mod clock;
+mod command;
+mod deadline;
+mod error;
+mod properties;
+mod registry;
+mod snapshot;
+
+pub use breaker::BreakerState;
+pub use call::{Attempt, Call, CallOptions};
+pub use clock::{Clock, SystemClock};
+pub use command::Command;
+pub use deadline::{DEADLINE_MS_MAX, Deadline, DeadlineError};
+pub use error::{Classification, Classify, CommandError, FailureType};
+pub use event::{BreakerTransition, CommandEvent, Happening, Notice};
+pub use layers::{CommandLayer, CommandService};
+pub use properties::{Properties, PropertiesBuilder, PropertiesError};
+pub use registry::Registry;
+pub use snapshot::CommandSnapshot;

@@ -1,0 +1,159 @@
+//! Latencies of a command: a rolling distribution for dashboards, running totals for Prometheus.
+
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use super::rolling::Ring;
+
+/// The largest latency told apart, in microseconds (ten minutes); longer ones count as this long.
+const LATENCY_US_MAX: u64 = 600_000_000;
+
+/// The two leading digits of a latency are kept; one histogram then takes about 12 KiB.
+const SIGNIFICANT_DIGITS: u8 = 2;
+
+/// Upper bounds of the Prometheus buckets, in milliseconds.
+pub const BUCKET_BOUNDS_MS: [u64; 13] =
+    [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
+
+/// Running totals that never shrink.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LatencyTotals {
+    /// Calls per bucket of [`BUCKET_BOUNDS_MS`], not cumulated; the last one is beyond all bounds.
+    pub buckets: [u64; BUCKET_BOUNDS_MS.len() + 1],
+    /// The sum of all latencies.
+    pub sum: Duration,
+}
+
+impl LatencyTotals {
+    fn record(&mut self, latency: Duration) {
+        let slot =
+            BUCKET_BOUNDS_MS.partition_point(|bound_ms| Duration::from_millis(*bound_ms) < latency);
+        self.buckets[slot] += 1;
+        self.sum = self.sum.saturating_add(latency);
+    }
+
+    /// How many latencies were recorded.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+}
+
+/// A distribution over the last minute or so, in the points Hystrix's dashboard shows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LatencyPercentiles {
+    /// How many latencies it rests on.
+    pub count: u64,
+    /// The mean.
+    pub mean: Duration,
+    /// One latency per entry of [`PERCENTILES`].
+    pub points: [Duration; PERCENTILES.len()],
+}
+
+/// The percentiles of a [`LatencyPercentiles`].
+pub const PERCENTILES: [f64; 9] = [0.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.5, 100.0];
+
+/// A ring of histograms and the running totals.
+#[derive(Debug)]
+pub(crate) struct Latencies {
+    ring: Ring,
+    buckets: Box<[Histogram<u32>]>,
+    pub(crate) totals: LatencyTotals,
+}
+
+impl Latencies {
+    pub(crate) fn new(origin: Instant, window: Duration, buckets: u32) -> Self {
+        let empty = empty_histogram();
+        Self {
+            ring: Ring::new(origin, window, buckets),
+            buckets: vec![empty; buckets.max(1) as usize].into_boxed_slice(),
+            totals: LatencyTotals::default(),
+        }
+    }
+
+    pub(crate) fn record(&mut self, now: Instant, latency: Duration) {
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(LATENCY_US_MAX);
+        let buckets = &mut self.buckets;
+        let slot = self.ring.advance(now, |slot| buckets[slot].reset());
+        self.buckets[slot].saturating_record(micros.clamp(1, LATENCY_US_MAX));
+        self.totals.record(latency);
+    }
+
+    pub(crate) fn percentiles(&mut self, now: Instant) -> LatencyPercentiles {
+        let buckets = &mut self.buckets;
+        self.ring.advance(now, |slot| buckets[slot].reset());
+        let mut merged = empty_histogram();
+        for bucket in &self.buckets {
+            // Equal bounds: the sum always fits, and an error would only mean that it did not.
+            if merged.add(bucket).is_err() {
+                tracing::warn!("a latency histogram did not fit its own bounds");
+            }
+        }
+        if merged.is_empty() {
+            return LatencyPercentiles::default();
+        }
+        let mean_us = merged.mean().max(0.0);
+        LatencyPercentiles {
+            count: merged.len(),
+            mean: Duration::from_secs_f64(mean_us / 1e6),
+            points: PERCENTILES.map(|p| Duration::from_micros(merged.value_at_percentile(p))),
+        }
+    }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "the bounds are constants that satisfy low >= 1, high >= 2 * low, digits <= 5"
+)]
+fn empty_histogram() -> Histogram<u32> {
+    Histogram::new_with_bounds(1, LATENCY_US_MAX, SIGNIFICANT_DIGITS)
+        .expect("constant bounds are valid")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_cover_the_window_and_nothing_before() {
+        let t0 = Instant::now();
+        let mut latencies = Latencies::new(t0, Duration::from_secs(60), 6);
+        for ms in 1..=100 {
+            latencies.record(t0, Duration::from_millis(ms));
+        }
+        let now = latencies.percentiles(t0 + Duration::from_secs(59));
+        assert_eq!(now.count, 100);
+        assert!(
+            (now.points[2].as_secs_f64() - 0.050).abs() < 0.001,
+            "{now:?}"
+        );
+        assert!((now.mean.as_secs_f64() - 0.0505).abs() < 0.001, "{now:?}");
+        assert!(now.points[8] >= Duration::from_millis(100));
+        assert_eq!(
+            latencies.percentiles(t0 + Duration::from_secs(60)),
+            LatencyPercentiles::default()
+        );
+        assert_eq!(latencies.totals.count(), 100);
+    }
+
+    #[test]
+    fn a_bound_belongs_to_its_own_bucket() {
+        let mut totals = LatencyTotals::default();
+        totals.record(Duration::from_millis(1));
+        totals.record(Duration::from_micros(1001));
+        totals.record(Duration::from_secs(11));
+        assert_eq!(
+            (totals.buckets[0], totals.buckets[1], totals.buckets[13]),
+            (1, 1, 1)
+        );
+    }
+
+    #[test]
+    fn absurd_latencies_saturate() {
+        let t0 = Instant::now();
+        let mut latencies = Latencies::new(t0, Duration::from_secs(60), 6);
+        latencies.record(t0, Duration::MAX);
+        latencies.record(t0, Duration::ZERO);
+        assert_eq!(latencies.percentiles(t0).count, 2);
+    }
+}

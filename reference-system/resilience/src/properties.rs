@@ -1,0 +1,383 @@
+//! The settings of a command, with Hystrix's names and defaults, validated as a whole.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::breaker::BreakerRules;
+
+/// The settings of one command. Defaults are Hystrix 1.5.18's; the four `retry_*` settings are ours.
+///
+/// [`Properties::builder`] validates in `build`; a value from a file is validated by
+/// [`Command::new`](crate::Command::new), so no command ever runs on settings that contradict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Properties {
+    /// How long the work may take, in milliseconds. Default 1000.
+    pub execution_timeout_ms: u64,
+    /// Whether the timeout and the caller's deadline end a call. Default true.
+    pub execution_timeout_enabled: bool,
+    /// How many calls may run at once. Default 10.
+    pub execution_semaphore_max_concurrent: usize,
+    /// How many fallbacks may run at once. Default 10.
+    pub fallback_semaphore_max_concurrent: usize,
+    /// Whether fallbacks run. Default true.
+    pub fallback_enabled: bool,
+    /// Whether the breaker refuses calls. Default true.
+    pub circuit_breaker_enabled: bool,
+    /// Calls in the rolling window below which the breaker never opens. Default 20.
+    pub circuit_breaker_request_volume_threshold: u64,
+    /// How long an open breaker waits before it lets a probe through, in milliseconds. Default 5000.
+    pub circuit_breaker_sleep_window_ms: u64,
+    /// Share of errors, in percent, from which the breaker opens. Default 50.
+    pub circuit_breaker_error_threshold_percentage: u8,
+    /// Refuse every call. Wins over `force_closed`. Default false.
+    pub circuit_breaker_force_open: bool,
+    /// Refuse no call. Default false.
+    pub circuit_breaker_force_closed: bool,
+    /// The rolling window of counters and of the breaker, in milliseconds. Default 10 000.
+    pub metrics_rolling_window_ms: u64,
+    /// Buckets of the rolling counters. Default 10.
+    pub metrics_rolling_buckets: u32,
+    /// The rolling window of latencies, in milliseconds. Default 60 000.
+    pub metrics_rolling_percentile_window_ms: u64,
+    /// Buckets of the rolling latencies. Default 6.
+    pub metrics_rolling_percentile_buckets: u32,
+    /// Buckets of the breaker's window, in milliseconds; it reacts up to this late. Default 500.
+    pub metrics_health_snapshot_interval_ms: u64,
+    /// Attempts per call, the first included. Default 1: no retry.
+    pub retry_max_attempts: u32,
+    /// Retries allowed per 100 calls. Default 20.
+    pub retry_budget_percent: u32,
+    /// Retries per second allowed whatever the traffic. Default 10.
+    pub retry_budget_min_per_s: u32,
+}
+
+impl Default for Properties {
+    fn default() -> Self {
+        Self {
+            execution_timeout_ms: 1000,
+            execution_timeout_enabled: true,
+            execution_semaphore_max_concurrent: 10,
+            fallback_semaphore_max_concurrent: 10,
+            fallback_enabled: true,
+            circuit_breaker_enabled: true,
+            circuit_breaker_request_volume_threshold: 20,
+            circuit_breaker_sleep_window_ms: 5000,
+            circuit_breaker_error_threshold_percentage: 50,
+            circuit_breaker_force_open: false,
+            circuit_breaker_force_closed: false,
+            metrics_rolling_window_ms: 10_000,
+            metrics_rolling_buckets: 10,
+            metrics_rolling_percentile_window_ms: 60_000,
+            metrics_rolling_percentile_buckets: 6,
+            metrics_health_snapshot_interval_ms: 500,
+            retry_max_attempts: 1,
+            retry_budget_percent: 20,
+            retry_budget_min_per_s: 10,
+        }
+    }
+}
+
+impl Properties {
+    /// Starts from the defaults.
+    pub fn builder() -> PropertiesBuilder {
+        PropertiesBuilder(Self::default())
+    }
+
+    /// Checks every setting and every rule between two of them.
+    ///
+    /// # Errors
+    /// The first setting found wrong, and what it must be.
+    pub fn validate(&self) -> Result<(), PropertiesError> {
+        self.validate_ranges()?;
+        self.validate_windows()
+    }
+
+    fn validate_ranges(&self) -> Result<(), PropertiesError> {
+        let day_ms = 86_400_000;
+        let permits = |limit: usize| u64::try_from(limit).unwrap_or(u64::MAX);
+        let executions = permits(self.execution_semaphore_max_concurrent);
+        let fallbacks = permits(self.fallback_semaphore_max_concurrent);
+        let volume = self.circuit_breaker_request_volume_threshold;
+        let threshold = u64::from(self.circuit_breaker_error_threshold_percentage);
+        let sleep_ms = self.circuit_breaker_sleep_window_ms;
+        let attempts = u64::from(self.retry_max_attempts);
+        let percent = u64::from(self.retry_budget_percent);
+        let min_per_s = u64::from(self.retry_budget_min_per_s);
+        within("execution_timeout_ms", self.execution_timeout_ms, 1, day_ms)?;
+        within(
+            "execution_semaphore_max_concurrent",
+            executions,
+            1,
+            u64::MAX,
+        )?;
+        within("fallback_semaphore_max_concurrent", fallbacks, 1, u64::MAX)?;
+        within(
+            "circuit_breaker_request_volume_threshold",
+            volume,
+            1,
+            u64::MAX,
+        )?;
+        within(
+            "circuit_breaker_error_threshold_percentage",
+            threshold,
+            1,
+            100,
+        )?;
+        within("circuit_breaker_sleep_window_ms", sleep_ms, 1, day_ms)?;
+        within("retry_max_attempts", attempts, 1, 100)?;
+        within("retry_budget_percent", percent, 0, 100)?;
+        within("retry_budget_min_per_s", min_per_s, 0, 1_000_000)
+    }
+
+    fn validate_windows(&self) -> Result<(), PropertiesError> {
+        let interval_ms = self.metrics_health_snapshot_interval_ms;
+        let rolling_ms = self.metrics_rolling_window_ms;
+        let latency_ms = self.metrics_rolling_percentile_window_ms;
+        let latency_buckets = u64::from(self.metrics_rolling_percentile_buckets);
+        divides(
+            "metrics_rolling_buckets",
+            rolling_ms,
+            u64::from(self.metrics_rolling_buckets),
+        )?;
+        divides(
+            "metrics_rolling_percentile_buckets",
+            latency_ms,
+            latency_buckets,
+        )?;
+        divides(
+            "metrics_health_snapshot_interval_ms",
+            rolling_ms,
+            interval_ms,
+        )?;
+        within(
+            "metrics_health_snapshot_interval_ms (as number of buckets)",
+            self.health_buckets(),
+            1,
+            BUCKETS_MAX,
+        )?;
+        within(
+            "metrics_rolling_buckets",
+            u64::from(self.metrics_rolling_buckets),
+            1,
+            BUCKETS_MAX,
+        )?;
+        within(
+            "metrics_rolling_percentile_buckets",
+            latency_buckets,
+            1,
+            LATENCY_BUCKETS_MAX,
+        )
+    }
+
+    /// Whether `other` keeps the shape of the rolling windows, which a running command cannot
+    /// change.
+    pub fn same_windows(&self, other: &Self) -> bool {
+        let windows = |p: &Self| {
+            (
+                p.metrics_rolling_window_ms,
+                p.metrics_rolling_buckets,
+                p.metrics_rolling_percentile_window_ms,
+                p.metrics_rolling_percentile_buckets,
+                p.metrics_health_snapshot_interval_ms,
+            )
+        };
+        windows(self) == windows(other)
+    }
+
+    /// The number of buckets the breaker's window has.
+    pub fn health_buckets(&self) -> u64 {
+        self.metrics_rolling_window_ms / self.metrics_health_snapshot_interval_ms.max(1)
+    }
+
+    /// The command's own timeout; none where timeouts are switched off.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.execution_timeout_enabled
+            .then(|| Duration::from_millis(self.execution_timeout_ms))
+    }
+
+    /// What the breaker needs to know of these settings.
+    pub fn breaker_rules(&self) -> BreakerRules {
+        let sleep_window = Duration::from_millis(self.circuit_breaker_sleep_window_ms);
+        BreakerRules {
+            enabled: self.circuit_breaker_enabled,
+            force_open: self.circuit_breaker_force_open,
+            force_closed: self.circuit_breaker_force_closed,
+            request_volume_threshold: self.circuit_breaker_request_volume_threshold,
+            error_threshold_percentage: self.circuit_breaker_error_threshold_percentage,
+            sleep_window,
+            probe_lease: self
+                .timeout()
+                .map_or(sleep_window, |timeout| timeout.max(sleep_window)),
+        }
+    }
+}
+
+/// The most buckets a window of counters may have; it bounds the memory of a command.
+const BUCKETS_MAX: u64 = 600;
+
+/// The most buckets the window of latencies may have: each is a histogram of about 12 KiB.
+const LATENCY_BUCKETS_MAX: u64 = 60;
+
+fn within(name: &'static str, found: u64, min: u64, max: u64) -> Result<(), PropertiesError> {
+    if (min..=max).contains(&found) {
+        return Ok(());
+    }
+    Err(PropertiesError::OutOfRange {
+        name,
+        found,
+        min,
+        max,
+    })
+}
+
+fn divides(name: &'static str, window_ms: u64, found: u64) -> Result<(), PropertiesError> {
+    if found != 0 && window_ms != 0 && window_ms.is_multiple_of(found) {
+        return Ok(());
+    }
+    Err(PropertiesError::Uneven {
+        name,
+        found,
+        window_ms,
+    })
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PropertiesError {
+    /// Too small or too large.
+    #[error("{name} must be {min} to {max}, not {found}")]
+    OutOfRange {
+        /// The setting.
+        name: &'static str,
+        /// What was given.
+        found: u64,
+        /// The smallest it may be.
+        min: u64,
+        /// The largest it may be.
+        max: u64,
+    },
+    /// A window that cannot be cut into equal buckets.
+    #[error("{name} must divide its window of {window_ms} ms without remainder; {found} does not")]
+    Uneven {
+        /// The setting.
+        name: &'static str,
+        /// What was given.
+        found: u64,
+        /// The window it belongs to, in milliseconds.
+        window_ms: u64,
+    },
+    /// A running command was to change the shape of its windows.
+    #[error("metrics_* settings are fixed once a command is made; leave them as they are")]
+    WindowsFixed,
+}
+
+/// Builds [`Properties`]; every setter has the name of its setting.
+#[derive(Debug, Clone)]
+pub struct PropertiesBuilder(Properties);
+
+macro_rules! setters {
+    ($($name:ident: $kind:ty),+ $(,)?) => {
+        impl PropertiesBuilder {
+            $(
+                #[doc = concat!("Sets [`Properties::", stringify!($name), "`].")]
+                #[must_use]
+                pub fn $name(mut self, value: $kind) -> Self {
+                    self.0.$name = value;
+                    self
+                }
+            )+
+        }
+    };
+}
+
+setters! {
+    execution_timeout_ms: u64,
+    execution_timeout_enabled: bool,
+    execution_semaphore_max_concurrent: usize,
+    fallback_semaphore_max_concurrent: usize,
+    fallback_enabled: bool,
+    circuit_breaker_enabled: bool,
+    circuit_breaker_request_volume_threshold: u64,
+    circuit_breaker_sleep_window_ms: u64,
+    circuit_breaker_error_threshold_percentage: u8,
+    circuit_breaker_force_open: bool,
+    circuit_breaker_force_closed: bool,
+    metrics_rolling_window_ms: u64,
+    metrics_rolling_buckets: u32,
+    metrics_rolling_percentile_window_ms: u64,
+    metrics_rolling_percentile_buckets: u32,
+    metrics_health_snapshot_interval_ms: u64,
+    retry_max_attempts: u32,
+    retry_budget_percent: u32,
+    retry_budget_min_per_s: u32,
+}
+
+impl PropertiesBuilder {
+    /// Checks the settings and hands them over.
+    ///
+    /// # Errors
+    /// As [`Properties::validate`].
+    pub fn build(self) -> Result<Properties, PropertiesError> {
+        self.0.validate()?;
+        Ok(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_survive_json() {
+        let defaults = Properties::builder().build().unwrap();
+        let json = serde_json::to_string(&defaults).unwrap();
+        assert_eq!(serde_json::from_str::<Properties>(&json).unwrap(), defaults);
+        assert_eq!(serde_json::from_str::<Properties>("{}").unwrap(), defaults);
+    }
+
+    #[test]
+    fn an_unknown_setting_is_an_error() {
+        let error = serde_json::from_str::<Properties>(r#"{"timeout": 3}"#).unwrap_err();
+        assert!(error.to_string().contains("timeout"), "{error}");
+    }
+
+    #[test]
+    fn settings_that_contradict_are_named() {
+        let name_of = |builder: PropertiesBuilder| match builder.build().unwrap_err() {
+            PropertiesError::OutOfRange { name, .. } | PropertiesError::Uneven { name, .. } => name,
+            PropertiesError::WindowsFixed => "metrics",
+        };
+        let new = Properties::builder;
+        assert_eq!(
+            name_of(new().execution_timeout_ms(0)),
+            "execution_timeout_ms"
+        );
+        assert_eq!(
+            name_of(new().metrics_rolling_buckets(7)),
+            "metrics_rolling_buckets"
+        );
+        assert_eq!(
+            name_of(new().metrics_rolling_buckets(0)),
+            "metrics_rolling_buckets"
+        );
+        assert_eq!(
+            name_of(new().metrics_health_snapshot_interval_ms(333)),
+            "metrics_health_snapshot_interval_ms"
+        );
+        assert_eq!(
+            name_of(new().metrics_health_snapshot_interval_ms(1)),
+            "metrics_health_snapshot_interval_ms (as number of buckets)"
+        );
+        assert_eq!(
+            name_of(new().circuit_breaker_error_threshold_percentage(101)),
+            "circuit_breaker_error_threshold_percentage"
+        );
+        assert_eq!(name_of(new().retry_max_attempts(0)), "retry_max_attempts");
+        assert_eq!(
+            name_of(new().circuit_breaker_sleep_window_ms(u64::MAX)),
+            "circuit_breaker_sleep_window_ms"
+        );
+    }
+}

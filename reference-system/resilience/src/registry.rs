@@ -1,0 +1,119 @@
+//! All commands of a process.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::broadcast;
+
+use crate::command::NOTICES_MAX;
+use crate::event::Notice;
+use crate::{
+    Clock, Command, CommandSnapshot, Properties, PropertiesError, SystemClock, hystrix_stream,
+    prometheus,
+};
+
+/// All commands of a process, one per name. Cloning shares it.
+#[derive(Clone)]
+pub struct Registry(Arc<Shared>);
+
+struct Shared {
+    commands: Mutex<BTreeMap<String, Command>>,
+    clock: Arc<dyn Clock>,
+    notices: broadcast::Sender<Notice>,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.commands()).finish()
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Registry {
+    /// A registry without commands, on the system's clock.
+    pub fn new() -> Self {
+        Self::with_clock(Arc::new(SystemClock))
+    }
+
+    /// A registry whose commands live by `clock`.
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        let (notices, _) = broadcast::channel(NOTICES_MAX);
+        Self(Arc::new(Shared {
+            commands: Mutex::new(BTreeMap::new()),
+            clock,
+            notices,
+        }))
+    }
+
+    /// The command called `name`, made on first use. As in Hystrix, group and properties count
+    /// only then; use [`Command::set_properties`] to change them later.
+    ///
+    /// # Errors
+    /// The properties contradict themselves.
+    pub fn command(
+        &self,
+        name: &str,
+        group: &str,
+        properties: Properties,
+    ) -> Result<Command, PropertiesError> {
+        let mut commands = self.lock();
+        if let Some(command) = commands.get(name) {
+            return Ok(command.clone());
+        }
+        let command = Command::with_parts(
+            name,
+            group,
+            properties,
+            self.0.clock.clone(),
+            self.0.notices.clone(),
+        )?;
+        commands.insert(name.to_owned(), command.clone());
+        Ok(command)
+    }
+
+    /// The command called `name`, if it has been made.
+    pub fn get(&self, name: &str) -> Option<Command> {
+        self.lock().get(name).cloned()
+    }
+
+    /// All commands, by name.
+    pub fn commands(&self) -> Vec<Command> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// All commands at this instant, by name.
+    pub fn snapshots(&self) -> Vec<CommandSnapshot> {
+        self.commands().iter().map(Command::snapshot).collect()
+    }
+
+    /// One round of `/hystrix.stream`: two JSON objects per command. Send them every 500 ms, each
+    /// framed by [`hystrix_stream::sse_event`].
+    pub fn hystrix_messages(&self) -> Vec<String> {
+        self.snapshots()
+            .iter()
+            .flat_map(hystrix_stream::messages)
+            .collect()
+    }
+
+    /// All commands in the Prometheus text format.
+    pub fn prometheus_text(&self) -> String {
+        prometheus::text(&self.snapshots())
+    }
+
+    /// Receives the events and breaker transitions of all commands from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
+        self.0.notices.subscribe()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Command>> {
+        self.0
+            .commands
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
