@@ -1,0 +1,16 @@
+//! Open-loop load: arrivals start when the schedule says so, whatever the
+//! system does.
+
+mod driver;
+mod gauges;
+mod pacer;
+mod requests;
+mod schedule;
+mod thread;
+mod transport;
+
+pub use gauges::Gauges;
+pub use requests::{PreparedRequest, RequestError, RequestMaker};
+pub use schedule::{Arrival, Schedule};
+pub use thread::{LoadCommand, LoadError, LoadHandle, LoadOutput, LoadPlan};
+pub use transport::{Exchange, ExchangeFailure, FALLBACK_HEADER, Transport};

@@ -1,0 +1,284 @@
+//! What arrival n sends: a pure function of the seed and n.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Zipf};
+use squall_scenario::{DataSource, Load, Template, UnknownVariable};
+
+use crate::seed::{nth, sub_seed, unit_interval};
+
+/// A request ready to be sent.
+#[derive(Debug, Clone)]
+pub struct PreparedRequest {
+    /// Index of the route in the scenario's list.
+    pub route: usize,
+    /// Method.
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+    /// Headers of the scenario.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Body.
+    pub body: Bytes,
+}
+
+/// A request of the scenario cannot be turned into HTTP.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// A placeholder has no value.
+    #[error("request `{route}`: {source}; give it under `load: data:`")]
+    UnknownVariable {
+        /// The request's name.
+        route: String,
+        /// The placeholder.
+        source: UnknownVariable,
+    },
+    /// A method, header name or header value that HTTP does not allow.
+    #[error("request `{route}`: {part} {text:?} is not valid in HTTP")]
+    Invalid {
+        /// The request's name.
+        route: String,
+        /// Which part.
+        part: &'static str,
+        /// The text.
+        text: String,
+    },
+}
+
+/// Turns arrival numbers into requests.
+#[derive(Debug)]
+pub struct RequestMaker {
+    load: Load,
+    methods: Vec<Method>,
+    data: Vec<(String, u64, DataSource)>,
+    route_seed: u64,
+    weight_total: u64,
+}
+
+impl RequestMaker {
+    /// Checks everything that does not depend on the arrival, by preparing
+    /// arrival 0 of every route once.
+    ///
+    /// # Errors
+    /// The first request that cannot be turned into HTTP.
+    pub fn new(load: &Load, seed: u64) -> Result<Self, RequestError> {
+        let methods = load
+            .requests
+            .iter()
+            .map(|request| {
+                Method::from_bytes(request.method.as_bytes())
+                    .map_err(|_| invalid(&request.name, "method", &request.method))
+            })
+            .collect::<Result<_, _>>()?;
+        let data = load
+            .data
+            .iter()
+            .map(|(name, source)| {
+                (
+                    name.clone(),
+                    sub_seed(seed, &format!("data/{name}")),
+                    source.clone(),
+                )
+            })
+            .collect();
+        let maker = Self {
+            load: load.clone(),
+            methods,
+            data,
+            route_seed: sub_seed(seed, "routes"),
+            weight_total: load
+                .requests
+                .iter()
+                .map(|r| u64::from(r.weight))
+                .sum::<u64>()
+                .max(1),
+        };
+        for route in 0..maker.load.requests.len() {
+            maker.prepare_route(route, 0)?;
+        }
+        Ok(maker)
+    }
+
+    /// The request of arrival `number`.
+    ///
+    /// # Errors
+    /// A drawn value that does not fit into a header.
+    pub fn prepare(&self, number: u64) -> Result<PreparedRequest, RequestError> {
+        self.prepare_route(self.route_of(number), number)
+    }
+
+    /// Index of the route that arrival `number` takes.
+    #[must_use]
+    pub fn route_of(&self, number: u64) -> usize {
+        let mut ticket =
+            (unit_interval(nth(self.route_seed, number)) * self.weight_total as f64) as u64;
+        for (index, request) in self.load.requests.iter().enumerate() {
+            let weight = u64::from(request.weight);
+            if ticket < weight {
+                return index;
+            }
+            ticket -= weight;
+        }
+        self.load.requests.len() - 1
+    }
+
+    fn prepare_route(&self, route: usize, number: u64) -> Result<PreparedRequest, RequestError> {
+        let request = &self.load.requests[route];
+        let render = |template: &Template| {
+            template
+                .render(|name| self.value(name, number).map(Cow::Owned))
+                .map_err(|source| RequestError::UnknownVariable {
+                    route: request.name.clone(),
+                    source,
+                })
+        };
+        let mut headers = Vec::with_capacity(request.headers.len());
+        for (name, value) in &request.headers {
+            let text = render(value)?;
+            let name = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| invalid(&request.name, "header name", name))?;
+            let value = HeaderValue::from_str(&text)
+                .map_err(|_| invalid(&request.name, "header value", &text))?;
+            headers.push((name, value));
+        }
+        let body = match &request.body {
+            Some(body) => Bytes::from(render(body)?),
+            None => Bytes::new(),
+        };
+        let path = render(&request.path)?;
+        if path.parse::<http::uri::PathAndQuery>().is_err() {
+            return Err(invalid(&request.name, "path", &path));
+        }
+        Ok(PreparedRequest {
+            route,
+            method: self.methods[route].clone(),
+            path,
+            headers,
+            body,
+        })
+    }
+
+    fn value(&self, name: &str, number: u64) -> Option<String> {
+        let (_, seed, source) = self.data.iter().find(|(known, _, _)| known == name)?;
+        Some(draw(source, *seed, number))
+    }
+}
+
+fn invalid(route: &str, part: &'static str, text: &str) -> RequestError {
+    RequestError::Invalid {
+        route: route.to_owned(),
+        part,
+        text: text.to_owned(),
+    }
+}
+
+fn draw(source: &DataSource, seed: u64, number: u64) -> String {
+    let value = nth(seed, number);
+    match source {
+        DataSource::Uniform { from, to } => {
+            let span = to.saturating_sub(*from).saturating_add(1);
+            (from + (unit_interval(value) * span as f64) as u64)
+                .min(*to)
+                .to_string()
+        }
+        DataSource::Zipf { over, skew } => match Zipf::new(*over as f64, *skew) {
+            Ok(zipf) => {
+                let rank: f64 = zipf.sample(&mut ChaCha8Rng::seed_from_u64(value));
+                (rank as u64).to_string()
+            }
+            // The parser refuses such parameters; the most popular is the limit.
+            Err(_) => "1".to_owned(),
+        },
+        DataSource::Pick(choices) => {
+            let index = (unit_interval(value) * choices.len() as f64) as usize;
+            choices.get(index).cloned().unwrap_or_default()
+        }
+        DataSource::Count { from } => from.saturating_add(number).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use squall_scenario::Request;
+
+    use super::*;
+
+    fn request(name: &str, path: &str, weight: u32) -> Request {
+        Request {
+            name: name.into(),
+            method: "GET".into(),
+            path: Template::parse(path),
+            headers: vec![],
+            body: None,
+            expect_status: vec![(200, 399)],
+            within: None,
+            weight,
+        }
+    }
+
+    fn load(requests: Vec<Request>, data: Vec<(String, DataSource)>) -> Load {
+        Load {
+            shape: vec![],
+            requests,
+            data,
+            connections: None,
+            in_flight_max: 10,
+            timeout: Duration::from_secs(1),
+            warm_up: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn weights_decide_the_share_of_routes() {
+        let load = load(vec![request("a", "/a", 9), request("b", "/b", 1)], vec![]);
+        let maker = RequestMaker::new(&load, 42).unwrap();
+        let b = (0..100_000).filter(|n| maker.route_of(*n) == 1).count();
+        // Five standard deviations of Binomial(100 000, 0.1) are 474.
+        assert!((9_526..=10_474).contains(&b), "{b}");
+    }
+
+    #[test]
+    fn data_is_a_function_of_seed_and_arrival() {
+        let sources = vec![
+            (
+                "user".into(),
+                DataSource::Uniform {
+                    from: 1,
+                    to: 10_000,
+                },
+            ),
+            (
+                "title".into(),
+                DataSource::Zipf {
+                    over: 15_000,
+                    skew: 1.1,
+                },
+            ),
+            (
+                "kind".into(),
+                DataSource::Pick(vec!["tv".into(), "web".into()]),
+            ),
+            ("n".into(), DataSource::Count { from: 5 }),
+        ];
+        let load = load(vec![request("a", "/$user/$title/$kind/$n", 1)], sources);
+        let maker = RequestMaker::new(&load, 42).unwrap();
+        let again = RequestMaker::new(&load, 42).unwrap();
+        let other = RequestMaker::new(&load, 43).unwrap();
+        let path = maker.prepare(7).unwrap().path;
+        assert_eq!(path, again.prepare(7).unwrap().path);
+        assert_ne!(path, other.prepare(7).unwrap().path);
+        assert!(path.ends_with("/12"), "{path}");
+    }
+
+    #[test]
+    fn a_placeholder_without_data_is_named() {
+        let error = RequestMaker::new(&load(vec![request("a", "/$who", 1)], vec![]), 1);
+        assert!(error.unwrap_err().to_string().contains("`$who`"));
+    }
+}

@@ -1,0 +1,349 @@
+//! When arrivals happen: a pure function of the load's shape and the seed.
+
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use squall_scenario::{Arrivals, Stage};
+
+use crate::seed::sub_seed;
+
+/// One scheduled start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its number, from 0.
+    pub number: u64,
+    /// Its time from the start of the schedule.
+    pub at: Duration,
+}
+
+/// The arrivals of a load shape, in order. The same shape and seed give the
+/// same arrivals on every machine.
+///
+/// Evenly spaced arrivals lie where the integral of the rate passes the
+/// midpoints 0.5, 1.5, …, so stages join without a gap or a burst and a stage
+/// of rate r and length t has r·t arrivals. Times are integer nanoseconds from
+/// one origin; nothing is accumulated.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    stages: Vec<PlannedStage>,
+    stage: usize,
+    next_number: u64,
+    shard: u64,
+    shards: u64,
+}
+
+#[derive(Debug, Clone)]
+struct PlannedStage {
+    start_s: f64,
+    /// Arrivals before this stage, as the integral of the rate.
+    before: f64,
+    kind: StageKind,
+}
+
+#[derive(Debug, Clone)]
+enum StageKind {
+    /// Rate `from + slope * t` for `length_s`.
+    Linear {
+        from: f64,
+        slope: f64,
+        length_s: f64,
+        next_index: f64,
+    },
+    Poisson {
+        rate: f64,
+        length_s: f64,
+        at_s: f64,
+        rng: Box<ChaCha12Rng>,
+    },
+}
+
+impl Schedule {
+    /// The schedule of `stages`; `seed` matters only for Poisson stages.
+    #[must_use]
+    pub fn new(stages: &[Stage], seed: u64) -> Self {
+        let mut start_s = 0.0;
+        let mut before = 0.0;
+        let mut planned = Vec::with_capacity(stages.len());
+        for (index, stage) in stages.iter().enumerate() {
+            let length_s = stage.duration().as_secs_f64();
+            planned.push(PlannedStage {
+                start_s,
+                before,
+                kind: plan_stage(stage, index, seed),
+            });
+            start_s += length_s;
+            if !is_poisson(stage) {
+                before += stage.expected_arrivals(Duration::ZERO, stage.duration());
+            }
+        }
+        Self {
+            stages: planned,
+            stage: 0,
+            next_number: 0,
+            shard: 0,
+            shards: 1,
+        }
+    }
+
+    /// Only the arrivals whose number is `shard` modulo `shards`; the union
+    /// over all shards is the whole schedule.
+    #[must_use]
+    pub fn shard(mut self, shard: u64, shards: u64) -> Self {
+        self.shard = shard;
+        self.shards = shards.max(1);
+        self
+    }
+
+    fn next_unsharded(&mut self) -> Option<Arrival> {
+        loop {
+            let stage = self.stages.get_mut(self.stage)?;
+            match stage.next_offset_s() {
+                Some(offset_s) => {
+                    let number = self.next_number;
+                    self.next_number += 1;
+                    let at =
+                        Duration::from_nanos(((stage.start_s + offset_s) * 1e9).round() as u64);
+                    return Some(Arrival { number, at });
+                }
+                None => self.stage += 1,
+            }
+        }
+    }
+}
+
+impl Iterator for Schedule {
+    type Item = Arrival;
+
+    fn next(&mut self) -> Option<Arrival> {
+        loop {
+            let arrival = self.next_unsharded()?;
+            if arrival.number % self.shards == self.shard {
+                return Some(arrival);
+            }
+        }
+    }
+}
+
+fn is_poisson(stage: &Stage) -> bool {
+    matches!(
+        stage,
+        Stage::Hold {
+            arrivals: Arrivals::Poisson,
+            ..
+        }
+    )
+}
+
+fn plan_stage(stage: &Stage, index: usize, seed: u64) -> StageKind {
+    let length_s = stage.duration().as_secs_f64();
+    match stage {
+        Stage::Hold {
+            rate,
+            arrivals: Arrivals::Poisson,
+            ..
+        } => StageKind::Poisson {
+            rate: rate.as_per_second(),
+            length_s,
+            at_s: 0.0,
+            rng: Box::new(ChaCha12Rng::seed_from_u64(sub_seed(
+                seed,
+                &format!("arrivals/{index}"),
+            ))),
+        },
+        Stage::Hold { rate, .. } => StageKind::Linear {
+            from: rate.as_per_second(),
+            slope: 0.0,
+            length_s,
+            next_index: f64::NAN,
+        },
+        Stage::Ramp { from, to, .. } => StageKind::Linear {
+            from: from.as_per_second(),
+            slope: (to.as_per_second() - from.as_per_second()) / length_s,
+            length_s,
+            next_index: f64::NAN,
+        },
+    }
+}
+
+impl PlannedStage {
+    /// Offset of the stage's next arrival from the stage's start.
+    fn next_offset_s(&mut self) -> Option<f64> {
+        match &mut self.kind {
+            StageKind::Poisson {
+                rate,
+                length_s,
+                at_s,
+                rng,
+            } => {
+                if *rate <= 0.0 {
+                    return None;
+                }
+                // Inverse of the exponential distribution; 1 - u avoids ln 0.
+                let uniform: f64 = rng.random();
+                *at_s += -(1.0 - uniform).ln() / *rate;
+                (*at_s < *length_s).then_some(*at_s)
+            }
+            StageKind::Linear {
+                from,
+                slope,
+                length_s,
+                next_index,
+            } => {
+                if next_index.is_nan() {
+                    *next_index = (self.before - 0.5).ceil().max(0.0);
+                }
+                let target = *next_index + 0.5 - self.before;
+                let offset_s = time_of_integral(*from, *slope, target)?;
+                if offset_s >= *length_s {
+                    return None;
+                }
+                *next_index += 1.0;
+                Some(offset_s.max(0.0))
+            }
+        }
+    }
+}
+
+/// The time t at which the integral of `from + slope·t` reaches `target`.
+fn time_of_integral(from: f64, slope: f64, target: f64) -> Option<f64> {
+    if target <= 0.0 {
+        return Some(0.0);
+    }
+    if slope == 0.0 {
+        return (from > 0.0).then(|| target / from);
+    }
+    let discriminant = from.mul_add(from, 2.0 * slope * target);
+    // The stable form of the quadratic's root: no cancellation for small slopes.
+    (discriminant >= 0.0).then(|| 2.0 * target / (from + discriminant.sqrt()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use squall_scenario::Rate;
+
+    use super::*;
+
+    fn hold(rate: f64, seconds: f64, arrivals: Arrivals) -> Stage {
+        Stage::Hold {
+            rate: Rate::per_second(rate).unwrap(),
+            duration: Duration::from_secs_f64(seconds),
+            arrivals,
+        }
+    }
+
+    fn ramp(from: f64, to: f64, seconds: f64) -> Stage {
+        Stage::Ramp {
+            from: Rate::per_second(from).unwrap(),
+            to: Rate::per_second(to).unwrap(),
+            over: Duration::from_secs_f64(seconds),
+        }
+    }
+
+    #[test]
+    fn a_constant_rate_has_equal_gaps_from_one_origin() {
+        let times: Vec<_> = Schedule::new(&[hold(333.0, 10.0, Arrivals::Even)], 1).collect();
+        assert_eq!(times.len(), 3330);
+        for (index, arrival) in times.iter().enumerate() {
+            let exact_ns = (index as f64 + 0.5) / 333.0 * 1e9;
+            assert!(
+                (arrival.at.as_nanos() as f64 - exact_ns).abs() <= 1.0,
+                "{arrival:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_ramp_has_the_area_under_its_line() {
+        let count = Schedule::new(&[ramp(10.0, 200.0, 5.0)], 1).count();
+        assert_eq!(count, 525);
+    }
+
+    #[test]
+    fn stages_join_without_a_gap() {
+        let shape = [ramp(0.0, 100.0, 3.0), hold(100.0, 2.0, Arrivals::Even)];
+        let times: Vec<_> = Schedule::new(&shape, 1)
+            .map(|a| a.at.as_secs_f64())
+            .collect();
+        assert_eq!(times.len(), 350);
+        let around: Vec<_> = times
+            .windows(2)
+            .filter(|w| w[0] < 3.0 && w[1] >= 3.0)
+            .collect();
+        assert!(
+            (around[0][1] - around[0][0] - 0.01).abs() < 0.001,
+            "{around:?}"
+        );
+    }
+
+    #[test]
+    fn poisson_gaps_have_the_mean_and_spread_of_an_exponential() {
+        let times: Vec<_> = Schedule::new(&[hold(100.0, 1000.0, Arrivals::Poisson)], 7)
+            .map(|a| a.at)
+            .collect();
+        let gaps: Vec<f64> = times
+            .windows(2)
+            .map(|w| (w[1] - w[0]).as_secs_f64())
+            .collect();
+        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+        let variance = gaps.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
+        // 100 000 gaps: five standard errors of the mean are 1.6 %.
+        assert!((mean * 100.0 - 1.0).abs() < 0.016, "{mean}");
+        assert!((variance.sqrt() / mean - 1.0).abs() < 0.03, "{variance}");
+    }
+
+    #[test]
+    fn the_seed_decides_poisson_arrivals() {
+        let shape = [hold(50.0, 5.0, Arrivals::Poisson)];
+        let first: Vec<_> = Schedule::new(&shape, 1).collect();
+        assert_eq!(first, Schedule::new(&shape, 1).collect::<Vec<_>>());
+        assert_ne!(first, Schedule::new(&shape, 2).collect::<Vec<_>>());
+    }
+
+    fn any_stage() -> impl Strategy<Value = Stage> {
+        prop_oneof![
+            (0.0..300.0, 0.1..4.0).prop_map(|(rate, s)| hold(rate, s, Arrivals::Even)),
+            (0.0..300.0, 0.1..4.0).prop_map(|(rate, s)| hold(rate, s, Arrivals::Poisson)),
+            (0.0..300.0, 0.0..300.0, 0.1..4.0).prop_map(|(from, to, s)| ramp(from, to, s)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn arrivals_are_ordered_numbered_and_inside(
+            shape in prop::collection::vec(any_stage(), 1..4), seed: u64,
+        ) {
+            let total: f64 = shape.iter().map(|s| s.duration().as_secs_f64()).sum();
+            let all: Vec<_> = Schedule::new(&shape, seed).collect();
+            for (index, arrival) in all.iter().enumerate() {
+                prop_assert_eq!(arrival.number, index as u64);
+                prop_assert!(arrival.at.as_secs_f64() <= total + 1e-6);
+            }
+            prop_assert!(all.windows(2).all(|w| w[0].at <= w[1].at));
+        }
+
+        #[test]
+        fn even_shapes_conserve_the_integral_of_the_rate(
+            parts in prop::collection::vec((0.0..300.0, 0.0..300.0, 0.1..4.0), 1..4),
+        ) {
+            let shape: Vec<_> = parts.iter().map(|(a, b, s)| ramp(*a, *b, *s)).collect();
+            let integral: f64 =
+                shape.iter().map(|s| s.expected_arrivals(Duration::ZERO, s.duration())).sum();
+            let count = Schedule::new(&shape, 1).count() as f64;
+            prop_assert!((count - integral).abs() <= 1.0, "{count} of {integral}");
+        }
+
+        #[test]
+        fn shards_are_a_partition(
+            shape in prop::collection::vec(any_stage(), 1..3), seed: u64, shards in 1_u64..5,
+        ) {
+            let whole: Vec<_> = Schedule::new(&shape, seed).collect();
+            let mut union: Vec<_> = (0..shards)
+                .flat_map(|s| Schedule::new(&shape, seed).shard(s, shards))
+                .collect();
+            union.sort_by_key(|arrival| arrival.number);
+            prop_assert_eq!(whole, union);
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! Turns settled arrivals into intervals, cut at every second and fault edge.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+use squall_reports::{BadKind, Counts, Interval, Outcome, RouteInterval, Sample};
+
+use super::samples::SampleBin;
+
+/// How long after its end an interval may still be cut by a fault edge; edges
+/// are reported within milliseconds of their instant.
+const EDGE_GRACE_US: i64 = 500_000;
+const SECOND_US: i64 = 1_000_000;
+
+/// What became of an arrival, with its times in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Settled {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Dispatched - scheduled.
+    pub lag_us: u64,
+    /// Written - dispatched.
+    pub wait_us: u64,
+    /// Done - written.
+    pub service_us: u64,
+    /// Done - scheduled.
+    pub response_us: u64,
+    /// Whether a late answer would have been good without the lag.
+    pub late_by_lag: bool,
+    /// Whether the system marked the answer as a fallback.
+    pub fallback: bool,
+    /// Bytes of the answer's body.
+    pub bytes: u64,
+}
+
+impl Settled {
+    /// An arrival that was never sent.
+    pub const DROPPED: Self = Self::without_times(Outcome::Dropped);
+    /// An arrival that was not settled when the run was cut short.
+    pub const UNFINISHED: Self = Self::without_times(Outcome::Unfinished);
+
+    const fn without_times(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            lag_us: 0,
+            wait_us: 0,
+            service_us: 0,
+            response_us: 0,
+            late_by_lag: false,
+            fallback: false,
+            bytes: 0,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    scheduled_us: i64,
+    route: usize,
+    settled: Option<Settled>,
+}
+
+/// Collects arrivals in the order of their schedule and seals intervals once
+/// every arrival in them is settled. Holds only the arrivals of intervals that
+/// are not sealed. All times are microseconds since time zero.
+#[derive(Debug)]
+pub struct Recorder {
+    routes: Vec<String>,
+    entries: VecDeque<Entry>,
+    /// Ticket of the first entry that is still held.
+    first_ticket: u64,
+    interval_start_us: i64,
+    edges: BTreeSet<i64>,
+    samples: VecDeque<SampleBin>,
+    in_flight: u32,
+    scheduled: u64,
+    lag_max_us: u64,
+}
+
+impl Recorder {
+    /// A recorder whose first interval starts at time zero.
+    #[must_use]
+    pub fn new(routes: Vec<String>) -> Self {
+        Self {
+            routes,
+            entries: VecDeque::new(),
+            first_ticket: 0,
+            interval_start_us: 0,
+            edges: BTreeSet::new(),
+            samples: VecDeque::new(),
+            in_flight: 0,
+            scheduled: 0,
+            lag_max_us: 0,
+        }
+    }
+
+    /// Arrivals that are neither settled nor dropped.
+    #[must_use]
+    pub const fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// Arrivals scheduled so far.
+    #[must_use]
+    pub const fn scheduled(&self) -> u64 {
+        self.scheduled
+    }
+
+    /// The greatest lag so far.
+    #[must_use]
+    pub const fn lag_max_us(&self) -> u64 {
+        self.lag_max_us
+    }
+
+    /// Notes an arrival and returns the ticket to settle it with. Arrivals
+    /// come in the order of their scheduled time.
+    pub fn schedule(&mut self, scheduled_us: i64, route: usize) -> u64 {
+        self.entries.push_back(Entry {
+            scheduled_us,
+            route,
+            settled: None,
+        });
+        self.scheduled += 1;
+        self.in_flight += 1;
+        self.first_ticket + self.entries.len() as u64 - 1
+    }
+
+    /// Settles an arrival. A ticket that is settled already, or whose arrival
+    /// was given up, is ignored: the first word counts.
+    pub fn settle(&mut self, ticket: u64, settled: Settled) {
+        let Some(index) = ticket.checked_sub(self.first_ticket) else {
+            return;
+        };
+        let Some(entry) = self.entries.get_mut(index as usize) else {
+            return;
+        };
+        if entry.settled.is_none() {
+            entry.settled = Some(settled);
+            self.in_flight -= 1;
+            self.lag_max_us = self.lag_max_us.max(settled.lag_us);
+        }
+    }
+
+    /// Offers an arrival as evidence; `make` is called only if it is kept.
+    pub fn offer_sample(
+        &mut self,
+        scheduled_us: i64,
+        settled: &Settled,
+        make: impl FnOnce() -> Sample,
+    ) {
+        let second = scheduled_us.div_euclid(SECOND_US);
+        let bin = match self.samples.iter().position(|bin| bin.second() == second) {
+            Some(index) => &mut self.samples[index],
+            None => {
+                self.samples.push_back(SampleBin::new(second));
+                let last = self.samples.len() - 1;
+                &mut self.samples[last]
+            }
+        };
+        bin.offer(settled, make);
+    }
+
+    /// Cuts the interval that holds `at_us`. An edge before the current
+    /// interval comes too late and is ignored.
+    pub fn cut(&mut self, at_us: i64) {
+        if at_us > self.interval_start_us {
+            self.edges.insert(at_us);
+        }
+    }
+
+    /// Seals the next interval if it is over and settled. Call again until
+    /// there is none.
+    pub fn seal(&mut self, now_us: i64) -> Option<Interval> {
+        let end_us = self.next_edge_us();
+        if now_us < end_us + EDGE_GRACE_US || !self.settled_before(end_us) {
+            return None;
+        }
+        Some(self.take_interval(end_us))
+    }
+
+    /// Gives up on whatever is not settled: it becomes unfinished.
+    pub fn give_up(&mut self) {
+        for entry in &mut self.entries {
+            entry.settled.get_or_insert(Settled::UNFINISHED);
+        }
+        self.in_flight = 0;
+    }
+
+    /// Seals everything up to `end_us`, the end of the load. All arrivals must
+    /// be settled or given up.
+    pub fn finish(&mut self, end_us: i64) -> Vec<Interval> {
+        let mut sealed = Vec::new();
+        while self.interval_start_us < end_us {
+            let edge_us = self.next_edge_us().min(end_us);
+            sealed.push(self.take_interval(edge_us));
+        }
+        sealed
+    }
+
+    /// Samples of seconds that are sealed.
+    pub fn take_samples(&mut self) -> Vec<Sample> {
+        let sealed_before = self.interval_start_us.div_euclid(SECOND_US);
+        let mut samples = Vec::new();
+        self.samples.retain_mut(|bin| {
+            let done = bin.second() < sealed_before;
+            if done {
+                samples.append(&mut bin.take());
+            }
+            !done
+        });
+        samples
+    }
+
+    /// The samples that are still held, at the end.
+    pub fn take_all_samples(&mut self) -> Vec<Sample> {
+        self.samples
+            .drain(..)
+            .flat_map(|mut bin| bin.take())
+            .collect()
+    }
+
+    fn next_edge_us(&self) -> i64 {
+        let second_us = (self.interval_start_us.div_euclid(SECOND_US) + 1) * SECOND_US;
+        let edge = self.edges.range(self.interval_start_us + 1..).next();
+        edge.map_or(second_us, |edge_us| second_us.min(*edge_us))
+    }
+
+    fn settled_before(&self, end_us: i64) -> bool {
+        self.entries
+            .iter()
+            .take_while(|entry| entry.scheduled_us < end_us)
+            .all(|entry| entry.settled.is_some())
+    }
+
+    fn take_interval(&mut self, end_us: i64) -> Interval {
+        let mut builders: Vec<_> = self.routes.iter().map(|_| RouteBuilder::new()).collect();
+        let mut lag = new_histogram();
+        let mut wait = new_histogram();
+        while self
+            .entries
+            .front()
+            .is_some_and(|entry| entry.scheduled_us < end_us)
+        {
+            let Some(entry) = self.entries.pop_front() else {
+                break;
+            };
+            self.first_ticket += 1;
+            let settled = entry.settled.unwrap_or(Settled::UNFINISHED);
+            if matches!(settled.outcome, Outcome::Good | Outcome::Bad(_)) {
+                record(&mut lag, settled.lag_us);
+                record(&mut wait, settled.wait_us);
+            }
+            builders[entry.route].add(&settled);
+        }
+        let start_us = std::mem::replace(&mut self.interval_start_us, end_us);
+        self.edges = self.edges.split_off(&(end_us + 1));
+        Interval {
+            start_us,
+            end_us,
+            routes: self
+                .routes
+                .iter()
+                .zip(builders)
+                .map(|(route, builder)| builder.build(route.clone()))
+                .collect(),
+            lag: Some(Arc::new(lag)),
+            wait: Some(Arc::new(wait)),
+        }
+    }
+}
+
+struct RouteBuilder {
+    counts: Counts,
+    response: Histogram<u64>,
+    unlagged: Histogram<u64>,
+}
+
+impl RouteBuilder {
+    fn new() -> Self {
+        Self {
+            counts: Counts::default(),
+            response: new_histogram(),
+            unlagged: new_histogram(),
+        }
+    }
+
+    fn add(&mut self, settled: &Settled) {
+        let counts = &mut self.counts;
+        counts.scheduled += 1;
+        counts.bytes += settled.bytes;
+        match settled.outcome {
+            Outcome::Good => {
+                counts.good += 1;
+                counts.fallback += u64::from(settled.fallback);
+                record(&mut self.response, settled.response_us);
+                let unlagged_us = settled.response_us.saturating_sub(settled.lag_us);
+                record(&mut self.unlagged, unlagged_us);
+            }
+            Outcome::Bad(BadKind::Connect) => counts.connect += 1,
+            Outcome::Bad(BadKind::Timeout) => counts.timeout += 1,
+            Outcome::Bad(BadKind::Late) => {
+                counts.late += 1;
+                counts.late_by_lag += u64::from(settled.late_by_lag);
+            }
+            Outcome::Bad(BadKind::Status) => counts.status += 1,
+            Outcome::Bad(BadKind::Broken) => counts.broken += 1,
+            Outcome::Dropped => counts.dropped += 1,
+            Outcome::Unfinished => counts.unfinished += 1,
+        }
+    }
+
+    fn build(self, route: String) -> RouteInterval {
+        RouteInterval {
+            route,
+            counts: self.counts,
+            response: Some(Arc::new(self.response)),
+            unlagged: Some(Arc::new(self.unlagged)),
+        }
+    }
+}
+
+/// Counts a time; 0 is counted as 1 µs, which is the histogram's resolution.
+fn record(histogram: &mut Histogram<u64>, value_us: u64) {
+    // A histogram that resizes itself accepts every value but absurd ones,
+    // which count as the longest time it can hold.
+    let value_us = value_us.max(1);
+    if histogram.record(value_us).is_err() {
+        histogram.saturating_record(value_us);
+    }
+}
+
+/// An empty histogram of microseconds: 3 significant digits, growing as needed.
+fn new_histogram() -> Histogram<u64> {
+    #[expect(
+        clippy::expect_used,
+        reason = "the bounds are constants that the crate accepts"
+    )]
+    let mut histogram = Histogram::new_with_bounds(1, 2, 3).expect("valid bounds");
+    histogram.auto(true);
+    histogram
+}

@@ -1,0 +1,83 @@
+//! Which arrivals of a second are kept as evidence.
+
+use squall_reports::{BadKind, Outcome, Sample};
+
+use super::Settled;
+
+/// Failures of one kind kept per second.
+const FAILED_MAX: usize = 5;
+/// Slowest good answers kept per second.
+const SLOWEST_MAX: usize = 2;
+
+/// The samples of one second: the first failures of each kind, the slowest
+/// good answers and the first good one. Bounded whatever the rate is.
+#[derive(Debug)]
+pub(super) struct SampleBin {
+    second: i64,
+    failed: Vec<Sample>,
+    slowest: Vec<Sample>,
+    first_good: Option<Sample>,
+}
+
+impl SampleBin {
+    /// An empty bin for a second, counted from time zero.
+    #[must_use]
+    pub(super) const fn new(second: i64) -> Self {
+        Self {
+            second,
+            failed: Vec::new(),
+            slowest: Vec::new(),
+            first_good: None,
+        }
+    }
+
+    /// The second it is for.
+    #[must_use]
+    pub(super) const fn second(&self) -> i64 {
+        self.second
+    }
+
+    /// Keeps an arrival if it says something the bin does not say yet.
+    pub(super) fn offer(&mut self, settled: &Settled, make: impl FnOnce() -> Sample) {
+        match settled.outcome {
+            Outcome::Good => self.offer_good(settled.response_us, make),
+            Outcome::Bad(kind) => {
+                if self.failed_of(kind) < FAILED_MAX {
+                    self.failed.push(make());
+                }
+            }
+            Outcome::Dropped | Outcome::Unfinished => {}
+        }
+    }
+
+    /// All samples, which leaves the bin empty.
+    pub(super) fn take(&mut self) -> Vec<Sample> {
+        let mut all = std::mem::take(&mut self.failed);
+        all.append(&mut self.slowest);
+        all.extend(self.first_good.take());
+        all.sort_by_key(|sample| sample.scheduled_us);
+        all
+    }
+
+    fn failed_of(&self, kind: BadKind) -> usize {
+        self.failed
+            .iter()
+            .filter(|sample| sample.outcome == Outcome::Bad(kind))
+            .count()
+    }
+
+    fn offer_good(&mut self, response_us: u64, make: impl FnOnce() -> Sample) {
+        if self.first_good.is_none() {
+            self.first_good = Some(make());
+            return;
+        }
+        if self.slowest.len() < SLOWEST_MAX {
+            self.slowest.push(make());
+            return;
+        }
+        let fastest = self.slowest.iter_mut().min_by_key(|kept| kept.response_us);
+        if let Some(kept) = fastest.filter(|kept| kept.response_us < response_us) {
+            *kept = make();
+        }
+    }
+}
