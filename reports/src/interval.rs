@@ -98,19 +98,23 @@ impl Counts {
     /// Arrivals that were sent and are not good.
     #[must_use]
     pub const fn bad(&self) -> u64 {
-        self.connect + self.timeout + self.late + self.status + self.broken
+        self.connect
+            .saturating_add(self.timeout)
+            .saturating_add(self.late)
+            .saturating_add(self.status)
+            .saturating_add(self.broken)
     }
 
     /// Arrivals that are settled: all but the unfinished.
     #[must_use]
     pub const fn settled(&self) -> u64 {
-        self.scheduled - self.unfinished
+        self.scheduled.saturating_sub(self.unfinished)
     }
 
     /// Failures of any kind among the settled: bad or dropped.
     #[must_use]
     pub const fn failed(&self) -> u64 {
-        self.bad() + self.dropped
+        self.bad().saturating_add(self.dropped)
     }
 
     /// The number of failures of one kind.
@@ -128,22 +132,24 @@ impl Counts {
     /// Whether nothing was lost: scheduled = good + bad + dropped + unfinished.
     #[must_use]
     pub const fn is_conserved(&self) -> bool {
-        self.scheduled == self.good + self.bad() + self.dropped + self.unfinished
+        let settled = self.good.saturating_add(self.failed());
+        self.scheduled == settled.saturating_add(self.unfinished)
     }
 
-    /// Adds `other` to these counts.
+    /// Adds `other` to these counts. Sums saturate, as counts in a damaged
+    /// record can be anything.
     pub const fn add(&mut self, other: &Self) {
-        self.scheduled += other.scheduled;
-        self.good += other.good;
-        self.connect += other.connect;
-        self.timeout += other.timeout;
-        self.late += other.late;
-        self.status += other.status;
-        self.broken += other.broken;
-        self.dropped += other.dropped;
-        self.unfinished += other.unfinished;
-        self.late_by_lag += other.late_by_lag;
-        self.fallback += other.fallback;
-        self.bytes += other.bytes;
+        self.scheduled = self.scheduled.saturating_add(other.scheduled);
+        self.good = self.good.saturating_add(other.good);
+        self.connect = self.connect.saturating_add(other.connect);
+        self.timeout = self.timeout.saturating_add(other.timeout);
+        self.late = self.late.saturating_add(other.late);
+        self.status = self.status.saturating_add(other.status);
+        self.broken = self.broken.saturating_add(other.broken);
+        self.dropped = self.dropped.saturating_add(other.dropped);
+        self.unfinished = self.unfinished.saturating_add(other.unfinished);
+        self.late_by_lag = self.late_by_lag.saturating_add(other.late_by_lag);
+        self.fallback = self.fallback.saturating_add(other.fallback);
+        self.bytes = self.bytes.saturating_add(other.bytes);
     }
 }

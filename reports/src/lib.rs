@@ -5,14 +5,23 @@
 //! renders those two. Nothing here opens a socket, reads a clock or prints.
 
 mod event;
+pub mod histogram;
 mod interval;
+mod outcome;
+pub mod quantity;
 mod record;
 mod sample;
+pub mod statistics;
+pub mod store;
+pub mod verdict;
 
 pub use event::{
     BreakerReport, FaultChange, Phase, ProcessChange, ResourceUse, RunEvent, Stamped, StopReason,
     WindowEdge,
 };
 pub use interval::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
+pub use outcome::{OUTCOMES, OutcomeRow, RunOutcome, exit_code_table};
 pub use record::{Manifest, RECORD_SCHEMA_VERSION, Record};
 pub use sample::{Outcome, Sample};
+pub use store::{RecordError, RecordWriter};
+pub use verdict::Verdict;

@@ -1,0 +1,9 @@
+//! The statistics behind gates: exact binomial bounds, which serve shares and
+//! quantiles alike.
+
+mod beta;
+mod binomial;
+
+pub use binomial::{
+    failures_expected_at_most, lower_bound, samples_for_quantile, samples_to_prove, upper_bound,
+};

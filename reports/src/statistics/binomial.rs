@@ -1,0 +1,175 @@
+//! Exact (Clopper-Pearson) one-sided bounds on a failure share.
+//!
+//! Clopper and Pearson 1934. A quantile gate is the same test: p99 <= T says
+//! that at most 1 % of all arrivals fail or take longer than T, and the
+//! order-statistic bound on the quantile is the bound on that share.
+
+use super::beta;
+
+/// Upper one-sided bound on the failure share, `bad` of `n` seen, at
+/// `confidence`. Real numbers, as a correction for bursts divides both.
+#[must_use]
+pub fn upper_bound(bad: f64, n: f64, confidence: f64) -> f64 {
+    if n <= 0.0 || bad >= n {
+        return 1.0;
+    }
+    beta::inverse(bad + 1.0, n - bad, confidence)
+}
+
+/// Lower one-sided bound on the failure share, `bad` of `n` seen, at
+/// `confidence`.
+#[must_use]
+pub fn lower_bound(bad: f64, n: f64, confidence: f64) -> f64 {
+    if n <= 0.0 || bad <= 0.0 {
+        return 0.0;
+    }
+    beta::inverse(bad, n - bad + 1.0, 1.0 - confidence)
+}
+
+/// The fewest arrivals at which quantile `q` has an upper bound at
+/// `confidence`: ceil(ln(1 - confidence) / ln q). 299 for p99, 2 995 for p99.9.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the ratio is positive, and a quantile of 1 saturates"
+)]
+pub fn samples_for_quantile(q: f64, confidence: f64) -> u64 {
+    if q <= 0.0 {
+        return 1;
+    }
+    ((1.0 - confidence).ln() / q.ln()).ceil().max(1.0) as u64
+}
+
+/// The fewest arrivals at which `bad` failures prove a failure share of at
+/// most `share` at `confidence`; `None` beyond a thousand million.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "searched below 2^30")]
+pub fn samples_to_prove(bad: u64, share: f64, confidence: f64) -> Option<u64> {
+    const SEARCH_MAX: u64 = 1 << 30;
+    let proves = |n: u64| upper_bound(bad as f64, n as f64, confidence) <= share;
+    if share <= 0.0 || bad >= SEARCH_MAX || !proves(SEARCH_MAX) {
+        return None;
+    }
+    let (mut low, mut high) = (bad, SEARCH_MAX);
+    while high - low > 1 {
+        let middle = u64::midpoint(low, high);
+        if proves(middle) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    Some(high)
+}
+
+/// The most failures among `n` arrivals that chance explains, when each fails
+/// with probability `share`: the least c with P[X <= c] >= `confidence`.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+pub fn failures_expected_at_most(n: u64, share: f64, confidence: f64) -> u64 {
+    if share <= 0.0 {
+        return 0;
+    }
+    if share >= 1.0 {
+        return n;
+    }
+    // P[X <= c] = I_(1-p)(n-c, c+1).
+    let enough = |c: u64| {
+        c >= n || beta::regularized((n - c) as f64, c as f64 + 1.0, 1.0 - share) >= confidence
+    };
+    let (mut low, mut high) = (0, n);
+    while low < high {
+        let middle = u64::midpoint(low, high);
+        if enough(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    low
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// scipy.stats.beta.ppf 1.17.1 at 0.05 and 0.95.
+    const TABLE: [(f64, f64, f64, f64); 9] = [
+        (0.0, 299.0, 0.0, 0.009_969_146_792_899_269),
+        (0.0, 2995.0, 0.0, 0.000_999_744_420_901_142),
+        (
+            1.0,
+            100.0,
+            0.000_512_801_416_262_292_1,
+            0.046_559_811_453_538_935,
+        ),
+        (
+            3.0,
+            7752.0,
+            0.000_105_489_397_881_616_48,
+            0.000_999_907_053_652_850_1,
+        ),
+        (
+            10.0,
+            16_959.0,
+            0.000_319_946_789_729_598,
+            0.000_999_984_520_171_157_4,
+        ),
+        (
+            47.0,
+            60_000.0,
+            0.000_605_380_241_502_385_6,
+            0.000_998_816_802_241_424_4,
+        ),
+        (
+            299.0,
+            300.0,
+            0.984_285_445_108_416_1,
+            0.999_829_036_967_886_5,
+        ),
+        (300.0, 300.0, 0.990_063_918_055_542_3, 1.0),
+        (
+            5.0,
+            120.0,
+            0.016_559_140_745_761_71,
+            0.085_608_344_401_479_45,
+        ),
+    ];
+
+    #[test]
+    fn bounds_agree_with_scipy() {
+        for (bad, n, low, high) in TABLE {
+            assert!((lower_bound(bad, n, 0.95) - low).abs() < 1e-9, "{bad}/{n}");
+            assert!((upper_bound(bad, n, 0.95) - high).abs() < 1e-9, "{bad}/{n}");
+        }
+    }
+
+    #[test]
+    fn sample_sizes_agree_with_the_published_table() {
+        for (q, n) in [(0.95, 59), (0.99, 299), (0.999, 2_995), (0.9999, 29_956)] {
+            assert_eq!(samples_for_quantile(q, 0.95), n, "p{}", q * 100.0);
+        }
+        for (bad, share, n) in [
+            (0, 0.01, 299),
+            (1, 0.001, 4_742),
+            (3, 0.01, 773),
+            (10, 0.0005, 33_921),
+        ] {
+            assert_eq!(
+                samples_to_prove(bad, share, 0.95),
+                Some(n),
+                "{bad} at {share}"
+            );
+        }
+        assert_eq!(samples_to_prove(0, 0.0, 0.95), None);
+    }
+
+    #[test]
+    fn chance_explains_few_failures() {
+        // P[Bin(200, 0.001) <= 2] = 0.99885, <= 3: 0.99994.
+        assert_eq!(failures_expected_at_most(200, 0.001, 0.999), 3);
+        assert_eq!(failures_expected_at_most(200, 0.0, 0.999), 0);
+        assert_eq!(failures_expected_at_most(5, 1.0, 0.999), 5);
+    }
+}

@@ -1,0 +1,171 @@
+//! Writing a record while the run goes on: append-only, flushed line by line.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use hdrhistogram::serialization::V2DeflateSerializer;
+use serde::Serialize;
+
+use super::hlog::{self, Kind};
+use super::{EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordError, SAMPLES_FILE, VERDICT_FILE};
+use crate::{Interval, Manifest, RunEvent, Sample, Stamped, Verdict};
+
+/// Appends a run to its directory. Every line goes to the operating system in
+/// one write together with its newline, so a run that is killed can still be
+/// read up to its last event.
+pub struct RecordWriter {
+    dir: PathBuf,
+    events: Appender,
+    intervals: Appender,
+    samples: Appender,
+    serializer: V2DeflateSerializer,
+}
+
+impl std::fmt::Debug for RecordWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecordWriter")
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Appender {
+    file: File,
+    path: PathBuf,
+}
+
+impl Appender {
+    fn create(path: PathBuf) -> Result<Self, RecordError> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(RecordError::io(&path))?;
+        Ok(Self { file, path })
+    }
+
+    fn append(&mut self, text: &str) -> Result<(), RecordError> {
+        self.file
+            .write_all(text.as_bytes())
+            .map_err(RecordError::io(&self.path))
+    }
+
+    fn append_json(&mut self, value: &impl Serialize) -> Result<(), RecordError> {
+        let mut line = serde_json::to_string(value).map_err(|error| RecordError::Encode {
+            path: self.path.clone(),
+            detail: error.to_string(),
+        })?;
+        line.push('\n');
+        self.append(&line)
+    }
+}
+
+impl RecordWriter {
+    /// Creates `dir` (and its parents) and starts a record in it.
+    ///
+    /// # Errors
+    /// When the directory cannot be created or already holds a record: a run
+    /// is never overwritten.
+    pub fn create(dir: &Path, manifest: &Manifest) -> Result<Self, RecordError> {
+        fs::create_dir_all(dir).map_err(RecordError::io(dir))?;
+        let mut intervals = Appender::create(dir.join(INTERVALS_FILE))?;
+        intervals.append(hlog::HEADER)?;
+        let writer = Self {
+            dir: dir.to_owned(),
+            events: Appender::create(dir.join(EVENTS_FILE))?,
+            intervals,
+            samples: Appender::create(dir.join(SAMPLES_FILE))?,
+            serializer: V2DeflateSerializer::new(),
+        };
+        // Last, so that a directory with a manifest has all its files.
+        write_json(&dir.join(MANIFEST_FILE), manifest)?;
+        Ok(writer)
+    }
+
+    /// The run directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Appends an event; the histograms of an interval go to their own file
+    /// first, so that an interval in the journal always has them.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn event(&mut self, stamped: &Stamped) -> Result<(), RecordError> {
+        if let RunEvent::Interval(interval) = &stamped.event {
+            self.histograms(interval)?;
+        }
+        self.events.append_json(stamped)
+    }
+
+    /// Appends an arrival kept as evidence.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn sample(&mut self, sample: &Sample) -> Result<(), RecordError> {
+        self.samples.append_json(sample)
+    }
+
+    /// Ends the record: writes `verdict.json` and hands everything to the disk.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn finish(self, verdict: &Verdict) -> Result<(), RecordError> {
+        write_json(&self.dir.join(VERDICT_FILE), verdict)?;
+        for appender in [&self.events, &self.intervals, &self.samples] {
+            appender
+                .file
+                .sync_all()
+                .map_err(RecordError::io(&appender.path))?;
+        }
+        Ok(())
+    }
+
+    fn histograms(&mut self, interval: &Interval) -> Result<(), RecordError> {
+        let span = (interval.start_us, interval.end_us);
+        let mut text = String::new();
+        let routes = interval.routes.iter().flat_map(|route| {
+            [
+                (Kind::Response, route.route.as_str(), &route.response),
+                (Kind::Unlagged, route.route.as_str(), &route.unlagged),
+            ]
+        });
+        let all = [
+            (Kind::Lag, "", &interval.lag),
+            (Kind::Wait, "", &interval.wait),
+        ];
+        for (kind, route, histogram) in routes.chain(all) {
+            let Some(histogram) = histogram.as_deref().filter(|h| !h.is_empty()) else {
+                continue;
+            };
+            hlog::write_line(
+                &mut text,
+                &mut self.serializer,
+                (kind, route),
+                span,
+                histogram,
+            )
+            .map_err(|detail| RecordError::Encode {
+                path: self.intervals.path.clone(),
+                detail,
+            })?;
+        }
+        self.intervals.append(&text)
+    }
+}
+
+/// Replaces `path` by the JSON of `value` in one step: it is never half there.
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RecordError> {
+    let mut text = serde_json::to_string_pretty(value).map_err(|error| RecordError::Encode {
+        path: path.to_owned(),
+        detail: error.to_string(),
+    })?;
+    text.push('\n');
+    let partial = path.with_extension("json.partial");
+    fs::write(&partial, text).map_err(RecordError::io(&partial))?;
+    fs::rename(&partial, path).map_err(RecordError::io(path))
+}
