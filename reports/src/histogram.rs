@@ -29,7 +29,10 @@ pub fn new_histogram() -> Histogram<u64> {
 /// Adds one response time. Longer ones than an hour count as an hour, so that
 /// no arrival is ever lost here.
 pub fn record_us(histogram: &mut Histogram<u64>, value_us: u64) {
-    histogram.saturating_record(value_us.clamp(1, RESPONSE_MAX_US));
+    // `record` grows the histogram first; `saturating_record` would clamp the
+    // value to its present size and flatter the system.
+    let grown = histogram.record(value_us.clamp(1, RESPONSE_MAX_US));
+    debug_assert!(grown.is_ok(), "an auto-resizing histogram takes an hour");
 }
 
 /// The rank, from 1, of quantile `q` among `n` sorted values: the least r with
@@ -114,5 +117,6 @@ mod tests {
         record_us(&mut histogram, u64::MAX);
         record_us(&mut histogram, 0);
         assert_eq!(histogram.len(), 2);
+        assert!(histogram.max() >= RESPONSE_MAX_US);
     }
 }
