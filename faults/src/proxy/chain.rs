@@ -1,11 +1,376 @@
 //! The one engine that carries out fates: an ordered chain of toxics on one
 //! direction of one connection.
-/// Placeholder for the next commit.
+//!
+//! The chain reads no clock and touches no socket. It is given chunks and the
+//! time, and leaves in [`Output`] what is to be written. It alone owns held
+//! bytes, so a toxic can be taken away at any moment without losing one.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::counters::{ToxicTotals, add};
+use crate::{Chunk, Event, Fate, Fates, Toxic};
+
+/// What a held chunk costs besides its bytes; counted so that a million
+/// one-byte chunks are not taken for a megabyte.
+const CHUNK_COST_BYTES: usize = 64;
+
+/// How a connection is ended by a toxic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Both sides are closed in an orderly way.
+    Close,
+    /// Both sides are reset.
+    Reset,
+}
+
+/// What came out of a chain and has not been written yet.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Bytes to write, in order.
+    pub bytes: VecDeque<Bytes>,
+    /// The stream ends behind `bytes`.
+    pub eof: bool,
+    /// The connection ends: behind `bytes` when closed, at once when reset.
+    pub end: Option<End>,
+}
+
+/// What flows through a chain.
 #[derive(Debug)]
-pub struct Chain;
-/// Placeholder for the next commit.
-#[derive(Debug)]
-pub struct End;
-/// Placeholder for the next commit.
-#[derive(Debug)]
-pub struct Output;
+enum Item {
+    Bytes(Bytes),
+    Eof,
+    /// A toxic closed the connection; travels behind what it let through.
+    Close,
+}
+
+impl Item {
+    fn cost(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len() + CHUNK_COST_BYTES,
+            Self::Eof | Self::Close => 0,
+        }
+    }
+}
+
+struct Held {
+    item: Item,
+    until: Instant,
+}
+
+/// A toxic at work, with everything it holds back.
+struct Stage {
+    id: Arc<str>,
+    toxic: Box<dyn Toxic>,
+    totals: Arc<ToxicTotals>,
+    queue: VecDeque<Held>,
+    /// Everything from here on is swallowed.
+    swallowing: bool,
+    /// Something was swallowed: the stream has a hole.
+    hole: bool,
+    /// The connection was counted as touched by this toxic.
+    touched: bool,
+    /// The last deadline that was delivered.
+    fired: Option<Instant>,
+}
+
+impl Stage {
+    /// The instant the toxic waits for, unless it has been delivered.
+    fn deadline(&self) -> Option<Instant> {
+        self.toxic.deadline().filter(|at| self.fired != Some(*at))
+    }
+
+    fn touch(&mut self) {
+        if !self.touched {
+            self.touched = true;
+            add(&self.totals.connections, 1);
+        }
+    }
+
+    /// Counts a chunk the toxic did something to.
+    fn count(&mut self, bytes: usize) {
+        self.touch();
+        add(&self.totals.chunks, 1);
+        add(&self.totals.bytes, bytes as u64);
+    }
+
+    /// Makes an item vanish; from now on the stream has a hole.
+    fn swallow(&mut self, item: &Item) {
+        self.touch();
+        self.hole = true;
+        if let Item::Bytes(bytes) = item {
+            add(&self.totals.swallowed_bytes, bytes.len() as u64);
+        }
+    }
+}
+
+/// An ordered chain of toxics.
+#[derive(Default)]
+pub struct Chain {
+    stages: Vec<Stage>,
+    held_cost_bytes: usize,
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids: Vec<_> = self.stages.iter().map(|stage| &stage.id).collect();
+        f.debug_struct("Chain")
+            .field("stages", &ids)
+            .field("held_cost_bytes", &self.held_cost_bytes)
+            .finish()
+    }
+}
+
+impl Chain {
+    /// Whether no toxic is attached.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// Memory held back: bytes and what each chunk costs besides.
+    #[must_use]
+    pub const fn held_cost_bytes(&self) -> usize {
+        self.held_cost_bytes
+    }
+
+    /// Ids of the toxics attached, in order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.stages.iter().map(|stage| &*stage.id)
+    }
+
+    /// Puts a toxic at the end of the chain.
+    pub fn attach(
+        &mut self,
+        id: &str,
+        toxic: Box<dyn Toxic>,
+        carried_bytes: bool,
+        now: Instant,
+        out: &mut Output,
+    ) {
+        self.attach_counted(id.into(), toxic, Arc::default(), carried_bytes, now, out);
+    }
+
+    pub(crate) fn attach_counted(
+        &mut self,
+        id: Arc<str>,
+        toxic: Box<dyn Toxic>,
+        totals: Arc<ToxicTotals>,
+        carried_bytes: bool,
+        now: Instant,
+        out: &mut Output,
+    ) {
+        self.stages.push(Stage {
+            id,
+            toxic,
+            totals,
+            queue: VecDeque::new(),
+            swallowing: false,
+            hole: false,
+            touched: false,
+            fired: None,
+        });
+        let at = self.stages.len() - 1;
+        let fates = self.stages[at]
+            .toxic
+            .on(Event::Opened { carried_bytes }, now);
+        self.act(at, None, fates, now, out);
+    }
+
+    /// Takes a toxic away. What it held goes on at once, in order; when it has
+    /// swallowed something, the connection closes behind that.
+    pub fn detach(&mut self, id: &str, now: Instant, out: &mut Output) {
+        let Some(at) = self.stages.iter().position(|stage| &*stage.id == id) else {
+            return;
+        };
+        let stage = self.stages.remove(at);
+        for held in stage.queue {
+            self.held_cost_bytes -= held.item.cost();
+            self.feed(at, held.item, now, now, out);
+        }
+        if stage.hole {
+            self.feed(at, Item::Close, now, now, out);
+        }
+    }
+
+    /// Bytes arrived.
+    pub fn push(&mut self, bytes: Bytes, now: Instant, out: &mut Output) {
+        self.feed(0, Item::Bytes(bytes), now, now, out);
+    }
+
+    /// The sender closed its side.
+    pub fn push_eof(&mut self, now: Instant, out: &mut Output) {
+        self.feed(0, Item::Eof, now, now, out);
+    }
+
+    /// Releases what is due and delivers timers that are.
+    pub fn advance(&mut self, now: Instant, out: &mut Output) {
+        for at in 0..self.stages.len() {
+            while let Some(held) = self.pop_due(at, now) {
+                self.feed(at + 1, held.item, held.until, now, out);
+            }
+            if let Some(due) = self.stages[at].deadline().filter(|due| *due <= now) {
+                self.stages[at].fired = Some(due);
+                let fates = self.stages[at].toxic.on(Event::Timer, now);
+                self.act(at, None, fates, now, out);
+            }
+        }
+    }
+
+    /// When [`Chain::advance`] has something to do next.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.stages
+            .iter()
+            .flat_map(|stage| {
+                let head = stage.queue.front().map(|held| held.until);
+                head.into_iter().chain(stage.deadline())
+            })
+            .min()
+    }
+
+    fn pop_due(&mut self, at: usize, now: Instant) -> Option<Held> {
+        let queue = &mut self.stages[at].queue;
+        if queue.front()?.until > now {
+            return None;
+        }
+        let held = queue.pop_front()?;
+        self.held_cost_bytes -= held.item.cost();
+        Some(held)
+    }
+
+    /// Gives an item to the stage at `at`, or to the output behind the last.
+    fn feed(&mut self, at: usize, item: Item, arrived: Instant, now: Instant, out: &mut Output) {
+        let Some(stage) = self.stages.get_mut(at) else {
+            return emit(item, out);
+        };
+        match item {
+            Item::Bytes(bytes) if bytes.is_empty() => {}
+            Item::Bytes(bytes) if stage.swallowing => {
+                stage.count(bytes.len());
+                stage.swallow(&Item::Bytes(bytes));
+            }
+            Item::Eof if stage.swallowing => stage.swallow(&Item::Eof),
+            Item::Close => self.release(at, Item::Close, arrived, now, out),
+            Item::Eof => {
+                let fates = stage.toxic.on(Event::Eof { arrived }, now);
+                self.act(at, Some((Item::Eof, arrived)), fates, now, out);
+            }
+            Item::Bytes(bytes) => {
+                let chunk = Chunk { bytes, arrived };
+                let fates = stage.toxic.on(Event::Chunk(&chunk), now);
+                if !fates.is_pass() {
+                    stage.count(chunk.bytes.len());
+                }
+                self.act(
+                    at,
+                    Some((Item::Bytes(chunk.bytes), arrived)),
+                    fates,
+                    now,
+                    out,
+                );
+            }
+        }
+    }
+
+    /// Carries out `fates` for what is left of an item.
+    fn act(
+        &mut self,
+        at: usize,
+        subject: Option<(Item, Instant)>,
+        fates: Fates,
+        now: Instant,
+        out: &mut Output,
+    ) {
+        let (mut left, arrived) = match subject {
+            Some((item, arrived)) => (Some(item), arrived),
+            None => (None, now),
+        };
+        for fate in fates {
+            match fate {
+                Fate::Pass => {
+                    if let Some(item) = left.take() {
+                        self.release(at, item, arrived, now, out);
+                    }
+                }
+                Fate::Hold(until) => {
+                    if let Some(item) = left.take() {
+                        self.release(at, item, until, now, out);
+                    }
+                }
+                Fate::Split { at: count, until } => {
+                    if let Some(piece) = split(&mut left, count) {
+                        self.release(at, piece, until, now, out);
+                    }
+                }
+                Fate::Replace(bytes) => {
+                    // The end of a stream stays one, or nobody would learn of it.
+                    if let Some(Item::Bytes(old)) = &mut left {
+                        *old = bytes;
+                    }
+                }
+                Fate::DropFromHere => {
+                    let stage = &mut self.stages[at];
+                    stage.swallowing = true;
+                    if let Some(item) = left.take() {
+                        stage.swallow(&item);
+                    }
+                }
+                Fate::Close => {
+                    let stage = &mut self.stages[at];
+                    stage.touch();
+                    stage.swallowing = true;
+                    add(&stage.totals.closed, 1);
+                    left = None;
+                    self.release(at, Item::Close, arrived, now, out);
+                }
+                Fate::Reset => {
+                    let stage = &mut self.stages[at];
+                    stage.touch();
+                    add(&stage.totals.reset, 1);
+                    out.end = Some(End::Reset);
+                    return;
+                }
+            }
+        }
+        if let Some(item) = left {
+            self.release(at, item, arrived, now, out);
+        }
+    }
+
+    /// Lets an item leave the stage at `until`, behind what it holds already.
+    fn release(&mut self, at: usize, item: Item, until: Instant, now: Instant, out: &mut Output) {
+        let queue = &mut self.stages[at].queue;
+        let until = queue.back().map_or(until, |last| until.max(last.until));
+        if queue.is_empty() && until <= now {
+            return self.feed(at + 1, item, until, now, out);
+        }
+        self.held_cost_bytes += item.cost();
+        queue.push_back(Held { item, until });
+    }
+}
+
+/// Cuts the first `count` bytes off; `None` when there is nothing to cut.
+fn split(left: &mut Option<Item>, count: usize) -> Option<Item> {
+    let Some(Item::Bytes(bytes)) = left else {
+        return None;
+    };
+    if count >= bytes.len() {
+        return left.take();
+    }
+    (count > 0).then(|| Item::Bytes(bytes.split_to(count)))
+}
+
+fn emit(item: Item, out: &mut Output) {
+    match item {
+        Item::Bytes(bytes) => out.bytes.push_back(bytes),
+        Item::Eof => out.eof = true,
+        Item::Close => {
+            out.end.get_or_insert(End::Close);
+        }
+    }
+}

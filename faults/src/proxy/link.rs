@@ -1,0 +1,269 @@
+//! One direction of one connection: read, chain, write.
+//!
+//! While no toxic is attached a link owns no buffer at all: bytes go from one
+//! socket through a buffer of the thread into the other, so ten thousand idle
+//! connections cost ten thousand small structs.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::chain::{Chain, End, Output};
+use super::counters::{ProxyTotals, add, get};
+use super::roster::Roster;
+use crate::{acts_on, build, chance};
+
+/// Size of one read; measured to be where copying stops getting cheaper.
+const READ_BYTES: usize = 64 * 1024;
+/// Chunks waiting to be written at which a link stops reading.
+const WAITING_CHUNKS_MAX: usize = 16;
+/// What a link may always hold, however much the others do.
+const HELD_BYTES_SHARE: usize = 256 * 1024;
+/// What one link may hold: one second at 32 MiB/s.
+const HELD_BYTES_LINK_MAX: usize = 32 * 1024 * 1024;
+/// What all links of a proxy may hold together, their shares aside.
+const HELD_BYTES_PROXY_MAX: u64 = 256 * 1024 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+}
+
+/// One direction of a connection.
+pub(crate) struct Link {
+    to_target: bool,
+    chain: Chain,
+    out: Output,
+    /// Whether this direction has carried a byte.
+    pub(crate) carried: bool,
+    read_closed: bool,
+    /// The end of the stream has been passed on.
+    pub(crate) finished: bool,
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// What of the proxy's `held_bytes` is this link's.
+    reported_held: usize,
+    totals: Arc<ProxyTotals>,
+}
+
+impl Link {
+    pub(crate) fn new(to_target: bool, totals: Arc<ProxyTotals>) -> Self {
+        Self {
+            to_target,
+            chain: Chain::default(),
+            out: Output::default(),
+            carried: false,
+            read_closed: false,
+            finished: false,
+            sleep: None,
+            reported_held: 0,
+            totals,
+        }
+    }
+
+    /// Makes the chain what `roster` says, on the live stream.
+    pub(crate) fn reconcile(&mut self, roster: &Roster, seed: u64, nth: u64, carried: bool) {
+        let now = Instant::now().into_std();
+        let gone: Vec<String> = self
+            .chain
+            .ids()
+            .filter(|id| roster.find(id).is_none())
+            .map(str::to_owned)
+            .collect();
+        for id in gone {
+            self.chain.detach(&id, now, &mut self.out);
+        }
+        for toxic in &roster.toxics {
+            let attached = self.chain.ids().any(|id| id == &*toxic.id);
+            if attached || !acts_on(&toxic.inject, self.to_target) {
+                continue;
+            }
+            let flow_seed = chance::flow_seed(seed, &toxic.id, nth, self.to_target);
+            if let Some(decider) = build(&toxic.inject, flow_seed) {
+                let (id, totals) = (Arc::clone(&toxic.id), Arc::clone(&toxic.totals));
+                self.chain
+                    .attach_counted(id, decider, totals, carried, now, &mut self.out);
+            }
+        }
+        self.report_held();
+    }
+
+    /// Carries bytes until neither side has anything to do. Ready when a toxic
+    /// ends the connection; an error when a side is broken.
+    pub(crate) fn poll<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut R,
+        sink: &mut W,
+    ) -> Poll<io::Result<End>>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        loop {
+            if self.out.end == Some(End::Reset) {
+                return Poll::Ready(Ok(End::Reset));
+            }
+            if self.poll_write_out(cx, sink)?.is_ready() && self.out.end == Some(End::Close) {
+                return Poll::Ready(Ok(End::Close));
+            }
+            if self.poll_timers(cx).is_ready() {
+                continue;
+            }
+            if !self.may_read() {
+                return Poll::Pending;
+            }
+            ready!(self.poll_read_in(cx, source, sink))?;
+        }
+    }
+
+    /// Writes what came out of the chain, the end of the stream included.
+    fn poll_write_out<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        sink: &mut W,
+    ) -> Poll<io::Result<()>> {
+        while let Some(front) = self.out.bytes.front_mut() {
+            let written = ready!(Pin::new(&mut *sink).poll_write(cx, front))?;
+            self.count_written(written)?;
+            // Borrowed again: counting needs the whole link.
+            if let Some(front) = self.out.bytes.front_mut() {
+                front.advance(written);
+                if front.is_empty() {
+                    self.out.bytes.pop_front();
+                }
+            }
+        }
+        if self.out.eof && !self.finished && self.out.end.is_none() {
+            ready!(Pin::new(sink).poll_shutdown(cx))?;
+            self.finished = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready when the chain did something.
+    fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.chain.deadline() else {
+            self.sleep = None;
+            return Poll::Pending;
+        };
+        let now = Instant::now();
+        if deadline > now.into_std() {
+            let deadline = Instant::from_std(deadline);
+            let sleep = self
+                .sleep
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+            if sleep.deadline() != deadline {
+                sleep.as_mut().reset(deadline);
+            }
+            ready!(sleep.as_mut().poll(cx));
+        }
+        let now = Instant::now().into_std().max(deadline);
+        self.chain.advance(now, &mut self.out);
+        self.report_held();
+        Poll::Ready(())
+    }
+
+    fn may_read(&self) -> bool {
+        if self.read_closed || self.out.end.is_some() {
+            return false;
+        }
+        if self.chain.is_empty() {
+            return self.out.bytes.is_empty();
+        }
+        let held = self.chain.held_cost_bytes();
+        let within_share = held < HELD_BYTES_SHARE;
+        let within_limits =
+            held < HELD_BYTES_LINK_MAX && get(&self.totals.held_bytes) < HELD_BYTES_PROXY_MAX;
+        self.out.bytes.len() < WAITING_CHUNKS_MAX && (within_share || within_limits)
+    }
+
+    /// One read, and with an empty chain one write from the same buffer.
+    fn poll_read_in<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut R,
+        sink: &mut W,
+    ) -> Poll<io::Result<()>>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(Pin::new(source).poll_read(cx, &mut buffer))?;
+            let bytes = buffer.filled();
+            if bytes.is_empty() {
+                self.take_eof();
+                return Poll::Ready(Ok(()));
+            }
+            self.carried = true;
+            if !self.chain.is_empty() {
+                let now = Instant::now().into_std();
+                let bytes = Bytes::copy_from_slice(bytes);
+                self.chain.push(bytes, now, &mut self.out);
+                self.report_held();
+                return Poll::Ready(Ok(()));
+            }
+            let written = match Pin::new(sink).poll_write(cx, bytes)? {
+                Poll::Ready(written) => written,
+                Poll::Pending => 0,
+            };
+            if written > 0 {
+                self.count_written(written)?;
+            }
+            if written < bytes.len() {
+                let rest = Bytes::copy_from_slice(&bytes[written..]);
+                self.out.bytes.push_back(rest);
+            }
+            Poll::Ready(Ok(()))
+        })
+    }
+
+    fn take_eof(&mut self) {
+        self.read_closed = true;
+        if self.chain.is_empty() {
+            self.out.eof = true;
+        } else {
+            self.chain
+                .push_eof(Instant::now().into_std(), &mut self.out);
+        }
+    }
+
+    fn count_written(&self, written: usize) -> io::Result<()> {
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        let counter = if self.to_target {
+            &self.totals.bytes_to
+        } else {
+            &self.totals.bytes_from
+        };
+        add(counter, written as u64);
+        Ok(())
+    }
+
+    fn report_held(&mut self) {
+        let held = self.chain.held_cost_bytes();
+        if held != self.reported_held {
+            adjust(&self.totals.held_bytes, self.reported_held, held);
+            self.reported_held = held;
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        adjust(&self.totals.held_bytes, self.reported_held, 0);
+    }
+}
+
+/// Replaces this link's part of a shared sum.
+fn adjust(sum: &AtomicU64, old: usize, new: usize) {
+    sum.fetch_add((new as u64).wrapping_sub(old as u64), Ordering::Relaxed);
+}

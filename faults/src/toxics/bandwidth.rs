@@ -1,0 +1,129 @@
+//! `bandwidth`: at most so many bytes per second on each connection.
+
+use std::time::{Duration, Instant};
+
+use squall_scenario::Bandwidth;
+
+use crate::{Chunk, Event, Fate, Fates, Toxic};
+
+/// Slices per second a slow chunk is cut into, so that bytes trickle instead
+/// of coming in lumps.
+const SLICES_PER_SECOND: u64 = 20;
+/// Slices one chunk is cut into at most; bounds the memory of a very low rate.
+const SLICES_PER_CHUNK_MAX: u64 = 1024;
+
+/// A serial line: a byte leaves when all bytes before it have left and its own
+/// transmission time has passed. An idle line saves nothing up.
+#[derive(Debug)]
+pub(super) struct BandwidthToxic {
+    rate_bytes_per_second: u64,
+    /// When the last byte accepted so far will have left.
+    free_at: Option<Instant>,
+}
+
+impl BandwidthToxic {
+    pub(super) fn new(bandwidth: Bandwidth) -> Self {
+        Self {
+            rate_bytes_per_second: bandwidth.rate.0.max(1),
+            free_at: None,
+        }
+    }
+
+    /// How long `bytes` take on the line. Whole nanoseconds, rounded up.
+    fn transmission(&self, bytes: u64) -> Duration {
+        let rate = u128::from(self.rate_bytes_per_second);
+        let ns = (u128::from(bytes) * 1_000_000_000).div_ceil(rate);
+        Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX))
+    }
+
+    fn schedule(&mut self, chunk: &Chunk) -> Fates {
+        let length = chunk.bytes.len() as u64;
+        let slice = (self.rate_bytes_per_second / SLICES_PER_SECOND)
+            .max(length.div_ceil(SLICES_PER_CHUNK_MAX))
+            .max(1);
+        let start = self
+            .free_at
+            .map_or(chunk.arrived, |free| free.max(chunk.arrived));
+        let mut fates = Fates::pass();
+        let mut sent = 0;
+        while length - sent > slice {
+            sent += slice;
+            fates.push(Fate::Split {
+                at: slice as usize,
+                until: start + self.transmission(sent),
+            });
+        }
+        let end = start + self.transmission(length);
+        fates.push(Fate::Hold(end));
+        self.free_at = Some(end);
+        fates
+    }
+}
+
+impl Toxic for BandwidthToxic {
+    fn on(&mut self, event: Event<'_>, _now: Instant) -> Fates {
+        match event {
+            Event::Chunk(chunk) => self.schedule(chunk),
+            Event::Opened { .. } | Event::Eof { .. } | Event::Timer => Fates::pass(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use squall_scenario::{ByteCount, Direction};
+
+    fn toxic(rate: u64) -> BandwidthToxic {
+        BandwidthToxic::new(Bandwidth {
+            rate: ByteCount(rate),
+            direction: Direction::From,
+        })
+    }
+
+    fn releases(toxic: &mut BandwidthToxic, length: usize, arrived: Instant) -> Vec<(usize, u128)> {
+        let chunk = Chunk {
+            bytes: Bytes::from(vec![0; length]),
+            arrived,
+        };
+        let mut left = length;
+        let fates = toxic.on(Event::Chunk(&chunk), arrived);
+        fates
+            .into_iter()
+            .map(|fate| match fate {
+                Fate::Split { at, until } => {
+                    left -= at;
+                    (at, (until - arrived).as_millis())
+                }
+                Fate::Hold(until) => (left, (until - arrived).as_millis()),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_chunk_is_cut_into_slices_of_fifty_milliseconds() {
+        assert_eq!(
+            releases(&mut toxic(1000), 120, Instant::now()),
+            [(50, 50), (50, 100), (20, 120)]
+        );
+    }
+
+    #[test]
+    fn chunks_queue_behind_each_other_and_idle_time_is_not_saved() {
+        let now = Instant::now();
+        let mut toxic = toxic(1000);
+        assert_eq!(releases(&mut toxic, 50, now), [(50, 50)]);
+        assert_eq!(releases(&mut toxic, 50, now), [(50, 100)]);
+        let later = now + Duration::from_secs(10);
+        assert_eq!(releases(&mut toxic, 50, later), [(50, 50)]);
+    }
+
+    #[test]
+    fn the_lowest_rate_keeps_the_number_of_slices_bounded() {
+        let slices = releases(&mut toxic(1), 64 * 1024, Instant::now());
+        assert_eq!(slices.len(), 1024);
+        assert_eq!(slices.iter().map(|(n, _)| n).sum::<usize>(), 64 * 1024);
+    }
+}

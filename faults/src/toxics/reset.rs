@@ -1,0 +1,49 @@
+//! `reset`: connections end with a TCP reset.
+
+use std::time::Instant;
+
+use squall_scenario::Reset;
+
+use crate::{Event, Fate, Fates, Toxic};
+
+/// Resets a live connection when attached and a fresh one at its first bytes
+/// (or its close), each `after` that moment.
+#[derive(Debug)]
+pub(super) struct ResetToxic {
+    reset: Reset,
+    due: Option<Instant>,
+}
+
+impl ResetToxic {
+    pub(super) const fn new(reset: Reset) -> Self {
+        Self { reset, due: None }
+    }
+
+    fn start(&mut self, from: Instant) -> Fates {
+        if self.reset.after.is_zero() {
+            return Fate::Reset.into();
+        }
+        self.due.get_or_insert(from + self.reset.after);
+        Fates::pass()
+    }
+}
+
+impl Toxic for ResetToxic {
+    fn on(&mut self, event: Event<'_>, now: Instant) -> Fates {
+        match event {
+            Event::Opened {
+                carried_bytes: false,
+            } => Fates::pass(),
+            Event::Opened {
+                carried_bytes: true,
+            } => self.start(now),
+            Event::Chunk(chunk) => self.start(chunk.arrived),
+            Event::Eof { arrived } => self.start(arrived),
+            Event::Timer => Fate::Reset.into(),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.due
+    }
+}
