@@ -168,6 +168,8 @@ impl Breaker {
     /// Replaces the rules from now on. A sleep window that has begun keeps its length.
     pub fn set_rules(&self, rules: BreakerRules) {
         self.0.rules.store(Arc::new(rules));
+        // The window has to be judged anew, even in the middle of a bucket.
+        self.0.evaluate_ns.store(0, Ordering::Release);
     }
 
     /// Asks to make a call at `now`. Report its end to the [`CallGuard`]; dropping the guard means

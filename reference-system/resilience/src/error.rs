@@ -1,5 +1,6 @@
 //! How a command fails, what kind of failure that is, and the HTTP status it suggests.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -36,38 +37,31 @@ impl Classify for &'static str {}
 impl Classify for Box<dyn std::error::Error + Send + Sync> {}
 
 /// Why a command gave no value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommandError<E> {
     /// The breaker is open; the dependency was not called.
-    #[error("circuit open: the dependency was not called")]
     ShortCircuited {
         /// When the breaker will next let a call through.
         retry_after: Duration,
     },
     /// The bulkhead is full; the dependency was not called.
-    #[error("bulkhead full: {limit} calls are already running")]
     SemaphoreRejected {
         /// The number of calls allowed at once.
         limit: usize,
     },
     /// The work took longer than the command's timeout, or than the caller's deadline allowed; it
     /// was dropped.
-    #[error("timed out after {after:?}")]
     Timeout {
         /// The time the work was given.
         after: Duration,
     },
     /// The caller's deadline had passed before anything was tried; the dependency was not called.
-    #[error("the deadline had passed before the call began")]
     DeadlineExpired,
     /// The caller's mistake, handed on untouched.
-    #[error("bad request: {0}")]
     BadRequest(E),
     /// The work failed.
-    #[error("{0}")]
     Failure(E),
     /// The work failed, and so did its fallback.
-    #[error("{cause}; the fallback failed too: {fallback}")]
     FallbackFailed {
         /// Why the fallback was needed.
         cause: Box<CommandError<E>>,
@@ -75,11 +69,40 @@ pub enum CommandError<E> {
         fallback: E,
     },
     /// The work failed and too many fallbacks were already running.
-    #[error("{cause}; too many fallbacks are running already")]
     FallbackRejected {
         /// Why the fallback was needed.
         cause: Box<CommandError<E>>,
     },
+}
+
+impl<E: fmt::Display> fmt::Display for CommandError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShortCircuited { .. } => {
+                f.write_str("circuit open: the dependency was not called")
+            }
+            Self::SemaphoreRejected { limit } => {
+                write!(f, "bulkhead full: {limit} calls are running already")
+            }
+            Self::Timeout { after } => write!(f, "timed out after {after:?}"),
+            Self::DeadlineExpired => f.write_str("the deadline had passed before the call began"),
+            Self::BadRequest(error) => write!(f, "bad request: {error}"),
+            Self::Failure(error) => error.fmt(f),
+            Self::FallbackFailed { cause, fallback } => {
+                write!(f, "{cause}; the fallback failed too: {fallback}")
+            }
+            Self::FallbackRejected { cause } => {
+                write!(f, "{cause}; too many fallbacks are running already")
+            }
+        }
+    }
+}
+
+impl<E: std::error::Error + 'static> std::error::Error for CommandError<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.work_error()
+            .map(|error| error as &(dyn std::error::Error + 'static))
+    }
 }
 
 impl<E> CommandError<E> {

@@ -95,7 +95,6 @@ impl Properties {
     }
 
     fn validate_ranges(&self) -> Result<(), PropertiesError> {
-        let day_ms = 86_400_000;
         let permits = |limit: usize| u64::try_from(limit).unwrap_or(u64::MAX);
         let executions = permits(self.execution_semaphore_max_concurrent);
         let fallbacks = permits(self.fallback_semaphore_max_concurrent);
@@ -105,7 +104,7 @@ impl Properties {
         let attempts = u64::from(self.retry_max_attempts);
         let percent = u64::from(self.retry_budget_percent);
         let min_per_s = u64::from(self.retry_budget_min_per_s);
-        within("execution_timeout_ms", self.execution_timeout_ms, 1, day_ms)?;
+        within("execution_timeout_ms", self.execution_timeout_ms, 1, DAY_MS)?;
         within(
             "execution_semaphore_max_concurrent",
             executions,
@@ -125,7 +124,7 @@ impl Properties {
             1,
             100,
         )?;
-        within("circuit_breaker_sleep_window_ms", sleep_ms, 1, day_ms)?;
+        within("circuit_breaker_sleep_window_ms", sleep_ms, 1, DAY_MS)?;
         within("retry_max_attempts", attempts, 1, 100)?;
         within("retry_budget_percent", percent, 0, 100)?;
         within("retry_budget_min_per_s", min_per_s, 0, 1_000_000)
@@ -136,6 +135,13 @@ impl Properties {
         let rolling_ms = self.metrics_rolling_window_ms;
         let latency_ms = self.metrics_rolling_percentile_window_ms;
         let latency_buckets = u64::from(self.metrics_rolling_percentile_buckets);
+        within("metrics_rolling_window_ms", rolling_ms, 1, DAY_MS)?;
+        within(
+            "metrics_rolling_percentile_window_ms",
+            latency_ms,
+            1,
+            DAY_MS,
+        )?;
         divides(
             "metrics_rolling_buckets",
             rolling_ms,
@@ -213,6 +219,9 @@ impl Properties {
         }
     }
 }
+
+/// The longest window or wait, in milliseconds (one day); longer ones are mistakes of units.
+const DAY_MS: u64 = 86_400_000;
 
 /// The most buckets a window of counters may have; it bounds the memory of a command.
 const BUCKETS_MAX: u64 = 600;

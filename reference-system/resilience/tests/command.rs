@@ -1,0 +1,555 @@
+//! A command from the outside: every way a call can end, and what is recorded of it.
+
+use std::cell::Cell;
+use std::future::pending;
+use std::time::Duration;
+
+use squall_resilience::{
+    BreakerState, CallOptions, Classification, Classify, Command, CommandError, CommandEvent,
+    Deadline, Happening, Properties, PropertiesBuilder, PropertiesError, Registry,
+};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wrong {
+    Request,
+    Dependency,
+    Instance,
+}
+
+impl Classify for Wrong {
+    fn classify(&self) -> Classification {
+        match self {
+            Self::Request => Classification::BadRequest,
+            Self::Dependency => Classification::Failure,
+            Self::Instance => Classification::Retryable,
+        }
+    }
+}
+
+type Answer = Result<&'static str, CommandError<Wrong>>;
+
+fn command(builder: PropertiesBuilder) -> Command {
+    Command::new("recommendations", "gateway", builder.build().unwrap()).unwrap()
+}
+
+fn in_one_minute(command: &Command) -> Deadline {
+    Deadline::after(command.now(), Duration::from_secs(60))
+}
+
+async fn run(command: &Command, outcome: Result<&'static str, Wrong>) -> Answer {
+    command
+        .execute(in_one_minute(command), async |_| outcome.clone())
+        .await
+}
+
+async fn run_or(
+    command: &Command,
+    outcome: Result<&'static str, Wrong>,
+    fallback: Result<&'static str, Wrong>,
+) -> Answer {
+    command
+        .execute_or(
+            in_one_minute(command),
+            async |_| outcome.clone(),
+            |_| async { fallback },
+        )
+        .await
+}
+
+async fn hang(command: &Command) -> Answer {
+    command
+        .execute_or(
+            in_one_minute(command),
+            async |_| pending().await,
+            |_| async { Ok("usual titles") },
+        )
+        .await
+}
+
+/// The events recorded so far, with how often.
+fn events(command: &Command) -> Vec<(CommandEvent, u64)> {
+    let metrics = command.snapshot().metrics;
+    CommandEvent::ALL
+        .into_iter()
+        .map(|event| (event, metrics.total(event)))
+        .filter(|(_, n)| *n > 0)
+        .collect()
+}
+
+async fn advance_ms(ms: u64) {
+    tokio::time::advance(Duration::from_millis(ms)).await;
+}
+
+/// 20 failures and the end of the bucket they are in.
+async fn open(command: &Command) {
+    for _ in 0..20 {
+        run(command, Err(Wrong::Dependency)).await.unwrap_err();
+    }
+    advance_ms(500).await;
+    assert_eq!(command.breaker_state(), BreakerState::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_end_of_a_call_is_recorded_as_hystrix_does() {
+    use CommandEvent::*;
+    let fresh = || command(Properties::builder());
+
+    let c = fresh();
+    assert_eq!(run(&c, Ok("titles")).await, Ok("titles"));
+    assert_eq!(events(&c), [(Success, 1)]);
+
+    let c = fresh();
+    assert_eq!(
+        run_or(&c, Err(Wrong::Dependency), Ok("usual titles")).await,
+        Ok("usual titles")
+    );
+    assert_eq!(events(&c), [(Failure, 1), (FallbackSuccess, 1)]);
+
+    let c = fresh();
+    let error = run_or(&c, Err(Wrong::Dependency), Err(Wrong::Instance))
+        .await
+        .unwrap_err();
+    let cause = Box::new(CommandError::Failure(Wrong::Dependency));
+    assert_eq!(
+        error,
+        CommandError::FallbackFailed {
+            cause,
+            fallback: Wrong::Instance
+        }
+    );
+    assert_eq!(
+        events(&c),
+        [(Failure, 1), (FallbackFailure, 1), (ExceptionThrown, 1)]
+    );
+
+    let c = fresh();
+    assert_eq!(
+        run(&c, Err(Wrong::Dependency)).await,
+        Err(CommandError::Failure(Wrong::Dependency))
+    );
+    assert_eq!(
+        events(&c),
+        [(Failure, 1), (FallbackMissing, 1), (ExceptionThrown, 1)]
+    );
+
+    let c = fresh();
+    assert_eq!(
+        run_or(&c, Err(Wrong::Request), Ok("usual titles")).await,
+        Err(CommandError::BadRequest(Wrong::Request))
+    );
+    assert_eq!(events(&c), [(BadRequest, 1), (ExceptionThrown, 1)]);
+
+    let c = fresh();
+    assert_eq!(hang(&c).await, Ok("usual titles"));
+    assert_eq!(events(&c), [(Timeout, 1), (FallbackSuccess, 1)]);
+    assert_eq!(c.bulkhead().active(), 0);
+
+    let c = command(Properties::builder().fallback_enabled(false));
+    assert_eq!(
+        run_or(&c, Err(Wrong::Dependency), Ok("usual titles")).await,
+        Err(CommandError::Failure(Wrong::Dependency))
+    );
+    assert_eq!(
+        events(&c),
+        [(Failure, 1), (FallbackDisabled, 1), (ExceptionThrown, 1)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_bulkhead_refuses_at_once_and_the_breaker_counts_it() {
+    let c = command(Properties::builder().execution_semaphore_max_concurrent(1));
+    let (first, second) = tokio::join!(hang(&c), run_or(&c, Ok("titles"), Ok("usual titles")));
+    assert_eq!((first, second), (Ok("usual titles"), Ok("usual titles")));
+    let ends = [
+        (CommandEvent::Timeout, 1),
+        (CommandEvent::SemaphoreRejected, 1),
+        (CommandEvent::FallbackSuccess, 2),
+    ];
+    assert_eq!(events(&c), ends);
+    advance_ms(500).await;
+    assert_eq!(
+        (c.snapshot().health.total, c.snapshot().health.errors),
+        (2, 2)
+    );
+    assert_eq!(c.snapshot().metrics.rolling_active_max, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_fallbacks_are_refused() {
+    let c = command(Properties::builder().fallback_semaphore_max_concurrent(1));
+    let slow = c.execute_or(
+        in_one_minute(&c),
+        async |_| Err::<&str, _>(Wrong::Dependency),
+        |_| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok("usual titles")
+        },
+    );
+    let (first, second) =
+        tokio::join!(slow, run_or(&c, Err(Wrong::Dependency), Ok("usual titles")));
+    assert_eq!(first, Ok("usual titles"));
+    let cause = Box::new(CommandError::Failure(Wrong::Dependency));
+    assert_eq!(second, Err(CommandError::FallbackRejected { cause }));
+    assert_eq!(
+        c.snapshot().metrics.total(CommandEvent::FallbackRejection),
+        1
+    );
+    assert_eq!(c.fallback_bulkhead().active(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_permit_is_free_before_the_fallback_begins() {
+    let c = command(Properties::builder());
+    let active = Cell::new(usize::MAX);
+    c.execute_or(
+        in_one_minute(&c),
+        async |_| pending::<Result<(), Wrong>>().await,
+        |_| async {
+            active.set(c.bulkhead().active());
+            Ok(())
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(active.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_breaker_refuses_until_a_probe_closes_it() {
+    let c = command(Properties::builder());
+    open(&c).await;
+    assert_eq!(
+        run_or(&c, Ok("titles"), Ok("usual titles")).await,
+        Ok("usual titles")
+    );
+    let refused = run(&c, Ok("titles")).await.unwrap_err();
+    assert_eq!(
+        refused,
+        CommandError::ShortCircuited {
+            retry_after: Duration::from_secs(5)
+        }
+    );
+    assert_eq!(
+        (refused.http_status().as_u16(), refused.retry_after_secs()),
+        (503, Some(5))
+    );
+    advance_ms(5001).await;
+    assert_eq!(
+        run(&c, Err(Wrong::Dependency)).await,
+        Err(CommandError::Failure(Wrong::Dependency)),
+        "the probe"
+    );
+    assert_eq!(c.breaker_state(), BreakerState::Open);
+    advance_ms(5001).await;
+    assert_eq!(run(&c, Ok("titles")).await, Ok("titles"), "the next probe");
+    assert_eq!(c.breaker_state(), BreakerState::Closed);
+    let snapshot = c.snapshot();
+    assert_eq!((snapshot.opened_count, snapshot.health.total), (1, 0));
+    assert_eq!(snapshot.metrics.total(CommandEvent::ShortCircuited), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nineteen_calls_open_nothing() {
+    let c = command(Properties::builder());
+    for _ in 0..19 {
+        run(&c, Err(Wrong::Dependency)).await.unwrap_err();
+    }
+    advance_ms(500).await;
+    assert_eq!(c.breaker_state(), BreakerState::Closed);
+    run(&c, Ok("titles")).await.unwrap();
+    advance_ms(500).await;
+    assert_eq!(
+        c.breaker_state(),
+        BreakerState::Open,
+        "19 of 20, though the last one succeeded"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disabled_breaker_lets_every_call_through() {
+    let c = command(Properties::builder().circuit_breaker_enabled(false));
+    for _ in 0..30 {
+        advance_ms(100).await;
+        assert_eq!(
+            run(&c, Err(Wrong::Dependency)).await,
+            Err(CommandError::Failure(Wrong::Dependency))
+        );
+    }
+    assert_eq!(c.breaker_state(), BreakerState::Closed);
+    assert!(c.snapshot().health.errors > 20, "the statistics go on");
+    c.set_properties(Properties::default()).unwrap();
+    assert_eq!(
+        c.breaker_state(),
+        BreakerState::Open,
+        "and are acted on once it is enabled"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn forced_states_win_over_statistics() {
+    let c = command(Properties::builder().circuit_breaker_force_open(true));
+    assert!(matches!(
+        run(&c, Ok("titles")).await,
+        Err(CommandError::ShortCircuited { .. })
+    ));
+    assert_eq!(c.breaker_state(), BreakerState::Open);
+    c.set_properties(
+        Properties::builder()
+            .circuit_breaker_force_closed(true)
+            .build()
+            .unwrap(),
+    )
+    .unwrap();
+    for _ in 0..30 {
+        run(&c, Err(Wrong::Dependency)).await.unwrap_err();
+    }
+    advance_ms(500).await;
+    assert_eq!(run(&c, Ok("titles")).await, Ok("titles"));
+    assert_eq!(c.breaker_state(), BreakerState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn disabled_timeouts_let_work_run_past_every_limit() {
+    let c = command(Properties::builder().execution_timeout_enabled(false));
+    let deadline = Deadline::after(c.now(), Duration::from_millis(10));
+    let slow = async |_| {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        Ok::<_, Wrong>("titles")
+    };
+    assert_eq!(c.execute(deadline, slow).await, Ok("titles"));
+    assert!(deadline.is_expired(c.now()));
+    assert_eq!(
+        c.execute(deadline, slow).await,
+        Ok("titles"),
+        "an expired deadline ends nothing either"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_gets_the_shorter_of_timeout_and_deadline() {
+    let c = command(Properties::builder().execution_timeout_ms(300));
+    for (budget_ms, expected_ms) in [(1000, 300), (200, 200)] {
+        let deadline = Deadline::after(c.now(), Duration::from_millis(budget_ms));
+        let given = Cell::new(Duration::ZERO);
+        let result = c
+            .execute(deadline, |attempt| {
+                given.set(attempt.deadline.remaining(c.now()));
+                pending::<Result<(), Wrong>>()
+            })
+            .await;
+        let expected = Duration::from_millis(expected_ms);
+        assert_eq!(
+            (given.get(), result),
+            (expected, Err(CommandError::Timeout { after: expected }))
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_deadline_costs_the_dependency_nothing() {
+    let c = command(Properties::builder());
+    let deadline = Deadline::at(c.now());
+    let calls = Cell::new(0);
+    let result = c
+        .execute(deadline, async |_| {
+            calls.set(calls.get() + 1);
+            Ok::<_, Wrong>(())
+        })
+        .await;
+    assert_eq!(
+        (result, calls.get()),
+        (Err(CommandError::DeadlineExpired), 0)
+    );
+    advance_ms(500).await;
+    assert_eq!(c.snapshot().health.total, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_idempotent_calls_meet_another_instance() {
+    let c = command(Properties::builder().retry_max_attempts(3));
+    let flaky = async |attempt: squall_resilience::Attempt| match attempt.number {
+        0 | 1 => Err(Wrong::Instance),
+        number => Ok(number),
+    };
+    let deadline = in_one_minute(&c);
+    assert_eq!(
+        c.execute(CallOptions::idempotent(deadline), flaky).await,
+        Ok(2)
+    );
+    assert_eq!(
+        c.execute(deadline, flaky).await,
+        Err(CommandError::Failure(Wrong::Instance))
+    );
+    let failing = async |_| Err::<(), _>(Wrong::Dependency);
+    c.execute(CallOptions::idempotent(deadline), failing)
+        .await
+        .unwrap_err();
+    let metrics = c.snapshot().metrics;
+    assert_eq!(metrics.total(CommandEvent::Retry), 2);
+    assert_eq!(
+        (
+            metrics.total(CommandEvent::Success),
+            metrics.total(CommandEvent::Failure)
+        ),
+        (1, 2)
+    );
+    advance_ms(500).await;
+    assert_eq!(
+        c.snapshot().health.total,
+        3,
+        "calls are counted, not attempts"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budget_bounds_a_storm_of_retries() {
+    let builder = Properties::builder()
+        .retry_max_attempts(5)
+        .circuit_breaker_enabled(false);
+    let c = command(builder.retry_budget_percent(20).retry_budget_min_per_s(0));
+    let attempts = Cell::new(0);
+    for _ in 0..1000 {
+        let work = async |_| {
+            attempts.set(attempts.get() + 1);
+            Err::<(), _>(Wrong::Instance)
+        };
+        c.execute(CallOptions::idempotent(in_one_minute(&c)), work)
+            .await
+            .unwrap_err();
+    }
+    assert_eq!(attempts.get(), 1200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_attempts_share_one_timeout() {
+    let c = command(Properties::builder().retry_max_attempts(10));
+    let slow = async |_| {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        Err::<(), _>(Wrong::Instance)
+    };
+    let started = c.now();
+    let result = c
+        .execute(CallOptions::idempotent(in_one_minute(&c)), slow)
+        .await;
+    assert_eq!(
+        result,
+        Err(CommandError::Timeout {
+            after: Duration::from_secs(1)
+        })
+    );
+    assert_eq!(c.now() - started, Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn latencies_are_those_that_passed() {
+    let c = command(Properties::builder());
+    let slow = async |_| {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        Ok::<_, Wrong>(())
+    };
+    c.execute(in_one_minute(&c), slow).await.unwrap();
+    hang(&c).await.unwrap();
+    let metrics = c.snapshot().metrics;
+    assert_eq!(metrics.latency_execute.count, 2);
+    let (fastest, slowest) = (
+        metrics.latency_execute.points[0],
+        metrics.latency_execute.points[8],
+    );
+    assert!((fastest.as_secs_f64() - 0.2).abs() < 0.003, "{fastest:?}");
+    assert!((slowest.as_secs_f64() - 1.0).abs() < 0.02, "{slowest:?}");
+    assert_eq!(metrics.latency_execute_totals.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_hears_of_calls_and_transitions() {
+    let registry = Registry::new();
+    let mut notices = registry.subscribe();
+    let c = registry
+        .command("recommendations", "gateway", Properties::default())
+        .unwrap();
+    open(&c).await;
+    advance_ms(5001).await;
+    run(&c, Ok("titles")).await.unwrap();
+    let (mut failures, mut states) = (0, Vec::new());
+    while let Ok(notice) = notices.try_recv() {
+        assert_eq!(&*notice.command, "recommendations");
+        match notice.what {
+            Happening::Call {
+                event: CommandEvent::Failure,
+                latency,
+                ..
+            } => failures += u32::from(latency.is_some()),
+            Happening::Call { .. } => {}
+            Happening::Breaker(transition) => states.push((transition.from, transition.to)),
+        }
+    }
+    use BreakerState::{Closed, HalfOpen, Open};
+    assert_eq!(
+        (failures, states),
+        (
+            20,
+            vec![(Closed, Open), (Open, HalfOpen), (HalfOpen, Closed)]
+        )
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_has_one_command_per_name() {
+    let registry = Registry::new();
+    let first = registry
+        .command("catalog", "gateway", Properties::default())
+        .unwrap();
+    let again = registry
+        .command(
+            "catalog",
+            "other",
+            Properties::builder()
+                .execution_timeout_ms(1)
+                .build()
+                .unwrap(),
+        )
+        .unwrap();
+    let _permit = first.bulkhead().try_acquire().unwrap();
+    assert_eq!(
+        (
+            again.group(),
+            again.bulkhead().active(),
+            again.properties().execution_timeout_ms
+        ),
+        ("gateway", 1, 1000)
+    );
+    assert_eq!(registry.commands().len(), 1);
+    assert!(registry.get("catalog").is_some() && registry.get("nothing").is_none());
+}
+
+#[test]
+fn a_running_command_keeps_its_windows() {
+    let c = command(Properties::builder());
+    let other = Properties::builder()
+        .metrics_rolling_buckets(5)
+        .build()
+        .unwrap();
+    assert_eq!(c.set_properties(other), Err(PropertiesError::WindowsFixed));
+    let invalid = Properties {
+        retry_max_attempts: 0,
+        ..Properties::default()
+    };
+    assert!(c.set_properties(invalid).is_err());
+    assert_eq!(*c.properties(), Properties::default());
+}
+
+/// The futures must be usable on a runtime of several threads.
+#[tokio::test]
+async fn commands_run_on_spawned_tasks() {
+    let c = command(Properties::builder());
+    let task = tokio::spawn(async move {
+        let deadline = in_one_minute(&c);
+        c.execute_or(
+            deadline,
+            async |_| Err::<u8, _>(Wrong::Dependency),
+            |_| async { Ok(7) },
+        )
+        .await
+    });
+    assert_eq!(task.await.unwrap(), Ok(7));
+}

@@ -1,0 +1,185 @@
+//! What leaves the process: every field Hystrix's dashboard insists on, and the Prometheus text.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+use squall_resilience::{Command, Deadline, Properties, Registry, hystrix_stream};
+
+/// The fields without which the dashboard of 1.5.18 drops a command.
+const COMMAND_FIELDS: &str = "type name group isCircuitBreakerOpen errorPercentage errorCount requestCount \
+    rollingCountBadRequests rollingCountCollapsedRequests rollingCountExceptionsThrown rollingCountFailure \
+    rollingCountFallbackFailure rollingCountFallbackRejection rollingCountFallbackSuccess \
+    rollingCountResponsesFromCache rollingCountSemaphoreRejected rollingCountShortCircuited rollingCountSuccess \
+    rollingCountThreadPoolRejected rollingCountTimeout currentConcurrentExecutionCount latencyExecute_mean \
+    latencyExecute propertyValue_circuitBreakerRequestVolumeThreshold \
+    propertyValue_circuitBreakerSleepWindowInMilliseconds propertyValue_circuitBreakerErrorThresholdPercentage \
+    propertyValue_circuitBreakerForceOpen propertyValue_circuitBreakerForceClosed \
+    propertyValue_executionIsolationStrategy propertyValue_executionIsolationThreadTimeoutInMilliseconds \
+    propertyValue_executionIsolationThreadInterruptOnTimeout \
+    propertyValue_executionIsolationSemaphoreMaxConcurrentRequests \
+    propertyValue_fallbackIsolationSemaphoreMaxConcurrentRequests \
+    propertyValue_metricsRollingStatisticalWindowInMilliseconds propertyValue_requestCacheEnabled \
+    propertyValue_requestLogEnabled reportingHosts";
+
+/// Optional for 1.5.18, or insisted on by older dashboards.
+const COMMAND_FIELDS_ALSO_SENT: &str = "currentTime rollingCountEmit rollingCountFallbackEmit \
+    rollingCountFallbackMissing rollingMaxConcurrentExecutionCount latencyTotal_mean latencyTotal \
+    propertyValue_circuitBreakerEnabled propertyValue_executionTimeoutInMilliseconds threadPool \
+    breakerState openedCount";
+
+const POOL_FIELDS: &str = "type name currentTime currentActiveCount currentCompletedTaskCount \
+    currentCorePoolSize currentLargestPoolSize currentMaximumPoolSize currentPoolSize currentQueueSize \
+    currentTaskCount rollingCountThreadsExecuted rollingMaxActiveThreads rollingCountCommandRejections \
+    propertyValue_queueSizeRejectionThreshold propertyValue_metricsRollingStatisticalWindowInMilliseconds \
+    reportingHosts";
+
+async fn run(command: &Command, outcome: Result<(), &'static str>) {
+    let deadline = Deadline::after(command.now(), Duration::from_secs(1));
+    let _ = command.execute(deadline, async |_| outcome).await;
+}
+
+fn parsed(registry: &Registry) -> Vec<Value> {
+    registry
+        .hystrix_messages()
+        .iter()
+        .map(|message| serde_json::from_str(message).unwrap())
+        .collect()
+}
+
+fn assert_fields(object: &Value, fields: &str) {
+    for field in fields.split_whitespace() {
+        assert!(!object[field].is_null(), "{field} is missing or null");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_field_the_dashboard_needs_is_there() {
+    let registry = Registry::new();
+    registry
+        .command("catalog", "gateway", Properties::default())
+        .unwrap();
+    let c = registry
+        .command("recommendations", "gateway", Properties::default())
+        .unwrap();
+    run(&c, Ok(())).await;
+    run(&c, Err("reset")).await;
+    let messages = parsed(&registry);
+    assert_eq!(messages.len(), 4);
+    for pair in messages.chunks(2) {
+        assert_eq!(
+            (&pair[0]["type"], &pair[1]["type"]),
+            (&"HystrixCommand".into(), &"HystrixThreadPool".into())
+        );
+        assert_fields(&pair[0], COMMAND_FIELDS);
+        assert_fields(&pair[0], COMMAND_FIELDS_ALSO_SENT);
+        assert_fields(&pair[1], POOL_FIELDS);
+        let points: BTreeSet<&str> = pair[0]["latencyExecute"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(
+            points,
+            BTreeSet::from(["0", "25", "50", "75", "90", "95", "99", "99.5", "100"])
+        );
+    }
+    let object = &messages[2];
+    assert_eq!(
+        (&object["name"], &object["group"]),
+        (&"recommendations".into(), &"gateway".into())
+    );
+    assert_eq!(
+        (
+            &object["rollingCountSuccess"],
+            &object["rollingCountFailure"]
+        ),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(
+        object["propertyValue_executionIsolationStrategy"],
+        "SEMAPHORE"
+    );
+    assert_eq!(messages[3]["currentCompletedTaskCount"], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_shows_in_the_next_round_even_without_traffic() {
+    let registry = Registry::new();
+    let c = registry
+        .command("recommendations", "gateway", Properties::default())
+        .unwrap();
+    let breaker = |registry: &Registry| {
+        let object = parsed(registry).swap_remove(0);
+        (
+            object["breakerState"].clone(),
+            object["isCircuitBreakerOpen"].clone(),
+            object["openedCount"].clone(),
+        )
+    };
+    for _ in 0..20 {
+        run(&c, Err("reset")).await;
+    }
+    assert_eq!(
+        breaker(&registry),
+        ("CLOSED".into(), false.into(), 0.into())
+    );
+    tokio::time::advance(hystrix_stream::INTERVAL).await;
+    assert_eq!(breaker(&registry), ("OPEN".into(), true.into(), 1.into()));
+    let object = parsed(&registry).swap_remove(0);
+    assert_eq!(
+        (&object["errorPercentage"], &object["requestCount"]),
+        (&100.into(), &20.into())
+    );
+    assert_eq!(object["nextProbeInMilliseconds"], 5000);
+    tokio::time::advance(Duration::from_millis(5001)).await;
+    let probe = c.breaker().admit(c.now()).unwrap();
+    assert_eq!(
+        breaker(&registry),
+        ("HALF_OPEN".into(), true.into(), 1.into())
+    );
+    probe.success(c.now());
+    assert_eq!(
+        breaker(&registry),
+        ("CLOSED".into(), false.into(), 1.into())
+    );
+}
+
+#[test]
+fn an_event_is_one_line_and_an_empty_one() {
+    assert_eq!(
+        hystrix_stream::sse_event(r#"{"type":"x"}"#),
+        "data: {\"type\":\"x\"}\n\n"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn prometheus_reads_states_calls_and_latencies() {
+    let registry = Registry::new();
+    let c = registry
+        .command("say \"hi\"", "gateway", Properties::default())
+        .unwrap();
+    run(&c, Ok(())).await;
+    run(&c, Err("reset")).await;
+    let text = registry.prometheus_text();
+    let labels = r#"command="say \"hi\"",group="gateway""#;
+    for line in [
+        format!("resilience_breaker_state{{{labels}}} 0"),
+        format!("resilience_breaker_opened_total{{{labels}}} 0"),
+        format!("resilience_calls_total{{{labels},event=\"SUCCESS\"}} 1"),
+        format!("resilience_calls_total{{{labels},event=\"FAILURE\"}} 1"),
+        format!("resilience_execution_seconds_bucket{{{labels},le=\"0.001\"}} 2"),
+        format!("resilience_execution_seconds_bucket{{{labels},le=\"+Inf\"}} 2"),
+        format!("resilience_execution_seconds_count{{{labels}}} 2"),
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in\n{text}"
+        );
+    }
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (_, value) = line.rsplit_once(' ').unwrap();
+        value.parse::<f64>().unwrap();
+    }
+}
