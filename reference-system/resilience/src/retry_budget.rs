@@ -122,5 +122,7 @@ mod tests {
         (0..100).for_each(|_| budget.deposit(now));
         assert_eq!(granted(&budget, now + Duration::from_secs(9), 10), 10);
         assert_eq!(granted(&budget, now + Duration::from_secs(10), 10), 0);
+        (0..10).for_each(|second| budget.deposit(now + Duration::from_secs(20 + second)));
+        assert_eq!(granted(&budget, now + Duration::from_secs(1000), 10), 0);
     }
 }

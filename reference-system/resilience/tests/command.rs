@@ -1,5 +1,10 @@
 //! A command from the outside: every way a call can end, and what is recorded of it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test they help"
+)]
+
 use std::cell::Cell;
 use std::future::pending;
 use std::time::Duration;
@@ -263,6 +268,30 @@ async fn nineteen_calls_open_nothing() {
         BreakerState::Open,
         "19 of 20, though the last one succeeded"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_requests_are_no_verdict_on_the_dependency() {
+    let c = command(Properties::builder());
+    for _ in 0..30 {
+        run(&c, Err(Wrong::Request)).await.unwrap_err();
+    }
+    advance_ms(500).await;
+    assert_eq!(
+        (c.snapshot().health.total, c.breaker_state()),
+        (0, BreakerState::Closed)
+    );
+    open(&c).await;
+    advance_ms(5001).await;
+    run(&c, Err(Wrong::Request)).await.unwrap_err();
+    assert_eq!(
+        c.breaker_state(),
+        BreakerState::Open,
+        "a bad request is no proof of health"
+    );
+    advance_ms(5001).await;
+    run(&c, Ok("titles")).await.unwrap();
+    assert_eq!(c.breaker_state(), BreakerState::Closed);
 }
 
 #[tokio::test(start_paused = true)]

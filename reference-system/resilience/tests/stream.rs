@@ -1,5 +1,10 @@
 //! What leaves the process: every field Hystrix's dashboard insists on, and the Prometheus text.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test they help"
+)]
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

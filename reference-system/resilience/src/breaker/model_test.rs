@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 
 const BUCKET_MS: u64 = 100;
-const BUCKETS: u64 = 10;
+const BUCKETS: u64 = 30;
 const VOLUME: usize = 3;
 const SLEEP_MS: u64 = 1000;
 const LEASE_MS: u64 = 1500;
@@ -43,7 +43,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => any::<usize>().prop_map(Op::Ok),
         8 => any::<usize>().prop_map(Op::Err),
         2 => any::<usize>().prop_map(Op::Cancel),
-        6 => prop_oneof![0..150u64, Just(SLEEP_MS), Just(SLEEP_MS + 1), Just(LEASE_MS + 1)].prop_map(Op::Advance),
+        6 => prop_oneof![0..150u64, Just(SLEEP_MS), Just(SLEEP_MS + 1),
+            Just(LEASE_MS), Just(LEASE_MS + 1)].prop_map(Op::Advance),
         1 => mode.prop_map(Op::Force),
     ]
 }
@@ -302,10 +303,14 @@ impl Pair {
         Ok(())
     }
 
-    /// With a healthy dependency the next call after the sleep window (or the lease of a probe
+    /// With a healthy dependency, and once the breaker is open, the next call after the sleep window (or the lease of a probe
     /// that never came back) closes the breaker.
     fn check_liveness(&mut self) -> Result<(), TestCaseError> {
         self.force(Mode::Normal);
+        if self.breaker.state(self.now()) == BreakerState::Closed {
+            return Ok(());
+        }
+        self.model.shown();
         self.model.now_ms += LEASE_MS + 1;
         prop_assert!(self.admit()?, "a call is let through");
         self.end(self.running.len() - 1, Some(true))?;

@@ -268,3 +268,67 @@ async fn a_fallback_of_the_request_sees_the_request() {
     });
     assert_eq!(service.oneshot(call(&command)).await, Ok(1));
 }
+
+/// What a running call holds on to; says when it is gone.
+struct Held(Arc<AtomicU32>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// The work of a call that holds something for as long as it exists, even once it has answered.
+struct Holding {
+    _held: Held,
+    answer: Option<CommandError<Broken>>,
+}
+
+impl Future for Holding {
+    type Output = Result<u32, CommandError<Broken>>;
+
+    fn poll(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.answer
+            .take()
+            .map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn timed_out_work_is_gone_when_the_error_appears() {
+    let command = command(Properties::default());
+    let dropped = Arc::new(AtomicU32::new(0));
+    let work = |_: Call<&'static str>| Holding {
+        _held: Held(dropped.clone()),
+        answer: None,
+    };
+    let mut service = TimeoutLayer::new(command.clone()).layer(tower::service_fn(work));
+    let mut running = pin!(service.call(call(&command)));
+    let error = running.as_mut().await.unwrap_err();
+    assert_eq!(
+        error,
+        CommandError::Timeout {
+            after: Duration::from_secs(1)
+        }
+    );
+    assert_eq!(dropped.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_work_is_gone_when_the_fallback_begins() {
+    let command = command(Properties::default());
+    let dropped = Arc::new(AtomicU32::new(0));
+    let work = |_: Call<&'static str>| {
+        let answer = Some(CommandError::Failure(Broken(0)));
+        Holding {
+            _held: Held(dropped.clone()),
+            answer,
+        }
+    };
+    let seen = dropped.clone();
+    let fallback = FallbackFn(move |_: Call<&'static str>, _: &CommandError<Broken>| {
+        std::future::ready(Ok(seen.load(Ordering::SeqCst)))
+    });
+    let mut service = FallbackLayer::new(command.clone(), fallback).layer(tower::service_fn(work));
+    assert_eq!(service.call(call(&command)).await, Ok(1));
+}
