@@ -10,6 +10,8 @@
 
 mod core;
 mod failsafe_core;
+mod guard;
+mod rules;
 mod window;
 
 #[cfg(test)]
@@ -23,60 +25,11 @@ use arc_swap::ArcSwap;
 
 pub use self::core::BreakerCore;
 pub use self::failsafe_core::FailsafeCore;
+pub use self::guard::CallGuard;
+pub use self::rules::{BreakerRules, BreakerState};
 use self::window::nanos;
 pub use self::window::{Health, HealthWindow};
 use crate::event::BreakerTransition;
-
-/// The state of a breaker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum BreakerState {
-    /// Every call is admitted.
-    Closed = 0,
-    /// Every call is refused.
-    Open = 1,
-    /// One call, the probe, is on its way to see whether the dependency is back.
-    HalfOpen = 2,
-}
-
-impl BreakerState {
-    /// `CLOSED`, `OPEN` or `HALF_OPEN`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "CLOSED",
-            Self::Open => "OPEN",
-            Self::HalfOpen => "HALF_OPEN",
-        }
-    }
-
-    fn from_u8(value: u8) -> Self {
-        match value {
-            0 => Self::Closed,
-            1 => Self::Open,
-            _ => Self::HalfOpen,
-        }
-    }
-}
-
-/// What a breaker goes by; may change while it runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BreakerRules {
-    /// Off: every call is admitted and the breaker never opens.
-    pub enabled: bool,
-    /// Refuse every call. Wins over `force_closed`.
-    pub force_open: bool,
-    /// Refuse no call; the statistics go on underneath.
-    pub force_closed: bool,
-    /// Calls in the window below which it never opens.
-    pub request_volume_threshold: u64,
-    /// Errors, in percent, from which it opens.
-    pub error_threshold_percentage: u8,
-    /// How long it stays open before a probe.
-    pub sleep_window: Duration,
-    /// How long a probe may stay out before another call may take its place; not shorter than the
-    /// sleep window. Only a probe that neither ends nor is dropped ever meets it.
-    pub probe_lease: Duration,
-}
 
 type TransitionObserver = Box<dyn Fn(BreakerTransition) + Send + Sync>;
 
@@ -240,58 +193,6 @@ impl Breaker {
             breaker: Some(self.clone()),
             epoch,
             is_probe,
-        }
-    }
-}
-
-/// A call that was admitted. Report its end; a guard that is dropped gives the probe back.
-#[derive(Debug)]
-#[must_use = "a guard that is dropped at once gives up its call"]
-pub struct CallGuard {
-    breaker: Option<Breaker>,
-    epoch: u64,
-    is_probe: bool,
-}
-
-impl CallGuard {
-    /// The call succeeded at `now`.
-    pub fn success(self, now: Instant) {
-        self.end(|shared, guard| {
-            if guard.is_probe {
-                shared.probe_succeeded(guard.epoch, now)
-            } else {
-                shared.record(guard.epoch, now, true)
-            }
-        });
-    }
-
-    /// The call failed, timed out or was rejected at `now`.
-    pub fn failure(self, now: Instant) {
-        self.end(|shared, guard| {
-            if guard.is_probe {
-                shared.probe_gave_up(guard.epoch, now)
-            } else {
-                shared.record(guard.epoch, now, false)
-            }
-        });
-    }
-
-    /// Whether this call decides over the breaker.
-    pub fn is_probe(&self) -> bool {
-        self.is_probe
-    }
-
-    fn end(mut self, report: impl FnOnce(&Shared, &Self)) {
-        if let Some(breaker) = self.breaker.take() {
-            report(&breaker.0, &self);
-        }
-    }
-}
-
-impl Drop for CallGuard {
-    fn drop(&mut self) {
-        if let Some(breaker) = self.breaker.take().filter(|_| self.is_probe) {
-            breaker.0.probe_dropped(self.epoch);
         }
     }
 }

@@ -1,6 +1,10 @@
 //! What travels through the layers: a request with its deadline and the number of its attempt.
 
-use crate::Deadline;
+use std::time::{Duration, Instant};
+
+use http::Request;
+
+use crate::{Deadline, DeadlineError};
 
 /// A request on its way through the layers.
 #[derive(Debug, Clone)]
@@ -57,6 +61,26 @@ impl CallOptions {
             idempotent: true,
         }
     }
+
+    /// The options of an HTTP request that arrived at `now`: the deadline its caller sent, but not
+    /// beyond `budget`; idempotent by its method.
+    ///
+    /// # Errors
+    /// The deadline header cannot be understood.
+    pub fn of_http<B>(
+        request: &Request<B>,
+        now: Instant,
+        budget: Duration,
+    ) -> Result<Self, DeadlineError> {
+        let sent = Deadline::from_headers(request.headers(), now)?;
+        let deadline = sent.map_or(Deadline::after(now, budget), |sent| {
+            sent.tightened(now, budget)
+        });
+        Ok(Self {
+            deadline,
+            idempotent: request.method().is_idempotent(),
+        })
+    }
 }
 
 impl From<Deadline> for CallOptions {
@@ -73,4 +97,31 @@ pub struct Attempt {
     pub deadline: Deadline,
     /// 0 for the first attempt; a retry picks the next instance by it.
     pub number: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_http_request_brings_its_own_deadline_within_the_budget() {
+        let now = Instant::now();
+        let budget = Duration::from_secs(1);
+        for (sent_ms, left_ms) in [(None, 1000), (Some("200"), 200), (Some("9000"), 1000)] {
+            let mut request = Request::get("/home/7").body(()).unwrap();
+            if let Some(ms) = sent_ms {
+                request
+                    .headers_mut()
+                    .insert(Deadline::HEADER, ms.parse().unwrap());
+            }
+            let options = CallOptions::of_http(&request, now, budget).unwrap();
+            assert_eq!(
+                options.deadline.remaining(now),
+                Duration::from_millis(left_ms)
+            );
+            assert!(options.idempotent);
+        }
+        let post = Request::post("/play/7").body(()).unwrap();
+        assert!(!CallOptions::of_http(&post, now, budget).unwrap().idempotent);
+    }
 }

@@ -12,7 +12,8 @@ use crate::{
     prometheus,
 };
 
-/// All commands of a process, one per name. Cloning shares it.
+/// All commands of a process, one per name. Cloning shares it. Names belong in code, not in
+/// requests: a command is never removed.
 #[derive(Clone)]
 pub struct Registry(Arc<Shared>);
 

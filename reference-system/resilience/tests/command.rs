@@ -582,3 +582,33 @@ async fn commands_run_on_spawned_tasks() {
     });
     assert_eq!(task.await.unwrap(), Ok(7));
 }
+
+/// Once on real time, because the state machine underneath reads a clock of its own.
+#[tokio::test]
+async fn a_breaker_opens_and_closes_on_the_real_clock() {
+    let windows = Properties::builder()
+        .metrics_rolling_window_ms(1000)
+        .metrics_health_snapshot_interval_ms(20);
+    let c = command(windows.circuit_breaker_sleep_window_ms(50));
+    for _ in 0..20 {
+        run(&c, Err(Wrong::Dependency)).await.unwrap_err();
+    }
+    let closes = async {
+        let mut refused = 0;
+        loop {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            match run(&c, Ok("titles")).await {
+                Err(CommandError::ShortCircuited { .. }) => refused += 1,
+                Ok(_) if refused > 0 => return,
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), closes)
+        .await
+        .unwrap();
+    assert_eq!(
+        (c.breaker_state(), c.snapshot().opened_count),
+        (BreakerState::Closed, 1)
+    );
+}

@@ -21,6 +21,9 @@ const AHEAD: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// mirrored from its callbacks, and each call is made under that clock frozen at the `now` given.
 /// [`Breaker`](super::Breaker) serialises the calls, so callbacks, which failsafe runs after it has
 /// released its lock, cannot overtake each other.
+///
+/// That clock belongs to the thread, and failsafe panics when it is frozen twice: do not call a
+/// breaker from inside `failsafe::clock::freeze`.
 pub struct FailsafeCore {
     machine: StateMachine<TripOnDemand, Mirror>,
     trip_for_ns: Arc<AtomicU64>,

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::*;
 
@@ -339,7 +340,12 @@ fn check(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 1000,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(20),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn on_failsafe_it_does_what_the_model_does(ops in vec(op(), 1..150)) {
@@ -390,6 +396,58 @@ fn of_many_threads_one_becomes_the_probe() {
         assert_eq!(guards.len(), 1);
         assert!(guards[0].is_probe());
     }
+}
+
+/// Eight threads call, fail, drop and move one clock on, each by its own fixed sequence.
+#[test]
+fn of_many_threads_at_most_one_holds_the_probe() {
+    let t0 = Instant::now();
+    // The clock runs on with every call of the others, so a lease that ends would end by chance.
+    let lease = Duration::from_secs(86_400);
+    let rules = BreakerRules {
+        probe_lease: lease,
+        ..rules(Mode::Normal)
+    };
+    let breaker = Breaker::new(rules, ms(BUCKET_MS), BUCKETS, t0);
+    let (elapsed_ms, probes_out, probes) =
+        (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let now = |step: u64| t0 + ms(elapsed_ms.fetch_add(step, Ordering::SeqCst));
+    let storm = |seed: u64| {
+        let mut dice = seed;
+        for _ in 0..4_000 {
+            dice = dice
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let Ok(guard) = breaker.admit(now(1)) else {
+                continue;
+            };
+            if guard.is_probe() {
+                probes.fetch_add(1, Ordering::SeqCst);
+                assert_eq!(
+                    probes_out.fetch_add(1, Ordering::SeqCst),
+                    0,
+                    "two probes at once"
+                );
+                std::thread::yield_now();
+                probes_out.fetch_sub(1, Ordering::SeqCst);
+            }
+            match dice >> 61 {
+                0..=2 => guard.success(now(0)),
+                3..=6 => guard.failure(now(0)),
+                _ => drop(guard),
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..8).for_each(|seed| drop(scope.spawn(move || storm(seed)))));
+    assert!(
+        probes.load(Ordering::SeqCst) > 3,
+        "the storm has to reach half-open"
+    );
+    let after = now(0) + lease;
+    if breaker.state(now(0)) != BreakerState::Closed {
+        breaker.admit(after).unwrap().success(after);
+    }
+    assert_eq!(breaker.0.mirror().0, BreakerState::Closed);
 }
 
 #[test]
