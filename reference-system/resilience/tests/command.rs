@@ -389,6 +389,11 @@ async fn an_expired_deadline_costs_the_dependency_nothing() {
         (result, calls.get()),
         (Err(CommandError::DeadlineExpired), 0)
     );
+    let work = async |_| Ok::<_, Wrong>("titles");
+    let usual = c
+        .execute_or(deadline, work, |_| async { Ok("usual titles") })
+        .await;
+    assert_eq!(usual, Ok("usual titles"));
     advance_ms(500).await;
     assert_eq!(c.snapshot().health.total, 0);
 }
@@ -610,5 +615,20 @@ async fn a_breaker_opens_and_closes_on_the_real_clock() {
     assert_eq!(
         (c.breaker_state(), c.snapshot().opened_count),
         (BreakerState::Closed, 1)
+    );
+}
+
+#[tokio::test]
+async fn work_that_panics_gives_everything_back() {
+    let c = command(Properties::builder());
+    let inner = c.clone();
+    let panics = async move {
+        let work = async |_| -> Result<(), Wrong> { panic!("a bug") };
+        inner.execute(in_one_minute(&inner), work).await
+    };
+    assert!(tokio::spawn(panics).await.unwrap_err().is_panic());
+    assert_eq!(
+        (c.bulkhead().active(), events(&c)),
+        (0, vec![(CommandEvent::Cancelled, 1)])
     );
 }
