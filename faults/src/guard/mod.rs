@@ -1,7 +1,9 @@
 //! Faults as guards: injected, verified, removed, and removed when dropped.
 
-pub mod journal;
+pub(crate) mod journal;
 pub mod recover;
+mod toxic_fault;
+pub(crate) mod undo;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,9 @@ use std::time::Duration;
 use serde::Serialize;
 use squall_scenario::Inject;
 
-use crate::{EventSink, FaultError, Journal, ProcessIdentity, ProcessTarget, Proxy};
+use crate::process::{ActiveKill, ActivePause, refuse};
+use crate::{EventSink, FaultError, FaultEvent, Journal, ProcessIdentity, ProcessTarget, Proxy};
+use toxic_fault::ActiveToxics;
 
 /// What every injection needs to know about the run.
 #[derive(Debug, Clone)]
@@ -59,7 +63,19 @@ pub struct ProcessFault {
 /// An injected fault. Dropping it signals the undo; only [`FaultGuard::remove`]
 /// waits for it and says whether it worked.
 #[derive(Debug)]
-pub struct FaultGuard {}
+pub struct FaultGuard {
+    context: FaultContext,
+    active: Active,
+    removed: bool,
+}
+
+/// What is broken right now.
+#[derive(Debug)]
+enum Active {
+    Toxics(ActiveToxics),
+    Kill(ActiveKill),
+    Pause(ActivePause),
+}
 
 /// How much is proved about an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -96,8 +112,50 @@ impl Fault {
     /// # Errors
     /// See [`FaultError`].
     pub async fn inject(&self, context: &FaultContext) -> Result<FaultGuard, FaultError> {
-        let _ = context;
-        Err(FaultError::NoLinks)
+        let active = match self {
+            Self::Toxic(fault) => Active::Toxics(ActiveToxics::inject(fault, context)?),
+            Self::Process(fault) => inject_process(fault, context).await?,
+        };
+        context.events.emit(FaultEvent::Injected {
+            fault: context.fault.clone(),
+            injection: context.injection,
+            target: self.target(),
+        });
+        Ok(FaultGuard {
+            context: context.clone(),
+            active,
+            removed: false,
+        })
+    }
+
+    /// What is hit, in words.
+    fn target(&self) -> String {
+        match self {
+            Self::Toxic(fault) => toxic_fault::link_names(&fault.proxies),
+            Self::Process(fault) => {
+                let target = &fault.target;
+                format!("{} (pid {})", target.name, target.identity.pid)
+            }
+        }
+    }
+}
+
+async fn inject_process(
+    fault: &ProcessFault,
+    context: &FaultContext,
+) -> Result<Active, FaultError> {
+    let target = &fault.target;
+    let pid = target.identity.pid;
+    refuse(pid, target.started_by_squall, context.guardian)?;
+    match &fault.inject {
+        Inject::Kill(kill) => ActiveKill::inject(target, *kill).map(Active::Kill),
+        Inject::Pause => Ok(Active::Pause(ActivePause::inject(target, context).await?)),
+        Inject::Delay(_) | Inject::Cut(_) | Inject::Reset(_) | Inject::Bandwidth(_) => {
+            Err(FaultError::WrongKind {
+                keyword: fault.inject.keyword(),
+                what: "a process",
+            })
+        }
     }
 }
 
@@ -109,15 +167,68 @@ impl FaultGuard {
     /// The effect is not there: [`FaultError::NotSwitched`],
     /// [`FaultError::NotEffective`].
     pub async fn verify(&self) -> Result<Evidence, FaultError> {
-        Err(FaultError::NoLinks)
+        let within = self.context.deadline;
+        let evidence = match &self.active {
+            Active::Toxics(toxics) => toxics.verify(within).await?,
+            Active::Kill(kill) => kill.verify(within).await?,
+            Active::Pause(pause) => pause.verify(within).await?,
+        };
+        self.emit(|fault, injection| FaultEvent::Verified {
+            fault,
+            injection,
+            evidence: evidence.clone(),
+        });
+        Ok(evidence)
     }
 
-    /// Undoes the effect and checks that it is gone. A second call has nothing
-    /// to do and says so.
+    /// Undoes the effect and checks that it is gone. After a failure it may be
+    /// tried again; after a success it has nothing to do and says the same.
     ///
     /// # Errors
     /// The effect may still be there.
     pub async fn remove(&mut self) -> Result<Removal, FaultError> {
-        Err(FaultError::NoLinks)
+        self.emit(|fault, injection| FaultEvent::Removing { fault, injection });
+        let within = self.context.deadline;
+        let result = match &self.active {
+            Active::Toxics(toxics) => toxics.remove(within).await,
+            Active::Kill(kill) => Ok(kill.remove()),
+            Active::Pause(pause) => pause.remove(within).await,
+        };
+        match &result {
+            Ok(removal) => {
+                self.removed = true;
+                self.emit(|fault, injection| FaultEvent::Removed {
+                    fault,
+                    injection,
+                    removal: removal.clone(),
+                });
+            }
+            Err(error) => self.emit(|fault, injection| FaultEvent::RemovalFailed {
+                fault,
+                injection,
+                reason: error.to_string(),
+            }),
+        }
+        result
+    }
+
+    fn emit(&self, event: impl FnOnce(String, u32) -> FaultEvent) {
+        let (fault, injection) = (self.context.fault.clone(), self.context.injection);
+        self.context.events.emit(event(fault, injection));
+    }
+}
+
+impl Drop for FaultGuard {
+    fn drop(&mut self) {
+        if self.removed {
+            return;
+        }
+        match &self.active {
+            Active::Toxics(toxics) => toxics.signal_removal(),
+            Active::Pause(pause) => pause.signal_removal(),
+            // The process is ended; there is nothing to put back.
+            Active::Kill(_) => return,
+        }
+        self.emit(|fault, injection| FaultEvent::Abandoned { fault, injection });
     }
 }

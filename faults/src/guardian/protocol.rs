@@ -83,3 +83,42 @@ pub struct ShutdownReport {
     /// Processes that are still there: must be empty.
     pub left: Vec<u32>,
 }
+
+/// A request and its number.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) id: u64,
+    pub(crate) ask: Ask,
+}
+
+/// What squall may ask for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ask {
+    Spawn(SpawnRequest),
+    Signal { key: String, signal: GroupSignal },
+    Terminate { key: String, grace_ms: u64 },
+    Shutdown { grace_ms: u64 },
+}
+
+/// What the guardian says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Notice {
+    /// First of all: it guards.
+    Ready(ProcessIdentity),
+    /// The answer to a request.
+    Answer { id: u64, answer: Answer },
+    /// A started process ended.
+    Exited(Exited),
+}
+
+/// How a request went.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answer {
+    Spawned(Spawned),
+    Done,
+    Report(ShutdownReport),
+    Refused(String),
+}

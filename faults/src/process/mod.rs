@@ -1,8 +1,19 @@
 //! Faults on processes, and who a process is.
 
+mod handle;
+mod kill;
+mod pause;
+mod refusal;
+
 use std::io;
 
+use procfs::process::{Process, Stat};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use handle::ProcessHandle;
+pub(crate) use kill::ActiveKill;
+pub(crate) use pause::ActivePause;
+pub(crate) use refusal::refuse;
 
 /// A process beyond doubt: its number and when it started, so that a number
 /// used again is not mistaken for it.
@@ -32,8 +43,8 @@ impl ProcessIdentity {
     /// # Errors
     /// There is none.
     pub fn of(pid: u32) -> io::Result<Self> {
-        let _ = pid;
-        Err(io::ErrorKind::NotFound.into())
+        let start_time = stat(pid)?.starttime;
+        Ok(Self { pid, start_time })
     }
 
     /// This process.
@@ -47,6 +58,25 @@ impl ProcessIdentity {
     /// Whether it still runs (a zombie does not).
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        false
+        self.state()
+            .is_some_and(|state| !matches!(state, 'Z' | 'X'))
     }
+
+    /// State letter of `/proc/PID/stat`, unless the process is gone.
+    pub(crate) fn state(&self) -> Option<char> {
+        let stat = stat(self.pid).ok()?;
+        (stat.starttime == self.start_time).then_some(stat.state)
+    }
+}
+
+/// Whether a state letter means stopped by a signal or a tracer.
+pub(crate) const fn is_stopped(state: char) -> bool {
+    matches!(state, 'T' | 't')
+}
+
+pub(crate) fn stat(pid: u32) -> io::Result<Stat> {
+    let pid = i32::try_from(pid).map_err(|_| io::Error::from(io::ErrorKind::NotFound))?;
+    Process::new(pid)
+        .and_then(|process| process.stat())
+        .map_err(io::Error::other)
 }

@@ -72,7 +72,7 @@ struct Stage {
     swallowing: bool,
     /// Something was swallowed: the stream has a hole.
     hole: bool,
-    /// The connection was counted as touched by this toxic.
+    /// The flow was counted as touched by this toxic.
     touched: bool,
     /// The last deadline that was delivered.
     fired: Option<Instant>,
@@ -87,7 +87,7 @@ impl Stage {
     fn touch(&mut self) {
         if !self.touched {
             self.touched = true;
-            add(&self.totals.connections, 1);
+            add(&self.totals.flows, 1);
         }
     }
 

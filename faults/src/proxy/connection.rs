@@ -112,7 +112,9 @@ impl<'a> Pair<'a> {
     fn reconcile(&mut self, roster: &Roster, seed: u64, nth: u64) {
         let carried = self.to.carried || self.from.carried;
         self.to.reconcile(roster, seed, nth, carried);
-        self.from.reconcile(roster, seed, nth, carried);
+        if !self.to.is_reset() {
+            self.from.reconcile(roster, seed, nth, carried);
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<End>> {

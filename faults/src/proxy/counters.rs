@@ -34,8 +34,9 @@ pub struct ToxicCounters {
     pub id: String,
     /// Live connections it sits on now.
     pub live_connections: u64,
-    /// Connections it did something to (anything but let bytes pass).
-    pub connections: u64,
+    /// Flows (one direction of one connection) it did something to: anything
+    /// but let bytes pass.
+    pub flows: u64,
     /// Chunks it did something to.
     pub chunks: u64,
     /// Bytes it did something to.
@@ -51,7 +52,7 @@ pub struct ToxicCounters {
 /// The running totals behind [`ToxicCounters`], shared by all links.
 #[derive(Debug, Default)]
 pub(crate) struct ToxicTotals {
-    pub(crate) connections: AtomicU64,
+    pub(crate) flows: AtomicU64,
     pub(crate) chunks: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) swallowed_bytes: AtomicU64,
@@ -102,7 +103,7 @@ impl ToxicTotals {
         ToxicCounters {
             id: id.to_owned(),
             live_connections,
-            connections: get(&self.connections),
+            flows: get(&self.flows),
             chunks: get(&self.chunks),
             bytes: get(&self.bytes),
             swallowed_bytes: get(&self.swallowed_bytes),

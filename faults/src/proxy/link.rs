@@ -93,6 +93,12 @@ impl Link {
         self.report_held();
     }
 
+    /// Whether a toxic has reset the connection. The other direction is not
+    /// asked then, so that a reset counts once.
+    pub(crate) fn is_reset(&self) -> bool {
+        self.out.end == Some(End::Reset)
+    }
+
     /// Carries bytes until neither side has anything to do. Ready when a toxic
     /// ends the connection; an error when a side is broken.
     pub(crate) fn poll<R, W>(
@@ -106,7 +112,7 @@ impl Link {
         W: AsyncWrite + Unpin,
     {
         loop {
-            if self.out.end == Some(End::Reset) {
+            if self.is_reset() {
                 return Poll::Ready(Ok(End::Reset));
             }
             if self.poll_write_out(cx, sink)?.is_ready() && self.out.end == Some(End::Close) {

@@ -4,7 +4,7 @@ pub(crate) mod chain;
 mod connection;
 pub(crate) mod counters;
 mod link;
-mod roster;
+pub(crate) mod roster;
 
 use std::collections::HashMap;
 use std::io;

@@ -1,0 +1,147 @@
+//! Carrying out inverses. Synchronous: the guardian and `recover` have no
+//! runtime.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::journal::Inverse;
+use crate::guardian::protocol::{RUN_MARK, ShutdownReport};
+use crate::process::{ProcessHandle, is_stopped, refuse};
+use crate::{FaultError, ProcessIdentity};
+
+/// How long a process may take to end on SIGTERM before it is killed.
+pub(crate) const TERM_GRACE: Duration = Duration::from_millis(500);
+/// How long a killed process may take to be gone.
+const KILL_DEADLINE: Duration = Duration::from_secs(2);
+/// How long a continued process may take to leave the stopped state.
+const CONTINUE_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Carries out one inverse and checks it; a sentence on what was done, or on
+/// why it could not be. Doing it twice does no harm.
+pub(crate) fn carry_out(inverse: &Inverse) -> Result<String, String> {
+    match inverse {
+        Inverse::Continue(identity) => resume(*identity),
+        Inverse::EndProcess(identity) => {
+            let report = end_all(|| vec![*identity], TERM_GRACE);
+            ended(&format!("process {}", identity.pid), &report)
+        }
+        Inverse::EndMarked { run_id } => {
+            let report = end_all(|| marked(run_id), TERM_GRACE);
+            ended(&format!("processes of run {run_id}"), &report)
+        }
+    }
+}
+
+fn ended(what: &str, report: &ShutdownReport) -> Result<String, String> {
+    let ShutdownReport {
+        ended,
+        killed,
+        left,
+    } = report;
+    if left.is_empty() {
+        Ok(format!("{what}: {ended} ended, {killed} had to be killed"))
+    } else {
+        Err(format!("{what}: {left:?} are still there"))
+    }
+}
+
+fn resume(identity: ProcessIdentity) -> Result<String, String> {
+    let pid = identity.pid;
+    let result = ProcessHandle::open(identity).and_then(|handle| {
+        refuse(pid, true, None)?;
+        handle.signal(Signal::CONT)?;
+        Ok(handle)
+    });
+    match result {
+        Ok(handle) => {
+            let running = |state| !is_stopped(state);
+            if handle.reaches_within(running, CONTINUE_DEADLINE) {
+                Ok(format!("process {pid} runs again"))
+            } else {
+                Err(format!("process {pid} is still stopped"))
+            }
+        }
+        Err(FaultError::ProcessGone { .. }) => Ok(format!("process {pid} is gone already")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Ends everything `find` names: SIGTERM, `grace`, SIGKILL, and again for what
+/// appeared meanwhile.
+pub(crate) fn end_all(find: impl Fn() -> Vec<ProcessIdentity>, grace: Duration) -> ShutdownReport {
+    let first = open_all(&find());
+    for handle in &first {
+        signal_quietly(handle, Signal::TERM);
+        // A stopped process acts on SIGTERM only once it is continued.
+        signal_quietly(handle, Signal::CONT);
+    }
+    wait_all(&first, grace);
+    let mut report = ShutdownReport {
+        ended: first.len() as u32,
+        ..ShutdownReport::default()
+    };
+    let mut killed = HashSet::new();
+    let deadline = Instant::now() + KILL_DEADLINE;
+    loop {
+        let left = open_all(&find());
+        report.left = left.iter().map(|handle| handle.identity.pid).collect();
+        if left.is_empty() || Instant::now() >= deadline {
+            let killed_first = first.iter().filter(|h| killed.contains(&h.identity));
+            report.ended -= killed_first.count() as u32;
+            report.killed = killed.len() as u32;
+            return report;
+        }
+        for handle in &left {
+            signal_quietly(handle, Signal::KILL);
+            killed.insert(handle.identity);
+        }
+        wait_all(&left, Duration::from_millis(200));
+    }
+}
+
+/// Opens those that are alive and may be touched.
+fn open_all(identities: &[ProcessIdentity]) -> Vec<ProcessHandle> {
+    let allowed = |identity: &&ProcessIdentity| refuse(identity.pid, true, None).is_ok();
+    let candidates = identities.iter().filter(allowed);
+    candidates
+        .filter_map(|identity| ProcessHandle::open(*identity).ok())
+        .collect()
+}
+
+/// A process that is gone needs no signal; one that may not be signalled shows
+/// up again when it is counted.
+fn signal_quietly(handle: &ProcessHandle, signal: Signal) {
+    if let Err(error) = handle.signal(signal) {
+        tracing::debug!(pid = handle.identity.pid, %error, "signal not sent");
+    }
+}
+
+fn wait_all(handles: &[ProcessHandle], within: Duration) {
+    let deadline = Instant::now() + within;
+    for handle in handles {
+        handle.ended_within(deadline.saturating_duration_since(Instant::now()));
+    }
+}
+
+/// Living processes whose environment carries the mark of a run.
+fn marked(run_id: &str) -> Vec<ProcessIdentity> {
+    let mark = format!("{RUN_MARK}={run_id}");
+    let Ok(processes) = procfs::process::all_processes() else {
+        return Vec::new();
+    };
+    let carries_mark = |pid: i32| {
+        std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
+            environ
+                .split(|byte| *byte == 0)
+                .any(|v| v == mark.as_bytes())
+        })
+    };
+    processes
+        .filter_map(Result::ok)
+        .filter(|process| carries_mark(process.pid()))
+        .filter_map(|process| ProcessIdentity::of(u32::try_from(process.pid()).ok()?).ok())
+        .filter(ProcessIdentity::is_alive)
+        .collect()
+}

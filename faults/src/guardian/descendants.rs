@@ -1,0 +1,34 @@
+//! Who descends from the guardian, wherever in the tree.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::ProcessIdentity;
+
+/// Every living descendant of this process. Complete because this process is
+/// a subreaper: an orphan is never re-parented past it.
+pub(super) fn descendants() -> Vec<ProcessIdentity> {
+    let Ok(processes) = procfs::process::all_processes() else {
+        return Vec::new();
+    };
+    let mut children: HashMap<i32, Vec<(i32, u64, char)>> = HashMap::new();
+    for stat in processes.filter_map(|process| process.ok()?.stat().ok()) {
+        let child = (stat.pid, stat.starttime, stat.state);
+        children.entry(stat.ppid).or_default().push(child);
+    }
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    let mut parents = vec![rustix::process::getpid().as_raw_nonzero().get()];
+    while let Some(parent) = parents.pop() {
+        for (pid, start_time, state) in children.remove(&parent).unwrap_or_default() {
+            // The snapshot is not atomic; a number seen twice must not loop.
+            if !seen.insert(pid) {
+                continue;
+            }
+            parents.push(pid);
+            if let (Ok(pid), false) = (u32::try_from(pid), matches!(state, 'Z' | 'X')) {
+                found.push(ProcessIdentity { pid, start_time });
+            }
+        }
+    }
+    found
+}

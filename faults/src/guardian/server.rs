@@ -1,0 +1,216 @@
+//! The guardian's one loop: requests, exits, and the end of squall.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::children::Children;
+use super::descendants::descendants;
+use super::protocol::{Answer, Ask, Notice, Request};
+use crate::ProcessIdentity;
+use crate::guard::recover::{RecoverReport, replay};
+use crate::guard::{journal, undo};
+
+/// How often orphans that came to the guardian are reaped.
+const REAP_EVERY: Duration = Duration::from_millis(200);
+/// How long the last words may wait for a squall that does not read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The longest request that is taken.
+const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+/// The most that waits for a squall that does not read.
+const OUTBOX_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The guardian at work.
+pub(super) struct Server {
+    socket: UnixStream,
+    identity: ProcessIdentity,
+    journal: PathBuf,
+    children: Children,
+    inbox: Vec<u8>,
+    outbox: Vec<u8>,
+}
+
+/// What the loop does next.
+enum Next {
+    Go,
+    /// Squall is gone.
+    Orphaned,
+    /// Squall asked for the end, and got it.
+    Finished {
+        clean: bool,
+    },
+}
+
+impl Server {
+    pub(super) fn new(socket: UnixStream, identity: ProcessIdentity, journal: PathBuf) -> Self {
+        Self {
+            socket,
+            identity,
+            journal,
+            children: Children::default(),
+            inbox: Vec::new(),
+            outbox: Vec::new(),
+        }
+    }
+
+    /// Serves until the end; returns whether nothing was left.
+    pub(super) fn run(mut self) -> io::Result<bool> {
+        self.say(&Notice::Ready(self.identity));
+        loop {
+            self.children.escalate(Instant::now());
+            self.report_exits();
+            if self.flush().is_err() || self.outbox.len() > OUTBOX_BYTES_MAX {
+                return Ok(self.orphaned());
+            }
+            self.wait();
+            match self.serve() {
+                Next::Go => {}
+                Next::Orphaned => return Ok(self.orphaned()),
+                Next::Finished { clean } => {
+                    self.last_words();
+                    return Ok(clean);
+                }
+            }
+        }
+    }
+
+    /// Sleeps until a request, an exit or a deadline.
+    fn wait(&self) {
+        let mut wanted = PollFlags::IN;
+        if !self.outbox.is_empty() {
+            wanted |= PollFlags::OUT;
+        }
+        let mut fds = vec![PollFd::new(&self.socket, wanted)];
+        fds.extend(
+            self.children
+                .exits()
+                .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+        );
+        let deadline = self.children.deadline();
+        let within = deadline.map_or(REAP_EVERY, |at| {
+            at.saturating_duration_since(Instant::now()).min(REAP_EVERY)
+        });
+        let timeout = Timespec {
+            tv_sec: 0,
+            tv_nsec: i64::from(within.subsec_nanos()),
+        };
+        // An interrupted wait is a short one.
+        let _ = poll(&mut fds, Some(&timeout));
+    }
+
+    /// Takes in what squall sent.
+    fn serve(&mut self) -> Next {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return Next::Orphaned,
+                Ok(count) => self.inbox.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Next::Go,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return Next::Orphaned,
+            }
+            while let Some(end) = self.inbox.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.inbox.drain(..=end).collect();
+                match self.obey(&line) {
+                    Next::Go => {}
+                    next => return next,
+                }
+            }
+            if self.inbox.len() > REQUEST_BYTES_MAX {
+                return Next::Orphaned;
+            }
+        }
+    }
+
+    fn obey(&mut self, line: &[u8]) -> Next {
+        let Ok(Request { id, ask }) = serde_json::from_slice(line) else {
+            // Whoever speaks like this is not squall.
+            return Next::Orphaned;
+        };
+        let answer = match ask {
+            Ask::Spawn(request) => self
+                .children
+                .spawn(request)
+                .map_or_else(Answer::Refused, Answer::Spawned),
+            Ask::Signal { key, signal } => self
+                .children
+                .signal(&key, signal)
+                .map_or_else(Answer::Refused, |()| Answer::Done),
+            Ask::Terminate { key, grace_ms } => {
+                let grace = Duration::from_millis(grace_ms);
+                if self.children.terminate(&key, grace, id) {
+                    return Next::Go;
+                }
+                Answer::Done
+            }
+            Ask::Shutdown { grace_ms } => {
+                let report = undo::end_all(descendants, Duration::from_millis(grace_ms));
+                let clean = report.left.is_empty();
+                self.report_exits();
+                self.answer(id, Answer::Report(report));
+                return Next::Finished { clean };
+            }
+        };
+        self.answer(id, answer);
+        Next::Go
+    }
+
+    fn report_exits(&mut self) {
+        for reaped in self.children.reap() {
+            self.say(&Notice::Exited(reaped.exited));
+            for id in reaped.waiting {
+                self.answer(id, Answer::Done);
+            }
+        }
+    }
+
+    fn answer(&mut self, id: u64, answer: Answer) {
+        self.say(&Notice::Answer { id, answer });
+    }
+
+    fn say(&mut self, notice: &Notice) {
+        // These types always serialise: string keys only, no maps of others.
+        if serde_json::to_writer(&mut self.outbox, notice).is_ok() {
+            self.outbox.push(b'\n');
+        }
+    }
+
+    /// Writes what the socket takes right now.
+    fn flush(&mut self) -> io::Result<()> {
+        while !self.outbox.is_empty() {
+            match self.socket.write(&self.outbox) {
+                Ok(count) => drop(self.outbox.drain(..count)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn last_words(&mut self) {
+        let deadline = Instant::now() + LAST_WORDS;
+        while self.flush().is_ok() && !self.outbox.is_empty() && Instant::now() < deadline {
+            self.wait();
+        }
+    }
+
+    /// Squall is gone: ends everything it had started and undoes the rest.
+    /// Returns whether nothing is left.
+    fn orphaned(&mut self) -> bool {
+        let ended = undo::end_all(descendants, undo::TERM_GRACE);
+        self.children.reap();
+        let mut report = RecoverReport::default();
+        match journal::read(&self.journal) {
+            Ok(Ok(contents)) => replay(&self.journal, &contents, &mut report),
+            Ok(Err(why)) => report.failed.push(why),
+            // Closed already: there was nothing to undo.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => report.failed.push(error.to_string()),
+        }
+        ended.left.is_empty() && report.is_clean()
+    }
+}

@@ -1,0 +1,78 @@
+//! Processes nothing of squall may ever hit.
+
+use rustix::process::{Pid, getsid};
+
+use super::{ProcessIdentity, stat};
+use crate::{FaultError, Refusal};
+
+/// Says no to pid 1, squall itself, its ancestors, its guardian, and session
+/// leaders it did not start.
+pub(crate) fn refuse(
+    pid: u32,
+    started_by_squall: bool,
+    guardian: Option<ProcessIdentity>,
+) -> Result<(), FaultError> {
+    let refusal = if pid <= 1 {
+        Some(Refusal::Init)
+    } else if pid == std::process::id() {
+        Some(Refusal::Itself)
+    } else if guardian.is_some_and(|guardian| guardian.pid == pid) {
+        Some(Refusal::Guardian)
+    } else if ancestors().any(|ancestor| ancestor == pid) {
+        Some(Refusal::Ancestor)
+    } else if !started_by_squall && leads_session(pid) {
+        Some(Refusal::ForeignSessionLeader)
+    } else {
+        None
+    };
+    refusal.map_or(Ok(()), |refusal| Err(FaultError::Refused { pid, refusal }))
+}
+
+/// Parent, grandparent… of this process.
+fn ancestors() -> impl Iterator<Item = u32> {
+    std::iter::successors(parent(std::process::id()), |pid| parent(*pid))
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let parent = u32::try_from(stat(pid).ok()?.ppid).ok()?;
+    (parent > 0).then_some(parent)
+}
+
+fn leads_session(pid: u32) -> bool {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return false;
+    };
+    getsid(Some(pid)) == Ok(pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(pid: u32, guardian: Option<ProcessIdentity>) -> Option<Refusal> {
+        match refuse(pid, false, guardian) {
+            Err(FaultError::Refused { refusal, .. }) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn those_who_must_live_are_refused() {
+        assert_eq!(refusal(0, None), Some(Refusal::Init));
+        assert_eq!(refusal(1, None), Some(Refusal::Init));
+        let own = std::process::id();
+        assert_eq!(refusal(own, None), Some(Refusal::Itself));
+        let parent = parent(own).filter(|pid| *pid > 1);
+        if let Some(parent) = parent {
+            assert_eq!(refusal(parent, None), Some(Refusal::Ancestor));
+        }
+        let guardian = ProcessIdentity {
+            pid: 4_000_000,
+            start_time: 1,
+        };
+        assert_eq!(
+            refusal(guardian.pid, Some(guardian)),
+            Some(Refusal::Guardian)
+        );
+    }
+}
