@@ -57,6 +57,12 @@ pub enum RunEvent {
     /// A breaker of one instance changed state, or began or ceased to count
     /// enough calls to be asked.
     Breaker(BreakerReport),
+    /// How often the states of breakers are read: what the time of a breaker
+    /// report is exact to.
+    BreakersRead {
+        /// Microseconds from one reading to the next.
+        every_us: u64,
+    },
     /// A named window of the run opened or closed.
     Window {
         /// Its name.

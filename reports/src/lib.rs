@@ -7,7 +7,9 @@
 mod event;
 pub mod histogram;
 mod interval;
+mod judge;
 mod outcome;
+mod prove;
 pub mod quantity;
 mod record;
 mod sample;
@@ -20,7 +22,9 @@ pub use event::{
     WindowEdge,
 };
 pub use interval::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
+pub use judge::{judge, judge_with};
 pub use outcome::{OUTCOMES, OutcomeRow, RunOutcome, exit_code_table};
+pub use prove::{VariantOutcome, variant_outcome};
 pub use record::{Manifest, RECORD_SCHEMA_VERSION, Record};
 pub use sample::{Outcome, Sample};
 pub use store::{RecordError, RecordWriter};

@@ -5,5 +5,5 @@ mod beta;
 mod binomial;
 
 pub use binomial::{
-    failures_expected_at_most, lower_bound, samples_for_quantile, samples_to_prove, upper_bound,
+    binomial_quantile, lower_bound, samples_for_quantile, samples_to_prove, upper_bound,
 };

@@ -63,11 +63,12 @@ pub fn samples_to_prove(bad: u64, share: f64, confidence: f64) -> Option<u64> {
     Some(high)
 }
 
-/// The most failures among `n` arrivals that chance explains, when each fails
-/// with probability `share`: the least c with P[X <= c] >= `confidence`.
+/// Quantile of the binomial distribution: the least c with P[X <= c] >=
+/// `confidence`, for X failures among `n` arrivals that each fail with
+/// probability `share`. It is the most failures that chance explains.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-pub fn failures_expected_at_most(n: u64, share: f64, confidence: f64) -> u64 {
+pub fn binomial_quantile(n: u64, share: f64, confidence: f64) -> u64 {
     if share <= 0.0 {
         return 0;
     }
@@ -168,8 +169,8 @@ mod tests {
     #[test]
     fn chance_explains_few_failures() {
         // P[Bin(200, 0.001) <= 2] = 0.99885, <= 3: 0.99994.
-        assert_eq!(failures_expected_at_most(200, 0.001, 0.999), 3);
-        assert_eq!(failures_expected_at_most(200, 0.0, 0.999), 0);
-        assert_eq!(failures_expected_at_most(5, 1.0, 0.999), 5);
+        assert_eq!(binomial_quantile(200, 0.001, 0.999), 3);
+        assert_eq!(binomial_quantile(200, 0.0, 0.999), 0);
+        assert_eq!(binomial_quantile(5, 1.0, 0.999), 5);
     }
 }

@@ -1,0 +1,142 @@
+//! The judge: a record and objectives in, a verdict out. A pure function.
+
+mod breaker;
+mod conservation;
+mod errors;
+mod fault;
+mod gate;
+mod generator;
+mod metric;
+mod outcome;
+mod process;
+mod ratio;
+mod recovery;
+mod slice;
+mod validity;
+mod window;
+
+use squall_scenario::Scenario;
+
+pub(crate) use gate::unit_threshold;
+pub(crate) use ratio::{Claim, claim_of};
+pub(crate) use slice::Slice;
+pub(crate) use window::Window;
+
+use crate::verdict::{
+    Conservation, FaultEvidence, GateVerdict, Recovery, VERDICT_SCHEMA_VERSION, Verdict,
+};
+use crate::{Record, RunEvent};
+
+/// Confidence of every bound that is shown, and of the sample sizes a
+/// quantile needs.
+pub(crate) const CONFIDENCE: f64 = 0.95;
+
+/// Judges a run against the objectives it was started with.
+#[must_use]
+pub fn judge(record: &Record) -> Verdict {
+    judge_with(record, &record.manifest.scenario)
+}
+
+/// Judges a run against the objectives (`steady_state`, `slo`) of another
+/// scenario; load and faults are those of the run.
+#[must_use]
+pub fn judge_with(record: &Record, objectives: &Scenario) -> Verdict {
+    let mut case = Case::open(record, objectives);
+    let conservation = conservation::check(record);
+    let mut recoveries = recovery::of_all_faults(&case);
+    let steady = gate::steady_state_gates(&case);
+    case.validity.hear_steady_state(&steady);
+    let (mut gates, gate_recoveries) = gate::slo_gates(&case);
+    prefer(&mut recoveries, gate_recoveries);
+    gates.splice(0..0, steady);
+    settle(&case, gates, recoveries, conservation)
+}
+
+/// Replaces the default recovery of a fault by the one a gate asked for.
+fn prefer(recoveries: &mut Vec<Recovery>, asked: Vec<Recovery>) {
+    for recovery in asked {
+        recoveries.retain(|known| known.fault != recovery.fault);
+        recoveries.push(recovery);
+    }
+}
+
+fn settle(
+    case: &Case<'_>,
+    gates: Vec<GateVerdict>,
+    recoveries: Vec<Recovery>,
+    conservation: Conservation,
+) -> Verdict {
+    let ending = outcome::decide(case, &gates, &conservation);
+    Verdict {
+        schema_version: VERDICT_SCHEMA_VERSION,
+        outcome: ending.outcome,
+        exit_code: ending.outcome.exit_code(),
+        sentence: ending.sentence,
+        reasons: ending.reasons,
+        gates,
+        windows: case.windows.iter().map(|w| w.stats(case.record)).collect(),
+        faults: case.faults.clone(),
+        recoveries,
+        breakers: breaker::timelines(case.record, case.load_end_us),
+        processes: process::timelines(case.record, case.load_end_us),
+        errors: errors::summarize(case.record),
+        generator: generator::trust(case.record),
+        conservation,
+        load_end_us: case.load_end_us,
+    }
+}
+
+/// Everything the parts of the judge look at.
+struct Case<'a> {
+    record: &'a Record,
+    /// Where the objectives come from.
+    objectives: &'a Scenario,
+    faults: Vec<FaultEvidence>,
+    windows: Vec<Window>,
+    load_end_us: i64,
+    validity: validity::Validity,
+}
+
+impl<'a> Case<'a> {
+    fn open(record: &'a Record, objectives: &'a Scenario) -> Self {
+        let load_end_us = window::load_end_us(record);
+        let faults = fault::evidence(record);
+        let windows = window::cut(record, &faults, load_end_us);
+        let validity = validity::Validity::of(record, objectives);
+        Self {
+            record,
+            objectives,
+            faults,
+            windows,
+            load_end_us,
+            validity,
+        }
+    }
+
+    fn window(&self, name: &str) -> Option<&Window> {
+        self.windows.iter().find(|window| window.name == name)
+    }
+
+    fn fault(&self, name: &str) -> Option<&FaultEvidence> {
+        self.faults.iter().find(|fault| fault.fault == name)
+    }
+
+    /// How exactly breaker events are timed, where the run says so.
+    fn breaker_resolution_us(&self) -> Option<u64> {
+        self.record
+            .events
+            .iter()
+            .find_map(|stamped| match stamped.event {
+                RunEvent::BreakersRead { every_us } => Some(every_us),
+                _ => None,
+            })
+    }
+}
+
+/// A decision about one gate.
+#[derive(Debug, Clone)]
+pub(crate) struct Ruling {
+    state: crate::verdict::GateState,
+    explanation: String,
+    evidence: crate::verdict::Evidence,
+}

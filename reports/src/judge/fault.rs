@@ -1,0 +1,205 @@
+//! What was asked of each fault, what was seen of it, and what that leaves
+//! unproven.
+
+use std::collections::BTreeMap;
+
+use squall_scenario::{FaultSpec, Inject, format_duration};
+
+use crate::verdict::FaultEvidence;
+use crate::{FaultChange, Record, RunEvent};
+
+/// One injection as the events tell it.
+#[derive(Debug, Default)]
+struct Injection {
+    active: bool,
+    removed: bool,
+    removal_requested: bool,
+    /// What went wrong before and after its removal was asked for.
+    failure: Option<String>,
+    removal_failure: Option<String>,
+}
+
+/// Evidence for every fault of the run's scenario, in file order.
+pub(super) fn evidence(record: &Record) -> Vec<FaultEvidence> {
+    let faults = &record.manifest.scenario.faults;
+    faults.iter().map(|fault| of_fault(record, fault)).collect()
+}
+
+fn of_fault(record: &Record, spec: &FaultSpec) -> FaultEvidence {
+    let planned = spec.repeat.map_or(1, |repeat| repeat.times);
+    let mut found = FaultEvidence {
+        fault: spec.name.value.clone(),
+        requested: describe(spec),
+        targets: Vec::new(),
+        planned,
+        active: 0,
+        removed: 0,
+        requested_us: None,
+        active_us: None,
+        removal_requested_us: None,
+        removed_us: None,
+        effective: None,
+        seen: Vec::new(),
+        problems: Vec::new(),
+        removal_problems: Vec::new(),
+    };
+    let mut injections: BTreeMap<u32, Injection> = BTreeMap::new();
+    for stamped in &record.events {
+        if let RunEvent::Fault {
+            fault,
+            injection,
+            targets,
+            change,
+        } = &stamped.event
+            && *fault == spec.name.value
+        {
+            for target in targets
+                .iter()
+                .filter(|target| !found.targets.contains(target))
+                .cloned()
+                .collect::<Vec<_>>()
+            {
+                found.targets.push(target);
+            }
+            hear(
+                &mut found,
+                injections.entry(*injection).or_default(),
+                stamped.at_us,
+                change,
+            );
+        }
+    }
+    weigh(&mut found, &injections, spec);
+    found
+}
+
+fn hear(found: &mut FaultEvidence, injection: &mut Injection, at_us: i64, change: &FaultChange) {
+    match change {
+        FaultChange::Requested => {
+            found.requested_us = Some(found.requested_us.map_or(at_us, |us| us.min(at_us)));
+        }
+        FaultChange::Active { evidence } => {
+            injection.active = true;
+            found.active_us = Some(found.active_us.map_or(at_us, |us| us.min(at_us)));
+            found.seen.push(evidence.clone());
+        }
+        FaultChange::Observed {
+            evidence,
+            effective,
+        } => {
+            found.effective = Some(found.effective.unwrap_or(false) || *effective);
+            found.seen.push(evidence.clone());
+        }
+        FaultChange::RemovalRequested => {
+            injection.removal_requested = true;
+            found.removal_requested_us = found.removal_requested_us.max(Some(at_us));
+        }
+        FaultChange::Removed { evidence } => {
+            injection.removed = true;
+            found.removed_us = found.removed_us.max(Some(at_us));
+            found.seen.push(evidence.clone());
+        }
+        FaultChange::Failed { detail } if injection.removal_requested => {
+            injection.removal_failure = Some(detail.clone());
+        }
+        FaultChange::Failed { detail } => injection.failure = Some(detail.clone()),
+    }
+}
+
+/// Says what the evidence leaves unproven.
+fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec: &FaultSpec) {
+    let count = |test: fn(&Injection) -> bool| {
+        u32::try_from(injections.values().filter(|i| test(i)).count()).unwrap_or(u32::MAX)
+    };
+    found.active = count(|injection| injection.active);
+    found.removed = count(|injection| injection.removed);
+    let requested = u32::try_from(injections.len()).unwrap_or(u32::MAX);
+    let of = |few: u32, many: u32| {
+        if many == 1 {
+            String::new()
+        } else {
+            format!(" ({few} of {many} injections)")
+        }
+    };
+    if requested == 0 {
+        found.problems.push("was never injected".to_owned());
+        return;
+    }
+    if let Some(detail) = injections.values().find_map(|i| i.failure.as_ref()) {
+        found
+            .problems
+            .push(format!("could not be injected: {detail}"));
+    } else if found.active < requested {
+        found.problems.push(format!(
+            "was not seen in force{}",
+            of(found.active, requested)
+        ));
+    }
+    if requested < found.planned {
+        found.problems.push(format!(
+            "was injected {requested} of {} times",
+            found.planned
+        ));
+    }
+    if found.active > 0 {
+        match found.effective {
+            Some(true) => {}
+            Some(false) => found
+                .problems
+                .push("was in force, but no traffic felt it".to_owned()),
+            None if spec.inject.acts_on_bytes() => {
+                found
+                    .problems
+                    .push("was in force, but nothing shows that traffic felt it".to_owned());
+            }
+            // An ended or stopped process was seen as such when it was active.
+            None => {}
+        }
+    }
+    if let Some(detail) = injections.values().find_map(|i| i.removal_failure.as_ref()) {
+        found
+            .removal_problems
+            .push(format!("could not be removed: {detail}"));
+    } else if found.removed < found.active {
+        found.removal_problems.push(format!(
+            "was not seen to be gone{}",
+            of(found.removed, found.active)
+        ));
+    }
+}
+
+/// The fault as a sentence: `delay 5s into recommendations at 20s for 20s`.
+fn describe(spec: &FaultSpec) -> String {
+    let mut text = format!(
+        "{} into {} at {}",
+        action(&spec.inject),
+        spec.into.value,
+        format_duration(spec.at)
+    );
+    if let Some(duration) = spec.duration {
+        text.push_str(&format!(" for {}", format_duration(duration)));
+    }
+    if let Some(repeat) = spec.repeat {
+        text.push_str(&format!(
+            ", every {}, {} times",
+            format_duration(repeat.every),
+            repeat.times
+        ));
+    }
+    text
+}
+
+fn action(inject: &Inject) -> String {
+    match inject {
+        Inject::Delay(delay) if delay.jitter.is_zero() => {
+            format!("delay {}", format_duration(delay.by))
+        }
+        Inject::Delay(delay) => format!(
+            "delay {} \u{b1} {}",
+            format_duration(delay.by),
+            format_duration(delay.jitter)
+        ),
+        Inject::Bandwidth(bandwidth) => format!("bandwidth {}/s", bandwidth.rate),
+        other => other.keyword().to_owned(),
+    }
+}

@@ -1,0 +1,211 @@
+//! From the gates of a scenario to their verdicts.
+
+use squall_scenario::{Gate, GateValue, Located, MetricGate, SloBlock, When};
+
+use super::{Case, Ruling, breaker, metric, recovery};
+use crate::quantity::Quantity;
+use crate::verdict::{Evidence, GateOrigin, GateState, GateVerdict, Recovery, Subject};
+
+/// The value a metric is compared with, in the unit it is measured in.
+pub(crate) fn unit_threshold(value: GateValue) -> Option<Quantity> {
+    Some(match value {
+        GateValue::Duration(limit) => {
+            Quantity::Micros(u64::try_from(limit.as_micros()).unwrap_or(u64::MAX))
+        }
+        GateValue::Share(share) => Quantity::Share(share.get()),
+        GateValue::Rate(rate) => Quantity::PerSecond(rate.as_per_second()),
+        GateValue::Count(count) => Quantity::Count(count),
+        GateValue::Bytes(bytes) => Quantity::Count(bytes.0),
+    })
+}
+
+/// The steady state's gates on the baseline window. One that the window is
+/// too small for was decided before time zero, so it decides nothing here.
+pub(super) fn steady_state_gates(case: &Case<'_>) -> Vec<GateVerdict> {
+    let Some(steady) = &case.objectives.steady_state else {
+        return Vec::new();
+    };
+    let when = When::During("baseline".to_owned());
+    let block = Block {
+        when: &when,
+        settle: std::time::Duration::ZERO,
+        confidence: None,
+        origin: GateOrigin::SteadyState,
+    };
+    steady
+        .expect
+        .iter()
+        .map(|gate| judge_gate(case, &block, gate).0)
+        .collect()
+}
+
+/// The gates of `slo` in file order, and the recoveries they asked about.
+pub(super) fn slo_gates(case: &Case<'_>) -> (Vec<GateVerdict>, Vec<Recovery>) {
+    let mut gates = Vec::new();
+    let mut recoveries = Vec::new();
+    for block in &case.objectives.slo {
+        let view = Block::of(block);
+        for gate in &block.expect {
+            let (verdict, recovery) = judge_gate(case, &view, gate);
+            gates.push(verdict);
+            recoveries.extend(recovery);
+        }
+    }
+    (gates, recoveries)
+}
+
+/// What the gates of one block have in common.
+struct Block<'a> {
+    when: &'a When,
+    settle: std::time::Duration,
+    confidence: Option<f64>,
+    origin: GateOrigin,
+}
+
+impl<'a> Block<'a> {
+    fn of(block: &'a SloBlock) -> Self {
+        Self {
+            when: &block.when.value,
+            settle: block.settle,
+            confidence: block.confidence.map(squall_scenario::Share::get),
+            origin: GateOrigin::Slo,
+        }
+    }
+
+    fn name(&self) -> String {
+        match self.when {
+            When::During(name) => name.clone(),
+            When::After { fault, .. } => format!("after {fault}"),
+        }
+    }
+
+    fn text(&self) -> String {
+        if self.settle.is_zero() {
+            return self.when.to_string();
+        }
+        let settle = squall_scenario::format_duration(self.settle);
+        format!("{} (settled {settle})", self.when)
+    }
+}
+
+fn judge_gate(
+    case: &Case<'_>,
+    block: &Block<'_>,
+    gate: &Located<Gate>,
+) -> (GateVerdict, Option<Recovery>) {
+    let (ruling, recovery) = rule(case, block, &gate.value);
+    let by_figures = ruling.state;
+    let ruling = temper(case, block, ruling);
+    let verdict = GateVerdict {
+        window: block.name(),
+        when: block.text(),
+        gate: gate.value.to_string(),
+        metric: left_hand_side(&gate.value),
+        span: gate.span,
+        origin: block.origin,
+        subject: match gate.value {
+            Gate::Metric(_) | Gate::BaselineReturns => Subject::Users,
+            Gate::Breaker { .. } | Gate::BreakerIs { .. } => Subject::Breaker,
+        },
+        state: ruling.state,
+        by_figures,
+        explanation: ruling.explanation,
+        evidence: ruling.evidence,
+    };
+    (verdict, recovery)
+}
+
+/// What the figures say.
+fn rule(case: &Case<'_>, block: &Block<'_>, gate: &Gate) -> (Ruling, Option<Recovery>) {
+    match (block.when, gate) {
+        (
+            When::After {
+                fault,
+                within,
+                hold,
+            },
+            Gate::BaselineReturns,
+        ) => recovery::rule(case, fault, *within, *hold),
+        (When::After { fault, within, .. }, Gate::Breaker { name, .. }) => {
+            (breaker::rule_after(case, fault, *within, name, gate), None)
+        }
+        (When::During(name), gate) => {
+            let Some(window) = case.window(name) else {
+                return (undecided("there is no such window in this run"), None);
+            };
+            let window = window.settled(block.settle);
+            let ruling = match gate {
+                Gate::Metric(gate) => metric::rule(case, &window, gate, block.confidence),
+                Gate::Breaker {
+                    name,
+                    change,
+                    within,
+                } => breaker::rule_change(case, &window, name, *change, *within),
+                Gate::BreakerIs { name, state } => breaker::rule_is(case, &window, name, *state),
+                Gate::BaselineReturns => undecided("`baseline returns` needs `after: FAULT`"),
+            };
+            (ruling, None)
+        }
+        (When::After { .. }, _) => (
+            undecided("only `breaker … closes` and `baseline returns` can follow `after`"),
+            None,
+        ),
+    }
+}
+
+pub(super) fn undecided(explanation: &str) -> Ruling {
+    Ruling {
+        state: GateState::Inconclusive,
+        explanation: explanation.to_owned(),
+        evidence: Evidence::default(),
+    }
+}
+
+/// Sets the figures aside where the run, or this window of it, proves nothing.
+fn temper(case: &Case<'_>, block: &Block<'_>, mut ruling: Ruling) -> Ruling {
+    if case.never_reached(block.when) {
+        ruling.state = GateState::NotReached;
+        let why = case
+            .validity
+            .cut_short
+            .as_ref()
+            .map(|(_, why)| why.as_str());
+        let why = why.or(case.validity.void.first().map(String::as_str));
+        ruling.explanation = format!(
+            "{}, before this window began",
+            why.unwrap_or("there was no load")
+        );
+        return ruling;
+    }
+    let mut problems = case.window_problems(block.when);
+    if block.origin == GateOrigin::Slo {
+        problems.extend(case.validity.void.iter().cloned());
+    }
+    if let Some(problem) = problems.first() {
+        ruling.explanation = format!("{problem}; for what it is worth: {}", ruling.explanation);
+        ruling.state = GateState::Inconclusive;
+        return ruling;
+    }
+    if ruling.state == GateState::Pass {
+        let cut = case.window_cut_short(block.when).map(str::to_owned);
+        let doubt = cut
+            .map(|why| format!("{why} before the window did"))
+            .or_else(|| case.validity.doubts.first().cloned());
+        if let Some(doubt) = doubt {
+            ruling.explanation = format!("{doubt}; so far: {}", ruling.explanation);
+            ruling.state = GateState::Inconclusive;
+        }
+    }
+    ruling
+}
+
+/// How a variant names the gate: metric and route, or the whole sentence.
+fn left_hand_side(gate: &Gate) -> String {
+    match gate {
+        Gate::Metric(MetricGate { metric, of, .. }) => match of {
+            Some(route) => format!("{metric} of {route}"),
+            None => metric.to_string(),
+        },
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,154 @@
+//! The arrivals of a window, of one route or all, summed up.
+
+use hdrhistogram::Histogram;
+
+use super::{CONFIDENCE, Window};
+use crate::histogram::{count_above, merge, new_histogram, rank, value_at_rank};
+use crate::quantity::Quantity;
+use crate::statistics::samples_for_quantile;
+use crate::verdict::SliceStats;
+use crate::{Counts, Interval};
+
+/// Counts and response times of a set of arrivals.
+#[derive(Debug, Clone)]
+pub(crate) struct Slice {
+    pub(crate) counts: Counts,
+    /// Response times of good answers.
+    pub(crate) response: Histogram<u64>,
+    /// The same without the generator's lag; where an interval has none, its
+    /// response times stand in for it.
+    unlagged: Histogram<u64>,
+    /// Number of intervals.
+    pub(crate) intervals: u64,
+    /// Their length in microseconds.
+    pub(crate) length_us: u64,
+    /// Failures and settled arrivals of each interval, for the dispersion.
+    pub(crate) bins: Vec<(u64, u64)>,
+}
+
+impl Slice {
+    pub(crate) fn empty() -> Self {
+        Self {
+            counts: Counts::default(),
+            response: new_histogram(),
+            unlagged: new_histogram(),
+            intervals: 0,
+            length_us: 0,
+            bins: Vec::new(),
+        }
+    }
+
+    /// Sums up the intervals of `window`.
+    pub(crate) fn gather(intervals: &[Interval], window: &Window, route: Option<&str>) -> Self {
+        let mut slice = Self::empty();
+        for interval in intervals
+            .iter()
+            .filter(|interval| window.contains(interval))
+        {
+            slice.add(interval, route);
+        }
+        slice
+    }
+
+    pub(crate) fn add(&mut self, interval: &Interval, route: Option<&str>) {
+        self.intervals += 1;
+        let length_us = interval.end_us.saturating_sub(interval.start_us);
+        self.length_us = self
+            .length_us
+            .saturating_add(u64::try_from(length_us).unwrap_or(0));
+        let mut bin = Counts::default();
+        let wanted = interval
+            .routes
+            .iter()
+            .filter(|entry| route.is_none_or(|name| name == entry.route));
+        for entry in wanted {
+            bin.add(&entry.counts);
+            if let Some(response) = &entry.response
+                && merge(&mut self.response, response)
+            {
+                let unlagged = entry.unlagged.as_ref().unwrap_or(response);
+                // A foreign histogram is missed by `missing_times`.
+                let _ = merge(&mut self.unlagged, unlagged);
+            }
+        }
+        self.bins.push((bin.failed(), bin.settled()));
+        self.counts.add(&bin);
+    }
+
+    /// Good answers whose response time the record has lost.
+    pub(crate) fn missing_times(&self) -> u64 {
+        self.counts.good.saturating_sub(self.response.len())
+    }
+
+    /// Response time at quantile `q` over all settled arrivals, failures being
+    /// infinitely slow; `None` without arrivals.
+    pub(crate) fn quantile(&self, q: f64) -> Option<Quantity> {
+        let n = self.counts.settled();
+        (n > 0).then(|| self.at_rank(rank(q, n)))
+    }
+
+    /// The same, where there are enough arrivals to tell at all.
+    pub(crate) fn quantile_if_known(&self, q: f64) -> Option<Quantity> {
+        let enough = self.counts.settled() >= samples_for_quantile(q, CONFIDENCE);
+        (enough && self.missing_times() == 0).then(|| self.quantile(q))?
+    }
+
+    pub(crate) fn at_rank(&self, rank: u64) -> Quantity {
+        value_at_rank(&self.response, rank).map_or(Quantity::Never, Quantity::Micros)
+    }
+
+    /// Settled arrivals that failed or took longer than the limit.
+    pub(crate) fn slower(&self, limit_us: u64, strict: bool) -> u64 {
+        count_above(&self.response, limit_us, strict).saturating_add(self.counts.failed())
+    }
+
+    /// The same if the generator had never been late. An answer that missed
+    /// `within` only by the lag is given the benefit of the doubt.
+    pub(crate) fn slower_unlagged(&self, limit_us: u64, strict: bool) -> u64 {
+        count_above(&self.unlagged, limit_us, strict).saturating_add(self.failed_unlagged())
+    }
+
+    /// Failures that the generator's lag does not explain.
+    pub(crate) fn failed_unlagged(&self) -> u64 {
+        self.counts.failed().saturating_sub(self.counts.late_by_lag)
+    }
+
+    /// Mean response time of good answers in microseconds, with and without
+    /// the generator's lag.
+    pub(crate) fn means_us(&self) -> (f64, f64) {
+        (self.response.mean(), self.unlagged.mean())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+    pub(crate) fn per_second(&self, count: u64) -> f64 {
+        if self.length_us == 0 {
+            return 0.0;
+        }
+        count as f64 / (self.length_us as f64 / 1e6)
+    }
+
+    pub(crate) fn success(&self) -> Option<f64> {
+        share(self.counts.good, self.counts.settled())
+    }
+
+    pub(crate) fn stats(&self, route: &str) -> SliceStats {
+        SliceStats {
+            route: route.to_owned(),
+            counts: self.counts,
+            rate: self.per_second(self.counts.scheduled),
+            goodput: self.per_second(self.counts.good),
+            success: self.success(),
+            p50: self.quantile_if_known(0.5),
+            p90: self.quantile_if_known(0.9),
+            p99: self.quantile_if_known(0.99),
+            p999: self.quantile_if_known(0.999),
+            max: (!self.response.is_empty()).then(|| Quantity::Micros(self.response.max())),
+        }
+    }
+}
+
+/// `part` of `whole`; `None` of nothing.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+pub(super) fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}

@@ -1,0 +1,174 @@
+//! Windows: named sets of intervals, cut from what happened.
+
+use std::time::Duration;
+
+use squall_scenario::Stage;
+
+use super::Slice;
+use crate::verdict::{FaultEvidence, TimeRange, WindowKind, WindowStats};
+use crate::{Interval, Record};
+
+/// A named set of stretches of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) name: String,
+    pub(crate) kind: WindowKind,
+    /// In order, not overlapping, none of them empty.
+    pub(crate) ranges: Vec<TimeRange>,
+}
+
+impl Window {
+    pub(crate) fn new(name: &str, kind: WindowKind, ranges: Vec<TimeRange>) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            ranges: ranges
+                .into_iter()
+                .filter(|range| range.length_us() > 0)
+                .collect(),
+        }
+    }
+
+    /// Whether the interval lies in the window. Engines cut at the edges, so
+    /// an interval is wholly inside or outside; one that was cut elsewhere
+    /// belongs to where its middle lies, and never to two windows.
+    pub(crate) fn contains(&self, interval: &Interval) -> bool {
+        let middle_us = i64::midpoint(interval.start_us, interval.end_us);
+        self.ranges
+            .iter()
+            .any(|range| (range.start_us..range.end_us).contains(&middle_us))
+    }
+
+    /// The window without its first `settle`.
+    pub(crate) fn settled(&self, settle: Duration) -> Self {
+        let mut rest_us = i64::try_from(settle.as_micros()).unwrap_or(i64::MAX);
+        let mut ranges = Vec::new();
+        for range in &self.ranges {
+            let length_us = range.end_us.saturating_sub(range.start_us);
+            let cut_us = rest_us.min(length_us);
+            rest_us -= cut_us;
+            ranges.push(TimeRange {
+                start_us: range.start_us.saturating_add(cut_us),
+                end_us: range.end_us,
+            });
+        }
+        Self::new(&self.name, self.kind, ranges)
+    }
+
+    pub(crate) fn start_us(&self) -> Option<i64> {
+        self.ranges.first().map(|range| range.start_us)
+    }
+
+    pub(crate) fn end_us(&self) -> Option<i64> {
+        self.ranges.last().map(|range| range.end_us)
+    }
+
+    pub(super) fn stats(&self, record: &Record) -> WindowStats {
+        let routes = &record.manifest.scenario.load.requests;
+        WindowStats {
+            name: self.name.clone(),
+            kind: self.kind,
+            ranges: self.ranges.clone(),
+            all: Slice::gather(&record.intervals, self, None).stats("all"),
+            routes: routes
+                .iter()
+                .map(|request| {
+                    Slice::gather(&record.intervals, self, Some(&request.name)).stats(&request.name)
+                })
+                .collect(),
+        }
+    }
+}
+
+/// End of the measured load: the end of its last interval, 0 without any.
+pub(super) fn load_end_us(record: &Record) -> i64 {
+    let ends = record.intervals.iter().map(|interval| interval.end_us);
+    ends.max().unwrap_or(0).max(0)
+}
+
+/// Cuts every window that the run has.
+pub(super) fn cut(record: &Record, faults: &[FaultEvidence], load_end_us: i64) -> Vec<Window> {
+    let first_injection_us = faults.iter().filter_map(|fault| fault.requested_us).min();
+    let baseline = TimeRange {
+        start_us: 0,
+        end_us: first_injection_us.unwrap_or(load_end_us).min(load_end_us),
+    };
+    let mut windows = vec![Window::new(
+        "baseline",
+        WindowKind::Baseline,
+        vec![baseline],
+    )];
+    for fault in faults {
+        let range = fault_range(fault, load_end_us);
+        windows.push(Window::new(
+            &fault.fault,
+            WindowKind::Fault,
+            range.into_iter().collect(),
+        ));
+    }
+    if !faults.is_empty() {
+        let range = recovery_range(faults, load_end_us);
+        windows.push(Window::new(
+            "recovery",
+            WindowKind::Recovery,
+            range.into_iter().collect(),
+        ));
+    }
+    windows.push(Window::new(
+        "hold",
+        WindowKind::Hold,
+        hold_ranges(record, load_end_us),
+    ));
+    let whole = TimeRange {
+        start_us: 0,
+        end_us: load_end_us,
+    };
+    windows.push(Window::new("whole run", WindowKind::WholeRun, vec![whole]));
+    windows
+}
+
+/// First verified active to the last removal that was asked for.
+fn fault_range(fault: &FaultEvidence, load_end_us: i64) -> Option<TimeRange> {
+    let end_us = fault
+        .removal_requested_us
+        .or(fault.removed_us)
+        .unwrap_or(load_end_us);
+    Some(TimeRange {
+        start_us: fault.active_us?.max(0),
+        end_us: end_us.min(load_end_us),
+    })
+}
+
+/// Last verified removal to the end of the load; none while a fault that was
+/// injected has not been seen to be gone.
+fn recovery_range(faults: &[FaultEvidence], load_end_us: i64) -> Option<TimeRange> {
+    let mut start_us = None;
+    for fault in faults.iter().filter(|fault| fault.requested_us.is_some()) {
+        if !fault.removal_problems.is_empty() {
+            return None;
+        }
+        start_us = start_us.max(fault.removed_us);
+    }
+    Some(TimeRange {
+        start_us: start_us?,
+        end_us: load_end_us,
+    })
+}
+
+/// The stages of constant rate, as far as the load came.
+fn hold_ranges(record: &Record, load_end_us: i64) -> Vec<TimeRange> {
+    let mut at_us = 0_i64;
+    let mut ranges: Vec<TimeRange> = Vec::new();
+    for stage in &record.manifest.scenario.load.shape {
+        let length_us = i64::try_from(stage.duration().as_micros()).unwrap_or(i64::MAX);
+        let end_us = at_us.saturating_add(length_us).min(load_end_us);
+        if matches!(stage, Stage::Hold { .. }) {
+            ranges.push(TimeRange {
+                start_us: at_us,
+                end_us,
+            });
+        }
+        at_us = end_us;
+    }
+    ranges
+}
