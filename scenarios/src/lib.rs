@@ -4,26 +4,55 @@
 //! positions comes out. Nothing here runs anything; the crate knows serde and
 //! no async runtime, so checking a file is instant and easy to fuzz.
 
+mod check;
+mod codes;
+mod diagnostic;
 mod fault;
 mod gate;
+mod grammar;
+mod interpolate;
+mod keys;
+pub mod library;
 mod load;
+mod parse;
+mod quantity;
+mod read;
+mod remote;
 mod scenario;
+mod shape;
+mod source;
 mod span;
+mod suggest;
 mod system;
 mod template;
 mod units;
+mod variant;
+mod windows;
+mod yaml;
 
+pub use codes::{Explanation, explain, explanations};
+pub use diagnostic::{Diagnostic, Label, Severity};
 pub use fault::{
     Bandwidth, Cut, Delay, Direction, FaultSpec, FaultTarget, Inject, Kill, Repeat, Reset, Signal,
 };
 pub use gate::{
     BreakerChange, BreakerState, Comparison, Gate, GateValue, Metric, MetricGate, SloBlock, When,
 };
+pub use interpolate::Secrets;
 pub use load::{Arrivals, DataSource, Load, Request, Stage};
+pub use parse::{
+    Checked, Environment, OpenSystem, ParseOptions, open_system, parse_gate, parse_scenario,
+    parse_system, process_environment,
+};
+pub use quantity::{QuantityError, parse_duration};
+pub use remote::{RemoteTarget, remote_targets};
 pub use scenario::{AbortRule, ExpectedFailure, Scenario, SteadyState, Variant};
+pub use source::{SOURCE_BYTES_MAX, Source};
 pub use span::{Located, Span};
 pub use system::{
     BreakerSource, Count, Link, LoadTarget, Process, Ready, Restart, Setting, Stop, System,
 };
 pub use template::{Template, UnknownVariable};
 pub use units::{ByteCount, Rate, Share, format_duration};
+pub use variant::UnknownVariant;
+pub use windows::{BASELINE, HOLD, PlannedWindow, RECOVERY, WHOLE_RUN};

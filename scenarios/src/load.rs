@@ -33,6 +33,38 @@ impl Load {
     pub fn duration(&self) -> Duration {
         self.shape.iter().map(Stage::duration).sum()
     }
+
+    /// Expected number of arrivals between `from` and `to`, both measured
+    /// from time zero.
+    #[must_use]
+    pub fn expected_arrivals(&self, from: Duration, to: Duration) -> f64 {
+        let mut start = Duration::ZERO;
+        let mut arrivals = 0.0;
+        for stage in &self.shape {
+            let (from, to) = (from.saturating_sub(start), to.saturating_sub(start));
+            arrivals += stage.expected_arrivals(from, to);
+            start += stage.duration();
+        }
+        arrivals
+    }
+
+    /// The share of the arrivals that a request gets, from 0 to 1; 1 for
+    /// `None`, which stands for all requests.
+    #[must_use]
+    pub fn share_of(&self, request: Option<&str>) -> f64 {
+        let Some(name) = request else {
+            return 1.0;
+        };
+        let weight = |request: &Request| f64::from(request.weight);
+        let all: f64 = self.requests.iter().map(weight).sum();
+        let own: f64 = self
+            .requests
+            .iter()
+            .filter(|request| request.name == name)
+            .map(weight)
+            .sum();
+        if all > 0.0 { own / all } else { 0.0 }
+    }
 }
 
 /// One part of the load's shape.

@@ -1,0 +1,425 @@
+//! Rules about gates: the right kind in the right place, on a window that
+//! exists and has enough samples.
+
+use std::time::Duration;
+
+use super::planned;
+use crate::diagnostic::{listed, quoted};
+use crate::read::{GateDraft, LoadDraft, ScenarioDraft, SloDraft};
+use crate::suggest::nearest;
+use crate::windows::{BASELINE, BUILT_IN, PlannedWindow, WHOLE_RUN};
+use crate::{
+    BreakerChange, Comparison, Diagnostic, Gate, Metric, Share, When, codes, format_duration,
+};
+
+use super::names::did_you_mean;
+
+/// Error probability of a bound on a quantile, unless a block says otherwise.
+const ALPHA: f64 = 0.05;
+
+/// How many samples a bound on the quantile `q` needs: the smallest n with
+/// q^n ≤ 1 − confidence. 299 for p99 and 2 995 for p99.9 at 95 %.
+#[must_use]
+pub(crate) fn samples_needed(q: f64, confidence: Option<Share>) -> f64 {
+    let alpha = confidence.map_or(ALPHA, |share| 1.0 - share.get());
+    (alpha.ln() / q.ln()).ceil()
+}
+
+/// Where a gate stands, which decides what it may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    SteadyState,
+    Abort,
+    During,
+    After,
+}
+
+pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
+    let planned = planned(draft);
+    if let Some((_, gates)) = &draft.steady_state {
+        for gate in gates {
+            check_gate(gate, Role::SteadyState, draft, findings);
+            if let Some((load, windows)) = &planned
+                && let Some(window) = windows.iter().find(|w| w.name == BASELINE)
+            {
+                samples(gate, load, window, Duration::ZERO, None, findings);
+            }
+        }
+    }
+    for gate in &draft.abort_when {
+        check_gate(gate, Role::Abort, draft, findings);
+    }
+    for block in &draft.slo {
+        check_block(block, draft, planned.as_ref(), findings);
+    }
+}
+
+fn check_block(
+    block: &SloDraft,
+    draft: &ScenarioDraft,
+    planned: Option<&(&LoadDraft, Vec<PlannedWindow>)>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let role = match block.when.value {
+        When::During(_) => Role::During,
+        When::After { .. } => Role::After,
+    };
+    for gate in &block.gates {
+        check_gate(gate, role, draft, findings);
+    }
+    match &block.when.value {
+        When::During(name) => {
+            if !known_window(name, draft) {
+                findings.push(unknown_window(name, block, draft));
+                return;
+            }
+            let window = planned.and_then(|(load, windows)| {
+                let window = windows.iter().find(|window| window.name == *name)?;
+                Some((*load, window))
+            });
+            if let Some((load, window)) = window {
+                check_window(block, load, window, findings);
+            }
+        }
+        When::After { fault, .. } => {
+            if !draft.fault_names.iter().any(|(name, _)| name == fault) {
+                findings.push(unknown_window(fault, block, draft));
+                return;
+            }
+            if let Some((load, windows)) = planned {
+                recovery_seen(block, load, windows, findings);
+            }
+        }
+    }
+}
+
+fn known_window(name: &str, draft: &ScenarioDraft) -> bool {
+    let fault = draft.fault_names.iter().any(|(known, _)| known == name);
+    let exists = match name {
+        "recovery" => !draft.fault_names.is_empty(),
+        "hold" => draft.load.as_ref().is_none_or(|load| {
+            let hold = |stage: &crate::Stage| matches!(stage, crate::Stage::Hold { .. });
+            !load.shape_complete || load.load.shape.iter().any(hold)
+        }),
+        BASELINE | WHOLE_RUN => true,
+        _ => false,
+    };
+    fault || exists
+}
+
+fn unknown_window(name: &str, block: &SloDraft, draft: &ScenarioDraft) -> Diagnostic {
+    let after = matches!(block.when.value, When::After { .. });
+    let faults: Vec<&str> = draft.fault_names.iter().map(|(n, _)| n.as_str()).collect();
+    let title = match name {
+        "recovery" if !after => "without faults there is no recovery".to_owned(),
+        "hold" if !after => "the load has no `hold`".to_owned(),
+        _ => format!("no fault is called {}", quoted(name)),
+    };
+    let diagnostic = Diagnostic::error(codes::UNKNOWN_WINDOW, title).at(block.when_place, "");
+    let near = nearest(name, faults.iter().copied());
+    let diagnostic = match draft
+        .fault_names
+        .iter()
+        .find(|(n, _)| Some(n.as_str()) == near)
+    {
+        Some((near, place)) => diagnostic
+            .also(*place, "did you mean this one?")
+            .help(format!("write `{near}`")),
+        None => diagnostic,
+    };
+    if after {
+        return diagnostic.note(format!("faults: {}", listed(&faults)));
+    }
+    let windows: Vec<&str> = BUILT_IN
+        .into_iter()
+        .filter(|name| known_window(name, draft))
+        .chain(faults)
+        .collect();
+    diagnostic.note(format!("windows: {}", windows.join(", ")))
+}
+
+fn check_window(
+    block: &SloDraft,
+    load: &LoadDraft,
+    window: &PlannedWindow,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let start = window.start + block.settle;
+    let length = window.end.saturating_sub(window.start);
+    if start >= window.end {
+        let name = quoted(&window.name);
+        let title = if block.settle.is_zero() {
+            format!("the window {name} has no length")
+        } else {
+            format!("nothing of {name} is left to judge")
+        };
+        let place = if block.settle.is_zero() {
+            block.when_place
+        } else {
+            block.settle_place
+        };
+        findings.push(
+            Diagnostic::error(codes::EMPTY_WINDOW, title)
+                .at(
+                    place,
+                    format!("the window lasts {}", format_duration(length)),
+                )
+                .help("leave the window some time, or judge another one"),
+        );
+        return;
+    }
+    for gate in &block.gates {
+        samples(gate, load, window, block.settle, block.confidence, findings);
+    }
+}
+
+/// Warns when a quantile cannot be judged on as many arrivals as are planned.
+fn samples(
+    draft: &GateDraft,
+    load: &LoadDraft,
+    window: &PlannedWindow,
+    settle: Duration,
+    confidence: Option<Share>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let Gate::Metric(gate) = &draft.gate.value else {
+        return;
+    };
+    let Metric::Quantile(q) = gate.metric else {
+        return;
+    };
+    if !load.requests_complete || window.end <= window.start {
+        return;
+    }
+    let share = load.load.share_of(gate.of.as_deref());
+    let arrivals = load
+        .load
+        .expected_arrivals(window.start + settle, window.end);
+    let expected = (arrivals * share).floor();
+    let needed = samples_needed(q, confidence);
+    // Without a share the request does not exist, which is said elsewhere.
+    if share <= 0.0 || expected >= needed {
+        return;
+    }
+    let name = quoted(&window.name);
+    let metric = gate.metric;
+    findings.push(
+        Diagnostic::warning(
+            codes::TOO_FEW_SAMPLES,
+            format!("{metric} cannot be judged here"),
+        )
+        .at(
+            draft.subject,
+            format!("about {expected} samples in {name}; {metric} needs {needed}"),
+        )
+        .help(more_samples(load, share, window, settle, needed, expected))
+        .note("as written this gate can only end inconclusive (exit code 3)"),
+    );
+}
+
+fn more_samples(
+    load: &LoadDraft,
+    share: f64,
+    window: &PlannedWindow,
+    settle: Duration,
+    needed: f64,
+    expected: f64,
+) -> String {
+    let seconds = (window.end.saturating_sub(window.start + settle)).as_secs_f64();
+    if expected < 1.0 || seconds <= 0.0 || share <= 0.0 || load.load.shape.is_empty() {
+        return "raise the rate, lengthen the window, or gate on a lower percentile".to_owned();
+    }
+    let factor = needed / expected;
+    let longer = (seconds * factor + settle.as_secs_f64()).ceil();
+    format!(
+        "raise the rate to {factor:.1} times as much, lengthen the window to {longer}s, or gate on a lower percentile"
+    )
+}
+
+/// Warns when the load ends before recovery could be seen.
+fn recovery_seen(
+    block: &SloDraft,
+    load: &LoadDraft,
+    windows: &[PlannedWindow],
+    findings: &mut Vec<Diagnostic>,
+) {
+    let When::After {
+        fault,
+        within,
+        hold,
+    } = &block.when.value
+    else {
+        return;
+    };
+    let Some(window) = windows.iter().find(|window| window.name == *fault) else {
+        return;
+    };
+    let load_end = load.load.duration();
+    let needed = window.end + *within + *hold;
+    if needed <= load_end {
+        return;
+    }
+    let left = format_duration(load_end.saturating_sub(window.end));
+    let longer = format_duration(needed - load_end);
+    findings.push(
+        Diagnostic::warning(
+            codes::RECOVERY_UNSEEN,
+            "the load may end before recovery can be seen",
+        )
+        .at(
+            block.within,
+            format!(
+                "{} and {} of recovered state; only {left} of load are left",
+                format_duration(*within),
+                format_duration(*hold)
+            ),
+        )
+        .also(
+            load.end,
+            format!("load ends at {}", format_duration(load_end)),
+        )
+        .help(format!(
+            "hold the load for {longer} more, or allow less time"
+        )),
+    );
+}
+
+fn check_gate(
+    draft: &GateDraft,
+    role: Role,
+    scenario: &ScenarioDraft,
+    findings: &mut Vec<Diagnostic>,
+) {
+    place(draft, role, findings);
+    direction(draft, role, findings);
+    match &draft.gate.value {
+        Gate::Metric(gate) => {
+            let Some(load) = scenario.load.as_ref().filter(|load| load.requests_complete) else {
+                return;
+            };
+            let names = load.load.requests.iter();
+            let names: Vec<&str> = names.map(|request| request.name.as_str()).collect();
+            if let Some(of) = gate.of.as_deref().filter(|of| !names.contains(of)) {
+                let title = format!("no request is called {}", quoted(of));
+                findings.push(
+                    Diagnostic::error(codes::UNKNOWN_REFERENCE, title)
+                        .at(draft.name.unwrap_or(draft.whole), "not a request")
+                        .help(did_you_mean(of, &names, "requests")),
+                );
+            }
+        }
+        Gate::Breaker { name, .. } | Gate::BreakerIs { name, .. } => {
+            let system = &scenario.system;
+            let names: Vec<&str> = system.breakers.iter().map(|(n, _)| n.as_str()).collect();
+            if !names.contains(&name.as_str()) && !system.names.incomplete {
+                let title = format!("I cannot see a breaker called {}", quoted(name));
+                findings.push(
+                    Diagnostic::error(codes::NO_BREAKER_SOURCE, title)
+                        .at(draft.name.unwrap_or(draft.whole), "no source for its state")
+                        .help(did_you_mean(name, &names, "breakers"))
+                        .note("a source reads: breakers: { recommendations: { hystrix: { of: gateway, command: recommendations } } }"),
+                );
+            }
+        }
+        Gate::BaselineReturns => {}
+    }
+}
+
+/// Whether this kind of gate may stand here.
+fn place(draft: &GateDraft, role: Role, findings: &mut Vec<Diagnostic>) {
+    let recovery = match &draft.gate.value {
+        Gate::BaselineReturns => true,
+        Gate::Breaker { change, .. } => *change == BreakerChange::Closes,
+        _ => false,
+    };
+    let metric = matches!(draft.gate.value, Gate::Metric(_));
+    let (code, title, help) = match role {
+        Role::After if !recovery => (
+            codes::RECOVERY_ONLY,
+            "`after` speaks of recovery only",
+            "write `breaker NAME closes` or `baseline returns` here; gates on the time after go in `during: recovery`",
+        ),
+        Role::During if matches!(draft.gate.value, Gate::BaselineReturns) => (
+            codes::RECOVERY_ONLY,
+            "a baseline returns after a fault, not during a window",
+            "move it to a block with `after: NAME OF A FAULT` and `within: 10s`",
+        ),
+        Role::Abort if !metric => (
+            codes::GATE_OUT_OF_PLACE,
+            "a run is aborted on a metric only",
+            "write for instance `error_rate > 80% for 10s`",
+        ),
+        Role::SteadyState if recovery || matches!(draft.gate.value, Gate::Breaker { .. }) => (
+            codes::GATE_OUT_OF_PLACE,
+            "a steady state is steady: nothing opens, closes or returns",
+            "write a metric, or `breaker NAME is closed`",
+        ),
+        _ => {
+            if let Some(place) = draft.sustained.filter(|_| role != Role::Abort) {
+                findings.push(
+                    Diagnostic::error(codes::GATE_OUT_OF_PLACE, "only `abort_when` has `for`")
+                        .at(place, "a window already says for how long")
+                        .help("leave it out"),
+                );
+            }
+            return;
+        }
+    };
+    findings.push(
+        Diagnostic::error(code, title)
+            .at(draft.whole, "not here")
+            .help(help),
+    );
+}
+
+/// Warns about a gate that holds when things are bad.
+fn direction(draft: &GateDraft, role: Role, findings: &mut Vec<Diagnostic>) {
+    let Gate::Metric(gate) = &draft.gate.value else {
+        return;
+    };
+    let rising = matches!(gate.comparison, Comparison::Above | Comparison::AtLeast);
+    let falling = matches!(gate.comparison, Comparison::Below | Comparison::AtMost);
+    let (bad_when_high, bad, good) = match gate.metric {
+        Metric::Quantile(_) | Metric::Max | Metric::Mean => (true, "SLOW", "FAST"),
+        Metric::ErrorRate | Metric::DroppedArrivals => (true, "FAILING", "WELL"),
+        Metric::Success | Metric::Goodput => (false, "FAILING", "WELL"),
+    };
+    let asks_for_bad = (bad_when_high && rising) || (!bad_when_high && falling);
+    let asks_for_good = (bad_when_high && falling) || (!bad_when_high && rising);
+    let title = match role {
+        Role::Abort if asks_for_good => format!("this rule aborts when the service is {good}"),
+        Role::SteadyState | Role::During | Role::After if asks_for_bad => {
+            format!("this gate passes when the service is {bad}")
+        }
+        _ => return,
+    };
+    let turned = match gate.comparison {
+        Comparison::Above => "<",
+        Comparison::AtLeast => "<=",
+        Comparison::Below => ">",
+        _ => ">=",
+    };
+    findings.push(
+        Diagnostic::warning(codes::PASSES_WHEN_BAD, title)
+            .at(
+                draft.comparison.unwrap_or(draft.whole),
+                "the other way round?",
+            )
+            .help(format!("did you mean `{turned}`?")),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_those_of_the_order_statistics() {
+        let needed = |q| samples_needed(q, None);
+        assert!((needed(0.95) - 59.0).abs() < 0.5);
+        assert!((needed(0.99) - 299.0).abs() < 0.5);
+        assert!((needed(0.999) - 2995.0).abs() < 0.5);
+        assert!((needed(0.9999) - 29956.0).abs() < 0.5);
+        assert!(samples_needed(0.99, Share::new(0.99)) > 400.0);
+    }
+}

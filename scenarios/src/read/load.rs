@@ -1,0 +1,431 @@
+//! `load`: its shape, its requests and its data.
+
+use std::time::Duration;
+
+use super::{Context, Fields, Reader};
+use crate::diagnostic::{Place, quoted};
+use crate::keys;
+use crate::shape::Kind;
+use crate::suggest::nearest;
+use crate::yaml::{Node, NodeKind};
+use crate::{Arrivals, DataSource, Diagnostic, Load, Rate, Request, Stage, Template, codes};
+
+const IN_FLIGHT_MAX: u32 = 10_000;
+const TIMEOUT: Duration = Duration::from_secs(10);
+const WARM_UP: Duration = Duration::from_secs(2);
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// The load and where its parts stand.
+#[derive(Debug, Clone)]
+pub(crate) struct LoadDraft {
+    pub(crate) load: Load,
+    /// Whether every stage could be read: times can be checked against it.
+    pub(crate) shape_complete: bool,
+    pub(crate) shape: Place,
+    /// Length of the last stage.
+    pub(crate) end: Place,
+    /// One for every request that was read.
+    pub(crate) requests: Vec<RequestPlaces>,
+    /// Every name that was written, whether its source could be read or not.
+    pub(crate) data_names: Vec<(String, Place)>,
+    /// Names of requests that could not be read as a whole.
+    pub(crate) requests_complete: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestPlaces {
+    pub(crate) name: Place,
+    pub(crate) within: Place,
+}
+
+impl Reader {
+    pub(crate) fn load(&mut self, node: &Node) -> Option<LoadDraft> {
+        let fields = self.fields(node, &keys::LOAD)?;
+        let (shape, shape_complete, end) = self.stages(fields);
+        let (requests, places, requests_complete) = self.requests(fields);
+        let (data, data_names) = self.data(fields);
+        let load = Load {
+            shape,
+            requests,
+            data,
+            connections: fields
+                .get("connections")
+                .and_then(|node| self.whole_u32(node, 1, 100_000)),
+            in_flight_max: fields
+                .get("in_flight_max")
+                .and_then(|node| self.whole_u32(node, 1, 1_000_000))
+                .unwrap_or(IN_FLIGHT_MAX),
+            timeout: self.duration_or(fields, "timeout", TIMEOUT),
+            warm_up: self.duration_or(fields, "warm_up", WARM_UP),
+        };
+        Some(LoadDraft {
+            load,
+            shape_complete,
+            shape: fields.place("shape"),
+            end,
+            requests: places,
+            data_names,
+            requests_complete,
+        })
+    }
+
+    /// The duration behind a key, or its default.
+    pub(crate) fn duration_or(
+        &mut self,
+        fields: Fields<'_>,
+        key: &str,
+        default: Duration,
+    ) -> Duration {
+        fields
+            .get(key)
+            .and_then(|node| self.duration(node))
+            .unwrap_or(default)
+    }
+
+    fn stages(&mut self, fields: Fields<'_>) -> (Vec<Stage>, bool, Place) {
+        let Some(node) = fields.get("shape") else {
+            return (Vec::new(), false, fields.node.place);
+        };
+        let items = self.list(node, "stages");
+        if items.is_empty() && matches!(node.kind, NodeKind::List(_)) {
+            self.report_empty(
+                node,
+                "the load has no stage",
+                "ramp: { from: 10/s, to: 200/s, over: 5s }",
+            );
+        }
+        let mut end = node.place;
+        let mut stages = Vec::new();
+        for item in items {
+            if let Some((stage, place)) = self.stage(item) {
+                stages.push(stage);
+                end = place;
+            }
+        }
+        let complete = !items.is_empty() && stages.len() == items.len();
+        (stages, complete, end)
+    }
+
+    fn report_empty(&mut self, node: &Node, title: &str, example: &str) {
+        self.report(
+            Diagnostic::error(codes::NOTHING_IN_IT, title)
+                .at(node.place, "nothing in it")
+                .help(format!("add for instance `- {example}`")),
+        );
+    }
+
+    fn stage(&mut self, node: &Node) -> Option<(Stage, Place)> {
+        let (key, value) = self.one_of(node, "a stage", keys::STAGES)?;
+        let Kind::Object(shape) = key.kind else {
+            return None;
+        };
+        let fields = self.fields(value?, shape)?;
+        let (stage, length) = if key.name == "ramp" {
+            let from = self.rate_of(fields, "from");
+            let to = self.rate_of(fields, "to");
+            let over = fields.get("over").and_then(|node| self.duration(node));
+            let (from, to, over) = (from?, to?, over?);
+            (Stage::Ramp { from, to, over }, "over")
+        } else {
+            let rate = self.rate_of(fields, "rate");
+            let duration = fields.get("for").and_then(|node| self.duration(node));
+            let arrivals = match fields.get("arrivals") {
+                Some(node) => self.word(node, keys::ARRIVALS),
+                None => Some("even"),
+            };
+            let arrivals = match arrivals? {
+                "poisson" => Arrivals::Poisson,
+                _ => Arrivals::Even,
+            };
+            let stage = Stage::Hold {
+                rate: rate?,
+                duration: duration?,
+                arrivals,
+            };
+            (stage, "for")
+        };
+        let place = fields.place(length);
+        if stage.duration().is_zero() {
+            self.report(
+                Diagnostic::error(codes::OUT_OF_RANGE, "a stage has to last some time")
+                    .at(place, "no time at all")
+                    .help("leave the stage out, or give it a length"),
+            );
+            return None;
+        }
+        Some((stage, place))
+    }
+
+    fn rate_of(&mut self, fields: Fields<'_>, key: &str) -> Option<Rate> {
+        fields.get(key).and_then(|node| self.rate(node))
+    }
+
+    fn requests(&mut self, fields: Fields<'_>) -> (Vec<Request>, Vec<RequestPlaces>, bool) {
+        let Some(node) = fields.get("requests") else {
+            return (Vec::new(), Vec::new(), false);
+        };
+        let items = self.list(node, "requests");
+        if items.is_empty() && matches!(node.kind, NodeKind::List(_)) {
+            self.report_empty(node, "the load has no request", "GET /");
+        }
+        let (requests, places): (Vec<_>, Vec<_>) =
+            items.iter().filter_map(|item| self.request(item)).unzip();
+        let complete = requests.len() == items.len();
+        (requests, places, complete)
+    }
+
+    fn request(&mut self, node: &Node) -> Option<(Request, RequestPlaces)> {
+        if node.scalar().is_some() {
+            let (method, path, name) = self.send(node)?;
+            let places = RequestPlaces {
+                name: node.place,
+                within: node.place,
+            };
+            return Some((plain_request(method, path, name), places));
+        }
+        let fields = self.fields(node, &keys::REQUEST)?;
+        let send = fields.get("send").and_then(|node| self.send(node));
+        let name = match fields.get("name") {
+            Some(node) => Some(self.title(node)),
+            None => None,
+        };
+        let headers = fields
+            .get("headers")
+            .map(|node| self.headers(node))
+            .unwrap_or_default();
+        let body = fields
+            .get("body")
+            .and_then(|node| self.template(node, Context::Request));
+        let expect_status = fields
+            .get("expect")
+            .map_or_else(|| Some(vec![(200, 399)]), |node| self.expect(node));
+        let within = fields.get("within").and_then(|node| self.duration(node));
+        let weight = match fields.get("weight") {
+            Some(node) => self.whole_u32(node, 1, 1_000_000),
+            None => Some(1),
+        };
+        let (method, path, sent) = send?;
+        let places = RequestPlaces {
+            name: match fields.get("name") {
+                Some(node) => node.place,
+                None => fields.place("send"),
+            },
+            within: fields.place("within"),
+        };
+        let request = Request {
+            headers,
+            body,
+            expect_status: expect_status?,
+            within,
+            weight: weight?,
+            ..plain_request(method, path, name.unwrap_or(Some(sent))?)
+        };
+        Some((request, places))
+    }
+
+    /// `GET /path`: method, path and the two together.
+    fn send(&mut self, node: &Node) -> Option<(String, Template, String)> {
+        let text = self.text(node)?;
+        let (method, path) = text.split_once(' ').unwrap_or((&text, ""));
+        let trimmed = path.trim();
+        let problem = if !METHODS.contains(&method) {
+            let upper = method.to_uppercase();
+            let help = if METHODS.contains(&upper.as_str()) {
+                format!("methods are in capitals: `{upper}`")
+            } else if let Some(near) = nearest(&upper, METHODS) {
+                format!("did you mean `{near}`?")
+            } else {
+                format!("write a method and a path: `GET {}`", text.trim())
+            };
+            Some((0..method.len(), "not a method", help))
+        } else if !trimmed.starts_with('/') {
+            let help = "the target says where; write only the path: `GET /search?q=$word`";
+            Some((
+                method.len()..text.len(),
+                "a path starts with a slash",
+                help.to_owned(),
+            ))
+        } else if trimmed.contains(char::is_whitespace) || trimmed.contains(char::is_control) {
+            let help = "write a space as `%20`".to_owned();
+            Some((method.len()..text.len(), "a path has no spaces", help))
+        } else {
+            None
+        };
+        if let Some((range, label, help)) = problem {
+            let title = format!("{} is not a method and a path", quoted(&text));
+            let diagnostic = Diagnostic::error(codes::BAD_REQUEST_LINE, title)
+                .at(node.part(range), label)
+                .help(help);
+            self.report_value(node, diagnostic);
+            return None;
+        }
+        let offset = text.len() - path.trim_start().len();
+        let resolved = node.scalar().and_then(|scalar| scalar.resolved.as_ref());
+        let path_of = |send: &str| {
+            let (_, path) = send.split_once(' ').unwrap_or_default();
+            path.trim().to_owned()
+        };
+        let (source, name) = match resolved {
+            Some(resolved) if self.redact => (path_of(&resolved.shown), &resolved.shown),
+            Some(resolved) => (path_of(&resolved.template), &resolved.shown),
+            None => (trimmed.to_owned(), &text),
+        };
+        let path = self.template_of(node, &source, offset, Context::Request);
+        Some((method.to_owned(), path, name.trim().to_owned()))
+    }
+
+    fn headers(&mut self, node: &Node) -> Vec<(String, Template)> {
+        let mut headers = Vec::new();
+        for entry in self.names(node, "headers") {
+            let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+            if entry.key.is_empty() || !entry.key.chars().all(token) {
+                let title = format!("{} cannot be a header", quoted(&entry.key));
+                self.report(
+                    Diagnostic::error(codes::BAD_NAME, title)
+                        .at(entry.key_place, "here")
+                        .help("header names have letters, digits and dashes: `content-type`"),
+                );
+                continue;
+            }
+            if let Some(value) = self.template(&entry.value, Context::Request) {
+                if value.source().contains(['\n', '\r']) {
+                    self.report(
+                        Diagnostic::error(codes::BAD_NAME, "a header is one line")
+                            .at(entry.value.place, "has a line break")
+                            .help("write the value on one line"),
+                    );
+                    continue;
+                }
+                headers.push((entry.key.to_ascii_lowercase(), value));
+            }
+        }
+        headers
+    }
+
+    fn expect(&mut self, node: &Node) -> Option<Vec<(u16, u16)>> {
+        let fields = self.fields(node, &keys::EXPECT)?;
+        let status = fields.get("status")?;
+        match &status.kind {
+            NodeKind::List(items) if !items.is_empty() => {
+                items.iter().map(|item| self.status(item)).collect()
+            }
+            _ => Some(vec![self.status(status)?]),
+        }
+    }
+
+    /// `200` or `2xx`.
+    fn status(&mut self, node: &Node) -> Option<(u16, u16)> {
+        let text = self.text(node)?;
+        let class = text
+            .strip_suffix("xx")
+            .and_then(|digit| digit.parse::<u16>().ok())
+            .filter(|digit| (1..=5).contains(digit));
+        if let Some(class) = class {
+            return Some((class * 100, class * 100 + 99));
+        }
+        if let Some(code) = text.parse().ok().filter(|code| (100..=599).contains(code)) {
+            return Some((code, code));
+        }
+        let title = format!("{} is not a status", quoted(&text));
+        let diagnostic = Diagnostic::error(codes::OUT_OF_RANGE, title)
+            .at(node.place, "100 to 599, or 2xx")
+            .help("write for instance `200`, `2xx` or `[200, 404]`");
+        self.report_value(node, diagnostic);
+        None
+    }
+
+    #[expect(
+        clippy::type_complexity,
+        reason = "two lists that are taken apart at once"
+    )]
+    fn data(&mut self, fields: Fields<'_>) -> (Vec<(String, DataSource)>, Vec<(String, Place)>) {
+        let Some(node) = fields.get("data") else {
+            return (Vec::new(), Vec::new());
+        };
+        let mut data = Vec::new();
+        let mut names = Vec::new();
+        for entry in self.names(node, "data") {
+            names.push((entry.key.clone(), entry.key_place));
+            let good = self.name(&entry.key, entry.key_place, true);
+            if let Some(source) = self.data_source(&entry.value).filter(|_| good) {
+                data.push((entry.key.clone(), source));
+            }
+        }
+        (data, names)
+    }
+
+    fn data_source(&mut self, node: &Node) -> Option<DataSource> {
+        let (key, value) = self.one_of(node, "a source of data", keys::DATA)?;
+        let fields = match (&key.kind, value) {
+            (Kind::Object(shape), Some(value)) => Some(self.fields(value, shape)?),
+            _ => None,
+        };
+        match key.name {
+            "uniform" => self.uniform(fields?),
+            "zipf" => {
+                let fields = fields?;
+                let over = fields
+                    .get("over")
+                    .and_then(|node| self.whole(node, 1, 1_000_000_000));
+                let skew = fields.get("skew").and_then(|node| self.positive(node));
+                Some(DataSource::Zipf {
+                    over: over?,
+                    skew: skew?,
+                })
+            }
+            "pick" => {
+                let node = value?;
+                let items = self.list(node, "values");
+                if items.is_empty() {
+                    self.report_empty(node, "there is nothing to pick from", "one");
+                    return None;
+                }
+                let texts: Vec<_> = items.iter().map(|item| self.secret_text(item)).collect();
+                Some(DataSource::Pick(texts.into_iter().collect::<Option<_>>()?))
+            }
+            _ => {
+                let from = match fields.and_then(|fields| fields.get("from")) {
+                    Some(node) => self.whole(node, 0, u64::MAX)?,
+                    None => 1,
+                };
+                Some(DataSource::Count { from })
+            }
+        }
+    }
+
+    fn uniform(&mut self, fields: Fields<'_>) -> Option<DataSource> {
+        let bound = |reader: &mut Self, key| {
+            fields
+                .get(key)
+                .and_then(|node| reader.whole(node, 0, u64::MAX))
+        };
+        let from = bound(self, "from");
+        let to = bound(self, "to");
+        let (from, to) = (from?, to?);
+        if from > to {
+            self.report(
+                Diagnostic::error(
+                    codes::OUT_OF_RANGE,
+                    format!("there is no number from {from} to {to}"),
+                )
+                .at(fields.place("to"), format!("less than {from}"))
+                .help("write the lower number first"),
+            );
+            return None;
+        }
+        Some(DataSource::Uniform { from, to })
+    }
+}
+
+fn plain_request(method: String, path: Template, name: String) -> Request {
+    Request {
+        name,
+        method,
+        path,
+        headers: Vec::new(),
+        body: None,
+        expect_status: vec![(200, 399)],
+        within: None,
+        weight: 1,
+    }
+}

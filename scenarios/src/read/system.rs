@@ -1,0 +1,584 @@
+//! Processes, links, settings, breakers, groups and the target.
+
+use std::time::Duration;
+
+use super::{Context, Fields, Reader};
+use crate::diagnostic::{Place, listed, quoted};
+use crate::keys;
+use crate::shape::Kind;
+use crate::suggest::nearest;
+use crate::yaml::{Node, NodeKind};
+use crate::{
+    BreakerSource, Count, Diagnostic, FaultTarget, Link, LoadTarget, Process, Ready, Restart,
+    Setting, Stop, System, Template, codes,
+};
+
+const READY_WITHIN: Duration = Duration::from_secs(10);
+const HYSTRIX_PATH: &str = "/hystrix.stream";
+
+/// Most instances of one process.
+const INSTANCES_MAX: u32 = 100;
+
+/// A system and where its parts stand.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SystemDraft {
+    pub(crate) system: System,
+    pub(crate) names: Names,
+    /// Where the value of each setting stands.
+    pub(crate) settings: Vec<(String, Place)>,
+    /// Where each link's `to` and `listen` stand.
+    pub(crate) links: Vec<(String, Place, Place)>,
+    /// Every breaker that was written.
+    pub(crate) breakers: Vec<(String, Place)>,
+    /// Processes a breaker source speaks of.
+    pub(crate) breaker_processes: Vec<(String, Place)>,
+    /// Where `instances: $settings.NAME` stands.
+    pub(crate) counts: Vec<(String, Place)>,
+    pub(crate) target: Option<Place>,
+}
+
+/// The one namespace of processes, links and groups.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names {
+    pub(crate) declared: Vec<Declared>,
+    /// Whether some names are not known because a file could not be read.
+    /// References are not checked then, to spare the user errors that follow
+    /// from errors.
+    pub(crate) incomplete: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Declared {
+    pub(crate) name: String,
+    pub(crate) kind: NameKind,
+    pub(crate) place: Place,
+    /// Instances of a process, 0 of anything else.
+    pub(crate) instances: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NameKind {
+    Process,
+    Link,
+    Group,
+}
+
+impl Names {
+    pub(crate) fn get(&self, name: &str) -> Option<&Declared> {
+        self.declared.iter().find(|declared| declared.name == name)
+    }
+
+    /// What a name means as the aim of a fault.
+    pub(crate) fn resolve(&self, name: &str) -> Option<FaultTarget> {
+        if let Some(declared) = self.get(name) {
+            let name = name.to_owned();
+            return Some(match declared.kind {
+                NameKind::Process => FaultTarget::Process(name),
+                NameKind::Link => FaultTarget::Link(name),
+                NameKind::Group => FaultTarget::Group(name),
+            });
+        }
+        let (process, index) = name.rsplit_once('-')?;
+        let number: u32 = index.parse().ok()?;
+        let declared = self.get(process)?;
+        let exists = declared.kind == NameKind::Process
+            && number < declared.instances
+            && number.to_string() == index;
+        exists.then(|| FaultTarget::Instance {
+            process: process.to_owned(),
+            index: number,
+        })
+    }
+}
+
+impl Reader {
+    /// Reads the keys of a system out of `fields`; `set` are the values given
+    /// on the command line, with their places.
+    pub(crate) fn system(
+        &mut self,
+        fields: Fields<'_>,
+        set: &[(String, String, Place)],
+    ) -> SystemDraft {
+        let mut draft = SystemDraft::default();
+        self.settings(fields, set, &mut draft);
+        let processes = fields.get("processes");
+        let links = fields.get("links");
+        let groups = fields.get("groups");
+        for (node, kind) in [
+            (processes, NameKind::Process),
+            (links, NameKind::Link),
+            (groups, NameKind::Group),
+        ] {
+            self.declare(node, kind, &mut draft.names);
+        }
+        for entry in processes.map_or(&[][..], |node| self.names(node, "processes")) {
+            if let Some(process) = self.process(&entry.key, &entry.value, &mut draft) {
+                draft.system.processes.push(process);
+            }
+        }
+        for entry in links.map_or(&[][..], |node| self.names(node, "links")) {
+            if let Some(link) = self.link(&entry.key, &entry.value, &mut draft) {
+                draft.system.links.push(link);
+            }
+        }
+        if let Some(node) = fields.get("breakers") {
+            self.breakers(node, &mut draft);
+        }
+        for entry in groups.map_or(&[][..], |node| self.names(node, "groups")) {
+            let members = self.group(&entry.value, &draft.names);
+            draft.system.groups.push((entry.key.clone(), members));
+        }
+        if let Some(node) = fields.get("target") {
+            self.target(node, &mut draft);
+        }
+        draft
+    }
+
+    fn settings(
+        &mut self,
+        fields: Fields<'_>,
+        set: &[(String, String, Place)],
+        draft: &mut SystemDraft,
+    ) {
+        let entries = fields
+            .get("settings")
+            .map_or(&[][..], |node| self.names(node, "settings"));
+        for entry in entries {
+            if !self.name(&entry.key, entry.key_place, true) {
+                continue;
+            }
+            let given = set.iter().rev().find(|(name, ..)| *name == entry.key);
+            let (value, place) = match given {
+                Some((_, value, place)) => (Some(value.clone()), *place),
+                None => (self.secret_text(&entry.value), entry.value.place),
+            };
+            draft.settings.push((entry.key.clone(), place));
+            if let Some(value) = value {
+                let name = entry.key.clone();
+                draft.system.settings.push(Setting { name, value });
+            }
+        }
+        for (name, _, place) in set {
+            if !entries.iter().any(|entry| entry.key == *name) {
+                self.unknown_setting(name, *place, &draft.settings);
+            }
+        }
+    }
+
+    pub(crate) fn unknown_setting(
+        &mut self,
+        name: &str,
+        place: Place,
+        settings: &[(String, Place)],
+    ) {
+        let known: Vec<&str> = settings.iter().map(|(name, _)| name.as_str()).collect();
+        let help = match nearest(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if known.is_empty() => "the system has no settings".to_owned(),
+            None => format!("settings: {}", listed(&known)),
+        };
+        let title = format!("there is no setting called {}", quoted(name));
+        self.report(
+            Diagnostic::error(codes::UNKNOWN_SETTING, title)
+                .at(place, "not declared")
+                .help(help),
+        );
+    }
+
+    /// Notes the names of one kind and reports those that are taken.
+    fn declare(&mut self, node: Option<&Node>, kind: NameKind, names: &mut Names) {
+        for entry in node.map_or(&[][..], Node::entries) {
+            if !self.name(&entry.key, entry.key_place, false) {
+                continue;
+            }
+            if let Some(earlier) = names.get(&entry.key) {
+                let title = format!("two things are called {}", quoted(&entry.key));
+                let diagnostic = Diagnostic::error(codes::DUPLICATE_NAME, title)
+                    .at(entry.key_place, "again here")
+                    .also(earlier.place, "first here")
+                    .help("processes, links and groups share one set of names; rename one");
+                self.report(diagnostic);
+                continue;
+            }
+            names.declared.push(Declared {
+                name: entry.key.clone(),
+                kind,
+                place: entry.key_place,
+                instances: u32::from(kind == NameKind::Process),
+            });
+        }
+    }
+
+    fn process(&mut self, name: &str, node: &Node, draft: &mut SystemDraft) -> Option<Process> {
+        let fields = self.fields(node, &keys::PROCESS)?;
+        let command = fields
+            .get("command")
+            .map(|node| self.command(node))
+            .unwrap_or_default();
+        let instances = match fields.get("instances") {
+            Some(node) => self.instances(node, draft),
+            None => Count::Fixed(1),
+        };
+        let env = fields
+            .get("env")
+            .map(|node| self.environment(node))
+            .unwrap_or_default();
+        let ready = match fields.get("ready") {
+            Some(node) => self.ready(node),
+            None => Some(Ready::Tcp {
+                within: READY_WITHIN,
+            }),
+        };
+        let restart = match fields.get("restart") {
+            Some(node) => self.restart(node),
+            None => Some(Restart::Never),
+        };
+        let inbound_link = match fields.get("inbound_link") {
+            Some(node) => self.flag(node),
+            None => Some(false),
+        };
+        let stop = match fields.get("stop") {
+            Some(node) => self.stop(node),
+            None => Some(Stop::default()),
+        };
+        let process = Process {
+            name: name.to_owned(),
+            command,
+            instances,
+            env,
+            ready: ready?,
+            restart: restart?,
+            inbound_link: inbound_link?,
+            stop: stop?,
+        };
+        let count = draft.system.instances(&process);
+        let declared = &mut draft.names.declared;
+        if let Some(declared) = declared.iter_mut().find(|d| d.name == name) {
+            declared.instances = count;
+        }
+        Some(process)
+    }
+
+    fn command(&mut self, node: &Node) -> Vec<Template> {
+        let items = self.list(node, "a program and its arguments");
+        if items.is_empty() && matches!(node.kind, NodeKind::List(_)) {
+            self.report(
+                Diagnostic::error(codes::NOTHING_IN_IT, "there is no program to start")
+                    .at(node.place, "nothing in it")
+                    .help("write for instance `command: [./server, --port, $self.port]`"),
+            );
+        }
+        items
+            .iter()
+            .filter_map(|item| self.template(item, Context::Process))
+            .collect()
+    }
+
+    fn environment(&mut self, node: &Node) -> Vec<(String, Template)> {
+        let mut env = Vec::new();
+        for entry in self.names(node, "environment variables") {
+            if entry.key.is_empty() || entry.key.contains(['=', '\0']) {
+                let title = format!("{} cannot be an environment variable", quoted(&entry.key));
+                self.report(
+                    Diagnostic::error(codes::BAD_NAME, title)
+                        .at(entry.key_place, "here")
+                        .help("write for instance `RUST_LOG: info`"),
+                );
+                continue;
+            }
+            if let Some(value) = self.template(&entry.value, Context::Process) {
+                env.push((entry.key.clone(), value));
+            }
+        }
+        env
+    }
+
+    /// `2` or `$settings.replicas`.
+    fn instances(&mut self, node: &Node, draft: &mut SystemDraft) -> Count {
+        let text = node.scalar().map(|scalar| scalar.text.as_str());
+        let Some(name) = text.and_then(|text| text.strip_prefix("$settings.")) else {
+            let count = self.whole_u32(node, 1, INSTANCES_MAX);
+            return Count::Fixed(count.unwrap_or(1));
+        };
+        draft.counts.push((name.to_owned(), node.place));
+        match draft.system.setting(name).map(str::to_owned) {
+            None if !draft.settings.iter().any(|(known, _)| known == name) => {
+                self.unknown_setting(name, node.place, &draft.settings);
+            }
+            None => {}
+            Some(value) => {
+                let place = draft.settings.iter().find(|(known, _)| known == name);
+                let place = place.map_or(node.place, |(_, place)| *place);
+                self.count_setting(name, &value, place, node.place);
+            }
+        }
+        Count::Setting(name.to_owned())
+    }
+
+    /// Checks the value of a setting that is used as a number of instances.
+    pub(crate) fn count_setting(&mut self, name: &str, value: &str, place: Place, used: Place) {
+        let good = value
+            .parse()
+            .is_ok_and(|n| (1..=INSTANCES_MAX).contains(&n));
+        if good {
+            return;
+        }
+        self.report(
+            Diagnostic::error(
+                codes::OUT_OF_RANGE,
+                format!("the setting `{name}` is not a number of instances"),
+            )
+            .at(
+                place,
+                format!("a number from 1 to {INSTANCES_MAX} goes here"),
+            )
+            .also(used, "used as a number here")
+            .help("write for instance `2`"),
+        );
+    }
+
+    fn ready(&mut self, node: &Node) -> Option<Ready> {
+        let (key, value) = self.one_of(node, "a ready probe", keys::READY)?;
+        if key.name == "tcp" {
+            let fields = match value {
+                Some(value) => Some(self.fields(value, &keys::READY_TCP)?),
+                None => None,
+            };
+            let within = match fields.and_then(|fields| fields.get("within")) {
+                Some(node) => self.duration(node)?,
+                None => READY_WITHIN,
+            };
+            return Some(Ready::Tcp { within });
+        }
+        let value = value?;
+        if value.scalar().is_some() {
+            return Some(Ready::Http {
+                path: self.path(value)?,
+                status: 200,
+                within: READY_WITHIN,
+            });
+        }
+        let fields = self.fields(value, &keys::READY_HTTP)?;
+        let path = fields.get("path").and_then(|node| self.path(node));
+        let status = match fields.get("status") {
+            Some(node) => self.whole(node, 100, 599),
+            None => Some(200),
+        };
+        let within = self.duration_or(fields, "within", READY_WITHIN);
+        Some(Ready::Http {
+            path: path?,
+            status: u16::try_from(status?).ok()?,
+            within,
+        })
+    }
+
+    fn restart(&mut self, node: &Node) -> Option<Restart> {
+        if node.scalar().is_some() {
+            self.word(node, keys::RESTART_WORDS)?;
+            return Some(Restart::Never);
+        }
+        let fields = self.fields(node, &keys::RESTART)?;
+        let after = self.duration(fields.get("after")?)?;
+        Some(Restart::After(after))
+    }
+
+    fn stop(&mut self, node: &Node) -> Option<Stop> {
+        let fields = self.fields(node, &keys::STOP)?;
+        let grace = self.duration(fields.get("grace")?)?;
+        Some(Stop { grace })
+    }
+
+    fn link(&mut self, name: &str, node: &Node, draft: &mut SystemDraft) -> Option<Link> {
+        let fields = self.fields(node, &keys::LINK)?;
+        let listen = match fields.get("listen") {
+            Some(node) => Some(self.listen(node)?),
+            None => None,
+        };
+        let to = fields.get("to")?;
+        let template = self.template(to, Context::Address)?;
+        let fixed = template.variables().next().is_none() && !self.is_hidden(to);
+        let source = template.source();
+        let named = draft.names.resolve(source).is_some();
+        if fixed && !named && !draft.names.incomplete && split_address(source).is_none() {
+            let title = format!("{} is not an address", quoted(source));
+            let diagnostic = Diagnostic::error(codes::BAD_ADDRESS, title)
+                .at(to.place, "host:port, or the name of a process")
+                .help("write for instance `127.0.0.1:9001` or `$processes.api.address`");
+            self.report_value(to, diagnostic);
+            return None;
+        }
+        let places = (name.to_owned(), to.place, fields.place("listen"));
+        draft.links.push(places);
+        Some(Link {
+            name: name.to_owned(),
+            listen,
+            to: template,
+        })
+    }
+
+    fn listen(&mut self, node: &Node) -> Option<String> {
+        let text = self.text(node)?;
+        if split_address(&text).is_some() {
+            return Some(text);
+        }
+        let title = format!("{} is not an address to listen on", quoted(&text));
+        let diagnostic = Diagnostic::error(codes::BAD_ADDRESS, title)
+            .at(node.place, "host:port")
+            .help("write for instance `127.0.0.1:9101`, or leave it out to get a free port");
+        self.report_value(node, diagnostic);
+        None
+    }
+
+    fn breakers(&mut self, node: &Node, draft: &mut SystemDraft) {
+        for entry in self.names(node, "breakers") {
+            draft.breakers.push((entry.key.clone(), entry.key_place));
+            if entry.key.is_empty() || entry.key.contains(char::is_whitespace) {
+                let title = format!("{} cannot be the name of a breaker", quoted(&entry.key));
+                self.report(
+                    Diagnostic::error(codes::BAD_NAME, title)
+                        .at(entry.key_place, "here")
+                        .help("gates name it in one word: `breaker recommendations opens`"),
+                );
+                continue;
+            }
+            if let Some(source) = self.breaker_source(&entry.value, draft) {
+                draft.system.breakers.push((entry.key.clone(), source));
+            }
+        }
+    }
+
+    fn breaker_source(&mut self, node: &Node, draft: &mut SystemDraft) -> Option<BreakerSource> {
+        let (key, value) = self.one_of(node, "a source", keys::BREAKER_SOURCES)?;
+        let Kind::Object(shape) = key.kind else {
+            return None;
+        };
+        let fields = self.fields(value?, shape)?;
+        let of = fields.get("of").and_then(|node| self.text(node));
+        let command = fields.get("command").and_then(|node| self.text(node));
+        let path = match fields.get("path") {
+            Some(node) => self.path(node),
+            None => Some(HYSTRIX_PATH.to_owned()),
+        };
+        let of = of?;
+        draft
+            .breaker_processes
+            .push((of.clone(), fields.place("of")));
+        Some(BreakerSource::HystrixStream {
+            of,
+            path: path?,
+            command: command?,
+        })
+    }
+
+    fn group(&mut self, node: &Node, names: &Names) -> Vec<FaultTarget> {
+        let items = self.list(node, "names");
+        if items.is_empty() && matches!(node.kind, NodeKind::List(_)) {
+            self.report(
+                Diagnostic::error(codes::NOTHING_IN_IT, "the group has no members")
+                    .at(node.place, "nothing in it")
+                    .help("write for instance `[ catalog, playback-0 ]`"),
+            );
+        }
+        let mut members = Vec::new();
+        for item in items {
+            let Some(target) = self.reference(item, names) else {
+                continue;
+            };
+            if matches!(target, FaultTarget::Group(_) | FaultTarget::Any { .. }) {
+                self.report(
+                    Diagnostic::error(codes::WRONG_SHAPE, "a group has no groups in it")
+                        .at(item.place, "not a process, an instance or a link")
+                        .help("list the members themselves"),
+                );
+                continue;
+            }
+            members.push(target);
+        }
+        members
+    }
+
+    pub(super) fn target(&mut self, node: &Node, draft: &mut SystemDraft) {
+        draft.target = Some(node.place);
+        let Some(template) = self.template(node, Context::Address) else {
+            return;
+        };
+        let source = template.source();
+        if self.is_hidden(node) {
+            draft.system.target = Some(LoadTarget::Url(template));
+            return;
+        }
+        if source.contains("://") {
+            if url_host(source).is_none() {
+                let title = format!("{} is not an address for load", quoted(source));
+                let diagnostic = Diagnostic::error(codes::BAD_ADDRESS, title)
+                    .at(node.place, "http://host:port")
+                    .help("write for instance `http://127.0.0.1:8080`, without a path");
+                self.report_value(node, diagnostic);
+                return;
+            }
+            draft.system.target = Some(LoadTarget::Url(template));
+            return;
+        }
+        let declared = draft.names.get(source);
+        if declared.is_some_and(|declared| declared.kind == NameKind::Process) {
+            draft.system.target = Some(LoadTarget::Process(source.to_owned()));
+            return;
+        }
+        if source.contains([':', '/', '$']) {
+            let title = format!("{} is not an address for load", quoted(source));
+            let diagnostic = Diagnostic::error(codes::BAD_ADDRESS, title)
+                .at(node.place, "http://host:port, or the name of a process")
+                .help(format!("write `http://{source}`"));
+            self.report_value(node, diagnostic);
+        } else if !draft.names.incomplete {
+            let processes = draft.names.declared.iter();
+            let processes: Vec<&str> = processes
+                .filter(|declared| declared.kind == NameKind::Process)
+                .map(|declared| declared.name.as_str())
+                .collect();
+            let help = match nearest(source, processes.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("processes: {}", listed(&processes)),
+            };
+            let title = format!("there is no process called {}", quoted(source));
+            let diagnostic = Diagnostic::error(codes::UNKNOWN_REFERENCE, title)
+                .at(node.place, "not declared")
+                .help(help);
+            self.report_value(node, diagnostic);
+        }
+    }
+}
+
+/// Host and port of `host:port`, `[::1]:port`.
+pub(crate) fn split_address(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let port = port.parse().ok()?;
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let host = match inner {
+        Some(inner) => inner,
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:%".contains(c);
+    (!host.is_empty() && host.chars().all(fits)).then_some((host, port))
+}
+
+/// The host of `http://host:port`; placeholders may stand in it. A path other
+/// than `/` is refused: requests bring their own.
+pub(crate) fn url_host(url: &str) -> Option<&str> {
+    let rest = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"))?;
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:[]$%".contains(c);
+    if !path.is_empty() || authority.is_empty() || !authority.chars().all(fits) {
+        return None;
+    }
+    if let Some(inner) = authority.strip_prefix('[') {
+        return inner.split_once(']').map(|(host, _)| host);
+    }
+    let host = authority.split(':').next()?;
+    (!host.is_empty()).then_some(host)
+}
