@@ -1,3 +1,22 @@
-//! The `squall` binary.
+//! The `squall` binary: parse, run, exit code.
 
-fn main() {}
+mod args;
+mod commands;
+mod console;
+mod exit;
+mod locate;
+mod session;
+
+use std::process::ExitCode;
+
+use args::Cli;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // The guardian is a process without a runtime; it never gets to clap.
+    let mut raw = std::env::args_os().skip(1);
+    if raw.next().is_some_and(|first| first == "guardian") {
+        return squall_faults::guardian::main(raw);
+    }
+    commands::dispatch(Cli::parse())
+}

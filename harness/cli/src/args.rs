@@ -1,0 +1,350 @@
+//! The command line as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Break a system on purpose while it is under honest load, and say with
+/// evidence whether it kept its availability and latency targets.
+#[derive(Debug, Parser)]
+#[command(name = "squall", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Start here:
+  squall run slow-recommendations     run a scenario of the library
+  squall check my-scenario.yaml       find mistakes without running anything
+  squall explain exit                 what the exit codes mean")]
+pub struct Cli {
+    /// Colours: `auto` follows the terminal and NO_COLOR.
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto)]
+    pub color: When,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// Follow the terminal, NO_COLOR and CLICOLOR.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The verbs of squall.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run scenarios, judge them and write their reports
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Run scenarios and their weakened variants; a scenario that passes
+    /// either way is toothless
+    #[command(after_help = PROVE_EXAMPLES)]
+    Prove(ProveArgs),
+    /// Parse and lint scenarios; sends nothing, starts nothing
+    Check(CheckArgs),
+    /// Show what a scenario would do: timeline, arrivals, samples per gate
+    Plan(PlanArgs),
+    /// Render reports from a run's record
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportArgs),
+    /// Undo what a dead run left behind
+    Recover(RecoverArgs),
+    /// Explain a diagnostic code, or `exit` for the exit codes
+    Explain {
+        /// A code such as S0110, or `exit`.
+        code: String,
+    },
+    /// Print the JSON Schema of scenario or system files
+    Schema {
+        /// Which file.
+        #[arg(value_enum, default_value_t = SchemaOf::Scenario)]
+        of: SchemaOf,
+    },
+    /// List the scenarios of the embedded library
+    Scenarios {
+        /// Machine-readable output.
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
+    },
+    /// The reference streaming backend
+    #[command(subcommand)]
+    Reference(ReferenceCommand),
+}
+
+const RUN_EXAMPLES: &str = "Examples:
+  squall run slow-recommendations
+  squall run checkout.yaml --seed 7 --out results
+  squall run checkout.yaml --variant 'no breakers'
+  squall run checkout.yaml --report junit=junit.xml --report markdown=-";
+const PROVE_EXAMPLES: &str = "Examples:
+  squall prove slow-recommendations cache-outage chaos-monkey
+  squall prove checkout.yaml --seeds 1-5";
+const REPORT_EXAMPLES: &str = "Examples:
+  squall report squall-runs/checkout/20261122T101500Z
+  squall report RUN --report markdown=-";
+
+/// How scenarios are read; shared by every command that reads one.
+#[derive(Debug, Clone, Args)]
+pub struct ScenarioArgs {
+    /// Override a setting of the system: NAME=VALUE. May be repeated
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_setting)]
+    pub set: Vec<(String, String)>,
+}
+
+/// How runs are carried out.
+#[derive(Debug, Clone, Args)]
+pub struct ExecutionArgs {
+    /// Where run directories go
+    #[arg(long, value_name = "DIR", default_value = "squall-runs", env = "SQUALL_OUT")]
+    pub out: PathBuf,
+    /// What to show on standard error
+    #[arg(long, value_enum, default_value_t = Ui::Auto)]
+    pub ui: Ui,
+    /// A host that may be loaded although it is not on this machine
+    #[arg(long, value_name = "HOST")]
+    pub allow_remote: Vec<String>,
+}
+
+/// What `squall run` takes.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Paths of scenarios, or names of the embedded library
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    /// Seed of everything random; overrides the scenario's
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Run this weakened variant instead of the scenario itself
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+    /// Also write a report: FORMAT, FORMAT=PATH or FORMAT=- (may be repeated)
+    #[arg(long = "report", value_name = "FORMAT[=PATH]")]
+    pub reports: Vec<String>,
+    /// How scenarios are read.
+    #[command(flatten)]
+    pub reading: ScenarioArgs,
+    /// How runs are carried out.
+    #[command(flatten)]
+    pub execution: ExecutionArgs,
+}
+
+/// What `squall prove` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ProveArgs {
+    /// Paths of scenarios, or names of the embedded library
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    /// Seeds to try: a list such as 1,2,7 or a range such as 1-5. The
+    /// scenario's own by default
+    #[arg(long, value_name = "SEEDS", value_parser = parse_seeds)]
+    pub seeds: Option<Seeds>,
+    /// How scenarios are read.
+    #[command(flatten)]
+    pub reading: ScenarioArgs,
+    /// How runs are carried out.
+    #[command(flatten)]
+    pub execution: ExecutionArgs,
+}
+
+/// A list of seeds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seeds(pub Vec<u64>);
+
+/// What `squall check` takes.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// Paths of scenarios, or names of the embedded library
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    /// How diagnostics are printed
+    #[arg(long, value_enum, default_value_t = DiagnosticFormat::Text)]
+    pub format: DiagnosticFormat,
+    /// Warnings are errors
+    #[arg(long)]
+    pub strict: bool,
+    /// How scenarios are read.
+    #[command(flatten)]
+    pub reading: ScenarioArgs,
+}
+
+/// What `squall plan` takes.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// Path of a scenario, or a name of the embedded library
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: String,
+    /// Machine-readable output
+    #[arg(long, value_enum, default_value_t = Listing::Text)]
+    pub format: Listing,
+    /// How scenarios are read.
+    #[command(flatten)]
+    pub reading: ScenarioArgs,
+}
+
+/// What `squall report` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// A run directory
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// FORMAT, FORMAT=PATH or FORMAT=-; every format into the run directory
+    /// by default
+    #[arg(long = "report", value_name = "FORMAT[=PATH]")]
+    pub reports: Vec<String>,
+}
+
+/// What `squall recover` takes.
+#[derive(Debug, Clone, Args)]
+pub struct RecoverArgs {
+    /// Only list what would be undone
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// The reference backend's verbs.
+#[derive(Debug, Subcommand)]
+pub enum ReferenceCommand {
+    /// Start the whole backend, print its addresses, stop it on Ctrl-C
+    Up(UpArgs),
+    /// Serve one instance of one service in this process
+    Serve(ServeArgs),
+    /// List the settings of the services
+    Settings,
+}
+
+/// What `squall reference up` takes.
+#[derive(Debug, Clone, Args)]
+pub struct UpArgs {
+    /// Seed of the data
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// How the system file is read.
+    #[command(flatten)]
+    pub reading: ScenarioArgs,
+    /// Where logs and data go
+    #[arg(long, value_name = "DIR", default_value = "squall-runs")]
+    pub out: PathBuf,
+}
+
+/// What `squall reference serve` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Which service
+    pub service: String,
+    /// Name of the instance, for instance catalog-0
+    #[arg(long)]
+    pub instance: String,
+    /// Where it listens
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: std::net::SocketAddr,
+    /// Address it registers in discovery; where it listens by default
+    #[arg(long, value_name = "ADDRESS")]
+    pub advertise: Option<std::net::SocketAddr>,
+    /// Where discovery listens
+    #[arg(long, value_name = "ADDRESS")]
+    pub discovery: Option<std::net::SocketAddr>,
+    /// Where its data goes
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Seed of the data
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// A setting: NAME=VALUE. May be repeated; `squall reference settings`
+    /// lists them
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_setting)]
+    pub set: Vec<(String, String)>,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Ui {
+    /// Plain lines.
+    Auto,
+    /// One line per second and one per event, for CI and screen readers.
+    Plain,
+    /// Events as JSON lines on standard output.
+    Json,
+    /// Nothing but the verdict.
+    None,
+}
+
+/// How diagnostics are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DiagnosticFormat {
+    /// For people.
+    Text,
+    /// One JSON array.
+    Json,
+    /// GitHub annotations.
+    Github,
+}
+
+/// How listings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Listing {
+    /// For people.
+    Text,
+    /// JSON.
+    Json,
+}
+
+/// Which schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// Scenario files.
+    Scenario,
+    /// System files.
+    System,
+}
+
+fn parse_setting(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| format!("write NAME=VALUE, for instance breakers=disabled, not {text:?}"))
+}
+
+fn parse_seeds(text: &str) -> Result<Seeds, String> {
+    let wrong = || format!("write seeds as 1-5 or 1,2,7, not {text:?}");
+    let mut seeds = Vec::new();
+    for part in text.split(',') {
+        match part.split_once('-') {
+            Some((from, to)) => {
+                let from: u64 = from.trim().parse().map_err(|_| wrong())?;
+                let to: u64 = to.trim().parse().map_err(|_| wrong())?;
+                if to < from || to - from >= 1000 {
+                    return Err(wrong());
+                }
+                seeds.extend(from..=to);
+            }
+            None => seeds.push(part.trim().parse().map_err(|_| wrong())?),
+        }
+    }
+    Ok(Seeds(seeds))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn seeds_are_lists_and_ranges() {
+        assert_eq!(parse_seeds("1-3,9").unwrap(), Seeds(vec![1, 2, 3, 9]));
+        assert!(parse_seeds("3-1").is_err());
+        assert!(parse_seeds("one").is_err());
+    }
+
+    #[test]
+    fn a_setting_without_a_value_says_how() {
+        assert!(parse_setting("breakers").unwrap_err().contains("NAME=VALUE"));
+    }
+}

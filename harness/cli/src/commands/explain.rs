@@ -1,0 +1,30 @@
+//! `squall explain`: codes and exit codes, offline.
+
+use std::process::ExitCode;
+
+use squall_reports::{OUTCOMES, RunOutcome};
+
+use crate::exit;
+
+/// Prints what a diagnostic code or the exit codes mean.
+pub fn explain(code: &str) -> ExitCode {
+    if code == "exit" {
+        anstream::println!("code  outcome         meaning");
+        let mut rows: Vec<_> = OUTCOMES.iter().collect();
+        rows.sort_by_key(|row| row.exit_code);
+        for row in rows {
+            anstream::println!("{:>4}  {:<14}  {}", row.exit_code, row.word, row.meaning);
+        }
+        return exit::code(RunOutcome::Pass);
+    }
+    match squall_scenario::explain(&code.to_ascii_uppercase()) {
+        Some(explanation) => {
+            anstream::println!("{explanation}");
+            exit::code(RunOutcome::Pass)
+        }
+        None => exit::fail(
+            RunOutcome::Usage,
+            &format!("{code:?} is neither a diagnostic code such as S0110 nor `exit`"),
+        ),
+    }
+}

@@ -1,0 +1,61 @@
+//! One file per verb.
+
+mod check;
+mod explain;
+mod plan;
+mod prove;
+mod recover;
+mod reference;
+mod report;
+mod run;
+mod scenarios;
+mod schema;
+
+use std::process::ExitCode;
+
+use squall_reports::RunOutcome;
+
+use crate::args::{Cli, Command, When};
+use crate::exit;
+
+/// Carries out the command line.
+pub fn dispatch(cli: Cli) -> ExitCode {
+    match cli.color {
+        When::Auto => anstream::ColorChoice::Auto,
+        When::Always => anstream::ColorChoice::Always,
+        When::Never => anstream::ColorChoice::Never,
+    }
+    .write_global();
+    match cli.command {
+        Command::Run(args) => with_runtime(run::run(args)),
+        Command::Prove(args) => with_runtime(prove::prove(args)),
+        Command::Check(args) => check::check(&args),
+        Command::Plan(args) => plan::plan(&args),
+        Command::Report(args) => report::report(&args),
+        Command::Recover(args) => recover::recover(&args),
+        Command::Explain { code } => explain::explain(&code),
+        Command::Schema { of } => schema::schema(of),
+        Command::Scenarios { format } => scenarios::scenarios(format),
+        Command::Reference(command) => reference::reference(command),
+    }
+}
+
+/// Runs `work` on a runtime of its own. Blocking threads that still hold a
+/// file are not waited for: everything that matters was awaited.
+fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("squall")
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => {
+            let code = runtime.block_on(work);
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => {
+            exit::fail(RunOutcome::NotReady, &format!("cannot start a runtime: {error}"))
+        }
+    }
+}

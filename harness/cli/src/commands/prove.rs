@@ -1,0 +1,129 @@
+//! `squall prove`: a scenario must pass, its weakened variants must fail.
+
+use std::process::ExitCode;
+
+use squall_reports::{Proof, RunOutcome, variant_outcome};
+use squall_scenario::Scenario;
+
+use crate::args::ProveArgs;
+use crate::session::Session;
+use crate::{exit, locate};
+
+/// One attempt, for the list at the end.
+struct Row {
+    scenario: String,
+    seed: u64,
+    variant: String,
+    outcome: RunOutcome,
+    remark: String,
+    as_it_must: bool,
+}
+
+/// Runs every scenario and each of its variants with every seed, and lists
+/// every attempt. Nothing is repeated until it fits.
+pub async fn prove(args: ProveArgs) -> ExitCode {
+    let mut scenarios = Vec::new();
+    for given in &args.scenarios {
+        match locate::scenario(given, &args.reading.set).into_scenario() {
+            Ok(found) if found.1.variants.is_empty() => {
+                let message = format!("{given}: it has no `variants`, so there is nothing to prove");
+                return exit::fail(RunOutcome::Usage, &message);
+            }
+            Ok(found) => scenarios.push(found),
+            Err(code) => return code,
+        }
+    }
+    let mut session = match Session::new(&args.execution) {
+        Ok(session) => session,
+        Err(message) => return exit::fail(RunOutcome::NotReady, &message),
+    };
+    let mut rows = Vec::new();
+    for (given, scenario, text) in &scenarios {
+        let own = scenario.seed.unwrap_or_else(crate::session::fresh_seed);
+        let seeds = args.seeds.as_ref().map_or_else(|| vec![own], |seeds| seeds.0.clone());
+        for seed in seeds {
+            let mut names = vec![None];
+            names.extend(scenario.variants.iter().map(|variant| Some(variant.name.as_str())));
+            for variant in names {
+                let attempt =
+                    session.attempt(given, scenario, text.clone(), variant, seed, &args.reading);
+                let row = match attempt.await {
+                    Ok(finished) => {
+                        finished.print();
+                        let _ = finished.write(&[]);
+                        judge_row(scenario, variant, seed, &finished)
+                    }
+                    Err(failed) => Row {
+                        scenario: scenario.name.clone(),
+                        seed,
+                        variant: variant.unwrap_or("-").to_owned(),
+                        outcome: failed.outcome,
+                        remark: failed.message,
+                        as_it_must: false,
+                    },
+                };
+                let stop =
+                    matches!(row.outcome, RunOutcome::Interrupted | RunOutcome::Terminated);
+                rows.push(row);
+                if stop {
+                    return summary(&rows);
+                }
+            }
+        }
+    }
+    summary(&rows)
+}
+
+fn judge_row(
+    scenario: &Scenario,
+    variant: Option<&str>,
+    seed: u64,
+    finished: &crate::session::Finished,
+) -> Row {
+    let verdict = &finished.verdict;
+    let (remark, as_it_must) = match variant.and_then(|name| scenario.variant(name)) {
+        None => (verdict.sentence.clone(), verdict.outcome == RunOutcome::Pass),
+        Some(weakened) => match variant_outcome(verdict, weakened) {
+            Proof::Proven(gate) => (format!("fails as it must: {gate}"), true),
+            Proof::Toothless(why) => (format!("toothless: {why}"), false),
+            Proof::Nothing(why) => (format!("proves nothing: {why}"), false),
+        },
+    };
+    Row {
+        scenario: scenario.name.clone(),
+        seed,
+        variant: variant.unwrap_or("-").to_owned(),
+        outcome: verdict.outcome,
+        remark,
+        as_it_must,
+    }
+}
+
+/// Prints every attempt and says whether all were as they must be.
+fn summary(rows: &[Row]) -> ExitCode {
+    anstream::println!();
+    for row in rows {
+        let mark = if row.as_it_must { "ok " } else { "NOT" };
+        anstream::println!(
+            "{mark}  {}  seed {}  variant {}  {}  {}",
+            row.scenario,
+            row.seed,
+            row.variant,
+            row.outcome,
+            row.remark
+        );
+    }
+    let good = rows.iter().filter(|row| row.as_it_must).count();
+    anstream::println!("\n{good} of {} attempts ended as they must", rows.len());
+    let outcome = if good == rows.len() {
+        RunOutcome::Pass
+    } else {
+        // A toothless scenario is a failure of the scenario; anything louder
+        // (undo failed, not ready) decides.
+        rows.iter().filter(|row| !row.as_it_must).map(|row| row.outcome).fold(
+            RunOutcome::Fail,
+            RunOutcome::max,
+        )
+    };
+    exit::code(outcome)
+}

@@ -1,0 +1,90 @@
+//! `squall reference`: the streaming backend.
+
+use std::process::ExitCode;
+
+use squall_reference::{ServiceConfig, ServiceKind, Settings};
+use squall_reports::RunOutcome;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{ReferenceCommand, ServeArgs};
+use crate::exit;
+
+mod up;
+
+/// Serves one instance, starts the whole backend or lists its settings.
+pub fn reference(command: ReferenceCommand) -> ExitCode {
+    match command {
+        ReferenceCommand::Serve(args) => serve(args),
+        ReferenceCommand::Up(args) => super::with_runtime(up::up(args)),
+        ReferenceCommand::Settings => {
+            for key in Settings::KEYS {
+                anstream::println!("{:<18} {:<10} {}", key.name, key.default, key.meaning);
+            }
+            exit::code(RunOutcome::Pass)
+        }
+    }
+}
+
+/// One instance on one thread: fifteen of them share a small machine.
+fn serve(args: ServeArgs) -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    let config = match service_config(args) {
+        Ok(config) => config,
+        Err(message) => return exit::fail(RunOutcome::Usage, &message),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::fail(RunOutcome::NotReady, &error.to_string()),
+    };
+    match runtime.block_on(squall_reference::serve(config, terminated())) {
+        Ok(()) => exit::code(RunOutcome::Pass),
+        Err(error) => exit::fail(RunOutcome::NotReady, &error.to_string()),
+    }
+}
+
+fn service_config(args: ServeArgs) -> Result<ServiceConfig, String> {
+    let kind: ServiceKind =
+        args.service.parse().map_err(|error: squall_reference::UnknownService| error.to_string())?;
+    let mut settings = Settings::default();
+    for (name, value) in &args.set {
+        settings.set(name, value).map_err(|error| error.to_string())?;
+    }
+    Ok(ServiceConfig {
+        kind,
+        instance: args.instance,
+        listen: args.listen,
+        advertise: args.advertise.unwrap_or(args.listen),
+        discovery: args.discovery,
+        data_dir: args.data_dir,
+        cache_dir: cache_dir(),
+        seed: args.seed,
+        settings,
+    })
+}
+
+/// `$XDG_CACHE_HOME/squall`, `~/.cache/squall`, or the temporary folder.
+fn cache_dir() -> std::path::PathBuf {
+    let home = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(std::path::PathBuf::from);
+    home("XDG_CACHE_HOME")
+        .or_else(|| home("HOME").map(|home| home.join(".cache")))
+        .unwrap_or_else(std::env::temp_dir)
+        .join("squall")
+}
+
+/// Ends with SIGTERM or SIGINT.
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

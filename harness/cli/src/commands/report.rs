@@ -1,0 +1,38 @@
+//! `squall report`: render again from the record.
+
+use std::process::ExitCode;
+
+use squall_reports::{Record, RunOutcome, judge};
+
+use crate::args::ReportArgs;
+use crate::exit;
+use crate::session::{ReportRequest, write_reports};
+
+/// Judges the record and writes the reports asked for; the exit code says
+/// whether that worked, not what the verdict is.
+pub fn report(args: &ReportArgs) -> ExitCode {
+    let requests = match ReportRequest::parse_all(&args.reports) {
+        Ok(requests) => requests,
+        Err(message) => return exit::fail(RunOutcome::Usage, &message),
+    };
+    let record = match Record::read(&args.run) {
+        Ok(record) => record,
+        Err(error) => return exit::fail(RunOutcome::Usage, &error.to_string()),
+    };
+    for damage in &record.damage {
+        anstream::eprintln!("warning: {damage}");
+    }
+    if !record.complete {
+        anstream::eprintln!("warning: this run did not come to its end; the report is partial");
+    }
+    let verdict = judge(&record);
+    match write_reports(&args.run, &record, &verdict, &requests) {
+        Ok(written) => {
+            for path in written {
+                anstream::println!("{}", path.display());
+            }
+            exit::code(RunOutcome::Pass)
+        }
+        Err(message) => exit::fail(RunOutcome::NotReady, &message),
+    }
+}

@@ -1,0 +1,56 @@
+//! `squall run`.
+
+use std::process::ExitCode;
+
+use squall_reports::RunOutcome;
+
+use crate::args::RunArgs;
+use crate::session::{ReportRequest, Session};
+use crate::{exit, locate};
+
+/// Runs every scenario in turn; the loudest outcome decides the exit code.
+pub async fn run(args: RunArgs) -> ExitCode {
+    let requests = match ReportRequest::parse_all(&args.reports) {
+        Ok(requests) => requests,
+        Err(message) => return exit::fail(RunOutcome::Usage, &message),
+    };
+    // Every file is checked before the first one is run.
+    let mut scenarios = Vec::new();
+    for given in &args.scenarios {
+        match locate::scenario(given, &args.reading.set).into_scenario() {
+            Ok(found) => scenarios.push(found),
+            Err(code) => return code,
+        }
+    }
+    let mut session = match Session::new(&args.execution) {
+        Ok(session) => session,
+        Err(message) => return exit::fail(RunOutcome::NotReady, &message),
+    };
+    let mut loudest = RunOutcome::Pass;
+    for (given, scenario, text) in scenarios {
+        let seed = args.seed.or(scenario.seed).unwrap_or_else(crate::session::fresh_seed);
+        let attempt =
+            session.attempt(&given, &scenario, text, args.variant.as_deref(), seed, &args.reading);
+        let outcome = match attempt.await {
+            Ok(finished) => {
+                finished.print();
+                match finished.write(&requests) {
+                    Ok(_) => finished.verdict.outcome,
+                    Err(message) => {
+                        exit::fail(RunOutcome::NotReady, &message);
+                        finished.verdict.outcome.max(RunOutcome::NotReady)
+                    }
+                }
+            }
+            Err(failed) => {
+                exit::fail(failed.outcome, &failed.message);
+                failed.outcome
+            }
+        };
+        loudest = loudest.max(outcome);
+        if matches!(outcome, RunOutcome::Interrupted | RunOutcome::Terminated) {
+            break;
+        }
+    }
+    exit::code(loudest)
+}

@@ -1,0 +1,34 @@
+//! `squall scenarios`: the embedded library.
+
+use std::process::ExitCode;
+
+use squall_reports::RunOutcome;
+use squall_scenario::library;
+
+use crate::args::Listing;
+use crate::{exit, locate};
+
+/// Lists the scenarios of the library with what they are about.
+pub fn scenarios(format: Listing) -> ExitCode {
+    let mut rows = Vec::new();
+    for (name, _) in library::scenarios() {
+        let located = locate::scenario(name, &[]);
+        let about = located.checked.value.and_then(|scenario| scenario.about).unwrap_or_default();
+        rows.push(((*name).to_owned(), about.split_whitespace().collect::<Vec<_>>().join(" ")));
+    }
+    match format {
+        Listing::Text => {
+            for (name, about) in &rows {
+                anstream::println!("{name:<24} {about}");
+            }
+        }
+        Listing::Json => {
+            let json: Vec<_> = rows
+                .iter()
+                .map(|(name, about)| serde_json::json!({ "name": name, "about": about }))
+                .collect();
+            anstream::println!("{}", serde_json::Value::Array(json));
+        }
+    }
+    exit::code(RunOutcome::Pass)
+}

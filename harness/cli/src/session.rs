@@ -1,0 +1,330 @@
+//! One attempt at a scenario: run, judge, write.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use squall_harness::experiment::{Control, RunRequest, RunView, control_channel, run};
+use squall_reports::{
+    Format, Manifest, RECORD_SCHEMA_VERSION, Record, RunOutcome, StopReason, Verdict, judge,
+};
+use squall_scenario::Scenario;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::args::{ExecutionArgs, ScenarioArgs};
+use crate::console::Console;
+
+/// What stays the same over the attempts of one command.
+pub struct Session {
+    execution: ExecutionArgs,
+    squall_exe: PathBuf,
+    journal_dir: PathBuf,
+}
+
+/// An attempt that left a record.
+pub struct Finished {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The record.
+    pub record: Record,
+    /// The run directory.
+    pub dir: PathBuf,
+}
+
+/// An attempt that left none.
+pub struct Failed {
+    /// The outcome.
+    pub outcome: RunOutcome,
+    /// Why, in words.
+    pub message: String,
+}
+
+impl Failed {
+    fn new(outcome: RunOutcome, message: impl ToString) -> Self {
+        Self { outcome, message: message.to_string() }
+    }
+}
+
+impl Session {
+    /// Looks up what every attempt needs.
+    pub fn new(execution: &ExecutionArgs) -> Result<Self, String> {
+        let squall_exe = std::env::current_exe()
+            .map_err(|error| format!("cannot find squall's own executable: {error}"))?;
+        let journal_dir =
+            squall_faults::Journal::default_dir().map_err(|error| error.to_string())?;
+        Ok(Self { execution: execution.clone(), squall_exe, journal_dir })
+    }
+
+    /// Runs a scenario, or a variant of it, once.
+    pub async fn attempt(
+        &mut self,
+        given: &str,
+        scenario: &Scenario,
+        text: String,
+        variant: Option<&str>,
+        seed: u64,
+        reading: &ScenarioArgs,
+    ) -> Result<Finished, Failed> {
+        let scenario = match variant {
+            Some(name) => scenario
+                .with_variant(name)
+                .map_err(|error| Failed::new(RunOutcome::Usage, error))?,
+            None => scenario.clone(),
+        };
+        let started = Timestamp::now();
+        let dir = self.run_dir(&scenario, variant, started)?;
+        let manifest = Manifest {
+            schema_version: RECORD_SCHEMA_VERSION,
+            squall_version: env!("CARGO_PKG_VERSION").to_owned(),
+            run_id: dir.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            started_utc: started.to_string(),
+            host: host_name(),
+            seed,
+            rerun: rerun(given, variant, seed, reading),
+            variant: variant.map(ToOwned::to_owned),
+            scenario_path: given.to_owned(),
+            scenario_text: text,
+            scenario: scenario.clone(),
+        };
+        let request = RunRequest {
+            scenario,
+            seed,
+            squall_exe: self.squall_exe.clone(),
+            run_dir: dir.clone(),
+            journal_dir: self.journal_dir.clone(),
+            manifest,
+            allowed_hosts: self.execution.allow_remote.clone(),
+        };
+        self.carry_out(request, dir).await
+    }
+
+    async fn carry_out(&self, request: RunRequest, dir: PathBuf) -> Result<Finished, Failed> {
+        let (control, receiver) = control_channel();
+        let signals = watch_signals(control);
+        let ui = self.execution.ui;
+        let scenario = request.scenario.clone();
+        let mut console: Option<Console> = None;
+        let ran = run(request, receiver, &mut |view: RunView| {
+            console = Some(Console::start(ui, &scenario, &view));
+        })
+        .await;
+        signals.abort();
+        if let Some(console) = console {
+            console.finish().await;
+        }
+        let writer = ran.map_err(|error| Failed::new(RunOutcome::NotReady, error))?;
+        let record =
+            Record::read(&dir).map_err(|error| Failed::new(RunOutcome::Internal, error))?;
+        let verdict = judge(&record);
+        writer.finish(&verdict).map_err(|error| Failed::new(RunOutcome::NotReady, error))?;
+        let record =
+            Record::read(&dir).map_err(|error| Failed::new(RunOutcome::Internal, error))?;
+        Ok(Finished { verdict, record, dir })
+    }
+
+    /// `OUT/<scenario>[+variant]/<utc-start>`; created, and never one that exists.
+    fn run_dir(
+        &self,
+        scenario: &Scenario,
+        variant: Option<&str>,
+        started: Timestamp,
+    ) -> Result<PathBuf, Failed> {
+        let mut name = slug(&scenario.name);
+        if let Some(variant) = variant {
+            name.push('+');
+            name.push_str(&slug(variant));
+        }
+        let parent = self.execution.out.join(name);
+        let fail = |error: std::io::Error| {
+            Failed::new(RunOutcome::NotReady, format!("{}: {error}", parent.display()))
+        };
+        std::fs::create_dir_all(&parent).map_err(fail)?;
+        let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
+        for attempt in 0..1000 {
+            let leaf = match attempt {
+                0 => stamp.clone(),
+                again => format!("{stamp}-{again}"),
+            };
+            let dir = parent.join(leaf);
+            match std::fs::create_dir(&dir) {
+                Ok(()) => return std::path::absolute(dir).map_err(fail),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(fail(error)),
+            }
+        }
+        Err(Failed::new(RunOutcome::NotReady, "too many runs in one second"))
+    }
+}
+
+impl Finished {
+    /// Prints the verdict block to standard output.
+    pub fn print(&self) {
+        let style = crate::console::text_style();
+        let block = squall_reports::format::text(&self.record, &self.verdict, &style);
+        anstream::println!("{block}");
+        let report = self.dir.join(Format::Html.file_name());
+        let shown = std::env::current_dir()
+            .ok()
+            .and_then(|here| report.strip_prefix(here).ok().map(Path::to_path_buf))
+            .unwrap_or(report);
+        anstream::println!("report  {}", shown.display());
+    }
+
+    /// Writes the reports of the run directory and those asked for.
+    pub fn write(&self, requests: &[ReportRequest]) -> Result<Vec<PathBuf>, String> {
+        let mut written = write_reports(&self.dir, &self.record, &self.verdict, &[])?;
+        if !requests.is_empty() {
+            written.extend(write_reports(&self.dir, &self.record, &self.verdict, requests)?);
+        }
+        Ok(written)
+    }
+}
+
+/// `--report FORMAT[=PATH]`.
+#[derive(Debug, Clone)]
+pub struct ReportRequest {
+    format: Format,
+    /// `None`: into the run directory; `-`: standard output.
+    path: Option<PathBuf>,
+}
+
+impl ReportRequest {
+    /// Parses every `--report`.
+    pub fn parse_all(texts: &[String]) -> Result<Vec<Self>, String> {
+        texts.iter().map(|text| Self::parse(text)).collect()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let (name, path) = match text.split_once('=') {
+            Some((name, path)) => (name, Some(PathBuf::from(path))),
+            None => (text, None),
+        };
+        let format = Format::ALL.iter().copied().find(|format| format.name() == name);
+        let format = format.ok_or_else(|| {
+            let known: Vec<_> = Format::ALL.iter().map(|format| format.name()).collect();
+            format!("there is no report format {name:?}; there are {}", known.join(", "))
+        })?;
+        Ok(Self { format, path })
+    }
+}
+
+/// Renders and writes; every format into `dir` when none is asked for.
+pub fn write_reports(
+    dir: &Path,
+    record: &Record,
+    verdict: &Verdict,
+    requests: &[ReportRequest],
+) -> Result<Vec<PathBuf>, String> {
+    let all: Vec<_> =
+        Format::ALL.iter().map(|format| ReportRequest { format: *format, path: None }).collect();
+    let requests = if requests.is_empty() { &all } else { requests };
+    let mut written = Vec::new();
+    for request in requests {
+        let bytes = request.format.render(record, verdict);
+        match &request.path {
+            Some(path) if path.as_os_str() == "-" => {
+                anstream::print!("{}", String::from_utf8_lossy(&bytes));
+            }
+            other => {
+                let default = || dir.join(request.format.file_name());
+                let path = other.clone().unwrap_or_else(default);
+                std::fs::write(&path, bytes)
+                    .map_err(|error| format!("{}: {error}", path.display()))?;
+                written.push(path);
+            }
+        }
+    }
+    Ok(written)
+}
+
+/// Turns SIGINT, SIGTERM and SIGHUP into requests to stop, until aborted.
+fn watch_signals(control: mpsc::Sender<Control>) -> JoinHandle<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    tokio::spawn(async move {
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+            signal(SignalKind::hangup()),
+        ) else {
+            return;
+        };
+        loop {
+            let reason = tokio::select! {
+                _ = interrupt.recv() => StopReason::Interrupt,
+                _ = terminate.recv() => StopReason::Terminate,
+                _ = hangup.recv() => StopReason::Terminate,
+            };
+            let asked = control.send_timeout(Control::Stop(reason), Duration::from_secs(1)).await;
+            if asked.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// A seed for a scenario that names none; it stands in every report.
+pub fn fresh_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // The standard library's hasher is keyed by the system's randomness. Small
+    // seeds are easier to read aloud and to type again.
+    std::hash::RandomState::new().build_hasher().finish() % 1_000_000
+}
+
+/// Lower-case letters, digits and dashes: safe as a folder's name.
+fn slug(name: &str) -> String {
+    let mut slug = String::new();
+    for character in name.chars().flat_map(char::to_lowercase).take(80) {
+        if character.is_ascii_alphanumeric() {
+            slug.push(character);
+        } else if !slug.ends_with('-') && !slug.is_empty() {
+            slug.push('-');
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    if slug.is_empty() { "scenario".to_owned() } else { slug.to_owned() }
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
+}
+
+/// The command line that repeats the run.
+fn rerun(given: &str, variant: Option<&str>, seed: u64, reading: &ScenarioArgs) -> String {
+    let mut line = format!("squall run {} --seed {seed}", quoted(given));
+    if let Some(variant) = variant {
+        line.push_str(&format!(" --variant {}", quoted(variant)));
+    }
+    for (name, value) in &reading.set {
+        line.push_str(&format!(" --set {}", quoted(&format!("{name}={value}"))));
+    }
+    line
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_names_are_safe() {
+        assert_eq!(slug("Slow recommendations, never!"), "slow-recommendations-never");
+        assert_eq!(slug("../../etc"), "etc");
+        assert_eq!(slug("…"), "scenario");
+    }
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(quoted("a-b.yaml"), "a-b.yaml");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}

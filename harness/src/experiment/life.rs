@@ -1,0 +1,408 @@
+//! The life of a run, one function per part.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::live_stub::AbortGuard;
+use squall_faults::Journal;
+use squall_faults::guardian::GuardianClient;
+use squall_reports::{Phase, RecordWriter, RunEvent, StopReason};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::steady::SteadyWatch;
+use super::timeline::Timeline;
+use super::{Control, OnStart, RunContext, RunError, RunRequest, RunView};
+use crate::clock::RunClock;
+use crate::hub::EventHub;
+use crate::load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
+use crate::system::{RunningSystem, StartSystem, watch_breakers, watch_resources};
+
+/// Time for answers under way when a run is cut short.
+const CUT_SHORT_GRACE: Duration = Duration::from_millis(500);
+/// From the decision to begin to time zero.
+const ZERO_AHEAD: Duration = Duration::from_millis(50);
+
+/// Runs a scenario to its end and puts everything back. Everything worth
+/// knowing is in the record; the writer comes back for the verdict.
+///
+/// # Errors
+/// There is no record to speak of. Failures of the system, of faults or of
+/// undo are events of the record instead.
+pub async fn run(
+    request: RunRequest,
+    mut control: mpsc::Receiver<Control>,
+    on_start: OnStart<'_>,
+) -> Result<RecordWriter, RunError> {
+    let clock = RunClock::start(preparation_max(&request));
+    let hub = EventHub::open(request.run_dir.clone(), &request.manifest, clock)?;
+    let (gauges_sender, gauges) = watch::channel(Gauges::default());
+    on_start(RunView {
+        hub: hub.clone(),
+        gauges,
+    });
+    let journal_dir = request.journal_dir.clone();
+    let journal_id = journal_id(&request);
+    let journal = tokio::task::spawn_blocking(move || Journal::create(&journal_dir, &journal_id))
+        .await
+        .map_err(|_| crate::hub::HubError::Closed)??;
+    let context = RunContext {
+        scenario: Arc::new(request.scenario.clone()),
+        seed: request.seed,
+        hub: hub.clone(),
+        journal: Arc::new(journal),
+    };
+    hub.emit(RunEvent::Phase(Phase::Starting)).await;
+    let failures = match start_system(&context, &request, &mut control).await {
+        Ok(Some(system)) => {
+            let mut live = LiveRun::new(&context, system);
+            live.load(&request, &mut control, gauges_sender).await;
+            live.stop().await
+        }
+        Ok(None) => Vec::new(),
+        Err(NotReady { detail, left }) => {
+            hub.emit(RunEvent::NotReady { detail }).await;
+            left
+        }
+    };
+    finish(&context, failures).await;
+    Ok(hub.close().await?)
+}
+
+/// The longest a run may take before its time zero.
+fn preparation_max(request: &RunRequest) -> Duration {
+    let scenario = &request.scenario;
+    let steady = scenario
+        .steady_state
+        .as_ref()
+        .map_or(Duration::ZERO, |s| s.duration);
+    let ready: Duration = scenario
+        .system
+        .processes
+        .iter()
+        .map(|process| process.ready.within() + Duration::from_secs(5))
+        .sum();
+    ready + scenario.load.warm_up + steady * 4 + Duration::from_secs(60)
+}
+
+/// Journals of different runs must not share a name, whatever the folder is.
+fn journal_id(request: &RunRequest) -> String {
+    let run = request.run_dir.file_name().map_or_else(
+        || "run".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    let clean: String = run
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    format!("{clean}-{}", std::process::id())
+}
+
+/// The system is not there, and what of it could not be ended.
+struct NotReady {
+    detail: String,
+    left: Vec<String>,
+}
+
+/// Starts guardian and system; `None` when the run was stopped meanwhile.
+async fn start_system(
+    context: &RunContext,
+    request: &RunRequest,
+    control: &mut mpsc::Receiver<Control>,
+) -> Result<Option<Arc<RunningSystem>>, NotReady> {
+    let not_ready = |detail: String| NotReady {
+        detail,
+        left: Vec::new(),
+    };
+    let args = [OsString::from("guardian")];
+    let guardian = GuardianClient::start(&request.squall_exe, &args, &context.journal)
+        .await
+        .map_err(|error| not_ready(error.to_string()))?;
+    let start = StartSystem {
+        system: request.scenario.system.clone(),
+        squall_exe: request.squall_exe.clone(),
+        seed: request.seed,
+        data_dir: request.run_dir.join("data"),
+        log_dir: request.run_dir.join("logs"),
+    };
+    let starting = RunningSystem::start(&start, guardian.clone(), context.hub.clone());
+    let outcome = tokio::select! {
+        outcome = starting => outcome.map_err(|error| error.to_string()),
+        reason = stop_reason(control) => {
+            context.hub.emit(RunEvent::Interrupted { reason }).await;
+            end_guardian(&guardian).await.map_err(|left| NotReady {
+                detail: "stopped while the system was starting".to_owned(),
+                left: vec![left],
+            })?;
+            return Ok(None);
+        }
+    };
+    match outcome {
+        Ok(system) => Ok(Some(Arc::new(system))),
+        Err(detail) => {
+            let left = end_guardian(&guardian).await.err().into_iter().collect();
+            Err(NotReady { detail, left })
+        }
+    }
+}
+
+async fn end_guardian(guardian: &GuardianClient) -> Result<(), String> {
+    match guardian.shutdown(Duration::from_secs(1)).await {
+        Ok(report) if report.left.is_empty() => Ok(()),
+        Ok(report) => Err(format!("these processes are left: {:?}", report.left)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The next request to stop; never returns when nobody can ask any more.
+async fn stop_reason(control: &mut mpsc::Receiver<Control>) -> StopReason {
+    match control.recv().await {
+        Some(Control::Stop(reason)) => reason,
+        None => std::future::pending().await,
+    }
+}
+
+/// Says what could not be undone, or that everything was.
+async fn finish(context: &RunContext, mut failures: Vec<String>) {
+    let journal = Arc::clone(&context.journal);
+    match tokio::task::spawn_blocking(move || journal.close()).await {
+        Ok(Ok(0)) => {}
+        Ok(Ok(pending)) => failures.push(format!("{pending} undos are pending in the journal")),
+        Ok(Err(error)) => failures.push(error.to_string()),
+        Err(_) => failures.push("the journal could not be closed".to_owned()),
+    }
+    let event = if failures.is_empty() {
+        RunEvent::UndoVerified {
+            detail: "every fault removed, every process ended".to_owned(),
+        }
+    } else {
+        let detail = format!("{}\nrun `squall recover` to try again", failures.join("\n"));
+        RunEvent::UndoFailed { detail }
+    };
+    context.hub.emit(event).await;
+    context.hub.emit(RunEvent::Phase(Phase::Finished)).await;
+}
+
+/// A run whose system is up.
+struct LiveRun<'c> {
+    context: &'c RunContext,
+    system: Arc<RunningSystem>,
+    watchers: TaskTracker,
+    stop_watchers: CancellationToken,
+    undo_failures: Vec<String>,
+}
+
+impl<'c> LiveRun<'c> {
+    fn new(context: &'c RunContext, system: Arc<RunningSystem>) -> Self {
+        let watchers = TaskTracker::new();
+        let stop = CancellationToken::new();
+        watch_breakers(&system, &context.hub, &watchers, &stop);
+        watchers.spawn(watch_resources(
+            Arc::clone(&system),
+            context.hub.clone(),
+            stop.clone(),
+        ));
+        watchers.close();
+        Self {
+            context,
+            system,
+            watchers,
+            stop_watchers: stop,
+            undo_failures: Vec::new(),
+        }
+    }
+
+    /// Everything from the first request to the last answer.
+    async fn load(
+        &mut self,
+        request: &RunRequest,
+        control: &mut mpsc::Receiver<Control>,
+        gauges: watch::Sender<Gauges>,
+    ) {
+        let mut load = match self.start_load(request).await {
+            Ok(load) => load,
+            Err(detail) => return self.emit(RunEvent::NotReady { detail }).await,
+        };
+        let forward = forward_gauges(load.gauges.clone(), gauges);
+        let forward = tokio::spawn(forward);
+        let begun = self.reach_steady_state(&mut load, control).await;
+        if begun {
+            self.measured_load(&mut load, control).await;
+        } else {
+            let _ = load
+                .commands
+                .send(LoadCommand::Stop {
+                    grace: Duration::ZERO,
+                })
+                .await;
+        }
+        load.join().await;
+        forward.abort();
+    }
+
+    async fn start_load(&self, request: &RunRequest) -> Result<LoadHandle, String> {
+        let (addresses, host) = self.system.load_target().await?;
+        let name = host
+            .rsplit_once(':')
+            .map_or(host.as_str(), |(name, _)| name);
+        let remote = addresses.iter().find(|address| !address.ip().is_loopback());
+        if let Some(remote) = remote
+            && !request.allowed_hosts.iter().any(|allowed| allowed == name)
+        {
+            return Err(format!(
+                "{host} is {}, which is not this machine; if it is yours to load, \
+                 pass `--allow-remote {name}`",
+                remote.ip()
+            ));
+        }
+        let plan = LoadPlan {
+            load: request.scenario.load.clone(),
+            seed: request.seed,
+            addresses,
+            host,
+        };
+        LoadHandle::start(plan).map_err(|error| error.to_string())
+    }
+
+    /// Warm-up and steady state; whether the run may go on.
+    async fn reach_steady_state(
+        &self,
+        load: &mut LoadHandle,
+        control: &mut mpsc::Receiver<Control>,
+    ) -> bool {
+        let scenario = &self.context.scenario;
+        self.emit(RunEvent::Phase(Phase::WarmUp)).await;
+        let warm = Instant::now() + scenario.load.warm_up;
+        let mut steady = SteadyWatch::new(scenario.steady_state.as_ref(), scenario.load.warm_up);
+        let mut announced = false;
+        loop {
+            tokio::select! {
+                output = load.outputs.recv() => match output {
+                    Some(LoadOutput::Lead(interval)) => steady.feed(interval),
+                    Some(_) => {}
+                    None => {
+                        let detail = "the load's thread ended by itself".to_owned();
+                        self.emit(RunEvent::NotReady { detail }).await;
+                        return false;
+                    }
+                },
+                reason = stop_reason(control) => {
+                    self.emit(RunEvent::Interrupted { reason }).await;
+                    return false;
+                }
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            }
+            if Instant::now() < warm {
+                continue;
+            }
+            if !announced {
+                announced = true;
+                self.emit(RunEvent::Phase(Phase::SteadyState)).await;
+            }
+            if let Some((reached, detail)) = steady.decided() {
+                self.emit(RunEvent::SteadyState { reached, detail }).await;
+                return reached;
+            }
+        }
+    }
+
+    /// The measured load with its faults, to the last answer.
+    async fn measured_load(
+        &mut self,
+        load: &mut LoadHandle,
+        control: &mut mpsc::Receiver<Control>,
+    ) {
+        let zero = Instant::now() + ZERO_AHEAD;
+        self.context.hub.clock().set_zero(zero);
+        let _ = load.commands.send(LoadCommand::Begin { zero }).await;
+        self.context
+            .hub
+            .emit_at(zero, RunEvent::Phase(Phase::Load))
+            .await;
+        let timeline = Timeline::start(self.context, &self.system, &load.commands, zero);
+        let cut_short = self.follow(load, control, &timeline.stop_token()).await;
+        self.undo_failures.extend(timeline.finish(cut_short).await);
+    }
+
+    /// Passes on what the load tells until it is finished; whether the run was
+    /// cut short.
+    async fn follow(
+        &self,
+        load: &mut LoadHandle,
+        control: &mut mpsc::Receiver<Control>,
+        stop_faults: &CancellationToken,
+    ) -> bool {
+        let mut guards: Vec<_> = self
+            .context
+            .scenario
+            .abort_when
+            .iter()
+            .map(|rule| AbortGuard::new(&rule.value))
+            .collect();
+        let mut cut_short = false;
+        loop {
+            tokio::select! {
+                output = load.outputs.recv() => match output {
+                    Some(LoadOutput::Interval(interval)) => {
+                        let fired = guards.iter_mut().find_map(|guard| guard.feed(&interval));
+                        self.emit(RunEvent::Interval(interval)).await;
+                        if let Some((guard, detail)) = fired.filter(|_| !cut_short) {
+                            self.emit(RunEvent::Abort { guard, detail }).await;
+                            cut_short = true;
+                            cut_load_short(load, stop_faults, CUT_SHORT_GRACE).await;
+                        }
+                    }
+                    Some(LoadOutput::Samples(samples)) => self.context.hub.samples(samples).await,
+                    Some(LoadOutput::Draining) => self.emit(RunEvent::Phase(Phase::Drain)).await,
+                    Some(LoadOutput::Lead(_)) => {}
+                    Some(LoadOutput::Finished { scheduled, lag_max_us }) => {
+                        self.emit(RunEvent::LoadFinished { scheduled, lag_max_us }).await;
+                        return cut_short;
+                    }
+                    None => return true,
+                },
+                reason = stop_reason(control) => {
+                    let grace = if cut_short { Duration::ZERO } else { CUT_SHORT_GRACE };
+                    self.emit(RunEvent::Interrupted { reason }).await;
+                    cut_short = true;
+                    cut_load_short(load, stop_faults, grace).await;
+                }
+            }
+        }
+    }
+
+    /// Ends the system; returns what could not be undone.
+    async fn stop(mut self) -> Vec<String> {
+        self.emit(RunEvent::Phase(Phase::Stopping)).await;
+        self.stop_watchers.cancel();
+        self.watchers.wait().await;
+        if let Err(left) = self.system.stop().await {
+            self.undo_failures.push(left);
+        }
+        self.undo_failures
+    }
+
+    async fn emit(&self, event: RunEvent) {
+        self.context.hub.emit(event).await;
+    }
+}
+
+async fn cut_load_short(load: &LoadHandle, stop_faults: &CancellationToken, grace: Duration) {
+    stop_faults.cancel();
+    let _ = load.commands.send(LoadCommand::Stop { grace }).await;
+}
+
+/// Copies the load's gauges to the run's view of them.
+async fn forward_gauges(mut from: watch::Receiver<Gauges>, to: watch::Sender<Gauges>) {
+    while from.changed().await.is_ok() {
+        to.send_replace(*from.borrow_and_update());
+    }
+}

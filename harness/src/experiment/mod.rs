@@ -1,0 +1,93 @@
+//! The life of a run: start, steady state, faults on a timeline, recovery,
+//! drain, and everything put back.
+
+mod injection;
+mod life;
+mod steady;
+mod timeline;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use squall_reports::{Manifest, RecordError, StopReason};
+use squall_scenario::Scenario;
+use tokio::sync::{mpsc, watch};
+
+pub use life::run;
+
+use crate::hub::{EventHub, HubError};
+use crate::load::Gauges;
+
+/// What to run and where.
+#[derive(Debug)]
+pub struct RunRequest {
+    /// The scenario; a variant is applied already.
+    pub scenario: Scenario,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// squall's own executable: the guardian, and `$squall`.
+    pub squall_exe: PathBuf,
+    /// The run directory; must not exist.
+    pub run_dir: PathBuf,
+    /// Where undo journals are kept.
+    pub journal_dir: PathBuf,
+    /// What stands in `run.json`.
+    pub manifest: Manifest,
+    /// Hosts that may be loaded although they are not on this machine.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// What a person may ask of a run under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// End the run now: remove every fault, drain, judge what there is. A
+    /// second one stops waiting for answers that are under way.
+    Stop(StopReason),
+}
+
+/// A run as its screens see it, handed out before anything happens.
+#[derive(Debug, Clone)]
+pub struct RunView {
+    /// Every event; see [`EventHub::subscribe`].
+    pub hub: EventHub,
+    /// Rough live figures, all zero until the load runs.
+    pub gauges: watch::Receiver<Gauges>,
+}
+
+/// Why a run left no record worth judging.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The run directory cannot be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The record could not be closed.
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    /// The undo journal cannot be written, so nothing was started.
+    #[error(transparent)]
+    Journal(#[from] squall_faults::JournalError),
+}
+
+/// The channel for [`Control`].
+#[must_use]
+pub fn control_channel() -> (mpsc::Sender<Control>, mpsc::Receiver<Control>) {
+    mpsc::channel(16)
+}
+
+/// How long effects of faults and their undo may take to show.
+const EFFECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long a killed process may take to serve again.
+const BACK_WITHIN: Duration = Duration::from_secs(30);
+
+/// Called once with the view of the run, before anything happens.
+pub type OnStart<'c> = &'c mut (dyn FnMut(RunView) + Send);
+
+/// Shared by everything a run does.
+#[derive(Debug, Clone)]
+struct RunContext {
+    scenario: Arc<Scenario>,
+    seed: u64,
+    hub: EventHub,
+    journal: Arc<squall_faults::Journal>,
+}

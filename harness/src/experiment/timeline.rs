@@ -1,0 +1,202 @@
+//! The fault timeline: one task per injection.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use squall_reports::{FaultChange, RunEvent};
+use squall_scenario::FaultSpec;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::RunContext;
+use super::injection::{Injection, choose};
+use crate::load::LoadCommand;
+use crate::system::{Member, RunningSystem};
+
+/// The faults of a run under way.
+#[derive(Debug)]
+pub(super) struct Timeline {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    undo_failures: mpsc::Receiver<String>,
+}
+
+/// What every injection's task shares.
+#[derive(Debug, Clone)]
+struct Shared {
+    context: RunContext,
+    system: Arc<RunningSystem>,
+    load: mpsc::Sender<LoadCommand>,
+    stop: CancellationToken,
+    undo_failures: mpsc::Sender<String>,
+    zero: Instant,
+}
+
+impl Timeline {
+    /// Schedules every injection of the scenario, counted from `zero`.
+    pub(super) fn start(
+        context: &RunContext,
+        system: &Arc<RunningSystem>,
+        load: &mpsc::Sender<LoadCommand>,
+        zero: Instant,
+    ) -> Self {
+        let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let (failed, undo_failures) = mpsc::channel(1024);
+        let shared = Shared {
+            context: context.clone(),
+            system: Arc::clone(system),
+            load: load.clone(),
+            stop: stop.clone(),
+            undo_failures: failed,
+            zero,
+        };
+        for (index, spec) in context.scenario.faults.iter().enumerate() {
+            for (number, at) in (0..).zip(spec.injections()) {
+                let shared = shared.clone();
+                tasks.spawn(async move {
+                    let due = tokio::time::Instant::from_std(shared.zero + at);
+                    let waited = shared
+                        .stop
+                        .run_until_cancelled(tokio::time::sleep_until(due))
+                        .await;
+                    if waited.is_some() {
+                        let spec = &shared.context.scenario.faults[index];
+                        Live {
+                            shared: &shared,
+                            spec,
+                            number,
+                            targets: Vec::new(),
+                        }
+                        .run()
+                        .await;
+                    }
+                });
+            }
+        }
+        tasks.close();
+        Self {
+            tasks,
+            stop,
+            undo_failures,
+        }
+    }
+
+    /// Removes what is in force, injects nothing more, and waits until every
+    /// removal is verified. Returns what could not be undone, in words.
+    pub(super) async fn finish(mut self, at_once: bool) -> Vec<String> {
+        if at_once {
+            self.stop.cancel();
+        }
+        self.tasks.wait().await;
+        let mut failures = Vec::new();
+        while let Ok(failure) = self.undo_failures.try_recv() {
+            failures.push(failure);
+        }
+        failures
+    }
+
+    /// A token that ends every injection when it is cancelled.
+    pub(super) fn stop_token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+}
+
+/// One injection under way.
+struct Live<'r> {
+    shared: &'r Shared,
+    spec: &'r FaultSpec,
+    number: u32,
+    targets: Vec<String>,
+}
+
+impl Live<'_> {
+    async fn run(mut self) {
+        let shared = self.shared;
+        let members = choose(&shared.system, self.spec, self.number, shared.context.seed);
+        self.targets = members
+            .iter()
+            .map(|member| member.name().to_owned())
+            .collect();
+        self.tell(Instant::now(), FaultChange::Requested).await;
+        let Some(mut injection) = self.inject(&members).await else {
+            return;
+        };
+        if let Some(duration) = self.spec.duration {
+            let lasting = tokio::time::sleep(duration);
+            shared.stop.run_until_cancelled(lasting).await;
+        }
+        if let Ok(seen) = injection.verify().await {
+            let change = FaultChange::Observed {
+                evidence: seen.evidence,
+                effective: seen.effective,
+            };
+            self.tell(Instant::now(), change).await;
+        }
+        self.edge(FaultChange::RemovalRequested).await;
+        match injection.remove().await {
+            Ok(evidence) => self.edge(FaultChange::Removed { evidence }).await,
+            Err(detail) => {
+                let words = format!("fault `{}`: {detail}", self.spec.name.value);
+                self.tell(Instant::now(), FaultChange::Failed { detail })
+                    .await;
+                let _ = shared.undo_failures.send(words).await;
+            }
+        }
+    }
+
+    async fn inject(&self, members: &[Member]) -> Option<Injection> {
+        let shared = self.shared;
+        let injected = Injection::inject(
+            &shared.context,
+            &shared.system,
+            self.spec,
+            self.number,
+            members,
+        );
+        let mut injection = match injected.await {
+            Ok(injection) => injection,
+            Err(detail) => {
+                self.tell(Instant::now(), FaultChange::Failed { detail })
+                    .await;
+                return None;
+            }
+        };
+        match injection.verify().await {
+            Ok(seen) => {
+                self.edge(FaultChange::Active {
+                    evidence: seen.evidence,
+                })
+                .await;
+                Some(injection)
+            }
+            Err(detail) => {
+                self.tell(Instant::now(), FaultChange::Failed { detail })
+                    .await;
+                if let Err(words) = injection.remove().await {
+                    let _ = shared.undo_failures.send(words).await;
+                }
+                None
+            }
+        }
+    }
+
+    /// A change that is an edge of the fault's window: intervals are cut there.
+    async fn edge(&self, change: FaultChange) {
+        let at = Instant::now();
+        // The load may have ended; then there is nothing to cut.
+        let _ = self.shared.load.send(LoadCommand::Cut { at }).await;
+        self.tell(at, change).await;
+    }
+
+    async fn tell(&self, at: Instant, change: FaultChange) {
+        let event = RunEvent::Fault {
+            fault: self.spec.name.value.clone(),
+            injection: self.number,
+            targets: self.targets.clone(),
+            change,
+        };
+        self.shared.context.hub.emit_at(at, event).await;
+    }
+}

@@ -1,0 +1,302 @@
+//! One instance of a process: started, watched, started again.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use squall_faults::guardian::{ExitStatus, Exited, GuardianClient, SpawnRequest};
+use squall_faults::{ProcessIdentity, Proxy};
+use squall_reports::{ProcessChange, RunEvent};
+use squall_scenario::{Process, Restart};
+use tokio::sync::{Notify, broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::ports::PortLease;
+use super::ready::wait_ready;
+use crate::hub::EventHub;
+
+/// Where an instance stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstanceState {
+    /// Not running.
+    Down,
+    /// Running, not known to serve.
+    Starting(ProcessIdentity),
+    /// Running, and its ready probe succeeded.
+    Ready(ProcessIdentity),
+    /// It never became ready, or stays down against the plan; in words.
+    Failed(String),
+}
+
+/// An instance and everything needed to start it again at the same address.
+#[derive(Debug)]
+pub struct Instance {
+    /// Its process.
+    pub process: Process,
+    /// Its name, for instance `catalog-0`.
+    pub name: String,
+    /// Its inbound link, if it has one.
+    pub proxy: Option<Proxy>,
+    pub(super) lease: PortLease,
+    pub(super) argv: Vec<String>,
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) log_path: PathBuf,
+    pub(super) state: watch::Sender<InstanceState>,
+    /// A fault wants it down.
+    held_down: AtomicBool,
+    /// A fault brought it down: its end is no surprise.
+    end_expected: AtomicBool,
+    released: Notify,
+}
+
+impl Instance {
+    pub(super) fn new(
+        process: Process,
+        name: String,
+        proxy: Option<Proxy>,
+        lease: PortLease,
+        log_path: PathBuf,
+    ) -> Self {
+        Self {
+            process,
+            name,
+            proxy,
+            lease,
+            argv: Vec::new(),
+            env: BTreeMap::new(),
+            log_path,
+            state: watch::channel(InstanceState::Down).0,
+            held_down: AtomicBool::new(false),
+            end_expected: AtomicBool::new(false),
+            released: Notify::new(),
+        }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.lease.address()
+    }
+
+    /// Where its callers connect: its inbound link, or itself.
+    #[must_use]
+    pub fn callers_address(&self) -> SocketAddr {
+        self.proxy
+            .as_ref()
+            .map_or_else(|| self.address(), Proxy::address)
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn state(&self) -> InstanceState {
+        self.state.borrow().clone()
+    }
+
+    /// Who it is, if it runs.
+    #[must_use]
+    pub fn identity(&self) -> Option<ProcessIdentity> {
+        match *self.state.borrow() {
+            InstanceState::Starting(identity) | InstanceState::Ready(identity) => Some(identity),
+            InstanceState::Down | InstanceState::Failed(_) => None,
+        }
+    }
+
+    /// Tells the supervisor that a fault is about to end the process; with
+    /// `hold` it also stays down until [`Instance::release`].
+    pub fn expect_end(&self, hold: bool) {
+        self.end_expected.store(true, Ordering::SeqCst);
+        self.held_down.store(hold, Ordering::SeqCst);
+    }
+
+    /// Lets the supervisor start the process again.
+    pub fn release(&self) {
+        if self.held_down.swap(false, Ordering::SeqCst) {
+            self.released.notify_one();
+        }
+    }
+
+    /// Waits until the instance serves.
+    ///
+    /// # Errors
+    /// It failed for good, or the deadline passed; in words.
+    pub async fn wait_until_ready(&self, within: Duration) -> Result<ProcessIdentity, String> {
+        let mut states = self.state.subscribe();
+        let ready = async {
+            loop {
+                match &*states.borrow_and_update() {
+                    InstanceState::Ready(identity) => return Ok(*identity),
+                    InstanceState::Failed(why) => return Err(why.clone()),
+                    InstanceState::Down | InstanceState::Starting(_) => {}
+                }
+                if states.changed().await.is_err() {
+                    return Err("its supervisor has ended".to_owned());
+                }
+            }
+        };
+        match tokio::time::timeout(within, ready).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) => Err(format!("it was not ready within {within:?}")),
+        }
+    }
+}
+
+/// What a supervisor needs.
+#[derive(Debug, Clone)]
+pub(super) struct Supervision {
+    pub(super) guardian: GuardianClient,
+    pub(super) hub: EventHub,
+    pub(super) client: reqwest::Client,
+    pub(super) stop: CancellationToken,
+}
+
+impl Supervision {
+    /// Starts the instance and keeps its restart policy until the run stops.
+    pub(super) async fn supervise(self, instance: Arc<Instance>) {
+        let mut exits = self.guardian.exits();
+        loop {
+            if !self.start(&instance, &mut exits).await {
+                return;
+            }
+            let end = tokio::select! {
+                () = self.stop.cancelled() => return,
+                end = next_exit(&mut exits, &instance) => end,
+            };
+            instance.state.send_replace(InstanceState::Down);
+            let expected = instance.end_expected.swap(false, Ordering::SeqCst);
+            let status = end.map_or_else(|| "unknown".to_owned(), describe);
+            self.tell(&instance, ProcessChange::Exited { status, expected })
+                .await;
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                again = wait_for_restart(&instance) => if !again {
+                    let why = "it ended and its restart policy is `never`".to_owned();
+                    instance.state.send_replace(InstanceState::Failed(why));
+                    // A fault that ends it later cannot bring it back either.
+                    return;
+                },
+            }
+            self.tell(&instance, ProcessChange::Restarting).await;
+        }
+    }
+
+    /// Spawns and probes; whether the process is running afterwards.
+    async fn start(&self, instance: &Instance, exits: &mut broadcast::Receiver<Exited>) -> bool {
+        let request = SpawnRequest {
+            key: instance.name.clone(),
+            argv: instance.argv.clone(),
+            env: instance.env.clone(),
+            cwd: None,
+            log_path: instance.log_path.clone(),
+        };
+        let spawned = match self.guardian.spawn(request).await {
+            Ok(spawned) => spawned,
+            Err(error) => {
+                let why = format!("{} could not be started: {error}", instance.name);
+                instance.state.send_replace(InstanceState::Failed(why));
+                return false;
+            }
+        };
+        instance
+            .state
+            .send_replace(InstanceState::Starting(spawned.identity));
+        self.tell(
+            instance,
+            ProcessChange::Started {
+                pid: spawned.identity.pid,
+            },
+        )
+        .await;
+        let mut own_exits = exits.resubscribe();
+        let probe = wait_ready(&instance.process.ready, instance.address(), &self.client);
+        let seen = tokio::select! {
+            () = self.stop.cancelled() => return true,
+            seen = probe => seen,
+            end = next_exit(&mut own_exits, instance) => {
+                Err(format!("it ended with {}", end.map_or_else(|| "?".into(), describe)))
+            }
+        };
+        match seen {
+            Ok(()) => {
+                instance
+                    .state
+                    .send_replace(InstanceState::Ready(spawned.identity));
+                self.tell(instance, ProcessChange::Ready).await;
+                true
+            }
+            Err(_) if instance.end_expected.load(Ordering::SeqCst) => true,
+            Err(seen) => {
+                let why = not_ready(instance, &seen);
+                instance.state.send_replace(InstanceState::Failed(why));
+                false
+            }
+        }
+    }
+
+    async fn tell(&self, instance: &Instance, change: ProcessChange) {
+        let event = RunEvent::Process {
+            process: instance.process.name.clone(),
+            instance: instance.name.clone(),
+            change,
+        };
+        self.hub.emit(event).await;
+    }
+}
+
+/// Waits until the process should be started again; `false` means never.
+async fn wait_for_restart(instance: &Instance) -> bool {
+    let held = instance.held_down.load(Ordering::SeqCst);
+    if held {
+        while instance.held_down.load(Ordering::SeqCst) {
+            instance.released.notified().await;
+        }
+        return true;
+    }
+    match instance.process.restart {
+        Restart::After(pause) => {
+            tokio::time::sleep(pause).await;
+            true
+        }
+        Restart::Never => false,
+    }
+}
+
+/// The next end of this instance; `None` when the guardian is gone.
+async fn next_exit(
+    exits: &mut broadcast::Receiver<Exited>,
+    instance: &Instance,
+) -> Option<ExitStatus> {
+    loop {
+        match exits.recv().await {
+            Ok(exited) if exited.key == instance.name => return Some(exited.status),
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return None,
+        }
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match status {
+        ExitStatus::Code(code) => format!("exit {code}"),
+        ExitStatus::Signal(signal) => format!("signal {signal}"),
+    }
+}
+
+/// Why an instance is not ready, with the end of its log.
+fn not_ready(instance: &Instance, seen: &str) -> String {
+    let within = squall_scenario::format_duration(instance.process.ready.within());
+    let mut text = format!("{} was not ready within {within}: {seen}", instance.name);
+    let log = std::fs::read(&instance.log_path).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let last: Vec<&str> = log.lines().rev().take(5).collect();
+    if !last.is_empty() {
+        text.push_str("\nthe end of its output:");
+        for line in last.iter().rev() {
+            text.push_str("\n  ");
+            text.push_str(line);
+        }
+    }
+    text
+}

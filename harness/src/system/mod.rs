@@ -1,0 +1,509 @@
+//! The system under test: its processes, its links, its addresses.
+
+mod breakers;
+mod instance;
+mod ports;
+mod ready;
+mod resources;
+mod stand_alone;
+mod variables;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use squall_faults::guardian::GuardianClient;
+use squall_faults::{Proxy, ProxyConfig};
+use squall_reports::RunEvent;
+use squall_scenario::{FaultTarget, LoadTarget, System, Template};
+use tokio_util::sync::CancellationToken;
+
+pub use breakers::watch_breakers;
+pub use instance::{Instance, InstanceState};
+pub use resources::watch_resources;
+pub use stand_alone::StandAlone;
+pub use variables::Variables;
+
+use crate::hub::EventHub;
+use crate::seed::sub_seed;
+use instance::Supervision;
+
+/// What is needed to start a system.
+#[derive(Debug, Clone)]
+pub struct StartSystem {
+    /// Its description, settings applied.
+    pub system: System,
+    /// Value of `$squall`.
+    pub squall_exe: PathBuf,
+    /// Value of `$seed`.
+    pub seed: u64,
+    /// Value of `$run.dir`: data of processes go below it.
+    pub data_dir: PathBuf,
+    /// Where the output of processes goes.
+    pub log_dir: PathBuf,
+}
+
+/// Why a system is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum SystemError {
+    /// A process did not become ready.
+    #[error("{0}")]
+    NotReady(String),
+    /// A placeholder in a command, an environment or a link has no value.
+    #[error("{place}: {source}")]
+    Variable {
+        /// Where it stands.
+        place: String,
+        /// The placeholder.
+        source: squall_scenario::UnknownVariable,
+    },
+    /// A link has no valid address.
+    #[error("link `{link}`: {text:?} is not an address on this machine such as 127.0.0.1:9001")]
+    LinkAddress {
+        /// The link.
+        link: String,
+        /// The text.
+        text: String,
+    },
+    /// A link cannot listen.
+    #[error("link `{link}` cannot listen on {address}: {source}")]
+    Listen {
+        /// The link.
+        link: String,
+        /// The address.
+        address: SocketAddr,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+    /// No ports, no folder.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+}
+
+/// A running system.
+#[derive(Debug)]
+pub struct RunningSystem {
+    system: System,
+    instances: Vec<Arc<Instance>>,
+    links: Vec<Proxy>,
+    variables: Variables,
+    supervision: Supervision,
+    supervisors: tokio_util::task::TaskTracker,
+}
+
+impl RunningSystem {
+    /// Starts everything in the order of the file; each process is ready
+    /// before the next one is started.
+    ///
+    /// # Errors
+    /// See [`SystemError`]. What was started is ended with the guardian.
+    pub async fn start(
+        request: &StartSystem,
+        guardian: GuardianClient,
+        hub: EventHub,
+    ) -> Result<Self, SystemError> {
+        std::fs::create_dir_all(&request.log_dir).map_err(|source| SystemError::Io {
+            doing: "creating the log folder",
+            source,
+        })?;
+        let client = control_client()?;
+        let mut instances = prepare_instances(request)?;
+        let mut variables = base_variables(request, &instances);
+        let links = start_links(request, &instances, &mut variables)?;
+        for instance in &mut instances {
+            resolve_command(instance, &variables)?;
+        }
+        let running = Self {
+            system: request.system.clone(),
+            instances: instances.into_iter().map(Arc::new).collect(),
+            links,
+            variables,
+            supervision: Supervision {
+                guardian,
+                hub,
+                client,
+                stop: CancellationToken::new(),
+            },
+            supervisors: tokio_util::task::TaskTracker::new(),
+        };
+        running.announce_links().await;
+        running.start_processes().await?;
+        Ok(running)
+    }
+
+    async fn start_processes(&self) -> Result<(), SystemError> {
+        for process in &self.system.processes {
+            let of_process: Vec<_> = self.instances_of(&process.name).cloned().collect();
+            for instance in &of_process {
+                let supervise = self.supervision.clone().supervise(Arc::clone(instance));
+                self.supervisors.spawn(supervise);
+            }
+            // The probe has its own deadline; the margin is for the spawn.
+            let within = process.ready.within() + Duration::from_secs(5);
+            for instance in &of_process {
+                instance
+                    .wait_until_ready(within)
+                    .await
+                    .map_err(SystemError::NotReady)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn announce_links(&self) {
+        for proxy in self.proxies() {
+            let event = RunEvent::LinkUp {
+                link: proxy.name().to_owned(),
+                listen: proxy.address().to_string(),
+                to: proxy.upstream().to_string(),
+            };
+            self.supervision.hub.emit(event).await;
+        }
+    }
+
+    /// Every proxy: links and inbound links.
+    fn proxies(&self) -> impl Iterator<Item = &Proxy> {
+        self.links
+            .iter()
+            .chain(self.instances.iter().filter_map(|i| i.proxy.as_ref()))
+    }
+
+    /// All instances, in the order they were started.
+    #[must_use]
+    pub fn instances(&self) -> &[Arc<Instance>] {
+        &self.instances
+    }
+
+    /// The instances of a process.
+    pub fn instances_of<'s>(&'s self, process: &'s str) -> impl Iterator<Item = &'s Arc<Instance>> {
+        self.instances
+            .iter()
+            .filter(move |instance| instance.process.name == process)
+    }
+
+    /// The description it was started from.
+    #[must_use]
+    pub const fn description(&self) -> &System {
+        &self.system
+    }
+
+    /// Values of `$name`.
+    #[must_use]
+    pub const fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
+    /// The instances and links a fault's target names, without `any`.
+    #[must_use]
+    pub fn members(&self, target: &FaultTarget) -> Vec<Member> {
+        match target {
+            FaultTarget::Process(name) => self
+                .instances_of(name)
+                .cloned()
+                .map(Member::Instance)
+                .collect(),
+            FaultTarget::Instance { process, index } => {
+                let name = format!("{process}-{index}");
+                let found = self.instances.iter().find(|instance| instance.name == name);
+                found.cloned().map(Member::Instance).into_iter().collect()
+            }
+            FaultTarget::Link(name) => {
+                let found = self.links.iter().find(|proxy| proxy.name() == name);
+                found.cloned().map(Member::Link).into_iter().collect()
+            }
+            FaultTarget::Group(name) => {
+                let members = self.system.groups.iter().find(|(group, _)| group == name);
+                members
+                    .iter()
+                    .flat_map(|(_, all)| all)
+                    .flat_map(|m| self.members(m))
+                    .collect()
+            }
+            FaultTarget::Any { of, .. } => self.members(of),
+        }
+    }
+
+    /// Addresses the load goes to, and the `Host` it names.
+    ///
+    /// # Errors
+    /// The target has no address; in words.
+    pub async fn load_target(&self) -> Result<(Vec<SocketAddr>, String), String> {
+        match &self.system.target {
+            None => Err("there is no `target` for the load".to_owned()),
+            Some(LoadTarget::Process(name)) => {
+                let addresses: Vec<_> = self
+                    .instances_of(name)
+                    .map(|instance| instance.callers_address())
+                    .collect();
+                let host = addresses.first().map(ToString::to_string);
+                host.map(|host| (addresses, host))
+                    .ok_or_else(|| format!("the target `{name}` has no instance"))
+            }
+            Some(LoadTarget::Url(template)) => {
+                let url = template
+                    .render(|name| self.variables.get(name))
+                    .map_err(|error| error.to_string())?;
+                resolve_url(&url).await
+            }
+        }
+    }
+
+    /// The guardian that owns the processes.
+    #[must_use]
+    pub const fn guardian(&self) -> &GuardianClient {
+        &self.supervision.guardian
+    }
+
+    /// Stops supervision, so that nothing is started again, then ends every
+    /// process and closes every link.
+    ///
+    /// # Errors
+    /// What is left, in words.
+    pub async fn stop(&self) -> Result<String, String> {
+        self.supervision.stop.cancel();
+        self.supervisors.close();
+        self.supervisors.wait().await;
+        let grace = self
+            .system
+            .processes
+            .iter()
+            .map(|p| p.stop.grace)
+            .max()
+            .unwrap_or_default();
+        let report = self
+            .guardian()
+            .shutdown(grace)
+            .await
+            .map_err(|error| format!("the guardian did not end the processes: {error}"))?;
+        for proxy in self.proxies() {
+            proxy.shutdown().await;
+        }
+        if report.left.is_empty() {
+            Ok(format!(
+                "{} processes ended, {} killed",
+                report.ended, report.killed
+            ))
+        } else {
+            Err(format!(
+                "these processes are left: {:?}; end them with `kill -9`",
+                report.left
+            ))
+        }
+    }
+}
+
+/// Something a fault can act on.
+#[derive(Debug, Clone)]
+pub enum Member {
+    /// A process, or its inbound link.
+    Instance(Arc<Instance>),
+    /// A named link.
+    Link(Proxy),
+}
+
+impl Member {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Instance(instance) => &instance.name,
+            Self::Link(proxy) => proxy.name(),
+        }
+    }
+
+    /// The proxy a fault on bytes acts on.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&Proxy> {
+        match self {
+            Self::Instance(instance) => instance.proxy.as_ref(),
+            Self::Link(proxy) => Some(proxy),
+        }
+    }
+}
+
+/// The client for probes and streams: short connects, no proxy from the
+/// environment, no redirects.
+fn control_client() -> Result<reqwest::Client, SystemError> {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(1))
+        .build()
+        .map_err(|error| SystemError::Io {
+            doing: "preparing the control client",
+            source: std::io::Error::other(error),
+        })
+}
+
+fn prepare_instances(request: &StartSystem) -> Result<Vec<Instance>, SystemError> {
+    let system = &request.system;
+    let total = system
+        .processes
+        .iter()
+        .map(|p| system.instances(p) as usize)
+        .sum();
+    let mut leases = ports::lease(total)
+        .map_err(|source| SystemError::Io {
+            doing: "finding free ports",
+            source,
+        })?
+        .into_iter();
+    let mut instances = Vec::with_capacity(total);
+    for process in &system.processes {
+        for index in 0..system.instances(process) {
+            let Some(lease) = leases.next() else { break };
+            let name = format!("{}-{index}", process.name);
+            let proxy = match process.inbound_link {
+                true => Some(start_proxy(
+                    &name,
+                    any_port(),
+                    lease.address(),
+                    request.seed,
+                )?),
+                false => None,
+            };
+            let log_path = request.log_dir.join(format!("{name}.log"));
+            instances.push(Instance::new(process.clone(), name, proxy, lease, log_path));
+        }
+    }
+    Ok(instances)
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+fn start_proxy(
+    name: &str,
+    listen: SocketAddr,
+    upstream: SocketAddr,
+    seed: u64,
+) -> Result<Proxy, SystemError> {
+    let seed = sub_seed(seed, &format!("link/{name}"));
+    let config = ProxyConfig {
+        name: name.to_owned(),
+        listen,
+        upstream,
+        seed,
+    };
+    Proxy::start(config).map_err(|source| SystemError::Listen {
+        link: name.to_owned(),
+        address: listen,
+        source,
+    })
+}
+
+fn base_variables(request: &StartSystem, instances: &[Instance]) -> Variables {
+    let mut variables = Variables::default();
+    variables.set("squall", request.squall_exe.display().to_string());
+    variables.set("seed", request.seed.to_string());
+    variables.set("run.dir", request.data_dir.display().to_string());
+    for setting in &request.system.settings {
+        variables.set(format!("settings.{}", setting.name), setting.value.clone());
+    }
+    for instance in instances.iter().rev() {
+        let (own, link) = (instance.address(), instance.callers_address());
+        // In reverse, so that the plain name ends as the first instance.
+        variables.set_addresses(&format!("processes.{}", instance.process.name), own, link);
+        variables.set_addresses(&format!("processes.{}", instance.name), own, link);
+    }
+    variables
+}
+
+fn start_links(
+    request: &StartSystem,
+    instances: &[Instance],
+    variables: &mut Variables,
+) -> Result<Vec<Proxy>, SystemError> {
+    let mut links = Vec::new();
+    for link in &request.system.links {
+        let to = render(&link.to, variables, || format!("link `{}`", link.name))?;
+        let upstream = instances
+            .iter()
+            .find(|instance| instance.process.name == to || instance.name == to)
+            .map(Instance::address)
+            .or_else(|| parse_local(&to));
+        let bad = |text: &str| SystemError::LinkAddress {
+            link: link.name.clone(),
+            text: text.to_owned(),
+        };
+        let upstream = upstream.ok_or_else(|| bad(&to))?;
+        let listen = match &link.listen {
+            Some(text) => parse_local(text).ok_or_else(|| bad(text))?,
+            None => any_port(),
+        };
+        let proxy = start_proxy(&link.name, listen, upstream, request.seed)?;
+        variables.set(format!("links.{}", link.name), proxy.address().to_string());
+        links.push(proxy);
+    }
+    Ok(links)
+}
+
+/// `localhost:PORT` or a literal address.
+fn parse_local(text: &str) -> Option<SocketAddr> {
+    let text = text
+        .strip_prefix("localhost:")
+        .map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    text.parse().ok()
+}
+
+fn resolve_command(instance: &mut Instance, variables: &Variables) -> Result<(), SystemError> {
+    let own = variables.for_instance(
+        &instance.name,
+        instance.address(),
+        instance.callers_address(),
+    );
+    let place = || format!("process `{}`", instance.process.name);
+    let mut argv = Vec::with_capacity(instance.process.command.len());
+    for part in &instance.process.command {
+        argv.push(render(part, &own, place)?);
+    }
+    let mut env = std::collections::BTreeMap::new();
+    for (name, value) in &instance.process.env {
+        env.insert(name.clone(), render(value, &own, place)?);
+    }
+    instance.argv = argv;
+    instance.env = env;
+    Ok(())
+}
+
+fn render(
+    template: &Template,
+    variables: &Variables,
+    place: impl Fn() -> String,
+) -> Result<String, SystemError> {
+    template
+        .render(|name| variables.get(name))
+        .map_err(|source| SystemError::Variable {
+            place: place(),
+            source,
+        })
+}
+
+async fn resolve_url(url: &str) -> Result<(Vec<SocketAddr>, String), String> {
+    let uri: http::Uri = url.parse().map_err(|_| format!("{url:?} is not a URL"))?;
+    if uri.scheme_str() != Some("http") {
+        return Err(format!(
+            "{url:?}: only http:// targets can be loaded so far"
+        ));
+    }
+    let authority = uri
+        .authority()
+        .ok_or_else(|| format!("{url:?} names no host"))?;
+    let port = authority.port_u16().unwrap_or(80);
+    let host = authority.host().trim_matches(['[', ']']);
+    let addresses: Vec<_> = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|error| format!("{url:?}: {error}"))?
+        .collect();
+    match addresses.is_empty() {
+        true => Err(format!("{url:?} has no address")),
+        false => Ok((addresses, authority.to_string())),
+    }
+}
