@@ -1,0 +1,203 @@
+//! Every remote call there is, as a table: what it may cost, what replaces it, what it is worth.
+//!
+//! A call site asks for its command by name and gets it only if it stands here, so a dependency
+//! without a timeout, a retry class, a fallback and a criticality cannot be written.
+
+use crate::service::ServiceKind;
+
+/// Whether and how a failed call is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryClass {
+    /// Once more on another instance when the instance could not be reached, broke off or said it
+    /// was unable. Never after a timeout: the time is gone and the load would double.
+    NextInstance,
+    /// Never.
+    Never,
+}
+
+/// What a failure of the dependency means for the caller's user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Criticality {
+    /// The request fails.
+    Fatal,
+    /// The request succeeds with something less good.
+    Degrades,
+    /// Nobody notices.
+    Background,
+}
+
+/// One row of the table: a command of a service.
+#[derive(Debug, Clone, Copy)]
+pub struct Dependency {
+    /// Who calls.
+    pub service: ServiceKind,
+    /// The command key, which is the name of its breaker in the event stream.
+    pub command: &'static str,
+    /// Who is called; none for work inside the process that is guarded all the same.
+    pub target: Option<ServiceKind>,
+    /// How long a call may take, in milliseconds, retries included.
+    pub timeout_ms: u64,
+    /// Calls at a time.
+    pub concurrency_max: usize,
+    /// What happens after a failure.
+    pub retry: RetryClass,
+    /// What stands in when the call fails; none if nothing may.
+    pub fallback: Option<&'static str>,
+    /// What a failure means.
+    pub criticality: Criticality,
+}
+
+use Criticality::{Background, Degrades, Fatal};
+use RetryClass::{Never, NextInstance};
+use ServiceKind::{Cache, Catalog, Edge, Gateway, Origin, Playback, Recommendations, Store};
+
+/// The budget of a whole user request at the gateway, in milliseconds.
+///
+/// The worst homepage, everything it calls at its limit: profile from cache and store 40 + 120,
+/// recommendations 300, the cached rows instead 40, the popular list instead of those 40 + 120,
+/// catalog 250: 910 ms, inside the budget. With only recommendations hanging it is
+/// 300 ms plus a few milliseconds of everything else until the breaker opens, and those few
+/// afterwards. Then one probe per 5 s and gateway still takes the 300 ms: at 90 requests/s per
+/// gateway that is 1 in 450, below what a 99th percentile can see.
+///
+/// Concurrency: 90 requests/s that hang for 300 ms are 27 at once, so limits of 150 and more only
+/// ever stop a flood.
+pub const REQUEST_BUDGET_MS: u64 = 1_000;
+
+/// The table.
+const TABLE: &[Dependency] = &[
+    row(Gateway, "recommendations", Some(Recommendations), 300, 150)
+        .falls_back("the rows of the last visit, else the country's popular titles"),
+    row(Gateway, "catalog", Some(Catalog), 250, 150).falls_back("the cached copy of each title"),
+    row(Gateway, "playback", Some(Playback), 400, 150),
+    row(Gateway, "edge", Some(Edge), 800, 64),
+    row(Gateway, "store", Some(Store), 120, 150).falls_back("what anyone anywhere may see"),
+    row(Gateway, "evcache", Some(Cache), 40, 300).falls_back("a miss"),
+    row(Recommendations, "store", Some(Store), 120, 150),
+    row(Recommendations, "evcache", Some(Cache), 40, 300).falls_back("a miss"),
+    row(Catalog, "store", Some(Store), 120, 150).falls_back("the titles that were cached"),
+    row(Catalog, "evcache", Some(Cache), 40, 300).falls_back("a miss"),
+    row(Playback, "catalog", Some(Catalog), 250, 150),
+    row(Playback, "drm", None, 50, 150).retries(Never),
+    row(Playback, "store", Some(Store), 120, 150)
+        .retries(Never)
+        .falls_back("the bookmark or history row is lost"),
+    row(Edge, "origin", Some(Origin), 500, 64),
+];
+
+/// The discovery row, the same for everyone: a background loop that tries again for ever.
+const DISCOVERY_TIMEOUT_MS: u64 = 1_000;
+
+/// Every remote call of every service.
+pub fn dependencies() -> Vec<Dependency> {
+    let discovery = ServiceKind::ALL
+        .into_iter()
+        .filter(|kind| *kind != ServiceKind::Discovery)
+        .map(|service| Dependency {
+            criticality: Background,
+            fallback: Some("the local copy of the registry"),
+            ..row(
+                service,
+                "discovery",
+                Some(ServiceKind::Discovery),
+                DISCOVERY_TIMEOUT_MS,
+                4,
+            )
+            .retries(Never)
+        });
+    TABLE.iter().copied().chain(discovery).collect()
+}
+
+/// The row of one command of a service, if there is one.
+pub(crate) fn dependency(service: ServiceKind, command: &str) -> Option<Dependency> {
+    dependencies()
+        .into_iter()
+        .find(|row| row.service == service && row.command == command)
+}
+
+const fn row(
+    service: ServiceKind,
+    command: &'static str,
+    target: Option<ServiceKind>,
+    timeout_ms: u64,
+    concurrency_max: usize,
+) -> Dependency {
+    Dependency {
+        service,
+        command,
+        target,
+        timeout_ms,
+        concurrency_max,
+        retry: NextInstance,
+        fallback: None,
+        criticality: Fatal,
+    }
+}
+
+impl Dependency {
+    const fn falls_back(mut self, to: &'static str) -> Self {
+        self.fallback = Some(to);
+        self.criticality = Degrades;
+        self
+    }
+
+    const fn retries(mut self, class: RetryClass) -> Self {
+        self.retry = class;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_command_stands_twice_in_a_service() {
+        let table = dependencies();
+        for (n, row) in table.iter().enumerate() {
+            let twin =
+                |other: &Dependency| (other.service, other.command) == (row.service, row.command);
+            assert!(!table[..n].iter().any(twin), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn a_caller_waits_longer_than_anything_the_callee_waits_for() {
+        for outer in TABLE {
+            for inner in TABLE
+                .iter()
+                .filter(|inner| Some(inner.service) == outer.target)
+            {
+                assert!(
+                    outer.timeout_ms > inner.timeout_ms,
+                    "{}→{} gives up before {}→{}",
+                    outer.service,
+                    outer.command,
+                    inner.service,
+                    inner.command
+                );
+            }
+            assert!(outer.timeout_ms < REQUEST_BUDGET_MS);
+        }
+    }
+
+    #[test]
+    fn a_dependency_without_fallback_is_fatal_and_one_with_is_not() {
+        for row in dependencies() {
+            assert_eq!(row.fallback.is_none(), row.criticality == Fatal, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn a_hanging_dependency_cannot_fill_a_bulkhead_by_itself() {
+        // The load the reference scenarios offer one gateway, in requests per second.
+        const RATE_PER_S: u64 = 150;
+        for row in TABLE
+            .iter()
+            .filter(|row| row.service == Gateway && row.command != "edge")
+        {
+            let in_flight = RATE_PER_S * row.timeout_ms / 1_000;
+            assert!((row.concurrency_max as u64) >= 2 * in_flight, "{row:?}");
+        }
+    }
+}

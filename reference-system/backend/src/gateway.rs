@@ -1,0 +1,48 @@
+//! The gateway: the only service users call. Composes pages, starts playback, passes segments on.
+
+mod home;
+mod page;
+mod play;
+mod profile;
+mod watch;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::host::Host;
+use crate::read_through::ReadThrough;
+use crate::remote::Remote;
+use crate::service::ServeError;
+
+/// What the gateway's handlers share.
+struct Gateway {
+    host: Arc<Host>,
+    data: ReadThrough,
+    recommendations: Remote,
+    catalog: Remote,
+    playback: Remote,
+    edge: Remote,
+}
+
+/// The routes of the gateway.
+///
+/// # Errors
+/// A client cannot be set up.
+pub(crate) fn routes(host: &Arc<Host>) -> Result<Router, ServeError> {
+    let gateway = Arc::new(Gateway {
+        data: ReadThrough::new(host)?,
+        recommendations: Remote::new(host, "recommendations")?,
+        catalog: Remote::new(host, "catalog")?,
+        playback: Remote::new(host, "playback")?,
+        edge: Remote::new(host, "edge")?,
+        host: Arc::clone(host),
+    });
+    Ok(Router::new()
+        .route("/home/{profile}", get(home::home))
+        .route("/play/{title}", get(play::play).post(play::play))
+        .route("/heartbeat/{session}", post(play::heartbeat))
+        .route("/watch/{title}/{n}", get(watch::watch))
+        .with_state(gateway))
+}

@@ -1,0 +1,70 @@
+//! The routes for operators: `/health`, `/metrics` and `/hystrix.stream`.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::stream;
+use http::{StatusCode, header};
+use squall_resilience::hystrix_stream::{CONTENT_TYPE, INTERVAL, KEEP_ALIVE, sse_event};
+
+use super::Host;
+
+/// The routes every service has.
+pub(crate) fn routes(host: &Arc<Host>) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .route("/hystrix.stream", get(hystrix_stream))
+        .with_state(Arc::clone(host))
+}
+
+async fn health(State(host): State<Arc<Host>>) -> (StatusCode, &'static str) {
+    if host.is_ready() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not ready: waiting for discovery and dependencies\n",
+        )
+    }
+}
+
+async fn metrics(State(host): State<Arc<Host>>) -> impl IntoResponse {
+    let text = host.metrics.text() + &host.commands.prometheus_text();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}
+
+/// One round of events at once and one every half second, until the client or the instance leaves.
+async fn hystrix_stream(State(host): State<Arc<Host>>) -> Response {
+    let Ok(slot) = Arc::clone(&host.event_streams).try_acquire_owned() else {
+        let full = "MaxConcurrentConnections reached: 5\n";
+        return (StatusCode::SERVICE_UNAVAILABLE, full).into_response();
+    };
+    let mut timer = tokio::time::interval(INTERVAL);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let rounds = stream::unfold((host, timer, slot), |(host, mut timer, slot)| async move {
+        tokio::select! {
+            () = host.stop.cancelled() => None,
+            _ = timer.tick() => {
+                let mut round: String =
+                    host.commands.hystrix_messages().iter().map(|json| sse_event(json)).collect();
+                round.push_str(KEEP_ALIVE);
+                Some((Ok::<_, Infallible>(round), (host, timer, slot)))
+            }
+        }
+    });
+    let headers = [
+        (header::CONTENT_TYPE, CONTENT_TYPE),
+        (
+            header::CACHE_CONTROL,
+            "no-cache, no-store, max-age=0, must-revalidate",
+        ),
+        (header::PRAGMA, "no-cache"),
+    ];
+    (headers, Body::from_stream(rounds)).into_response()
+}

@@ -1,0 +1,132 @@
+//! The life of an instance: set up, serve, announce, leave, drain.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::{Router, middleware};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::cache::server::Node;
+use crate::discovery::client::Announcer;
+use crate::discovery::server::Registry;
+use crate::host::guard::guard;
+use crate::host::{Host, operations};
+use crate::service::{ServeError, ServiceConfig, ServiceKind};
+use crate::store::server::Server as StoreServer;
+use crate::{catalog, edge, gateway, origin, playback, recommendations};
+
+/// How long requests that are under way may take to end after the instance was told to stop.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How long leaving discovery may take before draining begins all the same.
+const LEAVE: Duration = Duration::from_secs(1);
+
+/// Runs one instance until `shutdown`: listens, becomes ready, registers in discovery and keeps
+/// its lease; then leaves discovery, ends what it has begun (at most 2 s) and returns.
+///
+/// # Errors
+/// The address cannot be listened on, the data cannot be opened, or serving fails.
+pub async fn serve(
+    config: ServiceConfig,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let address = config.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError::Listen { address, source })?;
+    serve_on(Host::new(config), listener, shutdown).await
+}
+
+/// As [`serve`], on a listener that is already bound.
+pub(crate) async fn serve_on(
+    host: Arc<Host>,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let config = &host.config;
+    tracing::info!(
+        service = %config.kind,
+        instance = %config.instance,
+        listen = %listener.local_addr()?,
+        advertise = %config.advertise,
+        "serving"
+    );
+    let drain = CancellationToken::new();
+    let store = match config.kind {
+        ServiceKind::Store => Some(StoreServer::open(&host).await?),
+        _ => None,
+    };
+    let announcer = match config.discovery {
+        Some(discovery) => Some(Announcer::new(&host, discovery)?),
+        None => None,
+    };
+    let serving = accept(&host, listener, store.as_ref(), &drain)?;
+    let announcing = tokio::spawn(announce(Arc::clone(&host), announcer));
+    tokio::pin!(serving);
+    let early = tokio::select! {
+        result = &mut serving => Some(result),
+        () = shutdown => None,
+    };
+    // Callers are told first, so that fewer of them find the door closed.
+    host.stop.cancel();
+    let _ = timeout(LEAVE, announcing).await;
+    drain.cancel();
+    let result = match early {
+        Some(result) => result,
+        // What has not ended by now would not end soon.
+        None => timeout(DRAIN, serving).await.unwrap_or(Ok(())),
+    };
+    if let Some(store) = store {
+        store.close().await;
+    }
+    tracing::info!(service = %host.config.kind, instance = %host.config.instance, "stopped");
+    Ok(result?)
+}
+
+async fn announce(host: Arc<Host>, announcer: Option<Announcer>) {
+    match announcer {
+        Some(announcer) => announcer.run().await,
+        None => host.set_ready(),
+    }
+}
+
+type Serving = std::pin::Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+fn accept(
+    host: &Arc<Host>,
+    listener: TcpListener,
+    store: Option<&Arc<StoreServer>>,
+    drain: &CancellationToken,
+) -> Result<Serving, ServeError> {
+    if host.config.kind == ServiceKind::Cache {
+        let node = Arc::new(Node::new(host.config.settings.cache_size.0));
+        return Ok(Box::pin(node.serve(listener, drain.clone())));
+    }
+    let routes = routes(host, store)?
+        .merge(operations::routes(host))
+        .layer(middleware::from_fn_with_state(Arc::clone(host), guard));
+    let server =
+        axum::serve(listener, routes).with_graceful_shutdown(drain.clone().cancelled_owned());
+    Ok(Box::pin(server.into_future()))
+}
+
+fn routes(host: &Arc<Host>, store: Option<&Arc<StoreServer>>) -> Result<Router, ServeError> {
+    match host.config.kind {
+        ServiceKind::Gateway => gateway::routes(host),
+        ServiceKind::Recommendations => recommendations::routes(host),
+        ServiceKind::Catalog => catalog::routes(host),
+        ServiceKind::Playback => playback::routes(host),
+        ServiceKind::Edge => edge::routes(host),
+        ServiceKind::Origin => Ok(origin::routes(host)),
+        ServiceKind::Store => Ok(store.map(StoreServer::routes).unwrap_or_default()),
+        ServiceKind::Discovery => {
+            let registry = Arc::new(Registry::default());
+            tokio::spawn(Arc::clone(&registry).sweep(host.stop.clone()));
+            Ok(registry.routes())
+        }
+        // A cache node speaks memcached, not HTTP.
+        ServiceKind::Cache => Ok(Router::new()),
+    }
+}

@@ -1,0 +1,6 @@
+//! End-to-end tests: the whole backend in one process, on ports of its own.
+
+mod backend;
+mod catalogue_of_calls;
+mod faults;
+mod journey;

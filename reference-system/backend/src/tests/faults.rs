@@ -1,0 +1,229 @@
+//! What a user sees while something is broken, and that the weakened backend does not hide it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+
+use super::backend::{Backend, HANG, fallback, settings, titles};
+use crate::service::ServiceKind;
+use crate::settings::Settings;
+use squall_resilience::BreakerState;
+
+/// Replaces both instances of a service by listeners that accept, read and never answer, and
+/// returns when the gateway has noticed the change of address.
+async fn hang(backend: &mut Backend, kind: ServiceKind) -> Vec<tokio::task::JoinHandle<()>> {
+    let mut hanging = Vec::new();
+    for n in 0..2 {
+        let name = format!("{kind}-{n}");
+        let address = backend.host(&name).config.listen;
+        backend.kill(&name).await;
+        let listener = Arc::new(TcpListener::bind(address).await.unwrap());
+        hanging.push(tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(async move {
+                    let mut sink = [0; 1024];
+                    while stream.read(&mut sink).await.is_ok_and(|read| read > 0) {}
+                });
+            }
+        }));
+    }
+    hanging
+}
+
+#[tokio::test]
+async fn hanging_recommendations_are_replaced_by_the_last_visit_or_what_is_popular() {
+    let mut backend = Backend::start(Settings::default()).await;
+    let before: serde_json::Value = backend.get("/home/7").await.json().await.unwrap();
+    let _hanging = hang(&mut backend, ServiceKind::Recommendations).await;
+
+    let response = backend.get("/home/7").await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(fallback(&response), "recommendations=cached");
+    let page: serde_json::Value = response.json().await.unwrap();
+    assert_eq!(titles(&page), titles(&before));
+
+    let response = backend.get("/home/9").await;
+    assert_eq!(
+        (response.status().as_u16(), fallback(&response).as_str()),
+        (200, "recommendations=popular")
+    );
+    let page: serde_json::Value = response.json().await.unwrap();
+    assert!(titles(&page).len() >= 20);
+}
+
+#[tokio::test]
+async fn the_breaker_opens_and_then_nobody_waits_for_the_hanging_service() {
+    let mut backend = Backend::start(Settings::default()).await;
+    assert_eq!(backend.get("/home/7").await.status(), 200);
+    let _hanging = hang(&mut backend, ServiceKind::Recommendations).await;
+    let command = backend
+        .host("gateway-0")
+        .commands
+        .get("recommendations")
+        .unwrap();
+    let started = Instant::now();
+    while command.breaker_state() != BreakerState::Open {
+        let pages = ["/home/7", "/home/8"].map(|path| backend.get(path));
+        for response in futures_util::future::join_all(pages).await {
+            assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
+        }
+        assert!(started.elapsed() < HANG, "the breaker never opened");
+    }
+    let response = backend.get("/home/7").await;
+    assert_eq!(fallback(&response), "recommendations=cached");
+}
+
+#[tokio::test]
+async fn without_timeouts_and_breakers_the_page_hangs_as_long_as_the_service() {
+    let mut backend = Backend::start(settings(&[
+        ("breakers", "disabled"),
+        ("timeouts", "disabled"),
+    ]))
+    .await;
+    assert_eq!(backend.get("/home/7").await.status(), 200);
+    let hanging = hang(&mut backend, ServiceKind::Recommendations).await;
+    let page = backend.get("/home/7");
+    tokio::pin!(page);
+    // Ten times the time limit that is switched off.
+    let waited = tokio::time::timeout(Duration::from_secs(3), &mut page).await;
+    assert!(waited.is_err(), "nothing bounds the call");
+    for task in &hanging {
+        task.abort();
+    }
+}
+
+#[tokio::test]
+async fn one_dead_instance_of_each_stateless_service_costs_nobody_a_page() {
+    let mut backend = Backend::start(Settings::default()).await;
+    for kind in ["recommendations-0", "catalog-1", "playback-0", "edge-1"] {
+        backend.kill(kind).await;
+    }
+    for n in 1..=30 {
+        let home = backend.get(&format!("/home/{n}")).await;
+        assert_eq!(
+            (home.status().as_u16(), fallback(&home)),
+            (200, String::new()),
+            "home {n}"
+        );
+        assert_eq!(
+            backend.get(&format!("/play/{n}")).await.status(),
+            200,
+            "play {n}"
+        );
+        assert_eq!(
+            backend.get(&format!("/watch/{n}/0")).await.status(),
+            200,
+            "watch {n}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_retries_a_dead_instance_is_noticed() {
+    let mut backend = Backend::start(settings(&[("retries", "disabled")])).await;
+    backend.kill("playback-0").await;
+    let mut failed = 0;
+    for n in 1..=10 {
+        failed += u32::from(backend.get(&format!("/play/{n}")).await.status() == 503);
+    }
+    assert!((1..10).contains(&failed), "{failed}");
+}
+
+#[tokio::test]
+async fn a_dead_cache_costs_time_but_no_page_and_no_data() {
+    let mut backend = Backend::start(Settings::default()).await;
+    assert_eq!(backend.get("/home/7").await.status(), 200);
+    backend.kill("cache-0").await;
+    assert_eq!(backend.get("/home/7").await.status(), 200);
+    backend.kill("cache-1").await;
+    for profile in [7, 8] {
+        let response = backend.get(&format!("/home/{profile}")).await;
+        assert_eq!(
+            (response.status().as_u16(), fallback(&response)),
+            (200, String::new())
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_the_store_behind_it_a_cache_outage_is_an_outage() {
+    let mut backend = Backend::start(settings(&[("store_fallback", "disabled")])).await;
+    assert_eq!(
+        backend.get("/home/7").await.status(),
+        200,
+        "a cold cache still fills"
+    );
+    backend.kill("cache-0").await;
+    assert_eq!(
+        backend.get("/home/7").await.status(),
+        200,
+        "the other zone has it"
+    );
+    backend.kill("cache-1").await;
+    let response = backend.get("/home/7").await;
+    assert_eq!(response.status(), 503);
+    assert!(response.headers().contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn a_dead_store_leaves_cached_pages_and_safe_ones() {
+    let mut backend = Backend::start(Settings::default()).await;
+    let before: serde_json::Value = backend.get("/home/7").await.json().await.unwrap();
+    // The page of a stranger must have been made once for its titles to be cached.
+    let config = backend.host("store-0").config.clone();
+    backend.kill("store-0").await;
+    let after: serde_json::Value = backend.get("/home/7").await.json().await.unwrap();
+    assert_eq!(after, before);
+    let stranger = backend.get("/home/4711").await;
+    assert!([200, 503].contains(&stranger.status().as_u16()));
+    if stranger.status() == 200 {
+        let page: serde_json::Value = stranger.json().await.unwrap();
+        for row in page["rows"].as_array().unwrap() {
+            for title in row["titles"].as_array().unwrap() {
+                assert!(title["maturity_age"].as_u64().unwrap() <= 7);
+            }
+        }
+    }
+    backend.restart(config).await;
+    let started = Instant::now();
+    while backend.get("/home/4711").await.status() != 200 {
+        assert!(started.elapsed() < HANG);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn pages_go_on_without_discovery_and_an_instance_that_leaves_is_forgotten() {
+    let mut backend = Backend::start(Settings::default()).await;
+    backend.stop("catalog-0").await;
+    backend
+        .until("catalog-0 is forgotten", |backend| {
+            backend
+                .host("gateway-0")
+                .directory
+                .instances("catalog")
+                .len()
+                == 1
+        })
+        .await;
+    backend.kill("discovery-0").await;
+    for profile in 1..=5 {
+        assert_eq!(backend.get(&format!("/home/{profile}")).await.status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_licence_that_cannot_be_signed_denies_the_play_and_nothing_else() {
+    let backend = Backend::start(Settings::default()).await;
+    for instance in ["playback-0", "playback-1"] {
+        let drm = backend.host(instance).commands.get("drm").unwrap();
+        let mut properties = (*drm.properties()).clone();
+        properties.circuit_breaker_force_open = true;
+        drm.set_properties(properties).unwrap();
+    }
+    assert_eq!(backend.get("/play/1").await.status(), 503);
+    assert_eq!(backend.get("/home/7").await.status(), 200);
+}

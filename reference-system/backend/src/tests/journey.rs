@@ -1,0 +1,124 @@
+//! What a user does while nothing is broken.
+
+use super::backend::{Backend, fallback, titles};
+use crate::segment;
+use crate::settings::Settings;
+
+#[tokio::test]
+async fn a_viewer_browses_plays_and_watches() {
+    let backend = Backend::start(Settings::default()).await;
+
+    let response = backend.get("/home/7").await;
+    assert_eq!(
+        (response.status().as_u16(), fallback(&response)),
+        (200, String::new())
+    );
+    let page: serde_json::Value = response.json().await.unwrap();
+    let first = titles(&page);
+    assert_eq!(
+        (page["rows"].as_array().unwrap().len(), first.len()),
+        (4, 40)
+    );
+    let again: serde_json::Value = backend.get("/home/7").await.json().await.unwrap();
+    assert_eq!(again, page, "the cached page is the computed one");
+    let other: serde_json::Value = backend.get("/home/8").await.json().await.unwrap();
+    assert_ne!(titles(&other), first, "another viewer has other taste");
+
+    let title = first[0];
+    let response = backend.get(&format!("/play/{title}?profile=7")).await;
+    assert_eq!(response.status(), 200);
+    let manifest: serde_json::Value = response.json().await.unwrap();
+    assert_eq!(manifest["ladder_kbps"].as_array().unwrap().len(), 5);
+
+    let url = manifest["segments"][0].as_str().unwrap();
+    for expected in ["miss", "hit"] {
+        let response = backend.http.get(url).send().await.unwrap();
+        assert_eq!(response.headers()["x-cache"], expected);
+        let digest = response.headers()["content-digest"].clone();
+        let body = response.bytes().await.unwrap();
+        assert_eq!(Some(digest), segment::digest(&body));
+        assert_eq!(body, segment::bytes(42, title as u32, 0, 256 << 10));
+    }
+    let watched = backend.get(&format!("/watch/{title}/1")).await;
+    assert_eq!(watched.status(), 200);
+    let body = watched.bytes().await.unwrap();
+    assert_eq!(body, segment::bytes(42, title as u32, 1, 256 << 10));
+
+    let session = manifest["session"].as_str().unwrap();
+    let gateway = backend.host("gateway-0").config.listen;
+    let heartbeat = |token: String, body: &'static str| {
+        let url = format!("http://{gateway}/heartbeat/{token}");
+        backend.http.post(url).body(body).send()
+    };
+    let response = heartbeat(session.to_owned(), "{\"position_seconds\":120}")
+        .await
+        .unwrap();
+    assert_eq!(
+        (response.status().as_u16(), fallback(&response)),
+        (200, String::new())
+    );
+    let forged = heartbeat(format!("x{session}"), "{\"position_seconds\":120}")
+        .await
+        .unwrap();
+    assert_eq!(forged.status(), 401);
+}
+
+#[tokio::test]
+async fn what_does_not_exist_or_is_not_allowed_is_said_plainly() {
+    let backend = Backend::start(Settings::default()).await;
+    for (path, status) in [
+        ("/home/0", 404),
+        ("/home/10001", 404),
+        ("/home/me", 400),
+        ("/play/15001", 404),
+        ("/watch/0/0", 404),
+        ("/nothing", 404),
+    ] {
+        assert_eq!(backend.get(path).await.status(), status, "{path}");
+    }
+    // Some title is not licensed where this viewer lives, and some is not for a child.
+    let mut seen = std::collections::BTreeSet::new();
+    for title in 1..=60 {
+        for profile in [1, 2, 3, 4, 5, 6] {
+            let response = backend
+                .get(&format!("/play/{title}?profile={profile}"))
+                .await;
+            seen.insert(response.status().as_u16());
+        }
+    }
+    assert_eq!(seen, [200, 403, 451].into());
+}
+
+#[tokio::test]
+async fn every_service_shows_its_health_metrics_and_breakers() {
+    let backend = Backend::start(Settings::default()).await;
+    assert_eq!(backend.get("/home/7").await.status(), 200);
+    assert_eq!(backend.get("/health").await.status(), 200);
+    let metrics = backend.get("/metrics").await.text().await.unwrap();
+    let counted = "reference_requests_total{route=\"/home/{profile}\",status=\"200\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
+
+    let mut stream = backend.get("/hystrix.stream").await;
+    let first = stream.chunk().await.unwrap().unwrap();
+    let first = String::from_utf8(first.to_vec()).unwrap();
+    for command in [
+        "recommendations",
+        "catalog",
+        "playback",
+        "store",
+        "evcache",
+        "edge",
+    ] {
+        let name = format!("\"name\":\"{command}\"");
+        assert!(first.contains(&name), "{command} is missing");
+    }
+    let mut held = vec![stream];
+    while held.len() < 5 {
+        held.push(backend.get("/hystrix.stream").await);
+    }
+    assert_eq!(
+        backend.get("/hystrix.stream").await.status(),
+        503,
+        "one too many"
+    );
+}
