@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteCount, Located};
+use crate::{ByteCount, Located, format_duration};
 
 /// One entry of a scenario's `faults`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -193,6 +193,46 @@ impl fmt::Display for FaultTarget {
             Self::Process(name) | Self::Link(name) | Self::Group(name) => f.write_str(name),
             Self::Instance { process, index } => write!(f, "{process}-{index}"),
             Self::Any { count, of } => write!(f, "any {count} of {of}"),
+        }
+    }
+}
+
+impl fmt::Display for Inject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let direction = |default: Direction, direction: Direction| {
+            let word = match direction {
+                Direction::From => "from the target",
+                Direction::To => "to the target",
+                Direction::Both => "both ways",
+            };
+            if direction == default {
+                String::new()
+            } else {
+                format!(" {word}")
+            }
+        };
+        f.write_str(self.keyword())?;
+        match self {
+            Self::Delay(delay) => {
+                write!(f, " by {}", format_duration(delay.by))?;
+                if !delay.jitter.is_zero() {
+                    write!(f, " ± {}", format_duration(delay.jitter))?;
+                }
+                f.write_str(&direction(Direction::From, delay.direction))
+            }
+            Self::Cut(cut) => f.write_str(&direction(Direction::Both, cut.direction)),
+            Self::Reset(reset) if reset.after.is_zero() => Ok(()),
+            Self::Reset(reset) => write!(f, " after {}", format_duration(reset.after)),
+            Self::Bandwidth(bandwidth) => {
+                write!(f, " of {}/s", bandwidth.rate)?;
+                f.write_str(&direction(Direction::From, bandwidth.direction))
+            }
+            Self::Kill(kill) => match kill.signal {
+                Signal::Kill => Ok(()),
+                Signal::Term => f.write_str(" with SIGTERM"),
+                Signal::Int => f.write_str(" with SIGINT"),
+            },
+            Self::Pause => Ok(()),
         }
     }
 }

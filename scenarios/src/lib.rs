@@ -15,10 +15,13 @@ mod keys;
 pub mod library;
 mod load;
 mod parse;
+mod plan;
+mod plan_text;
 mod quantity;
 mod read;
 mod remote;
 mod scenario;
+mod schema;
 mod shape;
 mod source;
 mod span;
@@ -44,9 +47,11 @@ pub use parse::{
     Checked, Environment, OpenSystem, ParseOptions, open_system, parse_gate, parse_scenario,
     parse_system, process_environment,
 };
+pub use plan::{Overlap, Plan, PlanGate, PlanStep, PlanWindow};
 pub use quantity::{QuantityError, parse_duration};
 pub use remote::{RemoteTarget, remote_targets};
 pub use scenario::{AbortRule, ExpectedFailure, Scenario, SteadyState, Variant};
+pub use schema::{scenario_schema, system_schema};
 pub use source::{SOURCE_BYTES_MAX, Source};
 pub use span::{Located, Span};
 pub use system::{

@@ -1,10 +1,11 @@
 //! What is sent, how often, and with which data.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Rate, Template};
+use crate::{Rate, Template, format_duration};
 
 /// The open-loop load of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,6 +129,31 @@ impl Stage {
         };
         // Both shapes are linear, so the trapezoid is exact.
         (rate_at(start_s) + rate_at(end_s)) / 2.0 * (end_s - start_s)
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ramp { from, to, over } => {
+                write!(
+                    f,
+                    "ramp from {from} to {to} over {}",
+                    format_duration(*over)
+                )
+            }
+            Self::Hold {
+                rate,
+                duration,
+                arrivals,
+            } => {
+                write!(f, "hold {rate} for {}", format_duration(*duration))?;
+                match arrivals {
+                    Arrivals::Even => Ok(()),
+                    Arrivals::Poisson => f.write_str(", poisson"),
+                }
+            }
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{FaultSpec, FaultTarget, Load, Restart, Stage, System};
 pub const BASELINE: &str = "baseline";
 /// End of the last fault to the end of the load.
 pub const RECOVERY: &str = "recovery";
-/// The longest hold stage of the load, the first of equals.
+/// All hold stages of the load.
 pub const HOLD: &str = "hold";
 /// The whole measured load.
 pub const WHOLE_RUN: &str = "whole run";
@@ -18,16 +18,63 @@ pub const WHOLE_RUN: &str = "whole run";
 /// Names that no fault may have.
 pub(crate) const BUILT_IN: [&str; 4] = [BASELINE, RECOVERY, HOLD, WHOLE_RUN];
 
-/// A stretch of time with a name, counted from time zero. In a run the edges
-/// of faults are where they were verified; these are the planned ones.
+/// A set of stretches of time with a name, counted from time zero. In a run
+/// the edges of faults are where they were verified; these are the planned
+/// ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedWindow {
     /// The fault's name or one of the built-in names.
     pub name: String,
-    /// First moment.
-    pub start: Duration,
-    /// First moment after it.
-    pub end: Duration,
+    /// First moments and first moments after, in order, none of them empty.
+    pub ranges: Vec<(Duration, Duration)>,
+}
+
+impl PlannedWindow {
+    fn new(name: &str, ranges: impl IntoIterator<Item = (Duration, Duration)>) -> Self {
+        Self {
+            name: name.to_owned(),
+            ranges: ranges.into_iter().filter(|(from, to)| from < to).collect(),
+        }
+    }
+
+    /// First moment, or time zero for a window of no length.
+    #[must_use]
+    pub fn start(&self) -> Duration {
+        self.ranges.first().map_or(Duration::ZERO, |range| range.0)
+    }
+
+    /// First moment after it, or time zero for a window of no length.
+    #[must_use]
+    pub fn end(&self) -> Duration {
+        self.ranges.last().map_or(Duration::ZERO, |range| range.1)
+    }
+
+    /// Length of all its stretches.
+    #[must_use]
+    pub fn length(&self) -> Duration {
+        self.ranges.iter().map(|(from, to)| *to - *from).sum()
+    }
+
+    /// The window without its first `settle`.
+    #[must_use]
+    pub fn settled(&self, settle: Duration) -> Self {
+        let mut rest = settle;
+        let ranges = self.ranges.iter().map(|(from, to)| {
+            let cut = rest.min(*to - *from);
+            rest -= cut;
+            (*from + cut, *to)
+        });
+        Self::new(&self.name, ranges)
+    }
+
+    /// Expected number of arrivals in it.
+    #[must_use]
+    pub fn expected_arrivals(&self, load: &Load) -> f64 {
+        let ranges = self.ranges.iter();
+        ranges
+            .map(|(from, to)| load.expected_arrivals(*from, *to))
+            .sum()
+    }
 }
 
 /// The windows that exist: `baseline`, each fault in order of its start,
@@ -35,10 +82,8 @@ pub struct PlannedWindow {
 /// `whole run`.
 pub(crate) fn windows(load: &Load, faults: &[FaultSpec], system: &System) -> Vec<PlannedWindow> {
     let end_of_load = load.duration();
-    let window = |name: &str, start: Duration, end: Duration| PlannedWindow {
-        name: name.to_owned(),
-        start: start.min(end_of_load),
-        end: end.min(end_of_load).max(start.min(end_of_load)),
+    let window = |name: &str, start: Duration, end: Duration| {
+        PlannedWindow::new(name, [(start, end.min(end_of_load))])
     };
     let first = faults.iter().map(|fault| fault.at).min();
     let mut all = vec![window(
@@ -54,8 +99,9 @@ pub(crate) fn windows(load: &Load, faults: &[FaultSpec], system: &System) -> Vec
     if let Some(last) = faults.iter().map(|fault| end_of(fault, system)).max() {
         all.push(window(RECOVERY, last, end_of_load));
     }
-    if let Some((start, end)) = longest_hold(&load.shape) {
-        all.push(window(HOLD, start, end));
+    let holds = holds(&load.shape);
+    if !holds.is_empty() {
+        all.push(PlannedWindow::new(HOLD, holds));
     }
     all.push(window(WHOLE_RUN, Duration::ZERO, end_of_load));
     all
@@ -102,16 +148,30 @@ pub(crate) fn processes_of<'t>(target: &'t FaultTarget, system: &'t System) -> V
     }
 }
 
-fn longest_hold(shape: &[Stage]) -> Option<(Duration, Duration)> {
+fn holds(shape: &[Stage]) -> Vec<(Duration, Duration)> {
     let mut start = Duration::ZERO;
-    let mut longest: Option<(Duration, Duration)> = None;
+    let mut holds = Vec::new();
     for stage in shape {
         let end = start + stage.duration();
-        let longer = longest.is_none_or(|(from, to)| stage.duration() > to - from);
-        if matches!(stage, Stage::Hold { .. }) && longer {
-            longest = Some((start, end));
+        if matches!(stage, Stage::Hold { .. }) {
+            holds.push((start, end));
         }
         start = end;
     }
-    longest
+    holds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settling_cuts_across_stretches() {
+        let s = Duration::from_secs;
+        let window = PlannedWindow::new(HOLD, [(s(0), s(5)), (s(10), s(20)), (s(30), s(30))]);
+        assert_eq!((window.start(), window.end()), (s(0), s(20)));
+        assert_eq!(window.length(), s(15));
+        assert_eq!(window.settled(s(7)).ranges, [(s(12), s(20))]);
+        assert!(window.settled(s(15)).ranges.is_empty());
+    }
 }

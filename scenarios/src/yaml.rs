@@ -374,7 +374,6 @@ impl<'s> Tree<'s> {
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }
-        let findings = &mut self.findings;
         let Some(parent) = self.open.last_mut() else {
             self.root.get_or_insert(node);
             return Ok(());
@@ -385,7 +384,7 @@ impl<'s> Tree<'s> {
                 Some((key, key_place)) => {
                     let earlier = parent.keys.insert(key.clone(), key_place);
                     if let Some(problem) = key_problem(&key, key_place, earlier) {
-                        findings.push(problem);
+                        self.findings.push(problem);
                     } else {
                         entries.push(Entry {
                             key,
@@ -394,7 +393,7 @@ impl<'s> Tree<'s> {
                         });
                     }
                 }
-                None => parent.key = Some(key_of(node, findings)),
+                None => parent.key = Some(key_of(node)?),
             },
             NodeKind::Scalar(_) => {}
         }
@@ -464,16 +463,15 @@ impl<'s> Tree<'s> {
     }
 }
 
-fn key_of(node: Node, findings: &mut Vec<Diagnostic>) -> (String, Place) {
+fn key_of(node: Node) -> Result<(String, Place), Box<Diagnostic>> {
     if let NodeKind::Scalar(scalar) = node.kind {
-        return (scalar.text, node.place);
+        return Ok((scalar.text, node.place));
     }
-    findings.push(
+    Err(Box::new(
         Diagnostic::error(codes::YAML_FEATURE, "a key must be a word")
             .at(node.place, "used as a key")
             .help("quote it if it is meant to be text; `{ }` and `[ ]` make maps and lists"),
-    );
-    (String::new(), node.place)
+    ))
 }
 
 fn key_problem(key: &str, place: Place, earlier: Option<Place>) -> Option<Diagnostic> {

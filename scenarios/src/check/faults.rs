@@ -114,7 +114,7 @@ fn link_of<'t>(target: &'t FaultTarget, system: &'t System) -> Option<&'t str> {
 
 /// Whether the fault ends.
 fn end(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
-    if fault.spec.duration.is_some() {
+    if fault.spec.duration.is_some() || fault.unknown_keys {
         return;
     }
     let keyword = fault.spec.inject.keyword();

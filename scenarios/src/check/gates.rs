@@ -144,9 +144,8 @@ fn check_window(
     window: &PlannedWindow,
     findings: &mut Vec<Diagnostic>,
 ) {
-    let start = window.start + block.settle;
-    let length = window.end.saturating_sub(window.start);
-    if start >= window.end {
+    let length = window.length();
+    if block.settle >= length {
         let name = quoted(&window.name);
         let title = if block.settle.is_zero() {
             format!("the window {name} has no length")
@@ -188,13 +187,11 @@ fn samples(
     let Metric::Quantile(q) = gate.metric else {
         return;
     };
-    if !load.requests_complete || window.end <= window.start {
+    if !load.requests_complete || window.ranges.is_empty() {
         return;
     }
     let share = load.load.share_of(gate.of.as_deref());
-    let arrivals = load
-        .load
-        .expected_arrivals(window.start + settle, window.end);
+    let arrivals = window.settled(settle).expected_arrivals(&load.load);
     let expected = (arrivals * share).floor();
     let needed = samples_needed(q, confidence);
     // Without a share the request does not exist, which is said elsewhere.
@@ -225,7 +222,7 @@ fn more_samples(
     needed: f64,
     expected: f64,
 ) -> String {
-    let seconds = (window.end.saturating_sub(window.start + settle)).as_secs_f64();
+    let seconds = window.settled(settle).length().as_secs_f64();
     if expected < 1.0 || seconds <= 0.0 || share <= 0.0 || load.load.shape.is_empty() {
         return "raise the rate, lengthen the window, or gate on a lower percentile".to_owned();
     }
@@ -255,11 +252,11 @@ fn recovery_seen(
         return;
     };
     let load_end = load.load.duration();
-    let needed = window.end + *within + *hold;
+    let needed = window.end() + *within + *hold;
     if needed <= load_end {
         return;
     }
-    let left = format_duration(load_end.saturating_sub(window.end));
+    let left = format_duration(load_end.saturating_sub(window.end()));
     let longer = format_duration(needed - load_end);
     findings.push(
         Diagnostic::warning(

@@ -6,6 +6,8 @@ mod load;
 mod names;
 mod variants;
 
+pub(crate) use gates::samples_needed;
+
 use crate::diagnostic::Place;
 use crate::read::{LoadDraft, ScenarioDraft, SystemDraft, Use};
 use crate::windows::{PlannedWindow, windows};

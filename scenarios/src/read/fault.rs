@@ -17,7 +17,6 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct FaultDraft {
     pub(crate) spec: FaultSpec,
-    pub(crate) name: Place,
     pub(crate) at: Place,
     pub(crate) inject: Place,
     pub(crate) into: Place,
@@ -25,6 +24,8 @@ pub(crate) struct FaultDraft {
     pub(crate) length: Place,
     pub(crate) every: Place,
     pub(crate) jitter: Place,
+    /// Whether a key was not known: `for` may be there, but misspelt.
+    pub(crate) unknown_keys: bool,
 }
 
 impl Reader {
@@ -74,13 +75,13 @@ impl Reader {
                 repeat: repeat?,
                 span: fields.node.place.span,
             },
-            name: name_place,
             at: fields.place("at"),
             inject: inject_place,
             into: fields.place("into"),
             length: fields.get("for").map_or(name_place, |node| node.place),
             every: fields.place("every"),
             jitter: jitter.unwrap_or(inject_place),
+            unknown_keys: fields.has_unknown_keys(),
         })
     }
 

@@ -75,6 +75,12 @@ impl<'n> Fields<'n> {
         self.get(key).map_or(self.node.place, |node| node.place)
     }
 
+    /// Whether the map has keys that its shape does not know.
+    pub(crate) fn has_unknown_keys(&self) -> bool {
+        let known = |name: &str| self.shape.keys.iter().any(|key| key.name == name);
+        self.node.entries().iter().any(|entry| !known(&entry.key))
+    }
+
     pub(crate) fn key_place(&self, key: &str) -> Place {
         let entry = self.node.entries().iter().find(|entry| entry.key == key);
         entry.map_or(self.node.place, |entry| entry.key_place)

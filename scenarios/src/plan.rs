@@ -1,0 +1,355 @@
+//! What a run would do and what it could prove, worked out before it starts.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::check::samples_needed;
+use crate::windows::{BASELINE, end_of, windows};
+use crate::{
+    Comparison, FaultTarget, Gate, GateValue, Metric, MetricGate, PlannedWindow, Scenario, Share,
+    System, When,
+};
+
+/// The plan of a scenario. Times count from time zero, the first measured
+/// arrival; numbers of arrivals are expected values. As JSON, times are
+/// seconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Seed, if the file has one.
+    pub seed: Option<u64>,
+    /// Load before time zero.
+    #[serde(rename = "warm_up_s", serialize_with = "seconds")]
+    pub warm_up: Duration,
+    /// Length of the measured load.
+    #[serde(rename = "duration_s", serialize_with = "seconds")]
+    pub duration: Duration,
+    /// Arrivals of the measured load.
+    pub arrivals: f64,
+    /// Number of instances that are started.
+    pub instances: u32,
+    /// The timeline, in order.
+    pub steps: Vec<PlanStep>,
+    /// The windows.
+    pub windows: Vec<PlanWindow>,
+    /// The gates, in file order.
+    pub gates: Vec<PlanGate>,
+    /// Faults that act on the same thing at the same time; they compose in
+    /// file order.
+    pub overlaps: Vec<Overlap>,
+    /// Names of the weakened variants.
+    pub variants: Vec<String>,
+}
+
+/// Something that happens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlanStep {
+    /// When.
+    #[serde(rename = "at_s", serialize_with = "seconds")]
+    pub at: Duration,
+    /// What, for people.
+    pub what: String,
+    /// The fault it belongs to; `None` for the load.
+    pub fault: Option<String>,
+}
+
+/// A window and the arrivals in it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlanWindow {
+    /// Name.
+    pub name: String,
+    /// First moment.
+    #[serde(rename = "start_s", serialize_with = "seconds")]
+    pub start: Duration,
+    /// First moment after it.
+    #[serde(rename = "end_s", serialize_with = "seconds")]
+    pub end: Duration,
+    /// Length; less than from start to end for a window of several stretches.
+    #[serde(rename = "length_s", serialize_with = "seconds")]
+    pub length: Duration,
+    /// Arrivals of all requests.
+    pub arrivals: f64,
+    /// Arrivals of each request, in file order.
+    pub requests: Vec<(String, f64)>,
+}
+
+/// A gate and what it will have to go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlanGate {
+    /// The gate as text.
+    pub gate: String,
+    /// The time it speaks of.
+    pub when: String,
+    /// Expected arrivals it is judged on; `None` where it is not about
+    /// arrivals.
+    pub samples: Option<u64>,
+    /// Samples that a quantile needs.
+    pub samples_needed: Option<u64>,
+    /// Failures that a gate on success tolerates.
+    pub failures_tolerated: Option<u64>,
+}
+
+impl PlanGate {
+    /// Whether there will be enough samples; true where none are needed.
+    #[must_use]
+    pub fn is_provable(&self) -> bool {
+        match (self.samples, self.samples_needed) {
+            (Some(samples), Some(needed)) => samples >= needed,
+            _ => true,
+        }
+    }
+}
+
+/// Two faults on the same thing at the same time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Overlap {
+    /// The fault that comes first in the file.
+    pub first: String,
+    /// The other one.
+    pub second: String,
+    /// What both act on.
+    pub on: String,
+    /// From when.
+    #[serde(rename = "from_s", serialize_with = "seconds")]
+    pub from: Duration,
+    /// Until when.
+    #[serde(rename = "until_s", serialize_with = "seconds")]
+    pub until: Duration,
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+impl Scenario {
+    /// The windows as planned: `baseline`, the faults, `recovery`, `hold` and
+    /// `whole run`, as far as they exist.
+    #[must_use]
+    pub fn windows(&self) -> Vec<PlannedWindow> {
+        windows(&self.load, &self.faults, &self.system)
+    }
+
+    /// Works out the plan.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        let duration = self.load.duration();
+        let instances = self.system.processes.iter();
+        let windows = self.windows();
+        Plan {
+            scenario: self.name.clone(),
+            seed: self.seed,
+            warm_up: self.load.warm_up,
+            duration,
+            arrivals: self.load.expected_arrivals(Duration::ZERO, duration),
+            instances: instances
+                .map(|process| self.system.instances(process))
+                .sum(),
+            steps: steps(self),
+            gates: gates(self, &windows),
+            windows: windows
+                .iter()
+                .map(|window| plan_window(self, window))
+                .collect(),
+            overlaps: overlaps(self),
+            variants: self.variants.iter().map(|v| v.name.clone()).collect(),
+        }
+    }
+}
+
+fn steps(scenario: &Scenario) -> Vec<PlanStep> {
+    let mut steps = Vec::new();
+    let mut start = Duration::ZERO;
+    let mut step = |at, what: String, fault: Option<&str>| {
+        steps.push(PlanStep {
+            at,
+            what,
+            fault: fault.map(str::to_owned),
+        });
+    };
+    for stage in &scenario.load.shape {
+        step(start, format!("load: {stage}"), None);
+        start += stage.duration();
+    }
+    step(start, "end of load".to_owned(), None);
+    for fault in &scenario.faults {
+        let name = fault.name.value.as_str();
+        let (inject, into) = (&fault.inject, &fault.into.value);
+        let again = fault.repeat.map_or_else(String::new, |repeat| {
+            let every = crate::format_duration(repeat.every);
+            format!(", every {every}, {} times", repeat.times)
+        });
+        let what = format!("{name}: inject {inject} into {into}{again}");
+        step(fault.at, what, Some(name));
+        let removal = match fault.duration {
+            Some(_) => format!("{name}: remove"),
+            None => format!("{name}: the restart policy has brought it back"),
+        };
+        step(end_of(fault, &scenario.system), removal, Some(name));
+    }
+    steps.sort_by_key(|step| step.at);
+    steps
+}
+
+fn plan_window(scenario: &Scenario, window: &PlannedWindow) -> PlanWindow {
+    let load = &scenario.load;
+    let arrivals = window.expected_arrivals(load);
+    let requests = load.requests.iter();
+    PlanWindow {
+        name: window.name.clone(),
+        start: window.start(),
+        end: window.end(),
+        length: window.length(),
+        arrivals,
+        requests: requests
+            .map(|request| {
+                let share = load.share_of(Some(&request.name));
+                (request.name.clone(), arrivals * share)
+            })
+            .collect(),
+    }
+}
+
+fn gates(scenario: &Scenario, windows: &[PlannedWindow]) -> Vec<PlanGate> {
+    let find = |name: &str| windows.iter().find(|window| window.name == name);
+    let mut gates = Vec::new();
+    if let Some(steady) = &scenario.steady_state {
+        for gate in &steady.expect {
+            let window = find(BASELINE).map(|window| (window, Duration::ZERO));
+            let when = format!("steady state and {BASELINE}");
+            gates.push(plan_gate(scenario, &gate.value, when, window, None));
+        }
+    }
+    for block in &scenario.slo {
+        let window = match &block.when.value {
+            When::During(name) => find(name).map(|window| (window, block.settle)),
+            When::After { .. } => None,
+        };
+        let mut when = block.when.value.to_string();
+        if !block.settle.is_zero() {
+            when.push_str(&format!(
+                ", settled {}",
+                crate::format_duration(block.settle)
+            ));
+        }
+        for gate in &block.expect {
+            let confidence = block.confidence;
+            gates.push(plan_gate(
+                scenario,
+                &gate.value,
+                when.clone(),
+                window,
+                confidence,
+            ));
+        }
+    }
+    gates
+}
+
+fn plan_gate(
+    scenario: &Scenario,
+    gate: &Gate,
+    when: String,
+    window: Option<(&PlannedWindow, Duration)>,
+    confidence: Option<Share>,
+) -> PlanGate {
+    let mut plan = PlanGate {
+        gate: gate.to_string(),
+        when,
+        samples: None,
+        samples_needed: None,
+        failures_tolerated: None,
+    };
+    let (Gate::Metric(gate), Some((window, settle))) = (gate, window) else {
+        return plan;
+    };
+    let load = &scenario.load;
+    let arrivals = window.settled(settle).expected_arrivals(load);
+    let samples = whole(arrivals * load.share_of(gate.of.as_deref()));
+    plan.samples = Some(samples);
+    if let Metric::Quantile(q) = gate.metric {
+        plan.samples_needed = Some(whole(samples_needed(q, confidence)));
+    }
+    plan.failures_tolerated = failures_tolerated(gate, samples);
+    plan
+}
+
+/// The most failures among so many samples with which the gate still holds.
+fn failures_tolerated(gate: &MetricGate, samples: u64) -> Option<u64> {
+    let GateValue::Share(share) = gate.value else {
+        return None;
+    };
+    let allowed = match (gate.metric, gate.comparison) {
+        (Metric::Success, Comparison::AtLeast) => 1.0 - share.get(),
+        (Metric::ErrorRate, Comparison::AtMost) => share.get(),
+        _ => return None,
+    };
+    #[expect(clippy::cast_precision_loss, reason = "at most 50 million arrivals")]
+    let failures = allowed * samples as f64;
+    // 1 - 0.999 is a little less than 0.001; a millionth makes up for it.
+    Some(whole(failures + 1e-6))
+}
+
+/// The whole part of an expected number.
+fn whole(number: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "saturates, and no expected number is negative"
+    )]
+    let whole = number.floor() as u64;
+    whole
+}
+
+fn overlaps(scenario: &Scenario) -> Vec<Overlap> {
+    let mut overlaps = Vec::new();
+    let system = &scenario.system;
+    for (n, first) in scenario.faults.iter().enumerate() {
+        for second in &scenario.faults[n + 1..] {
+            let from = first.at.max(second.at);
+            let until = end_of(first, system).min(end_of(second, system));
+            if from >= until {
+                continue;
+            }
+            let others = units(&second.into.value, system);
+            let common: Vec<String> = units(&first.into.value, system)
+                .into_iter()
+                .filter(|unit| others.contains(unit))
+                .collect();
+            if !common.is_empty() {
+                overlaps.push(Overlap {
+                    first: first.name.value.clone(),
+                    second: second.name.value.clone(),
+                    on: common.join(", "),
+                    from,
+                    until,
+                });
+            }
+        }
+    }
+    overlaps
+}
+
+/// The instances and links that a fault may act on.
+fn units(target: &FaultTarget, system: &System) -> Vec<String> {
+    match target {
+        FaultTarget::Link(name) => vec![name.clone()],
+        FaultTarget::Instance { process, index } => vec![format!("{process}-{index}")],
+        FaultTarget::Any { of, .. } => units(of, system),
+        FaultTarget::Process(name) => {
+            let count = system
+                .process(name)
+                .map_or(0, |process| system.instances(process));
+            (0..count).map(|index| format!("{name}-{index}")).collect()
+        }
+        FaultTarget::Group(name) => system
+            .groups
+            .iter()
+            .filter(|(group, _)| group == name)
+            .flat_map(|(_, members)| members)
+            .filter(|member| !matches!(member, FaultTarget::Group(_)))
+            .flat_map(|member| units(member, system))
+            .collect(),
+    }
+}

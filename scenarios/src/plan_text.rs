@@ -1,0 +1,127 @@
+//! The plan as a text for people.
+
+use std::fmt;
+
+use crate::{Plan, PlanGate, format_duration};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.scenario)?;
+        let seed = self
+            .seed
+            .map_or("a seed chosen at the start".to_owned(), |seed| {
+                format!("seed {seed}")
+            });
+        writeln!(
+            f,
+            "{seed}, warm-up {}, load {}, about {:.0} arrivals, {} instances",
+            format_duration(self.warm_up),
+            format_duration(self.duration),
+            self.arrivals,
+            self.instances
+        )?;
+        writeln!(f, "\ntimeline")?;
+        for step in &self.steps {
+            writeln!(f, "  {:>8}  {}", format_duration(step.at), step.what)?;
+        }
+        self.write_windows(f)?;
+        self.write_gates(f)?;
+        for overlap in &self.overlaps {
+            writeln!(
+                f,
+                "\nnote: {} and {} act on {} together from {} to {}, in file order",
+                overlap.first,
+                overlap.second,
+                overlap.on,
+                format_duration(overlap.from),
+                format_duration(overlap.until)
+            )?;
+        }
+        if !self.variants.is_empty() {
+            writeln!(f, "\nvariants that must fail: {}", self.variants.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    fn write_windows(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self
+            .windows
+            .iter()
+            .map(|window| window.name.chars().count());
+        let width = names.max().unwrap_or(0).max("windows".len() + 2);
+        write!(
+            f,
+            "\n{:width$}  {:>8}  {:>8}  {:>9}",
+            "windows", "from", "to", "arrivals"
+        )?;
+        let requests = self.windows.first().map_or(&[][..], |w| &w.requests);
+        // With one request its column would repeat the one of all.
+        let columns = if requests.len() > 1 {
+            requests.len()
+        } else {
+            0
+        };
+        for (name, _) in &requests[..columns] {
+            write!(f, "  {name:>9}")?;
+        }
+        writeln!(f)?;
+        for window in &self.windows {
+            write!(
+                f,
+                "  {:inner$}  {:>8}  {:>8}  {:>9.0}",
+                window.name,
+                format_duration(window.start),
+                format_duration(window.end),
+                window.arrivals,
+                inner = width.saturating_sub(2)
+            )?;
+            for (name, arrivals) in &window.requests[..columns] {
+                let width = name.chars().count().max(9);
+                write!(f, "  {arrivals:>width$.0}")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+
+    fn write_gates(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.gates.is_empty() {
+            return writeln!(f, "\nno gates: this run can prove nothing");
+        }
+        writeln!(f, "\ngates")?;
+        let widest = |text: fn(&PlanGate) -> &str| {
+            let widths = self.gates.iter().map(|gate| text(gate).chars().count());
+            widths.max().unwrap_or(0)
+        };
+        let gate_width = widest(|gate| &gate.gate);
+        let when_width = widest(|gate| &gate.when);
+        for gate in &self.gates {
+            let line = format!(
+                "  {:gate_width$}  {:when_width$}  {}",
+                gate.gate,
+                gate.when,
+                basis(gate)
+            );
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// What a gate is judged on.
+fn basis(gate: &PlanGate) -> String {
+    let Some(samples) = gate.samples else {
+        return String::new();
+    };
+    let mut text = format!("about {samples} samples");
+    if let Some(needed) = gate.samples_needed {
+        let enough = if gate.is_provable() { "needs" } else { "NEEDS" };
+        text.push_str(&format!(", {enough} {needed}"));
+    }
+    if let Some(failures) = gate.failures_tolerated {
+        text.push_str(&format!(", tolerates {failures} failures"));
+    }
+    text
+}
