@@ -15,6 +15,8 @@ mod rules;
 mod window;
 
 #[cfg(test)]
+mod behaviour_test;
+#[cfg(test)]
 mod model_test;
 
 use std::sync::atomic::{AtomicU64, Ordering};
