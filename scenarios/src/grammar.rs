@@ -115,7 +115,7 @@ fn breaker(cursor: &mut Cursor<'_>) -> Parsed<Sentence> {
         "closes" => Some(BreakerChange::Closes),
         "is" => None,
         other => {
-            let title = format!("a breaker does not {}", quoted(other).replace('`', ""));
+            let title = format!("{} is nothing that a breaker does", quoted(other));
             return Err(syntax(verb, &title, "opens, closes or is", HELP));
         }
     };

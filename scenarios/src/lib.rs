@@ -11,6 +11,7 @@ mod fault;
 mod gate;
 mod grammar;
 mod interpolate;
+mod json;
 mod keys;
 pub mod library;
 mod load;
@@ -42,6 +43,7 @@ pub use gate::{
     BreakerChange, BreakerState, Comparison, Gate, GateValue, Metric, MetricGate, SloBlock, When,
 };
 pub use interpolate::Secrets;
+pub use json::to_json;
 pub use load::{Arrivals, DataSource, Load, Request, Stage};
 pub use parse::{
     Checked, Environment, OpenSystem, ParseOptions, open_system, parse_gate, parse_scenario,
