@@ -5,6 +5,7 @@
 //! renders those two. Nothing here opens a socket, reads a clock or prints.
 
 mod event;
+pub mod format;
 pub mod histogram;
 mod interval;
 mod judge;

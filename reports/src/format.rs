@@ -1,0 +1,57 @@
+//! Output formats: each renders a record and its verdict to bytes.
+
+mod escape;
+mod html;
+mod json;
+mod junit;
+mod markdown;
+mod strip;
+mod svg;
+mod text;
+
+use crate::{Record, Verdict};
+
+pub use escape::{html_text, terminal_text};
+pub use text::{Style, verdict_block};
+
+/// A way to write a run down. Renderers open no files and print nothing.
+pub trait Format: Sync {
+    /// The name by which `--report` asks for it.
+    fn name(&self) -> &'static str;
+    /// Name of the file in the run directory.
+    fn file_name(&self) -> &'static str;
+    /// What it is for, in one line.
+    fn about(&self) -> &'static str;
+    /// The report.
+    fn render(&self, record: &Record, verdict: &Verdict) -> Vec<u8>;
+}
+
+/// Every format, in the order they are listed.
+pub const FORMATS: [&dyn Format; 5] = [
+    &html::Html,
+    &markdown::Markdown,
+    &text::Text,
+    &json::Json,
+    &junit::Junit,
+];
+
+/// The format of that name.
+#[must_use]
+pub fn format(name: &str) -> Option<&'static dyn Format> {
+    FORMATS.into_iter().find(|format| format.name() == name)
+}
+
+/// The table of formats as Markdown; documentation is generated from it.
+#[must_use]
+pub fn format_table() -> String {
+    let mut text = String::from("| format | file | what it is for |\n|---|---|---|\n");
+    for format in FORMATS {
+        text.push_str(&format!(
+            "| `{}` | `{}` | {} |\n",
+            format.name(),
+            format.file_name(),
+            format.about()
+        ));
+    }
+    text
+}

@@ -1,0 +1,51 @@
+//! `html`: one page without scripts or network, for people.
+
+mod axis;
+mod page;
+mod percentiles;
+mod timeline;
+
+use minijinja::{AutoEscape, Environment};
+
+use super::{Format, html_text};
+use crate::{Record, Verdict};
+
+/// One self-contained page: verdict, evidence, charts, record.
+#[derive(Debug)]
+pub(super) struct Html;
+
+const TEMPLATE: &str = include_str!("../../templates/report.html");
+
+impl Format for Html {
+    fn name(&self) -> &'static str {
+        "html"
+    }
+
+    fn file_name(&self) -> &'static str {
+        "report.html"
+    }
+
+    fn about(&self) -> &'static str {
+        "one page for people: verdict, evidence, charts; no scripts, no network"
+    }
+
+    fn render(&self, record: &Record, verdict: &Verdict) -> Vec<u8> {
+        let mut environment = Environment::new();
+        environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        let page = page::Page::of(record, verdict);
+        let rendered = environment
+            .template_from_str(TEMPLATE)
+            .and_then(|template| template.render(minijinja::value::Serde(&page)));
+        match rendered {
+            Ok(text) => text.into_bytes(),
+            // The template is part of the program and tested; should it fail
+            // all the same, the page says so instead of being empty.
+            Err(error) => format!(
+                "<!doctype html><title>squall</title><p>{}: the report could not be rendered: {}",
+                html_text(&verdict.sentence),
+                html_text(&error.to_string())
+            )
+            .into_bytes(),
+        }
+    }
+}

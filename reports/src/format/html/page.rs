@@ -1,0 +1,557 @@
+//! What the page shows, as plain strings: the template only lays it out.
+
+use serde::Serialize;
+
+use super::{percentiles, timeline};
+use crate::format::svg::{Svg, color};
+use crate::format::terminal_text;
+use crate::format::text::margin_text;
+use crate::quantity::{Quantity, clock, grouped, micros, percent, significant};
+use crate::verdict::{
+    ErrorSummary, FaultEvidence, GateOrigin, GateState, GateVerdict, SliceStats, Verdict,
+    WindowKind, WindowStats,
+};
+use crate::{Outcome, Record, RunOutcome, Sample};
+
+mod events;
+
+/// Most lines of the scenario that are shown.
+const SCENARIO_LINES_MAX: usize = 1_000;
+/// Most rows of errors.
+const ERRORS_MAX: usize = 40;
+/// Most routes in the table of routes.
+const ROUTES_MAX: usize = 40;
+
+#[derive(Serialize)]
+pub(super) struct Page {
+    outcome: &'static str,
+    class: &'static str,
+    mark: &'static str,
+    scenario: String,
+    about: Option<String>,
+    variant: Option<String>,
+    sentence: String,
+    reasons: Vec<String>,
+    facts: Vec<(&'static str, String)>,
+    groups: Vec<Group>,
+    timeline: String,
+    timeline_summary: String,
+    windows: Vec<StatRow>,
+    routes: Vec<RouteGroup>,
+    percentiles: Option<String>,
+    faults: Vec<FaultBlock>,
+    generator: String,
+    generator_facts: Vec<(&'static str, String)>,
+    conservation: String,
+    errors: Vec<ErrorRow>,
+    events: Vec<events::EventRow>,
+    events_left_out: usize,
+    lines: Vec<SourceLine>,
+    rerun: String,
+    damage: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Group {
+    when: String,
+    gates: Vec<GateRow>,
+}
+
+#[derive(Serialize)]
+struct GateRow {
+    class: &'static str,
+    mark: &'static str,
+    state: String,
+    gate: String,
+    line: u32,
+    observed: String,
+    bound: String,
+    bar: Option<String>,
+    margin: String,
+    n: String,
+    bad: String,
+    why: String,
+    samples: Vec<SampleRow>,
+}
+
+#[derive(Serialize)]
+struct SampleRow {
+    at: String,
+    request: String,
+    answer: String,
+    response: String,
+    parts: String,
+    detail: String,
+}
+
+#[derive(Serialize)]
+struct StatRow {
+    name: String,
+    kind: String,
+    span: String,
+    arrivals: String,
+    rate: String,
+    success: String,
+    failed: String,
+    fallback: String,
+    p50: String,
+    p90: String,
+    p99: String,
+    p999: String,
+    max: String,
+    change: String,
+}
+
+#[derive(Serialize)]
+struct RouteGroup {
+    window: String,
+    rows: Vec<StatRow>,
+}
+
+#[derive(Serialize)]
+struct FaultBlock {
+    name: String,
+    requested: String,
+    targets: String,
+    times: Vec<(&'static str, String)>,
+    seen: Vec<String>,
+    problems: Vec<String>,
+    recovery: Option<String>,
+    criterion: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ErrorRow {
+    kind: String,
+    route: String,
+    count: String,
+    first: String,
+    last: String,
+    example: String,
+}
+
+#[derive(Serialize)]
+struct SourceLine {
+    number: usize,
+    text: String,
+    class: &'static str,
+    note: &'static str,
+}
+
+impl Page {
+    pub(super) fn of(record: &Record, verdict: &Verdict) -> Self {
+        let manifest = &record.manifest;
+        let timeline_summary = timeline::summary(record, verdict);
+        let (events, events_left_out) = events::rows(record);
+        let (class, mark) = match verdict.outcome {
+            RunOutcome::Pass => ("pass", "\u{2713}"),
+            RunOutcome::Inconclusive => ("open", "?"),
+            _ => ("fail", "\u{2717}"),
+        };
+        Self {
+            outcome: verdict.outcome.word(),
+            class,
+            mark,
+            scenario: manifest.scenario.name.clone(),
+            about: manifest.scenario.about.clone(),
+            variant: manifest.variant.clone(),
+            sentence: verdict.sentence.clone(),
+            reasons: verdict.reasons.iter().skip(1).take(8).cloned().collect(),
+            facts: facts(record, verdict),
+            groups: groups(verdict),
+            timeline: timeline::chart(record, verdict, &timeline_summary),
+            timeline_summary,
+            windows: windows(verdict),
+            routes: routes(verdict),
+            percentiles: percentiles::chart(record, verdict),
+            faults: verdict
+                .faults
+                .iter()
+                .map(|fault| fault_block(fault, verdict))
+                .collect(),
+            generator: verdict.generator.summary.clone(),
+            generator_facts: generator_facts(verdict),
+            conservation: conservation(verdict),
+            errors: verdict
+                .errors
+                .iter()
+                .take(ERRORS_MAX)
+                .map(error_row)
+                .collect(),
+            events,
+            events_left_out,
+            lines: lines(record, verdict),
+            rerun: manifest.rerun.clone(),
+            damage: record.damage.clone(),
+        }
+    }
+}
+
+fn facts(record: &Record, verdict: &Verdict) -> Vec<(&'static str, String)> {
+    let manifest = &record.manifest;
+    let length = u64::try_from(verdict.load_end_us).unwrap_or(0);
+    vec![
+        ("load", micros(length)),
+        ("arrivals", grouped(verdict.conservation.scheduled)),
+        ("seed", manifest.seed.to_string()),
+        ("started", manifest.started_utc.clone()),
+        ("machine", manifest.host.clone()),
+        ("squall", manifest.squall_version.clone()),
+        ("run", manifest.run_id.clone()),
+        ("exit code", verdict.exit_code.to_string()),
+    ]
+}
+
+fn groups(verdict: &Verdict) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for gate in &verdict.gates {
+        let when = match gate.origin {
+            GateOrigin::SteadyState => "steady state, on the baseline".to_owned(),
+            GateOrigin::Slo => gate.when.clone(),
+        };
+        let row = gate_row(gate);
+        match groups.last_mut() {
+            Some(group) if group.when == when => group.gates.push(row),
+            _ => groups.push(Group {
+                when,
+                gates: vec![row],
+            }),
+        }
+    }
+    groups
+}
+
+fn state_look(state: GateState) -> (&'static str, &'static str) {
+    match state {
+        GateState::Pass => ("pass", "\u{2713}"),
+        GateState::Fail => ("fail", "\u{2717}"),
+        GateState::Inconclusive => ("open", "?"),
+        GateState::NotReached => ("none", "\u{2013}"),
+    }
+}
+
+fn gate_row(gate: &GateVerdict) -> GateRow {
+    let (class, mark) = state_look(gate.state);
+    let evidence = &gate.evidence;
+    let bad = match evidence.bad_allowed {
+        Some(allowed) => format!("{} of {}", grouped(evidence.bad), grouped(allowed)),
+        None => String::new(),
+    };
+    GateRow {
+        class,
+        mark,
+        state: gate.state.to_string().to_lowercase(),
+        gate: gate.gate.clone(),
+        line: gate.span.line,
+        observed: shown(evidence.observed, "\u{2013}"),
+        bound: shown(evidence.bound, ""),
+        bar: evidence.margin.map(bar),
+        margin: evidence.margin.map_or(String::new(), margin_text),
+        n: if evidence.n > 0 {
+            grouped(evidence.n)
+        } else {
+            String::new()
+        },
+        bad,
+        why: gate.explanation.clone(),
+        samples: evidence.samples.iter().map(sample_row).collect(),
+    }
+}
+
+/// How much of the allowance is used: a bar, with a mark where it ends.
+fn bar(margin: f64) -> String {
+    const WIDTH: f64 = 84.0;
+    let used = (1.0 - margin).clamp(0.0, 1.25);
+    let scale = WIDTH / 1.25;
+    let title = margin_text(margin);
+    let mut svg = Svg::new(
+        "bar",
+        (WIDTH, 12.0),
+        &title,
+        "share of the allowance that is used",
+    );
+    svg.rect(
+        (0.0, 3.0),
+        (WIDTH, 6.0),
+        &[("fill", color::GRID), ("class", "fill-grid"), ("rx", "3")],
+    );
+    let (fill, class) = if margin < 0.0 {
+        (color::VERMILION, "fill-red")
+    } else {
+        (color::BLUE, "fill-blue")
+    };
+    svg.rect(
+        (0.0, 3.0),
+        ((used * scale).max(2.0), 6.0),
+        &[("fill", fill), ("class", class), ("rx", "3")],
+    );
+    svg.line(
+        (scale, 0.0),
+        (scale, 12.0),
+        &[
+            ("stroke", color::INK),
+            ("class", "line-ink"),
+            ("stroke-width", "1.5"),
+        ],
+    );
+    // Many bars share a page, so they go without ids: the text beside a bar
+    // says the same.
+    let text = svg.finish();
+    let start = text.find("<title").unwrap_or(0);
+    let end = text.find("</desc>").map_or(0, |at| at + "</desc>".len());
+    format!("{}{}", &text[..start], &text[end..]).replace(
+        " role=\"img\" aria-labelledby=\"bar-title bar-desc\"",
+        " aria-hidden=\"true\"",
+    )
+}
+
+fn sample_row(sample: &Sample) -> SampleRow {
+    let answer = match (sample.outcome, sample.status) {
+        (Outcome::Dropped, _) => "dropped".to_owned(),
+        (Outcome::Unfinished, _) => "unfinished".to_owned(),
+        (Outcome::Good, Some(status)) => status.to_string(),
+        (Outcome::Bad(kind), Some(status)) => format!("{status} ({kind:?})").to_lowercase(),
+        (Outcome::Bad(kind), None) => format!("{kind:?}").to_lowercase(),
+        (Outcome::Good, None) => "good".to_owned(),
+    };
+    SampleRow {
+        at: clock(sample.scheduled_us),
+        request: terminal_text(&sample.request),
+        answer,
+        response: micros(sample.response_us),
+        parts: format!(
+            "{} lag + {} wait + {} service",
+            micros(sample.lag_us),
+            micros(sample.wait_us),
+            micros(sample.service_us)
+        ),
+        detail: sample
+            .detail
+            .as_deref()
+            .map(terminal_text)
+            .unwrap_or_default(),
+    }
+}
+
+fn shown(quantity: Option<Quantity>, none: &str) -> String {
+    quantity.map_or_else(|| none.to_owned(), |quantity| quantity.to_string())
+}
+
+fn stat_row(name: &str, slice: &SliceStats, baseline: Option<&SliceStats>) -> StatRow {
+    let counts = &slice.counts;
+    let change = match (slice.p99, baseline.and_then(|baseline| baseline.p99)) {
+        #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+        (Some(Quantity::Micros(now)), Some(Quantity::Micros(before))) if before > 0 => {
+            format!("\u{d7}{}", significant(now as f64 / before as f64))
+        }
+        _ => String::new(),
+    };
+    StatRow {
+        name: name.to_owned(),
+        kind: String::new(),
+        span: String::new(),
+        arrivals: grouped(counts.scheduled),
+        rate: format!("{}/s", significant(slice.rate)),
+        success: slice.success.map_or_else(|| "n/a".to_owned(), percent),
+        failed: grouped(counts.failed()),
+        fallback: grouped(counts.fallback),
+        p50: shown(slice.p50, "n/a"),
+        p90: shown(slice.p90, "n/a"),
+        p99: shown(slice.p99, "n/a"),
+        p999: shown(slice.p999, "n/a"),
+        max: shown(slice.max, "n/a"),
+        change,
+    }
+}
+
+fn windows(verdict: &Verdict) -> Vec<StatRow> {
+    let baseline = verdict
+        .windows
+        .iter()
+        .find(|window| window.kind == WindowKind::Baseline);
+    verdict
+        .windows
+        .iter()
+        .map(|window| {
+            let before = baseline.filter(|b| b.name != window.name).map(|b| &b.all);
+            let mut row = stat_row(&window.name, &window.all, before);
+            if window.kind == WindowKind::Fault {
+                row.kind = "fault".to_owned();
+            }
+            row.span = span(window);
+            row
+        })
+        .collect()
+}
+
+fn span(window: &WindowStats) -> String {
+    match (window.ranges.first(), window.ranges.last()) {
+        (Some(first), Some(last)) => {
+            format!("{} \u{2013} {}", clock(first.start_us), clock(last.end_us))
+        }
+        _ => "never".to_owned(),
+    }
+}
+
+fn routes(verdict: &Verdict) -> Vec<RouteGroup> {
+    let baseline = verdict
+        .windows
+        .iter()
+        .find(|window| window.kind == WindowKind::Baseline);
+    verdict
+        .windows
+        .iter()
+        .filter(|window| window.kind != WindowKind::Hold && window.routes.len() > 1)
+        .map(|window| RouteGroup {
+            window: window.name.clone(),
+            rows: window
+                .routes
+                .iter()
+                .take(ROUTES_MAX)
+                .map(|route| {
+                    let before = baseline
+                        .filter(|b| b.name != window.name)
+                        .and_then(|b| b.routes.iter().find(|known| known.route == route.route));
+                    stat_row(&route.route, route, before)
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+fn fault_block(fault: &FaultEvidence, verdict: &Verdict) -> FaultBlock {
+    let recovery = verdict
+        .recoveries
+        .iter()
+        .find(|recovery| recovery.fault == fault.fault);
+    let moments = [
+        ("asked for", fault.requested_us),
+        ("seen in force", fault.active_us),
+        ("removal asked for", fault.removal_requested_us),
+        ("seen to be gone", fault.removed_us),
+    ];
+    let mut times: Vec<_> = moments
+        .into_iter()
+        .map(|(label, at_us)| (label, at_us.map_or_else(|| "never".to_owned(), clock)))
+        .collect();
+    let felt = match fault.effective {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "not looked at",
+    };
+    times.push(("felt by traffic", felt.to_owned()));
+    if fault.planned > 1 {
+        let text = format!(
+            "{} active, {} removed, of {}",
+            fault.active, fault.removed, fault.planned
+        );
+        times.push(("injections", text));
+    }
+    FaultBlock {
+        name: fault.fault.clone(),
+        requested: fault.requested.clone(),
+        targets: fault.targets.join(", "),
+        times,
+        seen: fault.seen.iter().take(12).map(|seen| terminal_text(seen)).collect(),
+        problems: fault.problems.iter().chain(&fault.removal_problems).cloned().collect(),
+        recovery: recovery.map(|recovery| match recovery.took {
+            Some(took) if took.end_us == 0 => "The baseline was back as soon as the fault was gone.".to_owned(),
+            Some(took) => format!(
+                "Back at the baseline between {} and {} after the fault was gone, with {} relapses.",
+                clock(took.start_us),
+                clock(took.end_us),
+                recovery.relapses
+            ),
+            None => format!(
+                "Not back at the baseline for good when the observation ended, {} after the fault was gone.",
+                clock(recovery.observed_until_us.saturating_sub(recovery.cleared_us))
+            ),
+        }),
+        criterion: recovery.map(|recovery| recovery.criterion.clone()),
+    }
+}
+
+fn generator_facts(verdict: &Verdict) -> Vec<(&'static str, String)> {
+    let trust = &verdict.generator;
+    let cores = trust
+        .cpu_cores
+        .map_or_else(|| "n/a".to_owned(), |cores| format!("{cores:.2} cores"));
+    vec![
+        ("lag p50", shown(trust.lag_p50, "n/a")),
+        ("lag p99", shown(trust.lag_p99, "n/a")),
+        ("lag max", shown(trust.lag_max, "n/a")),
+        ("wait p50", shown(trust.wait_p50, "n/a")),
+        ("wait p99", shown(trust.wait_p99, "n/a")),
+        ("dropped", grouped(trust.dropped)),
+        ("late by lag only", grouped(trust.late_by_lag)),
+        ("CPU of squall", cores),
+    ]
+}
+
+fn conservation(verdict: &Verdict) -> String {
+    let sum = &verdict.conservation;
+    let text = format!(
+        "{} scheduled = {} good + {} bad + {} dropped + {} unfinished",
+        grouped(sum.scheduled),
+        grouped(sum.good),
+        grouped(sum.bad),
+        grouped(sum.dropped),
+        grouped(sum.unfinished)
+    );
+    match sum.violations.first() {
+        None => format!("Every arrival is accounted for: {text}."),
+        Some(violation) => format!("Arrivals do not add up ({text}): {violation}."),
+    }
+}
+
+fn error_row(error: &ErrorSummary) -> ErrorRow {
+    ErrorRow {
+        kind: error.kind.map_or_else(
+            || "dropped".to_owned(),
+            |kind| format!("{kind:?}").to_lowercase(),
+        ),
+        route: error.route.clone(),
+        count: grouped(error.count),
+        first: clock(error.first_us),
+        last: clock(error.last_us),
+        example: error
+            .example
+            .as_deref()
+            .map(terminal_text)
+            .unwrap_or_default(),
+    }
+}
+
+/// The scenario with the lines of failed and undecided gates marked.
+fn lines(record: &Record, verdict: &Verdict) -> Vec<SourceLine> {
+    let text = record
+        .manifest
+        .scenario_text
+        .lines()
+        .take(SCENARIO_LINES_MAX);
+    text.enumerate()
+        .map(|(index, text)| {
+            let number = index + 1;
+            let here = |state| {
+                verdict
+                    .gates_in(state)
+                    .any(|gate| usize::try_from(gate.span.line).is_ok_and(|line| line == number))
+            };
+            let (class, note) = if here(GateState::Fail) {
+                ("fail", "\u{2717} failed")
+            } else if here(GateState::Inconclusive) {
+                ("open", "? undecided")
+            } else if here(GateState::Pass) {
+                ("pass", "\u{2713}")
+            } else {
+                ("", "")
+            };
+            SourceLine {
+                number,
+                text: text.to_owned(),
+                class,
+                note,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,114 @@
+//! Events of a run as rows of text.
+
+use serde::Serialize;
+
+use crate::format::terminal_text;
+use crate::quantity::clock;
+use crate::{FaultChange, ProcessChange, Record, RunEvent, Stamped};
+
+/// Most events that are shown.
+const EVENTS_MAX: usize = 300;
+
+#[derive(Serialize)]
+pub(super) struct EventRow {
+    at: String,
+    kind: &'static str,
+    text: String,
+}
+
+/// The rows, and how many were left out.
+pub(super) fn rows(record: &Record) -> (Vec<EventRow>, usize) {
+    let mut rows: Vec<EventRow> = record.events.iter().filter_map(row).collect();
+    let left_out = rows.len().saturating_sub(EVENTS_MAX);
+    rows.truncate(EVENTS_MAX);
+    (rows, left_out)
+}
+
+fn row(stamped: &Stamped) -> Option<EventRow> {
+    let (kind, text) = tell(&stamped.event)?;
+    Some(EventRow {
+        at: clock(stamped.at_us),
+        kind,
+        text: terminal_text(&text),
+    })
+}
+
+/// An event in words; `None` for those a chart or table shows better.
+fn tell(event: &RunEvent) -> Option<(&'static str, String)> {
+    Some(match event {
+        RunEvent::Phase(phase) => ("phase", format!("{phase:?} begins")),
+        RunEvent::Process {
+            instance, change, ..
+        } => ("process", process(instance, change)),
+        RunEvent::LinkUp { link, listen, to } => {
+            ("link", format!("{link} listens on {listen} for {to}"))
+        }
+        RunEvent::Fault {
+            fault,
+            injection,
+            targets,
+            change,
+        } => ("fault", self::fault(fault, *injection, targets, change)),
+        RunEvent::Breaker(report) => {
+            let state = report
+                .state
+                .map_or_else(|| "unreadable".to_owned(), |state| state.to_string());
+            let text = format!(
+                "{} of {} is {state}: {}% errors in {} calls",
+                report.breaker, report.instance, report.error_percent, report.calls
+            );
+            ("breaker", text)
+        }
+        RunEvent::SteadyState { reached, detail } => {
+            let word = if *reached { "reached" } else { "not reached" };
+            ("steady state", format!("{word}: {detail}"))
+        }
+        RunEvent::Abort { guard, detail } => ("abort", format!("{guard}: {detail}")),
+        RunEvent::Interrupted { reason } => ("interrupted", format!("{reason:?}").to_lowercase()),
+        RunEvent::Note { text } => ("note", text.clone()),
+        RunEvent::NotReady { detail } => ("not ready", detail.clone()),
+        RunEvent::UndoFailed { detail } => ("undo failed", detail.clone()),
+        RunEvent::UndoVerified { detail } => ("undo verified", detail.clone()),
+        RunEvent::LoadFinished { scheduled, .. } => (
+            "load finished",
+            format!("{scheduled} arrivals were scheduled"),
+        ),
+        RunEvent::Window { .. }
+        | RunEvent::Interval(_)
+        | RunEvent::BreakersRead { .. }
+        | RunEvent::Resources { .. } => return None,
+    })
+}
+
+fn process(instance: &str, change: &ProcessChange) -> String {
+    match change {
+        ProcessChange::Started { pid } => format!("{instance} started as pid {pid}"),
+        ProcessChange::Ready => format!("{instance} is ready"),
+        ProcessChange::Exited { status, expected } => {
+            let note = if *expected {
+                ""
+            } else {
+                ", which nobody asked for"
+            };
+            format!("{instance} ended with {status}{note}")
+        }
+        ProcessChange::Restarting => format!("{instance} will be started again"),
+    }
+}
+
+fn fault(name: &str, injection: u32, targets: &[String], change: &FaultChange) -> String {
+    let what = match change {
+        FaultChange::Requested => "asked for".to_owned(),
+        FaultChange::Active { evidence } => format!("in force: {evidence}"),
+        FaultChange::Observed { evidence, .. } => format!("seen: {evidence}"),
+        FaultChange::RemovalRequested => "removal asked for".to_owned(),
+        FaultChange::Removed { evidence } => format!("gone: {evidence}"),
+        FaultChange::Failed { detail } => format!("failed: {detail}"),
+    };
+    let number = if injection > 0 {
+        format!(" #{}", injection + 1)
+    } else {
+        String::new()
+    };
+    format!("{name}{number} on {}: {what}", targets.join(", "))
+}

@@ -1,0 +1,551 @@
+//! The timeline chart: windows, latency, arrivals, breakers and processes on
+//! one axis of time.
+
+use squall_scenario::{BreakerState, Gate, GateValue, Metric};
+
+use super::axis::{LogAxis, TimeAxis, round_up};
+use crate::format::svg::{Anchor, Svg, color, fitted};
+use crate::judge::{Slice, Window};
+use crate::quantity::{Quantity, clock, micros, significant};
+use crate::verdict::{TimeRange, Verdict, WindowKind, WindowStats};
+use crate::{Interval, Record};
+
+const WIDTH: f64 = 1000.0;
+const LEFT: f64 = 132.0;
+const RIGHT: f64 = 58.0;
+const LATENCY_TOP: f64 = 52.0;
+const LATENCY_HEIGHT: f64 = 210.0;
+const ARRIVALS_TOP: f64 = LATENCY_TOP + LATENCY_HEIGHT + 44.0;
+const ARRIVALS_HEIGHT: f64 = 110.0;
+const LANES_TOP: f64 = ARRIVALS_TOP + ARRIVALS_HEIGHT + 34.0;
+const LANE_HEIGHT: f64 = 22.0;
+/// Most lanes of breakers, and of processes; the tables hold them all.
+const LANES_MAX: usize = 16;
+/// Most points of a line; a longer run is drawn in longer steps.
+const POINTS_MAX: i64 = 600;
+/// A shorter stretch (a cut at a fault edge) joins its neighbour.
+const POINT_US_MIN: i64 = 500_000;
+
+/// One point of the lines: a second, or more in a long run.
+struct Point {
+    start_us: i64,
+    end_us: i64,
+    slice: Slice,
+}
+
+impl Point {
+    fn middle_us(&self) -> i64 {
+        i64::midpoint(self.start_us, self.end_us)
+    }
+
+    fn quantile_us(&self, q: f64) -> Option<u64> {
+        match self.slice.quantile(q)? {
+            Quantity::Micros(us) => Some(us),
+            _ => None,
+        }
+    }
+}
+
+/// The chart as SVG.
+pub(super) fn chart(record: &Record, verdict: &Verdict, summary: &str) -> String {
+    let points = points(&record.intervals, verdict.load_end_us);
+    let breakers = verdict.breakers.len().min(LANES_MAX);
+    let processes = verdict
+        .processes
+        .iter()
+        .filter(|p| !p.down.is_empty())
+        .take(LANES_MAX);
+    #[expect(clippy::cast_precision_loss, reason = "at most 32 lanes")]
+    let lanes = (breakers + processes.clone().count()) as f64;
+    let bottom = LANES_TOP + lanes * LANE_HEIGHT + if lanes > 0.0 { 8.0 } else { -20.0 };
+    let mut chart = Chart {
+        svg: Svg::new(
+            "timeline",
+            (WIDTH, bottom + 30.0),
+            "Timeline of the run",
+            summary,
+        ),
+        time: TimeAxis {
+            left: LEFT,
+            width: WIDTH - LEFT - RIGHT,
+            end_us: verdict.load_end_us.max(1),
+        },
+        bottom,
+    };
+    chart.svg.hatch("hatch-fault", color::AMBER, "1.4");
+    chart.svg.hatch("hatch-failed", color::VERMILION, "2.4");
+    chart.svg.hatch("hatch-half", color::AMBER, "3");
+    chart.frame();
+    chart.windows(&verdict.windows);
+    chart.latency(record, verdict, &points);
+    chart.arrivals(&points);
+    let mut lane = LANES_TOP;
+    for breaker in verdict.breakers.iter().take(LANES_MAX) {
+        let label = format!("{} {}", breaker.breaker, breaker.instance);
+        let states: Vec<_> = breaker
+            .segments
+            .iter()
+            .map(|s| (s.range, s.state))
+            .collect();
+        chart.breaker(lane, &label, &states);
+        lane += LANE_HEIGHT;
+    }
+    for process in processes {
+        chart.process(lane, &process.instance, &process.down);
+        lane += LANE_HEIGHT;
+    }
+    chart.svg.finish()
+}
+
+fn points(intervals: &[Interval], load_end_us: i64) -> Vec<Point> {
+    let step_us = (load_end_us / POINTS_MAX).max(POINT_US_MIN);
+    let mut points: Vec<Point> = Vec::new();
+    for interval in intervals.iter().filter(|interval| interval.start_us >= 0) {
+        match points.last_mut() {
+            Some(point) if point.end_us - point.start_us < step_us => {
+                point.end_us = interval.end_us;
+                point.slice.add(interval, None);
+            }
+            _ => {
+                let mut slice = Slice::empty();
+                slice.add(interval, None);
+                points.push(Point {
+                    start_us: interval.start_us,
+                    end_us: interval.end_us,
+                    slice,
+                });
+            }
+        }
+    }
+    points
+}
+
+struct Chart {
+    svg: Svg,
+    time: TimeAxis,
+    /// Where the lanes end and the axis begins.
+    bottom: f64,
+}
+
+impl Chart {
+    /// Vertical grid and the axis of time.
+    fn frame(&mut self) {
+        for tick_us in self.time.ticks() {
+            let x = self.time.x(tick_us);
+            let grid = [("class", "grid"), ("stroke", color::GRID)];
+            self.svg.line((x, 30.0), (x, self.bottom), &grid);
+            let label = format!("{}s", tick_us / 1_000_000);
+            self.svg.text(
+                (x, self.bottom + 16.0),
+                Anchor::Middle,
+                "faint",
+                color::FAINT,
+                &label,
+            );
+        }
+    }
+
+    /// Shaded, hatched and labelled bands; faults reach through all rows.
+    fn windows(&mut self, windows: &[WindowStats]) {
+        for window in windows {
+            let (fill, class) = match window.kind {
+                WindowKind::Baseline => (color::SKY, "band"),
+                WindowKind::Fault => (color::AMBER, "band"),
+                WindowKind::Recovery => (color::GREEN, "band"),
+                WindowKind::Hold | WindowKind::WholeRun => continue,
+            };
+            for range in &window.ranges {
+                let (x, end) = (self.time.x(range.start_us), self.time.x(range.end_us));
+                let width = end - x;
+                if window.kind == WindowKind::Fault {
+                    let size = (width, self.bottom - 30.0);
+                    self.svg.rect(
+                        (x, 30.0),
+                        size,
+                        &[("fill", color::AMBER), ("fill-opacity", "0.10")],
+                    );
+                    self.svg.rect(
+                        (x, 30.0),
+                        size,
+                        &[("fill", "url(#hatch-fault)"), ("fill-opacity", "0.22")],
+                    );
+                    for edge in [x, end] {
+                        let line = [("stroke", color::AMBER), ("stroke-dasharray", "3 3")];
+                        self.svg.line((edge, 8.0), (edge, self.bottom), &line);
+                    }
+                }
+                let band = [
+                    ("fill", fill),
+                    ("fill-opacity", "0.34"),
+                    ("class", class),
+                    ("rx", "2"),
+                ];
+                self.svg.rect((x, 8.0), (width, 19.0), &band);
+                if let Some(label) = fitted(&window.name, width - 8.0) {
+                    let at = (f64::midpoint(x, end), 21.5);
+                    self.svg
+                        .text(at, Anchor::Middle, "ink strong", color::INK, &label);
+                }
+            }
+        }
+        self.label(21.5, "windows");
+    }
+
+    fn label(&mut self, y: f64, text: &str) {
+        let text = fitted(text, LEFT - 16.0).unwrap_or_default();
+        self.svg
+            .text((LEFT - 12.0, y), Anchor::End, "ink", color::INK, &text);
+    }
+
+    fn title(&mut self, y: f64, text: &str) {
+        self.svg
+            .text((4.0, y), Anchor::Start, "ink strong", color::INK, text);
+    }
+
+    fn latency(&mut self, record: &Record, verdict: &Verdict, points: &[Point]) {
+        let objectives = objectives(record, verdict);
+        let p50: Vec<_> = points.iter().map(|point| point.quantile_us(0.5)).collect();
+        let p99: Vec<_> = points.iter().map(|point| point.quantile_us(0.99)).collect();
+        let limits = objectives.iter().map(|objective| objective.limit_us);
+        let values = p50
+            .iter()
+            .chain(&p99)
+            .filter_map(|value| *value)
+            .chain(limits);
+        let axis = LogAxis::over(values, LATENCY_TOP, LATENCY_HEIGHT);
+        self.title(LATENCY_TOP + 10.0, "response time");
+        self.svg.text(
+            (4.0, LATENCY_TOP + 25.0),
+            Anchor::Start,
+            "faint",
+            color::FAINT,
+            "all routes, log",
+        );
+        for tick_us in axis.ticks() {
+            let y = axis.y(tick_us);
+            let grid = [("class", "grid"), ("stroke", color::GRID)];
+            self.svg.line((LEFT, y), (self.time.right(), y), &grid);
+            self.svg.text(
+                (LEFT - 8.0, y + 4.0),
+                Anchor::End,
+                "faint",
+                color::FAINT,
+                &micros(tick_us),
+            );
+        }
+        for objective in &objectives {
+            self.objective(&axis, objective);
+        }
+        let lines = [
+            ("p50", &p50, color::BLUE, "blue", ""),
+            ("p99", &p99, color::VERMILION, "red", "6 2"),
+        ];
+        for (name, values, stroke, class, dashes) in lines {
+            let curve: Vec<_> = points
+                .iter()
+                .zip(values)
+                .map(|(point, value)| value.map(|us| (self.time.x(point.middle_us()), axis.y(us))))
+                .collect();
+            let class = format!("line-{class}");
+            let look = [
+                ("stroke", stroke),
+                ("stroke-width", "1.8"),
+                ("stroke-linejoin", "round"),
+                ("class", class.as_str()),
+                ("stroke-dasharray", dashes),
+            ];
+            self.svg.curve(&curve, &look);
+            if let Some((_, y)) = curve.iter().rev().find_map(|point| *point) {
+                let at = (self.time.right() + 6.0, y + 4.0);
+                let class = format!("text-{}", &class[5..]);
+                self.svg.text(at, Anchor::Start, &class, stroke, name);
+            }
+        }
+        self.failed_seconds(points, &p99);
+    }
+
+    /// Where more than 1 % failed, p99 is no time at all: a mark at the top.
+    fn failed_seconds(&mut self, points: &[Point], p99: &[Option<u64>]) {
+        let mut any = false;
+        for (point, _) in points
+            .iter()
+            .zip(p99)
+            .filter(|(point, value)| value.is_none() && point.slice.counts.settled() > 0)
+        {
+            let (x, end) = (self.time.x(point.start_us), self.time.x(point.end_us));
+            self.svg.rect(
+                (x, LATENCY_TOP - 8.0),
+                (end - x, 6.0),
+                &[("fill", "url(#hatch-failed)")],
+            );
+            any = true;
+        }
+        if any {
+            let at = (self.time.right() + 6.0, LATENCY_TOP - 1.0);
+            self.svg
+                .text(at, Anchor::Start, "text-red", color::VERMILION, "failed");
+        }
+    }
+
+    fn objective(&mut self, axis: &LogAxis, objective: &Objective) {
+        let y = axis.y(objective.limit_us);
+        for range in &objective.ranges {
+            let (x, end) = (self.time.x(range.start_us), self.time.x(range.end_us));
+            let look = [
+                ("class", "line-ink"),
+                ("stroke", color::INK),
+                ("stroke-width", "1.2"),
+                ("stroke-dasharray", "2 3"),
+            ];
+            self.svg.line((x, y), (end, y), &look);
+            if let Some(label) = fitted(&objective.text, end - x - 8.0) {
+                self.svg
+                    .text((x + 5.0, y - 4.0), Anchor::Start, "ink", color::INK, &label);
+            }
+        }
+    }
+
+    fn arrivals(&mut self, points: &[Point]) {
+        let rate = |point: &Point| point.slice.per_second(point.slice.counts.scheduled);
+        let good = |point: &Point| point.slice.per_second(point.slice.counts.good);
+        let top = round_up(points.iter().map(rate).fold(1.0, f64::max));
+        let base = ARRIVALS_TOP + ARRIVALS_HEIGHT;
+        let y = |value: f64| base - value / top * ARRIVALS_HEIGHT;
+        self.title(ARRIVALS_TOP + 10.0, "arrivals per second");
+        for value in [0.0, top / 2.0, top] {
+            let at = y(value);
+            let grid = [("class", "grid"), ("stroke", color::GRID)];
+            self.svg.line((LEFT, at), (self.time.right(), at), &grid);
+            self.svg.text(
+                (LEFT - 8.0, at + 4.0),
+                Anchor::End,
+                "faint",
+                color::FAINT,
+                &significant(value),
+            );
+        }
+        let steps = |value: &dyn Fn(&Point) -> f64| -> Vec<(f64, f64)> {
+            points
+                .iter()
+                .flat_map(|point| {
+                    let at = y(value(point));
+                    [
+                        (self.time.x(point.start_us), at),
+                        (self.time.x(point.end_us), at),
+                    ]
+                })
+                .collect()
+        };
+        let asked = steps(&rate);
+        let answered = steps(&good);
+        self.svg.area(
+            &asked,
+            base,
+            &[("fill", "url(#hatch-failed)"), ("fill-opacity", "0.9")],
+        );
+        self.svg.area(
+            &answered,
+            base,
+            &[("fill", color::SKY), ("class", "fill-good")],
+        );
+        let outline: Vec<_> = asked.iter().copied().map(Some).collect();
+        self.svg.curve(
+            &outline,
+            &[
+                ("stroke", color::INK),
+                ("class", "line-ink"),
+                ("stroke-width", "1.2"),
+            ],
+        );
+        let legend = [
+            (0.0, "asked: line"),
+            (15.0, "good: filled"),
+            (30.0, "failed: hatched"),
+        ];
+        for (below, text) in legend {
+            let at = (4.0, ARRIVALS_TOP + 27.0 + below);
+            self.svg
+                .text(at, Anchor::Start, "faint", color::FAINT, text);
+        }
+    }
+
+    fn breaker(&mut self, y: f64, label: &str, states: &[(TimeRange, Option<BreakerState>)]) {
+        self.label(y + 12.0, label);
+        for (range, state) in states.iter().filter(|(range, _)| range.end_us > 0) {
+            let (x, end) = (self.time.x(range.start_us), self.time.x(range.end_us));
+            let width = (end - x).max(1.5);
+            match state {
+                Some(BreakerState::Closed) => {
+                    self.svg.rect(
+                        (x, y + 6.0),
+                        (width, 4.0),
+                        &[("fill", color::STEEL), ("class", "fill-steel")],
+                    );
+                }
+                Some(BreakerState::Open) => {
+                    self.svg.rect(
+                        (x, y),
+                        (width, 16.0),
+                        &[
+                            ("fill", color::VERMILION),
+                            ("rx", "2"),
+                            ("class", "fill-red"),
+                        ],
+                    );
+                    if let Some(text) = fitted("open", width - 8.0) {
+                        self.svg.text(
+                            (x + 6.0, y + 12.0),
+                            Anchor::Start,
+                            "on-red",
+                            "#ffffff",
+                            &text,
+                        );
+                    }
+                }
+                Some(BreakerState::HalfOpen) => {
+                    let look = [("fill", "url(#hatch-half)"), ("stroke", color::AMBER)];
+                    self.svg.rect((x, y), (width, 16.0), &look);
+                }
+                None => {}
+            }
+        }
+        let last = states.last().and_then(|(_, state)| *state);
+        let text = last.map_or_else(String::new, |state| state.to_string());
+        self.svg.text(
+            (self.time.right() + 6.0, y + 12.0),
+            Anchor::Start,
+            "faint",
+            color::FAINT,
+            &text,
+        );
+    }
+
+    fn process(&mut self, y: f64, label: &str, down: &[TimeRange]) {
+        self.label(y + 12.0, label);
+        let (left, right) = (self.time.left, self.time.right());
+        self.svg.line(
+            (left, y + 8.0),
+            (right, y + 8.0),
+            &[("stroke", color::STEEL), ("class", "line-steel")],
+        );
+        for range in down.iter().filter(|range| range.end_us > 0) {
+            let (x, end) = (self.time.x(range.start_us), self.time.x(range.end_us));
+            let width = (end - x).max(3.0);
+            let look = [
+                ("fill", color::PURPLE),
+                ("rx", "2"),
+                ("class", "fill-purple"),
+            ];
+            self.svg.rect((x, y), (width, 16.0), &look);
+            let text = format!("down {}", micros(range.length_us()));
+            match fitted(&text, width - 8.0).filter(|fit| *fit == text) {
+                Some(text) => self.svg.text(
+                    (x + 6.0, y + 12.0),
+                    Anchor::Start,
+                    "on-red",
+                    "#ffffff",
+                    &text,
+                ),
+                None => self.svg.text(
+                    (x + width + 4.0, y + 12.0),
+                    Anchor::Start,
+                    "ink",
+                    color::INK,
+                    &text,
+                ),
+            }
+        }
+    }
+}
+
+/// A latency objective and where it applies.
+struct Objective {
+    text: String,
+    limit_us: u64,
+    ranges: Vec<TimeRange>,
+}
+
+fn objectives(record: &Record, verdict: &Verdict) -> Vec<Objective> {
+    let mut found: Vec<Objective> = Vec::new();
+    let blocks = record
+        .manifest
+        .scenario
+        .slo
+        .iter()
+        .flat_map(|block| &block.expect);
+    for gate in blocks {
+        let Gate::Metric(metric) = &gate.value else {
+            continue;
+        };
+        let (Metric::Quantile(_) | Metric::Max, GateValue::Duration(limit)) =
+            (metric.metric, metric.value)
+        else {
+            continue;
+        };
+        let judged = verdict
+            .gates
+            .iter()
+            .filter(|known| known.span == gate.span && known.gate == metric.to_string());
+        for judged in judged {
+            found.push(Objective {
+                text: judged.gate.clone(),
+                limit_us: u64::try_from(limit.as_micros()).unwrap_or(u64::MAX),
+                ranges: judged.evidence.ranges.clone(),
+            });
+        }
+    }
+    found
+}
+
+/// The chart in words.
+pub(super) fn summary(record: &Record, verdict: &Verdict) -> String {
+    let mut parts = Vec::new();
+    for window in &verdict.windows {
+        if matches!(window.kind, WindowKind::Hold | WindowKind::WholeRun)
+            || window.ranges.is_empty()
+        {
+            continue;
+        }
+        let from = window.ranges.first().map_or(0, |range| range.start_us);
+        let to = window.ranges.last().map_or(0, |range| range.end_us);
+        let p99 = window
+            .all
+            .p99
+            .map_or_else(|| "unknown".to_owned(), |p99| p99.to_string());
+        let ok = window
+            .all
+            .success
+            .map_or_else(|| "nothing".to_owned(), crate::quantity::percent);
+        parts.push(format!(
+            "{} ({} to {}): {ok} good, p99 {p99}",
+            window.name,
+            clock(from),
+            clock(to)
+        ));
+    }
+    for breaker in &verdict.breakers {
+        let open = breaker
+            .segments
+            .iter()
+            .filter(|s| s.state == Some(BreakerState::Open));
+        let opened: Vec<String> = open
+            .map(|s| format!("{} to {}", clock(s.range.start_us), clock(s.range.end_us)))
+            .take(4)
+            .collect();
+        if !opened.is_empty() {
+            parts.push(format!(
+                "breaker {} of {} open {}",
+                breaker.breaker,
+                breaker.instance,
+                opened.join(", ")
+            ));
+        }
+    }
+    let routes = record.manifest.scenario.load.requests.len();
+    format!("{routes} routes. {}.", parts.join("; "))
+}
+
+/// The window of a verdict as the judge cuts it.
+pub(super) fn window_of(stats: &WindowStats) -> Window {
+    Window::new(&stats.name, stats.kind, stats.ranges.clone())
+}

@@ -1,0 +1,54 @@
+//! `json`: everything, for programs.
+
+use serde::Serialize;
+
+use super::Format;
+use crate::{Interval, Manifest, Record, Sample, Stamped, Verdict};
+
+/// Everything a run left and what it means, in one document.
+#[derive(Debug)]
+pub(super) struct Json;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    manifest: &'a Manifest,
+    complete: bool,
+    damage: &'a [String],
+    verdict: &'a Verdict,
+    events: &'a [Stamped],
+    intervals: &'a [Interval],
+    samples: &'a [Sample],
+}
+
+impl Format for Json {
+    fn name(&self) -> &'static str {
+        "json"
+    }
+
+    fn file_name(&self) -> &'static str {
+        "report.json"
+    }
+
+    fn about(&self) -> &'static str {
+        "everything, for programs; `schema_version` says which shape"
+    }
+
+    fn render(&self, record: &Record, verdict: &Verdict) -> Vec<u8> {
+        let document = Document {
+            schema_version: verdict.schema_version,
+            manifest: &record.manifest,
+            complete: record.complete,
+            damage: &record.damage,
+            verdict,
+            events: &record.events,
+            intervals: &record.intervals,
+            samples: &record.samples,
+        };
+        // Plain structs with string keys always serialise; an empty document
+        // is what a reader would notice at once.
+        let mut bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+}

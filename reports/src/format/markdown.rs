@@ -1,0 +1,203 @@
+//! `markdown`: for a step summary or a comment on a pull request.
+
+use super::escape::markdown_text;
+use super::strip::{LEGEND, rows};
+use super::text::margin_text;
+use super::{Format, terminal_text};
+use crate::quantity::{Quantity, grouped, percent, significant};
+use crate::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict};
+use crate::{Record, RunOutcome};
+
+/// GitHub drops a step summary of more than 1 MiB as a whole.
+const BYTES_MAX: usize = 900_000;
+
+/// Verdict, gates, windows and timeline as Markdown.
+#[derive(Debug)]
+pub(super) struct Markdown;
+
+impl Format for Markdown {
+    fn name(&self) -> &'static str {
+        "markdown"
+    }
+
+    fn file_name(&self) -> &'static str {
+        "report.md"
+    }
+
+    fn about(&self) -> &'static str {
+        "for a step summary or a pull request; at most 900 kB"
+    }
+
+    fn render(&self, record: &Record, verdict: &Verdict) -> Vec<u8> {
+        // Whole sections are dropped, the least important first, so that what
+        // is left is never cut in the middle.
+        let sections = [
+            head(record, verdict),
+            gates(verdict),
+            faults(verdict),
+            windows(verdict),
+            timeline(record, verdict),
+            foot(record, verdict),
+        ];
+        let mut text = String::new();
+        for section in sections {
+            if text.len() + section.len() <= BYTES_MAX {
+                text.push_str(&section);
+            }
+        }
+        text.into_bytes()
+    }
+}
+
+fn head(record: &Record, verdict: &Verdict) -> String {
+    let mark = match verdict.outcome {
+        RunOutcome::Pass => "\u{2705}",
+        RunOutcome::Inconclusive => "\u{2754}",
+        _ => "\u{274c}",
+    };
+    let name = markdown_text(&record.manifest.scenario.name);
+    let variant = record.manifest.variant.as_ref();
+    let variant = variant.map_or(String::new(), |variant| {
+        format!(" ({})", markdown_text(variant))
+    });
+    format!(
+        "## {mark} {}: {name}{variant}\n\n{}\n\n",
+        verdict.outcome,
+        markdown_text(&verdict.sentence)
+    )
+}
+
+fn gates(verdict: &Verdict) -> String {
+    if verdict.gates.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(
+        "| | when | gate | observed | margin | n | why |\n|---|---|---|---:|---:|---:|---|\n",
+    );
+    for gate in &verdict.gates {
+        text.push_str(&gate_row(gate));
+    }
+    text.push('\n');
+    text
+}
+
+fn gate_row(gate: &GateVerdict) -> String {
+    let mark = match gate.state {
+        GateState::Pass => "\u{2705} pass",
+        GateState::Fail => "\u{274c} **fail**",
+        GateState::Inconclusive => "\u{2754} inconclusive",
+        GateState::NotReached => "\u{23ed} not reached",
+    };
+    let when = match gate.origin {
+        GateOrigin::SteadyState => "steady state".to_owned(),
+        GateOrigin::Slo => markdown_text(&gate.when),
+    };
+    let observed = gate
+        .evidence
+        .observed
+        .map_or(String::new(), |q| q.to_string());
+    format!(
+        "| {mark} | {when} | {} | {observed} | {} | {} | {} |\n",
+        markdown_text(&gate.gate),
+        gate.evidence.margin.map_or(String::new(), margin_text),
+        if gate.evidence.n > 0 {
+            grouped(gate.evidence.n)
+        } else {
+            String::new()
+        },
+        markdown_text(&gate.explanation),
+    )
+}
+
+fn faults(verdict: &Verdict) -> String {
+    let mut text = String::new();
+    for fault in &verdict.faults {
+        let seen: Vec<String> = fault
+            .seen
+            .iter()
+            .take(3)
+            .map(|seen| markdown_text(seen))
+            .collect();
+        let problems: Vec<String> = fault
+            .problems
+            .iter()
+            .chain(&fault.removal_problems)
+            .map(|problem| format!(" **But it {}.**", markdown_text(problem)))
+            .collect();
+        text.push_str(&format!(
+            "- **{}**: {}. Seen: {}.{}\n",
+            markdown_text(&fault.fault),
+            markdown_text(&fault.requested),
+            if seen.is_empty() {
+                "nothing".to_owned()
+            } else {
+                seen.join("; ")
+            },
+            problems.concat(),
+        ));
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+fn windows(verdict: &Verdict) -> String {
+    let mut text = String::from(
+        "| window | arrivals | rate | ok | p50 | p99 | p99.9 | max | failed |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+    );
+    for window in &verdict.windows {
+        text.push_str(&window_row(&window.name, &window.all));
+    }
+    text.push('\n');
+    text
+}
+
+fn window_row(name: &str, slice: &SliceStats) -> String {
+    let show = |quantity: Option<Quantity>| {
+        quantity.map_or_else(|| "n/a".to_owned(), |quantity| quantity.to_string())
+    };
+    format!(
+        "| {} | {} | {}/s | {} | {} | {} | {} | {} | {} |\n",
+        markdown_text(name),
+        grouped(slice.counts.scheduled),
+        significant(slice.rate),
+        slice.success.map_or_else(|| "n/a".to_owned(), percent),
+        show(slice.p50),
+        show(slice.p99),
+        show(slice.p999),
+        show(slice.max),
+        grouped(slice.counts.failed()),
+    )
+}
+
+fn timeline(record: &Record, verdict: &Verdict) -> String {
+    if verdict.load_end_us <= 0 {
+        return String::new();
+    }
+    let mut text = String::from("```text\n");
+    for row in rows(record, verdict, 72) {
+        // A fence inside a label would end the block.
+        let label: String = terminal_text(&row.label)
+            .replace('`', "'")
+            .chars()
+            .take(28)
+            .collect();
+        text.push_str(&format!("{label:<28} |{}|\n", row.cells));
+    }
+    text.push_str(LEGEND);
+    text.push_str("\n```\n\n");
+    text
+}
+
+fn foot(record: &Record, verdict: &Verdict) -> String {
+    let manifest = &record.manifest;
+    format!(
+        "{}\n\n<sub>seed {} \u{b7} started {} \u{b7} squall {} \u{b7} again: <code>{}</code></sub>\n",
+        markdown_text(&verdict.generator.summary),
+        manifest.seed,
+        markdown_text(&manifest.started_utc),
+        markdown_text(&manifest.squall_version),
+        super::html_text(&terminal_text(&manifest.rerun)),
+    )
+}
