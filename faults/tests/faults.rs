@@ -1,0 +1,197 @@
+//! Faults as guards: evidence, removal, removal on drop, refusals.
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use squall_faults::{
+    EventSink, EvidenceLevel, Fault, FaultContext, FaultError, FaultEvent, Journal, ProcessFault,
+    ProcessIdentity, ProcessTarget, Refusal, ToxicFault,
+};
+use squall_scenario::{Delay, Direction, Inject, Kill};
+use support::{HANG, connect_through, exchange, soon};
+use tempfile::TempDir;
+
+type Seen = Arc<Mutex<Vec<FaultEvent>>>;
+
+fn context(dir: &TempDir) -> (FaultContext, Seen) {
+    let seen = Seen::default();
+    let writer = Arc::clone(&seen);
+    let context = FaultContext {
+        fault: "slow".to_owned(),
+        injection: 0,
+        events: EventSink::observer(move |event| writer.lock().unwrap().push(event)),
+        journal: Arc::new(Journal::create(dir.path(), "run").unwrap()),
+        guardian: None,
+        deadline: HANG,
+    };
+    (context, seen)
+}
+
+fn delay() -> Inject {
+    Inject::Delay(Delay {
+        by: Duration::from_millis(5),
+        jitter: Duration::ZERO,
+        direction: Direction::From,
+    })
+}
+
+#[tokio::test]
+async fn evidence_grows_from_attached_to_effective() {
+    let dir = TempDir::new().unwrap();
+    let (context, seen) = context(&dir);
+    let (proxy, mut client, mut server) = connect_through().await;
+    let fault = Fault::Toxic(ToxicFault {
+        proxies: vec![proxy.clone()],
+        inject: delay(),
+    });
+    exchange(&mut client, &mut server).await;
+    let mut guard = fault.inject(&context).await.unwrap();
+    let before = soon(guard.verify()).await.unwrap();
+    assert_eq!(before.level, EvidenceLevel::Attached);
+    assert_eq!(
+        before.text,
+        "attached to 1 live connections of link echo, no traffic yet"
+    );
+    exchange(&mut client, &mut server).await;
+    let after = soon(guard.verify()).await.unwrap();
+    assert_eq!(after.level, EvidenceLevel::Effective);
+    assert_eq!(
+        after.text,
+        "1 chunks (1 bytes) of 1 flows delayed by 5ms on link echo"
+    );
+    assert!(matches!(
+        fault.inject(&context).await,
+        Err(FaultError::Attach(_))
+    ));
+    let removal = soon(guard.remove()).await.unwrap();
+    assert!(removal.text.starts_with("taken off 1 live connections"));
+    assert!(proxy.counters().toxics.is_empty());
+    drop(guard);
+    let words: Vec<_> = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|event| format!("{event:?}").split(' ').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        words,
+        ["Injected", "Verified", "Verified", "Removing", "Removed"]
+    );
+}
+
+#[tokio::test]
+async fn dropping_a_guard_takes_the_toxic_off() {
+    let dir = TempDir::new().unwrap();
+    let (context, seen) = context(&dir);
+    let (proxy, _client, _server) = connect_through().await;
+    let fault = Fault::Toxic(ToxicFault {
+        proxies: vec![proxy.clone()],
+        inject: delay(),
+    });
+    drop(fault.inject(&context).await.unwrap());
+    assert!(proxy.counters().toxics.is_empty());
+    let last = seen.lock().unwrap().pop();
+    assert!(matches!(last, Some(FaultEvent::Abandoned { .. })));
+}
+
+#[tokio::test]
+async fn a_fault_that_fails_on_one_link_is_left_on_none() {
+    let dir = TempDir::new().unwrap();
+    let (context, _) = context(&dir);
+    let (first, ..) = connect_through().await;
+    let (second, ..) = connect_through().await;
+    soon(second.shutdown()).await;
+    let fault = Fault::Toxic(ToxicFault {
+        proxies: vec![first.clone(), second],
+        inject: delay(),
+    });
+    assert!(fault.inject(&context).await.is_err());
+    assert!(first.counters().toxics.is_empty());
+}
+
+fn on_process(identity: ProcessIdentity, inject: Inject) -> Fault {
+    Fault::Process(ProcessFault {
+        target: ProcessTarget {
+            name: "victim".to_owned(),
+            identity,
+            started_by_squall: false,
+        },
+        inject,
+    })
+}
+
+#[tokio::test]
+async fn squall_and_its_parents_are_refused() {
+    let dir = TempDir::new().unwrap();
+    let (context, seen) = context(&dir);
+    let own = ProcessIdentity::own().unwrap();
+    let parent = ProcessIdentity::of(std::os::unix::process::parent_id()).unwrap();
+    for (identity, wanted) in [(own, Refusal::Itself), (parent, Refusal::Ancestor)] {
+        for inject in [Inject::Kill(Kill::default()), Inject::Pause] {
+            let Err(FaultError::Refused { refusal, .. }) =
+                on_process(identity, inject).inject(&context).await
+            else {
+                panic!("not refused");
+            };
+            assert!(refusal == wanted || refusal == Refusal::Init);
+        }
+    }
+    assert!(seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_number_used_again_is_not_the_process() {
+    let dir = TempDir::new().unwrap();
+    let (context, _) = context(&dir);
+    let mut child = std::process::Command::new("sleep")
+        .arg("1000")
+        .spawn()
+        .unwrap();
+    let identity = ProcessIdentity::of(child.id()).unwrap();
+    let impostor = ProcessIdentity {
+        start_time: identity.start_time + 1,
+        ..identity
+    };
+    let kill = Inject::Kill(Kill::default());
+    let result = on_process(impostor, kill.clone()).inject(&context).await;
+    assert!(matches!(result, Err(FaultError::ProcessGone { .. })));
+    assert!(identity.is_alive());
+
+    let guard = on_process(identity, kill).inject(&context).await.unwrap();
+    let evidence = soon(guard.verify()).await.unwrap();
+    assert_eq!(evidence.level, EvidenceLevel::Effective);
+    assert!(!identity.is_alive());
+    child.wait().unwrap();
+}
+
+#[tokio::test]
+async fn a_paused_process_stops_and_runs_again() {
+    let dir = TempDir::new().unwrap();
+    let (context, _) = context(&dir);
+    let mut child = std::process::Command::new("sleep")
+        .arg("1000")
+        .spawn()
+        .unwrap();
+    let identity = ProcessIdentity::of(child.id()).unwrap();
+    let state = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", identity.pid)).unwrap();
+        stat.rsplit(") ").next().unwrap().chars().next().unwrap()
+    };
+    let pause = on_process(identity, Inject::Pause);
+    let mut guard = pause.inject(&context).await.unwrap();
+    soon(guard.verify()).await.unwrap();
+    assert_eq!(state(), 'T');
+    assert_eq!(context.journal.close().unwrap(), 1, "the undo is pending");
+    soon(guard.remove()).await.unwrap();
+    assert_ne!(state(), 'T');
+
+    let guard = pause.inject(&context).await.unwrap();
+    soon(guard.verify()).await.unwrap();
+    drop(guard);
+    support::until("it runs again after a drop", || state() != 'T').await;
+    assert_eq!(context.journal.close().unwrap(), 0);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

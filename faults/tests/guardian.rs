@@ -1,0 +1,213 @@
+//! The guardian as a real process: what it starts, reports and ends.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use squall_faults::guardian::{
+    ExitStatus, GroupSignal, GuardianClient, GuardianError, SpawnRequest,
+};
+use squall_faults::{
+    EventSink, Fault, FaultContext, FaultError, Journal, ProcessFault, ProcessTarget, Refusal,
+    recover,
+};
+use squall_scenario::{Inject, Kill};
+use support::{HANG, soon, until};
+use tempfile::TempDir;
+
+const FIXTURE: &str = env!("CARGO_BIN_EXE_squall-faults-fixture");
+
+struct Run {
+    dir: TempDir,
+    journal: Arc<Journal>,
+    guardian: GuardianClient,
+}
+
+impl Run {
+    async fn start() -> Self {
+        let dir = TempDir::new().unwrap();
+        let journal = Arc::new(Journal::create(dir.path(), "run").unwrap());
+        let args = ["guardian".into()];
+        let guardian = GuardianClient::start(Path::new(FIXTURE), &args, &journal);
+        let guardian = soon(guardian).await.unwrap();
+        Self {
+            dir,
+            journal,
+            guardian,
+        }
+    }
+
+    fn request(&self, key: &str, script: &str) -> SpawnRequest {
+        SpawnRequest {
+            key: key.to_owned(),
+            argv: ["sh", "-c", script].map(str::to_owned).into(),
+            env: BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),
+            cwd: Some(self.dir.path().to_owned()),
+            log_path: self.dir.path().join(format!("{key}.log")),
+        }
+    }
+
+    async fn target(&self, key: &str, script: &str) -> ProcessTarget {
+        let spawned = self.guardian.spawn(self.request(key, script));
+        let spawned = soon(spawned).await.unwrap();
+        ProcessTarget {
+            name: spawned.key,
+            identity: spawned.identity,
+            started_by_squall: true,
+        }
+    }
+
+    fn log(&self, key: &str) -> String {
+        std::fs::read_to_string(self.dir.path().join(format!("{key}.log"))).unwrap_or_default()
+    }
+
+    async fn stop(self) {
+        let report = self.guardian.shutdown(Duration::from_millis(50));
+        assert!(soon(report).await.unwrap().left.is_empty());
+        assert!(!self.guardian.identity().is_alive());
+        assert_eq!(self.journal.close().unwrap(), 0);
+        assert!(recover::list(self.dir.path()).unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn it_starts_processes_and_reports_how_they_end() {
+    let run = Run::start().await;
+    let mut exits = run.guardian.exits();
+    let script = "echo $GREETING; pwd; echo oops >&2; exit 7";
+    let spawned = run.target("one", script).await;
+    let exited = soon(exits.recv()).await.unwrap();
+    assert_eq!(exited.key, "one");
+    assert_eq!(exited.identity, spawned.identity);
+    assert_eq!(exited.status, ExitStatus::Code(7));
+    let dir = run.dir.path().canonicalize().unwrap();
+    assert_eq!(run.log("one"), format!("hello\n{}\noops\n", dir.display()));
+
+    run.target("one", "kill -9 $$").await;
+    let exited = soon(exits.recv()).await.unwrap();
+    assert_eq!(exited.status, ExitStatus::Signal(9));
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_refused_in_words() {
+    let run = Run::start().await;
+    let mut missing = run.request("missing", "");
+    missing.argv = vec!["/no/such/program".to_owned()];
+    let Err(GuardianError::Refused(why)) = soon(run.guardian.spawn(missing)).await else {
+        panic!("not refused");
+    };
+    assert!(why.contains("missing: `/no/such/program`"), "{why}");
+    run.target("taken", "sleep 1000").await;
+    let again = run.guardian.spawn(run.request("taken", "sleep 1000"));
+    assert!(matches!(soon(again).await, Err(GuardianError::Refused(_))));
+    let signal = run.guardian.signal("nobody", GroupSignal::Term);
+    assert!(matches!(soon(signal).await, Err(GuardianError::Refused(_))));
+    let gone = run.guardian.terminate("nobody", Duration::ZERO);
+    soon(gone).await.unwrap();
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn terminate_ends_a_group_that_ignores_sigterm() {
+    let run = Run::start().await;
+    let mut exits = run.guardian.exits();
+    let script = "trap '' TERM; sleep 1000 & echo $! ; while :; do sleep 1; done";
+    let target = run.target("stubborn", script).await;
+    until("it is up", || !run.log("stubborn").is_empty()).await;
+    let sibling: u32 = run.log("stubborn").trim().parse().unwrap();
+    let sibling = squall_faults::ProcessIdentity::of(sibling).unwrap();
+    let ending = run
+        .guardian
+        .terminate("stubborn", Duration::from_millis(50));
+    soon(ending).await.unwrap();
+    assert!(!target.identity.is_alive());
+    assert_eq!(
+        soon(exits.recv()).await.unwrap().status,
+        ExitStatus::Signal(9)
+    );
+    until("its group is gone", || !sibling.is_alive()).await;
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_kill_is_seen_on_the_pidfd_and_reported_as_an_exit() {
+    let run = Run::start().await;
+    let mut exits = run.guardian.exits();
+    let target = run.target("victim", "sleep 1000").await;
+    let context = FaultContext {
+        fault: "crash".to_owned(),
+        injection: 0,
+        events: EventSink::discard(),
+        journal: Arc::clone(&run.journal),
+        guardian: Some(run.guardian.identity()),
+        deadline: HANG,
+    };
+    let fault = |target, inject| Fault::Process(ProcessFault { target, inject });
+    let kill = Inject::Kill(Kill::default());
+    let guard = fault(target, kill.clone()).inject(&context).await.unwrap();
+    soon(guard.verify()).await.unwrap();
+    assert_eq!(
+        soon(exits.recv()).await.unwrap().status,
+        ExitStatus::Signal(9)
+    );
+
+    let guardian = ProcessTarget {
+        name: "guardian".to_owned(),
+        identity: run.guardian.identity(),
+        started_by_squall: false,
+    };
+    let refusal = |context| {
+        let fault = fault(guardian.clone(), kill.clone());
+        async move {
+            match fault.inject(&context).await {
+                Err(FaultError::Refused { refusal, .. }) => refusal,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    assert_eq!(refusal(context.clone()).await, Refusal::Guardian);
+    // The guardian leads a session: without knowing it, that protects it.
+    let stranger = FaultContext {
+        guardian: None,
+        ..context
+    };
+    assert_eq!(refusal(stranger).await, Refusal::ForeignSessionLeader);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn no_socket_of_squall_reaches_its_children() {
+    let _listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let run = Run::start().await;
+    let mut exits = run.guardian.exits();
+    run.target("curious", "ls -l /proc/self/fd").await;
+    soon(exits.recv()).await.unwrap();
+    let log = run.log("curious");
+    assert!(log.contains("/dev/null"), "{log}");
+    assert!(!log.contains("socket:") && !log.contains("pipe:"), "{log}");
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn dropping_the_client_ends_everything() {
+    let run = Run::start().await;
+    let target = run
+        .target("left", "trap '' TERM; while :; do sleep 1; done")
+        .await;
+    let stopped = run.target("stopped", "sleep 1000").await;
+    let stop = run.guardian.signal("stopped", GroupSignal::Stop);
+    soon(stop).await.unwrap();
+    let guardian = run.guardian.identity();
+    drop(run.guardian);
+    until("all are gone", || {
+        ![target.identity, stopped.identity, guardian]
+            .iter()
+            .any(squall_faults::ProcessIdentity::is_alive)
+    })
+    .await;
+    assert!(recover::list(run.dir.path()).unwrap().is_empty());
+}

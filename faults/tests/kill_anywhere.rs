@@ -1,0 +1,97 @@
+//! Squall is killed with SIGKILL at every step of a run, with and without its
+//! guardian; nothing may be left, stopped or running.
+
+mod support;
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use squall_faults::recover::{self, Standing};
+use support::until;
+use tempfile::TempDir;
+
+const FIXTURE: &str = env!("CARGO_BIN_EXE_squall-faults-fixture");
+
+/// Every step the fixture can die at, in order.
+const STEPS: [&str; 10] = [
+    "journal created",
+    "guardian started",
+    "process started",
+    "undo journaled",
+    "stop sent",
+    "stop verified",
+    "removal begins",
+    "removal verified",
+    "guardian shut down",
+    "journal closed",
+];
+
+/// Every living process that was told of `dir`: by its arguments (squall, its
+/// guardian) or by its log (the system under test).
+fn left(dir: &TempDir) -> Vec<String> {
+    let dir = dir.path().to_str().unwrap().to_owned();
+    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let name = entry.ok()?.file_name().into_string().ok()?;
+        name.parse::<u32>().ok()
+    });
+    pids.filter_map(|pid| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        let output = std::fs::read_link(format!("/proc/{pid}/fd/1")).unwrap_or_default();
+        let ours = command.contains(&dir) || output.starts_with(&dir);
+        ours.then(|| format!("{pid} {command}"))
+    })
+    .collect()
+}
+
+fn die_at(dir: &TempDir, step: &str, company: &str) {
+    let status = Command::new(FIXTURE)
+        .arg("squall")
+        .arg(dir.path())
+        .args([step, company])
+        .stdin(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.signal(), Some(9), "did not die at `{step}`");
+}
+
+#[tokio::test]
+async fn the_guardian_cleans_up_after_squall() {
+    for step in STEPS {
+        let dir = TempDir::new().unwrap();
+        die_at(&dir, step, "alone");
+        let dead = Instant::now();
+        until(step, || left(&dir).is_empty()).await;
+        println!(
+            "killed at `{step}`: nothing left after {:?}",
+            dead.elapsed()
+        );
+        let report = recover::run(dir.path()).unwrap();
+        assert!(report.is_clean(), "{step}: {report:?}");
+        assert!(recover::list(dir.path()).unwrap().is_empty(), "{step}");
+    }
+}
+
+#[tokio::test]
+async fn recover_cleans_up_after_squall_and_its_guardian() {
+    for step in &STEPS[1..8] {
+        let dir = TempDir::new().unwrap();
+        die_at(&dir, step, "together");
+        let found = recover::list(dir.path()).unwrap();
+        assert_eq!(found.len(), 1, "{step}");
+        assert_eq!(found[0].standing, Standing::Dead, "{step}");
+        if *step != STEPS[1] {
+            assert!(
+                !left(&dir).is_empty(),
+                "{step}: nothing was left to recover"
+            );
+        }
+        let report = recover::run(dir.path()).unwrap();
+        assert!(report.is_clean(), "{step}: {report:?}");
+        assert_eq!(left(&dir), Vec::<String>::new(), "{step}");
+        assert!(recover::list(dir.path()).unwrap().is_empty(), "{step}");
+        let again = recover::run(dir.path()).unwrap();
+        assert!(again.is_clean() && again.undone.is_empty(), "{step}");
+    }
+}

@@ -1,0 +1,270 @@
+//! The proxy on real sockets: bytes, closes, resets, and toxics that come and
+//! go on live connections.
+
+mod support;
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use squall_scenario::{Bandwidth, ByteCount, Cut, Delay, Direction, Inject, Reset};
+use support::{HANG, connect_through, echo_proxy, exchange, proxy_to, serve_echo, soon, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+fn delay(by_ms: u64) -> Inject {
+    Inject::Delay(Delay {
+        by: Duration::from_millis(by_ms),
+        jitter: Duration::ZERO,
+        direction: Direction::Both,
+    })
+}
+
+fn cut() -> Inject {
+    Inject::Cut(Cut {
+        direction: Direction::Both,
+    })
+}
+
+fn reset() -> Inject {
+    Inject::Reset(Reset {
+        after: Duration::ZERO,
+    })
+}
+
+fn noise(length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    ChaCha8Rng::seed_from_u64(length as u64).fill_bytes(&mut bytes);
+    bytes
+}
+
+/// Sends everything, closes its side, and reads to the end: only a proxy that
+/// keeps half-closes apart gives all of it back.
+async fn round_trip(stream: TcpStream, bytes: &[u8]) -> Vec<u8> {
+    let (mut read, mut write) = stream.into_split();
+    let mut received = Vec::new();
+    let send = async {
+        write.write_all(bytes).await.unwrap();
+        write.shutdown().await.unwrap();
+    };
+    let (_, result) = soon(async { tokio::join!(send, read.read_to_end(&mut received)) }).await;
+    result.unwrap();
+    received
+}
+
+#[tokio::test]
+async fn a_megabyte_comes_back_equal_through_a_half_close() {
+    let proxy = echo_proxy().await;
+    let bytes = noise(1 << 20);
+    let stream = TcpStream::connect(proxy.address()).await.unwrap();
+    assert!(round_trip(stream, &bytes).await == bytes);
+    until("the connection ends", || proxy.counters().open == 0).await;
+    let counters = proxy.counters();
+    assert_eq!((counters.accepted, counters.dial_failed), (1, 0));
+    assert_eq!((counters.bytes_to, counters.bytes_from), (1 << 20, 1 << 20));
+}
+
+#[tokio::test]
+async fn a_megabyte_comes_back_equal_through_lossless_toxics() {
+    let proxy = echo_proxy().await;
+    proxy.attach("slow", &delay(30)).unwrap();
+    let bandwidth = Inject::Bandwidth(Bandwidth {
+        rate: ByteCount(8 << 20),
+        direction: Direction::From,
+    });
+    proxy.attach("narrow", &bandwidth).unwrap();
+    let bytes = noise(1 << 20);
+    let stream = TcpStream::connect(proxy.address()).await.unwrap();
+    assert!(round_trip(stream, &bytes).await == bytes);
+    let counters = proxy.counters();
+    assert_eq!(counters.held_bytes, 0);
+    assert_eq!(counters.toxics[0].bytes, 2 << 20);
+    assert_eq!(counters.toxics[1].bytes, 1 << 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_connections_at_once() {
+    let proxy = echo_proxy().await;
+    let mut clients = tokio::task::JoinSet::new();
+    for n in 0..300_usize {
+        let address = proxy.address();
+        clients.spawn(async move {
+            let bytes = noise(1000 + n);
+            let stream = TcpStream::connect(address).await.unwrap();
+            assert!(round_trip(stream, &bytes).await == bytes);
+        });
+    }
+    while let Some(done) = soon(clients.join_next()).await {
+        done.unwrap();
+    }
+    assert_eq!(proxy.counters().accepted, 300);
+}
+
+#[tokio::test]
+async fn a_dead_upstream_looks_like_a_reset_and_is_counted() {
+    let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dead = unused.local_addr().unwrap();
+    drop(unused);
+    let proxy = proxy_to(dead);
+    let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+    let error = soon(client.read(&mut [0])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    assert_eq!(proxy.counters().dial_failed, 1);
+
+    proxy.set_upstream(serve_echo().await);
+    let client = TcpStream::connect(proxy.address()).await.unwrap();
+    assert_eq!(round_trip(client, b"alive").await, b"alive");
+}
+
+#[tokio::test]
+async fn reset_reaches_both_sides_of_a_live_connection_at_once() {
+    let (proxy, mut client, mut server) = connect_through().await;
+    exchange(&mut client, &mut server).await;
+    proxy.attach("rst", &reset()).unwrap();
+    for side in [&mut client, &mut server] {
+        let error = soon(side.read(&mut [0])).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+    until("it is counted", || proxy.counters().reset == 1).await;
+    assert_eq!(proxy.counters().toxics[0].reset, 1);
+}
+
+#[tokio::test]
+async fn reset_meets_a_new_connection_at_its_first_bytes() {
+    let proxy = echo_proxy().await;
+    proxy.attach("rst", &reset()).unwrap();
+    let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+    client.write_all(b"hello").await.unwrap();
+    let error = soon(client.read(&mut [0])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn a_peers_own_reset_is_passed_on() {
+    let (_proxy, mut client, mut server) = connect_through().await;
+    exchange(&mut client, &mut server).await;
+    server.set_zero_linger().unwrap();
+    drop(server);
+    let error = soon(client.read(&mut [0])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn cut_is_silent_and_its_removal_closes_what_it_touched() {
+    let (proxy, mut client, mut server) = connect_through().await;
+    exchange(&mut client, &mut server).await;
+    proxy.attach("cut", &cut()).unwrap();
+    assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
+    client.write_all(b"into the void").await.unwrap();
+    until("it is swallowed", || {
+        proxy.counters().toxics[0].swallowed_bytes == 13
+    })
+    .await;
+    assert!(proxy.detach("cut"));
+    assert_eq!(soon(client.read(&mut [0])).await.unwrap(), 0);
+    assert_eq!(soon(server.read(&mut [0])).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn toxics_come_and_go_on_a_live_stream_without_losing_a_byte() {
+    let proxy = echo_proxy().await;
+    let stream = TcpStream::connect(proxy.address()).await.unwrap();
+    let (mut read, mut write) = stream.into_split();
+    let bytes = noise(65_535 * 2);
+    let expected = bytes.clone();
+    let writer = tokio::spawn(async move {
+        for pair in bytes.chunks(2) {
+            write.write_all(pair).await.unwrap();
+        }
+        write.shutdown().await.unwrap();
+    });
+    let reader = tokio::spawn(async move {
+        let mut received = Vec::new();
+        read.read_to_end(&mut received).await.unwrap();
+        received
+    });
+    let mut changes = 0;
+    while !writer.is_finished() {
+        proxy.attach("slow", &delay(1000)).unwrap();
+        assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
+        assert!(proxy.detach("slow"));
+        assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
+        changes += 1;
+        // Without a live connection nothing above waits.
+        tokio::task::yield_now().await;
+    }
+    assert!(soon(reader).await.unwrap() == expected);
+    assert!(changes > 1, "the toxic was never changed on a live stream");
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_blocks_nothing_but_its_stream() {
+    let (proxy, client, mut server) = connect_through().await;
+    let flood = tokio::spawn(async move {
+        let chunk = noise(65_536);
+        while server.write_all(&chunk).await.is_ok() {}
+    });
+    let moved = || proxy.counters().bytes_from;
+    until("bytes flow", || moved() > 0).await;
+    for inject in [delay(10), cut(), delay(60_000)] {
+        proxy.attach("toxic", &inject).unwrap();
+        assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
+        assert!(proxy.attach("toxic", &inject).is_err());
+        assert!(proxy.detach("toxic"));
+        assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
+    }
+    soon(proxy.shutdown()).await;
+    assert!(proxy.attach("late", &cut()).is_err());
+    drop(client);
+    soon(flood).await.unwrap();
+}
+
+#[tokio::test]
+async fn held_bytes_are_bounded() {
+    const BOUND: u64 = 33 << 20;
+    let (proxy, mut client, _server) = connect_through().await;
+    proxy.attach("slow", &delay(3_600_000)).unwrap();
+    assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
+    let chunk = noise(65_536);
+    let mut accepted = 0;
+    // Socket buffers add some megabytes; without a bound this never blocks.
+    let blocked = loop {
+        let write = tokio::time::timeout(Duration::from_secs(1), client.write_all(&chunk));
+        if write.await.is_err() {
+            break true;
+        }
+        accepted += chunk.len() as u64;
+        if accepted > 4 * BOUND {
+            break false;
+        }
+    };
+    assert!(blocked, "no back-pressure");
+    assert!(proxy.counters().held_bytes <= BOUND);
+    assert!(proxy.counters().held_bytes > BOUND / 2);
+    drop(client);
+    soon(proxy.shutdown()).await;
+    assert_eq!(proxy.counters().held_bytes, 0);
+}
+
+#[tokio::test]
+async fn shutdown_refuses_new_connections_and_ends_live_ones() {
+    let (proxy, mut client, mut server) = connect_through().await;
+    exchange(&mut client, &mut server).await;
+    soon(proxy.shutdown()).await;
+    assert!(matches!(soon(client.read(&mut [0])).await, Ok(0) | Err(_)));
+    assert!(TcpStream::connect(proxy.address()).await.is_err());
+    soon(proxy.shutdown()).await;
+    let again = proxy_to(proxy.address());
+    drop(again);
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_stops_the_proxy() {
+    let (proxy, mut client, mut server) = connect_through().await;
+    exchange(&mut client, &mut server).await;
+    let address = proxy.address();
+    drop(proxy);
+    assert!(matches!(soon(client.read(&mut [0])).await, Ok(0) | Err(_)));
+    soon(async { while TcpStream::connect(address).await.is_ok() {} }).await;
+}

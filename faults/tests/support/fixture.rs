@@ -1,0 +1,142 @@
+//! A guardian, and a squall that dies on cue, for the tests of this crate.
+#![expect(
+    clippy::expect_used,
+    reason = "a test program: a panic is its error message"
+)]
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, getpid, kill_process};
+use squall_faults::guardian::{GuardianClient, SpawnRequest};
+use squall_faults::{
+    EventSink, Fault, FaultContext, FaultEvent, Journal, ProcessFault, ProcessTarget,
+};
+use squall_scenario::Inject;
+
+/// A family that is hard to get rid of: it ignores SIGTERM, has a child in a
+/// session of its own and one that was orphaned on purpose.
+const FAMILY: &str = "trap '' TERM; (setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' &); \
+                      sleep 1000 & while :; do sleep 1; done";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    match args.next().expect("a role").to_str() {
+        Some("guardian") => squall_faults::guardian::main(args),
+        Some("squall") => {
+            let args: Vec<OsString> = args.collect();
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(squall(&args));
+            ExitCode::SUCCESS
+        }
+        role => panic!("no role {role:?}"),
+    }
+}
+
+/// Dies at a step of its life, alone or with its guardian.
+#[derive(Clone)]
+struct Death {
+    step: String,
+    with_guardian: bool,
+    guardian: Arc<std::sync::OnceLock<Pid>>,
+}
+
+impl Death {
+    fn at(&self, step: &str) {
+        if step != self.step {
+            return;
+        }
+        if let (true, Some(guardian)) = (self.with_guardian, self.guardian.get()) {
+            kill_process(*guardian, Signal::KILL).expect("the guardian killed");
+        }
+        kill_process(getpid(), Signal::KILL).expect("killed");
+    }
+}
+
+/// `squall DIR STEP alone|together`: one run with a paused process, killed at
+/// STEP.
+async fn squall(args: &[OsString]) {
+    let [dir, step, company] = args else {
+        panic!("squall DIR STEP alone|together");
+    };
+    let death = Death {
+        step: step.to_string_lossy().into_owned(),
+        with_guardian: company == "together",
+        guardian: Arc::default(),
+    };
+    let dir = PathBuf::from(dir);
+    let journal = Journal::create(&dir, "cued-run").expect("a journal");
+    let journal = Arc::new(journal);
+    death.at("journal created");
+    let exe = std::env::current_exe().expect("an executable");
+    let args = ["guardian".into()];
+    let guardian = GuardianClient::start(&exe, &args, &journal).await;
+    let guardian = guardian.expect("a guardian");
+    let pid = Pid::from_raw(guardian.identity().pid.cast_signed()).expect("a pid");
+    death.guardian.set(pid).expect("set once");
+    death.at("guardian started");
+    let target = start_family(&guardian, &dir).await;
+    death.at("process started");
+    pause_and_resume(target, &journal, &guardian, &death).await;
+    let report = guardian.shutdown(Duration::from_millis(100)).await;
+    assert!(report.expect("a report").left.is_empty());
+    death.at("guardian shut down");
+    assert_eq!(journal.close().expect("closed"), 0);
+    death.at("journal closed");
+}
+
+async fn start_family(guardian: &GuardianClient, dir: &Path) -> ProcessTarget {
+    let request = SpawnRequest {
+        key: "family".to_owned(),
+        argv: ["sh", "-c", FAMILY].map(str::to_owned).into(),
+        env: BTreeMap::new(),
+        cwd: None,
+        log_path: dir.join("family.log"),
+    };
+    let spawned = guardian.spawn(request).await.expect("a family");
+    ProcessTarget {
+        name: spawned.key,
+        identity: spawned.identity,
+        started_by_squall: true,
+    }
+}
+
+async fn pause_and_resume(
+    target: ProcessTarget,
+    journal: &Arc<Journal>,
+    guardian: &GuardianClient,
+    death: &Death,
+) {
+    let observer = death.clone();
+    let context = FaultContext {
+        fault: "frozen family".to_owned(),
+        injection: 0,
+        events: EventSink::observer(move |event| match event {
+            FaultEvent::Journaled { .. } => observer.at("undo journaled"),
+            FaultEvent::Injected { .. } => observer.at("stop sent"),
+            FaultEvent::Verified { .. } => observer.at("stop verified"),
+            FaultEvent::Removing { .. } => observer.at("removal begins"),
+            FaultEvent::Removed { .. } => observer.at("removal verified"),
+            FaultEvent::RemovalFailed { .. } | FaultEvent::Abandoned { .. } => {
+                panic!("the pause was not undone")
+            }
+        }),
+        journal: Arc::clone(journal),
+        guardian: Some(guardian.identity()),
+        deadline: Duration::from_secs(5),
+    };
+    let fault = Fault::Process(ProcessFault {
+        target,
+        inject: Inject::Pause,
+    });
+    let mut guard = fault.inject(&context).await.expect("injected");
+    guard.verify().await.expect("verified");
+    guard.remove().await.expect("removed");
+}

@@ -1,0 +1,81 @@
+//! What several test programs need.
+#![allow(dead_code, reason = "each test program uses its own part")]
+
+use std::time::Duration;
+
+use squall_faults::{Proxy, ProxyConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Longer than anything may hang; never a measure of speed.
+pub const HANG: Duration = Duration::from_secs(30);
+
+/// Fails instead of hanging.
+pub async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(HANG, future)
+        .await
+        .expect("must not hang")
+}
+
+/// Waits for something the outside does.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(HANG, waiting).await.expect(what);
+}
+
+/// A proxy in front of a server that sends everything back.
+pub async fn echo_proxy() -> Proxy {
+    proxy_to(serve_echo().await)
+}
+
+pub fn proxy_to(upstream: std::net::SocketAddr) -> Proxy {
+    let listen = ([127, 0, 0, 1], 0).into();
+    let name = "echo".to_owned();
+    Proxy::start(ProxyConfig {
+        name,
+        listen,
+        upstream,
+        seed: 42,
+    })
+    .unwrap()
+}
+
+pub async fn serve_echo() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(echo(stream));
+        }
+    });
+    address
+}
+
+async fn echo(mut stream: TcpStream) {
+    let (mut read, mut write) = stream.split();
+    // A reset by a fault ends the copy; that is the test's business.
+    let _ = tokio::io::copy(&mut read, &mut write).await;
+    let _ = write.shutdown().await;
+}
+
+/// A proxy whose one upstream connection the test holds itself.
+pub async fn connect_through() -> (Proxy, TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = proxy_to(listener.local_addr().unwrap());
+    let client = TcpStream::connect(proxy.address()).await.unwrap();
+    let (server, _) = soon(listener.accept()).await.unwrap();
+    (proxy, client, server)
+}
+
+/// Sends a byte each way and waits for it, so the connection is live.
+pub async fn exchange(client: &mut TcpStream, server: &mut TcpStream) {
+    let mut byte = [0];
+    client.write_all(b"a").await.unwrap();
+    soon(server.read_exact(&mut byte)).await.unwrap();
+    server.write_all(b"b").await.unwrap();
+    soon(client.read_exact(&mut byte)).await.unwrap();
+}
