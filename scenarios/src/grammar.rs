@@ -4,9 +4,11 @@
 //! Everything here works on the text alone; ranges are byte offsets into it,
 //! so that a message can point inside the sentence.
 
-use std::ops::Range;
-use std::time::Duration;
+mod cursor;
 
+use std::ops::Range;
+
+use self::cursor::Cursor;
 use crate::diagnostic::{listed, quoted};
 use crate::quantity::QuantityError;
 use crate::suggest::nearest;
@@ -68,7 +70,7 @@ const METRICS: [&str; 6] = [
 
 /// Reads one gate.
 pub(crate) fn parse_gate(text: &str) -> Parsed<Sentence> {
-    let mut cursor = Cursor { text, at: 0 };
+    let mut cursor = Cursor::new(text);
     let whole = cursor.rest();
     match cursor.peek() {
         "" => Err(syntax(whole, "a gate is missing", "nothing here", EXAMPLES)),
@@ -355,7 +357,7 @@ fn bad_value(
 ) -> GateError {
     let text = cursor.get(range);
     if error.code == codes::BARE_NUMBER {
-        let before = cursor.text[..range.start].trim();
+        let before = cursor.before(range).trim();
         let unit = error.help.split('`').nth(1).unwrap_or(text);
         let unit = match metric {
             // Seconds are the first suggestion elsewhere; gates are about ms.
@@ -415,112 +417,4 @@ fn syntax(range: Range<usize>, title: &str, label: &str, help: &str) -> GateErro
         label: label.to_owned(),
         help: help.to_owned(),
     }
-}
-
-/// A place in a sentence that moves forward.
-struct Cursor<'t> {
-    text: &'t str,
-    at: usize,
-}
-
-impl<'t> Cursor<'t> {
-    fn get(&self, range: &Range<usize>) -> &'t str {
-        self.text.get(range.clone()).unwrap_or_default()
-    }
-
-    /// The text without the space around it.
-    fn all(&self) -> Range<usize> {
-        trimmed(self.text, 0..self.text.len())
-    }
-
-    fn rest(&self) -> Range<usize> {
-        trimmed(self.text, self.at..self.text.len())
-    }
-
-    /// The next word, without moving.
-    fn peek(&self) -> &'t str {
-        let mut ahead = Cursor { ..*self };
-        let word = ahead.word();
-        self.get(&word)
-    }
-
-    /// The next word: up to a space or a comparison.
-    fn word(&mut self) -> Range<usize> {
-        let rest = self.rest();
-        let length = self
-            .get(&rest)
-            .find(|c: char| c.is_whitespace() || is_comparison(c))
-            .unwrap_or(rest.len());
-        self.at = rest.start + length;
-        rest.start..self.at
-    }
-
-    fn until_comparison(&mut self) -> Range<usize> {
-        let rest = self.rest();
-        let length = self.get(&rest).find(is_comparison).unwrap_or(rest.len());
-        self.at = rest.start + length;
-        trimmed(self.text, rest.start..self.at)
-    }
-
-    fn comparison(&mut self) -> Range<usize> {
-        let rest = self.rest();
-        let length = self
-            .get(&rest)
-            .find(|c| !is_comparison(c))
-            .unwrap_or(rest.len());
-        self.at = rest.start + length;
-        rest.start..self.at
-    }
-
-    /// Everything up to a `for` clause.
-    fn value(&mut self) -> Range<usize> {
-        let rest = self.rest();
-        let text = self.get(&rest);
-        let length = text.find(" for ").unwrap_or(text.len());
-        self.at = rest.start + length;
-        trimmed(self.text, rest.start..self.at)
-    }
-
-    /// `within 8s`, if it stands here.
-    fn clause(&mut self, word: &str) -> Parsed<Option<(Duration, Range<usize>)>> {
-        if self.peek() != word {
-            return Ok(None);
-        }
-        let clause = self.rest();
-        self.word();
-        let range = self.rest();
-        self.at = self.text.len();
-        match parse_duration(self.get(&range)) {
-            Ok(duration) => Ok(Some((duration, clause))),
-            Err(error) => Err(GateError {
-                code: if error.code == codes::BARE_NUMBER {
-                    codes::GATE_WITHOUT_UNIT
-                } else {
-                    codes::GATE_SYNTAX
-                },
-                title: error.title,
-                range: if range.is_empty() { clause } else { range },
-                label: error.label.to_owned(),
-                help: error.help,
-            }),
-        }
-    }
-
-    fn end(&self, help: &str) -> Parsed<()> {
-        let rest = self.rest();
-        if rest.is_empty() {
-            return Ok(());
-        }
-        Err(syntax(rest, "the gate should end here", "too much", help))
-    }
-}
-
-fn is_comparison(c: char) -> bool {
-    matches!(c, '<' | '>' | '=' | '!' | '≤' | '≥')
-}
-
-fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
-    let part = text.get(range.clone()).unwrap_or_default();
-    let start = range.start + (part.len() - part.trim_start().len());
-    start..(start + part.trim().len())
 }

@@ -4,6 +4,7 @@
 //! positions comes out. Nothing here runs anything; the crate knows serde and
 //! no async runtime, so checking a file is instant and easy to fuzz.
 
+mod address;
 mod check;
 mod codes;
 mod diagnostic;

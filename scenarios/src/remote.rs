@@ -5,8 +5,8 @@
 
 use std::net::IpAddr;
 
+use crate::address::{split_address, url_host};
 use crate::diagnostic::{Place, quoted};
-use crate::read::{split_address, url_host};
 use crate::{Diagnostic, LoadTarget, Scenario, System, codes};
 
 /// An address off the loopback interface, as it is written. Names are not

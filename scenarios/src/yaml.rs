@@ -6,10 +6,12 @@
 //! one document, text keys, each once, no tags and no merge keys; anchors are
 //! allowed within a budget.
 
+mod syntax;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
-use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError};
+use granit_parser::{Event, Parser, ScalarStyle};
 
 use crate::diagnostic::{Place, quoted};
 use crate::{Diagnostic, Source, Span, codes};
@@ -158,7 +160,7 @@ pub(crate) fn parse(
     for next in Parser::new_from_str_with_options(&source.text, options) {
         let step = match next {
             Ok((event, span)) => tree.take(event, tree.place(span)),
-            Err(error) => Err(Box::new(tree.syntax_error(&error))),
+            Err(error) => Err(Box::new(syntax::finding(source, number, &error))),
         };
         if let Err(stop) = step {
             findings.append(&mut tree.findings);
@@ -398,68 +400,6 @@ impl<'s> Tree<'s> {
             NodeKind::Scalar(_) => {}
         }
         Ok(())
-    }
-
-    fn syntax_error(&self, error: &ScanError) -> Diagnostic {
-        let at = error.marker().byte_offset().unwrap_or_default();
-        if let Some(tab) = self.tab_before(at, error.kind()) {
-            let place = Place {
-                source: self.number,
-                span: self.source.span(tab, tab + 1),
-            };
-            return Diagnostic::error(codes::TAB, "there is a tab in the indentation")
-                .at(place, "a tab")
-                .help("indent with spaces; most editors have a setting for it");
-        }
-        if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
-            let title = format!("this file is nested more than {DEPTH_MAX} levels deep");
-            return Diagnostic::error(codes::TOO_MANY_VALUES, title)
-                .at(self.point(at), "I stopped reading here");
-        }
-        let title = format!("this is not YAML: {}", error.kind());
-        Diagnostic::error(codes::SYNTAX, title)
-            .at(self.point(at), "I could not go on here")
-            .help("look at the indentation, the colons and the quotes just before this place")
-    }
-
-    fn point(&self, at: usize) -> Place {
-        // A place at the very end of a file is shown on its last line.
-        let text = &self.source.text;
-        let at = at.min(text.trim_end().len());
-        Place {
-            source: self.number,
-            span: self.source.span(at, (at + 1).min(text.len())),
-        }
-    }
-
-    /// The offset of the tab that an error is about. The scanner often
-    /// stumbles only after it, so indentation up to there is looked at.
-    fn tab_before(&self, at: usize, kind: &ErrorKind) -> Option<usize> {
-        let text = &self.source.text;
-        let at = self.source.span(at, at).start;
-        let line_start = text[..at].rfind('\n').map_or(0, |n| n + 1);
-        let previous_start = text[..line_start.saturating_sub(1)]
-            .rfind('\n')
-            .map_or(0, |n| n + 1);
-        let about_tabs = matches!(
-            kind,
-            ErrorKind::TabNotAllowed
-                | ErrorKind::TabInBlockIndentation
-                | ErrorKind::TabInIndentation
-                | ErrorKind::TabAtBlockScalarStart
-        );
-        let tab_of_line = |start: usize| {
-            let indentation = text[start..]
-                .bytes()
-                .take_while(|byte| matches!(byte, b' ' | b'\t'));
-            let column = indentation.clone().position(|byte| byte == b'\t');
-            column.map(|column| start + column)
-        };
-        let near = tab_of_line(line_start).or_else(|| tab_of_line(previous_start));
-        near.or_else(|| {
-            let tab = text[line_start..].find('\t').filter(|_| about_tabs)?;
-            Some(line_start + tab)
-        })
     }
 }
 

@@ -1,6 +1,11 @@
 //! Fixtures: every valid file parses without a word, every invalid one gives
 //! exactly the finding beside it. `SQUALL_BLESS=1` writes what was found.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test it helps"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

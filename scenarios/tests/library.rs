@@ -66,3 +66,13 @@ fn settings_from_the_command_line_win_and_are_checked() {
     assert!(text.contains("command line:2"), "{text}");
     assert!(text.contains("did you mean `replicas`?"), "{text}");
 }
+
+#[test]
+fn the_example_of_the_readme_is_valid() {
+    let readme = include_str!("../README.md");
+    let example = readme.split("```yaml\n").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    let source = Source::new("README.md", example);
+    let checked = parse_scenario(&source, &ParseOptions::new(&no_environment));
+    assert!(checked.diagnostics.is_empty(), "{}", checked.render(false));
+}

@@ -1,5 +1,10 @@
 //! The plan of a scenario: windows, arrivals, samples and overlaps.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test it helps"
+)]
+
 use std::time::Duration;
 
 use squall_scenario::{ParseOptions, Plan, Scenario, Source, library, parse_scenario};

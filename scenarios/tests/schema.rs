@@ -1,6 +1,11 @@
 //! The committed JSON Schemas are those the code writes, and accept every
 //! valid file. `SQUALL_BLESS=1` writes them.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test it helps"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

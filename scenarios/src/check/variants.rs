@@ -2,7 +2,7 @@
 
 use super::names::did_you_mean;
 use crate::diagnostic::quoted;
-use crate::read::{ScenarioDraft, VariantDraft};
+use crate::read::{INSTANCES_MAX, ScenarioDraft, VariantDraft};
 use crate::windows::BASELINE;
 use crate::{Diagnostic, FaultTarget, Gate, When, codes};
 
@@ -42,12 +42,17 @@ fn counts(variant: &VariantDraft, draft: &ScenarioDraft, findings: &mut Vec<Diag
     let mut system = draft.system.system.clone();
     for ((name, value), place) in variant.variant.with.iter().zip(&variant.with) {
         let counted = draft.system.counts.iter().find(|(count, _)| count == name);
-        let number = value.parse().is_ok_and(|n: u32| (1..=100).contains(&n));
+        let number = value
+            .parse()
+            .is_ok_and(|n: u32| (1..=INSTANCES_MAX).contains(&n));
         if let Some((_, used)) = counted.filter(|_| !number) {
             let title = format!("the setting `{name}` is not a number of instances");
             findings.push(
                 Diagnostic::error(codes::OUT_OF_RANGE, title)
-                    .at(*place, "a number from 1 to 100 goes here")
+                    .at(
+                        *place,
+                        format!("a number from 1 to {INSTANCES_MAX} goes here"),
+                    )
                     .also(*used, "used as a number here")
                     .help("write for instance `1`"),
             );

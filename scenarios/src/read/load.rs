@@ -185,10 +185,7 @@ impl Reader {
         }
         let fields = self.fields(node, &keys::REQUEST)?;
         let send = fields.get("send").and_then(|node| self.send(node));
-        let name = match fields.get("name") {
-            Some(node) => Some(self.title(node)),
-            None => None,
-        };
+        let name = fields.get("name").map(|node| self.title(node));
         let headers = fields
             .get("headers")
             .map(|node| self.headers(node))

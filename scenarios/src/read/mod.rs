@@ -6,6 +6,7 @@
 
 mod fault;
 mod load;
+mod process;
 mod scenario;
 mod slo;
 mod system;
@@ -13,9 +14,10 @@ mod value;
 
 pub(crate) use fault::FaultDraft;
 pub(crate) use load::LoadDraft;
+pub(crate) use process::INSTANCES_MAX;
 pub(crate) use scenario::{ScenarioDraft, VariantDraft, system_path};
 pub(crate) use slo::{GateDraft, SloDraft, gate_text};
-pub(crate) use system::{NameKind, Names, SystemDraft, split_address, url_host};
+pub(crate) use system::{NameKind, Names, SystemDraft};
 
 use crate::diagnostic::{Place, quoted};
 use crate::shape::{Key, Shape};

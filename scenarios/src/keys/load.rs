@@ -1,0 +1,147 @@
+//! Keys of `load`.
+
+use crate::shape::Kind::{
+    Decimal, Duration, Either, List, Names, Object, OneOf, Rate, Send, Status, Template, Text,
+    Whole, Words,
+};
+use crate::shape::{Key, Shape, key, needed};
+
+pub(crate) static LOAD: Shape = Shape {
+    noun: "the load",
+    about: "Open-loop load: arrivals come at their own times, whatever the answers do.",
+    reads: "",
+    keys: &[
+        needed("shape", List(&OneOf(STAGES)), "Stages in order.").otherwise(&["stages", "profile"]),
+        needed("requests", List(&Either(&[Send, Object(&REQUEST)])), "What an arrival sends, chosen by weight.").otherwise(&["request", "routes"]),
+        key("data", Names(&OneOf(DATA)), "Values for $name in requests.").otherwise(&["variables"]),
+        key("connections", Whole(1, 100_000), "The most connections open at once.").otherwise(&["max_connections"]),
+        key("in_flight_max", Whole(1, 1_000_000), "The most requests in flight; arrivals above it are dropped and count as failures. 10000 when absent.").otherwise(&["max_in_flight"]),
+        key("timeout", Duration, "How long a client waits for an answer; 10s when absent."),
+        key("warm_up", Duration, "Load before anything is measured; 2s when absent.").otherwise(&["warmup", "warm-up"]),
+    ],
+};
+
+pub(crate) const STAGES: &[Key] = &[
+    needed("ramp", Object(&RAMP), "The rate changes linearly."),
+    needed("hold", Object(&HOLD), "The rate stays."),
+];
+
+pub(crate) static RAMP: Shape = Shape {
+    noun: "a ramp",
+    about: "The rate changes linearly.",
+    reads: "ramp: { from: 10/s, to: 200/s, over: 10s }",
+    keys: &[
+        needed("from", Rate, "Rate at the start."),
+        needed("to", Rate, "Rate at the end."),
+        needed("over", Duration, "Length.").otherwise(&["for", "duration"]),
+    ],
+};
+
+pub(crate) static HOLD: Shape = Shape {
+    noun: "a hold",
+    about: "The rate stays.",
+    reads: "hold: { rate: 200/s, for: 60s }",
+    keys: &[
+        needed("rate", Rate, "Arrivals per second.").otherwise(&["at"]),
+        needed("for", Duration, "Length.").otherwise(&["over", "duration"]),
+        key(
+            "arrivals",
+            Words(ARRIVALS),
+            "Spacing of the arrivals; even when absent.",
+        ),
+    ],
+};
+
+pub(crate) const ARRIVALS: &[(&str, &str)] = &[
+    ("even", "Equal gaps."),
+    ("poisson", "Exponential gaps: independent users."),
+];
+
+pub(crate) static REQUEST: Shape = Shape {
+    noun: "a request",
+    about: "A kind of request, also called a route.",
+    reads: "name: search, send: GET /search, within: 1s",
+    keys: &[
+        key(
+            "name",
+            Text,
+            "Name used by gates and reports; what is sent when absent.",
+        ),
+        needed("send", Send, "Method and path: GET /search?q=$word.").otherwise(&["url", "path"]),
+        key(
+            "weight",
+            Whole(1, 1_000_000),
+            "Share of the arrivals relative to the other requests; 1 when absent.",
+        ),
+        key(
+            "within",
+            Duration,
+            "Response time above which an answer is not good.",
+        )
+        .otherwise(&["timeout", "deadline"]),
+        key("headers", Names(&Template), "Headers.").otherwise(&["header"]),
+        key("body", Template, "Body, sent as it is."),
+        key(
+            "expect",
+            Object(&EXPECT),
+            "Which answers are good; any status from 200 to 399 when absent.",
+        ),
+    ],
+};
+
+pub(crate) static EXPECT: Shape = Shape {
+    noun: "`expect` of a request",
+    about: "Which answers are good.",
+    reads: "expect: { status: [200, 3xx] }",
+    keys: &[needed(
+        "status",
+        Either(&[Status, List(&Status)]),
+        "Status codes: 200, 2xx, or a list of them.",
+    )],
+};
+
+pub(crate) const DATA: &[Key] = &[
+    needed(
+        "uniform",
+        Object(&UNIFORM),
+        "Whole numbers, equally likely.",
+    ),
+    needed(
+        "zipf",
+        Object(&ZIPF),
+        "Whole numbers from 1; the lower ones are more popular.",
+    ),
+    needed("pick", List(&Text), "One of a list, equally likely."),
+    key("count", Object(&COUNT), "One number after the other."),
+];
+
+pub(crate) static UNIFORM: Shape = Shape {
+    noun: "`uniform`",
+    about: "Whole numbers between two, both included, equally likely.",
+    reads: "uniform: { from: 1, to: 10000 }",
+    keys: &[
+        needed("from", Whole(0, u64::MAX), "Lowest value."),
+        needed("to", Whole(0, u64::MAX), "Highest value."),
+    ],
+};
+
+pub(crate) static ZIPF: Shape = Shape {
+    noun: "`zipf`",
+    about: "Whole numbers from 1 to `over`; number k has weight k to the power of -skew.",
+    reads: "zipf: { over: 15000, skew: 1.1 }",
+    keys: &[
+        needed("over", Whole(1, 1_000_000_000), "Highest value."),
+        needed("skew", Decimal, "Exponent, above 0.").otherwise(&["s", "exponent", "theta"]),
+    ],
+};
+
+pub(crate) static COUNT: Shape = Shape {
+    noun: "`count`",
+    about: "One number after the other, in the order of the arrivals.",
+    reads: "count: { from: 1 }",
+    keys: &[key(
+        "from",
+        Whole(0, u64::MAX),
+        "First value; 1 when absent.",
+    )],
+};

@@ -1,0 +1,197 @@
+//! Keys of system files, which may also stand in a scenario.
+
+use crate::shape::Kind::{
+    self, Duration, Either, FaultTarget, Flag, Instances, List, Names, Object, OneOf, Template,
+    Text, Whole, Word, Words,
+};
+use crate::shape::{Key, Shape, key, needed};
+
+pub(crate) static SYSTEM: Shape = Shape {
+    noun: "a system",
+    about: "What is under test, described once for many scenarios.",
+    reads: "",
+    keys: &[
+        needed("version", Whole(1, 1), "Version of the file format: 1."),
+        key("name", Text, "Name, for people."),
+        key("about", Text, "What the system is, in prose."),
+        key(
+            "target",
+            Template,
+            "Where the load goes unless a scenario says otherwise: a URL, or the name of a process.",
+        ),
+        PROCESSES,
+        LINKS,
+        SETTINGS,
+        BREAKERS,
+        GROUPS,
+    ],
+};
+
+static A_PROCESS: Kind = Object(&PROCESS);
+static A_LINK: Kind = Object(&LINK);
+
+pub(super) const PROCESSES: Key = key(
+    "processes",
+    Names(&A_PROCESS),
+    "Processes in the order they are started.",
+)
+.otherwise(&["services"]);
+pub(super) const LINKS: Key = key(
+    "links",
+    Names(&A_LINK),
+    "Named TCP routes the fault proxy owns.",
+)
+.otherwise(&["proxies"]);
+pub(super) const SETTINGS: Key = key(
+    "settings",
+    Names(&Text),
+    "Values handed to processes as $settings.NAME; overridden by --set and by variants.",
+);
+pub(super) const BREAKERS: Key = key(
+    "breakers",
+    Names(&OneOf(BREAKER_SOURCES)),
+    "Where the state of each circuit breaker is read.",
+)
+.otherwise(&["circuit_breakers"]);
+pub(super) const GROUPS: Key = key(
+    "groups",
+    Names(&List(&FaultTarget)),
+    "Names for sets of processes, instances and links.",
+);
+
+pub(crate) static PROCESS: Shape = Shape {
+    noun: "a process",
+    about: "A process and how to live with it.",
+    reads: "",
+    keys: &[
+        needed(
+            "command",
+            List(&Template),
+            "Program and arguments; $squall is squall itself.",
+        )
+        .otherwise(&["cmd", "run", "exec"]),
+        key(
+            "instances",
+            Instances,
+            "How many run: a number, or $settings.NAME. One when absent.",
+        )
+        .otherwise(&["replicas", "count"]),
+        key("env", Names(&Template), "Additional environment variables.")
+            .otherwise(&["environment"]),
+        key(
+            "ready",
+            OneOf(READY),
+            "How to tell that it serves; its port accepts connections when absent.",
+        )
+        .otherwise(&["health", "healthcheck", "readiness"]),
+        key(
+            "restart",
+            Either(&[Words(RESTART_WORDS), Object(&RESTART)]),
+            "What happens when it ends by itself or is killed; never when absent.",
+        ),
+        key(
+            "inbound_link",
+            Flag,
+            "Whether the fault proxy stands in front of each instance.",
+        )
+        .otherwise(&["link"]),
+        key("stop", Object(&STOP), "How it is ended."),
+    ],
+};
+
+pub(crate) const RESTART_WORDS: &[(&str, &str)] = &[("never", "It stays down.")];
+
+pub(crate) static RESTART: Shape = Shape {
+    noun: "a restart policy",
+    about: "The process is started again.",
+    reads: "restart: { after: 1s }",
+    keys: &[needed(
+        "after",
+        Duration,
+        "How long after its end it is started again.",
+    )],
+};
+
+pub(crate) static STOP: Shape = Shape {
+    noun: "`stop`",
+    about: "How a process is ended.",
+    reads: "stop: { grace: 3s }",
+    keys: &[needed(
+        "grace",
+        Duration,
+        "How long it may take after SIGTERM before SIGKILL.",
+    )],
+};
+
+static HTTP_FORMS: [Kind; 2] = [Text, Object(&READY_HTTP)];
+
+pub(crate) const READY: &[Key] = &[
+    needed(
+        "http",
+        Either(&HTTP_FORMS),
+        "An HTTP GET is answered: `http: /health`.",
+    ),
+    key("tcp", Object(&READY_TCP), "Its port accepts connections."),
+];
+
+pub(crate) static READY_HTTP: Shape = Shape {
+    noun: "an HTTP ready probe",
+    about: "An HTTP GET at the process's own port is answered.",
+    reads: "http: { path: /health, status: 200, within: 10s }",
+    keys: &[
+        needed("path", Text, "Path, starting with a slash.").otherwise(&["get", "url"]),
+        key(
+            "status",
+            Whole(100, 599),
+            "Status expected; 200 when absent.",
+        ),
+        key("within", Duration, "Deadline; 10s when absent.").otherwise(&["timeout"]),
+    ],
+};
+
+pub(crate) static READY_TCP: Shape = Shape {
+    noun: "a TCP ready probe",
+    about: "The process's port accepts connections.",
+    reads: "tcp: { within: 10s }",
+    keys: &[key("within", Duration, "Deadline; 10s when absent.").otherwise(&["timeout"])],
+};
+
+pub(crate) static LINK: Shape = Shape {
+    noun: "a link",
+    about: "A TCP route: callers connect to its address, faults act in between.",
+    reads: "payments: { to: 127.0.0.1:9001 }",
+    keys: &[
+        key(
+            "listen",
+            Text,
+            "Address to listen on; allocated on loopback when absent.",
+        ),
+        needed(
+            "to",
+            Template,
+            "Where connections go: host:port, the name of a process, or $processes.NAME.address.",
+        )
+        .otherwise(&["upstream"]),
+    ],
+};
+
+pub(crate) const BREAKER_SOURCES: &[Key] = &[needed(
+    "hystrix",
+    Object(&HYSTRIX),
+    "A Hystrix event stream of every instance of a process.",
+)];
+
+pub(crate) static HYSTRIX: Shape = Shape {
+    noun: "a Hystrix source",
+    about: "A Hystrix event stream.",
+    reads: "hystrix: { of: gateway, command: recommendations }",
+    keys: &[
+        needed("of", Word, "The process whose instances have the breaker."),
+        needed("command", Text, "Name of the command in the stream."),
+        key(
+            "path",
+            Text,
+            "Path of the stream; /hystrix.stream when absent.",
+        ),
+    ],
+};
