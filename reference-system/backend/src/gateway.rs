@@ -1,5 +1,6 @@
 //! The gateway: the only service users call. Composes pages, starts playback, passes segments on.
 
+mod default_page;
 mod home;
 mod page;
 mod play;
@@ -39,6 +40,7 @@ pub(crate) fn routes(host: &Arc<Host>) -> Result<Router, ServeError> {
         edge: Remote::new(host, "edge")?,
         host: Arc::clone(host),
     });
+    tokio::spawn(Arc::clone(&gateway).keep_default_page_warm());
     Ok(Router::new()
         .route("/home/{profile}", get(home::home))
         .route("/play/{title}", get(play::play).post(play::play))

@@ -25,7 +25,7 @@ const STARTING_EVERY: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
 /// How long a start waits for dependencies to appear once discovery answers. After that the
 /// instance serves what it can without them.
-const DEPENDENCIES_WAIT: Duration = Duration::from_secs(3);
+const DEPENDENCIES_WAIT: Duration = Duration::from_secs(10);
 /// How long leaving may take.
 const CANCEL_WAIT: Duration = Duration::from_millis(500);
 
@@ -64,10 +64,12 @@ impl Announcer {
 
     async fn live(&self) {
         self.find_dependencies().await;
-        self.host.set_ready();
         let mut registered = false;
         loop {
             registered = self.keep_lease(registered).await;
+            if registered {
+                self.host.set_ready();
+            }
             let fetched = self.fetch().await;
             let next = if registered && fetched {
                 RENEW_EVERY

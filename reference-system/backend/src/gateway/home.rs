@@ -3,7 +3,8 @@
 //! 1. profile and country: cache, store, else a stranger who may see what anyone may see;
 //! 2. personal rows: recommendations, else the rows of the last visit, else what is popular;
 //! 3. metadata in one batch: catalog, else the cached copy of each title;
-//! 4. only what the profile may see in its country, and never a page that is nearly empty.
+//! 4. only what the profile may see in its country; where that is nearly nothing, the page anyone
+//!    anywhere may see; and never a page that is nearly empty.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +15,10 @@ use axum::response::IntoResponse;
 use squall_resilience::Deadline;
 
 use super::Gateway;
+use super::default_page::popular_rows;
 use super::page::{Page, TITLES_MIN};
 use crate::catalog::{IDS_MAX, Record, Titles, titles_path};
 use crate::dataset::model::{PopularTitle, Profile};
-use crate::recommendations::scorer::ROW_TITLES;
 use crate::recommendations::{Row, RowsQuery, rows_path};
 use crate::remote::{Ask, RemoteError, Reply};
 use crate::reply::{CACHE, Degraded, Failure};
@@ -25,8 +26,6 @@ use crate::store::table::Table;
 
 /// How long the rows of the last visit may stand in for new ones.
 const LAST_VISIT: Duration = Duration::from_secs(3600);
-/// Rows on a page.
-const ROWS: usize = 4;
 
 /// The handler.
 pub(super) async fn home(
@@ -38,15 +37,17 @@ pub(super) async fn home(
     let profile = gateway
         .profile_or_anyone(id, deadline, &mut degraded)
         .await?;
-    let rows = gateway.rows(&profile, deadline, &mut degraded).await?;
-    let records = gateway.records(&rows, deadline, &mut degraded).await?;
-    let page = Page::compose(&profile, &rows, records);
-    if page.len() < TITLES_MIN {
-        return Err(Failure::unavailable(format!(
-            "only {} titles to show",
-            page.len()
-        )));
-    }
+    let personal = gateway
+        .personal_page(&profile, deadline, &mut degraded)
+        .await;
+    let page = match personal {
+        Ok(page) if page.len() >= TITLES_MIN => page,
+        unusable => {
+            let page = gateway.default_page(&profile, deadline).await;
+            degraded.note("page=default");
+            page.ok_or_else(|| reason(unusable))?
+        }
+    };
     let headers = degraded.headers();
     if !headers.is_empty() {
         gateway.host.metrics.count("degraded_pages");
@@ -54,7 +55,26 @@ pub(super) async fn home(
     Ok((headers, Json(page)))
 }
 
+/// Why there is no personal page, when there is no other either.
+fn reason(unusable: Result<Page, Failure>) -> Failure {
+    unusable.map_or_else(
+        |failure| failure,
+        |page| Failure::unavailable(format!("only {} titles to show", page.len())),
+    )
+}
+
 impl Gateway {
+    async fn personal_page(
+        &self,
+        profile: &Profile,
+        deadline: Deadline,
+        degraded: &mut Degraded,
+    ) -> Result<Page, Failure> {
+        let rows = self.rows(profile, deadline, degraded).await?;
+        let records = self.records(&rows, deadline, degraded).await?;
+        Ok(Page::compose(profile, &rows, records))
+    }
+
     /// Asks recommendations on every visit: their own cache decides whether there is anything new
     /// to compute. What is kept here is only for the day they do not answer.
     async fn rows(
@@ -167,48 +187,4 @@ fn last_visit_key(profile: &Profile) -> String {
         "home:{}:{}:{}",
         profile.id, profile.country, profile.maturity_age_max
     )
-}
-
-/// The popular titles that suit the profile's age, in rows.
-fn popular_rows(profile: &Profile, popular: &[PopularTitle]) -> Vec<Row> {
-    let suitable: Vec<u32> = popular
-        .iter()
-        .filter(|title| title.maturity_age <= profile.maturity_age_max)
-        .map(|title| title.id)
-        .collect();
-    suitable
-        .chunks(ROW_TITLES)
-        .take(ROWS)
-        .enumerate()
-        .map(|(n, titles)| Row {
-            name: format!("Popular in {}, {}", profile.country, n + 1),
-            titles: titles.to_vec(),
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn popular_rows_respect_the_age_and_the_size_of_a_page() {
-        let popular: Vec<PopularTitle> = (1..=100)
-            .map(|id| PopularTitle {
-                id,
-                share: 0.1,
-                genres: vec![0],
-                maturity_age: if id % 2 == 0 { 18 } else { 0 },
-            })
-            .collect();
-        let child = Profile::anyone(1);
-        let rows = popular_rows(&child, &popular);
-        assert_eq!(rows.len(), ROWS);
-        assert!(
-            rows.iter()
-                .flat_map(|row| &row.titles)
-                .all(|id| id % 2 == 1)
-        );
-        assert!(rows.iter().all(|row| row.titles.len() == ROW_TITLES));
-    }
 }

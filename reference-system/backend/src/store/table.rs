@@ -34,6 +34,14 @@ impl Table {
         Self::Bookmarks,
     ];
 
+    /// Whether a partition is one row with an empty clustering key, which one lookup finds.
+    pub(crate) fn has_single_rows(self) -> bool {
+        match self {
+            Self::Titles | Self::Availability | Self::Profiles | Self::Features => true,
+            Self::Popularity | Self::History | Self::Bookmarks => false,
+        }
+    }
+
     /// The name of the table on disk.
     pub(crate) fn name(self) -> &'static str {
         match self {

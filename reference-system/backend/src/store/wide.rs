@@ -112,23 +112,20 @@ impl WideStore {
         partition: &str,
         limit: usize,
     ) -> Result<Vec<StoredRow>, WideError> {
-        let damaged = || WideError::Damaged {
-            table: table.name(),
-        };
         let mut rows = Vec::new();
+        if table.has_single_rows() {
+            if let Some(cell) = self.table(table).get(key(partition, ""))? {
+                rows.extend(stored_row(table, "", &cell)?);
+            }
+            return Ok(rows);
+        }
         for entry in self.table(table).prefix(prefix(partition)) {
             if rows.len() >= limit {
                 break;
             }
             let (key, cell) = entry.into_inner()?;
-            let (timestamp_us, value) = decode_cell(&cell).ok_or_else(damaged)?;
-            let Some(value) = value else { continue };
-            let value = std::str::from_utf8(value).map_err(|_| damaged())?;
-            rows.push(StoredRow {
-                clustering: clustering(&key).ok_or_else(damaged)?.to_owned(),
-                timestamp_us,
-                value: RawValue::from_string(value.to_owned()).map_err(|_| damaged())?,
-            });
+            let clustering = clustering(&key).ok_or_else(|| damaged(table))?;
+            rows.extend(stored_row(table, clustering, &cell)?);
         }
         Ok(rows)
     }
@@ -176,6 +173,24 @@ impl WideStore {
     pub(crate) fn compaction_backlog(&self) -> usize {
         self.tables.iter().map(Keyspace::l0_table_count).sum()
     }
+}
+
+fn damaged(table: Table) -> WideError {
+    WideError::Damaged {
+        table: table.name(),
+    }
+}
+
+/// The row in a cell; none if it has been deleted.
+fn stored_row(table: Table, clustering: &str, cell: &[u8]) -> Result<Option<StoredRow>, WideError> {
+    let (timestamp_us, value) = decode_cell(cell).ok_or_else(|| damaged(table))?;
+    let Some(value) = value else { return Ok(None) };
+    let value = std::str::from_utf8(value).map_err(|_| damaged(table))?;
+    Ok(Some(StoredRow {
+        clustering: clustering.to_owned(),
+        timestamp_us,
+        value: RawValue::from_string(value.to_owned()).map_err(|_| damaged(table))?,
+    }))
 }
 
 /// A cell on disk: timestamp (big endian), 1 for a value or 0 for a deletion, the value.

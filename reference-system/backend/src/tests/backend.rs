@@ -84,11 +84,14 @@ impl Backend {
             }
         }
         backend
-            .until("everything is ready", |backend| {
-                backend
-                    .instances
-                    .values()
-                    .all(|running| running.host.is_ready())
+            .until("everyone is ready and knows everyone", |backend| {
+                let others = backend.instances.len() - 1;
+                backend.instances.values().all(|running| {
+                    let listing = running.host.directory.listing();
+                    let known: usize = listing.services.values().map(Vec::len).sum();
+                    let is_registry = running.host.config.kind == ServiceKind::Discovery;
+                    running.host.is_ready() && (is_registry || known == others)
+                })
             })
             .await;
         backend
