@@ -1,5 +1,6 @@
 //! The laws every toxic obeys, run over the table of all toxics with virtual
 //! time: no socket, no clock.
+#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use std::time::{Duration, Instant};
 

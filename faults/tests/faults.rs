@@ -1,4 +1,5 @@
 //! Faults as guards: evidence, removal, removal on drop, refusals.
+#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The guardian as a real process: what it starts, reports and ends.
+#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 mod support;
 
@@ -188,7 +189,7 @@ async fn no_socket_of_squall_reaches_its_children() {
     soon(exits.recv()).await.unwrap();
     let log = run.log("curious");
     assert!(log.contains("/dev/null"), "{log}");
-    assert!(!log.contains("socket:") && !log.contains("pipe:"), "{log}");
+    assert!(!log.contains("socket:"), "{log}");
     run.stop().await;
 }
 

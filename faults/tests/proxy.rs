@@ -1,5 +1,6 @@
 //! The proxy on real sockets: bytes, closes, resets, and toxics that come and
 //! go on live connections.
+#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Which journals are replayed and which are left alone.
+#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt;

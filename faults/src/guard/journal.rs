@@ -36,8 +36,8 @@ pub enum Inverse {
     /// End every process that carries this run's mark in its environment: the
     /// system under test, wherever its processes went.
     EndMarked {
-        /// The run's mark.
-        run_id: String,
+        /// The mark, see [`Journal::mark`].
+        mark: String,
     },
 }
 
@@ -108,6 +108,7 @@ pub(crate) struct Undo {
 pub struct Journal {
     path: PathBuf,
     run_id: String,
+    mark: String,
     state: Mutex<State>,
 }
 
@@ -148,6 +149,8 @@ impl Journal {
         builder.create(dir).map_err(JournalError::at(dir))?;
         let path = dir.join(format!("{run_id}.ndjson"));
         let header = header(run_id).map_err(JournalError::at(&path))?;
+        let ProcessIdentity { pid, start_time } = header.owner;
+        let mark = format!("{run_id}.{pid}.{start_time}");
         let mut options = OpenOptions::new();
         options.append(true).create_new(true).mode(0o600);
         let mut file = options.open(&path).map_err(JournalError::at(&path))?;
@@ -161,6 +164,7 @@ impl Journal {
         Ok(Self {
             path,
             run_id: run_id.to_owned(),
+            mark,
             state: Mutex::new(State {
                 file,
                 next_id: 1,
@@ -179,6 +183,13 @@ impl Journal {
     #[must_use]
     pub fn run_id(&self) -> &str {
         &self.run_id
+    }
+
+    /// What marks every process of the run in its environment. Two runs never
+    /// share a mark, even if they were given the same id.
+    #[must_use]
+    pub fn mark(&self) -> &str {
+        &self.mark
     }
 
     /// Puts an undo on disk before its effect; returns when it is durable.

@@ -27,9 +27,9 @@ pub(crate) fn carry_out(inverse: &Inverse) -> Result<String, String> {
             let report = end_all(|| vec![*identity], TERM_GRACE);
             ended(&format!("process {}", identity.pid), &report)
         }
-        Inverse::EndMarked { run_id } => {
-            let report = end_all(|| marked(run_id), TERM_GRACE);
-            ended(&format!("processes of run {run_id}"), &report)
+        Inverse::EndMarked { mark } => {
+            let report = end_all(|| marked(mark), TERM_GRACE);
+            ended(&format!("processes of run {mark}"), &report)
         }
     }
 }
@@ -126,8 +126,8 @@ fn wait_all(handles: &[ProcessHandle], within: Duration) {
 }
 
 /// Living processes whose environment carries the mark of a run.
-fn marked(run_id: &str) -> Vec<ProcessIdentity> {
-    let mark = format!("{RUN_MARK}={run_id}");
+fn marked(mark: &str) -> Vec<ProcessIdentity> {
+    let mark = format!("{RUN_MARK}={mark}");
     let Ok(processes) = procfs::process::all_processes() else {
         return Vec::new();
     };

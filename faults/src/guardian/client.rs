@@ -89,9 +89,9 @@ impl GuardianClient {
         args: &[OsString],
         journal: &Arc<Journal>,
     ) -> Result<Self, GuardianError> {
-        let run_id = journal.run_id().to_owned();
+        let mark = journal.mark().to_owned();
         let intent = "start the system under test".to_owned();
-        let inverse = Inverse::EndMarked { run_id };
+        let inverse = Inverse::EndMarked { mark };
         let entry = Journal::record_off_runtime(journal, intent, inverse).await?;
         let (socket, process) = launch(exe, args, journal.path()).map_err(GuardianError::Start)?;
         let (read, write) = socket.into_split();
@@ -123,13 +123,13 @@ impl GuardianClient {
         self.0.identity
     }
 
-    /// Starts a process in its own process group, marked with the run's id.
+    /// Starts a process in its own process group, marked as the run's.
     ///
     /// # Errors
     /// [`GuardianError::Refused`] when it cannot be started or the key is taken.
     pub async fn spawn(&self, mut request: SpawnRequest) -> Result<Spawned, GuardianError> {
-        let run_id = self.0.journal.run_id().to_owned();
-        request.env.insert(RUN_MARK.to_owned(), run_id);
+        let mark = self.0.journal.mark().to_owned();
+        request.env.insert(RUN_MARK.to_owned(), mark);
         match self.ask(Ask::Spawn(request), ANSWER_WITHIN).await? {
             Answer::Spawned(spawned) => Ok(spawned),
             other => Err(unexpected(other)),

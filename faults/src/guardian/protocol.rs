@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ProcessIdentity;
 
-/// The environment variable that marks every process of a run with the run's
-/// id, children of children included.
-pub const RUN_MARK: &str = "SQUALL_RUN_ID";
+/// The environment variable that marks every process of a run, children of
+/// children included, with [`crate::Journal::mark`].
+pub const RUN_MARK: &str = "SQUALL_RUN_MARK";
 
 /// A process to start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

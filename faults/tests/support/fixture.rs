@@ -19,8 +19,10 @@ use squall_faults::{
 use squall_scenario::Inject;
 
 /// A family that is hard to get rid of: it ignores SIGTERM, has a child in a
-/// session of its own and one that was orphaned on purpose.
-const FAMILY: &str = "trap '' TERM; (setsid sh -c 'trap \"\" TERM; while :; do sleep 1; done' &); \
+/// session of its own and one that was orphaned on purpose. SIGHUP is what the
+/// kernel sends to a stopped group when its last outside parent dies.
+const FAMILY: &str = "trap '' TERM HUP; \
+                      (setsid sh -c 'trap \"\" TERM; echo up; while :; do sleep 1; done' &); \
                       sleep 1000 & while :; do sleep 1; done";
 
 fn main() -> ExitCode {
@@ -100,7 +102,12 @@ async fn start_family(guardian: &GuardianClient, dir: &Path) -> ProcessTarget {
         cwd: None,
         log_path: dir.join("family.log"),
     };
+    let log = request.log_path.clone();
     let spawned = guardian.spawn(request).await.expect("a family");
+    // Only a family that is complete is hard to get rid of.
+    while std::fs::read(&log).expect("a log").is_empty() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
     ProcessTarget {
         name: spawned.key,
         identity: spawned.identity,

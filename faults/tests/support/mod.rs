@@ -1,4 +1,9 @@
 //! What several test programs need.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed test is a panic"
+)]
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::time::Duration;
@@ -8,17 +13,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Longer than anything may hang; never a measure of speed.
-pub const HANG: Duration = Duration::from_secs(30);
+pub(crate) const HANG: Duration = Duration::from_secs(30);
 
 /// Fails instead of hanging.
-pub async fn soon<F: Future>(future: F) -> F::Output {
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(HANG, future)
         .await
         .expect("must not hang")
 }
 
 /// Waits for something the outside does.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waiting = async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -28,11 +33,11 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// A proxy in front of a server that sends everything back.
-pub async fn echo_proxy() -> Proxy {
+pub(crate) async fn echo_proxy() -> Proxy {
     proxy_to(serve_echo().await)
 }
 
-pub fn proxy_to(upstream: std::net::SocketAddr) -> Proxy {
+pub(crate) fn proxy_to(upstream: std::net::SocketAddr) -> Proxy {
     let listen = ([127, 0, 0, 1], 0).into();
     let name = "echo".to_owned();
     Proxy::start(ProxyConfig {
@@ -44,7 +49,7 @@ pub fn proxy_to(upstream: std::net::SocketAddr) -> Proxy {
     .unwrap()
 }
 
-pub async fn serve_echo() -> std::net::SocketAddr {
+pub(crate) async fn serve_echo() -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -63,7 +68,7 @@ async fn echo(mut stream: TcpStream) {
 }
 
 /// A proxy whose one upstream connection the test holds itself.
-pub async fn connect_through() -> (Proxy, TcpStream, TcpStream) {
+pub(crate) async fn connect_through() -> (Proxy, TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = proxy_to(listener.local_addr().unwrap());
     let client = TcpStream::connect(proxy.address()).await.unwrap();
@@ -72,7 +77,7 @@ pub async fn connect_through() -> (Proxy, TcpStream, TcpStream) {
 }
 
 /// Sends a byte each way and waits for it, so the connection is live.
-pub async fn exchange(client: &mut TcpStream, server: &mut TcpStream) {
+pub(crate) async fn exchange(client: &mut TcpStream, server: &mut TcpStream) {
     let mut byte = [0];
     client.write_all(b"a").await.unwrap();
     soon(server.read_exact(&mut byte)).await.unwrap();
