@@ -9,7 +9,6 @@
 pub mod clock;
 pub mod experiment;
 pub mod hub;
-mod live_stub;
 pub mod load;
 pub mod measure;
 mod seed;

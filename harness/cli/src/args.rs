@@ -7,7 +7,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Break a system on purpose while it is under honest load, and say with
 /// evidence whether it kept its availability and latency targets.
 #[derive(Debug, Parser)]
-#[command(name = "squall", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "squall",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
 #[command(after_help = "Start here:
   squall run slow-recommendations     run a scenario of the library
   squall check my-scenario.yaml       find mistakes without running anything
@@ -97,7 +102,12 @@ pub struct ScenarioArgs {
 #[derive(Debug, Clone, Args)]
 pub struct ExecutionArgs {
     /// Where run directories go
-    #[arg(long, value_name = "DIR", default_value = "squall-runs", env = "SQUALL_OUT")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "squall-runs",
+        env = "SQUALL_OUT"
+    )]
     pub out: PathBuf,
     /// What to show on standard error
     #[arg(long, value_enum, default_value_t = Ui::Auto)]
@@ -345,6 +355,10 @@ mod tests {
 
     #[test]
     fn a_setting_without_a_value_says_how() {
-        assert!(parse_setting("breakers").unwrap_err().contains("NAME=VALUE"));
+        assert!(
+            parse_setting("breakers")
+                .unwrap_err()
+                .contains("NAME=VALUE")
+        );
     }
 }

@@ -4,42 +4,74 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
-use squall_scenario::{Checked, Diagnostic, ParseOptions, Scenario, Source, library};
+use squall_scenario::{
+    Checked, Diagnostic, ParseOptions, Scenario, Source, library, parse_scenario,
+    process_environment,
+};
 
+use crate::args::ScenarioArgs;
 use crate::exit;
 
 /// A scenario that was read and checked, with what there is to say about it.
-pub struct Located {
+pub struct Found {
     /// Path or name as it was given.
     pub given: String,
     /// The result.
     pub checked: Checked<Scenario>,
 }
 
-impl Located {
-    /// Whether any diagnostic is an error.
-    pub fn has_errors(&self) -> bool {
-        self.checked.diagnostics.iter().any(Diagnostic::is_error)
-    }
+/// A scenario without a mistake.
+pub struct Sound {
+    /// Path or name as it was given.
+    pub given: String,
+    /// What is run.
+    pub scenario: Scenario,
+    /// The same with `${NAME}` in place of secrets: what is recorded.
+    pub redacted: Scenario,
+    /// Its text, without secrets.
+    pub text: String,
+}
 
+impl Found {
     /// Prints every diagnostic to standard error, as rustc does.
     pub fn print_diagnostics(&self) {
-        let color = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-        for diagnostic in &self.checked.diagnostics {
-            anstream::eprintln!("{}\n", diagnostic.render(&self.checked.sources, color));
+        if !self.checked.diagnostics.is_empty() {
+            anstream::eprintln!("{}", self.checked.render(color_on_stderr()));
+        }
+    }
+
+    /// Refuses targets off this machine whose host was not allowed on the
+    /// command line. The engine checks the resolved address once more.
+    fn refuse_remote(&mut self, allowed: &[String]) {
+        let refused = self.checked.remote_diagnostics(allowed);
+        if !refused.is_empty() {
+            self.checked.value = None;
+            self.checked.diagnostics.extend(refused);
         }
     }
 
     /// The scenario, if it has no error; otherwise the diagnostics are printed.
-    pub fn into_scenario(self) -> Result<(String, Scenario, String), ExitCode> {
+    pub fn into_sound(self) -> Result<Sound, ExitCode> {
         self.print_diagnostics();
-        let errors = self.checked.diagnostics.iter().filter(|d| d.is_error()).count();
-        match self.checked.value {
-            Some(scenario) if errors == 0 => {
-                let text = self.checked.redacted_text;
-                Ok((self.given, scenario, text))
-            }
+        let text = self
+            .checked
+            .sources
+            .first()
+            .map(|source| source.text.clone());
+        match (self.checked.value, self.checked.redacted) {
+            (Some(scenario), Some(redacted)) => Ok(Sound {
+                given: self.given,
+                scenario,
+                redacted,
+                text: text.unwrap_or_default(),
+            }),
             _ => {
+                let errors = self
+                    .checked
+                    .diagnostics
+                    .iter()
+                    .filter(|d| d.is_error())
+                    .count();
                 let noun = if errors == 1 { "mistake" } else { "mistakes" };
                 let message = format!("{}: {errors} {noun}; nothing was run", self.given);
                 Err(exit::fail(RunOutcome::Usage, &message))
@@ -49,21 +81,56 @@ impl Located {
 }
 
 /// Reads and checks a scenario by its path or library name.
-pub fn scenario(given: &str, set: &[(String, String)]) -> Located {
-    let environment = |name: &str| std::env::var(name).ok();
-    let options = ParseOptions { set: set.to_vec(), env: &environment };
-    let checked = match source(given) {
-        Ok(source) => squall_scenario::parse_scenario(&source, &options),
-        Err(diagnostic) => Checked::failed(*diagnostic),
-    };
-    Located { given: given.to_owned(), checked }
+pub fn scenario(given: &str, reading: &ScenarioArgs) -> Result<Found, ExitCode> {
+    let source = source(given).map_err(|diagnostic| unreadable(given, &diagnostic))?;
+    let mut options = ParseOptions::new(&process_environment);
+    options.set.clone_from(&reading.set);
+    Ok(Found {
+        given: given.to_owned(),
+        checked: parse_scenario(&source, &options),
+    })
+}
+
+/// Reads and checks several scenarios; all of them before the first is run.
+pub fn sound_scenarios(
+    given: &[String],
+    reading: &ScenarioArgs,
+    allowed: &[String],
+) -> Result<Vec<Sound>, ExitCode> {
+    let mut sound = Vec::new();
+    let mut failure = None;
+    for given in given {
+        let found = scenario(given, reading).map(|mut found| {
+            found.refuse_remote(allowed);
+            found
+        });
+        match found.and_then(Found::into_sound) {
+            Ok(scenario) => sound.push(scenario),
+            Err(code) => failure = Some(code),
+        }
+    }
+    failure.map_or(Ok(sound), Err)
 }
 
 /// A path wins over a library name, so that a file can never be hidden.
 fn source(given: &str) -> Result<Source, Box<Diagnostic>> {
     let path = Path::new(given);
-    match library::scenario(given) {
-        Some(text) if !path.exists() => Ok(Source::new(format!("{given}.yaml"), text)),
+    match library::source(given) {
+        Some(source) if !path.exists() => Ok(source),
         _ => Source::read(path),
     }
+}
+
+fn unreadable(given: &str, diagnostic: &Diagnostic) -> ExitCode {
+    let source = Source::new(given, "");
+    anstream::eprintln!("{}", diagnostic.render(&[source], color_on_stderr()));
+    if !given.contains(['/', '.']) {
+        let names: Vec<_> = library::scenarios().iter().map(|(name, _)| *name).collect();
+        anstream::eprintln!("the library has: {}", names.join(", "));
+    }
+    exit::code(RunOutcome::Usage)
+}
+
+fn color_on_stderr() -> bool {
+    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use squall_harness::experiment::{Control, RunRequest, RunView, control_channel, run};
+use squall_reports::format::{FORMATS, Format, verdict_block};
 use squall_reports::{
-    Format, Manifest, RECORD_SCHEMA_VERSION, Record, RunOutcome, StopReason, Verdict, judge,
+    Manifest, RECORD_SCHEMA_VERSION, Record, RunOutcome, StopReason, Verdict, judge,
 };
 use squall_scenario::Scenario;
 use tokio::sync::mpsc;
@@ -14,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::args::{ExecutionArgs, ScenarioArgs};
 use crate::console::Console;
+use crate::locate::Sound;
 
 /// What stays the same over the attempts of one command.
 pub struct Session {
@@ -42,7 +44,10 @@ pub struct Failed {
 
 impl Failed {
     fn new(outcome: RunOutcome, message: impl ToString) -> Self {
-        Self { outcome, message: message.to_string() }
+        Self {
+            outcome,
+            message: message.to_string(),
+        }
     }
 }
 
@@ -53,39 +58,46 @@ impl Session {
             .map_err(|error| format!("cannot find squall's own executable: {error}"))?;
         let journal_dir =
             squall_faults::Journal::default_dir().map_err(|error| error.to_string())?;
-        Ok(Self { execution: execution.clone(), squall_exe, journal_dir })
+        Ok(Self {
+            execution: execution.clone(),
+            squall_exe,
+            journal_dir,
+        })
     }
 
     /// Runs a scenario, or a variant of it, once.
     pub async fn attempt(
         &mut self,
-        given: &str,
-        scenario: &Scenario,
-        text: String,
+        sound: &Sound,
         variant: Option<&str>,
         seed: u64,
         reading: &ScenarioArgs,
     ) -> Result<Finished, Failed> {
-        let scenario = match variant {
+        let applied = |scenario: &Scenario| match variant {
             Some(name) => scenario
                 .with_variant(name)
-                .map_err(|error| Failed::new(RunOutcome::Usage, error))?,
-            None => scenario.clone(),
+                .map_err(|error| Failed::new(RunOutcome::Usage, error)),
+            None => Ok(scenario.clone()),
         };
+        let scenario = applied(&sound.scenario)?;
         let started = Timestamp::now();
         let dir = self.run_dir(&scenario, variant, started)?;
         let manifest = Manifest {
             schema_version: RECORD_SCHEMA_VERSION,
             squall_version: env!("CARGO_PKG_VERSION").to_owned(),
-            run_id: dir.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            run_id: dir
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             started_utc: started.to_string(),
             host: host_name(),
             seed,
-            rerun: rerun(given, variant, seed, reading),
+            rerun: rerun(&sound.given, variant, seed, reading),
             variant: variant.map(ToOwned::to_owned),
-            scenario_path: given.to_owned(),
-            scenario_text: text,
-            scenario: scenario.clone(),
+            scenario_path: sound.given.clone(),
+            scenario_text: sound.text.clone(),
+            scenario: applied(&sound.redacted)?,
         };
         let request = RunRequest {
             scenario,
@@ -117,10 +129,16 @@ impl Session {
         let record =
             Record::read(&dir).map_err(|error| Failed::new(RunOutcome::Internal, error))?;
         let verdict = judge(&record);
-        writer.finish(&verdict).map_err(|error| Failed::new(RunOutcome::NotReady, error))?;
+        writer
+            .finish(&verdict)
+            .map_err(|error| Failed::new(RunOutcome::NotReady, error))?;
         let record =
             Record::read(&dir).map_err(|error| Failed::new(RunOutcome::Internal, error))?;
-        Ok(Finished { verdict, record, dir })
+        Ok(Finished {
+            verdict,
+            record,
+            dir,
+        })
     }
 
     /// `OUT/<scenario>[+variant]/<utc-start>`; created, and never one that exists.
@@ -137,7 +155,10 @@ impl Session {
         }
         let parent = self.execution.out.join(name);
         let fail = |error: std::io::Error| {
-            Failed::new(RunOutcome::NotReady, format!("{}: {error}", parent.display()))
+            Failed::new(
+                RunOutcome::NotReady,
+                format!("{}: {error}", parent.display()),
+            )
         };
         std::fs::create_dir_all(&parent).map_err(fail)?;
         let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
@@ -153,7 +174,10 @@ impl Session {
                 Err(error) => return Err(fail(error)),
             }
         }
-        Err(Failed::new(RunOutcome::NotReady, "too many runs in one second"))
+        Err(Failed::new(
+            RunOutcome::NotReady,
+            "too many runs in one second",
+        ))
     }
 }
 
@@ -161,30 +185,32 @@ impl Finished {
     /// Prints the verdict block to standard output.
     pub fn print(&self) {
         let style = crate::console::text_style();
-        let block = squall_reports::format::text(&self.record, &self.verdict, &style);
-        anstream::println!("{block}");
-        let report = self.dir.join(Format::Html.file_name());
-        let shown = std::env::current_dir()
-            .ok()
-            .and_then(|here| report.strip_prefix(here).ok().map(Path::to_path_buf))
-            .unwrap_or(report);
-        anstream::println!("report  {}", shown.display());
+        let here = std::env::current_dir().unwrap_or_default();
+        let dir = self.dir.strip_prefix(&here).unwrap_or(&self.dir);
+        let report = dir.join("report.html").display().to_string();
+        let block = verdict_block(&self.record, &self.verdict, &style, &[report]);
+        anstream::print!("{block}");
     }
 
     /// Writes the reports of the run directory and those asked for.
     pub fn write(&self, requests: &[ReportRequest]) -> Result<Vec<PathBuf>, String> {
         let mut written = write_reports(&self.dir, &self.record, &self.verdict, &[])?;
         if !requests.is_empty() {
-            written.extend(write_reports(&self.dir, &self.record, &self.verdict, requests)?);
+            written.extend(write_reports(
+                &self.dir,
+                &self.record,
+                &self.verdict,
+                requests,
+            )?);
         }
         Ok(written)
     }
 }
 
 /// `--report FORMAT[=PATH]`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ReportRequest {
-    format: Format,
+    format: &'static dyn Format,
     /// `None`: into the run directory; `-`: standard output.
     path: Option<PathBuf>,
 }
@@ -200,10 +226,12 @@ impl ReportRequest {
             Some((name, path)) => (name, Some(PathBuf::from(path))),
             None => (text, None),
         };
-        let format = Format::ALL.iter().copied().find(|format| format.name() == name);
-        let format = format.ok_or_else(|| {
-            let known: Vec<_> = Format::ALL.iter().map(|format| format.name()).collect();
-            format!("there is no report format {name:?}; there are {}", known.join(", "))
+        let format = squall_reports::format::format(name).ok_or_else(|| {
+            let known: Vec<_> = FORMATS.iter().map(|format| format.name()).collect();
+            format!(
+                "there is no report format {name:?}; there are {}",
+                known.join(", ")
+            )
         })?;
         Ok(Self { format, path })
     }
@@ -216,8 +244,9 @@ pub fn write_reports(
     verdict: &Verdict,
     requests: &[ReportRequest],
 ) -> Result<Vec<PathBuf>, String> {
-    let all: Vec<_> =
-        Format::ALL.iter().map(|format| ReportRequest { format: *format, path: None }).collect();
+    let all: Vec<_> = FORMATS
+        .map(|format| ReportRequest { format, path: None })
+        .to_vec();
     let requests = if requests.is_empty() { &all } else { requests };
     let mut written = Vec::new();
     for request in requests {
@@ -227,8 +256,9 @@ pub fn write_reports(
                 anstream::print!("{}", String::from_utf8_lossy(&bytes));
             }
             other => {
-                let default = || dir.join(request.format.file_name());
-                let path = other.clone().unwrap_or_else(default);
+                let path = other
+                    .clone()
+                    .unwrap_or_else(|| dir.join(request.format.file_name()));
                 std::fs::write(&path, bytes)
                     .map_err(|error| format!("{}: {error}", path.display()))?;
                 written.push(path);
@@ -255,7 +285,9 @@ fn watch_signals(control: mpsc::Sender<Control>) -> JoinHandle<()> {
                 _ = terminate.recv() => StopReason::Terminate,
                 _ = hangup.recv() => StopReason::Terminate,
             };
-            let asked = control.send_timeout(Control::Stop(reason), Duration::from_secs(1)).await;
+            let asked = control
+                .send_timeout(Control::Stop(reason), Duration::from_secs(1))
+                .await;
             if asked.is_err() {
                 return;
             }
@@ -282,7 +314,11 @@ fn slug(name: &str) -> String {
         }
     }
     let slug = slug.trim_end_matches('-');
-    if slug.is_empty() { "scenario".to_owned() } else { slug.to_owned() }
+    if slug.is_empty() {
+        "scenario".to_owned()
+    } else {
+        slug.to_owned()
+    }
 }
 
 fn host_name() -> String {
@@ -317,7 +353,10 @@ mod tests {
 
     #[test]
     fn folder_names_are_safe() {
-        assert_eq!(slug("Slow recommendations, never!"), "slow-recommendations-never");
+        assert_eq!(
+            slug("Slow recommendations, never!"),
+            "slow-recommendations-never"
+        );
         assert_eq!(slug("../../etc"), "etc");
         assert_eq!(slug("…"), "scenario");
     }

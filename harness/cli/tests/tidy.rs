@@ -11,8 +11,9 @@ const FILE_LINES_MAX: usize = 500;
 /// Lines of a function, signature and braces included.
 const FUNCTION_LINES_MAX: usize = 70;
 /// Names that say nothing about a concept.
-const DRAWERS: [&str; 8] =
-    ["utils", "util", "helpers", "helper", "common", "misc", "types", "stuff"];
+const DRAWERS: [&str; 8] = [
+    "utils", "util", "helpers", "helper", "common", "misc", "types", "stuff",
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -34,7 +35,13 @@ fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
 
 fn sources() -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();
-    for top in ["harness", "faults", "scenarios", "reports", "reference-system"] {
+    for top in [
+        "harness",
+        "faults",
+        "scenarios",
+        "reports",
+        "reference-system",
+    ] {
         rust_files(&root().join(top), &mut files);
     }
     assert!(files.len() > 50, "the walk must find the sources");
@@ -49,7 +56,9 @@ fn sources() -> Vec<(PathBuf, String)> {
 
 fn is_test_file(path: &Path) -> bool {
     let text = path.to_string_lossy();
-    ["/tests/", "/benches/", "/examples/", "/fuzz/"].iter().any(|part| text.contains(part))
+    ["/tests/", "/benches/", "/examples/", "/fuzz/"]
+        .iter()
+        .any(|part| text.contains(part))
         || path.file_name().is_some_and(|name| name == "tests.rs")
 }
 
@@ -63,7 +72,10 @@ impl<'ast> Visit<'ast> for Measured {
     fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
         let is_test = module.attrs.iter().any(|attribute| {
             attribute.path().is_ident("cfg")
-                && attribute.meta.require_list().is_ok_and(|l| l.tokens.to_string() == "test")
+                && attribute
+                    .meta
+                    .require_list()
+                    .is_ok_and(|l| l.tokens.to_string() == "test")
         });
         if is_test {
             self.test_lines += lines(module.span());
@@ -73,12 +85,18 @@ impl<'ast> Visit<'ast> for Measured {
     }
 
     fn visit_item_fn(&mut self, function: &'ast syn::ItemFn) {
-        self.functions.push((function.sig.ident.to_string(), body_lines(&function.sig, &function.block)));
+        self.functions.push((
+            function.sig.ident.to_string(),
+            body_lines(&function.sig, &function.block),
+        ));
         visit::visit_item_fn(self, function);
     }
 
     fn visit_impl_item_fn(&mut self, function: &'ast syn::ImplItemFn) {
-        self.functions.push((function.sig.ident.to_string(), body_lines(&function.sig, &function.block)));
+        self.functions.push((
+            function.sig.ident.to_string(),
+            body_lines(&function.sig, &function.block),
+        ));
         visit::visit_impl_item_fn(self, function);
     }
 }
@@ -108,7 +126,10 @@ fn files_and_functions_stay_within_their_budgets() {
         let measured = measure(&path, &text);
         let length = text.lines().count() - measured.test_lines;
         if length > FILE_LINES_MAX {
-            over.push(format!("{}: {length} lines; split it by concept", path.display()));
+            over.push(format!(
+                "{}: {length} lines; split it by concept",
+                path.display()
+            ));
         }
         for (name, length) in measured.functions {
             if length > FUNCTION_LINES_MAX {
@@ -126,7 +147,11 @@ fn every_file_says_what_it_is_for() {
         .filter(|(_, text)| !text.starts_with("//!"))
         .map(|(path, _)| path.display().to_string())
         .collect();
-    assert!(silent.is_empty(), "no `//!` line at the top of:\n{}", silent.join("\n"));
+    assert!(
+        silent.is_empty(),
+        "no `//!` line at the top of:\n{}",
+        silent.join("\n")
+    );
 }
 
 #[test]
@@ -134,12 +159,20 @@ fn no_module_is_a_drawer() {
     let drawers: Vec<_> = sources()
         .into_iter()
         .filter(|(path, _)| {
-            let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let stem = path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             DRAWERS.contains(&stem.as_str())
         })
         .map(|(path, _)| path.display().to_string())
         .collect();
-    assert!(drawers.is_empty(), "name the concept instead:\n{}", drawers.join("\n"));
+    assert!(
+        drawers.is_empty(),
+        "name the concept instead:\n{}",
+        drawers.join("\n")
+    );
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::live_stub::AbortGuard;
 use squall_faults::Journal;
 use squall_faults::guardian::GuardianClient;
-use squall_reports::{Phase, RecordWriter, RunEvent, StopReason};
+use squall_reports::live::{AbortGuard, AbortTrip};
+use squall_reports::{Interval, Phase, RecordWriter, RunEvent, Stamped, StopReason};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -345,17 +345,14 @@ impl<'c> LiveRun<'c> {
             .scenario
             .abort_when
             .iter()
-            .map(|rule| AbortGuard::new(&rule.value))
+            .map(|rule| AbortGuard::new(rule.value.clone()))
             .collect();
         let mut cut_short = false;
         loop {
             tokio::select! {
                 output = load.outputs.recv() => match output {
                     Some(LoadOutput::Interval(interval)) => {
-                        let fired = guards.iter_mut().find_map(|guard| guard.feed(&interval));
-                        self.emit(RunEvent::Interval(interval)).await;
-                        if let Some((guard, detail)) = fired.filter(|_| !cut_short) {
-                            self.emit(RunEvent::Abort { guard, detail }).await;
+                        if self.interval(interval, &mut guards).await && !cut_short {
                             cut_short = true;
                             cut_load_short(load, stop_faults, CUT_SHORT_GRACE).await;
                         }
@@ -377,6 +374,22 @@ impl<'c> LiveRun<'c> {
                 }
             }
         }
+    }
+
+    /// Passes an interval on and shows it to the guards; whether one tripped.
+    async fn interval(&self, interval: Interval, guards: &mut [AbortGuard]) -> bool {
+        let at_us = self.context.hub.clock().stamp(Instant::now());
+        let stamped = Stamped {
+            at_us,
+            event: RunEvent::Interval(interval),
+        };
+        let tripped = guards.iter_mut().find_map(|guard| guard.hear(&stamped));
+        self.emit(stamped.event).await;
+        let Some(AbortTrip { guard, detail }) = tripped else {
+            return false;
+        };
+        self.emit(RunEvent::Abort { guard, detail }).await;
+        true
     }
 
     /// Ends the system; returns what could not be undone.

@@ -61,6 +61,9 @@ struct Watcher {
 /// The fields of a `HystrixCommand` message that say where a breaker stands.
 #[derive(Debug, Deserialize)]
 struct HystrixCommand {
+    /// `HystrixCommand`; thread pools of the same name are in the stream too.
+    #[serde(rename = "type")]
+    kind: String,
     name: String,
     #[serde(rename = "isCircuitBreakerOpen", default)]
     open: bool,
@@ -134,7 +137,7 @@ impl Watcher {
     fn parse(&self, line: &[u8]) -> Option<HystrixCommand> {
         let json = line.strip_prefix(b"data:")?;
         let command: HystrixCommand = serde_json::from_slice(json.trim_ascii()).ok()?;
-        (command.name == self.command).then_some(command)
+        (command.kind == "HystrixCommand" && command.name == self.command).then_some(command)
     }
 
     /// Emits what the instance says, if that is news.

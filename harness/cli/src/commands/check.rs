@@ -12,13 +12,23 @@ pub fn check(args: &CheckArgs) -> ExitCode {
     let mut wrong = 0;
     let mut json = Vec::new();
     for given in &args.scenarios {
-        let located = locate::scenario(given, &args.reading.set);
-        let diagnostics = &located.checked.diagnostics;
-        let sources = &located.checked.sources;
+        let found = match locate::scenario(given, &args.reading) {
+            Ok(found) => found,
+            Err(_printed) => {
+                wrong += 1;
+                continue;
+            }
+        };
+        let diagnostics = &found.checked.diagnostics;
+        let sources = &found.checked.sources;
         match args.format {
-            DiagnosticFormat::Text => located.print_diagnostics(),
+            DiagnosticFormat::Text => found.print_diagnostics(),
             DiagnosticFormat::Json => {
-                json.extend(diagnostics.iter().map(|diagnostic| diagnostic.to_json(sources)));
+                json.extend(
+                    diagnostics
+                        .iter()
+                        .map(|diagnostic| diagnostic.to_json(sources)),
+                );
             }
             DiagnosticFormat::Github => {
                 for diagnostic in diagnostics {
@@ -26,7 +36,7 @@ pub fn check(args: &CheckArgs) -> ExitCode {
                 }
             }
         }
-        let bad = located.has_errors() || (args.strict && !diagnostics.is_empty());
+        let bad = found.checked.has_errors() || (args.strict && !diagnostics.is_empty());
         if bad {
             wrong += 1;
         } else if args.format == DiagnosticFormat::Text {

@@ -17,9 +17,10 @@ pub fn explain(code: &str) -> ExitCode {
         }
         return exit::code(RunOutcome::Pass);
     }
-    match squall_scenario::explain(&code.to_ascii_uppercase()) {
+    match squall_scenario::explain(code) {
         Some(explanation) => {
-            anstream::println!("{explanation}");
+            anstream::println!("{} {}\n", explanation.code, explanation.title);
+            anstream::println!("{}", explanation.text.trim());
             exit::code(RunOutcome::Pass)
         }
         None => exit::fail(

@@ -54,8 +54,9 @@ fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
             runtime.shutdown_background();
             code
         }
-        Err(error) => {
-            exit::fail(RunOutcome::NotReady, &format!("cannot start a runtime: {error}"))
-        }
+        Err(error) => exit::fail(
+            RunOutcome::NotReady,
+            &format!("cannot start a runtime: {error}"),
+        ),
     }
 }

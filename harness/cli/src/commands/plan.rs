@@ -3,19 +3,18 @@
 use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
-use squall_scenario::Plan;
 
 use crate::args::{Listing, PlanArgs};
 use crate::{exit, locate};
 
 /// Prints timeline, arrivals and samples per gate.
 pub fn plan(args: &PlanArgs) -> ExitCode {
-    let located = locate::scenario(&args.scenario, &args.reading.set);
-    let (_, scenario, _) = match located.into_scenario() {
-        Ok(found) => found,
+    let found = locate::scenario(&args.scenario, &args.reading);
+    let scenario = match found.and_then(locate::Found::into_sound) {
+        Ok(sound) => sound.scenario,
         Err(code) => return code,
     };
-    let plan = Plan::of(&scenario);
+    let plan = scenario.plan();
     match args.format {
         Listing::Text => anstream::println!("{plan}"),
         Listing::Json => match serde_json::to_string_pretty(&plan) {

@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use squall_reports::{Proof, RunOutcome, variant_outcome};
+use squall_reports::{RunOutcome, VariantOutcome, variant_outcome};
 use squall_scenario::Scenario;
 
-use crate::args::ProveArgs;
+use crate::args::{ProveArgs, ScenarioArgs};
+use crate::locate::Sound;
 use crate::session::Session;
 use crate::{exit, locate};
 
@@ -22,48 +23,48 @@ struct Row {
 /// Runs every scenario and each of its variants with every seed, and lists
 /// every attempt. Nothing is repeated until it fits.
 pub async fn prove(args: ProveArgs) -> ExitCode {
-    let mut scenarios = Vec::new();
-    for given in &args.scenarios {
-        match locate::scenario(given, &args.reading.set).into_scenario() {
-            Ok(found) if found.1.variants.is_empty() => {
-                let message = format!("{given}: it has no `variants`, so there is nothing to prove");
-                return exit::fail(RunOutcome::Usage, &message);
-            }
-            Ok(found) => scenarios.push(found),
+    let scenarios =
+        match locate::sound_scenarios(&args.scenarios, &args.reading, &args.execution.allow_remote)
+        {
+            Ok(scenarios) => scenarios,
             Err(code) => return code,
-        }
+        };
+    if let Some(sound) = scenarios
+        .iter()
+        .find(|sound| sound.scenario.variants.is_empty())
+    {
+        let message = format!(
+            "{}: it has no `variants`, so there is nothing to prove",
+            sound.given
+        );
+        return exit::fail(RunOutcome::Usage, &message);
     }
     let mut session = match Session::new(&args.execution) {
         Ok(session) => session,
         Err(message) => return exit::fail(RunOutcome::NotReady, &message),
     };
     let mut rows = Vec::new();
-    for (given, scenario, text) in &scenarios {
-        let own = scenario.seed.unwrap_or_else(crate::session::fresh_seed);
-        let seeds = args.seeds.as_ref().map_or_else(|| vec![own], |seeds| seeds.0.clone());
+    for sound in &scenarios {
+        let own = sound
+            .scenario
+            .seed
+            .unwrap_or_else(crate::session::fresh_seed);
+        let seeds = args
+            .seeds
+            .as_ref()
+            .map_or_else(|| vec![own], |seeds| seeds.0.clone());
         for seed in seeds {
-            let mut names = vec![None];
-            names.extend(scenario.variants.iter().map(|variant| Some(variant.name.as_str())));
-            for variant in names {
-                let attempt =
-                    session.attempt(given, scenario, text.clone(), variant, seed, &args.reading);
-                let row = match attempt.await {
-                    Ok(finished) => {
-                        finished.print();
-                        let _ = finished.write(&[]);
-                        judge_row(scenario, variant, seed, &finished)
-                    }
-                    Err(failed) => Row {
-                        scenario: scenario.name.clone(),
-                        seed,
-                        variant: variant.unwrap_or("-").to_owned(),
-                        outcome: failed.outcome,
-                        remark: failed.message,
-                        as_it_must: false,
-                    },
-                };
-                let stop =
-                    matches!(row.outcome, RunOutcome::Interrupted | RunOutcome::Terminated);
+            let names = sound
+                .scenario
+                .variants
+                .iter()
+                .map(|variant| Some(variant.name.as_str()));
+            for variant in std::iter::once(None).chain(names) {
+                let row = one_attempt(&mut session, sound, variant, seed, &args.reading).await;
+                let stop = matches!(
+                    row.outcome,
+                    RunOutcome::Interrupted | RunOutcome::Terminated
+                );
                 rows.push(row);
                 if stop {
                     return summary(&rows);
@@ -74,6 +75,32 @@ pub async fn prove(args: ProveArgs) -> ExitCode {
     summary(&rows)
 }
 
+async fn one_attempt(
+    session: &mut Session,
+    sound: &Sound,
+    variant: Option<&str>,
+    seed: u64,
+    reading: &ScenarioArgs,
+) -> Row {
+    match session.attempt(sound, variant, seed, reading).await {
+        Ok(finished) => {
+            finished.print();
+            if let Err(message) = finished.write(&[]) {
+                anstream::eprintln!("warning: {message}");
+            }
+            judge_row(&sound.scenario, variant, seed, &finished)
+        }
+        Err(failed) => Row {
+            scenario: sound.scenario.name.clone(),
+            seed,
+            variant: variant.unwrap_or("-").to_owned(),
+            outcome: failed.outcome,
+            remark: failed.message,
+            as_it_must: false,
+        },
+    }
+}
+
 fn judge_row(
     scenario: &Scenario,
     variant: Option<&str>,
@@ -82,11 +109,14 @@ fn judge_row(
 ) -> Row {
     let verdict = &finished.verdict;
     let (remark, as_it_must) = match variant.and_then(|name| scenario.variant(name)) {
-        None => (verdict.sentence.clone(), verdict.outcome == RunOutcome::Pass),
+        None => (
+            verdict.sentence.clone(),
+            verdict.outcome == RunOutcome::Pass,
+        ),
         Some(weakened) => match variant_outcome(verdict, weakened) {
-            Proof::Proven(gate) => (format!("fails as it must: {gate}"), true),
-            Proof::Toothless(why) => (format!("toothless: {why}"), false),
-            Proof::Nothing(why) => (format!("proves nothing: {why}"), false),
+            VariantOutcome::Proven(gate) => (format!("fails as it must: {gate}"), true),
+            VariantOutcome::Toothless(why) => (format!("toothless: {why}"), false),
+            VariantOutcome::Nothing(why) => (format!("proves nothing: {why}"), false),
         },
     };
     Row {
@@ -120,10 +150,10 @@ fn summary(rows: &[Row]) -> ExitCode {
     } else {
         // A toothless scenario is a failure of the scenario; anything louder
         // (undo failed, not ready) decides.
-        rows.iter().filter(|row| !row.as_it_must).map(|row| row.outcome).fold(
-            RunOutcome::Fail,
-            RunOutcome::max,
-        )
+        rows.iter()
+            .filter(|row| !row.as_it_must)
+            .map(|row| row.outcome)
+            .fold(RunOutcome::Fail, RunOutcome::louder)
     };
     exit::code(outcome)
 }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use squall_faults::recover::{Standing, list, run};
 use squall_faults::Journal;
+use squall_faults::recover::{Standing, list, run};
 use squall_reports::RunOutcome;
 
 use crate::args::RecoverArgs;
@@ -49,7 +49,10 @@ pub fn recover(args: &RecoverArgs) -> ExitCode {
 }
 
 fn print_found(found: &squall_faults::recover::Found) {
-    let run = found.run_id.clone().unwrap_or_else(|| found.path.display().to_string());
+    let run = found
+        .run_id
+        .clone()
+        .unwrap_or_else(|| found.path.display().to_string());
     let standing = match &found.standing {
         Standing::Dead => "its run is dead".to_owned(),
         Standing::Live { pid } => format!("still alive (pid {pid}), left alone"),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use squall_reference::{ServiceConfig, ServiceKind, Settings};
+use squall_reference::{ServiceConfig, ServiceKind, Settings, UnknownService};
 use squall_reports::RunOutcome;
 use tracing_subscriber::EnvFilter;
 
@@ -36,7 +36,10 @@ fn serve(args: ServeArgs) -> ExitCode {
         Ok(config) => config,
         Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return exit::fail(RunOutcome::NotReady, &error.to_string()),
     };
@@ -47,11 +50,15 @@ fn serve(args: ServeArgs) -> ExitCode {
 }
 
 fn service_config(args: ServeArgs) -> Result<ServiceConfig, String> {
-    let kind: ServiceKind =
-        args.service.parse().map_err(|error: squall_reference::UnknownService| error.to_string())?;
+    let kind: ServiceKind = args
+        .service
+        .parse()
+        .map_err(|error: UnknownService| error.to_string())?;
     let mut settings = Settings::default();
     for (name, value) in &args.set {
-        settings.set(name, value).map_err(|error| error.to_string())?;
+        settings
+            .set(name, value)
+            .map_err(|error| error.to_string())?;
     }
     Ok(ServiceConfig {
         kind,
@@ -68,7 +75,11 @@ fn service_config(args: ServeArgs) -> Result<ServiceConfig, String> {
 
 /// `$XDG_CACHE_HOME/squall`, `~/.cache/squall`, or the temporary folder.
 fn cache_dir() -> std::path::PathBuf {
-    let home = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(std::path::PathBuf::from);
+    let home = |name: &str| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(std::path::PathBuf::from)
+    };
     home("XDG_CACHE_HOME")
         .or_else(|| home("HOME").map(|home| home.join(".cache")))
         .unwrap_or_else(std::env::temp_dir)
@@ -78,9 +89,10 @@ fn cache_dir() -> std::path::PathBuf {
 /// Ends with SIGTERM or SIGINT.
 async fn terminated() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         return std::future::pending().await;
     };
     tokio::select! {

@@ -14,23 +14,23 @@ pub async fn run(args: RunArgs) -> ExitCode {
         Ok(requests) => requests,
         Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
-    // Every file is checked before the first one is run.
-    let mut scenarios = Vec::new();
-    for given in &args.scenarios {
-        match locate::scenario(given, &args.reading.set).into_scenario() {
-            Ok(found) => scenarios.push(found),
+    let scenarios =
+        match locate::sound_scenarios(&args.scenarios, &args.reading, &args.execution.allow_remote)
+        {
+            Ok(scenarios) => scenarios,
             Err(code) => return code,
-        }
-    }
+        };
     let mut session = match Session::new(&args.execution) {
         Ok(session) => session,
         Err(message) => return exit::fail(RunOutcome::NotReady, &message),
     };
     let mut loudest = RunOutcome::Pass;
-    for (given, scenario, text) in scenarios {
-        let seed = args.seed.or(scenario.seed).unwrap_or_else(crate::session::fresh_seed);
-        let attempt =
-            session.attempt(&given, &scenario, text, args.variant.as_deref(), seed, &args.reading);
+    for sound in scenarios {
+        let seed = args
+            .seed
+            .or(sound.scenario.seed)
+            .unwrap_or_else(crate::session::fresh_seed);
+        let attempt = session.attempt(&sound, args.variant.as_deref(), seed, &args.reading);
         let outcome = match attempt.await {
             Ok(finished) => {
                 finished.print();
@@ -38,7 +38,7 @@ pub async fn run(args: RunArgs) -> ExitCode {
                     Ok(_) => finished.verdict.outcome,
                     Err(message) => {
                         exit::fail(RunOutcome::NotReady, &message);
-                        finished.verdict.outcome.max(RunOutcome::NotReady)
+                        finished.verdict.outcome.louder(RunOutcome::NotReady)
                     }
                 }
             }
@@ -47,7 +47,7 @@ pub async fn run(args: RunArgs) -> ExitCode {
                 failed.outcome
             }
         };
-        loudest = loudest.max(outcome);
+        loudest = loudest.louder(outcome);
         if matches!(outcome, RunOutcome::Interrupted | RunOutcome::Terminated) {
             break;
         }

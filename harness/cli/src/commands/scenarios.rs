@@ -5,16 +5,23 @@ use std::process::ExitCode;
 use squall_reports::RunOutcome;
 use squall_scenario::library;
 
-use crate::args::Listing;
+use crate::args::{Listing, ScenarioArgs};
 use crate::{exit, locate};
 
 /// Lists the scenarios of the library with what they are about.
 pub fn scenarios(format: Listing) -> ExitCode {
     let mut rows = Vec::new();
     for (name, _) in library::scenarios() {
-        let located = locate::scenario(name, &[]);
-        let about = located.checked.value.and_then(|scenario| scenario.about).unwrap_or_default();
-        rows.push(((*name).to_owned(), about.split_whitespace().collect::<Vec<_>>().join(" ")));
+        let reading = ScenarioArgs { set: Vec::new() };
+        let found = locate::scenario(name, &reading).ok();
+        let about = found
+            .and_then(|f| f.checked.value)
+            .and_then(|scenario| scenario.about);
+        let about = about.unwrap_or_default();
+        rows.push((
+            (*name).to_owned(),
+            about.split_whitespace().collect::<Vec<_>>().join(" "),
+        ));
     }
     match format {
         Listing::Text => {

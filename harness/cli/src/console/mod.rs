@@ -45,5 +45,13 @@ pub fn text_style() -> Style {
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
         .is_none_or(|value| value.to_ascii_lowercase().contains("utf"));
-    Style { color, ascii: !utf8, ..Style::default() }
+    let width = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok());
+    let width = width.unwrap_or(Style::default().width);
+    Style {
+        color,
+        ascii: !utf8,
+        width,
+    }
 }

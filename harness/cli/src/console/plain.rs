@@ -1,6 +1,7 @@
 //! Plain progress: one line per second, one line per event. The same text
 //! serves terminals, CI logs and screen readers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use squall_harness::load::Gauges;
 use squall_reports::{
     BreakerReport, FaultChange, Phase, ProcessChange, RunEvent, Stamped, StopReason,
 };
-use squall_scenario::{Scenario, format_duration};
+use squall_scenario::{BreakerState, Scenario, format_duration};
 use tokio::sync::{broadcast, watch};
 
 /// Follows a run in plain lines.
@@ -24,6 +25,8 @@ pub struct PlainLines {
     /// Faults in force, in the order they came.
     active: Vec<String>,
     ready: usize,
+    /// State by breaker and instance.
+    breakers: BTreeMap<(String, String), BreakerState>,
 }
 
 impl PlainLines {
@@ -38,6 +41,7 @@ impl PlainLines {
             phase: Phase::Starting,
             active: Vec::new(),
             ready: 0,
+            breakers: BTreeMap::new(),
         }
     }
 
@@ -111,7 +115,12 @@ impl PlainLines {
             return "--:--.-".to_owned();
         }
         let tenths = at_us / 100_000;
-        format!("{:02}:{:02}.{}", tenths / 600, tenths / 10 % 60, tenths % 10)
+        format!(
+            "{:02}:{:02}.{}",
+            tenths / 600,
+            tenths / 10 % 60,
+            tenths % 10
+        )
     }
 
     fn describe(&mut self, event: &RunEvent) -> Option<String> {
@@ -120,11 +129,16 @@ impl PlainLines {
                 self.phase = *phase;
                 self.phase_text(*phase)
             }
-            RunEvent::Process { instance, change, .. } => self.process_text(instance, change),
-            RunEvent::Fault { fault, targets, change, .. } => {
-                Some(self.fault_text(fault, targets, change))
-            }
-            RunEvent::Breaker(report) => breaker_text(report),
+            RunEvent::Process {
+                instance, change, ..
+            } => self.process_text(instance, change),
+            RunEvent::Fault {
+                fault,
+                targets,
+                change,
+                ..
+            } => Some(self.fault_text(fault, targets, change)),
+            RunEvent::Breaker(report) => self.breaker_text(report),
             RunEvent::SteadyState { reached, detail } => Some(match reached {
                 true => format!("steady state reached: {detail}"),
                 false => format!("steady state NOT reached: {detail}"),
@@ -148,7 +162,9 @@ impl PlainLines {
     fn phase_text(&self, phase: Phase) -> Option<String> {
         Some(match phase {
             Phase::Starting => "starting the system".to_owned(),
-            Phase::WarmUp if self.ready > 0 => format!("{} processes ready; warming up", self.ready),
+            Phase::WarmUp if self.ready > 0 => {
+                format!("{} processes ready; warming up", self.ready)
+            }
             Phase::WarmUp => "warming up".to_owned(),
             Phase::SteadyState => "checking the steady state".to_owned(),
             Phase::Load => format!("load begins, {}", format_duration(self.length)),
@@ -166,11 +182,33 @@ impl PlainLines {
                 None
             }
             ProcessChange::Ready => Some(format!("{instance} serves")),
-            ProcessChange::Exited { status, expected: false } if self.phase != Phase::Stopping => {
+            ProcessChange::Exited {
+                status,
+                expected: false,
+            } if self.phase != Phase::Stopping => {
                 Some(format!("{instance} ended by itself: {status}"))
             }
-            ProcessChange::Started { .. } | ProcessChange::Exited { .. } | ProcessChange::Restarting => None,
+            ProcessChange::Started { .. }
+            | ProcessChange::Exited { .. }
+            | ProcessChange::Restarting => None,
         }
+    }
+
+    /// A line only when the state changed: the engine also tells when a window
+    /// gains or loses its volume.
+    fn breaker_text(&mut self, report: &BreakerReport) -> Option<String> {
+        let state = report.state?;
+        let key = (report.breaker.clone(), report.instance.clone());
+        let before = self
+            .breakers
+            .insert(key, state)
+            .unwrap_or(BreakerState::Closed);
+        (before != state).then(|| {
+            format!(
+                "breaker {} of {}: {before} -> {state} ({} % of {} calls failed)",
+                report.breaker, report.instance, report.error_percent, report.calls
+            )
+        })
     }
 
     fn fault_text(&mut self, fault: &str, targets: &[String], change: &FaultChange) -> String {
@@ -192,14 +230,6 @@ impl PlainLines {
             FaultChange::Failed { detail } => format!("FAULT {fault}: FAILED {detail}"),
         }
     }
-}
-
-fn breaker_text(report: &BreakerReport) -> Option<String> {
-    let state = report.state?;
-    Some(format!(
-        "breaker {} of {}: {state} ({} % of {} calls failed)",
-        report.breaker, report.instance, report.error_percent, report.calls
-    ))
 }
 
 fn time_of(micros: Option<u64>) -> String {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use squall_faults::Journal;
 use squall_harness::system::StandAlone;
 use squall_reports::RunOutcome;
-use squall_scenario::{ParseOptions, Source, library};
+use squall_scenario::{ParseOptions, open_system, parse_system, process_environment};
 
 use crate::args::UpArgs;
 use crate::exit;
@@ -19,7 +19,11 @@ pub async fn up(args: UpArgs) -> ExitCode {
         Ok(running) => {
             let started = running.system();
             for instance in started.instances() {
-                anstream::println!("{:<18} http://{}", instance.name, instance.callers_address());
+                anstream::println!(
+                    "{:<18} http://{}",
+                    instance.name,
+                    instance.callers_address()
+                );
             }
             anstream::eprintln!("\nCtrl-C ends it");
             super::terminated().await;
@@ -34,21 +38,13 @@ pub async fn up(args: UpArgs) -> ExitCode {
 
 async fn start(args: &UpArgs) -> Result<StandAlone, (RunOutcome, String)> {
     let not_ready = |error: &dyn std::fmt::Display| (RunOutcome::NotReady, error.to_string());
-    let text = library::system("reference")
-        .ok_or_else(|| (RunOutcome::Internal, "the reference system is not embedded".to_owned()))?;
-    let environment = |name: &str| std::env::var(name).ok();
-    let options = ParseOptions { set: args.reading.set.clone(), env: &environment };
-    let checked = squall_scenario::parse_system(&Source::new("reference.yaml", text), &options);
-    let wrong: Vec<_> = checked
-        .diagnostics
-        .iter()
-        .filter(|diagnostic| diagnostic.is_error())
-        .map(|diagnostic| diagnostic.render(&checked.sources, false))
-        .collect();
-    let system = match checked.value {
-        Some(system) if wrong.is_empty() => system,
-        _ => return Err((RunOutcome::Usage, wrong.join("\n"))),
-    };
+    let source = open_system("reference", "")
+        .map_err(|diagnostic| (RunOutcome::Internal, diagnostic.title.clone()))?;
+    let mut options = ParseOptions::new(&process_environment);
+    options.set.clone_from(&args.reading.set);
+    let checked = parse_system(&source, &options);
+    let findings = checked.render(false);
+    let system = checked.value.ok_or((RunOutcome::Usage, findings))?;
     let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let run_id = format!("reference-up-{stamp}-{}", std::process::id());
     let dir = args.out.join("reference-up").join(&run_id);

@@ -1,0 +1,211 @@
+//! The state of every gate so far, for screens.
+
+use std::time::Duration;
+
+use squall_scenario::{Gate, Scenario, When};
+
+use crate::judge::{Slice, Window, rule_slice};
+use crate::quantity::Quantity;
+use crate::verdict::{GateState, TimeRange, WindowKind};
+use crate::{FaultChange, Interval, RunEvent, Stamped};
+
+/// How a gate stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveState {
+    /// Its window has not begun, or there is nothing to say yet.
+    Pending,
+    /// It would pass if the run ended here.
+    OnTrack,
+    /// It would fail if the run ended here.
+    Failing,
+}
+
+/// One gate as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveGate {
+    /// When it is judged: `during slow recommendations`.
+    pub when: String,
+    /// The gate as it stands in the scenario.
+    pub gate: String,
+    /// How it stands.
+    pub state: LiveState,
+    /// What was measured so far.
+    pub observed: Option<Quantity>,
+    /// Settled arrivals behind it.
+    pub n: u64,
+}
+
+/// Follows the gates of a scenario through its events. Memory is bounded: one
+/// sum per metric gate. Breaker and recovery gates are pending until judged.
+#[derive(Debug)]
+pub struct GateBoard {
+    rows: Vec<Row>,
+    edges: Edges,
+}
+
+#[derive(Debug)]
+struct Row {
+    when: When,
+    settle: Duration,
+    gate: Gate,
+    slice: Slice,
+}
+
+/// When faults were injected and removed, as far as known.
+#[derive(Debug, Default)]
+struct Edges {
+    faults: Vec<FaultEdges>,
+    holds: Vec<TimeRange>,
+}
+
+#[derive(Debug)]
+struct FaultEdges {
+    name: String,
+    requested_us: Option<i64>,
+    active_us: Option<i64>,
+    removal_us: Option<i64>,
+    removed_us: Option<i64>,
+    /// Injections in force.
+    injected: u32,
+}
+
+impl GateBoard {
+    /// A board for the gates of `slo`.
+    #[must_use]
+    pub fn new(scenario: &Scenario) -> Self {
+        let rows = scenario.slo.iter().flat_map(|block| {
+            block.expect.iter().map(|gate| Row {
+                when: block.when.value.clone(),
+                settle: block.settle,
+                gate: gate.value.clone(),
+                slice: Slice::empty(),
+            })
+        });
+        let faults = scenario.faults.iter().map(|fault| FaultEdges {
+            name: fault.name.value.clone(),
+            requested_us: None,
+            active_us: None,
+            removal_us: None,
+            removed_us: None,
+            injected: 0,
+        });
+        Self {
+            rows: rows.collect(),
+            edges: Edges {
+                faults: faults.collect(),
+                holds: crate::judge::hold_ranges(&scenario.load, i64::MAX),
+            },
+        }
+    }
+
+    /// Takes one event into account. An interval belongs to a window whose
+    /// edges were told before it; intervals settle seconds after their edges.
+    pub fn hear(&mut self, stamped: &Stamped) {
+        match &stamped.event {
+            RunEvent::Fault { fault, change, .. } => self.edges.hear(stamped.at_us, fault, change),
+            RunEvent::Interval(interval) if interval.start_us >= 0 => self.add(interval),
+            _ => {}
+        }
+    }
+
+    fn add(&mut self, interval: &Interval) {
+        for row in &mut self.rows {
+            let (When::During(name), Gate::Metric(gate)) = (&row.when, &row.gate) else {
+                continue;
+            };
+            let window = self.edges.window(name);
+            if window.is_some_and(|window| window.settled(row.settle).contains(interval)) {
+                row.slice.add(interval, gate.of.as_deref());
+            }
+        }
+    }
+
+    /// Every gate of `slo` in file order, as it stands.
+    #[must_use]
+    pub fn gates(&self) -> Vec<LiveGate> {
+        self.rows.iter().map(Row::stands).collect()
+    }
+}
+
+impl Row {
+    fn stands(&self) -> LiveGate {
+        let mut live = LiveGate {
+            when: self.when.to_string(),
+            gate: self.gate.to_string(),
+            state: LiveState::Pending,
+            observed: None,
+            n: self.slice.counts.settled(),
+        };
+        if let Gate::Metric(gate) = &self.gate
+            && live.n > 0
+        {
+            let ruling = rule_slice(&self.slice, gate, None);
+            live.observed = ruling.evidence.observed;
+            live.state = match ruling.state {
+                GateState::Pass => LiveState::OnTrack,
+                GateState::Fail => LiveState::Failing,
+                GateState::Inconclusive | GateState::NotReached => LiveState::Pending,
+            };
+        }
+        live
+    }
+}
+
+impl Edges {
+    fn hear(&mut self, at_us: i64, name: &str, change: &FaultChange) {
+        let Some(fault) = self.faults.iter_mut().find(|fault| fault.name == name) else {
+            return;
+        };
+        match change {
+            FaultChange::Requested => {
+                fault.requested_us.get_or_insert(at_us);
+                fault.injected += 1;
+                // A further injection takes the window up again.
+                fault.removal_us = None;
+                fault.removed_us = None;
+            }
+            FaultChange::Active { .. } => {
+                fault.active_us.get_or_insert(at_us);
+            }
+            FaultChange::RemovalRequested => fault.removal_us = Some(at_us),
+            FaultChange::Removed { .. } => {
+                fault.injected = fault.injected.saturating_sub(1);
+                if fault.injected == 0 {
+                    fault.removed_us = Some(at_us);
+                }
+            }
+            FaultChange::Observed { .. } | FaultChange::Failed { .. } => {}
+        }
+    }
+
+    /// The window as far as it is known; open ones reach to the end of time.
+    fn window(&self, name: &str) -> Option<Window> {
+        let range = |start_us, end_us| vec![TimeRange { start_us, end_us }];
+        let (kind, ranges) = match name {
+            "baseline" => {
+                let first = self
+                    .faults
+                    .iter()
+                    .filter_map(|fault| fault.requested_us)
+                    .min();
+                (WindowKind::Baseline, range(0, first.unwrap_or(i64::MAX)))
+            }
+            "whole run" => (WindowKind::WholeRun, range(0, i64::MAX)),
+            "hold" => (WindowKind::Hold, self.holds.clone()),
+            "recovery" => {
+                let all: Option<Vec<i64>> =
+                    self.faults.iter().map(|fault| fault.removed_us).collect();
+                (
+                    WindowKind::Recovery,
+                    range(all?.into_iter().max()?, i64::MAX),
+                )
+            }
+            name => {
+                let fault = self.faults.iter().find(|fault| fault.name == name)?;
+                let end_us = fault.removal_us.unwrap_or(i64::MAX);
+                (WindowKind::Fault, range(fault.active_us?, end_us))
+            }
+        };
+        Some(Window::new(name, kind, ranges))
+    }
+}
