@@ -270,19 +270,31 @@ fn escape_property(text: &str) -> String {
     escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// User text for a message: in backticks, without control characters, and
-/// short enough for one line.
+/// User text for a message: in backticks, without control characters. Long
+/// text is cut by [`shortened`], after secrets were taken out of it.
 pub(crate) fn quoted(text: &str) -> String {
-    const CHARACTERS_MAX: usize = 60;
-    let mut shown: String = text
-        .chars()
-        .take(CHARACTERS_MAX)
+    format!("`{}`", without_controls(text))
+}
+
+pub(crate) fn without_controls(text: &str) -> String {
+    text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect();
-    if text.chars().count() > CHARACTERS_MAX {
-        shown.push('…');
-    }
-    format!("`{shown}`")
+        .collect()
+}
+
+/// A message with everything long in backticks cut short, so that one line can
+/// hold it.
+pub(crate) fn shortened(message: &str) -> String {
+    const CHARACTERS_MAX: usize = 60;
+    let cut = |(number, part): (usize, &str)| {
+        // Every other part stands between backticks.
+        if number % 2 == 0 || part.chars().count() <= CHARACTERS_MAX {
+            return part.to_owned();
+        }
+        part.chars().take(CHARACTERS_MAX).chain(['…']).collect()
+    };
+    let parts: Vec<String> = message.split('`').enumerate().map(cut).collect();
+    parts.join("`")
 }
 
 /// `a, b and c`, or `none`.
@@ -349,6 +361,8 @@ mod tests {
     #[test]
     fn control_characters_never_reach_a_message() {
         assert_eq!(quoted("a\u{1b}[31m"), "`a\u{fffd}[31m`");
-        assert_eq!(quoted(&"x".repeat(99)).chars().count(), 63);
+        let long = quoted(&"x".repeat(99));
+        assert_eq!(shortened(&long).chars().count(), 63);
+        assert_eq!(shortened("a `b` c"), "a `b` c");
     }
 }

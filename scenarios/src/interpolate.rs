@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::diagnostic::quoted;
+use crate::diagnostic::{quoted, without_controls};
 use crate::yaml::{Node, NodeKind, Resolved};
 use crate::{Diagnostic, codes};
 
@@ -28,6 +28,17 @@ impl Secrets {
             }
         }
         text
+    }
+
+    /// As [`Secrets::redact`] for a message of this crate, in which control
+    /// characters were replaced.
+    pub(crate) fn redact_message(&self, text: &str) -> String {
+        let shown = self.values.iter();
+        let shown = shown.map(|(name, value)| (name.clone(), without_controls(value)));
+        let shown = Self {
+            values: shown.collect(),
+        };
+        shown.redact(&self.redact(text))
     }
 
     /// Whether no environment value was used.

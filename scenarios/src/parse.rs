@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::diagnostic::{Place, quoted};
+use crate::diagnostic::{Place, quoted, shortened};
 use crate::grammar::GateError;
 use crate::interpolate::{Secrets, resolve};
 use crate::read::{Reader, ScenarioDraft, SystemDraft, Use, gate_text, system_path};
@@ -188,7 +188,7 @@ pub fn parse_gate(text: &str) -> Result<Gate, Box<Diagnostic>> {
             span: source.span(error.range.start, error.range.end),
         };
         Box::new(
-            Diagnostic::error(error.code, error.title)
+            Diagnostic::error(error.code, shortened(&error.title))
                 .at(place, error.label)
                 .help(error.help),
         )
@@ -332,14 +332,15 @@ fn keep_first(findings: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Takes environment values out of every text of a finding.
+/// Takes environment values out of every text of a finding, and then cuts
+/// what is long: the other way round a part of a value could stay.
 fn redact(finding: &mut Diagnostic, secrets: &Secrets) {
-    if secrets.is_empty() {
-        return;
+    finding.title = shortened(&secrets.redact_message(&finding.title));
+    for help in &mut finding.help {
+        *help = secrets.redact_message(help);
     }
-    finding.title = secrets.redact(&finding.title);
-    let lines = finding.help.iter_mut().chain(&mut finding.notes);
-    for line in lines.chain(finding.labels.iter_mut().map(|label| &mut label.text)) {
-        *line = secrets.redact(line);
+    let notes = finding.notes.iter_mut();
+    for line in notes.chain(finding.labels.iter_mut().map(|label| &mut label.text)) {
+        *line = shortened(&secrets.redact_message(line));
     }
 }

@@ -137,6 +137,8 @@ fn close(left: &Gate, right: &Gate) -> bool {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn gates_are_read_back_as_they_were_written(gate in metric_gate()) {
         let text = gate.to_string();

@@ -241,13 +241,23 @@ fn line_ends_of_other_systems_are_read() {
     assert!(parse(&with_mark).value.is_some());
 }
 
+const AUTHORIZED: &str = "version: 1
+name: example
+target: http://127.0.0.1:8080
+load:
+  shape:
+    - hold: { rate: 100/s, for: 60s }
+  requests:
+    - send: GET /
+      headers:
+        authorization: Bearer ${TOKEN}
+";
+
 #[test]
-fn secrets_never_reach_messages_or_the_redacted_scenario() {
+fn secrets_stay_out_of_the_redacted_scenario() {
     let secret = "hunter2-is-secret";
-    let text = "version: 1\nname: example\ntarget: http://127.0.0.1:8080\nload:\n  shape:\n    - hold: { rate: 100/s, for: 60s }\n  requests:\n    - send: GET /\n      headers:\n        authorization: Bearer ${TOKEN}\n";
     let env = |name: &str| (name == "TOKEN").then(|| secret.to_owned());
-    let options = ParseOptions::new(&env);
-    let checked = parse_scenario(&Source::new("x", text), &options);
+    let checked = parse_scenario(&Source::new("x", AUTHORIZED), &ParseOptions::new(&env));
     let value = serde_json::to_string(&checked.value).unwrap();
     let redacted = serde_json::to_string(&checked.redacted).unwrap();
     assert!(value.contains(secret));
@@ -256,26 +266,42 @@ fn secrets_never_reach_messages_or_the_redacted_scenario() {
         checked.secrets.redact(&format!("sent {secret}")),
         "sent ${TOKEN}"
     );
+}
 
-    for broken in [
+/// `AUTHORIZED` with the secret in places where it does not belong.
+fn misplaced_secrets() -> Vec<String> {
+    let text = AUTHORIZED;
+    let stage = "60s }\n    - hold:\n        rate: ${TOKEN}\n        for: ${TOKEN}";
+    let gates = "  - during: ${TOKEN}\n    expect:\n      - p99 of ${TOKEN} < 1s\n      - p99 < ${TOKEN}\n      - ${TOKEN}\n";
+    let fault = "  - name: ${TOKEN}\n    at: ${TOKEN}\n    inject: ${TOKEN}\n    into: ${TOKEN}\n";
+    vec![
         text.replace("GET /", "${TOKEN}"),
-        text.replace(
-            "60s }",
-            "60s }\n    - hold:\n        rate: ${TOKEN}\n        for: 1s",
-        ),
-        text.replace("target: http://127.0.0.1:8080", "target: ${TOKEN}"),
+        text.replace("60s }", stage),
+        text.replace("http://127.0.0.1:8080", "${TOKEN}"),
         text.replace("name: example", "name: example\nseed: ${TOKEN}"),
-        format!(
-            "{text}slo:\n  - during: ${{TOKEN}}\n    expect:\n      - p99 of ${{TOKEN}} < 1s\n      - ${{TOKEN}}\n"
-        ),
-        format!(
-            "{text}faults:\n  - name: ${{TOKEN}}\n    at: 1s\n    inject: ${{TOKEN}}\n    into: ${{TOKEN}}\n"
-        ),
-    ] {
-        let checked = parse_scenario(&Source::new("x", broken), &options);
-        assert!(checked.has_errors());
-        let text = checked.render(false);
-        assert!(!text.contains("hunter2"), "{text}");
-        assert!(!format!("{:?}", checked.diagnostics).contains("hunter2"));
+        text.replace("name: example", "name: <${TOKEN}>"),
+        format!("{text}slo:\n{gates}"),
+        format!("{text}faults:\n{fault}"),
+    ]
+}
+
+#[test]
+fn secrets_stay_out_of_messages() {
+    let secrets = [
+        "hunter2".to_owned(),
+        "hunter2".repeat(10),
+        "7hunter2".to_owned(),
+        "hunter2\nhunter2".to_owned(),
+        format!("{}hunter2", "7".repeat(58)),
+    ];
+    for secret in secrets {
+        let env = |name: &str| (name == "TOKEN").then(|| secret.clone());
+        let options = ParseOptions::new(&env);
+        for broken in misplaced_secrets() {
+            let checked = parse_scenario(&Source::new("x", broken), &options);
+            assert!(checked.has_errors());
+            let text = format!("{}{:?}", checked.render(false), checked.diagnostics);
+            assert!(!text.contains("hunter2") && !text.contains("777"), "{text}");
+        }
     }
 }
