@@ -1,6 +1,11 @@
 //! The grammar of gates: what is written is read back, and mistakes are
 //! pointed at inside the sentence.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test it helps"
+)]
+
 use std::time::Duration;
 
 use proptest::prelude::*;
