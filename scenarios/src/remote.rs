@@ -3,11 +3,12 @@
 //! A file must not decide by itself that traffic or faults go elsewhere: the
 //! person who runs it has to allow each host.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::address::{split_address, url_host};
 use crate::diagnostic::{Place, quoted};
-use crate::{Diagnostic, LoadTarget, Scenario, System, codes};
+use crate::{Diagnostic, LoadTarget, Scenario, System, Template, codes};
 
 /// An address off the loopback interface, as it is written. Names are not
 /// looked up here; who connects has to check the resolved address as well.
@@ -44,7 +45,8 @@ impl RemoteTarget {
     }
 }
 
-/// Every address of a scenario that is not on this machine.
+/// Every address of a scenario that is not on this machine. Settings count with
+/// the values they have, so ask again for [`Scenario::with_variant`].
 #[must_use]
 pub fn remote_targets(scenario: &Scenario) -> Vec<RemoteTarget> {
     remote_of(&scenario.system)
@@ -52,20 +54,23 @@ pub fn remote_targets(scenario: &Scenario) -> Vec<RemoteTarget> {
 
 pub(crate) fn remote_of(system: &System) -> Vec<RemoteTarget> {
     let mut remote = Vec::new();
-    if let Some(LoadTarget::Url(url)) = &system.target
-        && let Some(host) = url_host(url.source())
-        && !is_local(host)
-    {
-        remote.push(RemoteTarget::Load {
-            host: host.to_owned(),
-        });
+    if let Some(LoadTarget::Url(url)) = &system.target {
+        let url = rendered(url, system);
+        // What is no URL after all is treated as far away.
+        let host = url_host(&url).unwrap_or(&url);
+        if !is_local(host) {
+            let host = host.to_owned();
+            remote.push(RemoteTarget::Load { host });
+        }
     }
     for link in &system.links {
-        if let Some((host, _)) = split_address(link.to.source())
-            && !is_local(host)
-        {
+        let name = &link.name;
+        let to = rendered(&link.to, system);
+        // The name of a process or an instance is no address.
+        let host = split_address(&to).map_or(to.as_str(), |(host, _)| host);
+        if !is_local(host) && !is_process(host, system) {
             remote.push(RemoteTarget::LinkTo {
-                link: link.name.clone(),
+                link: name.clone(),
                 host: host.to_owned(),
             });
         }
@@ -73,7 +78,7 @@ pub(crate) fn remote_of(system: &System) -> Vec<RemoteTarget> {
             && !is_local(host)
         {
             remote.push(RemoteTarget::Listen {
-                link: link.name.clone(),
+                link: name.clone(),
                 host: host.to_owned(),
             });
         }
@@ -81,13 +86,33 @@ pub(crate) fn remote_of(system: &System) -> Vec<RemoteTarget> {
     remote
 }
 
-/// Whether a host is this machine and no other can reach it there. Addresses
-/// that the run allocates (`$links.NAME`) always are.
+/// The text with settings put in, and stand-ins for what a run allocates,
+/// which is on loopback always: a setting must not smuggle in another host.
+fn rendered(template: &Template, system: &System) -> String {
+    let value = |name: &str| -> Option<Cow<'_, str>> {
+        if let Some(setting) = name.strip_prefix("settings.") {
+            return system.setting(setting).map(|value| value.to_owned().into());
+        }
+        Some(if name.ends_with(".port") {
+            "1".into()
+        } else {
+            "127.0.0.1:1".into()
+        })
+    };
+    template
+        .render(value)
+        .unwrap_or_else(|_| template.source().to_owned())
+}
+
+fn is_process(name: &str, system: &System) -> bool {
+    let base = name.rsplit_once('-').map_or(name, |(base, _)| base);
+    system.process(name).is_some() || system.process(base).is_some()
+}
+
+/// Whether a host is this machine and no other can reach it there.
 fn is_local(host: &str) -> bool {
-    if host.starts_with('$') || host.eq_ignore_ascii_case("localhost") {
-        return true;
-    }
-    host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 pub(crate) fn remote_diagnostics(
@@ -119,11 +144,33 @@ mod tests {
 
     #[test]
     fn only_loopback_is_local() {
-        for host in ["127.0.0.1", "127.9.9.9", "localhost", "::1", "$links.api"] {
+        for host in ["127.0.0.1", "127.9.9.9", "localhost", "::1"] {
             assert!(is_local(host), "{host}");
         }
         for host in ["0.0.0.0", "10.0.0.1", "example.com", "::", "localhost.evil"] {
             assert!(!is_local(host), "{host}");
         }
+    }
+    fn hosts(target: &str, setting: &str) -> Vec<String> {
+        let system = System {
+            target: Some(LoadTarget::Url(Template::parse(target))),
+            settings: vec![crate::Setting {
+                name: "x".to_owned(),
+                value: setting.to_owned(),
+            }],
+            ..System::default()
+        };
+        let remote = remote_of(&system);
+        remote.iter().map(|r| r.host().to_owned()).collect()
+    }
+
+    #[test]
+    fn settings_cannot_smuggle_in_a_host() {
+        assert!(hosts("http://$links.api", "").is_empty());
+        assert!(hosts("http://127.0.0.1:$processes.api.port", "").is_empty());
+        assert!(hosts("http://$settings.x", "127.0.0.1:80").is_empty());
+        assert_eq!(hosts("http://$settings.x", "example.com"), ["example.com"]);
+        assert!(!hosts("http://127.0.0.1:$settings.x", "80@example.com").is_empty());
+        assert!(!hosts("http://$links.api$settings.x", "@example.com").is_empty());
     }
 }
