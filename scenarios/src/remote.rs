@@ -68,7 +68,7 @@ pub(crate) fn remote_of(system: &System) -> Vec<RemoteTarget> {
         let to = rendered(&link.to, system);
         // The name of a process or an instance is no address.
         let host = split_address(&to).map_or(to.as_str(), |(host, _)| host);
-        if !is_local(host) && !is_process(host, system) {
+        if !is_local(host) && !is_process(&to, system) {
             remote.push(RemoteTarget::LinkTo {
                 link: name.clone(),
                 host: host.to_owned(),
