@@ -1,5 +1,6 @@
 //! Recommendations: personal rows for a profile, computed from its features and cached.
 
+mod popular;
 pub(crate) mod scorer;
 
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use squall_resilience::Deadline;
 
-use crate::dataset::model::{Features, PopularTitle};
+use self::popular::PopularLists;
+use crate::dataset::model::Features;
 use crate::host::Host;
 use crate::read_through::ReadThrough;
 use crate::reply::{CACHE, Failure};
@@ -50,23 +52,32 @@ pub(crate) fn rows_path(profile: u32, query: &RowsQuery) -> String {
     format!("/recommendations/{profile}?country={country}&maturity_age_max={maturity_age_max}")
 }
 
+struct Recommendations {
+    data: ReadThrough,
+    popular: PopularLists,
+}
+
 /// The routes of the service.
 ///
 /// # Errors
 /// A client cannot be set up.
 pub(crate) fn routes(host: &Arc<Host>) -> Result<Router, ServeError> {
-    let data = Arc::new(ReadThrough::new(host)?);
+    let service = Arc::new(Recommendations {
+        data: ReadThrough::new(host)?,
+        popular: PopularLists::default(),
+    });
     Ok(Router::new()
         .route("/recommendations/{profile}", get(rows))
-        .with_state(data))
+        .with_state(service))
 }
 
 async fn rows(
-    State(data): State<Arc<ReadThrough>>,
+    State(service): State<Arc<Recommendations>>,
     Extension(deadline): Extension<Deadline>,
     Path(profile): Path<u32>,
     Query(query): Query<RowsQuery>,
 ) -> Result<impl IntoResponse, Failure> {
+    let Recommendations { data, popular } = &*service;
     let key = format!(
         "rows:{profile}:{}:{}",
         query.country, query.maturity_age_max
@@ -79,7 +90,7 @@ async fn rows(
     let id = profile.to_string();
     let (features, popular) = tokio::join!(
         data.rows::<Features>(Table::Features, &id, deadline),
-        data.rows::<PopularTitle>(Table::Popularity, &query.country, deadline),
+        popular.of(&query.country, data, deadline),
     );
     let Some(features) = features?.into_iter().next() else {
         return Err(Failure::new(StatusCode::NOT_FOUND, "no such profile"));
