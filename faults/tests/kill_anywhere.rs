@@ -5,7 +5,7 @@
 mod support;
 
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use squall_faults::recover::{self, Standing};
@@ -46,11 +46,33 @@ fn left(dir: &TempDir) -> Vec<String> {
     .collect()
 }
 
-fn die_at(dir: &TempDir, step: &str, company: &str) {
+/// A process that is none of squall's, to be paused.
+struct Victim(Child);
+
+impl Victim {
+    fn start() -> Self {
+        let child = Command::new("sleep").arg("1000").spawn();
+        Self(child.unwrap())
+    }
+
+    fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
+        stat.rsplit(") ").next().unwrap().starts_with('T')
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+fn die_at(dir: &TempDir, step: &str, company: &str, victim: &Victim) {
     let status = Command::new(FIXTURE)
         .arg("squall")
         .arg(dir.path())
-        .args([step, company])
+        .args([step, company, &victim.0.id().to_string()])
         .stdin(Stdio::null())
         .status()
         .unwrap();
@@ -61,9 +83,11 @@ fn die_at(dir: &TempDir, step: &str, company: &str) {
 async fn the_guardian_cleans_up_after_squall() {
     for step in STEPS {
         let dir = TempDir::new().unwrap();
-        die_at(&dir, step, "alone");
+        let victim = Victim::start();
+        die_at(&dir, step, "alone", &victim);
         let dead = Instant::now();
         until(step, || left(&dir).is_empty()).await;
+        assert!(!victim.is_stopped(), "{step}: the victim was left stopped");
         println!(
             "killed at `{step}`: nothing left after {:?}",
             dead.elapsed()
@@ -78,7 +102,8 @@ async fn the_guardian_cleans_up_after_squall() {
 async fn recover_cleans_up_after_squall_and_its_guardian() {
     for step in &STEPS[1..8] {
         let dir = TempDir::new().unwrap();
-        die_at(&dir, step, "together");
+        let victim = Victim::start();
+        die_at(&dir, step, "together", &victim);
         let found = recover::list(dir.path()).unwrap();
         assert_eq!(found.len(), 1, "{step}");
         let standing = || recover::list(dir.path()).unwrap().remove(0).standing;
@@ -90,8 +115,12 @@ async fn recover_cleans_up_after_squall_and_its_guardian() {
                 "{step}: nothing was left to recover"
             );
         }
+        // From the moment the stop was sent until its removal begins.
+        let stopped = STEPS[4..7].contains(step);
+        until(step, || victim.is_stopped() == stopped).await;
         let report = recover::run(dir.path()).unwrap();
         assert!(report.is_clean(), "{step}: {report:?}");
+        assert!(!victim.is_stopped(), "{step}: the victim was left stopped");
         assert_eq!(left(&dir), Vec::<String>::new(), "{step}");
         assert!(recover::list(dir.path()).unwrap().is_empty(), "{step}");
         let again = recover::run(dir.path()).unwrap();

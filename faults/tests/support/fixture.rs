@@ -14,7 +14,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use squall_faults::guardian::{GuardianClient, SpawnRequest};
 use squall_faults::{
-    EventSink, Fault, FaultContext, FaultEvent, Journal, ProcessFault, ProcessTarget,
+    EventSink, Fault, FaultContext, FaultEvent, Journal, ProcessFault, ProcessIdentity,
+    ProcessTarget,
 };
 use squall_scenario::Inject;
 
@@ -62,11 +63,11 @@ impl Death {
     }
 }
 
-/// `squall DIR STEP alone|together`: one run with a paused process, killed at
-/// STEP.
+/// `squall DIR STEP alone|together PID`: one run that starts a family, pauses
+/// process PID, which is none of its own, and is killed at STEP.
 async fn squall(args: &[OsString]) {
-    let [dir, step, company] = args else {
-        panic!("squall DIR STEP alone|together");
+    let [dir, step, company, victim] = args else {
+        panic!("squall DIR STEP alone|together PID");
     };
     let death = Death {
         step: step.to_string_lossy().into_owned(),
@@ -84,9 +85,11 @@ async fn squall(args: &[OsString]) {
     let pid = Pid::from_raw(guardian.identity().pid.cast_signed()).expect("a pid");
     death.guardian.set(pid).expect("set once");
     death.at("guardian started");
-    let target = start_family(&guardian, &dir).await;
+    start_family(&guardian, &dir).await;
     death.at("process started");
-    pause_and_resume(target, &journal, &guardian, &death).await;
+    let victim = victim.to_str().and_then(|pid| pid.parse().ok());
+    let victim = ProcessIdentity::of(victim.expect("a pid")).expect("a process");
+    pause_and_resume(victim, &journal, &guardian, &death).await;
     let report = guardian.shutdown(Duration::from_millis(100)).await;
     assert!(report.expect("a report").left.is_empty());
     death.at("guardian shut down");
@@ -94,7 +97,7 @@ async fn squall(args: &[OsString]) {
     death.at("journal closed");
 }
 
-async fn start_family(guardian: &GuardianClient, dir: &Path) -> ProcessTarget {
+async fn start_family(guardian: &GuardianClient, dir: &Path) {
     let request = SpawnRequest {
         key: "family".to_owned(),
         argv: ["sh", "-c", FAMILY].map(str::to_owned).into(),
@@ -103,27 +106,22 @@ async fn start_family(guardian: &GuardianClient, dir: &Path) -> ProcessTarget {
         log_path: dir.join("family.log"),
     };
     let log = request.log_path.clone();
-    let spawned = guardian.spawn(request).await.expect("a family");
+    guardian.spawn(request).await.expect("a family");
     // Only a family that is complete is hard to get rid of.
     while std::fs::read(&log).expect("a log").is_empty() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    ProcessTarget {
-        name: spawned.key,
-        identity: spawned.identity,
-        started_by_squall: true,
-    }
 }
 
 async fn pause_and_resume(
-    target: ProcessTarget,
+    identity: ProcessIdentity,
     journal: &Arc<Journal>,
     guardian: &GuardianClient,
     death: &Death,
 ) {
     let observer = death.clone();
     let context = FaultContext {
-        fault: "frozen family".to_owned(),
+        fault: "frozen victim".to_owned(),
         injection: 0,
         events: EventSink::observer(move |event| match event {
             FaultEvent::Journaled { .. } => observer.at("undo journaled"),
@@ -140,7 +138,11 @@ async fn pause_and_resume(
         deadline: Duration::from_secs(5),
     };
     let fault = Fault::Process(ProcessFault {
-        target,
+        target: ProcessTarget {
+            name: "victim".to_owned(),
+            identity,
+            started_by_squall: false,
+        },
         inject: Inject::Pause,
     });
     let mut guard = fault.inject(&context).await.expect("injected");
