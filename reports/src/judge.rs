@@ -18,9 +18,10 @@ mod window;
 use squall_scenario::Scenario;
 
 pub(crate) use gate::unit_threshold;
+pub(crate) use metric::rule_slice;
 pub(crate) use ratio::{Claim, claim_of};
 pub(crate) use slice::Slice;
-pub(crate) use window::Window;
+pub(crate) use window::{Window, hold_ranges};
 
 use crate::verdict::{
     Conservation, FaultEvidence, GateVerdict, Recovery, VERDICT_SCHEMA_VERSION, Verdict,
@@ -136,7 +137,7 @@ impl<'a> Case<'a> {
 /// A decision about one gate.
 #[derive(Debug, Clone)]
 pub(crate) struct Ruling {
-    state: crate::verdict::GateState,
+    pub(crate) state: crate::verdict::GateState,
     explanation: String,
-    evidence: crate::verdict::Evidence,
+    pub(crate) evidence: crate::verdict::Evidence,
 }

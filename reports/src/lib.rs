@@ -9,6 +9,7 @@ pub mod format;
 pub mod histogram;
 mod interval;
 mod judge;
+pub mod live;
 mod outcome;
 mod prove;
 pub mod quantity;

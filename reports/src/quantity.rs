@@ -37,7 +37,8 @@ impl fmt::Display for Quantity {
 #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
 pub fn micros(us: u64) -> String {
     match us {
-        0..1_000 => format!("{us}\u{b5}s"),
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{us}\u{b5}s"),
         1_000..1_000_000 => format!("{}ms", significant(us as f64 / 1e3)),
         1_000_000..60_000_000 => format!("{}s", significant(us as f64 / 1e6)),
         _ => {

@@ -95,7 +95,7 @@ fn failures_fail_the_gate_they_break() {
     assert!(success.evidence.bad > success.evidence.bad_allowed.unwrap());
     assert!(!success.evidence.samples.is_empty());
     assert!(success.evidence.margin.unwrap() < 0.0);
-    assert_eq!(success.span.line, 37);
+    assert_eq!(success.span.line, 38);
 }
 
 #[test]

@@ -7,7 +7,7 @@ const LENGTH_MAX: usize = 300;
 
 /// Whether a character acts on the screen instead of standing on it: control
 /// characters, and those that reorder or hide text.
-fn acts(character: char) -> bool {
+pub(super) fn acts(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

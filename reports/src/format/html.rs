@@ -37,7 +37,7 @@ impl Format for Html {
             .template_from_str(TEMPLATE)
             .and_then(|template| template.render(minijinja::value::Serde(&page)));
         match rendered {
-            Ok(text) => text.into_bytes(),
+            Ok(text) => inert(&text).into_bytes(),
             // The template is part of the program and tested; should it fail
             // all the same, the page says so instead of being empty.
             Err(error) => format!(
@@ -48,4 +48,16 @@ impl Format for Html {
             .into_bytes(),
         }
     }
+}
+
+/// Text of the system under test may hold control characters and ones that
+/// reorder what follows; a page needs none of them but line breaks.
+fn inert(page: &str) -> String {
+    page.chars()
+        .map(|character| match character {
+            '\n' | '\t' => character,
+            acting if super::escape::acts(acting) => char::REPLACEMENT_CHARACTER,
+            other => other,
+        })
+        .collect()
 }

@@ -79,7 +79,8 @@ fn suite(gate: &GateVerdict, case: TestCase) -> TestSuite {
 }
 
 fn length(ranges: &[TimeRange]) -> Duration {
-    let total_us: u64 = ranges.iter().map(TimeRange::length_us).sum();
+    let lengths = ranges.iter().map(TimeRange::length_us);
+    let total_us = lengths.fold(0, u64::saturating_add);
     Duration::from_micros(total_us)
 }
 

@@ -177,9 +177,12 @@ fn timeline(record: &Record, verdict: &Verdict) -> String {
     }
     let mut text = String::from("```text\n");
     for row in rows(record, verdict, 72) {
-        // A fence inside a label would end the block.
+        // A fence inside a label would end the block, and not every viewer
+        // escapes what stands in one.
         let label: String = terminal_text(&row.label)
             .replace('`', "'")
+            .replace('<', "\u{2039}")
+            .replace('>', "\u{203a}")
             .chars()
             .take(28)
             .collect();

@@ -162,18 +162,24 @@ impl Svg {
             Anchor::End => "end",
         };
         let (x, y) = (number(x), number(y));
-        self.open(
-            "text",
-            &[
-                ("x", &x),
-                ("y", &y),
-                ("text-anchor", anchor),
-                ("class", class),
-                ("fill", fill),
-                ("font-size", "11"),
-                ("font-family", "system-ui, sans-serif"),
-            ],
-        );
+        let mut attributes = vec![
+            ("x", x.as_str()),
+            ("y", &y),
+            ("text-anchor", anchor),
+            ("class", class),
+            ("fill", fill),
+            ("font-size", "11"),
+            ("font-family", "system-ui, sans-serif"),
+        ];
+        if class.contains("halo") {
+            // Keeps text readable where a line runs through it.
+            attributes.extend([
+                ("stroke", "#ffffff"),
+                ("stroke-width", "3"),
+                ("paint-order", "stroke"),
+            ]);
+        }
+        self.open("text", &attributes);
         self.body.push('>');
         self.body.push_str(&html_text(text));
         self.body.push_str("</text>");
@@ -209,7 +215,7 @@ pub(super) fn number(value: f64) -> String {
 
 /// Text cut to about `width` pixels of the chart's font.
 pub(super) fn fitted(text: &str, width: f64) -> Option<String> {
-    const CHARACTER_WIDTH: f64 = 6.1;
+    const CHARACTER_WIDTH: f64 = 6.6;
     let length = text.chars().count();
     #[expect(
         clippy::cast_possible_truncation,

@@ -350,9 +350,13 @@ fn span(window: &Window) -> Option<TimeRange> {
     })
 }
 
+/// States and when they began.
+type States = Vec<(i64, Option<BreakerState>)>;
+
 /// States of every breaker of every instance, for the reports.
 pub(super) fn timelines(record: &Record, load_end_us: i64) -> Vec<BreakerTimeline> {
-    let mut found: BTreeMap<(String, String), Vec<(i64, Option<BreakerState>)>> = BTreeMap::new();
+    // By breaker and instance.
+    let mut found: BTreeMap<(String, String), States> = BTreeMap::new();
     for stamped in &record.events {
         match &stamped.event {
             RunEvent::Breaker(report) => {

@@ -20,7 +20,7 @@ pub(super) fn rule(
     gate: &MetricGate,
     confidence: Option<f64>,
 ) -> Ruling {
-    let slice = Slice::gather(&case.record.intervals, window, gate.of.as_deref());
+    let slice = Slice::to_judge().gather(&case.record.intervals, window, gate.of.as_deref());
     let mut ruling = rule_slice(&slice, gate, confidence);
     ruling.evidence.ranges.clone_from(&window.ranges);
     ruling.evidence.samples = samples(case, window, gate);

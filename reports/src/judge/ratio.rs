@@ -183,8 +183,12 @@ fn whole_micros(duration: std::time::Duration) -> u64 {
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 pub(super) fn dispersion(bins: &[(u64, u64)]) -> f64 {
     const BINS_MIN: usize = 20;
-    let bad: u64 = bins.iter().map(|(bad, _)| bad).sum();
-    let n: u64 = bins.iter().map(|(_, n)| n).sum();
+    let bad = bins
+        .iter()
+        .fold(0_u64, |sum, (bad, _)| sum.saturating_add(*bad));
+    let n = bins
+        .iter()
+        .fold(0_u64, |sum, (_, n)| sum.saturating_add(*n));
     if bins.len() < BINS_MIN || bad == 0 || bad >= n {
         return 1.0;
     }

@@ -240,7 +240,8 @@ fn follow(bins: &[Bin], hold_us: u64, good: fn(&Bin) -> bool) -> Course {
 /// baseline where they say nothing.
 fn criteria(case: &Case<'_>) -> Option<Vec<Criterion>> {
     let window = case.window("baseline")?;
-    let baseline = |route: Option<&str>| Slice::gather(&case.record.intervals, window, route);
+    let baseline =
+        |route: Option<&str>| Slice::to_judge().gather(&case.record.intervals, window, route);
     let all = baseline(None);
     if all.counts.settled() == 0 {
         return None;
@@ -310,7 +311,7 @@ fn usual_limit_us(slice: &Slice, objective_us: Option<u64>) -> Option<u64> {
 fn bins(intervals: &[&Interval], criteria: &[Criterion]) -> Vec<Bin> {
     let needed = samples_for_quantile(QUANTILE, super::CONFIDENCE);
     let mut bins = Vec::new();
-    let mut slices: Vec<Slice> = criteria.iter().map(|_| Slice::empty()).collect();
+    let mut slices: Vec<Slice> = criteria.iter().map(|_| Slice::to_judge()).collect();
     let mut start_us = None;
     for (index, interval) in intervals.iter().enumerate() {
         let from_us = *start_us.get_or_insert(interval.start_us);
@@ -337,7 +338,7 @@ fn bins(intervals: &[&Interval], criteria: &[Criterion]) -> Vec<Bin> {
             good,
             good_without_lag,
         });
-        slices = criteria.iter().map(|_| Slice::empty()).collect();
+        slices = criteria.iter().map(|_| Slice::to_judge()).collect();
         start_us = None;
     }
     bins

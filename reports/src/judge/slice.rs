@@ -7,7 +7,7 @@ use crate::histogram::{count_above, merge, new_histogram, rank, value_at_rank};
 use crate::quantity::Quantity;
 use crate::statistics::samples_for_quantile;
 use crate::verdict::SliceStats;
-use crate::{Counts, Interval};
+use crate::{Counts, Interval, RouteInterval};
 
 /// Counts and response times of a set of arrivals.
 #[derive(Debug, Clone)]
@@ -15,9 +15,9 @@ pub(crate) struct Slice {
     pub(crate) counts: Counts,
     /// Response times of good answers.
     pub(crate) response: Histogram<u64>,
-    /// The same without the generator's lag; where an interval has none, its
-    /// response times stand in for it.
-    unlagged: Histogram<u64>,
+    /// The same without the generator's lag, where it was asked for; where an
+    /// interval has none, its response times stand in for it.
+    unlagged: Option<Histogram<u64>>,
     /// Number of intervals.
     pub(crate) intervals: u64,
     /// Their length in microseconds.
@@ -27,11 +27,20 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
-    pub(crate) fn empty() -> Self {
+    /// Nothing yet; for judging, which may have to look behind the lag.
+    pub(crate) fn to_judge() -> Self {
+        Self {
+            unlagged: Some(new_histogram()),
+            ..Self::to_show()
+        }
+    }
+
+    /// Nothing yet; for tables and charts.
+    pub(crate) fn to_show() -> Self {
         Self {
             counts: Counts::default(),
             response: new_histogram(),
-            unlagged: new_histogram(),
+            unlagged: None,
             intervals: 0,
             length_us: 0,
             bins: Vec::new(),
@@ -39,23 +48,73 @@ impl Slice {
     }
 
     /// Sums up the intervals of `window`.
-    pub(crate) fn gather(intervals: &[Interval], window: &Window, route: Option<&str>) -> Self {
-        let mut slice = Self::empty();
+    pub(crate) fn gather(
+        mut self,
+        intervals: &[Interval],
+        window: &Window,
+        route: Option<&str>,
+    ) -> Self {
         for interval in intervals
             .iter()
             .filter(|interval| window.contains(interval))
         {
-            slice.add(interval, route);
+            self.add(interval, route);
         }
-        slice
+        self
     }
 
-    pub(crate) fn add(&mut self, interval: &Interval, route: Option<&str>) {
+    /// Sums up the intervals of `window` by route, in the order they appear,
+    /// and all of them together.
+    pub(super) fn by_route(intervals: &[Interval], window: &Window) -> (Self, Vec<(String, Self)>) {
+        let mut all = Self::to_show();
+        let mut routes: Vec<(String, Self)> = Vec::new();
+        for interval in intervals
+            .iter()
+            .filter(|interval| window.contains(interval))
+        {
+            all.stretch(interval);
+            for entry in &interval.routes {
+                let known = routes.iter().position(|(name, _)| *name == entry.route);
+                let at = known.unwrap_or_else(|| {
+                    routes.push((entry.route.clone(), Self::to_show()));
+                    routes.len() - 1
+                });
+                if let Some((_, slice)) = routes.get_mut(at) {
+                    slice.counts.add(&entry.counts);
+                    slice.add_times(entry);
+                }
+            }
+        }
+        for (_, slice) in &mut routes {
+            (slice.intervals, slice.length_us) = (all.intervals, all.length_us);
+            all.counts.add(&slice.counts);
+            // Both are histograms of ours, so this cannot be refused.
+            let _ = merge(&mut all.response, &slice.response);
+        }
+        (all, routes)
+    }
+
+    fn stretch(&mut self, interval: &Interval) {
         self.intervals += 1;
         let length_us = interval.end_us.saturating_sub(interval.start_us);
         self.length_us = self
             .length_us
             .saturating_add(u64::try_from(length_us).unwrap_or(0));
+    }
+
+    fn add_times(&mut self, entry: &RouteInterval) {
+        if let Some(response) = &entry.response
+            && merge(&mut self.response, response)
+            && let Some(total) = &mut self.unlagged
+        {
+            let unlagged = entry.unlagged.as_ref().unwrap_or(response);
+            // A foreign histogram is missed by `missing_times`.
+            let _ = merge(total, unlagged);
+        }
+    }
+
+    pub(crate) fn add(&mut self, interval: &Interval, route: Option<&str>) {
+        self.stretch(interval);
         let mut bin = Counts::default();
         let wanted = interval
             .routes
@@ -63,13 +122,7 @@ impl Slice {
             .filter(|entry| route.is_none_or(|name| name == entry.route));
         for entry in wanted {
             bin.add(&entry.counts);
-            if let Some(response) = &entry.response
-                && merge(&mut self.response, response)
-            {
-                let unlagged = entry.unlagged.as_ref().unwrap_or(response);
-                // A foreign histogram is missed by `missing_times`.
-                let _ = merge(&mut self.unlagged, unlagged);
-            }
+            self.add_times(entry);
         }
         self.bins.push((bin.failed(), bin.settled()));
         self.counts.add(&bin);
@@ -105,7 +158,8 @@ impl Slice {
     /// The same if the generator had never been late. An answer that missed
     /// `within` only by the lag is given the benefit of the doubt.
     pub(crate) fn slower_unlagged(&self, limit_us: u64, strict: bool) -> u64 {
-        count_above(&self.unlagged, limit_us, strict).saturating_add(self.failed_unlagged())
+        let unlagged = self.unlagged.as_ref().unwrap_or(&self.response);
+        count_above(unlagged, limit_us, strict).saturating_add(self.failed_unlagged())
     }
 
     /// Failures that the generator's lag does not explain.
@@ -116,7 +170,8 @@ impl Slice {
     /// Mean response time of good answers in microseconds, with and without
     /// the generator's lag.
     pub(crate) fn means_us(&self) -> (f64, f64) {
-        (self.response.mean(), self.unlagged.mean())
+        let unlagged = self.unlagged.as_ref().unwrap_or(&self.response);
+        (self.response.mean(), unlagged.mean())
     }
 
     #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use squall_scenario::Stage;
+use squall_scenario::{Load, Stage};
 
 use super::Slice;
 use crate::verdict::{FaultEvidence, TimeRange, WindowKind, WindowStats};
@@ -64,17 +64,15 @@ impl Window {
     }
 
     pub(super) fn stats(&self, record: &Record) -> WindowStats {
-        let routes = &record.manifest.scenario.load.requests;
+        let (all, routes) = Slice::by_route(&record.intervals, self);
         WindowStats {
             name: self.name.clone(),
             kind: self.kind,
             ranges: self.ranges.clone(),
-            all: Slice::gather(&record.intervals, self, None).stats("all"),
+            all: all.stats("all"),
             routes: routes
                 .iter()
-                .map(|request| {
-                    Slice::gather(&record.intervals, self, Some(&request.name)).stats(&request.name)
-                })
+                .map(|(route, slice)| slice.stats(route))
                 .collect(),
         }
     }
@@ -117,7 +115,7 @@ pub(super) fn cut(record: &Record, faults: &[FaultEvidence], load_end_us: i64) -
     windows.push(Window::new(
         "hold",
         WindowKind::Hold,
-        hold_ranges(record, load_end_us),
+        hold_ranges(&record.manifest.scenario.load, load_end_us),
     ));
     let whole = TimeRange {
         start_us: 0,
@@ -156,10 +154,10 @@ fn recovery_range(faults: &[FaultEvidence], load_end_us: i64) -> Option<TimeRang
 }
 
 /// The stages of constant rate, as far as the load came.
-fn hold_ranges(record: &Record, load_end_us: i64) -> Vec<TimeRange> {
+pub(crate) fn hold_ranges(load: &Load, load_end_us: i64) -> Vec<TimeRange> {
     let mut at_us = 0_i64;
     let mut ranges: Vec<TimeRange> = Vec::new();
-    for stage in &record.manifest.scenario.load.shape {
+    for stage in &load.shape {
         let length_us = i64::try_from(stage.duration().as_micros()).unwrap_or(i64::MAX);
         let end_us = at_us.saturating_add(length_us).min(load_end_us);
         if matches!(stage, Stage::Hold { .. }) {

@@ -78,7 +78,7 @@ impl GateBoard {
                 when: block.when.value.clone(),
                 settle: block.settle,
                 gate: gate.value.clone(),
-                slice: Slice::empty(),
+                slice: Slice::to_judge(),
             })
         });
         let faults = scenario.faults.iter().map(|fault| FaultEdges {

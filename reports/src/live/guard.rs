@@ -48,7 +48,7 @@ impl AbortGuard {
             return None;
         }
         let gate = &self.rule.gate;
-        let mut slice = Slice::empty();
+        let mut slice = Slice::to_judge();
         slice.add(interval, gate.of.as_deref());
         if !holds(&slice, gate) {
             self.since_us = None;

@@ -19,7 +19,7 @@ pub fn check_gates(gates: &[Located<Gate>], intervals: &[Interval]) -> (bool, St
         let Gate::Metric(metric) = &gate.value else {
             continue;
         };
-        let mut slice = Slice::empty();
+        let mut slice = Slice::to_judge();
         for interval in intervals {
             slice.add(interval, metric.of.as_deref());
         }

@@ -4,6 +4,7 @@
     dead_code,
     missing_docs,
     unreachable_pub,
+    clippy::unwrap_used,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -252,7 +253,7 @@ pub fn scenario() -> Scenario {
                     p99_below(Some("homepage"), 600),
                     breaker_gate("recommendations", BreakerChange::Opens, Some(8)),
                 ],
-                35,
+                36,
             ),
             during(
                 "slow recommendations",
@@ -409,7 +410,7 @@ impl Filler<'_> {
                 record_us(&mut response, response_us);
                 record_us(&mut unlagged, wait_us + service_us);
             }
-            if (failed || late || *self.arrival % 997 == 0) && self.samples.len() < 400 {
+            if (failed || late || (*self.arrival).is_multiple_of(997)) && self.samples.len() < 400 {
                 self.samples.push(sample(
                     *self.arrival,
                     name,

@@ -13,19 +13,19 @@ fn slo() -> Vec<SloBlock> {
                 p99_below(Some("homepage"), 600),
                 breaker_gate("recommendations", BreakerChange::Opens, Some(8)),
             ],
-            50,
+            40,
         ),
         during(
             "slow recommendations",
             8,
             vec![p99_below(Some("homepage"), 300)],
-            56,
+            46,
         ),
         during(
             "catalog crashes",
             0,
             vec![success(99.0), p99_below(Some("search"), 400)],
-            59,
+            49,
         ),
         after(
             "catalog crashes",
@@ -34,7 +34,7 @@ fn slo() -> Vec<SloBlock> {
                 breaker_gate("catalog", BreakerChange::Closes, None),
                 Gate::BaselineReturns,
             ],
-            64,
+            54,
         ),
         during(
             "recovery",
@@ -45,7 +45,7 @@ fn slo() -> Vec<SloBlock> {
                 Comparison::Below,
                 GateValue::Duration(Duration::from_millis(500)),
             )],
-            67,
+            58,
         ),
     ]
 }
@@ -146,6 +146,7 @@ pub fn failing_evening() -> Record {
     events.extend(closing_events(120.0, scheduled(&intervals)));
     events.sort_by_key(|stamped| stamped.at_us);
     let mut manifest = manifest(scenario);
+    manifest.scenario_text = include_str!("streaming.yaml").to_owned();
     manifest.rerun = "squall run streaming-evening.yaml --seed 42".to_owned();
     Record {
         manifest,

@@ -98,11 +98,10 @@ fn log(us: u64) -> f64 {
     (us.max(1) as f64).log10()
 }
 
-/// The least round number that is at least `value`: 1, 2 or 5 times a power
-/// of ten.
+/// The least round number that is at least `value`.
 pub(super) fn round_up(value: f64) -> f64 {
     let power = 10_f64.powf(value.max(1.0).log10().floor());
-    let steps = [1.0, 2.0, 2.5, 5.0, 10.0].map(|step| step * power);
+    let steps = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0].map(|step| step * power);
     steps
         .into_iter()
         .find(|step| *step >= value)

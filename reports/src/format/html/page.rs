@@ -155,8 +155,14 @@ impl Page {
             scenario: manifest.scenario.name.clone(),
             about: manifest.scenario.about.clone(),
             variant: manifest.variant.clone(),
-            sentence: verdict.sentence.clone(),
-            reasons: verdict.reasons.iter().skip(1).take(8).cloned().collect(),
+            sentence: quoted(&verdict.sentence),
+            reasons: verdict
+                .reasons
+                .iter()
+                .skip(1)
+                .take(8)
+                .map(|reason| quoted(reason))
+                .collect(),
             facts: facts(record, verdict),
             groups: groups(verdict),
             timeline: timeline::chart(record, verdict, &timeline_summary),
@@ -185,6 +191,20 @@ impl Page {
             damage: record.damage.clone(),
         }
     }
+}
+
+/// Back quotes, which a page does not render, as typographic ones.
+fn quoted(text: &str) -> String {
+    let mut open = false;
+    text.chars()
+        .map(|character| match character {
+            '`' => {
+                open = !open;
+                if open { '\u{201c}' } else { '\u{201d}' }
+            }
+            other => other,
+        })
+        .collect()
 }
 
 fn facts(record: &Record, verdict: &Verdict) -> Vec<(&'static str, String)> {
@@ -253,7 +273,7 @@ fn gate_row(gate: &GateVerdict) -> GateRow {
             String::new()
         },
         bad,
-        why: gate.explanation.clone(),
+        why: quoted(&gate.explanation),
         samples: evidence.samples.iter().map(sample_row).collect(),
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn chart(record: &Record, verdict: &Verdict) -> Option<String> {
         .filter(|window| window.all.counts.good > 0)
         .take(LINES_MAX)
         .map(|stats| {
-            let slice = Slice::gather(&record.intervals, &window_of(stats), None);
+            let slice = Slice::to_show().gather(&record.intervals, &window_of(stats), None);
             line(&stats.name, &slice)
         })
         .collect();

@@ -11,13 +11,15 @@ use crate::verdict::{TimeRange, Verdict, WindowKind, WindowStats};
 use crate::{Interval, Record};
 
 const WIDTH: f64 = 1000.0;
-const LEFT: f64 = 132.0;
+const LEFT: f64 = 156.0;
 const RIGHT: f64 = 58.0;
 const LATENCY_TOP: f64 = 52.0;
 const LATENCY_HEIGHT: f64 = 210.0;
 const ARRIVALS_TOP: f64 = LATENCY_TOP + LATENCY_HEIGHT + 44.0;
 const ARRIVALS_HEIGHT: f64 = 110.0;
-const LANES_TOP: f64 = ARRIVALS_TOP + ARRIVALS_HEIGHT + 34.0;
+const FAILED_TOP: f64 = ARRIVALS_TOP + ARRIVALS_HEIGHT + 24.0;
+const FAILED_HEIGHT: f64 = 34.0;
+const LANES_TOP: f64 = FAILED_TOP + FAILED_HEIGHT + 28.0;
 const LANE_HEIGHT: f64 = 22.0;
 /// Most lanes of breakers, and of processes; the tables hold them all.
 const LANES_MAX: usize = 16;
@@ -79,6 +81,7 @@ pub(super) fn chart(record: &Record, verdict: &Verdict, summary: &str) -> String
     chart.windows(&verdict.windows);
     chart.latency(record, verdict, &points);
     chart.arrivals(&points);
+    chart.failed(&points);
     let mut lane = LANES_TOP;
     for breaker in verdict.breakers.iter().take(LANES_MAX) {
         let label = format!("{} {}", breaker.breaker, breaker.instance);
@@ -102,12 +105,12 @@ fn points(intervals: &[Interval], load_end_us: i64) -> Vec<Point> {
     let mut points: Vec<Point> = Vec::new();
     for interval in intervals.iter().filter(|interval| interval.start_us >= 0) {
         match points.last_mut() {
-            Some(point) if point.end_us - point.start_us < step_us => {
+            Some(point) if point.end_us.saturating_sub(point.start_us) < step_us => {
                 point.end_us = interval.end_us;
                 point.slice.add(interval, None);
             }
             _ => {
-                let mut slice = Slice::empty();
+                let mut slice = Slice::to_show();
                 slice.add(interval, None);
                 points.push(Point {
                     start_us: interval.start_us,
@@ -299,8 +302,13 @@ impl Chart {
             ];
             self.svg.line((x, y), (end, y), &look);
             if let Some(label) = fitted(&objective.text, end - x - 8.0) {
-                self.svg
-                    .text((x + 5.0, y - 4.0), Anchor::Start, "ink", color::INK, &label);
+                self.svg.text(
+                    (x + 5.0, y - 4.0),
+                    Anchor::Start,
+                    "ink halo",
+                    color::INK,
+                    &label,
+                );
             }
         }
     }
@@ -311,7 +319,7 @@ impl Chart {
         let top = round_up(points.iter().map(rate).fold(1.0, f64::max));
         let base = ARRIVALS_TOP + ARRIVALS_HEIGHT;
         let y = |value: f64| base - value / top * ARRIVALS_HEIGHT;
-        self.title(ARRIVALS_TOP + 10.0, "arrivals per second");
+        self.title(ARRIVALS_TOP + 10.0, "arrivals/s");
         for value in [0.0, top / 2.0, top] {
             let at = y(value);
             let grid = [("class", "grid"), ("stroke", color::GRID)];
@@ -367,6 +375,36 @@ impl Chart {
             self.svg
                 .text(at, Anchor::Start, "faint", color::FAINT, text);
         }
+    }
+
+    /// Failures on a scale of their own, as a few per second matter.
+    fn failed(&mut self, points: &[Point]) {
+        let rate = |point: &Point| point.slice.per_second(point.slice.counts.failed());
+        let top = points.iter().map(rate).fold(0.0, f64::max);
+        let base = FAILED_TOP + FAILED_HEIGHT;
+        self.title(FAILED_TOP + 22.0, "failed/s");
+        let grid = [("class", "grid"), ("stroke", color::GRID)];
+        self.svg
+            .line((LEFT, base), (self.time.right(), base), &grid);
+        for point in points.iter().filter(|point| rate(point) > 0.0) {
+            let (x, end) = (self.time.x(point.start_us), self.time.x(point.end_us));
+            let height = (rate(point) / top * FAILED_HEIGHT).max(1.0);
+            let look = [("fill", color::VERMILION), ("class", "fill-red")];
+            self.svg
+                .rect((x, base - height), ((end - x).max(1.0), height), &look);
+        }
+        let text = if top > 0.0 {
+            format!("max {}", significant(top))
+        } else {
+            "none".to_owned()
+        };
+        self.svg.text(
+            (self.time.right() + 6.0, base),
+            Anchor::Start,
+            "faint",
+            color::FAINT,
+            &text,
+        );
     }
 
     fn breaker(&mut self, y: f64, label: &str, states: &[(TimeRange, Option<BreakerState>)]) {

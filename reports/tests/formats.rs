@@ -1,0 +1,353 @@
+//! Every output format: what it says stands in a snapshot, and nothing of the
+//! system under test gets through unescaped.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod synthetic;
+
+use squall_reports::format::{FORMATS, Style, format, format_table, verdict_block};
+use squall_reports::*;
+use synthetic::*;
+
+fn render(name: &str, record: &Record) -> String {
+    let verdict = judge(record);
+    String::from_utf8(format(name).unwrap().render(record, &verdict)).unwrap()
+}
+
+fn failing() -> Record {
+    static RECORD: std::sync::OnceLock<Record> = std::sync::OnceLock::new();
+    RECORD.get_or_init(streaming::failing_evening).clone()
+}
+
+#[test]
+fn text() {
+    insta::assert_snapshot!("text_pass", render("text", &passing()));
+    insta::assert_snapshot!("text_fail", render("text", &failing()));
+}
+
+#[test]
+fn text_for_a_narrow_terminal_without_unicode() {
+    let record = failing();
+    let style = Style {
+        color: false,
+        ascii: true,
+        width: 72,
+    };
+    let text = verdict_block(
+        &record,
+        &judge(&record),
+        &style,
+        &["squall-runs/x/report.html".to_owned()],
+    );
+    assert!(text.is_ascii());
+    assert!(text.contains("squall-runs/x/report.html"));
+    insta::assert_snapshot!("text_ascii", text);
+}
+
+#[test]
+fn colour_carries_no_meaning_alone() {
+    let record = failing();
+    let block = |color| {
+        verdict_block(
+            &record,
+            &judge(&record),
+            &Style {
+                color,
+                ..Style::default()
+            },
+            &[],
+        )
+    };
+    let colourful = block(true);
+    assert!(colourful.contains("\u{1b}[1;31mFAIL"));
+    let mut plain = String::new();
+    let mut rest = colourful.as_str();
+    while let Some(at) = rest.find('\u{1b}') {
+        plain.push_str(&rest[..at]);
+        rest = &rest[at + rest[at..].find('m').unwrap() + 1..];
+    }
+    plain.push_str(rest);
+    assert_eq!(plain, block(false));
+}
+
+#[test]
+fn markdown() {
+    insta::assert_snapshot!("markdown_pass", render("markdown", &passing()));
+    insta::assert_snapshot!("markdown_fail", render("markdown", &failing()));
+}
+
+#[test]
+fn markdown_fits_a_step_summary() {
+    let mut record = failing();
+    let gates = record.manifest.scenario.slo[0].clone();
+    record.manifest.scenario.slo = std::iter::repeat_n(gates, 3_000).collect();
+    record.intervals.truncate(40);
+    let mut verdict = judge(&failing());
+    let gate = verdict.gates[7].clone();
+    verdict.gates = std::iter::repeat_n(gate, 20_000).collect();
+    let bytes = format("markdown").unwrap().render(&record, &verdict);
+    assert!(bytes.len() <= 900_000, "{}", bytes.len());
+    assert!(String::from_utf8(bytes).unwrap().contains("FAIL"));
+}
+
+#[test]
+fn junit() {
+    insta::assert_snapshot!("junit_fail", render("junit", &failing()));
+}
+
+#[test]
+fn junit_is_well_formed_and_says_the_same_as_the_verdict() {
+    for record in [passing(), failing(), hostile()] {
+        let verdict = judge(&record);
+        let xml = render("junit", &record);
+        let document = roxmltree::Document::parse(&xml).unwrap();
+        let count = |name| {
+            document
+                .descendants()
+                .filter(|node| node.has_tag_name(name))
+                .count()
+        };
+        let in_state = |state| verdict.gates_in(state).count();
+        assert_eq!(count("failure"), in_state(verdict::GateState::Fail));
+        assert!(count("error") >= in_state(verdict::GateState::Inconclusive));
+        assert_eq!(count("testcase"), verdict.gates.len() + 1);
+        let mut names: Vec<_> = document
+            .descendants()
+            .filter(|n| n.has_tag_name("testcase"))
+            .map(|n| n.attribute("name").unwrap())
+            .collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all, "names are unique");
+        quick_junit::Report::deserialize_from_str(&xml).unwrap();
+    }
+}
+
+#[test]
+fn an_abort_turns_ci_red_even_when_every_gate_passed() {
+    let mut record = passing();
+    record.events.push(at(
+        59.9,
+        RunEvent::UndoFailed {
+            detail: "pid 4711 is still stopped".to_owned(),
+        },
+    ));
+    let xml = render("junit", &record);
+    assert!(
+        xml.contains("<error") && xml.contains("pid 4711 is still stopped"),
+        "{xml}"
+    );
+}
+
+#[test]
+fn json_holds_everything() {
+    let record = failing();
+    let document: serde_json::Value = serde_json::from_str(&render("json", &record)).unwrap();
+    assert_eq!(document["schema_version"], 1);
+    assert_eq!(document["verdict"]["exit_code"], 1);
+    assert_eq!(
+        document["intervals"].as_array().unwrap().len(),
+        record.intervals.len()
+    );
+    let verdict: Verdict = serde_json::from_value(document["verdict"].clone()).unwrap();
+    assert_eq!(verdict.outcome, RunOutcome::Fail);
+    let gates: Vec<_> = verdict
+        .gates
+        .iter()
+        .map(|gate| serde_json::to_value(gate).unwrap())
+        .collect();
+    insta::assert_json_snapshot!("json_gate", gates[8], { ".evidence.samples" => "[samples]" });
+}
+
+const ATTACK: &str =
+    "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{1b}[2J\u{0}]]>\u{202e}`|";
+
+/// A run whose every free text is an attack.
+fn hostile() -> Record {
+    let mut record = passing();
+    record.manifest.scenario.name = format!("name {ATTACK}");
+    record.manifest.scenario.about = Some(ATTACK.to_owned());
+    record.manifest.scenario_text = format!("# {ATTACK}\nversion: 1");
+    record.manifest.rerun = ATTACK.to_owned();
+    record.manifest.host = ATTACK.to_owned();
+    record.manifest.variant = Some(ATTACK.to_owned());
+    record.manifest.scenario.load.requests[1].name = ATTACK.to_owned();
+    record.manifest.scenario.slo[0].expect[1] = located(p99_below(Some(ATTACK), 1), 38);
+    for interval in &mut record.intervals {
+        interval.routes[1].route = ATTACK.to_owned();
+        interval.routes[1].counts.status += 1;
+        interval.routes[1].counts.scheduled += 1;
+    }
+    for (index, sample) in record.samples.iter_mut().enumerate() {
+        sample.route = ATTACK.to_owned();
+        sample.request = ATTACK.to_owned();
+        sample.detail = Some(ATTACK.to_owned());
+        sample.outcome = if index % 2 == 0 {
+            Outcome::Bad(BadKind::Status)
+        } else {
+            Outcome::Dropped
+        };
+    }
+    let scheduled_now = scheduled(&record.intervals);
+    for stamped in &mut record.events {
+        match &mut stamped.event {
+            RunEvent::LoadFinished { scheduled, .. } => *scheduled = scheduled_now,
+            RunEvent::Fault {
+                change: FaultChange::Active { evidence },
+                targets,
+                ..
+            } => {
+                *evidence = ATTACK.to_owned();
+                targets.push(ATTACK.to_owned());
+            }
+            RunEvent::Breaker(report) => report.instance = format!("{}{ATTACK}", report.instance),
+            _ => {}
+        }
+    }
+    record.events.push(at(
+        59.0,
+        RunEvent::Note {
+            text: ATTACK.to_owned(),
+        },
+    ));
+    record.damage.push(format!("samples.ndjson: {ATTACK}"));
+    record
+}
+
+#[test]
+fn hostile_text_reaches_no_report() {
+    let record = hostile();
+    let html = render("html", &record);
+    for forbidden in ["<script", "<img", "onerror=alert(2)>", "\u{1b}"] {
+        assert!(!html.contains(forbidden), "{forbidden} in the page");
+    }
+    // It is shown, escaped: nothing was silently dropped.
+    assert!(html.matches("&lt;script&gt;").count() > 10);
+    for name in ["text", "markdown"] {
+        let text = render(name, &record);
+        assert!(
+            !text.contains('\u{1b}') && !text.contains('\u{202e}') && !text.contains('\u{0}'),
+            "{name}"
+        );
+        assert!(name == "text" || !text.contains("<script"), "{text}");
+    }
+    let junit = render("junit", &record);
+    assert!(!junit.contains("<script") && !junit.contains('\u{1b}'));
+}
+
+#[test]
+fn the_page_needs_neither_scripts_nor_network_nor_styles() {
+    let html = render("html", &failing());
+    for forbidden in [
+        "<script",
+        "javascript:",
+        "http://",
+        "https://",
+        "<link",
+        "@import",
+        "style=",
+        "<iframe",
+        " on",
+        "url(//",
+    ] {
+        let found = html.match_indices(forbidden).find(|(at, _)| {
+            let around = &html[*at..(at + 60).min(html.len())];
+            // The name space of SVG is no address; " on" is a word in prose.
+            !around.starts_with("http://www.w3.org/2000/svg")
+                && (forbidden != " on"
+                    || around.starts_with(" onclick")
+                    || around.starts_with(" onload"))
+        });
+        assert!(
+            found.is_none(),
+            "{forbidden}: {}",
+            found.map_or("", |(at, _)| &html[at..at + 60])
+        );
+    }
+    assert!(
+        html.contains("<html lang=\"en\">")
+            && html.contains("prefers-color-scheme:dark")
+            && html.contains("@media print")
+    );
+}
+
+#[test]
+fn the_page_is_accessible() {
+    let html = render("html", &failing());
+    assert_eq!(
+        html.matches("<table").count(),
+        html.matches("<caption").count() + html.matches("class=\"samples\"").count()
+    );
+    assert!(html.matches("<th ").count() >= html.matches("scope=").count());
+    assert!(!html.contains("<th>"), "every header cell has a scope");
+    let charts = html.matches("role=\"img\"").count();
+    assert_eq!(charts, 2);
+    assert_eq!(html.matches("<title id=").count(), charts);
+    assert_eq!(html.matches("<desc id=").count(), charts);
+    for wanted in [
+        "slow recommendations (25.0s to 50.0s)",
+        "catalog-1",
+        "down 2.3s",
+        "p99 of search &lt; 400ms",
+        "&#x2717; failed",
+        "squall run streaming-evening.yaml --seed 42",
+    ] {
+        assert!(
+            html.contains(wanted) || html.contains(&wanted.replace("&#x2717;", "\u{2717}")),
+            "{wanted}"
+        );
+    }
+}
+
+#[test]
+fn a_long_run_with_many_routes_stays_small() {
+    let mut record = failing();
+    // 600 s, 10 routes: repeat the run and split its routes.
+    let base = record.intervals.clone();
+    record.intervals.clear();
+    for round in 0..5_i64 {
+        for interval in &base {
+            let mut interval = interval.clone();
+            interval.start_us += round * 120 * SECOND;
+            interval.end_us += round * 120 * SECOND;
+            let twins: Vec<_> = interval
+                .routes
+                .iter()
+                .cloned()
+                .map(|mut route| {
+                    route.route.push_str(" again");
+                    route
+                })
+                .collect();
+            interval.routes.extend(twins);
+            record.intervals.push(interval);
+        }
+    }
+    let twins: Vec<_> = record
+        .manifest
+        .scenario
+        .load
+        .requests
+        .iter()
+        .cloned()
+        .map(|mut request| {
+            request.name.push_str(" again");
+            request
+        })
+        .collect();
+    record.manifest.scenario.load.requests.extend(twins);
+    let html = render("html", &record);
+    assert!(html.len() <= 400_000, "{} bytes", html.len());
+}
+
+#[test]
+fn formats_have_distinct_names_and_files() {
+    let mut names: Vec<_> = FORMATS
+        .iter()
+        .flat_map(|f| [f.name(), f.file_name()])
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), FORMATS.len() * 2);
+    insta::assert_snapshot!("formats", format_table());
+}

@@ -1,0 +1,128 @@
+//! Judging while the run goes on.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod synthetic;
+
+use std::time::Duration;
+
+use squall_reports::live::{AbortGuard, AbortTrip, GateBoard, LiveState};
+use squall_reports::*;
+use squall_scenario::*;
+use synthetic::*;
+
+/// Events and intervals in the order a run tells them.
+fn told(record: &Record) -> Vec<Stamped> {
+    let intervals = record.intervals.iter().map(|interval| Stamped {
+        at_us: interval.end_us + SECOND,
+        event: RunEvent::Interval(interval.clone()),
+    });
+    let mut all: Vec<Stamped> = record.events.iter().cloned().chain(intervals).collect();
+    all.sort_by_key(|stamped| stamped.at_us);
+    all
+}
+
+fn failing(from_s: f64, to_s: f64, share: f64) -> Record {
+    with_behaviour(&move |_, s| Behaviour {
+        fail: if (from_s..to_s).contains(&s) {
+            share
+        } else {
+            0.0
+        },
+        ..Behaviour::healthy(14_000.0)
+    })
+}
+
+#[test]
+fn the_board_ends_where_the_judge_does() {
+    for record in [passing(), failing(25.0, 35.0, 0.05)] {
+        let mut board = GateBoard::new(&record.manifest.scenario);
+        for stamped in told(&record) {
+            board.hear(&stamped);
+        }
+        let verdict = judge(&record);
+        let judged: Vec<_> = verdict.gates.iter().skip(2).collect();
+        assert_eq!(board.gates().len(), judged.len());
+        for (live, judged) in board.gates().iter().zip(judged) {
+            assert_eq!(live.gate, judged.gate);
+            if live.state != LiveState::Pending {
+                assert_eq!(
+                    (live.n, live.observed),
+                    (judged.evidence.n, judged.evidence.observed),
+                    "{}",
+                    live.gate
+                );
+                assert_eq!(
+                    live.state == LiveState::OnTrack,
+                    judged.state == verdict::GateState::Pass
+                );
+            }
+        }
+        assert_ne!(board.gates()[0].state, LiveState::Pending);
+    }
+}
+
+#[test]
+fn a_gate_is_pending_until_its_window_begins() {
+    let record = passing();
+    let mut board = GateBoard::new(&record.manifest.scenario);
+    for stamped in told(&record)
+        .into_iter()
+        .filter(|stamped| stamped.at_us < 20 * SECOND)
+    {
+        board.hear(&stamped);
+    }
+    assert!(
+        board
+            .gates()
+            .iter()
+            .all(|gate| gate.state == LiveState::Pending && gate.n == 0)
+    );
+}
+
+fn guard(sustained_s: Option<u64>) -> AbortGuard {
+    AbortGuard::new(AbortRule {
+        gate: MetricGate {
+            metric: Metric::ErrorRate,
+            of: None,
+            comparison: Comparison::Above,
+            value: GateValue::Share(Share::new(0.8).unwrap()),
+            sustained: sustained_s.map(Duration::from_secs),
+        },
+    })
+}
+
+fn first_trip(guard: &mut AbortGuard, record: &Record) -> Option<(i64, AbortTrip)> {
+    told(record)
+        .iter()
+        .find_map(|stamped| Some((stamped.at_us, guard.hear(stamped)?)))
+}
+
+#[test]
+fn a_guard_trips_when_its_condition_has_held_long_enough() {
+    let record = failing(30.0, 45.0, 0.99);
+    let (at_us, trip) = first_trip(&mut guard(Some(10)), &record).unwrap();
+    // Ten seconds after 30 s, the edges at 40 s included, told one second later.
+    assert_eq!(at_us, 41 * SECOND);
+    assert_eq!(trip.guard, "error_rate > 80% for 10s");
+    assert!(trip.detail.contains("held for 10s"), "{}", trip.detail);
+    assert_eq!(
+        first_trip(&mut guard(None), &record).unwrap().0,
+        32 * SECOND
+    );
+    assert_eq!(first_trip(&mut guard(Some(16)), &record), None);
+    assert_eq!(
+        first_trip(&mut guard(Some(2)), &failing(30.0, 45.0, 0.5)),
+        None
+    );
+}
+
+#[test]
+fn a_guard_trips_once() {
+    let record = failing(30.0, 60.0, 0.99);
+    let mut guard = guard(None);
+    let trips = told(&record)
+        .iter()
+        .filter_map(|stamped| guard.hear(stamped))
+        .count();
+    assert_eq!(trips, 1);
+}

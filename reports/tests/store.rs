@@ -1,0 +1,183 @@
+//! The run directory: what is written can be read, whatever happened to it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod synthetic;
+
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+use squall_reports::store::{
+    EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, SAMPLES_FILE, VERDICT_FILE,
+};
+use squall_reports::*;
+use synthetic::*;
+
+/// A short run, written the way the engine writes it.
+fn write(dir: &Path) -> Record {
+    let mut record = passing();
+    record.intervals.truncate(6);
+    record.samples.truncate(20);
+    let mut writer = RecordWriter::create(dir, &record.manifest).unwrap();
+    for stamped in &record.events {
+        writer.event(stamped).unwrap();
+    }
+    for interval in &record.intervals {
+        let event = RunEvent::Interval(interval.clone());
+        writer
+            .event(&Stamped {
+                at_us: interval.end_us,
+                event,
+            })
+            .unwrap();
+    }
+    for sample in &record.samples {
+        writer.sample(sample).unwrap();
+    }
+    writer.finish(&judge(&record)).unwrap();
+    record
+}
+
+#[test]
+fn a_record_survives_the_round_trip() {
+    let dir = tempfile::tempdir().unwrap();
+    let written = write(dir.path());
+    let read = Record::read(dir.path()).unwrap();
+    assert!(read.complete && read.damage.is_empty(), "{:?}", read.damage);
+    assert_eq!(read.manifest.scenario, written.manifest.scenario);
+    assert_eq!(read.samples, written.samples);
+    assert_eq!(read.events.len(), written.events.len());
+    for (a, b) in read.intervals.iter().zip(&written.intervals) {
+        assert_eq!((a.start_us, a.end_us), (b.start_us, b.end_us));
+        assert_eq!(a.lag.as_deref(), b.lag.as_deref());
+        for (a, b) in a.routes.iter().zip(&b.routes) {
+            assert_eq!(a.counts, b.counts);
+            assert_eq!(a.response.as_deref(), b.response.as_deref());
+            assert_eq!(a.unlagged.as_deref(), b.unlagged.as_deref());
+        }
+    }
+    let verdict: Verdict =
+        serde_json::from_slice(&fs::read(dir.path().join(VERDICT_FILE)).unwrap()).unwrap();
+    // Floats survive the JSON but for their last digit, so judge what was read.
+    assert_eq!(verdict.outcome, judge(&read).outcome);
+    assert_eq!(verdict.gates.len(), judge(&read).gates.len());
+}
+
+#[test]
+fn a_run_is_never_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = write(dir.path());
+    assert!(matches!(
+        RecordWriter::create(dir.path(), &record.manifest),
+        Err(RecordError::Io { .. })
+    ));
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path());
+    fs::remove_file(dir.path().join(INTERVALS_FILE)).unwrap();
+    fs::remove_file(dir.path().join(SAMPLES_FILE)).unwrap();
+    let read = Record::read(dir.path()).unwrap();
+    assert!(
+        read.damage
+            .iter()
+            .any(|line| line == "intervals.hlog: the file is missing")
+    );
+    assert!(
+        read.damage
+            .iter()
+            .any(|line| line == "samples.ndjson: the file is missing")
+    );
+    // Lost response times are never a pass.
+    let verdict = judge(&read);
+    assert_eq!(verdict.outcome, RunOutcome::Inconclusive);
+    assert!(
+        read.intervals
+            .iter()
+            .all(|i| i.routes.iter().all(|r| r.response.is_none()))
+    );
+}
+
+#[test]
+fn a_line_that_was_cut_off_costs_only_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let written = write(dir.path());
+    let path = dir.path().join(EVENTS_FILE);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 7]).unwrap();
+    let read = Record::read(dir.path()).unwrap();
+    assert_eq!(read.intervals.len(), written.intervals.len() - 1);
+    assert!(read.damage[0].contains("was cut off"), "{:?}", read.damage);
+}
+
+#[test]
+fn foreign_and_newer_records_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(
+        Record::read(dir.path()),
+        Err(RecordError::NotARun { .. })
+    ));
+    let manifest = dir.path().join(MANIFEST_FILE);
+    for foreign in [
+        "",
+        "[]",
+        "{\"name\": \"x\"}",
+        "{\"schema_version\": 1}",
+        "\u{0}",
+    ] {
+        fs::write(&manifest, foreign).unwrap();
+        assert!(
+            matches!(Record::read(dir.path()), Err(RecordError::Foreign { .. })),
+            "{foreign}"
+        );
+    }
+    fs::write(&manifest, "{\"schema_version\": 2}").unwrap();
+    let error = Record::read(dir.path()).unwrap_err();
+    assert!(matches!(
+        error,
+        RecordError::Newer {
+            found: 2,
+            known: 1,
+            ..
+        }
+    ));
+    assert!(
+        error.to_string().contains("use the squall that wrote it"),
+        "{error}"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Whatever happened to the bytes, reading and judging never panics, and
+    /// a record that lost something never passes.
+    #[test]
+    fn mutated_records_never_panic(
+        file in prop::sample::select(vec![MANIFEST_FILE, EVENTS_FILE, INTERVALS_FILE, SAMPLES_FILE]),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path());
+        let path = dir.path().join(file);
+        let mut bytes = fs::read(&path).unwrap();
+        for (at, byte) in edits {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Some(cut) = cut {
+            let cut = cut.index(bytes.len());
+            bytes.truncate(cut);
+        }
+        fs::write(&path, bytes).unwrap();
+        if let Ok(record) = Record::read(dir.path()) {
+            let verdict = judge(&record);
+            if record.damage.iter().any(|line| !line.starts_with(SAMPLES_FILE)) {
+                prop_assert_ne!(verdict.outcome, RunOutcome::Pass);
+            }
+        }
+    }
+}
