@@ -1,6 +1,6 @@
 //! Finding scenarios: a path, or a name of the embedded library.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
@@ -30,6 +30,8 @@ pub struct Sound {
     pub redacted: Scenario,
     /// Its text, without secrets.
     pub text: String,
+    /// Folder of the file that describes the processes; `None` in the library.
+    pub folder: Option<PathBuf>,
 }
 
 impl Found {
@@ -58,12 +60,14 @@ impl Found {
             .sources
             .first()
             .map(|source| source.text.clone());
+        let folder = system_folder(&self.checked.sources);
         match (self.checked.value, self.checked.redacted) {
             (Some(scenario), Some(redacted)) => Ok(Sound {
                 given: self.given,
                 scenario,
                 redacted,
                 text: text.unwrap_or_default(),
+                folder,
             }),
             _ => {
                 let errors = self
@@ -110,6 +114,17 @@ pub fn sound_scenarios(
         }
     }
     failure.map_or(Ok(sound), Err)
+}
+
+/// The folder of the system file, or of the scenario that describes its own
+/// system: relative programs and arguments mean files beside it.
+fn system_folder(sources: &[Source]) -> Option<PathBuf> {
+    let is_file = |source: &&Source| {
+        !source.name.starts_with(library::PREFIX) && Path::new(&source.name).is_file()
+    };
+    let described_in = sources.iter().rfind(is_file)?;
+    let path = std::path::absolute(&described_in.name).ok()?;
+    path.parent().map(Path::to_path_buf)
 }
 
 /// A path wins over a library name, so that a file can never be hidden.

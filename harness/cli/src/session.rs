@@ -102,6 +102,7 @@ impl Session {
         let request = RunRequest {
             scenario,
             seed,
+            cwd: sound.folder.clone(),
             squall_exe: self.squall_exe.clone(),
             run_dir: dir.clone(),
             journal_dir: self.journal_dir.clone(),

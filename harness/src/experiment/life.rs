@@ -128,6 +128,7 @@ async fn start_system(
         .map_err(|error| not_ready(error.to_string()))?;
     let start = StartSystem {
         system: request.scenario.system.clone(),
+        cwd: request.cwd.clone(),
         squall_exe: request.squall_exe.clone(),
         seed: request.seed,
         data_dir: request.run_dir.join("data"),

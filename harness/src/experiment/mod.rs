@@ -26,6 +26,9 @@ pub struct RunRequest {
     pub scenario: Scenario,
     /// Seed of everything random.
     pub seed: u64,
+    /// Where processes run: the folder of the file that describes them, or
+    /// squall's own folder.
+    pub cwd: Option<PathBuf>,
     /// squall's own executable: the guardian, and `$squall`.
     pub squall_exe: PathBuf,
     /// The run directory; must not exist.

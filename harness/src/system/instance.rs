@@ -149,6 +149,8 @@ pub(super) struct Supervision {
     pub(super) guardian: GuardianClient,
     pub(super) hub: EventHub,
     pub(super) client: reqwest::Client,
+    /// Where processes run: the folder of the file that describes them.
+    pub(super) cwd: Option<PathBuf>,
     pub(super) stop: CancellationToken,
 }
 
@@ -188,7 +190,7 @@ impl Supervision {
             key: instance.name.clone(),
             argv: instance.argv.clone(),
             env: instance.env.clone(),
-            cwd: None,
+            cwd: self.cwd.clone(),
             log_path: instance.log_path.clone(),
         };
         let spawned = match self.guardian.spawn(request).await {

@@ -34,6 +34,9 @@ use instance::Supervision;
 pub struct StartSystem {
     /// Its description, settings applied.
     pub system: System,
+    /// Where processes run: the folder of the file that describes them, or
+    /// squall's own.
+    pub cwd: Option<PathBuf>,
     /// Value of `$squall`.
     pub squall_exe: PathBuf,
     /// Value of `$seed`.
@@ -128,6 +131,7 @@ impl RunningSystem {
                 guardian,
                 hub,
                 client,
+                cwd: request.cwd.clone(),
                 stop: CancellationToken::new(),
             },
             supervisors: tokio_util::task::TaskTracker::new(),

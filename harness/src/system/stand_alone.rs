@@ -39,6 +39,7 @@ impl StandAlone {
             .map_err(|error| SystemError::NotReady(error.to_string()))?;
         let request = StartSystem {
             system,
+            cwd: None,
             squall_exe: squall_exe.to_path_buf(),
             seed,
             data_dir: dir.join("data"),
