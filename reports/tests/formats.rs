@@ -349,5 +349,8 @@ fn formats_have_distinct_names_and_files() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), FORMATS.len() * 2);
-    insta::assert_snapshot!("formats", format_table());
+    assert!(
+        include_str!("../README.md").contains(&format_table()),
+        "the README has the table"
+    );
 }
