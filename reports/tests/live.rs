@@ -117,6 +117,23 @@ fn a_guard_trips_when_its_condition_has_held_long_enough() {
 }
 
 #[test]
+fn a_break_starts_the_stretch_anew() {
+    let record = with_behaviour(&|_, s| Behaviour {
+        fail: if (25.0..32.0).contains(&s) || (34.0..41.0).contains(&s) {
+            0.99
+        } else {
+            0.0
+        },
+        ..Behaviour::healthy(14_000.0)
+    });
+    assert_eq!(first_trip(&mut guard(Some(10)), &record), None);
+    assert_eq!(
+        first_trip(&mut guard(Some(7)), &record).map(|(at_us, _)| at_us),
+        Some(33 * SECOND)
+    );
+}
+
+#[test]
 fn a_guard_trips_once() {
     let record = failing(30.0, 60.0, 0.99);
     let mut guard = guard(None);
