@@ -6,8 +6,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 use squall_faults::{
-    EventSink, EvidenceLevel, Fault, FaultContext, FaultGuard, ProcessFault, ProcessTarget, Proxy,
-    ToxicFault,
+    EventSink, EvidenceLevel, Fault, FaultContext, FaultGuard, ProcessFault, ProcessIdentity,
+    ProcessTarget, Proxy, ToxicFault,
 };
 use squall_scenario::{FaultSpec, FaultTarget, Inject};
 
@@ -19,8 +19,8 @@ use crate::system::{Instance, InstanceState, Member, RunningSystem};
 #[derive(Debug)]
 pub(super) struct Injection {
     guards: Vec<FaultGuard>,
-    /// Processes that the fault ended.
-    ended: Vec<Arc<Instance>>,
+    /// Processes that the fault ended, as they were.
+    ended: Vec<(Arc<Instance>, ProcessIdentity)>,
 }
 
 /// What was seen of an injection.
@@ -102,7 +102,7 @@ impl Injection {
                 && instance.name == target.name
             {
                 instance.expect_end(hold);
-                self.ended.push(Arc::clone(instance));
+                self.ended.push((Arc::clone(instance), target.identity));
             }
         }
     }
@@ -134,13 +134,21 @@ impl Injection {
             }
         }
         self.guards.clear();
-        for instance in self.ended.drain(..) {
+        if !self.ended.is_empty() {
+            // The undo of a kill is the process that serves again.
+            texts.clear();
+        }
+        for (instance, _) in &self.ended {
             instance.release();
-            match instance.wait_until_ready(BACK_WITHIN).await {
-                Ok(identity) => texts.push(format!(
-                    "{} serves again as pid {}",
-                    instance.name, identity.pid
-                )),
+        }
+        for (instance, killed) in self.ended.drain(..) {
+            match instance.wait_until_ready(Some(killed), BACK_WITHIN).await {
+                Ok(identity) => {
+                    texts.push(format!(
+                        "{} serves again as pid {}",
+                        instance.name, identity.pid
+                    ));
+                }
                 Err(why) => failures.push(format!("{}: {why}", instance.name)),
             }
         }

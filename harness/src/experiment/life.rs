@@ -18,7 +18,7 @@ use super::{Control, OnStart, RunContext, RunError, RunRequest, RunView};
 use crate::clock::RunClock;
 use crate::hub::EventHub;
 use crate::load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
-use crate::system::{RunningSystem, StartSystem, watch_breakers, watch_resources};
+use crate::system::{BREAKERS_EVERY, RunningSystem, StartSystem, watch_breakers, watch_resources};
 
 /// Time for answers under way when a run is cut short.
 const CUT_SHORT_GRACE: Duration = Duration::from_millis(500);
@@ -57,7 +57,7 @@ pub async fn run(
     hub.emit(RunEvent::Phase(Phase::Starting)).await;
     let failures = match start_system(&context, &request, &mut control).await {
         Ok(Some(system)) => {
-            let mut live = LiveRun::new(&context, system);
+            let mut live = LiveRun::new(&context, system).await;
             live.load(&request, &mut control, gauges_sender).await;
             live.stop().await
         }
@@ -202,7 +202,11 @@ struct LiveRun<'c> {
 }
 
 impl<'c> LiveRun<'c> {
-    fn new(context: &'c RunContext, system: Arc<RunningSystem>) -> Self {
+    async fn new(context: &'c RunContext, system: Arc<RunningSystem>) -> Self {
+        if !system.description().breakers.is_empty() {
+            let every_us = u64::try_from(BREAKERS_EVERY.as_micros()).unwrap_or(u64::MAX);
+            context.hub.emit(RunEvent::BreakersRead { every_us }).await;
+        }
         let watchers = TaskTracker::new();
         let stop = CancellationToken::new();
         watch_breakers(&system, &context.hub, &watchers, &stop);

@@ -127,7 +127,10 @@ impl Live<'_> {
             let lasting = tokio::time::sleep(duration);
             shared.stop.run_until_cancelled(lasting).await;
         }
-        if let Ok(seen) = injection.verify().await {
+        if self.spec.inject.acts_on_bytes()
+            && let Ok(seen) = injection.verify().await
+        {
+            // What traffic felt of it is known only now.
             let change = FaultChange::Observed {
                 evidence: seen.evidence,
                 effective: seen.effective,

@@ -12,6 +12,9 @@ use tokio_util::task::TaskTracker;
 use super::{Instance, RunningSystem, control_client};
 use crate::hub::EventHub;
 
+/// How often a Hystrix stream tells where its breakers stand: the resolution
+/// of everything said about breakers.
+pub const BREAKERS_EVERY: Duration = Duration::from_millis(500);
 /// A stream that says nothing for so long cannot be read: Hystrix streams
 /// speak twice a second.
 const SILENCE_MAX: Duration = Duration::from_secs(3);

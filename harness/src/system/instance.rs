@@ -118,18 +118,25 @@ impl Instance {
         }
     }
 
-    /// Waits until the instance serves.
+    /// Waits until the instance serves, as another process than `not` if that
+    /// is given: a process that was just killed may not be known to be gone.
     ///
     /// # Errors
     /// It failed for good, or the deadline passed; in words.
-    pub async fn wait_until_ready(&self, within: Duration) -> Result<ProcessIdentity, String> {
+    pub async fn wait_until_ready(
+        &self,
+        not: Option<ProcessIdentity>,
+        within: Duration,
+    ) -> Result<ProcessIdentity, String> {
         let mut states = self.state.subscribe();
         let ready = async {
             loop {
                 match &*states.borrow_and_update() {
-                    InstanceState::Ready(identity) => return Ok(*identity),
+                    InstanceState::Ready(identity) if Some(*identity) != not => {
+                        return Ok(*identity);
+                    }
                     InstanceState::Failed(why) => return Err(why.clone()),
-                    InstanceState::Down | InstanceState::Starting(_) => {}
+                    InstanceState::Down | InstanceState::Starting(_) | InstanceState::Ready(_) => {}
                 }
                 if states.changed().await.is_err() {
                     return Err("its supervisor has ended".to_owned());
@@ -222,10 +229,12 @@ impl Supervision {
         };
         match seen {
             Ok(()) => {
+                // Told before it is seen: whoever waits for the state finds
+                // the event in the record.
+                self.tell(instance, ProcessChange::Ready).await;
                 instance
                     .state
                     .send_replace(InstanceState::Ready(spawned.identity));
-                self.tell(instance, ProcessChange::Ready).await;
                 true
             }
             Err(_) if instance.end_expected.load(Ordering::SeqCst) => true,

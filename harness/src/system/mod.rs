@@ -19,7 +19,7 @@ use squall_reports::RunEvent;
 use squall_scenario::{FaultTarget, LoadTarget, System, Template};
 use tokio_util::sync::CancellationToken;
 
-pub use breakers::watch_breakers;
+pub use breakers::{BREAKERS_EVERY, watch_breakers};
 pub use instance::{Instance, InstanceState};
 pub use resources::watch_resources;
 pub use stand_alone::StandAlone;
@@ -152,7 +152,7 @@ impl RunningSystem {
             let within = process.ready.within() + Duration::from_secs(5);
             for instance in &of_process {
                 instance
-                    .wait_until_ready(within)
+                    .wait_until_ready(None, within)
                     .await
                     .map_err(SystemError::NotReady)?;
             }
