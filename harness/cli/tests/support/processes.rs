@@ -35,11 +35,18 @@ pub(crate) struct Listener {
 pub(crate) fn marked(mark: &[u8]) -> Vec<Process> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
             continue;
         };
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        if !environment.split(|byte| *byte == 0).any(|item| item == mark) {
+        if !environment
+            .split(|byte| *byte == 0)
+            .any(|item| item == mark)
+        {
             continue;
         }
         let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {

@@ -184,7 +184,10 @@ fn forward(
     std::thread::spawn(move || {
         let mut reader = BufReader::new(stream);
         let mut bytes = Vec::new();
-        while reader.read_until(b'\n', &mut bytes).is_ok_and(|read| read > 0) {
+        while reader
+            .read_until(b'\n', &mut bytes)
+            .is_ok_and(|read| read > 0)
+        {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             bytes.clear();
             if lines.send(wrap(text)).is_err() {

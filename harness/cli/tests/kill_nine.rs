@@ -1,0 +1,237 @@
+//! `kill -9` at every point of a run: soon no process, no stopped process and
+//! no listening port of it is left, and what was recorded can be read.
+//!
+//! The points are events, not times: squall is killed as soon as it told of
+//! one. How long the cleaning took is printed (see it with `--nocapture`); the
+//! tests fail only when it takes longer than anybody would wait.
+
+mod support;
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use support::{Running, Sandbox};
+
+/// Far beyond the second it takes, for a machine that does much else.
+const GONE_WITHIN: Duration = Duration::from_secs(10);
+
+/// A fault that lasts long enough to be killed in.
+fn lasting(inject: &str) -> String {
+    format!("  - {{ name: broken, at: 1s, inject: {inject}, into: api-0, for: 3s }}")
+}
+
+/// A server, a daemon of it that ignores SIGTERM, and a link.
+fn scenario(faults: &str) -> String {
+    let rest = format!(
+        "links:
+  front: {{ to: api }}
+load:
+  shape: [ {{ hold: {{ rate: 50/s, for: 5s }} }} ]
+  requests: [ GET /health ]
+  timeout: 4s
+  warm_up: 1s
+steady_state: {{ for: 1s, expect: [ success >= 1% ] }}
+faults:
+{faults}
+"
+    );
+    let text = support::one_server(&rest);
+    let stubborn = text.replace("(sleep 600 &)", r#"( (trap "" TERM; exec sleep 600) & )"#);
+    assert_ne!(text, stubborn, "the daemon must be stubborn");
+    stubborn
+}
+
+/// Runs with a fault, waits for the point, kills, and looks at what is left.
+fn die_at(point: &str, fault: &str, wait: impl FnOnce(&mut Running, &Sandbox)) {
+    die_in(&scenario(fault), point, wait);
+}
+
+fn die_in(text: &str, point: &str, wait: impl FnOnce(&mut Running, &Sandbox)) {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("dies.yaml", text);
+    let mut running = sandbox.start(&["run", &file, "--ui", "json"]);
+    wait(&mut running, &sandbox);
+    let listeners = sandbox.listeners();
+    let alive = sandbox.processes();
+    assert!(
+        alive.len() >= 2,
+        "squall and its guardian at least: {alive:#?}"
+    );
+    running.signal(Signal::KILL);
+    let took = sandbox.wait_until_empty(&listeners, GONE_WITHIN);
+    println!(
+        "killed {point}: {} processes and {} ports gone after {} ms",
+        alive.len(),
+        listeners.len(),
+        took.as_millis()
+    );
+    assert_eq!(running.end().code, None, "it was killed");
+    let recovered = sandbox.squall(&["recover"]);
+    recovered.assert_code(0).assert_stdout(&["clean"]);
+    assert!(sandbox.journals().is_empty(), "{:?}", sandbox.journals());
+    report_is_partial(&sandbox);
+}
+
+/// A half-written run can be rendered, and never as a pass.
+fn report_is_partial(sandbox: &Sandbox) {
+    let run = sandbox.run();
+    let run = run.to_str().unwrap();
+    let reported = sandbox.squall(&["report", run, "--report", "json=-"]);
+    reported
+        .assert_code(0)
+        .assert_stderr(&["this run did not come to its end; the report is partial"]);
+    let json: serde_json::Value = serde_json::from_str(&reported.stdout).unwrap();
+    let outcome = json.pointer("/verdict/outcome").expect("an outcome");
+    assert_eq!(outcome, "inconclusive", "{outcome}");
+}
+
+/// Waits for a change of the fault.
+fn fault(change: &'static str) -> impl FnOnce(&mut Running, &Sandbox) {
+    move |running, _| running.fault(change)
+}
+
+/// Waits for a phase.
+fn phase(name: &'static str) -> impl FnOnce(&mut Running, &Sandbox) {
+    move |running, _| running.phase(name)
+}
+
+/// Waits for a change of a process.
+fn process(running: &mut Running, change: &str) {
+    running.event(change, |event| {
+        let seen = &event["process"]["change"];
+        seen == change || seen.get(change).is_some()
+    });
+}
+
+#[test]
+fn while_starting() {
+    die_at("while starting", &lasting("cut"), |running, _| {
+        process(running, "started");
+    });
+}
+
+#[test]
+fn when_ready() {
+    die_at("when ready", &lasting("cut"), |running, sandbox| {
+        process(running, "ready");
+        let ports = sandbox.listeners().len();
+        assert!(ports >= 3, "server, link, inbound link; seen: {ports}");
+    });
+}
+
+#[test]
+fn in_the_warm_up() {
+    die_at("in the warm-up", &lasting("cut"), phase("warm-up"));
+}
+
+#[test]
+fn in_the_steady_state() {
+    die_at(
+        "in the steady state",
+        &lasting("cut"),
+        phase("steady-state"),
+    );
+}
+
+#[test]
+fn under_load_before_the_fault() {
+    die_at("under load", &lasting("cut"), phase("load"));
+}
+
+#[test]
+fn right_at_the_injection() {
+    die_at("at the injection", &lasting("pause"), fault("requested"));
+}
+
+#[test]
+fn while_a_process_is_paused() {
+    die_at("during a pause", &lasting("pause"), |running, sandbox| {
+        running.fault("active");
+        let processes = sandbox.processes();
+        assert!(
+            processes.iter().any(|p| p.is_stopped()),
+            "something must be stopped: {processes:#?}"
+        );
+    });
+}
+
+#[test]
+fn while_a_process_is_held_down() {
+    die_at("during a kill", &lasting("kill"), fault("active"));
+}
+
+#[test]
+fn at_the_removal_of_a_kill() {
+    die_at(
+        "at the removal",
+        &lasting("kill"),
+        fault("removal-requested"),
+    );
+}
+
+#[test]
+fn at_the_removal_of_a_pause() {
+    die_at(
+        "at the removal",
+        &lasting("pause"),
+        fault("removal-requested"),
+    );
+}
+
+#[test]
+fn in_the_drain() {
+    // Nobody answers at the other end of the link, so that answers are awaited.
+    let tarpit = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = tarpit.local_addr().unwrap().to_string();
+    let text = scenario(&lasting("pause"))
+        .replace("target: api", "target: http://$links.front")
+        .replace("front: { to: api }", &format!("front: {{ to: {address} }}"))
+        .replace("steady_state:", "# steady_state:");
+    assert!(text.contains(&address) && text.contains("$links.front"));
+    die_in(&text, "in the drain", |running, sandbox| {
+        running.phase("drain");
+        let processes = sandbox.processes().len();
+        assert_eq!(processes, 4, "nothing has been stopped yet");
+    });
+}
+
+#[test]
+fn while_stopping() {
+    die_at("while stopping", &lasting("kill"), phase("stopping"));
+}
+
+/// Nobody is left to clean up but `squall recover`.
+#[test]
+fn together_with_its_guardian() {
+    let sandbox = Sandbox::new();
+    // A paused process would not do: when its guardian dies its group becomes
+    // an orphan, and the kernel hangs up stopped orphans.
+    let file = sandbox.write("dies.yaml", scenario(&lasting("{ delay: { by: 50ms } }")));
+    let mut running = sandbox.start(&["run", &file, "--ui", "json"]);
+    running.fault("active");
+    let listeners = sandbox.listeners();
+    // Stopped first, so that neither can react to the end of the other.
+    running.signal(Signal::STOP);
+    let guardian = sandbox
+        .processes()
+        .into_iter()
+        .find(|process| process.command.contains(" guardian --journal"))
+        .expect("there is a guardian");
+    guardian.kill();
+    running.signal(Signal::KILL);
+    assert_eq!(running.end().code, None, "it was killed");
+    let left = sandbox.processes();
+    assert_eq!(left.len(), 2, "server and daemon are left: {left:#?}");
+    let listed = sandbox.squall(&["recover", "--list"]);
+    listed.assert_code(0).assert_stdout(&["its run is dead"]);
+    assert_eq!(sandbox.processes(), left, "listing changes nothing");
+    let recovered = sandbox.squall(&["recover"]);
+    recovered
+        .assert_code(0)
+        .assert_stdout(&["undone: ", "clean"]);
+    sandbox.wait_until_empty(&listeners, Duration::ZERO);
+    sandbox
+        .squall(&["recover"])
+        .assert_code(0)
+        .assert_stdout(&["clean"]);
+}
