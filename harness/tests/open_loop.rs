@@ -149,6 +149,19 @@ async fn freezing_server(stamps: Arc<Mutex<Vec<(u64, Instant)>>>) -> SocketAddr 
     address
 }
 
+/// A server that accepts and never answers, until its task is aborted.
+async fn silent_server() -> (SocketAddr, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok(connection) = listener.accept().await {
+            kept.push(connection);
+        }
+    });
+    (address, task)
+}
+
 /// Coordinated omission: with 10 connections and a server that freezes, the
 /// quantiles must be those of the schedule and the server's own stamps.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -203,15 +216,7 @@ async fn a_freezing_server_does_not_hide_behind_its_own_silence() {
 /// A run that is cut short loses nothing: what was under way is unfinished.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_run_that_is_cut_short_still_conserves_its_arrivals() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    // Accepts and never answers.
-    let silent = tokio::spawn(async move {
-        let mut kept = Vec::new();
-        loop {
-            kept.push(listener.accept().await.unwrap());
-        }
-    });
+    let (address, silent) = silent_server().await;
     let load = load(200.0, Duration::from_secs(30), None);
     let told = run(load, address, Some(Duration::from_millis(1500))).await;
     let counts = told.counts();
@@ -225,14 +230,7 @@ async fn a_run_that_is_cut_short_still_conserves_its_arrivals() {
 /// With nobody answering, arrivals above the cap are dropped and counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn arrivals_above_the_cap_are_dropped_and_counted() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let silent = tokio::spawn(async move {
-        let mut kept = Vec::new();
-        loop {
-            kept.push(listener.accept().await.unwrap());
-        }
-    });
+    let (address, silent) = silent_server().await;
     let mut load = load(200.0, Duration::from_secs(1), None);
     load.in_flight_max = 50;
     load.timeout = Duration::from_secs(2);

@@ -340,3 +340,148 @@ fn new_histogram() -> Histogram<u64> {
     histogram.auto(true);
     histogram
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What may happen to a recorder.
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// An arrival this many microseconds after the last, on this route.
+        Arrive(i64, usize),
+        /// The nth open arrival is settled.
+        Settle(usize, Settled),
+        /// A fault's edge this many microseconds before now.
+        Cut(i64),
+        /// Time passes, intervals are sealed.
+        Seal(i64),
+    }
+
+    fn settled() -> impl Strategy<Value = Settled> {
+        let outcome = prop_oneof![
+            Just(Outcome::Good),
+            Just(Outcome::Bad(BadKind::Connect)),
+            Just(Outcome::Bad(BadKind::Timeout)),
+            Just(Outcome::Bad(BadKind::Late)),
+            Just(Outcome::Bad(BadKind::Status)),
+            Just(Outcome::Bad(BadKind::Broken)),
+            Just(Outcome::Dropped),
+        ];
+        (outcome, 0..100_000_u64, 0..20_000_000_u64).prop_map(|(outcome, lag_us, rest_us)| {
+            Settled {
+                outcome,
+                lag_us,
+                wait_us: 1,
+                service_us: rest_us,
+                response_us: lag_us + rest_us + 1,
+                late_by_lag: false,
+                fallback: false,
+                bytes: 10,
+            }
+        })
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..400_000_i64, 0..2_usize).prop_map(|(gap, route)| Step::Arrive(gap, route)),
+            4 => (0..64_usize, settled()).prop_map(|(index, settled)| Step::Settle(index, settled)),
+            1 => (0..400_000_i64).prop_map(Step::Cut),
+            2 => (0..2_000_000_i64).prop_map(Step::Seal),
+        ]
+    }
+
+    /// Plays the steps, then ends the run: cut short if not all is settled.
+    fn play(steps: &[Step]) -> (u64, u64, Vec<Interval>) {
+        let mut recorder = Recorder::new(vec!["a".into(), "b".into()]);
+        let (mut now_us, mut last_us) = (0, 0);
+        let mut open = Vec::new();
+        let mut sealed = Vec::new();
+        let mut good = 0;
+        for step in steps {
+            match step {
+                Step::Arrive(gap_us, route) => {
+                    last_us = (last_us + gap_us).max(now_us);
+                    now_us = last_us;
+                    open.push(recorder.schedule(last_us, *route));
+                }
+                Step::Settle(index, settled) if !open.is_empty() => {
+                    good += u64::from(settled.outcome == Outcome::Good);
+                    let ticket = open.swap_remove(index % open.len());
+                    recorder.settle(ticket, *settled);
+                    // Only the first word counts.
+                    recorder.settle(ticket, Settled::DROPPED);
+                }
+                Step::Settle(..) => {}
+                Step::Cut(before_us) => recorder.cut(now_us - before_us),
+                Step::Seal(passed_us) => {
+                    now_us += passed_us;
+                    sealed.extend(std::iter::from_fn(|| recorder.seal(now_us)));
+                }
+            }
+        }
+        assert_eq!(recorder.in_flight() as usize, open.len());
+        recorder.give_up();
+        sealed.extend(recorder.finish(last_us + 1));
+        (recorder.scheduled(), good, sealed)
+    }
+
+    proptest! {
+        #[test]
+        fn every_arrival_is_in_exactly_one_interval(
+            steps in prop::collection::vec(step(), 0..120),
+        ) {
+            let (scheduled, good, intervals) = play(&steps);
+            let mut total = Counts::default();
+            for route in intervals.iter().flat_map(|interval| &interval.routes) {
+                prop_assert!(route.counts.is_conserved());
+                let recorded = route.response.as_ref().map_or(0, |histogram| histogram.len());
+                prop_assert_eq!(recorded, route.counts.good);
+                total.add(&route.counts);
+            }
+            prop_assert!(total.is_conserved());
+            prop_assert_eq!(total.scheduled, scheduled);
+            prop_assert_eq!(total.good, good);
+        }
+
+        #[test]
+        fn intervals_are_contiguous_and_cut_at_every_second(
+            steps in prop::collection::vec(step(), 0..120),
+        ) {
+            let (_, _, intervals) = play(&steps);
+            let mut end_us = 0;
+            for interval in &intervals {
+                prop_assert_eq!(interval.start_us, end_us);
+                prop_assert!(interval.end_us > interval.start_us);
+                let last_us = interval.end_us - 1;
+                let second = |us: i64| us.div_euclid(SECOND_US);
+                prop_assert_eq!(second(interval.start_us), second(last_us));
+                end_us = interval.end_us;
+            }
+        }
+    }
+
+    #[test]
+    fn an_interval_waits_for_its_last_answer_and_for_late_edges() {
+        let mut recorder = Recorder::new(vec!["a".into()]);
+        let first = recorder.schedule(100, 0);
+        let good = Settled {
+            outcome: Outcome::Good,
+            ..Settled::DROPPED
+        };
+        assert!(
+            recorder.seal(5 * SECOND_US).is_none(),
+            "an answer is missing"
+        );
+        recorder.settle(first, good);
+        assert!(recorder.seal(SECOND_US).is_none(), "an edge may still come");
+        recorder.cut(400_000);
+        let before = recorder.seal(5 * SECOND_US).unwrap();
+        let after = recorder.seal(5 * SECOND_US).unwrap();
+        assert_eq!((before.start_us, before.end_us), (0, 400_000));
+        assert_eq!((after.start_us, after.end_us), (400_000, SECOND_US));
+        assert_eq!(before.routes[0].counts.good, 1);
+    }
+}
