@@ -13,7 +13,7 @@ use squall_scenario::Scenario;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::args::{ExecutionArgs, ScenarioArgs};
+use crate::args::{ExecutionArgs, ScenarioArgs, Ui};
 use crate::console::Console;
 use crate::locate::Sound;
 
@@ -183,8 +183,14 @@ impl Session {
 }
 
 impl Finished {
-    /// Prints the verdict block to standard output.
-    pub fn print(&self) {
+    /// Prints the verdict to standard output: a block for people, or one more
+    /// line of JSON after those of the events.
+    pub fn print(&self, ui: Ui) {
+        if ui == Ui::Json {
+            let line = serde_json::json!({ "run": self.dir, "verdict": self.verdict });
+            anstream::println!("{line}");
+            return;
+        }
         let style = crate::console::text_style();
         let here = std::env::current_dir().unwrap_or_default();
         let dir = self.dir.strip_prefix(&here).unwrap_or(&self.dir);

@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use squall_faults::Journal;
-use squall_faults::guardian::GuardianClient;
+use squall_faults::guardian::{Exited, GuardianClient};
 use squall_reports::live::{AbortGuard, AbortTrip};
 use squall_reports::{Interval, Phase, RecordWriter, RunEvent, Stamped, StopReason};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -207,6 +208,7 @@ impl<'c> LiveRun<'c> {
             let every_us = u64::try_from(BREAKERS_EVERY.as_micros()).unwrap_or(u64::MAX);
             context.hub.emit(RunEvent::BreakersRead { every_us }).await;
         }
+        raise_descriptor_limit();
         let watchers = TaskTracker::new();
         let stop = CancellationToken::new();
         watch_breakers(&system, &context.hub, &watchers, &stop);
@@ -352,6 +354,7 @@ impl<'c> LiveRun<'c> {
             .iter()
             .map(|rule| AbortGuard::new(rule.value.clone()))
             .collect();
+        let mut exits = self.system.guardian().exits();
         let mut cut_short = false;
         loop {
             tokio::select! {
@@ -371,6 +374,11 @@ impl<'c> LiveRun<'c> {
                     }
                     None => return true,
                 },
+                () = guardian_gone(&mut exits), if !cut_short => {
+                    cut_short = true;
+                    self.emit(guardian_lost()).await;
+                    cut_load_short(load, stop_faults, CUT_SHORT_GRACE).await;
+                }
                 reason = stop_reason(control) => {
                     let grace = if cut_short { Duration::ZERO } else { CUT_SHORT_GRACE };
                     self.emit(RunEvent::Interrupted { reason }).await;
@@ -411,6 +419,31 @@ impl<'c> LiveRun<'c> {
     async fn emit(&self, event: RunEvent) {
         self.context.hub.emit(event).await;
     }
+}
+
+/// Returns when the guardian is gone.
+async fn guardian_gone(exits: &mut broadcast::Receiver<Exited>) {
+    while !matches!(exits.recv().await, Err(broadcast::error::RecvError::Closed)) {}
+}
+
+fn guardian_lost() -> RunEvent {
+    RunEvent::Abort {
+        guard: "the guardian is alive".to_owned(),
+        detail: "the guardian ended, so nobody owns the processes any more".to_owned(),
+    }
+}
+
+/// Every request in flight and every proxied connection takes file
+/// descriptors. Raised after the guardian was started, so that the system
+/// under test keeps the limit it would have without squall.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Best effort: a run that needs more shows failed connections.
+    let _ = setrlimit(Resource::Nofile, raised);
 }
 
 async fn cut_load_short(load: &LoadHandle, stop_faults: &CancellationToken, grace: Duration) {

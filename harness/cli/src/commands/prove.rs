@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use squall_reports::{RunOutcome, VariantOutcome, variant_outcome};
 use squall_scenario::Scenario;
 
-use crate::args::{ProveArgs, ScenarioArgs};
+use crate::args::{ProveArgs, Ui};
 use crate::locate::Sound;
 use crate::session::Session;
 use crate::{exit, locate};
@@ -60,19 +60,19 @@ pub async fn prove(args: ProveArgs) -> ExitCode {
                 .iter()
                 .map(|variant| Some(variant.name.as_str()));
             for variant in std::iter::once(None).chain(names) {
-                let row = one_attempt(&mut session, sound, variant, seed, &args.reading).await;
+                let row = one_attempt(&mut session, sound, variant, seed, &args).await;
                 let stop = matches!(
                     row.outcome,
                     RunOutcome::Interrupted | RunOutcome::Terminated
                 );
                 rows.push(row);
                 if stop {
-                    return summary(&rows);
+                    return summary(&rows, args.execution.ui);
                 }
             }
         }
     }
-    summary(&rows)
+    summary(&rows, args.execution.ui)
 }
 
 async fn one_attempt(
@@ -80,11 +80,11 @@ async fn one_attempt(
     sound: &Sound,
     variant: Option<&str>,
     seed: u64,
-    reading: &ScenarioArgs,
+    args: &ProveArgs,
 ) -> Row {
-    match session.attempt(sound, variant, seed, reading).await {
+    match session.attempt(sound, variant, seed, &args.reading).await {
         Ok(finished) => {
-            finished.print();
+            finished.print(args.execution.ui);
             if let Err(message) = finished.write(&[]) {
                 anstream::eprintln!("warning: {message}");
             }
@@ -130,7 +130,42 @@ fn judge_row(
 }
 
 /// Prints every attempt and says whether all were as they must be.
-fn summary(rows: &[Row]) -> ExitCode {
+fn summary(rows: &[Row], ui: Ui) -> ExitCode {
+    match ui {
+        Ui::Json => print_json(rows),
+        Ui::Auto | Ui::Plain | Ui::None => print_table(rows),
+    }
+    if rows.iter().all(|row| row.as_it_must) {
+        return exit::code(RunOutcome::Pass);
+    }
+    // A toothless scenario is a failure of the scenario; anything louder
+    // (undo failed, not ready) decides.
+    let wrong = rows.iter().filter(|row| !row.as_it_must);
+    let outcome = wrong
+        .map(|row| row.outcome)
+        .fold(RunOutcome::Fail, RunOutcome::louder);
+    exit::code(outcome)
+}
+
+/// One line of JSON with every attempt, after those of their events.
+fn print_json(rows: &[Row]) {
+    let attempts: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            serde_json::json!({
+                "scenario": row.scenario,
+                "seed": row.seed,
+                "variant": row.variant,
+                "outcome": row.outcome,
+                "remark": row.remark,
+                "as_it_must": row.as_it_must,
+            })
+        })
+        .collect();
+    anstream::println!("{}", serde_json::json!({ "attempts": attempts }));
+}
+
+fn print_table(rows: &[Row]) {
     anstream::println!();
     for row in rows {
         let mark = if row.as_it_must { "ok " } else { "NOT" };
@@ -145,15 +180,4 @@ fn summary(rows: &[Row]) -> ExitCode {
     }
     let good = rows.iter().filter(|row| row.as_it_must).count();
     anstream::println!("\n{good} of {} attempts ended as they must", rows.len());
-    let outcome = if good == rows.len() {
-        RunOutcome::Pass
-    } else {
-        // A toothless scenario is a failure of the scenario; anything louder
-        // (undo failed, not ready) decides.
-        rows.iter()
-            .filter(|row| !row.as_it_must)
-            .map(|row| row.outcome)
-            .fold(RunOutcome::Fail, RunOutcome::louder)
-    };
-    exit::code(outcome)
 }

@@ -33,7 +33,7 @@ pub async fn run(args: RunArgs) -> ExitCode {
         let attempt = session.attempt(&sound, args.variant.as_deref(), seed, &args.reading);
         let outcome = match attempt.await {
             Ok(finished) => {
-                finished.print();
+                finished.print(args.execution.ui);
                 match finished.write(&requests) {
                     Ok(_) => finished.verdict.outcome,
                     Err(message) => {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use squall_harness::clock::RunClock;
 use squall_harness::experiment::RunView;
 use squall_harness::load::Gauges;
+use squall_reports::format::terminal_text;
+use squall_reports::live::{GateBoard, LiveState};
 use squall_reports::{
     BreakerReport, FaultChange, Phase, ProcessChange, RunEvent, Stamped, StopReason,
 };
@@ -25,6 +27,7 @@ pub struct PlainLines {
     /// Faults in force, in the order they came.
     active: Vec<String>,
     ready: usize,
+    gates: GateBoard,
     /// State by breaker and instance.
     breakers: BTreeMap<(String, String), BreakerState>,
 }
@@ -41,6 +44,7 @@ impl PlainLines {
             phase: Phase::Starting,
             active: Vec::new(),
             ready: 0,
+            gates: GateBoard::new(scenario),
             breakers: BTreeMap::new(),
         }
     }
@@ -100,12 +104,23 @@ impl PlainLines {
         if dropped > 0 {
             line.push_str(&format!(" | dropped {dropped}"));
         }
+        let gates = self.gates.gates();
+        let count = |state| gates.iter().filter(|gate| gate.state == state).count();
+        line.push_str(&format!(
+            " | gates {} good {} bad {} open",
+            count(LiveState::OnTrack),
+            count(LiveState::Failing),
+            count(LiveState::Pending),
+        ));
         anstream::eprintln!("{line}");
     }
 
     fn event(&mut self, stamped: &Stamped) {
+        self.gates.hear(stamped);
         if let Some(text) = self.describe(&stamped.event) {
-            anstream::eprintln!("{} {text}", self.time(stamped.at_us));
+            // Some of it was written by the system under test.
+            let safe: Vec<_> = text.lines().map(terminal_text).collect();
+            anstream::eprintln!("{} {}", self.time(stamped.at_us), safe.join("\n"));
         }
     }
 
