@@ -5,40 +5,18 @@
 //! is about, so the same seed gives the same decision for the nth chunk of the
 //! nth connection, however the machine schedules them.
 
-/// Mixes `value` into `state`; the finaliser of `SplitMix64` (Steele, Lea and
-/// Flood 2014), which spreads every input bit over the whole word.
-#[must_use]
-pub(crate) const fn mix(state: u64, value: u64) -> u64 {
-    let mut z = (state ^ value.rotate_left(32)).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = z.wrapping_add(value.wrapping_mul(0xd134_2543_de82_ef95));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// Mixes a name into `state`.
-#[must_use]
-pub(crate) fn mix_name(state: u64, name: &str) -> u64 {
-    name.bytes()
-        .fold(mix(state, name.len() as u64), |state, byte| {
-            mix(state, u64::from(byte))
-        })
-}
+use squall_scenario::seed::{nth, sub_seed, unit_interval};
 
 /// The seed of one toxic on one direction of the nth connection of a proxy.
 #[must_use]
 pub(crate) fn flow_seed(seed: u64, toxic: &str, connection: u64, to_target: bool) -> u64 {
-    mix(
-        mix(mix_name(seed, toxic), connection),
-        u64::from(to_target) + 1,
-    )
+    nth(nth(sub_seed(seed, toxic), connection), u64::from(to_target))
 }
 
 /// The `n`th decision of a flow as a number in `[0, 1)`.
 #[must_use]
 pub(crate) fn unit(flow_seed: u64, n: u64) -> f64 {
-    // 53 bits are what an f64 holds exactly.
-    (mix(flow_seed, n) >> 11) as f64 / (1_u64 << 53) as f64
+    unit_interval(nth(flow_seed, n))
 }
 
 #[cfg(test)]

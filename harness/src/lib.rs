@@ -11,5 +11,4 @@ pub mod experiment;
 pub mod hub;
 pub mod load;
 pub mod measure;
-mod seed;
 pub mod system;

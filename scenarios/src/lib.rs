@@ -24,6 +24,7 @@ mod read;
 mod remote;
 mod scenario;
 mod schema;
+pub mod seed;
 mod shape;
 mod source;
 mod span;

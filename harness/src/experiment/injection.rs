@@ -12,8 +12,8 @@ use squall_faults::{
 use squall_scenario::{FaultSpec, FaultTarget, Inject};
 
 use super::{BACK_WITHIN, EFFECT_WITHIN, RunContext};
-use crate::seed::sub_seed;
 use crate::system::{Instance, InstanceState, Member, RunningSystem};
+use squall_scenario::seed::sub_seed;
 
 /// A fault that is in force.
 #[derive(Debug)]

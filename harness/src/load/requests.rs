@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Zipf};
 use squall_scenario::{DataSource, Load, Template, UnknownVariable};
 
-use crate::seed::{nth, sub_seed, unit_interval};
+use squall_scenario::seed::{nth, sub_seed, unit_interval};
 
 /// A request ready to be sent.
 #[derive(Debug, Clone)]

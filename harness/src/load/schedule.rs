@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use squall_scenario::{Arrivals, Stage};
 
-use crate::seed::sub_seed;
+use squall_scenario::seed::sub_seed;
 
 /// One scheduled start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

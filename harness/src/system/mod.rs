@@ -26,8 +26,8 @@ pub use stand_alone::StandAlone;
 pub use variables::Variables;
 
 use crate::hub::EventHub;
-use crate::seed::sub_seed;
 use instance::Supervision;
+use squall_scenario::seed::sub_seed;
 
 /// What is needed to start a system.
 #[derive(Debug, Clone)]

@@ -24,6 +24,7 @@ pub fn unit_interval(value: u64) -> f64 {
     (value >> 11) as f64 / (1_u64 << 53) as f64
 }
 
+/// The finaliser of SplitMix64: spreads every input bit over the whole word.
 const fn mix(mut value: u64) -> u64 {
     value ^= value >> 30;
     value = value.wrapping_mul(0xbf58_476d_1ce4_e5b9);
