@@ -4,6 +4,11 @@
 //! The points are events, not times: squall is killed as soon as it told of
 //! one. How long the cleaning took is printed (see it with `--nocapture`); the
 //! tests fail only when it takes longer than anybody would wait.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed test is a panic"
+)]
 
 mod support;
 

@@ -1,5 +1,10 @@
 //! Lives of runs, from the file to the exit code: passing, failing, aborted,
 //! undecided; every fault; every output.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed test is a panic"
+)]
 
 mod support;
 
