@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use squall_faults::{Proxy, ProxyConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// Longer than anything may hang; never a measure of speed.
 pub(crate) const HANG: Duration = Duration::from_secs(30);
@@ -50,7 +50,11 @@ pub(crate) fn proxy_to(upstream: std::net::SocketAddr) -> Proxy {
 }
 
 pub(crate) async fn serve_echo() -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // The default backlog of 128 overflows when hundreds connect at once, and
+    // an overflow may end in a reset.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let listener = socket.listen(1024).unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
