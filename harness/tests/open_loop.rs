@@ -1,4 +1,5 @@
 //! The load generator against servers whose truth the test knows.
+#![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -25,7 +25,9 @@ fn lasting(inject: &str) -> String {
     format!("  - {{ name: broken, at: 1s, inject: {inject}, into: api-0, for: 3s }}")
 }
 
-/// A server, a daemon of it that ignores SIGTERM, and a link.
+/// A server, a daemon of it that ignores SIGTERM and SIGHUP, and a link. (The
+/// kernel hangs up a stopped process group that becomes an orphan; that must
+/// not do squall's work.)
 fn scenario(faults: &str) -> String {
     let rest = format!(
         "links:
@@ -41,7 +43,10 @@ faults:
 "
     );
     let text = support::one_server(&rest);
-    let stubborn = text.replace("(sleep 600 &)", r#"( (trap "" TERM; exec sleep 600) & )"#);
+    let stubborn = text.replace(
+        "(sleep 600 &)",
+        r#"( (trap "" TERM HUP; exec sleep 600) & )"#,
+    );
     assert_ne!(text, stubborn, "the daemon must be stubborn");
     stubborn
 }

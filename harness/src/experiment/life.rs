@@ -270,6 +270,7 @@ impl<'c> LiveRun<'c> {
                 remote.ip()
             ));
         }
+        self.system.probe_target(&host, &addresses).await?;
         let plan = LoadPlan {
             load: request.scenario.load.clone(),
             seed: request.seed,

@@ -6,6 +6,7 @@ mod ports;
 mod ready;
 mod resources;
 mod stand_alone;
+mod target;
 mod variables;
 
 use std::net::SocketAddr;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use squall_faults::guardian::GuardianClient;
 use squall_faults::{Proxy, ProxyConfig};
 use squall_reports::RunEvent;
-use squall_scenario::{FaultTarget, LoadTarget, System, Template};
+use squall_scenario::{FaultTarget, System, Template};
 use tokio_util::sync::CancellationToken;
 
 pub use breakers::{BREAKERS_EVERY, watch_breakers};
@@ -230,31 +231,6 @@ impl RunningSystem {
                     .collect()
             }
             FaultTarget::Any { of, .. } => self.members(of),
-        }
-    }
-
-    /// Addresses the load goes to, and the `Host` it names.
-    ///
-    /// # Errors
-    /// The target has no address; in words.
-    pub async fn load_target(&self) -> Result<(Vec<SocketAddr>, String), String> {
-        match &self.system.target {
-            None => Err("there is no `target` for the load".to_owned()),
-            Some(LoadTarget::Process(name)) => {
-                let addresses: Vec<_> = self
-                    .instances_of(name)
-                    .map(|instance| instance.callers_address())
-                    .collect();
-                let host = addresses.first().map(ToString::to_string);
-                host.map(|host| (addresses, host))
-                    .ok_or_else(|| format!("the target `{name}` has no instance"))
-            }
-            Some(LoadTarget::Url(template)) => {
-                let url = template
-                    .render(|name| self.variables.get(name))
-                    .map_err(|error| error.to_string())?;
-                resolve_url(&url).await
-            }
         }
     }
 
@@ -488,26 +464,4 @@ fn render(
             place: place(),
             source,
         })
-}
-
-async fn resolve_url(url: &str) -> Result<(Vec<SocketAddr>, String), String> {
-    let uri: http::Uri = url.parse().map_err(|_| format!("{url:?} is not a URL"))?;
-    if uri.scheme_str() != Some("http") {
-        return Err(format!(
-            "{url:?}: only http:// targets can be loaded so far"
-        ));
-    }
-    let authority = uri
-        .authority()
-        .ok_or_else(|| format!("{url:?} names no host"))?;
-    let port = authority.port_u16().unwrap_or(80);
-    let host = authority.host().trim_matches(['[', ']']);
-    let addresses: Vec<_> = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|error| format!("{url:?}: {error}"))?
-        .collect();
-    match addresses.is_empty() {
-        true => Err(format!("{url:?} has no address")),
-        false => Ok((addresses, authority.to_string())),
-    }
 }
