@@ -3,6 +3,8 @@
 
 mod injection;
 mod life;
+mod live_run;
+mod starting;
 mod steady;
 mod timeline;
 
@@ -93,4 +95,12 @@ struct RunContext {
     seed: u64,
     hub: EventHub,
     journal: Arc<squall_faults::Journal>,
+}
+
+/// The next request to stop; never returns when nobody can ask any more.
+async fn stop_reason(control: &mut mpsc::Receiver<Control>) -> StopReason {
+    match control.recv().await {
+        Some(Control::Stop(reason)) => reason,
+        None => std::future::pending().await,
+    }
 }

@@ -1,8 +1,10 @@
 //! One instance of a process: started, watched, started again.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,6 +19,10 @@ use tokio_util::sync::CancellationToken;
 use super::ports::PortLease;
 use super::ready::wait_ready;
 use crate::hub::EventHub;
+
+/// How much of a process's output is quoted when it does not get ready.
+const OUTPUT_BYTES_MAX: u64 = 2048;
+const OUTPUT_LINES_MAX: usize = 5;
 
 /// Where an instance stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,11 +206,14 @@ impl Supervision {
             cwd: self.cwd.clone(),
             log_path: instance.log_path.clone(),
         };
+        // From before the start on: some end before anybody has looked.
+        let mut own_exits = exits.resubscribe();
         let spawned = match self.guardian.spawn(request).await {
             Ok(spawned) => spawned,
             Err(error) => {
-                let why = format!("{} could not be started: {error}", instance.name);
-                instance.state.send_replace(InstanceState::Failed(why));
+                instance
+                    .state
+                    .send_replace(InstanceState::Failed(error.to_string()));
                 return false;
             }
         };
@@ -218,13 +227,16 @@ impl Supervision {
             },
         )
         .await;
-        let mut own_exits = exits.resubscribe();
         let probe = wait_ready(&instance.process.ready, instance.address(), &self.client);
         let seen = tokio::select! {
             () = self.stop.cancelled() => return true,
-            seen = probe => seen,
+            seen = probe => seen.map_err(|seen| {
+                let within = squall_scenario::format_duration(instance.process.ready.within());
+                format!("{} was not ready within {within}: {seen}", instance.name)
+            }),
             end = next_exit(&mut own_exits, instance) => {
-                Err(format!("it ended with {}", end.map_or_else(|| "?".into(), describe)))
+                let end = end.map_or_else(|| "its guardian is gone".to_owned(), describe);
+                Err(format!("{} ended before it was ready: {end}", instance.name))
             }
         };
         match seen {
@@ -238,8 +250,11 @@ impl Supervision {
                 true
             }
             Err(_) if instance.end_expected.load(Ordering::SeqCst) => true,
-            Err(seen) => {
-                let why = not_ready(instance, &seen);
+            Err(mut why) => {
+                if let Some(output) = last_output(&instance.log_path) {
+                    why.push_str("; its last output: ");
+                    why.push_str(&output);
+                }
                 instance.state.send_replace(InstanceState::Failed(why));
                 false
             }
@@ -295,19 +310,52 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// Why an instance is not ready, with the end of its log.
-fn not_ready(instance: &Instance, seen: &str) -> String {
-    let within = squall_scenario::format_duration(instance.process.ready.within());
-    let mut text = format!("{} was not ready within {within}: {seen}", instance.name);
-    let log = std::fs::read(&instance.log_path).unwrap_or_default();
-    let log = String::from_utf8_lossy(&log);
-    let last: Vec<&str> = log.lines().rev().take(5).collect();
-    if !last.is_empty() {
-        text.push_str("\nthe end of its output:");
-        for line in last.iter().rev() {
-            text.push_str("\n  ");
-            text.push_str(line);
+/// The last lines of a process's output as one line, `None` without any.
+/// Control characters are escaped: what a system under test writes must not
+/// reach a terminal as it is.
+fn last_output(log: &Path) -> Option<String> {
+    let mut file = File::open(log).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(OUTPUT_BYTES_MAX)))
+        .ok()?;
+    let mut bytes = Vec::new();
+    file.take(OUTPUT_BYTES_MAX).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let last = lines.len().saturating_sub(OUTPUT_LINES_MAX);
+    let last: Vec<String> = lines[last..].iter().map(|line| printable(line)).collect();
+    (!last.is_empty()).then(|| last.join(" | "))
+}
+
+fn printable(line: &str) -> String {
+    let mut text = String::new();
+    for character in line.chars() {
+        if character.is_control() {
+            text.extend(character.escape_default());
+        } else {
+            text.push(character);
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_output_is_one_harmless_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("api-0.log");
+        assert_eq!(last_output(&log), None);
+        std::fs::write(&log, "\n  \n").unwrap();
+        assert_eq!(last_output(&log), None);
+        let early = "early\n".repeat(10_000);
+        std::fs::write(&log, format!("{early}a\n\n\u{1b}[2Jb\nc\nd\nlast")).unwrap();
+        let expected = "a | \\u{1b}[2Jb | c | d | last";
+        assert_eq!(last_output(&log).as_deref(), Some(expected));
+    }
 }

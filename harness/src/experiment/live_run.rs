@@ -1,0 +1,289 @@
+//! A run whose system is up: load, steady state, faults, drain.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use squall_faults::guardian::Exited;
+use squall_reports::live::{AbortGuard, AbortTrip};
+use squall_reports::{Interval, Phase, RunEvent, Stamped};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::steady::SteadyWatch;
+use super::timeline::Timeline;
+use super::{Control, RunContext, RunRequest, stop_reason};
+use crate::load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
+use crate::system::{BREAKERS_EVERY, RunningSystem, watch_breakers, watch_resources};
+
+/// Time for answers under way when a run is cut short.
+const CUT_SHORT_GRACE: Duration = Duration::from_millis(500);
+/// From the decision to begin to time zero.
+const ZERO_AHEAD: Duration = Duration::from_millis(50);
+
+/// A run whose system is up.
+pub(super) struct LiveRun<'c> {
+    context: &'c RunContext,
+    system: Arc<RunningSystem>,
+    watchers: TaskTracker,
+    stop_watchers: CancellationToken,
+    undo_failures: Vec<String>,
+}
+
+impl<'c> LiveRun<'c> {
+    pub(super) async fn new(context: &'c RunContext, system: Arc<RunningSystem>) -> Self {
+        if !system.description().breakers.is_empty() {
+            let every_us = u64::try_from(BREAKERS_EVERY.as_micros()).unwrap_or(u64::MAX);
+            context.hub.emit(RunEvent::BreakersRead { every_us }).await;
+        }
+        raise_descriptor_limit();
+        let watchers = TaskTracker::new();
+        let stop = CancellationToken::new();
+        watch_breakers(&system, &context.hub, &watchers, &stop);
+        watchers.spawn(watch_resources(
+            Arc::clone(&system),
+            context.hub.clone(),
+            stop.clone(),
+        ));
+        watchers.close();
+        Self {
+            context,
+            system,
+            watchers,
+            stop_watchers: stop,
+            undo_failures: Vec::new(),
+        }
+    }
+
+    /// Everything from the first request to the last answer.
+    pub(super) async fn load(
+        &mut self,
+        request: &RunRequest,
+        control: &mut mpsc::Receiver<Control>,
+        gauges: watch::Sender<Gauges>,
+    ) {
+        let mut load = match self.start_load(request).await {
+            Ok(load) => load,
+            Err(detail) => return self.emit(RunEvent::NotReady { detail }).await,
+        };
+        let forward = forward_gauges(load.gauges.clone(), gauges);
+        let forward = tokio::spawn(forward);
+        let begun = self.reach_steady_state(&mut load, control).await;
+        if begun {
+            self.measured_load(&mut load, control).await;
+        } else {
+            let _ = load
+                .commands
+                .send(LoadCommand::Stop {
+                    grace: Duration::ZERO,
+                })
+                .await;
+        }
+        load.join().await;
+        forward.abort();
+    }
+
+    async fn start_load(&self, request: &RunRequest) -> Result<LoadHandle, String> {
+        let (addresses, host) = self.system.load_target().await?;
+        let name = host
+            .rsplit_once(':')
+            .map_or(host.as_str(), |(name, _)| name);
+        let remote = addresses.iter().find(|address| !address.ip().is_loopback());
+        if let Some(remote) = remote
+            && !request.allowed_hosts.iter().any(|allowed| allowed == name)
+        {
+            return Err(format!(
+                "{host} is {}, which is not this machine; if it is yours to load, \
+                 pass `--allow-remote {name}`",
+                remote.ip()
+            ));
+        }
+        self.system.probe_target(&host, &addresses).await?;
+        let plan = LoadPlan {
+            load: request.scenario.load.clone(),
+            seed: request.seed,
+            addresses,
+            host,
+        };
+        LoadHandle::start(plan).map_err(|error| error.to_string())
+    }
+
+    /// Warm-up and steady state; whether the run may go on.
+    async fn reach_steady_state(
+        &self,
+        load: &mut LoadHandle,
+        control: &mut mpsc::Receiver<Control>,
+    ) -> bool {
+        let scenario = &self.context.scenario;
+        self.emit(RunEvent::Phase(Phase::WarmUp)).await;
+        let warm = Instant::now() + scenario.load.warm_up;
+        let mut steady = SteadyWatch::new(scenario.steady_state.as_ref(), scenario.load.warm_up);
+        let mut announced = false;
+        loop {
+            tokio::select! {
+                output = load.outputs.recv() => match output {
+                    Some(LoadOutput::Lead(interval)) => steady.feed(interval),
+                    Some(_) => {}
+                    None => {
+                        let detail = "the load's thread ended by itself".to_owned();
+                        self.emit(RunEvent::NotReady { detail }).await;
+                        return false;
+                    }
+                },
+                reason = stop_reason(control) => {
+                    self.emit(RunEvent::Interrupted { reason }).await;
+                    return false;
+                }
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            }
+            if Instant::now() < warm {
+                continue;
+            }
+            if !announced {
+                announced = true;
+                self.emit(RunEvent::Phase(Phase::SteadyState)).await;
+            }
+            if let Some((reached, detail)) = steady.decided() {
+                self.emit(RunEvent::SteadyState { reached, detail }).await;
+                return reached;
+            }
+        }
+    }
+
+    /// The measured load with its faults, to the last answer.
+    async fn measured_load(
+        &mut self,
+        load: &mut LoadHandle,
+        control: &mut mpsc::Receiver<Control>,
+    ) {
+        let zero = Instant::now() + ZERO_AHEAD;
+        self.context.hub.clock().set_zero(zero);
+        let _ = load.commands.send(LoadCommand::Begin { zero }).await;
+        self.context
+            .hub
+            .emit_at(zero, RunEvent::Phase(Phase::Load))
+            .await;
+        let timeline = Timeline::start(self.context, &self.system, &load.commands, zero);
+        let cut_short = self.follow(load, control, &timeline.stop_token()).await;
+        self.undo_failures.extend(timeline.finish(cut_short).await);
+    }
+
+    /// Passes on what the load tells until it is finished; whether the run was
+    /// cut short.
+    async fn follow(
+        &self,
+        load: &mut LoadHandle,
+        control: &mut mpsc::Receiver<Control>,
+        stop_faults: &CancellationToken,
+    ) -> bool {
+        let mut guards: Vec<_> = self
+            .context
+            .scenario
+            .abort_when
+            .iter()
+            .map(|rule| AbortGuard::new(rule.value.clone()))
+            .collect();
+        let mut exits = self.system.guardian().exits();
+        let mut cut_short = false;
+        loop {
+            tokio::select! {
+                output = load.outputs.recv() => match output {
+                    Some(LoadOutput::Interval(interval)) => {
+                        if self.interval(interval, &mut guards).await && !cut_short {
+                            cut_short = true;
+                            cut_load_short(load, stop_faults, CUT_SHORT_GRACE).await;
+                        }
+                    }
+                    Some(LoadOutput::Samples(samples)) => self.context.hub.samples(samples).await,
+                    Some(LoadOutput::Draining) => self.emit(RunEvent::Phase(Phase::Drain)).await,
+                    Some(LoadOutput::Lead(_)) => {}
+                    Some(LoadOutput::Finished { scheduled, lag_max_us }) => {
+                        self.emit(RunEvent::LoadFinished { scheduled, lag_max_us }).await;
+                        return cut_short;
+                    }
+                    None => return true,
+                },
+                () = guardian_gone(&mut exits), if !cut_short => {
+                    cut_short = true;
+                    self.emit(guardian_lost()).await;
+                    cut_load_short(load, stop_faults, CUT_SHORT_GRACE).await;
+                }
+                reason = stop_reason(control) => {
+                    let grace = if cut_short { Duration::ZERO } else { CUT_SHORT_GRACE };
+                    self.emit(RunEvent::Interrupted { reason }).await;
+                    cut_short = true;
+                    cut_load_short(load, stop_faults, grace).await;
+                }
+            }
+        }
+    }
+
+    /// Passes an interval on and shows it to the guards; whether one tripped.
+    async fn interval(&self, interval: Interval, guards: &mut [AbortGuard]) -> bool {
+        let at_us = self.context.hub.clock().stamp(Instant::now());
+        let stamped = Stamped {
+            at_us,
+            event: RunEvent::Interval(interval),
+        };
+        let tripped = guards.iter_mut().find_map(|guard| guard.hear(&stamped));
+        self.emit(stamped.event).await;
+        let Some(AbortTrip { guard, detail }) = tripped else {
+            return false;
+        };
+        self.emit(RunEvent::Abort { guard, detail }).await;
+        true
+    }
+
+    /// Ends the system; returns what could not be undone.
+    pub(super) async fn stop(mut self) -> Vec<String> {
+        self.emit(RunEvent::Phase(Phase::Stopping)).await;
+        self.stop_watchers.cancel();
+        self.watchers.wait().await;
+        if let Err(left) = self.system.stop().await {
+            self.undo_failures.push(left);
+        }
+        self.undo_failures
+    }
+
+    async fn emit(&self, event: RunEvent) {
+        self.context.hub.emit(event).await;
+    }
+}
+
+/// Returns when the guardian is gone.
+async fn guardian_gone(exits: &mut broadcast::Receiver<Exited>) {
+    while !matches!(exits.recv().await, Err(broadcast::error::RecvError::Closed)) {}
+}
+
+fn guardian_lost() -> RunEvent {
+    RunEvent::Abort {
+        guard: "the guardian is alive".to_owned(),
+        detail: "the guardian ended, so nobody owns the processes any more".to_owned(),
+    }
+}
+
+/// Every request in flight and every proxied connection takes file
+/// descriptors. Raised after the guardian was started, so that the system
+/// under test keeps the limit it would have without squall.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Best effort: a run that needs more shows failed connections.
+    let _ = setrlimit(Resource::Nofile, raised);
+}
+
+async fn cut_load_short(load: &LoadHandle, stop_faults: &CancellationToken, grace: Duration) {
+    stop_faults.cancel();
+    let _ = load.commands.send(LoadCommand::Stop { grace }).await;
+}
+
+/// Copies the load's gauges to the run's view of them.
+async fn forward_gauges(mut from: watch::Receiver<Gauges>, to: watch::Sender<Gauges>) {
+    while from.changed().await.is_ok() {
+        to.send_replace(*from.borrow_and_update());
+    }
+}
