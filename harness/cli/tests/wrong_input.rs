@@ -310,7 +310,13 @@ fn a_process_that_never_gets_ready() {
         "[sh, -c, 'echo waiting for a database; exec sleep 1000']",
         "{ tcp: { within: 1s } }",
     );
-    let ended = assert_not_ready(&text, &["api-0", "1s", "waiting for a database", "refused"]);
+    let ended = assert_not_ready(
+        &text,
+        &[
+            "api-0 was not ready within 1s: Connection refused",
+            "its last output: waiting for a database",
+        ],
+    );
     ended.assert_stdout(&["waiting for a database"]);
 }
 
@@ -318,9 +324,15 @@ fn a_process_that_never_gets_ready() {
 fn a_process_that_ends_at_once() {
     let text = process(
         "[sh, -c, 'echo no licence >&2; exit 3']",
-        "{ tcp: { within: 30s } }",
+        "{ tcp: { within: 1h } }",
     );
-    assert_not_ready(&text, &["api-0", "exit 3", "no licence"]);
+    let expected = "api-0 ended before it was ready: exit 3; its last output: no licence";
+    assert_not_ready(&text, &[expected]);
+    // Even the shortest life is noticed.
+    for _ in 0..5 {
+        let text = process("['true']", "{ tcp: { within: 1h } }");
+        assert_not_ready(&text, &["api-0 ended before it was ready: exit 0"]);
+    }
 }
 
 #[test]
