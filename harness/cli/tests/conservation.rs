@@ -1,0 +1,185 @@
+//! Scheduled = good + bad + dropped + unfinished: in every interval, over the
+//! whole run, and in what the load said at its end; however the run ended.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed test is a panic"
+)]
+
+mod support;
+
+use std::net::TcpListener;
+
+use rustix::process::Signal;
+use squall_reports::{Counts, Record, RunEvent};
+use support::{Sandbox, one_server, verdict};
+
+/// Adds the only run up, from its record alone, and compares every total there
+/// is. Returns the sums.
+fn assert_conserved(sandbox: &Sandbox) -> Counts {
+    let run = sandbox.run();
+    let record = Record::read(&run).unwrap();
+    assert!(record.damage.is_empty(), "{:?}", record.damage);
+    let mut sum = Counts::default();
+    let mut end_us = 0;
+    for interval in &record.intervals {
+        assert_eq!(interval.start_us, end_us, "without a gap or an overlap");
+        end_us = interval.end_us;
+        for route in &interval.routes {
+            let counts = &route.counts;
+            assert!(
+                counts.is_conserved(),
+                "{} us: {counts:?}",
+                interval.start_us
+            );
+            sum.add(counts);
+        }
+    }
+    let parts = sum.good + sum.bad() + sum.dropped + sum.unfinished;
+    assert_eq!(sum.scheduled, parts, "{sum:?}");
+    let finished: Vec<u64> = record
+        .events
+        .iter()
+        .filter_map(|stamped| match stamped.event {
+            RunEvent::LoadFinished { scheduled, .. } => Some(scheduled),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(finished, [sum.scheduled], "what the load said at its end");
+
+    let verdict = verdict(&run);
+    let told = &verdict.conservation;
+    assert!(told.violations.is_empty(), "{told:?}");
+    let told = [
+        told.scheduled,
+        told.good,
+        told.bad,
+        told.dropped,
+        told.unfinished,
+    ];
+    let counted = [
+        sum.scheduled,
+        sum.good,
+        sum.bad(),
+        sum.dropped,
+        sum.unfinished,
+    ];
+    assert_eq!(told, counted, "verdict.json against the intervals");
+    let whole = verdict.windows.iter().find(|w| w.name == "whole run");
+    assert_eq!(
+        whole.unwrap().all.counts,
+        sum,
+        "the window of the whole run"
+    );
+    sum
+}
+
+fn load(rest: &str) -> String {
+    format!(
+        "load:
+  requests: [ {{ name: health, send: GET /health, weight: 3 }}, GET /nowhere ]
+  timeout: 400ms
+  warm_up: 100ms
+{rest}"
+    )
+}
+
+#[test]
+fn in_a_run_with_every_outcome() {
+    let sandbox = Sandbox::new();
+    let rest = load(
+        "  shape:
+    - ramp: { from: 10/s, to: 150/s, over: 2s }
+    - hold: { rate: 150/s, for: 6s, arrivals: poisson }
+  in_flight_max: 20
+faults:
+  - { name: silent, at: 2s, inject: cut, into: api, for: 1s }
+  - { name: ended, at: 4s, inject: reset, into: api, for: 500ms }
+  - { name: dead, at: 5s, inject: kill, into: api, for: 1s }
+",
+    );
+    let file = sandbox.write("full.yaml", one_server(&rest));
+    sandbox.squall(&["run", &file]).assert_code(0);
+    let sum = assert_conserved(&sandbox);
+    assert_eq!(sum.unfinished, 0, "a run that was not cut short: {sum:?}");
+    assert!(sum.good > 0 && sum.status > 0, "{sum:?}");
+    assert!(sum.timeout > 0, "the cut: {sum:?}");
+    assert!(sum.broken + sum.connect > 0, "reset and kill: {sum:?}");
+    assert!(sum.dropped > 0, "more than 20 at once: {sum:?}");
+}
+
+#[test]
+fn when_even_arrivals_are_counted_by_hand() {
+    let sandbox = Sandbox::new();
+    let rest = load("  shape: [ { hold: { rate: 70/s, for: 3s } } ]\n");
+    let file = sandbox.write("even.yaml", one_server(&rest));
+    sandbox.squall(&["run", &file]).assert_code(0);
+    let sum = assert_conserved(&sandbox);
+    assert_eq!(sum.scheduled, 210);
+}
+
+/// A minute of load in which nobody answers from the first second on.
+fn long() -> String {
+    load(
+        "  shape: [ { hold: { rate: 100/s, for: 1m } } ]
+faults:
+  - { name: silent, at: 1s, inject: cut, into: api, for: 50s }
+",
+    )
+    .replace("timeout: 400ms", "timeout: 30s")
+}
+
+#[test]
+fn when_interrupted() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("long.yaml", one_server(&long()));
+    let mut running = sandbox.start(&["run", &file, "--ui", "json"]);
+    running.fault("active");
+    // An interval in which nobody answers is settled only much later; so wait
+    // for the resources of another second.
+    for _ in 0..2 {
+        running.event("a second", |event| event["resources"].is_object());
+    }
+    running.signal(Signal::INT);
+    running.end().assert_code(130);
+    let sum = assert_conserved(&sandbox);
+    assert!(sum.scheduled < 3_000, "cut short: {sum:?}");
+    assert!(sum.good > 0, "the first second: {sum:?}");
+}
+
+#[test]
+fn when_interrupted_twice_while_nobody_answers() {
+    let sandbox = Sandbox::new();
+    let tarpit = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("http://{}", tarpit.local_addr().unwrap());
+    let text = one_server(&long().replace("into: api", "into: front")).replace(
+        "target: api",
+        &format!("target: {target}\nlinks: {{ front: {{ to: api }} }}"),
+    );
+    let file = sandbox.write("silent.yaml", text);
+    let mut running = sandbox.start(&["run", &file, "--ui", "json"]);
+    running.fault("active");
+    running.signal(Signal::INT);
+    running.signal(Signal::INT);
+    running.end().assert_code(130);
+    let sum = assert_conserved(&sandbox);
+    assert_eq!(sum.good, 0);
+    assert_eq!(sum.unfinished, sum.scheduled, "{sum:?}");
+    assert!(sum.scheduled >= 90, "a second of load: {sum:?}");
+}
+
+#[test]
+fn when_aborted() {
+    let sandbox = Sandbox::new();
+    let rest = load(
+        "  shape: [ { hold: { rate: 100/s, for: 1m } } ]
+faults:
+  - { name: silent, at: 1s, inject: cut, into: api, for: 50s }
+abort_when: [ error_rate > 50% for 1s ]
+",
+    );
+    let file = sandbox.write("aborts.yaml", one_server(&rest));
+    sandbox.squall(&["run", &file]).assert_code(4);
+    let sum = assert_conserved(&sandbox);
+    assert!(sum.timeout > 0, "{sum:?}");
+}
