@@ -84,9 +84,16 @@ impl Injection {
             match fault.inject(&fault_context).await {
                 Ok(guard) => injection.guards.push(guard),
                 Err(error) => {
-                    // Half an injection is none: take back what was done.
-                    let _ = injection.remove().await;
-                    return Err(error.to_string());
+                    // This one was not hit; half an injection is none, so the
+                    // others are taken back.
+                    if let Inject::Kill(_) = spec.inject
+                        && let Some((instance, _)) = injection.ended.pop()
+                    {
+                        instance.expect_no_end();
+                    }
+                    let taken_back = injection.remove().await.err();
+                    let rest = taken_back.map_or_else(String::new, |why| format!("; {why}"));
+                    return Err(format!("{error}{rest}"));
                 }
             }
         }
@@ -138,10 +145,18 @@ impl Injection {
             // The undo of a kill is the process that serves again.
             texts.clear();
         }
-        for (instance, _) in &self.ended {
-            instance.release();
+        for (instance, killed) in &self.ended {
+            if !killed.is_alive() {
+                instance.release();
+            }
         }
         for (instance, killed) in self.ended.drain(..) {
+            if killed.is_alive() {
+                // It ignored the signal: there is nothing to bring back.
+                instance.expect_no_end();
+                texts.push(format!("{} never ended", instance.name));
+                continue;
+            }
             match instance.wait_until_ready(Some(killed), BACK_WITHIN).await {
                 Ok(identity) => {
                     texts.push(format!(

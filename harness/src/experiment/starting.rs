@@ -38,6 +38,7 @@ pub(super) async fn start_system(
         seed: request.seed,
         data_dir: request.run_dir.join("data"),
         log_dir: request.run_dir.join("logs"),
+        allowed_hosts: request.allowed_hosts.clone(),
     };
     let starting = RunningSystem::start(&start, guardian.clone(), context.hub.clone());
     let outcome = tokio::select! {

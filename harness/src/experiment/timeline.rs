@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use squall_reports::{FaultChange, RunEvent};
-use squall_scenario::FaultSpec;
+use squall_scenario::{FaultSpec, Inject};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -119,7 +119,7 @@ impl Live<'_> {
             .iter()
             .map(|member| member.name().to_owned())
             .collect();
-        self.tell(Instant::now(), FaultChange::Requested).await;
+        self.edge(FaultChange::Requested).await;
         let Some(mut injection) = self.inject(&members).await else {
             return;
         };
@@ -127,18 +127,18 @@ impl Live<'_> {
             let lasting = tokio::time::sleep(duration);
             shared.stop.run_until_cancelled(lasting).await;
         }
-        if self.spec.inject.acts_on_bytes()
-            && let Ok(seen) = injection.verify().await
-        {
-            // What traffic felt of it is known only now.
-            let change = FaultChange::Observed {
-                evidence: seen.evidence,
-                effective: seen.effective,
-            };
-            self.tell(Instant::now(), change).await;
+        self.look_again(&injection).await;
+        // A fault that is a point in time has no end of its own: its window
+        // lasts until what it broke is back.
+        let point = self.spec.duration.is_none();
+        if !point {
+            self.edge(FaultChange::RemovalRequested).await;
         }
-        self.edge(FaultChange::RemovalRequested).await;
-        match injection.remove().await {
+        let removed = injection.remove().await;
+        if point {
+            self.edge(FaultChange::RemovalRequested).await;
+        }
+        match removed {
             Ok(evidence) => self.edge(FaultChange::Removed { evidence }).await,
             Err(detail) => {
                 let words = format!("fault `{}`: {detail}", self.spec.name.value);
@@ -147,6 +147,25 @@ impl Live<'_> {
                 let _ = shared.undo_failures.send(words).await;
             }
         }
+    }
+
+    /// What traffic felt is known only now; and a pause may have been ended by
+    /// somebody else. The end of a process cannot be taken back.
+    async fn look_again(&self, injection: &Injection) {
+        if let Inject::Kill(_) = self.spec.inject {
+            return;
+        }
+        let change = match injection.verify().await {
+            Ok(seen) => FaultChange::Observed {
+                evidence: seen.evidence,
+                effective: seen.effective,
+            },
+            Err(evidence) => FaultChange::Observed {
+                evidence,
+                effective: false,
+            },
+        };
+        self.tell(Instant::now(), change).await;
     }
 
     async fn inject(&self, members: &[Member]) -> Option<Injection> {

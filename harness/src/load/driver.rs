@@ -4,10 +4,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use squall_reports::{BadKind, Outcome, Sample};
-use squall_scenario::{Arrivals, Load, Request, Stage};
+use squall_scenario::{Arrivals, Load, Rate, Request, Stage};
 use tokio::sync::{mpsc, watch};
 
 use super::gauges::GaugeBoard;
@@ -38,7 +39,7 @@ pub(super) struct Driver {
 /// What every exchange shares.
 struct ExchangeContext {
     maker: RequestMaker,
-    transport: Transport,
+    transport: Arc<Transport>,
     routes: Vec<Request>,
     timeout: Duration,
     board: RefCell<GaugeBoard>,
@@ -73,7 +74,7 @@ impl Driver {
     ) -> Self {
         let exchange = Rc::new(ExchangeContext {
             maker,
-            transport,
+            transport: Arc::new(transport),
             routes: load.requests.clone(),
             timeout: load.timeout,
             board: RefCell::default(),
@@ -133,7 +134,7 @@ impl Driver {
             lead: true,
         };
         let endless = self.load.shape.first().map(|stage| Stage::Hold {
-            rate: stage.starting_rate(),
+            rate: lead_rate(stage),
             duration: LEAD_LENGTH,
             arrivals: Arrivals::Even,
         });
@@ -246,10 +247,8 @@ impl Driver {
             // would mean a bug, and the arrivals would show as unfinished.
             TrackEnd::Done | TrackEnd::Begin(_) => {
                 let load_end = track.origin + self.load.duration();
-                (
-                    load_end,
-                    load_end + self.load.timeout + Duration::from_secs(1),
-                )
+                let last_answer = load_end.max(stopped_at) + self.load.timeout;
+                (load_end, last_answer + Duration::from_secs(1))
             }
             TrackEnd::Stop(grace) => (stopped_at, stopped_at + grace),
         };
@@ -322,6 +321,17 @@ impl Driver {
     }
 }
 
+/// The rate before time zero: that of the first stage's start, or its mean
+/// where it starts from nothing.
+fn lead_rate(stage: &Stage) -> Rate {
+    let start = stage.starting_rate();
+    if start.as_per_second() > 0.0 {
+        return start;
+    }
+    let arrivals = stage.expected_arrivals(Duration::ZERO, stage.duration());
+    Rate::per_second(arrivals / stage.duration().as_secs_f64()).unwrap_or(start)
+}
+
 impl Track {
     fn finished(&self) -> LoadOutput {
         let recorder = self.recorder.borrow();
@@ -366,7 +376,9 @@ impl ExchangeContext {
         };
         let line = format!("{} {}", request.method, request.path);
         let written = Cell::new(None);
-        let patience = tokio::time::Instant::from_std(job.scheduled + self.timeout);
+        // From when it was dispatched: the generator's lag must not use up the
+        // client's patience. The response time still counts from the schedule.
+        let patience = tokio::time::Instant::from_std(dispatched + self.timeout);
         let exchange = self.transport.exchange(request, job.number, &written);
         let result = match tokio::time::timeout_at(patience, exchange).await {
             Ok(result) => result,

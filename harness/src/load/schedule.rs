@@ -36,6 +36,8 @@ pub struct Schedule {
 #[derive(Debug, Clone)]
 struct PlannedStage {
     start_s: f64,
+    /// Its exact end: rounding must not push an arrival out of its stage.
+    end: Duration,
     /// Arrivals before this stage, as the integral of the rate.
     before: f64,
     kind: StageKind,
@@ -63,12 +65,15 @@ impl Schedule {
     #[must_use]
     pub fn new(stages: &[Stage], seed: u64) -> Self {
         let mut start_s = 0.0;
+        let mut end = Duration::ZERO;
         let mut before = 0.0;
         let mut planned = Vec::with_capacity(stages.len());
         for (index, stage) in stages.iter().enumerate() {
             let length_s = stage.duration().as_secs_f64();
+            end += stage.duration();
             planned.push(PlannedStage {
                 start_s,
+                end,
                 before,
                 kind: plan_stage(stage, index, seed),
             });
@@ -102,8 +107,9 @@ impl Schedule {
                 Some(offset_s) => {
                     let number = self.next_number;
                     self.next_number += 1;
-                    let at =
-                        Duration::from_nanos(((stage.start_s + offset_s) * 1e9).round() as u64);
+                    let exact_ns = ((stage.start_s + offset_s) * 1e9).round() as u64;
+                    let last = stage.end.saturating_sub(Duration::from_nanos(1));
+                    let at = Duration::from_nanos(exact_ns).min(last);
                     return Some(Arrival { number, at });
                 }
                 None => self.stage += 1,
@@ -278,6 +284,13 @@ mod tests {
     }
 
     #[test]
+    fn rounding_keeps_the_last_arrival_inside() {
+        // Its last arrival is at 2.9999999999999982 s.
+        let last = Schedule::new(&[ramp(60.0, 5.0, 3.0)], 1).last().unwrap();
+        assert!(last.at < Duration::from_secs(3), "{last:?}");
+    }
+
+    #[test]
     fn poisson_gaps_have_the_mean_and_spread_of_an_exponential() {
         let times: Vec<_> = Schedule::new(&[hold(100.0, 1000.0, Arrivals::Poisson)], 7)
             .map(|a| a.at)
@@ -314,11 +327,11 @@ mod tests {
         fn arrivals_are_ordered_numbered_and_inside(
             shape in prop::collection::vec(any_stage(), 1..4), seed: u64,
         ) {
-            let total: f64 = shape.iter().map(|s| s.duration().as_secs_f64()).sum();
+            let total: Duration = shape.iter().map(Stage::duration).sum();
             let all: Vec<_> = Schedule::new(&shape, seed).collect();
             for (index, arrival) in all.iter().enumerate() {
                 prop_assert_eq!(arrival.number, index as u64);
-                prop_assert!(arrival.at.as_secs_f64() <= total + 1e-6);
+                prop_assert!(arrival.at < total);
             }
             prop_assert!(all.windows(2).all(|w| w[0].at <= w[1].at));
         }

@@ -39,6 +39,8 @@ pub struct Transport {
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
     address: usize,
+    /// Whether it has carried a request before.
+    pooled: bool,
 }
 
 /// An answer.
@@ -100,34 +102,45 @@ impl Transport {
     /// # Errors
     /// The connection could not be made or broke.
     pub async fn exchange(
-        &self,
+        self: &Arc<Self>,
         request: PreparedRequest,
         turn: u64,
         written_at: &std::cell::Cell<Option<Instant>>,
     ) -> Result<Exchange, ExchangeFailure> {
-        let _permit = self.permit().await;
+        let permit = self.permit().await;
         let mut message = self.message(request);
+        // Addresses that accepted a fresh connection and closed it unread.
+        let mut refused = 0;
         loop {
-            let mut connection = self.connection(turn).await?;
+            let mut connection = self.connection(turn.wrapping_add(refused)).await?;
             let address = self.addresses[connection.address];
             let written = Instant::now();
             written_at.set(Some(written));
-            match connection.sender.try_send_request(message).await {
+            let mut error = match connection.sender.try_send_request(message).await {
                 Ok(response) => {
-                    return self.read(connection, response, written, address).await;
+                    let exchange = Self::read(response, written, address).await?;
+                    self.give_back(connection, permit);
+                    return Ok(exchange);
                 }
-                Err(mut error) => match error.take_message() {
-                    // Never written: a kept-alive connection had been closed.
-                    Some(unsent) => message = unsent,
-                    None => {
-                        return Err(ExchangeFailure {
-                            kind: BadKind::Broken,
-                            written: Some(written),
-                            detail: chain(&error.into_error()),
-                            address: Some(address),
-                        });
-                    }
-                },
+                Err(error) => error,
+            };
+            let unsent = error.take_message();
+            refused += u64::from(!connection.pooled);
+            match unsent {
+                // Never written: a kept-alive connection had been closed, or
+                // there are addresses left.
+                Some(unsent) if connection.pooled || refused < self.addresses.len() as u64 => {
+                    written_at.set(None);
+                    message = unsent;
+                }
+                _ => {
+                    return Err(ExchangeFailure {
+                        kind: BadKind::Broken,
+                        written: Some(written),
+                        detail: chain(&error.into_error()),
+                        address: Some(address),
+                    });
+                }
             }
         }
     }
@@ -206,7 +219,11 @@ impl Transport {
             .map_err(|error| format!("connect to {target}: {}", chain(&error)))?;
         // Its errors reach the request that is under way on it.
         tokio::spawn(connection);
-        Ok(Connection { sender, address })
+        Ok(Connection {
+            sender,
+            address,
+            pooled: false,
+        })
     }
 
     /// Closes an idle connection to another address when the cap is reached.
@@ -223,8 +240,6 @@ impl Transport {
     }
 
     async fn read(
-        &self,
-        connection: Connection,
         response: http::Response<Incoming>,
         written: Instant,
         address: SocketAddr,
@@ -241,7 +256,6 @@ impl Transport {
             body_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
         }
         let done = Instant::now();
-        self.give_back(connection).await;
         Ok(Exchange {
             written,
             done,
@@ -255,13 +269,23 @@ impl Transport {
         })
     }
 
-    async fn give_back(&self, mut connection: Connection) {
-        // The connection's task needs a turn to be ready again; an error means
-        // that the server closed it.
-        if connection.sender.ready().await.is_ok() {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle[connection.address].push_back(connection);
-        }
+    /// Keeps a connection for the next request once it is ready again, which
+    /// takes a turn of its task; the answer does not wait for that.
+    fn give_back(
+        self: &Arc<Self>,
+        mut connection: Connection,
+        permit: Option<OwnedSemaphorePermit>,
+    ) {
+        let pool = Arc::clone(self);
+        tokio::spawn(async move {
+            // An error means that the server closed it.
+            if connection.sender.ready().await.is_ok() {
+                connection.pooled = true;
+                let mut idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                idle[connection.address].push_back(connection);
+            }
+            drop(permit);
+        });
     }
 }
 

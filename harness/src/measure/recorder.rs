@@ -191,6 +191,12 @@ impl Recorder {
     /// be settled or given up.
     pub fn finish(&mut self, end_us: i64) -> Vec<Interval> {
         let mut sealed = Vec::new();
+        // No arrival is left out, whatever the caller calls the end.
+        let last_us = self
+            .entries
+            .back()
+            .map_or(0, |entry| entry.scheduled_us + 1);
+        let end_us = end_us.max(last_us);
         while self.interval_start_us < end_us {
             let edge_us = self.next_edge_us().min(end_us);
             sealed.push(self.take_interval(edge_us));

@@ -13,7 +13,7 @@ use squall_faults::guardian::{ExitStatus, Exited, GuardianClient, SpawnRequest};
 use squall_faults::{ProcessIdentity, Proxy};
 use squall_reports::{ProcessChange, RunEvent};
 use squall_scenario::{Process, Restart};
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::ports::PortLease;
@@ -37,6 +37,19 @@ pub enum InstanceState {
     Failed(String),
 }
 
+/// What a fault wants of an instance when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// No fault is involved: the restart policy decides.
+    Policy,
+    /// A fault ends it; the restart policy brings it back.
+    EndThenPolicy,
+    /// A fault ends it and holds it down.
+    Down,
+    /// The fault is over: it comes back at once.
+    Back,
+}
+
 /// An instance and everything needed to start it again at the same address.
 #[derive(Debug)]
 pub struct Instance {
@@ -51,11 +64,10 @@ pub struct Instance {
     pub(super) env: BTreeMap<String, String>,
     pub(super) log_path: PathBuf,
     pub(super) state: watch::Sender<InstanceState>,
-    /// A fault wants it down.
-    held_down: AtomicBool,
-    /// A fault brought it down: its end is no surprise.
-    end_expected: AtomicBool,
-    released: Notify,
+    /// What a fault wants.
+    wanted: watch::Sender<Wanted>,
+    /// Whether it has served before.
+    served: AtomicBool,
 }
 
 impl Instance {
@@ -75,9 +87,8 @@ impl Instance {
             env: BTreeMap::new(),
             log_path,
             state: watch::channel(InstanceState::Down).0,
-            held_down: AtomicBool::new(false),
-            end_expected: AtomicBool::new(false),
-            released: Notify::new(),
+            wanted: watch::channel(Wanted::Policy).0,
+            served: AtomicBool::new(false),
         }
     }
 
@@ -113,15 +124,32 @@ impl Instance {
     /// Tells the supervisor that a fault is about to end the process; with
     /// `hold` it also stays down until [`Instance::release`].
     pub fn expect_end(&self, hold: bool) {
-        self.end_expected.store(true, Ordering::SeqCst);
-        self.held_down.store(hold, Ordering::SeqCst);
+        self.wanted.send_replace(if hold {
+            Wanted::Down
+        } else {
+            Wanted::EndThenPolicy
+        });
     }
 
-    /// Lets the supervisor start the process again.
+    /// The process lives after all: its next end would be a surprise.
+    pub fn expect_no_end(&self) {
+        self.wanted.send_replace(Wanted::Policy);
+    }
+
+    /// Lets the supervisor start the process again, whatever its restart
+    /// policy says.
     pub fn release(&self) {
-        if self.held_down.swap(false, Ordering::SeqCst) {
-            self.released.notify_one();
-        }
+        self.wanted.send_if_modified(|wanted| {
+            let held = *wanted == Wanted::Down;
+            if held {
+                *wanted = Wanted::Back;
+            }
+            held
+        });
+    }
+
+    fn end_is_expected(&self) -> bool {
+        *self.wanted.borrow() != Wanted::Policy
     }
 
     /// Waits until the instance serves, as another process than `not` if that
@@ -179,9 +207,11 @@ impl Supervision {
                 () = self.stop.cancelled() => return,
                 end = next_exit(&mut exits, &instance) => end,
             };
+            // Without a guardian nobody knows what became of the process.
+            let Some(end) = end else { return };
             instance.state.send_replace(InstanceState::Down);
-            let expected = instance.end_expected.swap(false, Ordering::SeqCst);
-            let status = end.map_or_else(|| "unknown".to_owned(), describe);
+            let expected = instance.end_is_expected();
+            let status = describe(end);
             self.tell(&instance, ProcessChange::Exited { status, expected })
                 .await;
             tokio::select! {
@@ -193,6 +223,7 @@ impl Supervision {
                     return;
                 },
             }
+            instance.wanted.send_replace(Wanted::Policy);
             self.tell(&instance, ProcessChange::Restarting).await;
         }
     }
@@ -228,9 +259,11 @@ impl Supervision {
         )
         .await;
         let probe = wait_ready(&instance.process.ready, instance.address(), &self.client);
+        let mut ended = true;
         let seen = tokio::select! {
             () = self.stop.cancelled() => return true,
             seen = probe => seen.map_err(|seen| {
+                ended = false;
                 let within = squall_scenario::format_duration(instance.process.ready.within());
                 format!("{} was not ready within {within}: {seen}", instance.name)
             }),
@@ -244,12 +277,16 @@ impl Supervision {
                 // Told before it is seen: whoever waits for the state finds
                 // the event in the record.
                 self.tell(instance, ProcessChange::Ready).await;
+                instance.served.store(true, Ordering::SeqCst);
                 instance
                     .state
                     .send_replace(InstanceState::Ready(spawned.identity));
                 true
             }
-            Err(_) if instance.end_expected.load(Ordering::SeqCst) => true,
+            Err(_) if instance.end_is_expected() => true,
+            // One that served before may fail to start until what it depends
+            // on is back: that is for its restart policy.
+            Err(_) if ended && instance.served.load(Ordering::SeqCst) => true,
             Err(mut why) => {
                 if let Some(output) = last_output(&instance.log_path) {
                     why.push_str("; its last output: ");
@@ -273,19 +310,19 @@ impl Supervision {
 
 /// Waits until the process should be started again; `false` means never.
 async fn wait_for_restart(instance: &Instance) -> bool {
-    let held = instance.held_down.load(Ordering::SeqCst);
-    if held {
-        while instance.held_down.load(Ordering::SeqCst) {
-            instance.released.notified().await;
+    let mut wanted = instance.wanted.subscribe();
+    let now = *wanted.borrow();
+    match (now, instance.process.restart) {
+        (Wanted::Down | Wanted::Back, _) => {
+            // Never an error: the instance owns the sender.
+            let _ = wanted.wait_for(|wanted| *wanted == Wanted::Back).await;
+            true
         }
-        return true;
-    }
-    match instance.process.restart {
-        Restart::After(pause) => {
+        (_, Restart::After(pause)) => {
             tokio::time::sleep(pause).await;
             true
         }
-        Restart::Never => false,
+        (_, Restart::Never) => false,
     }
 }
 

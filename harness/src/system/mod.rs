@@ -46,6 +46,8 @@ pub struct StartSystem {
     pub data_dir: PathBuf,
     /// Where the output of processes goes.
     pub log_dir: PathBuf,
+    /// Hosts that links may lead to although they are not on this machine.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// Why a system is not there.
@@ -80,6 +82,17 @@ pub enum SystemError {
         /// The kernel's answer.
         source: std::io::Error,
     },
+    /// A link leads to another machine.
+    #[error(
+        "link `{link}` leads to {host}, which is not this machine; if it is yours, \
+         pass `--allow-remote {host}`"
+    )]
+    Remote {
+        /// The link.
+        link: String,
+        /// Where it leads.
+        host: String,
+    },
     /// No ports, no folder.
     #[error("{doing}: {source}")]
     Io {
@@ -99,6 +112,13 @@ pub struct RunningSystem {
     variables: Variables,
     supervision: Supervision,
     supervisors: tokio_util::task::TaskTracker,
+}
+
+/// A system that is dropped while it starts must not start anything again.
+impl Drop for RunningSystem {
+    fn drop(&mut self) {
+        self.supervision.stop.cancel();
+    }
 }
 
 impl RunningSystem {
@@ -207,6 +227,14 @@ impl RunningSystem {
     /// The instances and links a fault's target names, without `any`.
     #[must_use]
     pub fn members(&self, target: &FaultTarget) -> Vec<Member> {
+        let mut members = self.members_with_repeats(target);
+        let mut seen = std::collections::BTreeSet::new();
+        members.retain(|member| seen.insert(member.name().to_owned()));
+        members
+    }
+
+    /// A group may name a process and one of its instances.
+    fn members_with_repeats(&self, target: &FaultTarget) -> Vec<Member> {
         match target {
             FaultTarget::Process(name) => self
                 .instances_of(name)
@@ -230,7 +258,7 @@ impl RunningSystem {
                     .flat_map(|m| self.members(m))
                     .collect()
             }
-            FaultTarget::Any { of, .. } => self.members(of),
+            FaultTarget::Any { of, .. } => self.members_with_repeats(of),
         }
     }
 
@@ -414,6 +442,13 @@ fn start_links(
             text: text.to_owned(),
         };
         let upstream = upstream.ok_or_else(|| bad(&to))?;
+        let host = upstream.ip().to_string();
+        if !upstream.ip().is_loopback() && !request.allowed_hosts.contains(&host) {
+            return Err(SystemError::Remote {
+                link: link.name.clone(),
+                host,
+            });
+        }
         let listen = match &link.listen {
             Some(text) => parse_local(text).ok_or_else(|| bad(text))?,
             None => any_port(),

@@ -44,6 +44,7 @@ impl StandAlone {
             seed,
             data_dir: dir.join("data"),
             log_dir: dir.join("logs"),
+            allowed_hosts: Vec::new(),
         };
         let hub = EventHub::without_record(RunClock::start(Duration::ZERO));
         match RunningSystem::start(&request, guardian.clone(), hub).await {

@@ -2,7 +2,7 @@
 
 use crate::store::{EVENTS_FILE, INTERVALS_FILE};
 use crate::verdict::Conservation;
-use crate::{Counts, Record, RunEvent};
+use crate::{Counts, Phase, Record, RunEvent};
 
 /// Most violations that are listed.
 const VIOLATIONS_MAX: usize = 5;
@@ -62,6 +62,12 @@ fn gaps(record: &Record) -> Option<String> {
 }
 
 fn sum(record: &Record, counted: u64) -> Option<String> {
+    let has = |wanted: fn(&RunEvent) -> bool| record.events.iter().any(|s| wanted(&s.event));
+    let began = has(|event| matches!(event, RunEvent::Phase(Phase::Load)));
+    let ended = has(|event| matches!(event, RunEvent::LoadFinished { .. }));
+    if record.complete && began && !ended {
+        return Some("the load began, and nobody said how many arrivals it scheduled".to_owned());
+    }
     record
         .events
         .iter()

@@ -108,6 +108,10 @@ fn hear(found: &mut FaultEvidence, injection: &mut Injection, at_us: i64, change
 
 /// Says what the evidence leaves unproven.
 fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec: &FaultSpec) {
+    if !spec.inject.acts_on_bytes() && found.effective.is_none() && found.active_us.is_some() {
+        // A process that was seen to end or to stop is the effect itself.
+        found.effective = Some(true);
+    }
     let count = |test: fn(&Injection) -> bool| {
         u32::try_from(injections.values().filter(|i| test(i)).count()).unwrap_or(u32::MAX)
     };
