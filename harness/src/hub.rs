@@ -7,7 +7,10 @@ use std::time::Instant;
 use squall_reports::{Manifest, RecordError, RecordWriter, RunEvent, Sample, Stamped};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use squall_scenario::Secrets;
+
 use crate::clock::RunClock;
+use crate::redact;
 
 /// Events that may wait for the disk.
 const QUEUE_MAX: usize = 65_536;
@@ -35,27 +38,34 @@ enum Message {
 #[derive(Debug, Clone)]
 pub struct EventHub {
     clock: RunClock,
+    secrets: Arc<Secrets>,
     queue: mpsc::Sender<Message>,
     readers: broadcast::Sender<Arc<Stamped>>,
 }
 
 impl EventHub {
     /// Creates the run directory's files and the thread that writes them.
+    /// `secrets` are written back as their names in everything that is told.
     ///
     /// # Errors
     /// The files cannot be created.
-    pub fn open(dir: PathBuf, manifest: &Manifest, clock: RunClock) -> Result<Self, RecordError> {
+    pub fn open(
+        dir: PathBuf,
+        manifest: &Manifest,
+        clock: RunClock,
+        secrets: Secrets,
+    ) -> Result<Self, RecordError> {
         let writer = RecordWriter::create(&dir, manifest)?;
-        Ok(Self::start(Some(writer), clock))
+        Ok(Self::start(Some(writer), clock, secrets))
     }
 
     /// A hub that keeps no record: events go to readers only.
     #[must_use]
     pub fn without_record(clock: RunClock) -> Self {
-        Self::start(None, clock)
+        Self::start(None, clock, Secrets::default())
     }
 
-    fn start(writer: Option<RecordWriter>, clock: RunClock) -> Self {
+    fn start(writer: Option<RecordWriter>, clock: RunClock, secrets: Secrets) -> Self {
         let (queue, receiver) = mpsc::channel(QUEUE_MAX);
         let (readers, _) = broadcast::channel(READERS_LAG_MAX);
         let copies = readers.clone();
@@ -63,6 +73,7 @@ impl EventHub {
         tokio::task::spawn_blocking(move || write_all(writer, receiver, &copies));
         Self {
             clock,
+            secrets: Arc::new(secrets),
             queue,
             readers,
         }
@@ -87,7 +98,8 @@ impl EventHub {
     }
 
     /// Emits an event that happened at `at`.
-    pub async fn emit_at(&self, at: Instant, event: RunEvent) {
+    pub async fn emit_at(&self, at: Instant, mut event: RunEvent) {
+        redact::event(&mut event, &self.secrets);
         let stamped = Stamped {
             at_us: self.clock.stamp(at),
             event,
@@ -97,7 +109,10 @@ impl EventHub {
     }
 
     /// Adds arrivals kept as evidence to the record.
-    pub async fn samples(&self, samples: Vec<Sample>) {
+    pub async fn samples(&self, mut samples: Vec<Sample>) {
+        for sample in &mut samples {
+            redact::sample(sample, &self.secrets);
+        }
         let _ = self.queue.send(Message::Samples(samples)).await;
     }
 

@@ -11,4 +11,5 @@ pub mod experiment;
 pub mod hub;
 pub mod load;
 pub mod measure;
+mod redact;
 pub mod system;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
 use squall_scenario::{
-    Checked, Diagnostic, ParseOptions, Scenario, Source, library, parse_scenario,
+    Checked, Diagnostic, ParseOptions, Scenario, Secrets, Source, library, parse_scenario,
     process_environment,
 };
 
@@ -30,6 +30,8 @@ pub struct Sound {
     pub redacted: Scenario,
     /// Its text, without secrets.
     pub text: String,
+    /// Values of the environment it used.
+    pub secrets: Secrets,
     /// Folder of the file that describes the processes; `None` in the library.
     pub folder: Option<PathBuf>,
 }
@@ -67,6 +69,7 @@ impl Found {
                 scenario,
                 redacted,
                 text: text.unwrap_or_default(),
+                secrets: self.checked.secrets,
                 folder,
             }),
             _ => {

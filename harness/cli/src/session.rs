@@ -107,6 +107,7 @@ impl Session {
             run_dir: dir.clone(),
             journal_dir: self.journal_dir.clone(),
             manifest,
+            secrets: sound.secrets.clone(),
             allowed_hosts: self.execution.allow_remote.clone(),
         };
         self.carry_out(request, dir).await

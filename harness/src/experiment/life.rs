@@ -26,7 +26,12 @@ pub async fn run(
     on_start: OnStart<'_>,
 ) -> Result<RecordWriter, RunError> {
     let clock = RunClock::start(preparation_max(&request));
-    let hub = EventHub::open(request.run_dir.clone(), &request.manifest, clock)?;
+    let hub = EventHub::open(
+        request.run_dir.clone(),
+        &request.manifest,
+        clock,
+        request.secrets.clone(),
+    )?;
     let (gauges_sender, gauges) = watch::channel(Gauges::default());
     on_start(RunView {
         hub: hub.clone(),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use squall_reports::{Manifest, RecordError, StopReason};
-use squall_scenario::Scenario;
+use squall_scenario::{Scenario, Secrets};
 use tokio::sync::{mpsc, watch};
 
 pub use life::run;
@@ -39,6 +39,8 @@ pub struct RunRequest {
     pub journal_dir: PathBuf,
     /// What stands in `run.json`.
     pub manifest: Manifest,
+    /// Values of the environment that must not be recorded.
+    pub secrets: Secrets,
     /// Hosts that may be loaded although they are not on this machine.
     pub allowed_hosts: Vec<String>,
 }

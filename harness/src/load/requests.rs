@@ -142,7 +142,7 @@ impl RequestMaker {
             let name = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| invalid(&request.name, "header name", name))?;
             let value = HeaderValue::from_str(&text)
-                .map_err(|_| invalid(&request.name, "header value", &text))?;
+                .map_err(|_| invalid(&request.name, "the value of header", name.as_str()))?;
             headers.push((name, value));
         }
         let body = match &request.body {

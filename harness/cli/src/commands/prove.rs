@@ -16,6 +16,8 @@ struct Row {
     seed: u64,
     variant: String,
     outcome: RunOutcome,
+    /// What it means for the exit code when it is not as it must be.
+    means: RunOutcome,
     remark: String,
     as_it_must: bool,
 }
@@ -63,7 +65,7 @@ pub async fn prove(args: ProveArgs) -> ExitCode {
                 let row = one_attempt(&mut session, sound, variant, seed, &args).await;
                 let stop = matches!(
                     row.outcome,
-                    RunOutcome::Interrupted | RunOutcome::Terminated
+                    RunOutcome::Interrupted | RunOutcome::Terminated | RunOutcome::UndoFailed
                 );
                 rows.push(row);
                 if stop {
@@ -95,6 +97,7 @@ async fn one_attempt(
             seed,
             variant: variant.unwrap_or("-").to_owned(),
             outcome: failed.outcome,
+            means: failed.outcome,
             remark: failed.message,
             as_it_must: false,
         },
@@ -119,11 +122,17 @@ fn judge_row(
             VariantOutcome::Nothing(why) => (format!("proves nothing: {why}"), false),
         },
     };
+    // A variant that passes is a failure of the scenario.
+    let means = match verdict.outcome {
+        RunOutcome::Pass | RunOutcome::Fail if variant.is_some() => RunOutcome::Fail,
+        other => other,
+    };
     Row {
         scenario: scenario.name.clone(),
         seed,
         variant: variant.unwrap_or("-").to_owned(),
         outcome: verdict.outcome,
+        means,
         remark,
         as_it_must,
     }
@@ -138,12 +147,10 @@ fn summary(rows: &[Row], ui: Ui) -> ExitCode {
     if rows.iter().all(|row| row.as_it_must) {
         return exit::code(RunOutcome::Pass);
     }
-    // A toothless scenario is a failure of the scenario; anything louder
-    // (undo failed, not ready) decides.
     let wrong = rows.iter().filter(|row| !row.as_it_must);
     let outcome = wrong
-        .map(|row| row.outcome)
-        .fold(RunOutcome::Fail, RunOutcome::louder);
+        .map(|row| row.means)
+        .fold(RunOutcome::Pass, RunOutcome::louder);
     exit::code(outcome)
 }
 

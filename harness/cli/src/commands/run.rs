@@ -48,7 +48,11 @@ pub async fn run(args: RunArgs) -> ExitCode {
             }
         };
         loudest = loudest.louder(outcome);
-        if matches!(outcome, RunOutcome::Interrupted | RunOutcome::Terminated) {
+        // What is left behind would disturb the next one.
+        if matches!(
+            outcome,
+            RunOutcome::Interrupted | RunOutcome::Terminated | RunOutcome::UndoFailed
+        ) {
             break;
         }
     }
