@@ -62,6 +62,17 @@ pub enum FaultError {
         /// State letter of `/proc/PID/stat`.
         state: char,
     },
+    /// The effect was seen, and is gone before it was removed: somebody else
+    /// undid it.
+    #[error("process {pid}: {expected} was seen earlier, but now it is in state {state}")]
+    NoLongerEffective {
+        /// The process.
+        pid: u32,
+        /// What should still hold.
+        expected: &'static str,
+        /// State letter of `/proc/PID/stat`.
+        state: char,
+    },
     /// The undo could not be put on disk, so nothing was done.
     #[error("the undo could not be journalled, so nothing was injected: {0}")]
     Journal(#[from] JournalError),

@@ -3,76 +3,15 @@
 
 mod support;
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use squall_faults::guardian::{
-    ExitStatus, GroupSignal, GuardianClient, GuardianError, SpawnRequest,
-};
+use squall_faults::guardian::{ExitStatus, GroupSignal, GuardianError};
 use squall_faults::{
-    EventSink, Fault, FaultContext, FaultError, Journal, ProcessFault, ProcessTarget, Refusal,
-    recover,
+    Fault, FaultContext, FaultError, ProcessFault, ProcessTarget, Refusal, recover,
 };
 use squall_scenario::{Inject, Kill};
-use support::{HANG, soon, until};
-use tempfile::TempDir;
-
-const FIXTURE: &str = env!("CARGO_BIN_EXE_squall-faults-fixture");
-
-struct Run {
-    dir: TempDir,
-    journal: Arc<Journal>,
-    guardian: GuardianClient,
-}
-
-impl Run {
-    async fn start() -> Self {
-        let dir = TempDir::new().unwrap();
-        let journal = Arc::new(Journal::create(dir.path(), "run").unwrap());
-        let args = ["guardian".into()];
-        let guardian = GuardianClient::start(Path::new(FIXTURE), &args, &journal);
-        let guardian = soon(guardian).await.unwrap();
-        Self {
-            dir,
-            journal,
-            guardian,
-        }
-    }
-
-    fn request(&self, key: &str, script: &str) -> SpawnRequest {
-        SpawnRequest {
-            key: key.to_owned(),
-            argv: ["sh", "-c", script].map(str::to_owned).into(),
-            env: BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),
-            cwd: Some(self.dir.path().to_owned()),
-            log_path: self.dir.path().join(format!("{key}.log")),
-        }
-    }
-
-    async fn target(&self, key: &str, script: &str) -> ProcessTarget {
-        let spawned = self.guardian.spawn(self.request(key, script));
-        let spawned = soon(spawned).await.unwrap();
-        ProcessTarget {
-            name: spawned.key,
-            identity: spawned.identity,
-            started_by_squall: true,
-        }
-    }
-
-    fn log(&self, key: &str) -> String {
-        std::fs::read_to_string(self.dir.path().join(format!("{key}.log"))).unwrap_or_default()
-    }
-
-    async fn stop(self) {
-        let report = self.guardian.shutdown(Duration::from_millis(50));
-        assert!(soon(report).await.unwrap().left.is_empty());
-        assert!(!self.guardian.identity().is_alive());
-        assert_eq!(self.journal.close().unwrap(), 0);
-        assert!(recover::list(self.dir.path()).unwrap().is_empty());
-    }
-}
+use support::run::Run;
+use support::{soon, until};
 
 #[tokio::test]
 async fn it_starts_processes_and_reports_how_they_end() {
@@ -139,14 +78,7 @@ async fn a_kill_is_seen_on_the_pidfd_and_reported_as_an_exit() {
     let run = Run::start().await;
     let mut exits = run.guardian.exits();
     let target = run.target("victim", "sleep 1000").await;
-    let context = FaultContext {
-        fault: "crash".to_owned(),
-        injection: 0,
-        events: EventSink::discard(),
-        journal: Arc::clone(&run.journal),
-        guardian: Some(run.guardian.identity()),
-        deadline: HANG,
-    };
+    let context = run.context();
     let fault = |target, inject| Fault::Process(ProcessFault { target, inject });
     let kill = Inject::Kill(Kill::default());
     let guard = fault(target, kill.clone()).inject(&context).await.unwrap();

@@ -31,6 +31,14 @@ pub struct EntryId(pub u64);
 pub enum Inverse {
     /// Continue a stopped process.
     Continue(ProcessIdentity),
+    /// Continue a process group of this run.
+    ContinueGroup {
+        /// The process that leads it, or led it.
+        leader: ProcessIdentity,
+        /// What its members carry, see [`Journal::mark`]. It tells them from
+        /// others once the leader is gone.
+        mark: String,
+    },
     /// End a process.
     EndProcess(ProcessIdentity),
     /// End every process that carries this run's mark in its environment: the

@@ -51,7 +51,8 @@ pub struct ToxicFault {
     pub inject: Inject,
 }
 
-/// A fault on one process: `kill` or `pause`.
+/// A fault on one process, with its group if squall started it: `kill` or
+/// `pause`.
 #[derive(Debug, Clone)]
 pub struct ProcessFault {
     /// Who.
@@ -148,7 +149,7 @@ async fn inject_process(
     let pid = target.identity.pid;
     refuse(pid, target.started_by_squall, context.guardian)?;
     match &fault.inject {
-        Inject::Kill(kill) => ActiveKill::inject(target, *kill).map(Active::Kill),
+        Inject::Kill(kill) => Ok(Active::Kill(ActiveKill::inject(target, *kill).await?)),
         Inject::Pause => Ok(Active::Pause(ActivePause::inject(target, context).await?)),
         Inject::Delay(_) | Inject::Cut(_) | Inject::Reset(_) | Inject::Bandwidth(_) => {
             Err(FaultError::WrongKind {
@@ -165,7 +166,8 @@ impl FaultGuard {
     ///
     /// # Errors
     /// The effect is not there: [`FaultError::NotSwitched`],
-    /// [`FaultError::NotEffective`].
+    /// [`FaultError::NotEffective`]; or not any more:
+    /// [`FaultError::NoLongerEffective`], [`FaultError::ProcessGone`].
     pub async fn verify(&self) -> Result<Evidence, FaultError> {
         let within = self.context.deadline;
         let evidence = match &self.active {

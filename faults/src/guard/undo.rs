@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::journal::Inverse;
-use crate::guardian::protocol::{RUN_MARK, ShutdownReport};
-use crate::process::{ProcessHandle, is_stopped, refuse};
+use crate::guardian::protocol::ShutdownReport;
+use crate::process::{ProcessHandle, carries_mark, is_stopped, refuse, resume_group};
 use crate::{FaultError, ProcessIdentity};
 
 /// How long a process may take to end on SIGTERM before it is killed.
@@ -23,6 +23,7 @@ const CONTINUE_DEADLINE: Duration = Duration::from_secs(1);
 pub(crate) fn carry_out(inverse: &Inverse) -> Result<String, String> {
     match inverse {
         Inverse::Continue(identity) => resume(*identity),
+        Inverse::ContinueGroup { leader, mark } => resume_all(*leader, mark),
         Inverse::EndProcess(identity) => {
             let report = end_all(|| vec![*identity], TERM_GRACE);
             ended(&format!("process {}", identity.pid), &report)
@@ -65,6 +66,27 @@ fn resume(identity: ProcessIdentity) -> Result<String, String> {
         }
         Err(FaultError::ProcessGone { .. }) => Ok(format!("process {pid} is gone already")),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Continues the group of a process, whether or not the process still lives.
+fn resume_all(leader: ProcessIdentity, mark: &str) -> Result<String, String> {
+    let pid = leader.pid;
+    let handles = refuse(pid, true, None)
+        .and_then(|()| resume_group(leader, mark))
+        .map_err(|error| error.to_string())?;
+    let running = |state| !is_stopped(state);
+    let stuck = |handle: &&ProcessHandle| !handle.reaches_within(running, CONTINUE_DEADLINE);
+    match handles.iter().find(stuck) {
+        Some(stuck) => Err(format!(
+            "process {} of group {pid} is still stopped",
+            stuck.identity.pid
+        )),
+        None if handles.is_empty() => Ok(format!("group {pid} is gone already")),
+        None => Ok(format!(
+            "group {pid} runs again, {} processes",
+            handles.len()
+        )),
     }
 }
 
@@ -126,22 +148,14 @@ fn wait_all(handles: &[ProcessHandle], within: Duration) {
 }
 
 /// Living processes whose environment carries the mark of a run.
-fn marked(mark: &str) -> Vec<ProcessIdentity> {
-    let mark = format!("{RUN_MARK}={mark}");
+pub(crate) fn marked(mark: &str) -> Vec<ProcessIdentity> {
     let Ok(processes) = procfs::process::all_processes() else {
         return Vec::new();
     };
-    let carries_mark = |pid: i32| {
-        std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
-            environ
-                .split(|byte| *byte == 0)
-                .any(|v| v == mark.as_bytes())
-        })
-    };
     processes
-        .filter_map(Result::ok)
-        .filter(|process| carries_mark(process.pid()))
-        .filter_map(|process| ProcessIdentity::of(u32::try_from(process.pid()).ok()?).ok())
+        .filter_map(|process| u32::try_from(process.ok()?.pid()).ok())
+        .filter(|pid| carries_mark(*pid, mark))
+        .filter_map(|pid| ProcessIdentity::of(pid).ok())
         .filter(ProcessIdentity::is_alive)
         .collect()
 }

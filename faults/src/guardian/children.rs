@@ -8,19 +8,25 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, kill_process_group, pidfd_open, wait,
 };
 
 use super::protocol::{ExitStatus, Exited, GroupSignal, SpawnRequest, Spawned};
 use crate::ProcessIdentity;
+use crate::guard::undo::TERM_GRACE;
+use crate::process::living_members;
 
-/// A started process that has not been reaped. Its number, and so its process
-/// group, cannot belong to anybody else until then.
+/// A started process, until it and its whole group have ended. Its number, and
+/// so its process group, cannot belong to anybody else until then.
 struct Child {
-    key: String,
+    pid: Pid,
     identity: ProcessIdentity,
-    exit: OwnedFd,
+    /// Readable when something ends: the process, later what it left.
+    exits: Vec<OwnedFd>,
+    /// How the process ended, while others of its group still live.
+    ended: Option<ExitStatus>,
     ending: Option<Ending>,
 }
 
@@ -38,15 +44,15 @@ pub(super) struct Reaped {
     pub(super) waiting: Vec<u64>,
 }
 
-/// All started processes by pid.
+/// All started processes by key.
 #[derive(Default)]
-pub(super) struct Children(HashMap<Pid, Child>);
+pub(super) struct Children(HashMap<String, Child>);
 
 impl Children {
     /// Starts a process as the leader of its own group.
     pub(super) fn spawn(&mut self, request: SpawnRequest) -> Result<Spawned, String> {
         let key = request.key.clone();
-        if self.find(&key).is_some() {
+        if self.0.contains_key(&key) {
             return Err(format!("a process called {key} is running already"));
         }
         let failed = |error: io::Error| {
@@ -55,23 +61,21 @@ impl Children {
         };
         let (pid, exit) = start(&request).map_err(failed)?;
         let identity = ProcessIdentity::of(pid.as_raw_nonzero().get().cast_unsigned());
+        let identity = identity.map_err(failed)?;
         let child = Child {
-            key: key.clone(),
-            identity: identity.map_err(failed)?,
-            exit,
+            pid,
+            identity,
+            exits: vec![exit],
+            ended: None,
             ending: None,
         };
-        let spawned = Spawned {
-            key,
-            identity: child.identity,
-        };
-        self.0.insert(pid, child);
-        Ok(spawned)
+        self.0.insert(key.clone(), child);
+        Ok(Spawned { key, identity })
     }
 
     /// Signals the group of `key`.
     pub(super) fn signal(&self, key: &str, signal: GroupSignal) -> Result<(), String> {
-        let Some(pid) = self.find(key) else {
+        let Some(child) = self.0.get(key) else {
             return Err(format!("no process called {key} is running"));
         };
         let signal = match signal {
@@ -81,37 +85,28 @@ impl Children {
             GroupSignal::Stop => Signal::STOP,
             GroupSignal::Cont => Signal::CONT,
         };
-        kill_process_group(pid, signal).map_err(|error| format!("{key}: {error}"))
+        child
+            .signal(signal)
+            .map_err(|error| format!("{key}: {error}"))
     }
 
     /// Begins to end `key`; `false` when there is no such process. The request
     /// comes back with [`Children::reap`].
     pub(super) fn terminate(&mut self, key: &str, grace: Duration, request: u64) -> bool {
-        let Some(pid) = self.find(key) else {
+        let Some(child) = self.0.get_mut(key) else {
             return false;
         };
-        let Some(child) = self.0.get_mut(&pid) else {
-            return false;
-        };
-        let kill_at = Instant::now() + grace;
-        let ending = child.ending.get_or_insert_with(|| Ending {
-            waiting: Vec::new(),
-            kill_at: Some(kill_at),
-        });
-        ending.waiting.push(request);
-        ending.kill_at = ending.kill_at.map(|at| at.min(kill_at));
-        signal_group(pid, Signal::TERM);
-        signal_group(pid, Signal::CONT);
+        child.end(Instant::now() + grace).waiting.push(request);
         true
     }
 
     /// Kills the groups whose grace is over.
     pub(super) fn escalate(&mut self, now: Instant) {
-        for (pid, child) in &mut self.0 {
-            let kill_at = child.ending.as_mut().map(|ending| &mut ending.kill_at);
-            if let Some(kill_at) = kill_at.filter(|at| at.is_some_and(|at| at <= now)) {
-                signal_group(*pid, Signal::KILL);
-                *kill_at = None;
+        for child in self.0.values_mut() {
+            let kill_at = child.ending.as_ref().and_then(|ending| ending.kill_at);
+            if kill_at.is_some_and(|at| at <= now) {
+                child.signal_quietly(Signal::KILL);
+                child.ending.iter_mut().for_each(|e| e.kill_at = None);
             }
         }
     }
@@ -123,39 +118,96 @@ impl Children {
     }
 
     /// Reaps whatever has ended, adopted orphans included, and returns those
-    /// that were started here.
+    /// that were started here and of whose group nobody lives any more. What a
+    /// process leaves in its group is ended: it would keep the port that the
+    /// next start needs.
     pub(super) fn reap(&mut self) -> Vec<Reaped> {
-        let mut reaped = Vec::new();
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            let (Some(child), Some(status)) = (self.0.remove(&pid), exit_status(status)) else {
-                continue;
-            };
-            let waiting = child.ending.map(|ending| {
-                // What a terminated leader leaves in its group goes with it.
-                // While the group has members its number is not used again.
-                signal_group(pid, Signal::KILL);
-                ending.waiting
-            });
-            reaped.push(Reaped {
-                exited: Exited {
-                    key: child.key,
-                    identity: child.identity,
-                    status,
-                },
-                waiting: waiting.unwrap_or_default(),
-            });
+            let mut children = self.0.values_mut();
+            let child = children.find(|child| child.pid == pid && child.ended.is_none());
+            if let (Some(child), Some(status)) = (child, exit_status(status)) {
+                child.ended = Some(status);
+                child.exits.clear();
+            }
         }
-        reaped
+        let over = self.0.extract_if(|_, child| child.is_over());
+        over.filter_map(|(key, child)| {
+            let exited = Exited {
+                key,
+                identity: child.identity,
+                status: child.ended?,
+            };
+            let waiting = child.ending.map(|ending| ending.waiting);
+            Some(Reaped {
+                exited,
+                waiting: waiting.unwrap_or_default(),
+            })
+        })
+        .collect()
     }
 
-    /// Descriptors that become readable when a child ends.
+    /// Descriptors that become readable when something ends.
     pub(super) fn exits(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.0.values().map(|child| child.exit.as_fd())
+        let exits = self.0.values().flat_map(|child| &child.exits);
+        exits.map(AsFd::as_fd)
+    }
+}
+
+impl Child {
+    /// Begins to end the group: SIGTERM now, SIGKILL at `kill_at`, or sooner
+    /// if that was agreed on before.
+    fn end(&mut self, kill_at: Instant) -> &mut Ending {
+        self.signal_quietly(Signal::TERM);
+        // A stopped process acts on SIGTERM only once it is continued.
+        self.signal_quietly(Signal::CONT);
+        let ending = self.ending.get_or_insert_with(|| Ending {
+            waiting: Vec::new(),
+            kill_at: Some(kill_at),
+        });
+        ending.kill_at = ending.kill_at.map(|at| at.min(kill_at));
+        ending
     }
 
-    fn find(&self, key: &str) -> Option<Pid> {
-        let mut children = self.0.iter();
-        children.find_map(|(pid, child)| (child.key == key).then_some(*pid))
+    /// Whether the process and all of its group have ended. Begins to end what
+    /// the process left.
+    fn is_over(&mut self) -> bool {
+        if self.ended.is_none() {
+            return false;
+        }
+        let left = self.left();
+        if !left.is_empty() && self.ending.is_none() {
+            self.end(Instant::now() + TERM_GRACE);
+        }
+        self.exits = left;
+        self.exits.is_empty()
+    }
+
+    /// Those of the group who outlived the process. There is no group to be
+    /// found without `/proc`, and no process would have been started.
+    fn left(&self) -> Vec<OwnedFd> {
+        let members = living_members(self.identity).unwrap_or_default();
+        let pids = members.iter().filter_map(|member| {
+            let pid = i32::try_from(member.identity.pid).ok()?;
+            Pid::from_raw(pid)
+        });
+        pids.filter_map(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
+            .collect()
+    }
+
+    /// The number is the group's own while the process is not reaped, and
+    /// after that as long as somebody is in the group.
+    fn signal(&self, signal: Signal) -> Result<(), Errno> {
+        if self.ended.is_some() && self.left().is_empty() {
+            return Err(Errno::SRCH);
+        }
+        kill_process_group(self.pid, signal)
+    }
+
+    /// A group that is gone needs no signal.
+    fn signal_quietly(&self, signal: Signal) {
+        if let Err(error) = self.signal(signal) {
+            tracing::debug!(%error, "group not signalled");
+        }
     }
 }
 
@@ -182,13 +234,6 @@ fn start(request: &SpawnRequest) -> io::Result<(Pid, OwnedFd)> {
     let pid = command.spawn()?.id().cast_signed();
     let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;
     Ok((pid, pidfd_open(pid, PidfdFlags::empty())?))
-}
-
-/// A group that is gone needs no signal.
-fn signal_group(pid: Pid, signal: Signal) {
-    if let Err(error) = kill_process_group(pid, signal) {
-        tracing::debug!(%error, "group not signalled");
-    }
 }
 
 fn exit_status(status: WaitStatus) -> Option<ExitStatus> {

@@ -36,7 +36,8 @@ pub struct Spawned {
     pub identity: ProcessIdentity,
 }
 
-/// A started process ended.
+/// A started process ended, and with it whatever was left of its process
+/// group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exited {
     /// Its name.

@@ -1,11 +1,12 @@
-//! `kill`: a process is ended by a signal.
+//! `kill`: a process, with its group if squall started it, is ended by a signal.
 
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal as Raw;
 use squall_scenario::{Kill, Signal};
 
-use super::{ProcessHandle, ProcessTarget};
+use super::group::Reach;
+use super::{ProcessTarget, count};
 use crate::{Evidence, EvidenceLevel, FaultError, Removal};
 
 /// A kill that was sent. Nothing can undo it; who starts the process again is
@@ -13,57 +14,74 @@ use crate::{Evidence, EvidenceLevel, FaultError, Removal};
 #[derive(Debug)]
 pub(crate) struct ActiveKill {
     name: String,
-    handle: ProcessHandle,
+    reach: Reach,
+    /// How many lived when the signal was sent.
+    processes: usize,
     sent: Instant,
     signal: &'static str,
 }
 
 impl ActiveKill {
-    pub(crate) fn inject(target: &ProcessTarget, kill: Kill) -> Result<Self, FaultError> {
-        let handle = ProcessHandle::open(target.identity)?;
+    pub(crate) async fn inject(target: &ProcessTarget, kill: Kill) -> Result<Self, FaultError> {
+        let reach = Reach::open(target)?;
         let (raw, signal) = match kill.signal {
             Signal::Kill => (Raw::KILL, "SIGKILL"),
             Signal::Term => (Raw::TERM, "SIGTERM"),
             Signal::Int => (Raw::INT, "SIGINT"),
         };
+        let processes = reach.living().await?.len();
         let sent = Instant::now();
-        handle.signal(raw)?;
+        reach.signal(raw)?;
         Ok(Self {
             name: target.name.clone(),
-            handle,
+            reach,
+            processes,
             sent,
             signal,
         })
     }
 
-    /// Waits for the end of the process on its pidfd.
+    /// Waits for the end of the process on its pidfd, then for the end of its
+    /// group.
     pub(crate) async fn verify(&self, within: Duration) -> Result<Evidence, FaultError> {
-        let pid = self.handle.identity.pid;
-        match tokio::time::timeout(within, self.handle.ended()).await {
-            Ok(()) => Ok(Evidence {
-                level: EvidenceLevel::Effective,
-                text: format!("{} (pid {pid}) ended on {}", self.name, self.signal),
-                counters: vec![
-                    ("processes_ended".to_owned(), 1),
-                    ("seen_after_us".to_owned(), micros(self.sent)),
-                ],
-            }),
-            Err(_) => Err(FaultError::NotEffective {
-                pid,
+        let pid = self.reach.handle.identity.pid;
+        let asked = Instant::now();
+        // When this takes too long, the look below says who is left.
+        let _ = tokio::time::timeout(within, self.reach.handle.ended()).await;
+        let rest = within.saturating_sub(asked.elapsed());
+        let left = self.reach.settle(<[_]>::is_empty, rest).await?;
+        if let Some(member) = left.first() {
+            return Err(FaultError::NotEffective {
+                pid: member.identity.pid,
                 expected: "its end",
                 within_ms: within.as_millis() as u64,
-                state: self.handle.identity.state().unwrap_or('X'),
-            }),
+                state: member.state,
+            });
         }
+        let (name, signal) = (&self.name, self.signal);
+        Ok(Evidence {
+            level: EvidenceLevel::Effective,
+            text: format!(
+                "{name} (pid {pid}, {}) ended on {signal}",
+                count(self.processes)
+            ),
+            counters: vec![
+                ("processes_ended".to_owned(), self.processes as u64),
+                ("seen_after_us".to_owned(), micros(self.sent)),
+            ],
+        })
     }
 
     pub(crate) fn remove(&self) -> Removal {
         Removal {
             text: format!(
-                "nothing to undo: {} was sent to {} (pid {}); starting it again is up to its restart policy",
-                self.signal, self.name, self.handle.identity.pid
+                "nothing to undo: {} was sent to {} (pid {}, {}); starting it again is up to its restart policy",
+                self.signal,
+                self.name,
+                self.reach.handle.identity.pid,
+                count(self.processes)
             ),
-            counters: vec![("processes_signalled".to_owned(), 1)],
+            counters: vec![("processes_signalled".to_owned(), self.processes as u64)],
         }
     }
 }

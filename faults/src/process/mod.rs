@@ -1,5 +1,6 @@
 //! Faults on processes, and who a process is.
 
+mod group;
 mod handle;
 mod kill;
 mod pause;
@@ -10,10 +11,13 @@ use std::io;
 use procfs::process::{Process, Stat};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use group::{living_members, resume_group};
 pub(crate) use handle::ProcessHandle;
 pub(crate) use kill::ActiveKill;
 pub(crate) use pause::ActivePause;
 pub(crate) use refusal::refuse;
+
+use crate::guardian::protocol::RUN_MARK;
 
 /// A process beyond doubt: its number and when it started, so that a number
 /// used again is not mistaken for it.
@@ -33,7 +37,9 @@ pub struct ProcessTarget {
     pub name: String,
     /// Who it is.
     pub identity: ProcessIdentity,
-    /// Whether squall started it; a session leader is refused otherwise.
+    /// Whether squall's guardian started it. Then a fault reaches its whole
+    /// process group; otherwise the process alone, and a session leader is
+    /// refused.
     pub started_by_squall: bool,
 }
 
@@ -62,6 +68,11 @@ impl ProcessIdentity {
             .is_some_and(|state| !matches!(state, 'Z' | 'X'))
     }
 
+    /// Whether the number is still its own: it runs, or nobody has reaped it.
+    pub(crate) fn holds_number(&self) -> bool {
+        self.state().is_some()
+    }
+
     /// State letter of `/proc/PID/stat`, unless the process is gone.
     pub(crate) fn state(&self) -> Option<char> {
         let stat = stat(self.pid).ok()?;
@@ -69,9 +80,28 @@ impl ProcessIdentity {
     }
 }
 
+/// `1 process`, `2 processes`.
+fn count(processes: usize) -> String {
+    let word = if processes == 1 {
+        "process"
+    } else {
+        "processes"
+    };
+    format!("{processes} {word}")
+}
+
 /// Whether a state letter means stopped by a signal or a tracer.
 pub(crate) const fn is_stopped(state: char) -> bool {
     matches!(state, 'T' | 't')
+}
+
+/// Whether the environment of a process carries the mark of a run.
+pub(crate) fn carries_mark(pid: u32, mark: &str) -> bool {
+    let mark = format!("{RUN_MARK}={mark}");
+    std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
+        let mut variables = environ.split(|byte| *byte == 0);
+        variables.any(|variable| variable == mark.as_bytes())
+    })
 }
 
 pub(crate) fn stat(pid: u32) -> io::Result<Stat> {

@@ -1,13 +1,14 @@
-//! `pause`: a process is stopped and continued.
+//! `pause`: a process, with its group if squall started it, is stopped and
+//! continued.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal as Raw;
-use tokio::time::Instant;
 
-use super::handle::LOOK_EVERY;
-use super::{ProcessHandle, ProcessTarget, is_stopped};
+use super::group::{Member, Reach, off_runtime};
+use super::{ProcessTarget, count, is_stopped, resume_group};
 use crate::{
     EntryId, Evidence, EvidenceLevel, FaultContext, FaultError, FaultEvent, Inverse, Journal,
     Removal,
@@ -17,9 +18,11 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct ActivePause {
     name: String,
-    handle: ProcessHandle,
+    reach: Reach,
     journal: Arc<Journal>,
     entry: EntryId,
+    /// Whether the effect has been seen; from then on it must hold.
+    seen: AtomicBool,
 }
 
 impl ActivePause {
@@ -28,10 +31,17 @@ impl ActivePause {
         target: &ProcessTarget,
         context: &FaultContext,
     ) -> Result<Self, FaultError> {
-        let handle = ProcessHandle::open(target.identity)?;
+        let reach = Reach::open(target)?;
         let journal = Arc::clone(&context.journal);
         let intent = format!("pause {}", target.name);
-        let inverse = Inverse::Continue(target.identity);
+        let inverse = if reach.is_group() {
+            Inverse::ContinueGroup {
+                leader: target.identity,
+                mark: journal.mark().to_owned(),
+            }
+        } else {
+            Inverse::Continue(target.identity)
+        };
         let entry = Journal::record_off_runtime(&journal, intent, inverse).await?;
         context.events.emit(FaultEvent::Journaled {
             fault: context.fault.clone(),
@@ -39,84 +49,100 @@ impl ActivePause {
         });
         let active = Self {
             name: target.name.clone(),
-            handle,
+            reach,
             journal,
             entry,
+            seen: AtomicBool::new(false),
         };
-        if let Err(error) = active.handle.signal(Raw::STOP) {
+        if let Err(error) = active.reach.signal(Raw::STOP) {
             active.mark_done();
             return Err(error);
         }
         Ok(active)
     }
 
-    /// Waits for state T.
+    /// Waits until everyone is in state T. Once that was seen it must hold: a
+    /// later call takes one look and waits for nothing.
     pub(crate) async fn verify(&self, within: Duration) -> Result<Evidence, FaultError> {
-        let pid = self.handle.identity.pid;
-        let state = self.settle(is_stopped, within).await;
-        match state {
-            Some(state) if is_stopped(state) => Ok(Evidence {
-                level: EvidenceLevel::Effective,
-                text: format!("{} (pid {pid}) is stopped, state {state}", self.name),
-                counters: vec![("processes_stopped".to_owned(), 1)],
-            }),
-            None => Err(FaultError::ProcessGone { pid }),
-            Some(state) => Err(FaultError::NotEffective {
-                pid,
-                expected: "state T",
-                within_ms: within.as_millis() as u64,
-                state,
-            }),
+        let leader = self.reach.handle.identity;
+        let pid = leader.pid;
+        let seen = self.seen.load(Ordering::SeqCst);
+        let patience = if seen { Duration::ZERO } else { within };
+        let all_stopped = |members: &[Member]| !members.iter().any(runs);
+        let members = self.reach.settle(all_stopped, patience).await?;
+        if !members.iter().any(|member| member.identity == leader) {
+            return Err(FaultError::ProcessGone { pid });
         }
+        if let Some(member) = members.iter().find(|member| runs(member)) {
+            let (pid, state, expected) = (member.identity.pid, member.state, "state T");
+            return Err(if seen {
+                FaultError::NoLongerEffective {
+                    pid,
+                    expected,
+                    state,
+                }
+            } else {
+                not_effective(member, expected, within)
+            });
+        }
+        self.seen.store(true, Ordering::SeqCst);
+        let processes = members.len();
+        let stopped = if processes == 1 { "is" } else { "are" };
+        Ok(Evidence {
+            level: EvidenceLevel::Effective,
+            text: format!(
+                "{} (pid {pid}, {}) {stopped} stopped, state T",
+                self.name,
+                count(processes)
+            ),
+            counters: vec![("processes_stopped".to_owned(), processes as u64)],
+        })
     }
 
-    /// SIGCONT, then waits until the process is not stopped any more.
+    /// SIGCONT, then waits until nobody is stopped any more.
     pub(crate) async fn remove(&self, within: Duration) -> Result<Removal, FaultError> {
-        let pid = self.handle.identity.pid;
-        match self.handle.signal(Raw::CONT) {
-            Ok(()) | Err(FaultError::ProcessGone { .. }) => {}
-            Err(error) => return Err(error),
+        let pid = self.reach.handle.identity.pid;
+        if self.reach.is_group() {
+            let (leader, mark) = (self.reach.handle.identity, self.journal.mark().to_owned());
+            off_runtime(move || resume_group(leader, &mark)).await?;
+        } else {
+            self.continue_alone()?;
         }
-        let text = match self.settle(|state| !is_stopped(state), within).await {
-            None => format!("{} (pid {pid}) ended while it was paused", self.name),
-            Some(state) if !is_stopped(state) => {
-                format!("{} (pid {pid}) runs again, state {state}", self.name)
-            }
-            Some(state) => {
-                return Err(FaultError::NotEffective {
-                    pid,
-                    expected: "a running state",
-                    within_ms: within.as_millis() as u64,
-                    state,
-                });
-            }
+        let none_stopped = |members: &[Member]| members.iter().all(runs);
+        let members = self.reach.settle(none_stopped, within).await?;
+        if let Some(member) = members.iter().find(|member| !runs(member)) {
+            return Err(not_effective(member, "a running state", within));
+        }
+        let text = if members.is_empty() {
+            format!("{} (pid {pid}) ended while it was paused", self.name)
+        } else {
+            let processes = count(members.len());
+            format!("{} (pid {pid}, {processes}) runs again", self.name)
         };
         self.mark_done();
         Ok(Removal {
             text,
-            counters: vec![("processes_continued".to_owned(), 1)],
+            counters: vec![("processes_continued".to_owned(), members.len() as u64)],
         })
     }
 
     /// For a dropped guard: the signal is sent, the proof is left out.
     pub(crate) fn signal_removal(&self) {
-        match self.handle.signal(Raw::CONT) {
-            Ok(()) | Err(FaultError::ProcessGone { .. }) => self.mark_done(),
+        let result = if self.reach.is_group() {
+            resume_group(self.reach.handle.identity, self.journal.mark()).map(drop)
+        } else {
+            self.continue_alone()
+        };
+        match result {
+            Ok(()) => self.mark_done(),
             Err(error) => tracing::error!(%error, "a paused process was not continued"),
         }
     }
 
-    /// The state once it pleases `wanted`, or after `within`; `None` when the
-    /// process has ended.
-    async fn settle(&self, wanted: fn(char) -> bool, within: Duration) -> Option<char> {
-        let deadline = Instant::now() + within;
-        loop {
-            let state = self.handle.identity.state();
-            let state = state.filter(|state| !matches!(state, 'Z' | 'X'))?;
-            if wanted(state) || Instant::now() >= deadline {
-                return Some(state);
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
+    fn continue_alone(&self) -> Result<(), FaultError> {
+        match self.reach.signal(Raw::CONT) {
+            Ok(()) | Err(FaultError::ProcessGone { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -125,5 +151,18 @@ impl ActivePause {
             // Harmless: continuing a running process changes nothing.
             tracing::warn!(%error, "a finished undo stays in the journal");
         }
+    }
+}
+
+fn runs(member: &Member) -> bool {
+    !is_stopped(member.state)
+}
+
+fn not_effective(member: &Member, expected: &'static str, within: Duration) -> FaultError {
+    FaultError::NotEffective {
+        pid: member.identity.pid,
+        expected,
+        within_ms: within.as_millis() as u64,
+        state: member.state,
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -39,7 +40,24 @@ fn main() -> ExitCode {
             runtime.block_on(squall(&args));
             ExitCode::SUCCESS
         }
+        Some("serve") => {
+            serve(args.next().expect("an address").to_str().expect("text"));
+            ExitCode::SUCCESS
+        }
         role => panic!("no role {role:?}"),
+    }
+}
+
+/// `serve ADDRESS`: listens, says who and where on one line, and answers every
+/// connection with one byte, for ever.
+fn serve(address: &str) {
+    let listener = std::net::TcpListener::bind(address).expect("the address is free");
+    let address = listener.local_addr().expect("an address");
+    let mut output = std::io::stdout();
+    writeln!(output, "{} {address}", std::process::id()).expect("a log");
+    for connection in listener.incoming() {
+        // A caller that has gone away is not the end.
+        let _ = connection.expect("a connection").write_all(b"!");
     }
 }
 

@@ -6,6 +6,8 @@
 )]
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub(crate) mod run;
+
 use std::time::Duration;
 
 use squall_faults::{Proxy, ProxyConfig};

@@ -1,0 +1,216 @@
+//! Faults on a service that runs behind a start script: the script leads the
+//! process group, its child holds the listening socket.
+#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
+
+mod support;
+
+use std::net::SocketAddr;
+
+use rustix::process::{Pid, Signal, kill_process};
+use squall_faults::guardian::{ExitStatus, Exited, GroupSignal};
+use squall_faults::{
+    EvidenceLevel, Fault, FaultError, FaultGuard, Inverse, Journal, ProcessFault, ProcessIdentity,
+    ProcessTarget, recover,
+};
+use squall_scenario::{Inject, Kill};
+use support::run::{FIXTURE, Run};
+use support::{soon, until};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::broadcast::Receiver;
+
+/// A script and the service it started.
+struct Wrapped {
+    target: ProcessTarget,
+    service: ProcessIdentity,
+    address: SocketAddr,
+}
+
+impl Wrapped {
+    /// What follows the service keeps the shell from becoming it.
+    async fn start(run: &Run, key: &str, address: &str) -> Self {
+        let lines = run.log(key).lines().count();
+        let script = format!("{FIXTURE} serve {address}; true");
+        let target = run.target(key, &script).await;
+        until("the service is up", || {
+            run.log(key).ends_with('\n') && run.log(key).lines().count() > lines
+        })
+        .await;
+        let log = run.log(key);
+        let (pid, address) = log.lines().last().unwrap().split_once(' ').unwrap();
+        let service = ProcessIdentity::of(pid.parse().unwrap()).unwrap();
+        assert_ne!(service, target.identity, "the script is the service");
+        Self {
+            target,
+            service,
+            address: address.parse().unwrap(),
+        }
+    }
+
+    async fn inject(&self, run: &Run, inject: Inject) -> FaultGuard {
+        let target = self.target.clone();
+        let fault = Fault::Process(ProcessFault { target, inject });
+        fault.inject(&run.context()).await.unwrap()
+    }
+
+    async fn serves(&self) -> bool {
+        let mut connection = soon(TcpStream::connect(self.address)).await.unwrap();
+        soon(connection.read_u8()).await.is_ok()
+    }
+
+    fn states(&self) -> [char; 2] {
+        [self.target.identity, self.service].map(|who| state(who.pid))
+    }
+}
+
+/// State letter, `X` when there is no such process.
+fn state(pid: u32) -> char {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    state.unwrap_or('X')
+}
+
+fn signal(who: ProcessIdentity, signal: Signal) {
+    let pid = Pid::from_raw(who.pid.cast_signed()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+async fn exit_of(exits: &mut Receiver<Exited>) -> Exited {
+    soon(exits.recv()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_kill_ends_the_service_behind_the_script_and_frees_its_port() {
+    let run = Run::start().await;
+    let mut exits = run.guardian.exits();
+    let first = Wrapped::start(&run, "web", "127.0.0.1:0").await;
+    assert!(first.serves().await);
+    let guard = first.inject(&run, Inject::Kill(Kill::default())).await;
+    let evidence = soon(guard.verify()).await.unwrap();
+    assert!(
+        !first.service.is_alive(),
+        "verified while the service lives"
+    );
+    assert_eq!(evidence.level, EvidenceLevel::Effective);
+    let pid = first.target.identity.pid;
+    let text = format!("web (pid {pid}, 2 processes) ended on SIGKILL");
+    assert_eq!(evidence.text, text);
+    assert_eq!(evidence.counters[0], ("processes_ended".to_owned(), 2));
+    assert_eq!(exit_of(&mut exits).await.status, ExitStatus::Signal(9));
+
+    let again = Wrapped::start(&run, "web", &first.address.to_string()).await;
+    assert_eq!(again.address, first.address);
+    assert!(again.serves().await);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_script_leaves_is_ended_before_its_exit_is_reported() {
+    let run = Run::start().await;
+    let mut exits = run.guardian.exits();
+    let first = Wrapped::start(&run, "web", "127.0.0.1:0").await;
+    signal(first.target.identity, Signal::KILL);
+    let exited = exit_of(&mut exits).await;
+    assert_eq!(exited.identity, first.target.identity);
+    assert_eq!(exited.status, ExitStatus::Signal(9));
+    assert!(
+        !first.service.is_alive(),
+        "reported while the service lives"
+    );
+    Wrapped::start(&run, "web", &first.address.to_string()).await;
+
+    // One that ignores SIGTERM does not get away with it either.
+    let script = "trap '' TERM; sleep 1000 & echo $!; exit 3";
+    run.target("leaver", script).await;
+    let exited = exit_of(&mut exits).await;
+    assert_eq!(exited.status, ExitStatus::Code(3));
+    let left: u32 = run.log("leaver").trim().parse().unwrap();
+    assert!("XZ".contains(state(left)), "{left} is still there");
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_pause_stops_and_continues_everyone() {
+    let run = Run::start().await;
+    let web = Wrapped::start(&run, "web", "127.0.0.1:0").await;
+    let mut guard = web.inject(&run, Inject::Pause).await;
+    let evidence = soon(guard.verify()).await.unwrap();
+    assert_eq!(web.states(), ['T', 'T']);
+    let pid = web.target.identity.pid;
+    let text = format!("web (pid {pid}, 2 processes) are stopped, state T");
+    assert_eq!(evidence.text, text);
+    let removal = soon(guard.remove()).await.unwrap();
+    assert!(!web.states().contains(&'T'));
+    let text = format!("web (pid {pid}, 2 processes) runs again");
+    assert_eq!(removal.text, text);
+    assert!(web.serves().await);
+
+    let guard = web.inject(&run, Inject::Pause).await;
+    soon(guard.verify()).await.unwrap();
+    drop(guard);
+    until("all run after a drop", || !web.states().contains(&'T')).await;
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_pause_that_somebody_else_ended_is_no_evidence() {
+    let run = Run::start().await;
+    let web = Wrapped::start(&run, "web", "127.0.0.1:0").await;
+    let mut guard = web.inject(&run, Inject::Pause).await;
+    soon(guard.verify()).await.unwrap();
+    soon(guard.verify()).await.unwrap();
+    signal(web.service, Signal::CONT);
+    until("one runs", || state(web.service.pid) != 'T').await;
+    match soon(guard.verify()).await {
+        Err(FaultError::NoLongerEffective { pid, .. }) => assert_eq!(pid, web.service.pid),
+        other => panic!("{other:?}"),
+    }
+    soon(guard.remove()).await.unwrap();
+    run.stop().await;
+}
+
+/// Replays the undo of a paused group as `recover` does for a dead run.
+fn replay(run: &Run, leader: ProcessIdentity, mark: &str) -> recover::RecoverReport {
+    let dir = tempfile::TempDir::new().unwrap();
+    let journal = Journal::create(dir.path(), "dead").unwrap();
+    let inverse = Inverse::ContinueGroup {
+        leader,
+        mark: mark.to_owned(),
+    };
+    journal.record("pause web", inverse).unwrap();
+    let own = serde_json::to_string(&ProcessIdentity::own().unwrap()).unwrap();
+    let gone = own.replace(&std::process::id().to_string(), "4000000");
+    let text = std::fs::read_to_string(journal.path()).unwrap();
+    std::fs::write(journal.path(), text.replacen(&own, &gone, 1)).unwrap();
+    assert!(run.guardian.identity().is_alive());
+    recover::run(dir.path()).unwrap()
+}
+
+#[tokio::test]
+async fn recover_continues_a_group_with_and_without_its_leader() {
+    let run = Run::start().await;
+    let web = Wrapped::start(&run, "web", "127.0.0.1:0").await;
+    let leader = web.target.identity;
+    soon(run.guardian.signal("web", GroupSignal::Stop))
+        .await
+        .unwrap();
+    until("all are stopped", || web.states() == ['T', 'T']).await;
+    let report = replay(&run, leader, run.journal.mark());
+    assert!(report.is_clean() && report.undone.len() == 1, "{report:?}");
+    assert!(!web.states().contains(&'T'));
+
+    // Nobody to clean up behind the leader: the guardian is stopped meanwhile.
+    signal(run.guardian.identity(), Signal::STOP);
+    signal(web.service, Signal::STOP);
+    signal(leader, Signal::KILL);
+    until("the script is dead", || !leader.is_alive()).await;
+    until("the service is stopped", || state(web.service.pid) == 'T').await;
+    let report = replay(&run, leader, run.journal.mark());
+    assert!(report.is_clean(), "{report:?}");
+    assert_ne!(state(web.service.pid), 'T');
+    signal(run.guardian.identity(), Signal::CONT);
+    run.stop().await;
+}

@@ -1,0 +1,80 @@
+//! A run with a guardian as a real process.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use squall_faults::guardian::{GuardianClient, SpawnRequest};
+use squall_faults::{EventSink, FaultContext, Journal, ProcessTarget, recover};
+use tempfile::TempDir;
+
+use super::{HANG, soon};
+
+pub(crate) const FIXTURE: &str = env!("CARGO_BIN_EXE_squall-faults-fixture");
+
+/// A journal and its guardian, a real process.
+pub(crate) struct Run {
+    pub(crate) dir: TempDir,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) guardian: GuardianClient,
+}
+
+impl Run {
+    pub(crate) async fn start() -> Self {
+        let dir = TempDir::new().unwrap();
+        let journal = Arc::new(Journal::create(dir.path(), "run").unwrap());
+        let args = ["guardian".into()];
+        let guardian = GuardianClient::start(Path::new(FIXTURE), &args, &journal);
+        let guardian = soon(guardian).await.unwrap();
+        Self {
+            dir,
+            journal,
+            guardian,
+        }
+    }
+
+    pub(crate) fn request(&self, key: &str, script: &str) -> SpawnRequest {
+        SpawnRequest {
+            key: key.to_owned(),
+            argv: ["sh", "-c", script].map(str::to_owned).into(),
+            env: BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),
+            cwd: Some(self.dir.path().to_owned()),
+            log_path: self.dir.path().join(format!("{key}.log")),
+        }
+    }
+
+    pub(crate) async fn target(&self, key: &str, script: &str) -> ProcessTarget {
+        let spawned = self.guardian.spawn(self.request(key, script));
+        let spawned = soon(spawned).await.unwrap();
+        ProcessTarget {
+            name: spawned.key,
+            identity: spawned.identity,
+            started_by_squall: true,
+        }
+    }
+
+    /// For a fault that may take as long as it likes.
+    pub(crate) fn context(&self) -> FaultContext {
+        FaultContext {
+            fault: "crash".to_owned(),
+            injection: 0,
+            events: EventSink::discard(),
+            journal: Arc::clone(&self.journal),
+            guardian: Some(self.guardian.identity()),
+            deadline: HANG,
+        }
+    }
+
+    pub(crate) fn log(&self, key: &str) -> String {
+        std::fs::read_to_string(self.dir.path().join(format!("{key}.log"))).unwrap_or_default()
+    }
+
+    pub(crate) async fn stop(self) {
+        let report = self.guardian.shutdown(Duration::from_millis(50));
+        assert!(soon(report).await.unwrap().left.is_empty());
+        assert!(!self.guardian.identity().is_alive());
+        assert_eq!(self.journal.close().unwrap(), 0);
+        assert!(recover::list(self.dir.path()).unwrap().is_empty());
+    }
+}
