@@ -3,15 +3,20 @@
 
 mod support;
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use squall_faults::guardian::{ExitStatus, GroupSignal, GuardianError};
+use rustix::process::{Pid, Signal, kill_process};
+use squall_faults::guardian::{ExitStatus, GroupSignal, GuardianClient, GuardianError};
 use squall_faults::{
-    Fault, FaultContext, FaultError, ProcessFault, ProcessTarget, Refusal, recover,
+    Fault, FaultContext, FaultError, Journal, ProcessFault, ProcessIdentity, ProcessTarget,
+    Refusal, recover,
 };
 use squall_scenario::{Inject, Kill};
 use support::run::Run;
 use support::{soon, until};
+use tempfile::TempDir;
 
 #[tokio::test]
 async fn it_starts_processes_and_reports_how_they_end() {
@@ -143,4 +148,46 @@ async fn dropping_the_client_ends_everything() {
     })
     .await;
     assert!(recover::list(run.dir.path()).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_guardian_that_does_not_start_leaves_nothing_to_undo() {
+    for (exe, args) in [
+        ("/no/such/program", vec![]),
+        ("sh", vec!["-c".into(), "exit 1".into()]),
+    ] {
+        let dir = TempDir::new().unwrap();
+        let journal = Arc::new(Journal::create(dir.path(), "run").unwrap());
+        let start = GuardianClient::start(Path::new(exe), &args, &journal);
+        let error = soon(start).await.unwrap_err();
+        assert!(matches!(error, GuardianError::Start(_)), "{exe}: {error}");
+        assert_eq!(journal.close().unwrap(), 0, "{exe}");
+    }
+}
+
+/// SIGKILL ends a guardian, SIGSTOP silences it.
+#[tokio::test]
+async fn squall_ends_the_run_itself_when_its_guardian_is_gone_or_silent() {
+    for signal in [Signal::KILL, Signal::STOP] {
+        let run = Run::start().await;
+        let stray = "trap '' TERM; (setsid sleep 1000 & echo $!); while :; do sleep 1; done";
+        let target = run.target("left", stray).await;
+        until("it is up", || run.log("left").ends_with('\n')).await;
+        let stray = run.log("left").trim().parse().unwrap();
+        let stray = ProcessIdentity::of(stray).unwrap();
+        let guardian = run.guardian.identity();
+        let pid = Pid::from_raw(guardian.pid.cast_signed()).unwrap();
+        kill_process(pid, signal).unwrap();
+        let shutdown = run.guardian.shutdown(Duration::from_millis(50));
+        let report = soon(shutdown).await.unwrap();
+        assert!(report.left.is_empty(), "{report:?}");
+        assert!(
+            report.killed >= 1 && report.ended + report.killed >= 2,
+            "{report:?}"
+        );
+        for who in [target.identity, stray, guardian] {
+            assert!(!who.is_alive(), "{signal:?}: {who:?}");
+        }
+        assert_eq!(run.journal.close().unwrap(), 0);
+    }
 }

@@ -4,9 +4,13 @@
 
 mod support;
 
+use std::fs::File;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
+use squall_faults::guardian::protocol::RUN_MARK;
 use squall_faults::guardian::{ExitStatus, Exited, GroupSignal};
 use squall_faults::{
     EvidenceLevel, Fault, FaultError, FaultGuard, Inverse, Journal, ProcessFault, ProcessIdentity,
@@ -202,7 +206,7 @@ async fn recover_continues_a_group_with_and_without_its_leader() {
     assert!(report.is_clean() && report.undone.len() == 1, "{report:?}");
     assert!(!web.states().contains(&'T'));
 
-    // Nobody to clean up behind the leader: the guardian is stopped meanwhile.
+    // Nobody reaps the leader: the guardian is stopped meanwhile.
     signal(run.guardian.identity(), Signal::STOP);
     signal(web.service, Signal::STOP);
     signal(leader, Signal::KILL);
@@ -212,5 +216,34 @@ async fn recover_continues_a_group_with_and_without_its_leader() {
     assert!(report.is_clean(), "{report:?}");
     assert_ne!(state(web.service.pid), 'T');
     signal(run.guardian.identity(), Signal::CONT);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_group_whose_leader_is_gone_is_known_by_its_mark() {
+    let run = Run::start().await;
+    let log = run.dir.path().join("orphan.log");
+    let mut script = Command::new("sh")
+        .args(["-c", &format!("{FIXTURE} serve 127.0.0.1:0; true")])
+        .env(RUN_MARK, "this-run")
+        .stdout(File::create(&log).unwrap())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    until("the service is up", || run.log("orphan").ends_with('\n')).await;
+    let leader = ProcessIdentity::of(script.id()).unwrap();
+    let log = run.log("orphan");
+    let service = log.split_once(' ').unwrap().0.parse().unwrap();
+    let service = ProcessIdentity::of(service).unwrap();
+    script.kill().unwrap();
+    script.wait().unwrap();
+    signal(service, Signal::STOP);
+    until("the service is stopped", || state(service.pid) == 'T').await;
+    replay(&run, leader, "another-run");
+    assert_eq!(state(service.pid), 'T', "a stranger was continued");
+    let report = replay(&run, leader, "this-run");
+    assert!(report.is_clean(), "{report:?}");
+    assert_ne!(state(service.pid), 'T');
+    signal(service, Signal::KILL);
     run.stop().await;
 }

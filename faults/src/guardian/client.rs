@@ -22,6 +22,7 @@ use super::protocol::{
     Answer, Ask, Exited, GroupSignal, Notice, RUN_MARK, Request, ShutdownReport, SpawnRequest,
     Spawned,
 };
+use crate::guard::undo::{end_all, marked};
 use crate::{EntryId, Inverse, Journal, JournalError, ProcessIdentity};
 
 /// How long the guardian may take for what it does at once.
@@ -93,28 +94,34 @@ impl GuardianClient {
         let intent = "start the system under test".to_owned();
         let inverse = Inverse::EndMarked { mark };
         let entry = Journal::record_off_runtime(journal, intent, inverse).await?;
-        let (socket, process) = launch(exe, args, journal.path()).map_err(GuardianError::Start)?;
-        let (read, write) = socket.into_split();
-        let mut lines = BufReader::new(read).lines();
-        let identity = timeout(ANSWER_WITHIN, ready(&mut lines))
-            .await
-            .map_err(|_| silent(ANSWER_WITHIN))?
-            .map_err(GuardianError::Start)?;
-        journal.guarded_by(identity)?;
+        match meet(exe, args, journal).await {
+            Ok(met) => Ok(Self::met(met, journal, entry)),
+            Err(error) => {
+                // No request was sent, so nothing was started that would have
+                // to be ended.
+                if let Err(error) = journal.done(entry) {
+                    tracing::warn!(%error, "an undo that is not needed stays in the journal");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn met(met: Met, journal: &Arc<Journal>, entry: EntryId) -> Self {
         let listening = Arc::new(Mutex::new(Listening {
             answers: HashMap::new(),
             exits: Some(broadcast::channel(EXITS_KEPT).0),
         }));
-        tokio::spawn(listen(lines, Arc::clone(&listening)));
-        Ok(Self(Arc::new(Inner {
-            identity,
+        tokio::spawn(listen(met.notices, Arc::clone(&listening)));
+        Self(Arc::new(Inner {
+            identity: met.identity,
             journal: Arc::clone(journal),
             entry,
-            requests: tokio::sync::Mutex::new(write),
+            requests: tokio::sync::Mutex::new(met.requests),
             next_id: AtomicU64::new(0),
             listening,
-            process: Mutex::new(Some(process)),
-        })))
+            process: Mutex::new(Some(met.process)),
+        }))
     }
 
     /// Who the guardian is.
@@ -168,30 +175,45 @@ impl GuardianClient {
     }
 
     /// Ends everything (SIGCONT, SIGTERM, `grace`, SIGKILL), descendants that
-    /// went astray included, then the guardian itself.
+    /// went astray included, then the guardian itself. When the guardian is
+    /// gone or silent, squall ends every process with the mark of the run.
     ///
     /// # Errors
-    /// See [`GuardianError`].
+    /// See [`GuardianError`]; what is left is in the report.
     pub async fn shutdown(&self, grace: Duration) -> Result<ShutdownReport, GuardianError> {
         let within = grace + BEYOND_GRACE;
         let grace_ms = millis(grace);
-        let report = match self.ask(Ask::Shutdown { grace_ms }, within).await? {
-            Answer::Report(report) => report,
-            other => return Err(unexpected(other)),
+        let report = match self.ask(Ask::Shutdown { grace_ms }, within).await {
+            Ok(Answer::Report(report)) => report,
+            Ok(other) => return Err(unexpected(other)),
+            Err(GuardianError::Gone | GuardianError::Silent { .. }) => {
+                self.replace_guardian(grace).await?
+            }
+            Err(error) => return Err(error),
         };
         if report.left.is_empty() {
             self.0.journal.done(self.0.entry)?;
         }
         let process = lock(&self.0.process).take();
-        if let Some(mut process) = process {
-            let reaped = tokio::task::spawn_blocking(move || process.wait());
-            let reaped = timeout(BEYOND_GRACE, reaped).await;
-            reaped.map_err(|_| silent(BEYOND_GRACE))?.map_or_else(
-                |error| Err(GuardianError::Start(io::Error::other(error))),
-                |_| Ok(()),
-            )?;
+        if let Some(process) = process {
+            reap(process).await?;
         }
         Ok(report)
+    }
+
+    /// Ends what the guardian would have ended, found by the mark in the
+    /// environment.
+    async fn replace_guardian(&self, grace: Duration) -> Result<ShutdownReport, GuardianError> {
+        if let Some(guardian) = lock(&self.0.process).as_mut() {
+            // One that is only silent must not wake up and act as well. An
+            // error means that it is gone, which is as good.
+            let _ = guardian.kill();
+        }
+        let mark = self.0.journal.mark().to_owned();
+        let ending = tokio::task::spawn_blocking(move || end_all(|| marked(&mark), grace));
+        ending
+            .await
+            .map_err(|error| GuardianError::Refused(format!("the run was not ended: {error}")))
     }
 
     async fn done(&self, ask: Ask, within: Duration) -> Result<(), GuardianError> {
@@ -225,6 +247,52 @@ impl GuardianClient {
             Err(_) => Err(silent(within)),
         }
     }
+}
+
+/// A guardian that said it is ready.
+struct Met {
+    identity: ProcessIdentity,
+    notices: NoticeLines,
+    requests: OwnedWriteHalf,
+    process: Child,
+}
+
+/// Starts a guardian and waits until it is ready. When this fails, it is ended.
+async fn meet(exe: &Path, args: &[OsString], journal: &Journal) -> Result<Met, GuardianError> {
+    let (socket, mut process) = launch(exe, args, journal.path()).map_err(GuardianError::Start)?;
+    let (read, requests) = socket.into_split();
+    let mut notices = BufReader::new(read).lines();
+    let answer = timeout(ANSWER_WITHIN, ready(&mut notices)).await;
+    let identity = match answer {
+        Ok(answer) => answer.map_err(GuardianError::Start),
+        Err(_) => Err(silent(ANSWER_WITHIN)),
+    };
+    let noted = identity.and_then(|who| Ok(journal.guarded_by(who).map(|()| who)?));
+    match noted {
+        Ok(identity) => Ok(Met {
+            identity,
+            notices,
+            requests,
+            process,
+        }),
+        Err(error) => {
+            // It may have ended already; the cause above is what matters.
+            let _ = process.kill();
+            let _ = reap(process).await;
+            Err(error)
+        }
+    }
+}
+
+/// Waits for the end of a guardian.
+async fn reap(mut process: Child) -> Result<(), GuardianError> {
+    let reaped = tokio::task::spawn_blocking(move || process.wait());
+    let reaped = timeout(BEYOND_GRACE, reaped).await;
+    let reaped = reaped.map_err(|_| silent(BEYOND_GRACE))?;
+    reaped
+        .map_err(io::Error::other)
+        .and_then(|status| status.map(drop))
+        .map_err(GuardianError::Start)
 }
 
 /// Starts the guardian with one end of a socket as its standard input.
