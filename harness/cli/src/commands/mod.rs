@@ -1,7 +1,9 @@
 //! One file per verb.
 
 mod check;
+mod completions;
 mod explain;
+mod man;
 mod plan;
 mod prove;
 mod recover;
@@ -37,6 +39,8 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Schema { of } => schema::schema(of),
         Command::Scenarios { format } => scenarios::scenarios(format),
         Command::Reference(command) => reference::reference(command),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => man::man(&args),
     }
 }
 

@@ -1,0 +1,82 @@
+//! The kit around a run: completions, manual pages, references, run folders
+//! and verdicts from old data.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed test is a panic"
+)]
+
+mod support;
+
+use std::process::Command;
+
+use support::{Sandbox, entries};
+
+/// Every verb of `squall --help`.
+fn verbs(sandbox: &Sandbox) -> Vec<String> {
+    let help = sandbox.squall(&["--help"]).stdout;
+    let commands = help.split("Commands:\n").nth(1).unwrap();
+    let lines = commands.lines().take_while(|line| !line.is_empty());
+    let verbs: Vec<String> = lines
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .map(|line| line.split_whitespace().next().unwrap().to_owned())
+        .filter(|verb| verb != "help")
+        .collect();
+    assert!(verbs.len() > 8, "{help}");
+    verbs
+}
+
+#[test]
+fn completions_know_every_verb_in_every_shell() {
+    let sandbox = Sandbox::new();
+    let verbs = verbs(&sandbox);
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = sandbox.squall(&["completions", shell]);
+        script.assert_code(0);
+        for verb in &verbs {
+            script.assert_stdout(&[verb]);
+        }
+        script.assert_stdout(&["allow-remote"]);
+    }
+    sandbox
+        .squall(&["completions", "cmd"])
+        .assert_code(2)
+        .assert_stderr(&["bash", "fish"]);
+}
+
+#[test]
+fn bash_takes_its_script() {
+    let sandbox = Sandbox::new();
+    let script = sandbox.squall(&["completions", "bash"]).stdout;
+    let file = sandbox.write("squall.bash", script);
+    let ask = format!(
+        ". ./{file}; COMP_WORDS=(squall pro); COMP_CWORD=1; _squall squall pro squall; echo \"${{COMPREPLY[*]}}\""
+    );
+    let bash = Command::new("bash")
+        .args(["--norc", "-c", &ask])
+        .current_dir(sandbox.work())
+        .output();
+    let Ok(output) = bash else {
+        println!("skipped: needs bash");
+        return;
+    };
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "prove");
+}
+
+#[test]
+fn there_is_a_manual_page_for_every_verb() {
+    let sandbox = Sandbox::new();
+    sandbox.squall(&["man", "pages/man1"]).assert_code(0);
+    let dir = sandbox.work().join("pages/man1");
+    for verb in verbs(&sandbox) {
+        let page = std::fs::read_to_string(dir.join(format!("squall-{verb}.1")))
+            .unwrap_or_else(|error| panic!("{verb}: {error}; {:?}", entries(&dir)));
+        assert!(page.contains(".TH"), "{page}");
+    }
+    let run = std::fs::read_to_string(dir.join("squall-run.1")).unwrap();
+    assert!(run.contains("slow\\-recommendations"), "examples: {run}");
+
+    sandbox.write("taken", "");
+    let refused = sandbox.squall(&["man", "taken"]);
+    refused.assert_code(5).assert_stderr(&["taken"]);
+}
