@@ -1,11 +1,13 @@
 //! The command line as typed.
 
+mod authoring;
 mod shell;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use authoring::{FAULTS_EXAMPLES, FaultsArgs};
 pub use shell::{COMPLETIONS_EXAMPLES, CompletionsArgs, MAN_EXAMPLES, ManArgs};
 
 /// Break a system on purpose while it is under honest load, and say with
@@ -77,6 +79,9 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Listing::Text)]
         format: Listing,
     },
+    /// Say what each fault does, how it is verified and how it is undone
+    #[command(after_help = FAULTS_EXAMPLES)]
+    Faults(FaultsArgs),
     /// The reference streaming backend
     #[command(subcommand)]
     Reference(ReferenceCommand),

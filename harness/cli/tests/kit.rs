@@ -10,6 +10,7 @@ mod support;
 
 use std::process::Command;
 
+use serde_json::Value;
 use support::{Sandbox, entries};
 
 /// Every verb of `squall --help`.
@@ -79,4 +80,37 @@ fn there_is_a_manual_page_for_every_verb() {
     sandbox.write("taken", "");
     let refused = sandbox.squall(&["man", "taken"]);
     refused.assert_code(5).assert_stderr(&["taken"]);
+}
+
+#[test]
+fn every_fault_is_described_with_its_parameters_and_an_example() {
+    let sandbox = Sandbox::new();
+    let json = sandbox.squall(&["faults", "--format", "json"]);
+    json.assert_code(0);
+    let all: Vec<Value> = serde_json::from_str(&json.stdout).unwrap();
+    let list = sandbox.squall(&["faults"]);
+    for fault in &all {
+        let text = |key: &str| fault[key].as_str().unwrap().to_owned();
+        let name = text("name");
+        list.assert_code(0).assert_stdout(&[&name, &text("about")]);
+        let page = sandbox.squall(&["faults", &name]);
+        page.assert_code(0)
+            .assert_stdout(&[&text("verified"), &text("undone"), "inject: "]);
+        for parameter in fault["parameters"].as_array().unwrap() {
+            page.assert_stdout(&[parameter["name"].as_str().unwrap()]);
+        }
+    }
+    assert_eq!(all.len(), 6);
+    sandbox
+        .squall(&["faults", "latency"])
+        .assert_code(0)
+        .assert_stdout(&[
+            "delay: Bytes arrive later.",
+            "direction",
+            "from when absent",
+        ]);
+    sandbox
+        .squall(&["faults", "magic"])
+        .assert_code(2)
+        .assert_stderr(&["magic", "bandwidth"]);
 }

@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod explain;
+mod faults;
 mod man;
 mod plan;
 mod prove;
@@ -39,6 +40,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Schema { of } => schema::schema(of),
         Command::Scenarios { format } => scenarios::scenarios(format),
         Command::Reference(command) => reference::reference(command),
+        Command::Faults(args) => faults::faults(&args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::man(&args),
     }
