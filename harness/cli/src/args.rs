@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use authoring::{FAULTS_EXAMPLES, FaultsArgs};
+pub use authoring::{FAULTS_EXAMPLES, FaultsArgs, INIT_EXAMPLES, InitArgs};
 pub use shell::{COMPLETIONS_EXAMPLES, CompletionsArgs, MAN_EXAMPLES, ManArgs};
 
 /// Break a system on purpose while it is under honest load, and say with
@@ -82,6 +82,9 @@ pub enum Command {
     /// Say what each fault does, how it is verified and how it is undone
     #[command(after_help = FAULTS_EXAMPLES)]
     Faults(FaultsArgs),
+    /// Write a commented scenario to start from
+    #[command(after_help = INIT_EXAMPLES)]
+    Init(InitArgs),
     /// The reference streaming backend
     #[command(subcommand)]
     Reference(ReferenceCommand),

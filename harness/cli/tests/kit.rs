@@ -114,3 +114,52 @@ fn every_fault_is_described_with_its_parameters_and_an_example() {
         .assert_code(2)
         .assert_stderr(&["magic", "bandwidth"]);
 }
+
+#[test]
+fn init_writes_a_scenario_that_is_sound() {
+    let sandbox = Sandbox::new();
+    let asked: [&[&str]; 4] = [
+        &["init"],
+        &["init", "own.yaml", "--target", "http://127.0.0.1:8080/"],
+        &["init", "plain.yaml", "--target", "http://localhost"],
+        &["init", "six.yaml", "--target", "http://[::1]:8080"],
+    ];
+    for args in asked {
+        sandbox
+            .squall(args)
+            .assert_code(0)
+            .assert_stdout(&["wrote"]);
+        let file = args.get(1).unwrap_or(&"scenario.yaml");
+        let checked = sandbox.squall(&["check", "--strict", file]);
+        checked.assert_code(0);
+        assert_eq!(checked.stderr, "", "no finding");
+        sandbox.squall(&["plan", file]).assert_code(0);
+    }
+    let own = std::fs::read_to_string(sandbox.work().join("own.yaml")).unwrap();
+    assert!(own.contains("127.0.0.1:8080"), "{own}");
+}
+
+#[test]
+fn init_overwrites_nothing_and_writes_nothing_wrong() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("mine.yaml", "mine");
+    sandbox
+        .squall(&["init", &file])
+        .assert_code(2)
+        .assert_stderr(&["mine.yaml", "left alone"]);
+    let kept = std::fs::read_to_string(sandbox.work().join(&file)).unwrap();
+    assert_eq!(kept, "mine");
+    for wrong in [
+        "localhost:8080",
+        "https://127.0.0.1",
+        "http://a/b",
+        "http://a:b",
+    ] {
+        let refused = sandbox.squall(&["init", "new.yaml", "--target", wrong]);
+        refused.assert_code(2);
+        assert!(!sandbox.work().join("new.yaml").exists(), "{wrong}");
+    }
+    sandbox
+        .squall(&["init", "no/such/folder.yaml"])
+        .assert_code(5);
+}

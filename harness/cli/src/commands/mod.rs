@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod explain;
 mod faults;
+mod init;
 mod man;
 mod plan;
 mod prove;
@@ -41,6 +42,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Scenarios { format } => scenarios::scenarios(format),
         Command::Reference(command) => reference::reference(command),
         Command::Faults(args) => faults::faults(&args),
+        Command::Init(args) => init::init(&args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::man(&args),
     }
