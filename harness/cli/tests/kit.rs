@@ -8,10 +8,12 @@
 
 mod support;
 
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use support::{Sandbox, entries};
+use support::{Sandbox, entries, one_server};
 
 /// Every verb of `squall --help`.
 fn verbs(sandbox: &Sandbox) -> Vec<String> {
@@ -162,4 +164,199 @@ fn init_overwrites_nothing_and_writes_nothing_wrong() {
     sandbox
         .squall(&["init", "no/such/folder.yaml"])
         .assert_code(5);
+}
+
+/// A run of two seconds, `rest` included, whose only gate passes.
+fn passing(rest: &str) -> String {
+    one_server(&format!(
+        "load:
+  shape: [ {{ hold: {{ rate: 50/s, for: 2s }} }} ]
+  requests: [ GET /health ]
+  warm_up: 200ms
+slo:
+  - during: baseline
+    expect: [ {rest} ]
+"
+    ))
+}
+
+/// A copy of a run, under another name, begun at another time.
+fn copy_run(run: &Path, to: &Path, started: &str) {
+    std::fs::create_dir_all(to).unwrap();
+    for file in entries(run).into_iter().filter(|path| path.is_file()) {
+        std::fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+    }
+    let manifest = std::fs::read_to_string(to.join("run.json")).unwrap();
+    let mut manifest: Value = serde_json::from_str(&manifest).unwrap();
+    manifest["started_utc"] = started.into();
+    std::fs::write(to.join("run.json"), manifest.to_string()).unwrap();
+}
+
+#[test]
+fn runs_are_listed_newest_first_and_pruned_with_care() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("small.yaml", passing("success >= 99%"));
+    sandbox.squall(&["run", &file]).assert_code(0);
+    let run = sandbox.run();
+    let small = sandbox.out().join("small");
+    copy_run(&run, &small.join("older"), "2020-01-02T00:00:00Z");
+    copy_run(&run, &small.join("oldest"), "2020-01-01T00:00:00Z");
+    std::fs::remove_file(small.join("oldest/verdict.json")).unwrap();
+    let other = sandbox.out().join("other/only");
+    copy_run(&run, &other, "2020-01-01T00:00:00Z");
+
+    let json = sandbox.squall(&["runs", "--format", "json"]);
+    json.assert_code(0);
+    let rows: Vec<Value> = serde_json::from_str(&json.stdout).unwrap();
+    let started: Vec<_> = rows
+        .iter()
+        .map(|row| row["started_utc"].as_str().unwrap())
+        .collect();
+    assert_eq!(started.len(), 4);
+    assert!(started.is_sorted_by(|a, b| a >= b), "{started:?}");
+    assert_eq!(rows[0]["outcome"], "pass");
+    assert_eq!(rows[0]["load_s"], 2.0);
+    sandbox
+        .squall(&["runs"])
+        .assert_code(0)
+        .assert_stdout(&["PASS", "not judged", "2s", "small"]);
+
+    // What squall did not write, and what only points somewhere.
+    let foreign = small.join("notes");
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("run.json"), "{\"mine\": 1}").unwrap();
+    std::fs::create_dir(small.join("empty")).unwrap();
+    let elsewhere = sandbox.work().join("elsewhere");
+    copy_run(&run, &elsewhere, "2020-01-01T00:00:00Z");
+    symlink(&elsewhere, small.join("link")).unwrap();
+    symlink(sandbox.work(), sandbox.out().join("linked")).unwrap();
+    symlink(&elsewhere, small.join("older/inside")).unwrap();
+
+    let before = entries(&small);
+    let dry = sandbox.squall(&["runs", "prune", "--keep", "1", "--dry-run"]);
+    dry.assert_code(0)
+        .assert_stdout(&["would delete", "older", "oldest"])
+        .assert_stderr(&["notes"]);
+    assert_eq!(entries(&small), before);
+
+    sandbox
+        .squall(&["runs", "prune", "--keep", "1"])
+        .assert_code(0);
+    let left = entries(&small);
+    for kept in [run, foreign, small.join("empty"), small.join("link")] {
+        assert!(left.contains(&kept), "{kept:?} of {left:?}");
+    }
+    assert_eq!(left.len(), 4);
+    assert!(other.exists(), "the only run of its scenario");
+    sandbox
+        .squall(&["runs", "prune", "--older-than", "30d"])
+        .assert_code(0)
+        .assert_stdout(&["deleted"]);
+    assert!(!other.parent().unwrap().exists());
+    assert!(
+        elsewhere.join("run.json").exists(),
+        "links are not followed"
+    );
+    assert_eq!(entries(&small).len(), 4);
+}
+
+#[test]
+fn pruning_asks_how_much() {
+    let sandbox = Sandbox::new();
+    sandbox.squall(&["runs", "prune"]).assert_code(2);
+    let both = ["runs", "prune", "--keep", "1", "--older-than", "1d"];
+    sandbox.squall(&both).assert_code(2);
+    sandbox
+        .squall(&["runs", "--out", "nowhere"])
+        .assert_code(0)
+        .assert_stdout(&["no runs in nowhere"]);
+}
+
+#[test]
+fn a_run_under_way_is_not_pruned() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write(
+        "long.yaml",
+        passing("success >= 99%").replace("for: 2s", "for: 100s"),
+    );
+    let mut running = sandbox.start(&["run", &file, "--ui", "json"]);
+    running.phase("load");
+    sandbox
+        .squall(&["runs", "prune", "--keep", "0"])
+        .assert_code(0)
+        .assert_stdout(&["left alone, under way"]);
+    assert!(sandbox.run().join("run.json").exists());
+    running.signal(rustix::process::Signal::INT);
+    assert_eq!(running.end().code, Some(130));
+    sandbox
+        .squall(&["runs", "prune", "--keep", "0"])
+        .assert_code(0);
+    assert!(sandbox.runs().is_empty());
+}
+
+/// Name and bytes of every file of a run.
+fn contents(run: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let files = entries(run).into_iter().filter(|path| path.is_file());
+    files
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_run_is_judged_by_other_objectives() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("small.yaml", passing("success >= 99%"));
+    let strict = sandbox.write("strict.yaml", passing("goodput > 1000/s"));
+    let vague = sandbox.write("vague.yaml", passing("p99.9 < 60s"));
+    sandbox.squall(&["run", &file]).assert_code(0);
+    let run = sandbox.run();
+    let before = contents(&run);
+    let dir = run.to_str().unwrap();
+    let judge = |slo: &str, rest: &[&str]| {
+        let mut args = vec!["judge", dir, "--slo", slo];
+        args.extend(rest);
+        sandbox.squall(&args)
+    };
+    judge(&file, &[]).assert_code(0).assert_stdout(&["PASS"]);
+    judge(&strict, &[])
+        .assert_code(1)
+        .assert_stdout(&["FAIL", "goodput > 1000/s"]);
+    judge(&vague, &[]).assert_code(3);
+    judge(&strict, &["--report", "junit"])
+        .assert_code(2)
+        .assert_stderr(&["junit=junit.xml"]);
+    judge("nosuch.yaml", &[]).assert_code(2);
+    assert_eq!(contents(&run), before, "the run is as it was");
+
+    judge(&strict, &["--report", "junit=new.xml"]).assert_code(1);
+    let junit = std::fs::read_to_string(sandbox.work().join("new.xml")).unwrap();
+    assert!(junit.contains("<failure"), "{junit}");
+    assert_eq!(contents(&run), before, "the run is as it was");
+    sandbox
+        .squall(&["judge", "nowhere", "--slo", &strict])
+        .assert_code(2)
+        .assert_stderr(&["nowhere"]);
+}
+
+#[test]
+fn an_inconclusive_run_counts_as_what_was_asked() {
+    let sandbox = Sandbox::new();
+    let vague = sandbox.write("vague.yaml", passing("p99.9 < 60s"));
+    let pass = sandbox.squall(&["run", &vague, "--inconclusive-as", "pass"]);
+    pass.assert_code(0)
+        .assert_stdout(&["INCONCLUSIVE counts as PASS here, exit code 0"]);
+    let written = support::verdict(&sandbox.run());
+    assert_eq!(written.exit_code, 3, "the record says what was proven");
+
+    let json = ["run", &vague, "--inconclusive-as", "fail", "--ui", "json"];
+    let fail = sandbox.squall(&json);
+    fail.assert_code(1);
+    let last: Value = serde_json::from_str(fail.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(last["counts_as"], "fail");
+    sandbox.squall(&["run", &vague]).assert_code(3);
+
+    let failing = sandbox.write("failing.yaml", passing("goodput > 1000/s"));
+    let ended = sandbox.squall(&["run", &failing, "--inconclusive-as", "pass"]);
+    ended.assert_code(1);
+    assert!(!ended.stdout.contains("counts as"), "{ended}");
 }

@@ -5,6 +5,7 @@ mod completions;
 mod explain;
 mod faults;
 mod init;
+mod judge;
 mod man;
 mod plan;
 mod prove;
@@ -12,6 +13,7 @@ mod recover;
 mod reference;
 mod report;
 mod run;
+mod runs;
 mod scenarios;
 mod schema;
 
@@ -36,6 +38,8 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args),
+        Command::Judge(args) => judge::judge(&args),
+        Command::Runs(args) => runs::runs(&args),
         Command::Recover(args) => recover::recover(&args),
         Command::Explain { code } => explain::explain(&code),
         Command::Schema { of } => schema::schema(of),
