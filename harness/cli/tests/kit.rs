@@ -360,3 +360,61 @@ fn an_inconclusive_run_counts_as_what_was_asked() {
     ended.assert_code(1);
     assert!(!ended.stdout.contains("counts as"), "{ended}");
 }
+
+#[test]
+fn the_action_runs_scenarios_and_points_at_the_gate() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let sandbox = Sandbox::new();
+    let good = sandbox.write("good.yaml", passing("success >= 99%"));
+    let bad = sandbox.write("bad.yaml", passing("goodput > 1000/s"));
+    // The environment of squall's sandbox, for the script that calls it.
+    let mut action = Command::new("bash");
+    let squall = sandbox.command::<&str>(&[]);
+    for (name, value) in squall.get_envs() {
+        if let Some(value) = value {
+            action.env(name, value);
+        }
+    }
+    let summary = sandbox.work().join("summary.md");
+    let output = action
+        .arg(root.join(".ci/action"))
+        .current_dir(sandbox.work())
+        .env("SQUALL", env!("CARGO_BIN_EXE_squall"))
+        .env("SCENARIOS", format!("{good}\n{bad}"))
+        .env("OUT", sandbox.out())
+        .env("GITHUB_STEP_SUMMARY", &summary)
+        .env("GITHUB_OUTPUT", sandbox.work().join("outputs"))
+        .output();
+    let Ok(output) = output else {
+        println!("skipped: needs bash");
+        return;
+    };
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    let text = std::fs::read_to_string(sandbox.work().join(&bad)).unwrap();
+    let line = text.lines().position(|l| l.contains("goodput")).unwrap() + 1;
+    let annotation = format!("::error file=bad.yaml,line={line},col=");
+    assert!(stdout.contains(&annotation), "{stdout}");
+    assert_eq!(sandbox.runs().len(), 2, "{stdout}");
+    let summary = std::fs::read_to_string(summary).unwrap();
+    assert!(
+        summary.contains("PASS") && summary.contains("FAIL"),
+        "{summary}"
+    );
+    let outputs = std::fs::read_to_string(sandbox.work().join("outputs")).unwrap();
+    assert_eq!(outputs, "exit-code=1\n");
+
+    // Every variable that the script reads is set by the action.
+    let yaml = std::fs::read_to_string(root.join("action.yml")).unwrap();
+    for name in [
+        "SQUALL",
+        "SCENARIOS",
+        "SEED",
+        "SET",
+        "ALLOW_REMOTE",
+        "INCONCLUSIVE_AS",
+        "OUT",
+    ] {
+        assert!(yaml.contains(&format!("        {name}: ${{{{")), "{name}");
+    }
+}
