@@ -1,6 +1,9 @@
 //! Output formats: each renders a record and its verdict to bytes.
 
+mod csv;
 mod escape;
+mod github;
+mod hgrm;
 mod html;
 mod json;
 mod junit;
@@ -27,12 +30,15 @@ pub trait Format: Sync {
 }
 
 /// Every format, in the order they are listed.
-pub const FORMATS: [&dyn Format; 5] = [
+pub const FORMATS: [&dyn Format; 8] = [
     &html::Html,
     &markdown::Markdown,
     &text::Text,
     &json::Json,
     &junit::Junit,
+    &github::Github,
+    &csv::Csv,
+    &hgrm::Hgrm,
 ];
 
 /// The format of that name.

@@ -29,5 +29,5 @@ pub use outcome::{OUTCOMES, OutcomeRow, RunOutcome, exit_code_table};
 pub use prove::{VariantOutcome, variant_outcome};
 pub use record::{Manifest, RECORD_SCHEMA_VERSION, Record};
 pub use sample::{Outcome, Sample};
-pub use store::{RecordError, RecordWriter};
+pub use store::{RecordError, RecordWriter, RunSummary};
 pub use verdict::Verdict;

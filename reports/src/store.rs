@@ -2,10 +2,12 @@
 
 mod hlog;
 mod reader;
+mod summary;
 mod writer;
 
 use std::path::PathBuf;
 
+pub use summary::RunSummary;
 pub use writer::RecordWriter;
 
 /// Name of the manifest in a run directory.

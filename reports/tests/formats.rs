@@ -159,6 +159,75 @@ fn json_holds_everything() {
     insta::assert_json_snapshot!("json_gate", gates[8], { ".evidence.samples" => "[samples]" });
 }
 
+#[test]
+fn github() {
+    insta::assert_snapshot!("github_fail", render("github", &failing()));
+    assert_eq!(render("github", &passing()), "");
+}
+
+#[test]
+fn github_points_at_lines_of_files_only() {
+    let mut record = failing();
+    assert!(render("github", &record).contains(",line="));
+    record.manifest.scenario_path = "slow-recommendations".to_owned();
+    let text = render("github", &record);
+    assert!(
+        text.starts_with("::error ") && !text.contains("file="),
+        "{text}"
+    );
+    let mut undone = passing();
+    undone.events.push(at(
+        59.9,
+        RunEvent::UndoFailed {
+            detail: "pid 4711 is still stopped".to_owned(),
+        },
+    ));
+    assert!(render("github", &undone).starts_with("::error title=UNDO FAILED::"));
+}
+
+#[test]
+fn csv() {
+    let text = render("csv", &failing());
+    let record = failing();
+    let rows: usize = record.intervals.iter().map(|i| i.routes.len()).sum();
+    assert_eq!(text.lines().count(), rows + 1);
+    let columns = |line: &str| line.split(',').count();
+    let head = columns(text.lines().next().unwrap());
+    assert!(text.lines().all(|line| columns(line) == head));
+    // The head, quiet seconds, and rows with a quantile among the failures.
+    let failing = text.lines().filter(|line| line.contains(",inf"));
+    let some: Vec<_> = text.lines().take(4).chain(failing.take(4)).collect();
+    assert_eq!(some.len(), 8);
+    insta::assert_snapshot!("csv_fail", some.join("\n"));
+}
+
+#[test]
+fn hgrm() {
+    let record = failing();
+    let text = render("hgrm", &record);
+    let verdict = judge(&record);
+    assert_eq!(text.matches("#[Window = ").count(), verdict.windows.len());
+    for section in text.split("#[Window = ").skip(1) {
+        let window = verdict
+            .windows
+            .iter()
+            .find(|window| section.starts_with(&format!("{}]", window.name)))
+            .unwrap();
+        let counts = window.all.counts;
+        let last: Vec<f64> = section
+            .lines()
+            .rfind(|line| line.starts_with(' '))
+            .unwrap()
+            .split_whitespace()
+            .map(|cell| cell.parse().unwrap())
+            .collect();
+        // The curve ends before the first failure, or at the last arrival.
+        assert!(last[2] <= counts.good as f64, "{section}");
+        assert_eq!(last[1] == 1.0, counts.good == counts.settled(), "{section}");
+    }
+    insta::assert_snapshot!("hgrm_fail", text);
+}
+
 const ATTACK: &str =
     "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{1b}[2J\u{0}]]>\u{202e}`|";
 
@@ -233,6 +302,12 @@ fn hostile_text_reaches_no_report() {
     }
     let junit = render("junit", &record);
     assert!(!junit.contains("<script") && !junit.contains('\u{1b}'));
+    for name in ["github", "csv", "hgrm"] {
+        let text = render(name, &record);
+        for acting in ['\u{1b}', '\u{202e}', '\u{0}', '\r'] {
+            assert!(!text.contains(acting), "{name}");
+        }
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod check;
 mod codes;
 mod diagnostic;
 mod fault;
+mod fault_reference;
 mod gate;
 mod grammar;
 mod interpolate;
@@ -41,6 +42,7 @@ pub use diagnostic::{Diagnostic, Label, Severity};
 pub use fault::{
     Bandwidth, Cut, Delay, Direction, FaultSpec, FaultTarget, Inject, Kill, Repeat, Reset, Signal,
 };
+pub use fault_reference::{FaultParameter, FaultReference, fault_reference};
 pub use gate::{
     BreakerChange, BreakerState, Comparison, Gate, GateValue, Metric, MetricGate, SloBlock, When,
 };

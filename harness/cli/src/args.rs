@@ -1,8 +1,18 @@
 //! The command line as typed.
 
+mod authoring;
+mod records;
+mod shell;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use authoring::{FAULTS_EXAMPLES, FaultsArgs, INIT_EXAMPLES, InitArgs};
+pub use records::{
+    JUDGE_EXAMPLES, JudgeArgs, OutArgs, PruneArgs, RUNS_EXAMPLES, RunsArgs, RunsCommand,
+};
+pub use shell::{COMPLETIONS_EXAMPLES, CompletionsArgs, MAN_EXAMPLES, ManArgs};
 
 /// Break a system on purpose while it is under honest load, and say with
 /// evidence whether it kept its availability and latency targets.
@@ -54,6 +64,12 @@ pub enum Command {
     /// Render reports from a run's record
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
+    /// Judge a finished run by other objectives; runs nothing
+    #[command(after_help = JUDGE_EXAMPLES)]
+    Judge(JudgeArgs),
+    /// List the runs there are, newest first, or delete old ones
+    #[command(after_help = RUNS_EXAMPLES, args_conflicts_with_subcommands = true)]
+    Runs(RunsArgs),
     /// Undo what a dead run left behind
     Recover(RecoverArgs),
     /// Explain a diagnostic code, or `exit` for the exit codes
@@ -73,16 +89,29 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Listing::Text)]
         format: Listing,
     },
+    /// Say what each fault does, how it is verified and how it is undone
+    #[command(after_help = FAULTS_EXAMPLES)]
+    Faults(FaultsArgs),
+    /// Write a commented scenario to start from
+    #[command(after_help = INIT_EXAMPLES)]
+    Init(InitArgs),
     /// The reference streaming backend
     #[command(subcommand)]
     Reference(ReferenceCommand),
+    /// Print the completion script of a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Write a manual page for each command into a folder
+    #[command(after_help = MAN_EXAMPLES)]
+    Man(ManArgs),
 }
 
 const RUN_EXAMPLES: &str = "Examples:
   squall run slow-recommendations
   squall run checkout.yaml --seed 7 --out results
   squall run checkout.yaml --variant 'no breakers'
-  squall run checkout.yaml --report junit=junit.xml --report markdown=-";
+  squall run checkout.yaml --report junit=junit.xml --report markdown=-
+  squall run checkout.yaml --inconclusive-as fail";
 const PROVE_EXAMPLES: &str = "Examples:
   squall prove slow-recommendations cache-outage chaos-monkey
   squall prove checkout.yaml --seeds 1-5";
@@ -132,6 +161,10 @@ pub struct RunArgs {
     /// Also write a report: FORMAT, FORMAT=PATH or FORMAT=- (may be repeated)
     #[arg(long = "report", value_name = "FORMAT[=PATH]")]
     pub reports: Vec<String>,
+    /// What an inconclusive run counts as in the exit code; 3 when absent.
+    /// Verdict and reports stay inconclusive
+    #[arg(long, value_enum, value_name = "OUTCOME")]
+    pub inconclusive_as: Option<InconclusiveAs>,
     /// How scenarios are read.
     #[command(flatten)]
     pub reading: ScenarioArgs,
@@ -278,6 +311,15 @@ pub enum Ui {
     Json,
     /// Nothing but the verdict.
     None,
+}
+
+/// What an inconclusive run counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InconclusiveAs {
+    /// Exit code 0.
+    Pass,
+    /// Exit code 1.
+    Fail,
 }
 
 /// How diagnostics are printed.

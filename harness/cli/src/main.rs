@@ -5,6 +5,7 @@ mod commands;
 mod console;
 mod exit;
 mod locate;
+mod run_folders;
 mod session;
 
 use std::process::ExitCode;

@@ -184,20 +184,37 @@ impl Session {
 }
 
 impl Finished {
-    /// Prints the verdict to standard output: a block for people, or one more
-    /// line of JSON after those of the events.
-    pub fn print(&self, ui: Ui) {
+    /// Prints the verdict to standard output: a block for people that names
+    /// `reports`, or one more line of JSON after those of the events. `counted`
+    /// is what the exit code says, where that differs from the verdict.
+    pub fn print(&self, ui: Ui, reports: &[String], counted: Option<RunOutcome>) {
         if ui == Ui::Json {
-            let line = serde_json::json!({ "run": self.dir, "verdict": self.verdict });
+            let mut line = serde_json::json!({ "run": self.dir, "verdict": self.verdict });
+            if let Some(counted) = counted {
+                line["counts_as"] = serde_json::json!(counted);
+            }
             anstream::println!("{line}");
             return;
         }
         let style = crate::console::text_style();
+        let block = verdict_block(&self.record, &self.verdict, &style, reports);
+        anstream::print!("{block}");
+        if let Some(counted) = counted {
+            anstream::println!(
+                "{} counts as {} here, exit code {} (--inconclusive-as {})",
+                self.verdict.outcome.word(),
+                counted.word(),
+                counted.exit_code(),
+                counted.word().to_lowercase(),
+            );
+        }
+    }
+
+    /// Where the page for people is, as seen from here.
+    pub fn page(&self) -> String {
         let here = std::env::current_dir().unwrap_or_default();
         let dir = self.dir.strip_prefix(&here).unwrap_or(&self.dir);
-        let report = dir.join("report.html").display().to_string();
-        let block = verdict_block(&self.record, &self.verdict, &style, &[report]);
-        anstream::print!("{block}");
+        dir.join("report.html").display().to_string()
     }
 
     /// Writes the reports of the run directory and those asked for.
@@ -224,6 +241,11 @@ pub struct ReportRequest {
 }
 
 impl ReportRequest {
+    /// Whether it names no place of its own.
+    pub const fn goes_into_the_run(&self) -> bool {
+        self.path.is_none()
+    }
+
     /// Parses every `--report`.
     pub fn parse_all(texts: &[String]) -> Result<Vec<Self>, String> {
         texts.iter().map(|text| Self::parse(text)).collect()

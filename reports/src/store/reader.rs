@@ -60,7 +60,7 @@ impl Record {
     }
 }
 
-fn read_manifest(dir: &Path) -> Result<Manifest, RecordError> {
+pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, RecordError> {
     let path = dir.join(MANIFEST_FILE);
     let bytes = fs::read(&path).map_err(|source| match source.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => RecordError::NotARun {

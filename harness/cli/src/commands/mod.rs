@@ -1,13 +1,19 @@
 //! One file per verb.
 
 mod check;
+mod completions;
 mod explain;
+mod faults;
+mod init;
+mod judge;
+mod man;
 mod plan;
 mod prove;
 mod recover;
 mod reference;
 mod report;
 mod run;
+mod runs;
 mod scenarios;
 mod schema;
 
@@ -32,11 +38,17 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args),
+        Command::Judge(args) => judge::judge(&args),
+        Command::Runs(args) => runs::runs(&args),
         Command::Recover(args) => recover::recover(&args),
         Command::Explain { code } => explain::explain(&code),
         Command::Schema { of } => schema::schema(of),
         Command::Scenarios { format } => scenarios::scenarios(format),
         Command::Reference(command) => reference::reference(command),
+        Command::Faults(args) => faults::faults(&args),
+        Command::Init(args) => init::init(&args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => man::man(&args),
     }
 }
 

@@ -86,7 +86,7 @@ async fn one_attempt(
 ) -> Row {
     match session.attempt(sound, variant, seed, &args.reading).await {
         Ok(finished) => {
-            finished.print(args.execution.ui);
+            finished.print(args.execution.ui, &[finished.page()], None);
             if let Err(message) = finished.write(&[]) {
                 anstream::eprintln!("warning: {message}");
             }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
 
-use crate::args::RunArgs;
+use crate::args::{InconclusiveAs, RunArgs};
 use crate::session::{ReportRequest, Session};
 use crate::{exit, locate};
 
@@ -33,12 +33,14 @@ pub async fn run(args: RunArgs) -> ExitCode {
         let attempt = session.attempt(&sound, args.variant.as_deref(), seed, &args.reading);
         let outcome = match attempt.await {
             Ok(finished) => {
-                finished.print(args.execution.ui);
+                let counted = counted(finished.verdict.outcome, args.inconclusive_as);
+                finished.print(args.execution.ui, &[finished.page()], counted);
+                let outcome = counted.unwrap_or(finished.verdict.outcome);
                 match finished.write(&requests) {
-                    Ok(_) => finished.verdict.outcome,
+                    Ok(_) => outcome,
                     Err(message) => {
                         exit::fail(RunOutcome::NotReady, &message);
-                        finished.verdict.outcome.louder(RunOutcome::NotReady)
+                        outcome.louder(RunOutcome::NotReady)
                     }
                 }
             }
@@ -57,4 +59,36 @@ pub async fn run(args: RunArgs) -> ExitCode {
         }
     }
     exit::code(loudest)
+}
+
+/// What an inconclusive run counts as in the exit code; `None` for what the
+/// verdict says.
+fn counted(outcome: RunOutcome, inconclusive_as: Option<InconclusiveAs>) -> Option<RunOutcome> {
+    match (outcome, inconclusive_as?) {
+        (RunOutcome::Inconclusive, InconclusiveAs::Pass) => Some(RunOutcome::Pass),
+        (RunOutcome::Inconclusive, InconclusiveAs::Fail) => Some(RunOutcome::Fail),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use squall_reports::OUTCOMES;
+
+    use super::*;
+
+    #[test]
+    fn only_an_inconclusive_run_counts_as_something_else() {
+        for row in OUTCOMES {
+            let pass = counted(row.outcome, Some(InconclusiveAs::Pass));
+            let fail = counted(row.outcome, Some(InconclusiveAs::Fail));
+            if row.outcome == RunOutcome::Inconclusive {
+                assert_eq!(pass, Some(RunOutcome::Pass));
+                assert_eq!(fail, Some(RunOutcome::Fail));
+            } else {
+                assert_eq!((pass, fail), (None, None));
+            }
+            assert_eq!(counted(row.outcome, None), None);
+        }
+    }
 }

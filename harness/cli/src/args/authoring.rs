@@ -1,0 +1,42 @@
+//! What the commands take that help to write scenarios.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Listing;
+
+/// Examples of `squall faults`.
+pub const FAULTS_EXAMPLES: &str = "Examples:
+  squall faults
+  squall faults delay
+  squall faults --format json";
+
+/// Examples of `squall init`.
+pub const INIT_EXAMPLES: &str = "Examples:
+  squall init
+  squall init checkout.yaml
+  squall init checkout.yaml --target http://127.0.0.1:8080";
+
+/// What `squall faults` takes.
+#[derive(Debug, Clone, Args)]
+pub struct FaultsArgs {
+    /// A fault such as delay; all of them by default
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Machine-readable output
+    #[arg(long, value_enum, default_value_t = Listing::Text)]
+    pub format: Listing,
+}
+
+/// What `squall init` takes.
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// The file to write; one that exists is left alone
+    #[arg(value_name = "FILE", default_value = "scenario.yaml")]
+    pub file: PathBuf,
+    /// Address of a service that is already running; without it, the scenario
+    /// starts the processes itself
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+}

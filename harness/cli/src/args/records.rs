@@ -1,0 +1,123 @@
+//! What the commands take that work on finished runs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::{Listing, ScenarioArgs};
+
+/// Examples of `squall judge`.
+pub const JUDGE_EXAMPLES: &str = "Examples:
+  squall judge squall-runs/checkout/20261122T101500Z --slo stricter.yaml
+  squall judge RUN --slo stricter.yaml --report junit=junit.xml
+
+Only `slo` and `steady_state` of FILE are used; load and faults are those of
+the run. The run directory stays as it is.";
+
+/// Examples of `squall runs`.
+pub const RUNS_EXAMPLES: &str = "Examples:
+  squall runs
+  squall runs --out results --format json
+  squall runs prune --keep 10 --dry-run
+  squall runs prune --older-than 30d";
+
+/// What `squall judge` takes.
+#[derive(Debug, Clone, Args)]
+pub struct JudgeArgs {
+    /// A run directory
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// A scenario: path, or name of the embedded library
+    #[arg(long, value_name = "FILE")]
+    pub slo: String,
+    /// Write a report: FORMAT=PATH or FORMAT=- (may be repeated)
+    #[arg(long = "report", value_name = "FORMAT=PATH")]
+    pub reports: Vec<String>,
+    /// How the scenario is read.
+    #[command(flatten)]
+    pub reading: ScenarioArgs,
+}
+
+/// What `squall runs` takes.
+#[derive(Debug, Clone, Args)]
+pub struct RunsArgs {
+    /// Where the runs are.
+    #[command(flatten)]
+    pub place: OutArgs,
+    /// Machine-readable output
+    #[arg(long, value_enum, default_value_t = Listing::Text)]
+    pub format: Listing,
+    /// What to do instead of listing.
+    #[command(subcommand)]
+    pub command: Option<RunsCommand>,
+}
+
+/// Where run directories are.
+#[derive(Debug, Clone, Args)]
+pub struct OutArgs {
+    /// Where run directories are
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "squall-runs",
+        env = "SQUALL_OUT"
+    )]
+    pub out: PathBuf,
+}
+
+/// The verbs of `squall runs`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum RunsCommand {
+    /// Delete old run directories; what squall did not write, and runs under
+    /// way, are left alone
+    Prune(PruneArgs),
+}
+
+/// What `squall runs prune` takes.
+#[derive(Debug, Clone, Args)]
+pub struct PruneArgs {
+    /// Keep the newest N runs of each scenario and variant
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "older_than",
+        required_unless_present = "older_than"
+    )]
+    pub keep: Option<usize>,
+    /// Delete runs that began longer ago: 30d, 12h, 90m
+    #[arg(long, value_name = "AGE", value_parser = parse_age)]
+    pub older_than: Option<Duration>,
+    /// Only list what would be deleted
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where the runs are.
+    #[command(flatten)]
+    pub place: OutArgs,
+}
+
+/// A duration, or a number of days.
+fn parse_age(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("write an age such as 30d or 12h, not {text:?}");
+    match text.strip_suffix('d') {
+        Some(days) => {
+            let days: u32 = days.parse().map_err(|_| wrong())?;
+            Ok(Duration::from_secs(u64::from(days) * 86_400))
+        }
+        None => squall_scenario::parse_duration(text).map_err(|_| wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_know_days() {
+        assert_eq!(parse_age("30d").unwrap(), Duration::from_secs(2_592_000));
+        assert_eq!(parse_age("12h").unwrap(), Duration::from_secs(43_200));
+        for wrong in ["30", "d", "-1d", "1.5d", "soon", ""] {
+            assert!(parse_age(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

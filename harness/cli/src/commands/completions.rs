@@ -1,0 +1,17 @@
+//! `squall completions`: what a shell offers after the Tab key.
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+use squall_reports::RunOutcome;
+
+use crate::args::{Cli, CompletionsArgs};
+use crate::exit;
+
+/// Prints the completion script of a shell.
+pub fn completions(args: &CompletionsArgs) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "squall", &mut script);
+    anstream::print!("{}", String::from_utf8_lossy(&script));
+    exit::code(RunOutcome::Pass)
+}
