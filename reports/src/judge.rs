@@ -2,6 +2,7 @@
 
 mod breaker;
 mod conservation;
+mod dispersion;
 mod errors;
 mod fault;
 mod gate;
@@ -19,7 +20,7 @@ use squall_scenario::Scenario;
 
 pub(crate) use gate::unit_threshold;
 pub(crate) use metric::rule_slice;
-pub(crate) use ratio::{Claim, claim_of};
+pub(crate) use ratio::{Claim, Inference, claim_of};
 pub(crate) use slice::Slice;
 pub(crate) use window::{Window, hold_ranges};
 

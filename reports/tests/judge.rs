@@ -369,7 +369,7 @@ fn confidence_asks_for_more_than_arithmetic() {
     let verdict = judge(&record);
     assert_eq!(verdict.outcome, RunOutcome::Inconclusive);
     let success = gate(&verdict, "during slow recommendations: success");
-    assert_eq!(success.evidence.needed, Some(29_956), "{success:#?}");
+    assert_eq!(success.evidence.needed, Some(299_559), "{success:#?}");
     assert!(
         success.explanation.contains("needs"),
         "{}",

@@ -42,7 +42,8 @@ pub use fault::{
     Bandwidth, Cut, Delay, Direction, FaultSpec, FaultTarget, Inject, Kill, Repeat, Reset, Signal,
 };
 pub use gate::{
-    BreakerChange, BreakerState, Comparison, Gate, GateValue, Metric, MetricGate, SloBlock, When,
+    BURST_ASSUMED, BreakerChange, BreakerState, Comparison, Gate, GateValue, Metric, MetricGate,
+    SloBlock, When,
 };
 pub use interpolate::Secrets;
 pub use json::to_json;

@@ -107,6 +107,10 @@ pub struct Evidence {
     pub bad: u64,
     /// How many may, at this n.
     pub bad_allowed: Option<u64>,
+    /// With `confidence`: how many failures count as one, because they come, or
+    /// may come, in bursts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<f64>,
     /// Arrivals it takes to decide the gate, where they are too few.
     pub needed: Option<u64>,
     /// Share of the allowance that is left; negative when it is exceeded.
