@@ -36,7 +36,7 @@ const Z_95: f64 = 1.644_853_626_951_472_2;
 /// the scenario states. Where it states none, bursts of [`BURST_ASSUMED`] are
 /// assumed until enough failures were seen to refute them.
 #[expect(clippy::cast_precision_loss, reason = "bursts are far below 2^52")]
-pub(super) fn spread(bins: &[Bin], stated: Option<u64>) -> f64 {
+pub(crate) fn spread(bins: &[Bin], stated: Option<u64>) -> f64 {
     let measured = dispersion(bins);
     if let Some(burst) = stated {
         return measured.max(burst as f64);
@@ -61,7 +61,7 @@ pub(super) fn spread(bins: &[Bin], stated: Option<u64>) -> f64 {
 }
 
 /// The dispersion that was measured; at least 1, and 1 where it cannot be told.
-pub(super) fn dispersion(bins: &[Bin]) -> f64 {
+pub(crate) fn dispersion(bins: &[Bin]) -> f64 {
     if joined(bins, WIDTHS_US[0]).len() < BINS_MIN {
         return 1.0;
     }

@@ -292,7 +292,7 @@ impl Case {
             let route = RouteInterval {
                 route: "GET /".to_owned(),
                 counts,
-                response: (self.kind != Kind::Ratio).then(|| times.of(good - slow, slow)),
+                response: (self.kind == Kind::Quantile).then(|| times.of(good - slow, slow)),
                 unlagged: None,
             };
             Interval {
