@@ -6,7 +6,7 @@ use super::dispersion::{dispersion, spread};
 use super::ratio::{Decision, Inference, Trial};
 use super::slice::share;
 use super::{CONFIDENCE, Case, Claim, Ruling, Slice, Window, claim_of, unit_threshold};
-use crate::quantity::{Quantity, grouped, significant};
+use crate::quantity::{Quantity, grouped, percent, significant};
 use crate::statistics::{binomial_quantile, samples_for_quantile, upper_bound};
 use crate::verdict::{Evidence, GateState};
 use crate::{Outcome, Sample};
@@ -77,6 +77,7 @@ pub(crate) fn rule_slice(slice: &Slice, gate: &MetricGate, inference: Option<Inf
                 evidence.burst = Some(trial.dispersion);
             }
             evidence.bad = trial.bad;
+            evidence.budget_30d = budget(&claim, slice, gate);
             weigh(&claim, &trial, gate, inference, needed, evidence)
         }
         None => rule_scalar(slice, gate, evidence),
@@ -147,7 +148,14 @@ fn weigh(
     let allowed = claim.allowed(trial.n);
     evidence.bad_allowed = claim.at_most.then_some(allowed);
     evidence.margin = margin(gate, &evidence);
-    let fact = fact(claim, trial, gate, &evidence);
+    let mut fact = fact(claim, trial, gate, &evidence);
+    if let Some(cost) = evidence.budget_30d {
+        let good = percent(1.0 - claim.limit);
+        fact.push_str(&format!(
+            "; this costs {} of a 30-day {good} budget",
+            percent(cost)
+        ));
+    }
     let mut decision = claim.decide(trial, inference);
     if trial.n < needed {
         evidence.needed = Some(needed);
@@ -195,6 +203,16 @@ fn weigh(
         explanation: format!("{fact}{reason}"),
         evidence,
     }
+}
+
+/// What the failures cost of the budget of 30 days at the slice's rate.
+#[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+fn budget(claim: &Claim, slice: &Slice, gate: &MetricGate) -> Option<f64> {
+    const THIRTY_DAYS_S: f64 = 30.0 * 86_400.0;
+    let share = matches!(gate.metric, Metric::Success | Metric::ErrorRate) && claim.at_most;
+    let allowed = claim.limit * slice.per_second(slice.counts.settled()) * THIRTY_DAYS_S;
+    let cost = slice.counts.failed() as f64 / allowed;
+    (share && allowed > 0.0 && slice.counts.failed() > 0).then_some(cost)
 }
 
 /// Why failures weigh less than one each, in words.

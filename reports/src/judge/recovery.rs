@@ -27,6 +27,10 @@ const NOISE_FLOOR_US: u64 = 50_000;
 /// The quantile that is compared. Seconds hold enough arrivals for it.
 const QUANTILE: f64 = 0.95;
 
+/// A system that takes so many times the allowed time is called metastable: its
+/// overload feeds itself (Bronson and others, HotOS 2021).
+const METASTABLE_FACTOR: u64 = 3;
+
 /// What one second must satisfy to count as recovered.
 struct Criterion {
     route: Option<String>,
@@ -97,7 +101,7 @@ pub(super) fn rule(
     let Some(criteria) = criteria(case, inference.map_or(1, Inference::together)) else {
         return (undecided("there is no baseline to come back to"), None);
     };
-    let (recovery, with_lag, without_lag) = observe(case, &criteria, fault, cleared_us, hold);
+    let (mut recovery, with_lag, without_lag) = observe(case, &criteria, fault, cleared_us, hold);
     let observed = TimeRange {
         start_us: cleared_us,
         end_us: recovery.observed_until_us,
@@ -116,6 +120,12 @@ pub(super) fn rule(
     }
     let took_us = with_lag.recovered_us.map(|at_us| since(at_us, cleared_us));
     let limit_us = u64::try_from(within.as_micros()).unwrap_or(u64::MAX);
+    let away_us = took_us.unwrap_or(observed.length_us());
+    recovery.metastable =
+        state == GateState::Fail && away_us > limit_us.saturating_mul(METASTABLE_FACTOR);
+    if recovery.metastable {
+        explanation.push_str("; metastable: the fault is gone and something else keeps it down");
+    }
     let resolution_us = recovery.took.map(|took| took.length_us());
     let ruling = Ruling {
         state,
@@ -222,6 +232,7 @@ fn observe(
                 end_us: at_us.saturating_sub(cleared_us).max(0),
             }),
         relapses: with_lag.relapses,
+        metastable: false,
         criterion: describe(criteria, hold),
     };
     (recovery, with_lag, without_lag)
