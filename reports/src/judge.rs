@@ -2,6 +2,7 @@
 
 mod breaker;
 mod conservation;
+mod dispersion;
 mod errors;
 mod fault;
 mod gate;
@@ -17,9 +18,10 @@ mod window;
 
 use squall_scenario::Scenario;
 
+pub(crate) use dispersion::{dispersion, spread};
 pub(crate) use gate::unit_threshold;
 pub(crate) use metric::rule_slice;
-pub(crate) use ratio::{Claim, claim_of};
+pub(crate) use ratio::{Claim, Inference, claim_of};
 pub(crate) use slice::Slice;
 pub(crate) use window::{Window, hold_ranges};
 
@@ -85,6 +87,12 @@ fn settle(
         conservation,
         load_end_us: case.load_end_us,
     }
+}
+
+/// The windows that a run is cut into.
+pub(crate) fn windows(record: &Record) -> Vec<Window> {
+    let faults = fault::evidence(record);
+    window::cut(record, &faults, window::load_end_us(record))
 }
 
 /// Everything the parts of the judge look at.

@@ -4,6 +4,7 @@
 //! judge turns a record and a scenario into a verdict, and every output format
 //! renders those two. Nothing here opens a socket, reads a clock or prints.
 
+pub mod compare;
 mod event;
 pub mod format;
 pub mod histogram;
@@ -19,6 +20,7 @@ pub mod statistics;
 pub mod store;
 pub mod verdict;
 
+pub use compare::{CompareError, RunComparison, compare};
 pub use event::{
     BreakerReport, FaultChange, Phase, ProcessChange, ResourceUse, RunEvent, Stamped, StopReason,
     WindowEdge,

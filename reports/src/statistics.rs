@@ -3,7 +3,9 @@
 
 mod beta;
 mod binomial;
+mod difference;
 
 pub use binomial::{
     binomial_quantile, lower_bound, samples_for_quantile, samples_to_prove, upper_bound,
 };
+pub use difference::difference_interval;

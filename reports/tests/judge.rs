@@ -369,7 +369,7 @@ fn confidence_asks_for_more_than_arithmetic() {
     let verdict = judge(&record);
     assert_eq!(verdict.outcome, RunOutcome::Inconclusive);
     let success = gate(&verdict, "during slow recommendations: success");
-    assert_eq!(success.evidence.needed, Some(29_956), "{success:#?}");
+    assert_eq!(success.evidence.needed, Some(299_559), "{success:#?}");
     assert!(
         success.explanation.contains("needs"),
         "{}",
@@ -637,4 +637,64 @@ fn variants_prove_that_a_scenario_can_fail() {
         variant_outcome(&void, &variant("success")),
         VariantOutcome::Nothing(_)
     ));
+}
+
+#[test]
+fn a_system_that_stays_down_without_the_fault_is_metastable() {
+    // 20 s after the fault are seen: three times 5 s, but not three times 10 s.
+    let mut record = failing(0.5, 20.0, 60.0);
+    only(
+        &mut record,
+        after("slow recommendations", 5, vec![Gate::BaselineReturns], 1),
+    );
+    let verdict = judge(&record);
+    let returns = gate(&verdict, "baseline returns");
+    assert_eq!(returns.state, GateState::Fail);
+    assert!(returns.explanation.contains("metastable"), "{returns:#?}");
+    assert!(verdict.recoveries[0].metastable);
+    only(
+        &mut record,
+        after("slow recommendations", 10, vec![Gate::BaselineReturns], 1),
+    );
+    let verdict = judge(&record);
+    assert_eq!(gate(&verdict, "baseline returns").state, GateState::Fail);
+    assert!(!verdict.recoveries[0].metastable);
+    // Back after 16 s is metastable too; back at once is not.
+    for (down_until_s, metastable) in [(56.0, true), (40.0, false)] {
+        let mut record = failing(0.5, 20.0, down_until_s);
+        only(
+            &mut record,
+            after("slow recommendations", 5, vec![Gate::BaselineReturns], 1),
+        );
+        assert_eq!(judge(&record).recoveries[0].metastable, metastable);
+    }
+}
+
+#[test]
+fn failures_are_set_against_the_budget_of_a_month() {
+    let mut record = failing(1.0, 30.0, 32.0);
+    only(&mut record, during("whole run", 0, vec![success(99.9)], 1));
+    let verdict = judge(&record);
+    let success = gate(&verdict, "whole run: success");
+    // 2 s of outage; 30 days at 99.9 % allow 2 592 s.
+    let cost = success.evidence.budget_30d.unwrap();
+    assert!((cost - 2.0 / 2592.0).abs() < 1e-6, "{cost}");
+    assert!(
+        success
+            .explanation
+            .contains("0.08% of a 30-day 99.9% budget"),
+        "{}",
+        success.explanation
+    );
+    only(
+        &mut record,
+        during("baseline", 0, vec![synthetic::success(99.0)], 1),
+    );
+    let verdict = judge(&record);
+    assert_eq!(
+        gate(&verdict, "during baseline: success")
+            .evidence
+            .budget_30d,
+        None
+    );
 }

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ByteCount, Located, Rate, Share, format_duration};
 
+/// Failures that are taken to come together where a block with `confidence`
+/// states no `burst` and the run saw too few failures to tell.
+pub const BURST_ASSUMED: u64 = 10;
+
 /// One entry of `slo`: when, and what is expected then.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SloBlock {
@@ -17,6 +21,10 @@ pub struct SloBlock {
     /// Confidence asked for inference about the system; `None` gates on the
     /// arithmetic of this run.
     pub confidence: Option<Share>,
+    /// With `confidence`: how many failures come together, as far as the author
+    /// knows; `None` assumes [`BURST_ASSUMED`] until the run refutes it.
+    #[serde(default)]
+    pub burst: Option<u64>,
     /// The gates, each with its place in the file.
     pub expect: Vec<Located<Gate>>,
 }

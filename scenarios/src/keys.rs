@@ -247,6 +247,11 @@ pub(crate) static SLO: Shape = Shape {
             Share,
             "Confidence asked for a statement about the system, as against this run.",
         ),
+        key(
+            "burst",
+            Whole(1, 1_000_000),
+            "With `confidence`: failures that come together, 1 if each comes alone; 10 is assumed when absent, until the run shows better.",
+        ),
         needed("expect", List(&Gate), "The expectations.").otherwise(&["gates", "require"]),
     ],
 };

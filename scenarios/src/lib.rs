@@ -44,7 +44,8 @@ pub use fault::{
 };
 pub use fault_reference::{FaultParameter, FaultReference, fault_reference};
 pub use gate::{
-    BreakerChange, BreakerState, Comparison, Gate, GateValue, Metric, MetricGate, SloBlock, When,
+    BURST_ASSUMED, BreakerChange, BreakerState, Comparison, Gate, GateValue, Metric, MetricGate,
+    SloBlock, When,
 };
 pub use interpolate::Secrets;
 pub use json::to_json;

@@ -218,7 +218,7 @@ fn gates(scenario: &Scenario, windows: &[PlannedWindow]) -> Vec<PlanGate> {
         for gate in &steady.expect {
             let window = find(BASELINE).map(|window| (window, Duration::ZERO));
             let when = format!("steady state and {BASELINE}");
-            gates.push(plan_gate(scenario, &gate.value, when, window, None));
+            gates.push(plan_gate(scenario, &gate.value, when, window, (None, None)));
         }
     }
     for block in &scenario.slo {
@@ -234,14 +234,8 @@ fn gates(scenario: &Scenario, windows: &[PlannedWindow]) -> Vec<PlanGate> {
             ));
         }
         for gate in &block.expect {
-            let confidence = block.confidence;
-            gates.push(plan_gate(
-                scenario,
-                &gate.value,
-                when.clone(),
-                window,
-                confidence,
-            ));
+            let sure = (block.confidence, block.burst);
+            gates.push(plan_gate(scenario, &gate.value, when.clone(), window, sure));
         }
     }
     gates
@@ -252,7 +246,7 @@ fn plan_gate(
     gate: &Gate,
     when: String,
     window: Option<(&PlannedWindow, Duration)>,
-    confidence: Option<Share>,
+    (confidence, burst): (Option<Share>, Option<u64>),
 ) -> PlanGate {
     let mut plan = PlanGate {
         gate: gate.to_string(),
@@ -269,7 +263,7 @@ fn plan_gate(
     let samples = whole(arrivals * load.share_of(gate.of.as_deref()));
     plan.samples = Some(samples);
     if let Metric::Quantile(q) = gate.metric {
-        plan.samples_needed = Some(whole(samples_needed(q, confidence)));
+        plan.samples_needed = Some(whole(samples_needed(q, confidence, burst)));
     }
     plan.failures_tolerated = failures_tolerated(gate, samples);
     plan

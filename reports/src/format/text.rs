@@ -233,6 +233,12 @@ impl Page {
                     }
                 };
                 self.paragraph(&text, 4);
+                if recovery.metastable {
+                    self.paragraph(
+                        "metastable: it was gone, and something else kept the system down",
+                        4,
+                    );
+                }
             }
         }
     }

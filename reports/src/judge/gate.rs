@@ -2,7 +2,7 @@
 
 use squall_scenario::{Gate, GateValue, Located, MetricGate, SloBlock, When};
 
-use super::{Case, Ruling, breaker, metric, recovery};
+use super::{Case, Inference, Ruling, breaker, metric, recovery};
 use crate::quantity::Quantity;
 use crate::verdict::{Evidence, GateOrigin, GateState, GateVerdict, Recovery, Subject};
 
@@ -29,7 +29,7 @@ pub(super) fn steady_state_gates(case: &Case<'_>) -> Vec<GateVerdict> {
     let block = Block {
         when: &when,
         settle: std::time::Duration::ZERO,
-        confidence: None,
+        inference: None,
         origin: GateOrigin::SteadyState,
     };
     steady
@@ -58,7 +58,7 @@ pub(super) fn slo_gates(case: &Case<'_>) -> (Vec<GateVerdict>, Vec<Recovery>) {
 struct Block<'a> {
     when: &'a When,
     settle: std::time::Duration,
-    confidence: Option<f64>,
+    inference: Option<Inference>,
     origin: GateOrigin,
 }
 
@@ -67,7 +67,10 @@ impl<'a> Block<'a> {
         Self {
             when: &block.when.value,
             settle: block.settle,
-            confidence: block.confidence.map(squall_scenario::Share::get),
+            inference: block.confidence.map(|confidence| Inference {
+                confidence: confidence.get(),
+                burst: block.burst,
+            }),
             origin: GateOrigin::Slo,
         }
     }
@@ -125,7 +128,7 @@ fn rule(case: &Case<'_>, block: &Block<'_>, gate: &Gate) -> (Ruling, Option<Reco
                 hold,
             },
             Gate::BaselineReturns,
-        ) => recovery::rule(case, fault, *within, *hold),
+        ) => recovery::rule(case, fault, (*within, *hold), block.inference),
         (When::After { fault, within, .. }, Gate::Breaker { name, .. }) => {
             (breaker::rule_after(case, fault, *within, name, gate), None)
         }
@@ -135,7 +138,7 @@ fn rule(case: &Case<'_>, block: &Block<'_>, gate: &Gate) -> (Ruling, Option<Reco
             };
             let window = window.settled(block.settle);
             let ruling = match gate {
-                Gate::Metric(gate) => metric::rule(case, &window, gate, block.confidence),
+                Gate::Metric(gate) => metric::rule(case, &window, gate, block.inference),
                 Gate::Breaker {
                     name,
                     change,

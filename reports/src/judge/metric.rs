@@ -1,14 +1,21 @@
 //! Gates on what users got: success, error rate, latency, goodput.
 
-use squall_scenario::{Metric, MetricGate};
+use squall_scenario::{Comparison, Metric, MetricGate};
 
-use super::ratio::{Decision, Trial, dispersion};
+use super::dispersion::{dispersion, spread};
+use super::ratio::{Decision, Inference, Trial};
 use super::slice::share;
 use super::{CONFIDENCE, Case, Claim, Ruling, Slice, Window, claim_of, unit_threshold};
-use crate::quantity::{Quantity, grouped};
+use crate::quantity::{Quantity, grouped, percent, significant};
 use crate::statistics::{binomial_quantile, samples_for_quantile, upper_bound};
 use crate::verdict::{Evidence, GateState};
 use crate::{Outcome, Sample};
+
+/// What it takes to fail with fewer arrivals than a quantile needs.
+const CERTAIN: Inference = Inference {
+    confidence: CONFIDENCE,
+    burst: Some(1),
+};
 
 /// Most samples shown as evidence of one gate.
 const SAMPLES_MAX: usize = 5;
@@ -18,17 +25,23 @@ pub(super) fn rule(
     case: &Case<'_>,
     window: &Window,
     gate: &MetricGate,
-    confidence: Option<f64>,
+    inference: Option<Inference>,
 ) -> Ruling {
-    let slice = Slice::to_judge().gather(&case.record.intervals, window, gate.of.as_deref());
-    let mut ruling = rule_slice(&slice, gate, confidence);
+    let limit_us = claim_of(gate).and_then(|(_, limit_us)| limit_us);
+    let strict = gate.comparison == Comparison::Below;
+    let slice = Slice::to_judge().against(limit_us, strict).gather(
+        &case.record.intervals,
+        window,
+        gate.of.as_deref(),
+    );
+    let mut ruling = rule_slice(&slice, gate, inference);
     ruling.evidence.ranges.clone_from(&window.ranges);
     ruling.evidence.samples = samples(case, window, gate);
     ruling
 }
 
 /// Judges a metric gate on a sum of arrivals.
-pub(crate) fn rule_slice(slice: &Slice, gate: &MetricGate, confidence: Option<f64>) -> Ruling {
+pub(crate) fn rule_slice(slice: &Slice, gate: &MetricGate, inference: Option<Inference>) -> Ruling {
     let mut evidence = Evidence {
         n: slice.counts.settled(),
         threshold: unit_threshold(gate.value),
@@ -58,9 +71,14 @@ pub(crate) fn rule_slice(slice: &Slice, gate: &MetricGate, confidence: Option<f6
     }
     match claim_of(gate) {
         Some((claim, limit_us)) => {
-            let (trial, needed) = count(slice, gate, limit_us, &mut evidence);
+            let (mut trial, needed) = count(slice, gate, limit_us, &mut evidence);
+            if let Some(inference) = inference {
+                trial.dispersion = spread(&slice.bins, inference.burst);
+                evidence.burst = Some(trial.dispersion);
+            }
             evidence.bad = trial.bad;
-            weigh(&claim, &trial, gate, confidence, needed, evidence)
+            evidence.budget_30d = budget(&claim, slice, gate);
+            weigh(&claim, &trial, gate, inference, needed, evidence)
         }
         None => rule_scalar(slice, gate, evidence),
     }
@@ -75,7 +93,7 @@ fn count(
     evidence: &mut Evidence,
 ) -> (Trial, u64) {
     let n = slice.counts.settled();
-    let strict = gate.comparison == squall_scenario::Comparison::Below;
+    let strict = gate.comparison == Comparison::Below;
     let (bad, bad_unlagged) = match limit_us {
         Some(limit_us) => (
             slice.slower(limit_us, strict),
@@ -123,19 +141,26 @@ fn weigh(
     claim: &Claim,
     trial: &Trial,
     gate: &MetricGate,
-    confidence: Option<f64>,
+    inference: Option<Inference>,
     needed: u64,
     mut evidence: Evidence,
 ) -> Ruling {
     let allowed = claim.allowed(trial.n);
     evidence.bad_allowed = claim.at_most.then_some(allowed);
     evidence.margin = margin(gate, &evidence);
-    let fact = fact(claim, trial, gate, &evidence);
-    let mut decision = claim.decide(trial, confidence);
+    let mut fact = fact(claim, trial, gate, &evidence);
+    if let Some(cost) = evidence.budget_30d {
+        let good = percent(1.0 - claim.limit);
+        fact.push_str(&format!(
+            "; this costs {} of a 30-day {good} budget",
+            percent(cost)
+        ));
+    }
+    let mut decision = claim.decide(trial, inference);
     if trial.n < needed {
         evidence.needed = Some(needed);
         // Too few to pass; a failure that chance does not explain is one.
-        let certain = claim.decide(trial, Some(confidence.unwrap_or(CONFIDENCE)));
+        let certain = claim.decide(trial, Some(inference.unwrap_or(CERTAIN)));
         if certain != Decision::Violated {
             decision = Decision::NeedsMore(Some(needed));
         }
@@ -159,18 +184,47 @@ fn weigh(
             let more = grouped(needed.saturating_sub(trial.n));
             (
                 GateState::Inconclusive,
-                format!("; too few to tell: needs {more} more"),
+                format!(
+                    "; too few to tell: needs {more} more{}",
+                    bursts(trial, inference)
+                ),
             )
         }
         Decision::NeedsMore(None) => (
             GateState::Inconclusive,
-            "; too close to tell at this confidence".to_owned(),
+            format!(
+                "; too close to tell at this confidence{}",
+                bursts(trial, inference)
+            ),
         ),
     };
     Ruling {
         state,
         explanation: format!("{fact}{reason}"),
         evidence,
+    }
+}
+
+/// What the failures cost of the budget of 30 days at the slice's rate.
+#[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+fn budget(claim: &Claim, slice: &Slice, gate: &MetricGate) -> Option<f64> {
+    const THIRTY_DAYS_S: f64 = 30.0 * 86_400.0;
+    let share = matches!(gate.metric, Metric::Success | Metric::ErrorRate) && claim.at_most;
+    let allowed = claim.limit * slice.per_second(slice.counts.settled()) * THIRTY_DAYS_S;
+    let cost = slice.counts.failed() as f64 / allowed;
+    (share && allowed > 0.0 && slice.counts.failed() > 0).then_some(cost)
+}
+
+/// Why failures weigh less than one each, in words.
+fn bursts(trial: &Trial, inference: Option<Inference>) -> String {
+    let burst = significant(trial.dispersion);
+    match inference {
+        Some(_) if trial.dispersion <= 1.0 => String::new(),
+        Some(Inference { burst: None, .. }) if trial.bad == 0 => format!(
+            ", as failures may come in bursts of {burst} (`burst: 1` says that they do not)"
+        ),
+        Some(_) => format!(", as {burst} failures count as one: they may come in bursts"),
+        None => String::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The one test behind success, error rate and quantiles: is the share of bad
 //! arrivals within its limit?
 
-use squall_scenario::{Comparison, GateValue, Metric, MetricGate};
+use squall_scenario::{BURST_ASSUMED, Comparison, GateValue, Metric, MetricGate};
 
 use crate::statistics::{lower_bound, samples_to_prove, upper_bound};
 
@@ -16,6 +16,38 @@ pub(crate) struct Claim {
     pub(crate) at_most: bool,
 }
 
+/// What a block with `confidence` asks for: a statement about the system, as
+/// against the arithmetic of this run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Inference {
+    /// How sure a pass must be, from 0 to 1.
+    pub(crate) confidence: f64,
+    /// Failures that come together, as far as the scenario says.
+    pub(crate) burst: Option<u64>,
+}
+
+impl Inference {
+    /// How sure a failure must be. A false alarm costs more trust than a
+    /// question left open, so it is five times as rare as a false pass.
+    fn confidence_to_fail(self) -> f64 {
+        1.0 - (1.0 - self.confidence) / 5.0
+    }
+
+    /// The same error shared out over so many `looks` at the data.
+    #[expect(clippy::cast_precision_loss, reason = "one look per second of a run")]
+    pub(super) fn shared(self, looks: u64) -> Self {
+        Self {
+            confidence: 1.0 - (1.0 - self.confidence) / looks.max(1) as f64,
+            ..self
+        }
+    }
+
+    /// Failures taken to come together before any were seen.
+    pub(super) fn together(self) -> u64 {
+        self.burst.unwrap_or(BURST_ASSUMED).max(1)
+    }
+}
+
 /// What was counted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Trial {
@@ -27,8 +59,7 @@ pub(super) struct Trial {
     pub(super) n: u64,
     /// Arrivals not settled when the run was cut short.
     pub(super) unfinished: u64,
-    /// How much more the failures vary from second to second than single
-    /// independent failures would; at least 1.
+    /// How many failures count as one, because they come in bursts; at least 1.
     pub(super) dispersion: f64,
 }
 
@@ -77,7 +108,7 @@ impl Claim {
 
     /// Decides the claim: by the arithmetic of this run, or, with a
     /// `confidence`, about the system that produced it.
-    pub(super) fn decide(&self, trial: &Trial, confidence: Option<f64>) -> Decision {
+    pub(super) fn decide(&self, trial: &Trial, inference: Option<Inference>) -> Decision {
         let arithmetic = self.holds(trial.bad, trial.n);
         let all = trial.n.saturating_add(trial.unfinished);
         if !arithmetic {
@@ -90,23 +121,28 @@ impl Claim {
         } else if trial.unfinished > 0 {
             return Decision::Unfinished;
         }
-        match confidence {
-            Some(confidence) => self.infer(trial, confidence),
+        match inference {
+            Some(inference) => self.infer(trial, inference),
             None if arithmetic => Decision::Holds,
             None => Decision::Violated,
         }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    fn infer(&self, trial: &Trial, confidence: f64) -> Decision {
+    fn infer(&self, trial: &Trial, inference: Inference) -> Decision {
+        let (to_pass, to_fail) = (inference.confidence, inference.confidence_to_fail());
         let spread = trial.dispersion.max(1.0);
         let (bad, n) = (trial.bad as f64 / spread, trial.n as f64 / spread);
-        let upper = upper_bound(bad, n, confidence);
-        let lower = lower_bound(bad, n, confidence);
         let (surely_within, surely_outside) = if self.at_most {
-            (upper <= self.limit, lower > self.limit)
+            (
+                upper_bound(bad, n, to_pass) <= self.limit,
+                lower_bound(bad, n, to_fail) > self.limit,
+            )
         } else {
-            (lower >= self.limit, upper < self.limit)
+            (
+                lower_bound(bad, n, to_pass) >= self.limit,
+                upper_bound(bad, n, to_fail) < self.limit,
+            )
         };
         if surely_within {
             Decision::Holds
@@ -114,7 +150,7 @@ impl Claim {
             Decision::Violated
         } else {
             Decision::NeedsMore(if self.at_most {
-                samples_to_prove(trial.bad, self.limit, confidence)
+                samples_to_prove(trial.bad, self.limit, to_pass, spread)
                     .filter(|needed| *needed > trial.n)
             } else {
                 None
@@ -178,29 +214,6 @@ fn whole_micros(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Variance of the failures per interval over that of independent failures
-/// (verdict statistics for bursts); at least 1, and 1 where it cannot be told.
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-pub(super) fn dispersion(bins: &[(u64, u64)]) -> f64 {
-    const BINS_MIN: usize = 20;
-    let bad = bins
-        .iter()
-        .fold(0_u64, |sum, (bad, _)| sum.saturating_add(*bad));
-    let n = bins
-        .iter()
-        .fold(0_u64, |sum, (_, n)| sum.saturating_add(*n));
-    if bins.len() < BINS_MIN || bad == 0 || bad >= n {
-        return 1.0;
-    }
-    let p = bad as f64 / n as f64;
-    let sum: f64 = bins
-        .iter()
-        .filter(|(_, n)| *n > 0)
-        .map(|(bad, n)| (*bad as f64 - *n as f64 * p).powi(2) / (*n as f64 * p * (1.0 - p)))
-        .sum();
-    (sum / (bins.len() - 1) as f64).max(1.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,13 +252,17 @@ mod tests {
 
     #[test]
     fn inference_follows_the_published_bands() {
-        // 99.9 %: pass up to 6, fail from 19 bad of 12 000.
+        // 99.9 %: at 95 % pass up to 6 bad of 12 000, at 99 % fail from 22.
         let claim = claim(0.001);
-        let decide = |bad| claim.decide(&trial(bad, 12_000), Some(0.95));
+        let inference = Inference {
+            confidence: 0.95,
+            burst: Some(1),
+        };
+        let decide = |bad| claim.decide(&trial(bad, 12_000), Some(inference));
         assert_eq!(decide(6), Decision::Holds);
         assert!(matches!(decide(7), Decision::NeedsMore(Some(n)) if n > 12_000));
-        assert!(matches!(decide(18), Decision::NeedsMore(_)));
-        assert_eq!(decide(19), Decision::Violated);
+        assert!(matches!(decide(21), Decision::NeedsMore(_)));
+        assert_eq!(decide(22), Decision::Violated);
     }
 
     #[test]
@@ -266,15 +283,5 @@ mod tests {
             ..trial(11, 1000)
         };
         assert_eq!(claim.decide(&lagged, None), Decision::OnlyLag);
-    }
-
-    #[test]
-    fn bursts_widen_the_bounds() {
-        let even: Vec<_> = (0..30).map(|_| (1, 100)).collect();
-        let bursts: Vec<_> = (0..30)
-            .map(|i| (if i % 10 == 0 { 10 } else { 0 }, 100))
-            .collect();
-        assert!((dispersion(&even) - 1.0).abs() < 1e-12);
-        assert!(dispersion(&bursts) > 5.0);
     }
 }

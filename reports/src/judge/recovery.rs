@@ -1,11 +1,13 @@
 //! `after FAULT within T: baseline returns`: when the system was itself again.
 
+mod inference;
+
 use std::time::Duration;
 
 use squall_scenario::{Comparison, Gate, GateValue, Metric, format_duration};
 
 use super::gate::undecided;
-use super::{Case, Ruling, Slice, breaker};
+use super::{Case, Inference, Ruling, Slice, breaker};
 use crate::Interval;
 use crate::quantity::{Quantity, micros, percent};
 use crate::statistics::{binomial_quantile, samples_for_quantile};
@@ -25,6 +27,10 @@ const NOISE_FLOOR_US: u64 = 50_000;
 /// The quantile that is compared. Seconds hold enough arrivals for it.
 const QUANTILE: f64 = 0.95;
 
+/// A system that takes so many times the allowed time is called metastable: its
+/// overload feeds itself (Bronson and others, HotOS 2021).
+const METASTABLE_FACTOR: u64 = 3;
+
 /// What one second must satisfy to count as recovered.
 struct Criterion {
     route: Option<String>,
@@ -32,6 +38,9 @@ struct Criterion {
     failures: f64,
     /// Response time that 95 % must not exceed, in microseconds.
     limit_us: Option<u64>,
+    /// Failures that come together: with `confidence`, one burst in a second is
+    /// no more of a relapse than one failure is without.
+    together: u64,
 }
 
 /// A stretch of one or more intervals that is long enough to be judged.
@@ -72,7 +81,9 @@ pub(super) fn of_all_faults(case: &Case<'_>) -> Vec<Recovery> {
     faults
         .filter_map(|fault| {
             let cleared_us = fault.removed_us?;
-            observe(case, &fault.fault, cleared_us, HOLD_DEFAULT).map(|(recovery, ..)| recovery)
+            let criteria = criteria(case, 1)?;
+            let seen = observe(case, &criteria, &fault.fault, cleared_us, HOLD_DEFAULT);
+            Some(seen.0)
         })
         .collect()
 }
@@ -81,15 +92,16 @@ pub(super) fn of_all_faults(case: &Case<'_>) -> Vec<Recovery> {
 pub(super) fn rule(
     case: &Case<'_>,
     fault: &str,
-    within: Duration,
-    hold: Duration,
+    (within, hold): (Duration, Duration),
+    inference: Option<Inference>,
 ) -> (Ruling, Option<Recovery>) {
     let Some(cleared_us) = case.fault(fault).and_then(|fault| fault.removed_us) else {
         return (undecided("the fault was not seen to be gone"), None);
     };
-    let Some((recovery, with_lag, without_lag)) = observe(case, fault, cleared_us, hold) else {
+    let Some(criteria) = criteria(case, inference.map_or(1, Inference::together)) else {
         return (undecided("there is no baseline to come back to"), None);
     };
+    let (mut recovery, with_lag, without_lag) = observe(case, &criteria, fault, cleared_us, hold);
     let observed = TimeRange {
         start_us: cleared_us,
         end_us: recovery.observed_until_us,
@@ -100,8 +112,20 @@ pub(super) fn rule(
         state = GateState::Inconclusive;
         explanation.push_str("; the generator was late: without its lag it would hold");
     }
+    if let Some(inference) = inference {
+        let found = (state, explanation);
+        let times = (observed, within);
+        (state, explanation) =
+            inference::confirm(case, &criteria, times, &with_lag, inference, found);
+    }
     let took_us = with_lag.recovered_us.map(|at_us| since(at_us, cleared_us));
     let limit_us = u64::try_from(within.as_micros()).unwrap_or(u64::MAX);
+    let away_us = took_us.unwrap_or(observed.length_us());
+    recovery.metastable =
+        state == GateState::Fail && away_us > limit_us.saturating_mul(METASTABLE_FACTOR);
+    if recovery.metastable {
+        explanation.push_str("; metastable: the fault is gone and something else keeps it down");
+    }
     let resolution_us = recovery.took.map(|took| took.length_us());
     let ruling = Ruling {
         state,
@@ -174,21 +198,21 @@ fn decide(
 }
 
 /// Looks at every second after the fault, with and without the generator's
-/// lag. `None` when there is no baseline.
+/// lag.
 fn observe(
     case: &Case<'_>,
+    criteria: &[Criterion],
     fault: &str,
     cleared_us: i64,
     hold: Duration,
-) -> Option<(Recovery, Course, Course)> {
-    let criteria = criteria(case)?;
+) -> (Recovery, Course, Course) {
     let until_us = observed_until_us(case, fault, cleared_us);
     let observed = |interval: &&Interval| {
         let middle_us = i64::midpoint(interval.start_us, interval.end_us);
         (cleared_us..until_us).contains(&middle_us)
     };
     let intervals: Vec<&Interval> = case.record.intervals.iter().filter(observed).collect();
-    let bins = bins(&intervals, &criteria);
+    let bins = bins(&intervals, criteria);
     let hold_us = u64::try_from(hold.as_micros()).unwrap_or(u64::MAX);
     let with_lag = follow(&bins, hold_us, |bin| bin.good);
     let without_lag = follow(&bins, hold_us, |bin| bin.good_without_lag);
@@ -208,9 +232,10 @@ fn observe(
                 end_us: at_us.saturating_sub(cleared_us).max(0),
             }),
         relapses: with_lag.relapses,
-        criterion: describe(&criteria, hold),
+        metastable: false,
+        criterion: describe(criteria, hold),
     };
-    Some((recovery, with_lag, without_lag))
+    (recovery, with_lag, without_lag)
 }
 
 /// The instant of recovery is the start of the last good stretch; earlier
@@ -238,7 +263,7 @@ fn follow(bins: &[Bin], hold_us: u64, good: fn(&Bin) -> bool) -> Course {
 
 /// The baseline criterion: the steady state's expectations, and 1.2 times the
 /// baseline where they say nothing.
-fn criteria(case: &Case<'_>) -> Option<Vec<Criterion>> {
+fn criteria(case: &Case<'_>, together: u64) -> Option<Vec<Criterion>> {
     let window = case.window("baseline")?;
     let baseline =
         |route: Option<&str>| Slice::to_judge().gather(&case.record.intervals, window, route);
@@ -250,6 +275,7 @@ fn criteria(case: &Case<'_>) -> Option<Vec<Criterion>> {
         route: None,
         failures: failure_share(&all),
         limit_us: usual_limit_us(&all, None),
+        together,
     }];
     let steady = case
         .objectives
@@ -270,6 +296,7 @@ fn criteria(case: &Case<'_>) -> Option<Vec<Criterion>> {
                 route: gate.of.clone(),
                 failures: failure_share(&slice),
                 limit_us: usual_limit_us(&slice, None),
+                together,
             });
             let last = criteria.len() - 1;
             &mut criteria[last]
@@ -353,8 +380,13 @@ fn meets(slice: &Slice, criterion: &Criterion) -> (bool, bool) {
         let fine = criterion.route.is_some();
         return (fine, fine);
     }
-    let failures_max = binomial_quantile(n, criterion.failures, CHANCE);
-    let slow_max = binomial_quantile(n, 1.0 - QUANTILE, CHANCE);
+    let together = criterion.together.max(1);
+    let explained = |share: f64| {
+        let bursts = binomial_quantile(n.div_ceil(together), share, CHANCE);
+        bursts.saturating_mul(together)
+    };
+    let failures_max = explained(criterion.failures);
+    let slow_max = explained(1.0 - QUANTILE);
     let judge = |failed: u64, slow: u64| failed <= failures_max && slow <= slow_max;
     let (slow, slow_unlagged) = match criterion.limit_us {
         Some(limit_us) => (

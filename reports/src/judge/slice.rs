@@ -2,6 +2,7 @@
 
 use hdrhistogram::Histogram;
 
+use super::dispersion::Bin;
 use super::{CONFIDENCE, Window};
 use crate::histogram::{count_above, merge, new_histogram, rank, value_at_rank};
 use crate::quantity::Quantity;
@@ -22,8 +23,12 @@ pub(crate) struct Slice {
     pub(crate) intervals: u64,
     /// Their length in microseconds.
     pub(crate) length_us: u64,
-    /// Failures and settled arrivals of each interval, for the dispersion.
-    pub(crate) bins: Vec<(u64, u64)>,
+    /// Arrivals of each interval that speak against a claim, for the
+    /// dispersion.
+    pub(crate) bins: Vec<Bin>,
+    /// Response time from which on the claim counts an arrival as bad, and
+    /// whether the limit itself is too slow; failures always are.
+    slow: Option<(u64, bool)>,
 }
 
 impl Slice {
@@ -44,7 +49,15 @@ impl Slice {
             intervals: 0,
             length_us: 0,
             bins: Vec::new(),
+            slow: None,
         }
+    }
+
+    /// Counts answers beyond `limit_us` as bad in the bins too; at the limit
+    /// with `strict`. For a claim about response times.
+    pub(crate) fn against(mut self, limit_us: Option<u64>, strict: bool) -> Self {
+        self.slow = limit_us.map(|limit_us| (limit_us, strict));
+        self
     }
 
     /// Sums up the intervals of `window`.
@@ -116,6 +129,7 @@ impl Slice {
     pub(crate) fn add(&mut self, interval: &Interval, route: Option<&str>) {
         self.stretch(interval);
         let mut bin = Counts::default();
+        let mut slow = 0_u64;
         let wanted = interval
             .routes
             .iter()
@@ -123,8 +137,15 @@ impl Slice {
         for entry in wanted {
             bin.add(&entry.counts);
             self.add_times(entry);
+            if let (Some((limit_us, strict)), Some(response)) = (self.slow, &entry.response) {
+                slow = slow.saturating_add(count_above(response, limit_us, strict));
+            }
         }
-        self.bins.push((bin.failed(), bin.settled()));
+        self.bins.push(Bin {
+            start_us: interval.start_us,
+            bad: bin.failed().saturating_add(slow),
+            n: bin.settled(),
+        });
         self.counts.add(&bin);
     }
 

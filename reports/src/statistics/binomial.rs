@@ -42,12 +42,14 @@ pub fn samples_for_quantile(q: f64, confidence: f64) -> u64 {
 }
 
 /// The fewest arrivals at which `bad` failures prove a failure share of at
-/// most `share` at `confidence`; `None` beyond a thousand million.
+/// most `share` at `confidence`; `None` beyond a thousand million. `spread`
+/// failures count as one, and as many arrivals too: 1 for single failures, more
+/// where they come in bursts.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "searched below 2^30")]
-pub fn samples_to_prove(bad: u64, share: f64, confidence: f64) -> Option<u64> {
+pub fn samples_to_prove(bad: u64, share: f64, confidence: f64, spread: f64) -> Option<u64> {
     const SEARCH_MAX: u64 = 1 << 30;
-    let proves = |n: u64| upper_bound(bad as f64, n as f64, confidence) <= share;
+    let proves = |n: u64| upper_bound(bad as f64 / spread, n as f64 / spread, confidence) <= share;
     if share <= 0.0 || bad >= SEARCH_MAX || !proves(SEARCH_MAX) {
         return None;
     }
@@ -158,12 +160,14 @@ mod tests {
             (10, 0.0005, 33_921),
         ] {
             assert_eq!(
-                samples_to_prove(bad, share, 0.95),
+                samples_to_prove(bad, share, 0.95, 1.0),
                 Some(n),
                 "{bad} at {share}"
             );
         }
-        assert_eq!(samples_to_prove(0, 0.0, 0.95), None);
+        assert_eq!(samples_to_prove(0, 0.0, 0.95, 1.0), None);
+        // Bursts of ten need ten times as many.
+        assert_eq!(samples_to_prove(0, 0.01, 0.95, 10.0), Some(2_981));
     }
 
     #[test]

@@ -54,6 +54,10 @@ pub struct Recovery {
     pub took: Option<TimeRange>,
     /// How often a recovered stretch ended again.
     pub relapses: u32,
+    /// Whether it was still not back three times as long after the removal as a
+    /// gate allows: something keeps the system down that is not the fault.
+    #[serde(default)]
+    pub metastable: bool,
     /// What counts as recovered, in words and figures.
     pub criterion: String,
 }

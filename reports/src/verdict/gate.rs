@@ -107,6 +107,15 @@ pub struct Evidence {
     pub bad: u64,
     /// How many may, at this n.
     pub bad_allowed: Option<u64>,
+    /// For shares: what the failures cost of the failures that the objective
+    /// allows in 30 days at the rate of this window, as a share; above 1 it
+    /// would be used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_30d: Option<f64>,
+    /// With `confidence`: how many failures count as one, because they come, or
+    /// may come, in bursts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<f64>,
     /// Arrivals it takes to decide the gate, where they are too few.
     pub needed: Option<u64>,
     /// Share of the allowance that is left; negative when it is exceeded.

@@ -152,6 +152,7 @@ pub fn during(window: &str, settle_s: u64, gates: Vec<Gate>, line: u32) -> SloBl
         when: located(When::During(window.to_owned()), line),
         settle: Duration::from_secs(settle_s),
         confidence: None,
+        burst: None,
         expect: lines(gates, line),
     }
 }
@@ -169,6 +170,7 @@ pub fn after(fault: &str, within_s: u64, gates: Vec<Gate>, line: u32) -> SloBloc
         ),
         settle: Duration::ZERO,
         confidence: None,
+        burst: None,
         expect: lines(gates, line),
     }
 }

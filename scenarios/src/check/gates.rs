@@ -9,7 +9,8 @@ use crate::read::{GateDraft, LoadDraft, ScenarioDraft, SloDraft};
 use crate::suggest::nearest;
 use crate::windows::{BASELINE, BUILT_IN, PlannedWindow, WHOLE_RUN};
 use crate::{
-    BreakerChange, Comparison, Diagnostic, Gate, Metric, Share, When, codes, format_duration,
+    BURST_ASSUMED, BreakerChange, Comparison, Diagnostic, Gate, Metric, Share, When, codes,
+    format_duration,
 };
 
 use super::names::did_you_mean;
@@ -18,11 +19,14 @@ use super::names::did_you_mean;
 const ALPHA: f64 = 0.05;
 
 /// How many samples a bound on the quantile `q` needs: the smallest n with
-/// q^n ≤ 1 − confidence. 299 for p99 and 2 995 for p99.9 at 95 %.
+/// q^n ≤ 1 − confidence. 299 for p99 and 2 995 for p99.9 at 95 %. A statement
+/// about the system, at a `confidence`, needs `burst` times as many.
 #[must_use]
-pub(crate) fn samples_needed(q: f64, confidence: Option<Share>) -> f64 {
+pub(crate) fn samples_needed(q: f64, confidence: Option<Share>, burst: Option<u64>) -> f64 {
     let alpha = confidence.map_or(ALPHA, |share| 1.0 - share.get());
-    (alpha.ln() / q.ln()).ceil()
+    #[expect(clippy::cast_precision_loss, reason = "at most a million")]
+    let together = confidence.map_or(1.0, |_| burst.unwrap_or(BURST_ASSUMED) as f64);
+    (alpha.ln() / q.ln() * together).ceil()
 }
 
 /// Where a gate stands, which decides what it may be.
@@ -42,7 +46,7 @@ pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
             if let Some((load, windows)) = &planned
                 && let Some(window) = windows.iter().find(|w| w.name == BASELINE)
             {
-                samples(gate, load, window, Duration::ZERO, None, findings);
+                samples(gate, load, window, Duration::ZERO, (None, None), findings);
             }
         }
     }
@@ -168,7 +172,8 @@ fn check_window(
         return;
     }
     for gate in &block.gates {
-        samples(gate, load, window, block.settle, block.confidence, findings);
+        let sure = (block.confidence, block.burst);
+        samples(gate, load, window, block.settle, sure, findings);
     }
 }
 
@@ -178,7 +183,7 @@ fn samples(
     load: &LoadDraft,
     window: &PlannedWindow,
     settle: Duration,
-    confidence: Option<Share>,
+    (confidence, burst): (Option<Share>, Option<u64>),
     findings: &mut Vec<Diagnostic>,
 ) {
     let Gate::Metric(gate) = &draft.gate.value else {
@@ -193,7 +198,7 @@ fn samples(
     let share = load.load.share_of(gate.of.as_deref());
     let arrivals = window.settled(settle).expected_arrivals(&load.load);
     let expected = (arrivals * share).floor();
-    let needed = samples_needed(q, confidence);
+    let needed = samples_needed(q, confidence, burst);
     // Without a share the request does not exist, which is said elsewhere.
     if share <= 0.0 || expected >= needed {
         return;
@@ -412,11 +417,12 @@ mod tests {
 
     #[test]
     fn samples_are_those_of_the_order_statistics() {
-        let needed = |q| samples_needed(q, None);
+        let needed = |q| samples_needed(q, None, None);
         assert!((needed(0.95) - 59.0).abs() < 0.5);
         assert!((needed(0.99) - 299.0).abs() < 0.5);
         assert!((needed(0.999) - 2995.0).abs() < 0.5);
         assert!((needed(0.9999) - 29956.0).abs() < 0.5);
-        assert!(samples_needed(0.99, Share::new(0.99)) > 400.0);
+        assert!(samples_needed(0.99, Share::new(0.99), Some(1)) > 400.0);
+        assert!((samples_needed(0.99, Share::new(0.95), None) - 2981.0).abs() < 0.5);
     }
 }

@@ -31,6 +31,7 @@ pub(crate) struct SloDraft {
     pub(crate) settle: Duration,
     pub(crate) settle_place: Place,
     pub(crate) confidence: Option<Share>,
+    pub(crate) burst: Option<u64>,
     pub(crate) gates: Vec<GateDraft>,
 }
 
@@ -40,6 +41,7 @@ impl SloDraft {
             when: self.when.clone(),
             settle: self.settle,
             confidence: self.confidence,
+            burst: self.burst,
             expect: self.gates.iter().map(|draft| draft.gate.clone()).collect(),
         }
     }
@@ -87,6 +89,7 @@ impl Reader {
                     .help("write for instance `95%`"),
             );
         }
+        let burst = self.burst(fields);
         let when = match (fields.get("during"), fields.get("after")) {
             (Some(during), None) => self.during(fields, during),
             (None, Some(after)) => self.after(fields, after),
@@ -117,8 +120,22 @@ impl Reader {
             settle,
             settle_place: fields.place("settle"),
             confidence,
+            burst,
             gates,
         })
+    }
+
+    /// `burst: 10`, which means nothing without `confidence`.
+    fn burst(&mut self, fields: Fields<'_>) -> Option<u64> {
+        let burst = self.whole(fields.get("burst")?, 1, 1_000_000);
+        if fields.get("confidence").is_none() {
+            self.report(
+                Diagnostic::error(codes::MISSING_KEY, "`burst` needs `confidence` beside it")
+                    .at(fields.key_place("burst"), "changes nothing by itself")
+                    .help("write for instance `confidence: 95%`, or leave it out"),
+            );
+        }
+        burst
     }
 
     fn during(&mut self, fields: Fields<'_>, node: &Node) -> Option<(When, Place)> {

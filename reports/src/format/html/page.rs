@@ -82,6 +82,7 @@ struct FaultBlock {
     seen: Vec<String>,
     problems: Vec<String>,
     recovery: Option<String>,
+    metastable: bool,
     criterion: Option<String>,
 }
 
@@ -321,6 +322,7 @@ fn fault_block(fault: &FaultEvidence, verdict: &Verdict) -> FaultBlock {
                 clock(recovery.observed_until_us.saturating_sub(recovery.cleared_us))
             ),
         }),
+        metastable: recovery.is_some_and(|recovery| recovery.metastable),
         criterion: recovery.map(|recovery| recovery.criterion.clone()),
     }
 }

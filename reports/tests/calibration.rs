@@ -1,0 +1,55 @@
+//! The error rates that `confidence:` promises, on simulated runs. The whole
+//! table, with 2 000 runs a line: `cargo run --release -p squall-reports
+//! --example calibrate`.
+
+mod simulation;
+mod synthetic;
+
+use simulation::{Kind, cases};
+
+/// Histograms are slow without optimisation, so runs that need them are few.
+fn check(kind: Kind, runs: u64) {
+    let mut decided = 0;
+    let cases = cases().into_iter().filter(|case| {
+        case.kind == kind
+            && [0.1, 1.0, 3.0]
+                .iter()
+                .any(|truth| (case.truth - truth).abs() < 1e-9)
+    });
+    for case in cases {
+        let tally = case.simulate(runs, 42);
+        decided += tally.passed + tally.failed;
+        if let Err(problem) = case.claim(&tally) {
+            panic!("{problem}");
+        }
+    }
+    // A judge that leaves everything open would keep every promise.
+    assert!(decided > runs, "{decided} of {kind:?}");
+}
+
+#[test]
+fn a_share_is_judged_as_surely_as_promised() {
+    check(Kind::Ratio, 50);
+}
+
+#[test]
+fn a_quantile_is_judged_as_surely_as_promised() {
+    check(Kind::Quantile, 4);
+}
+
+#[test]
+fn a_return_is_judged_as_surely_as_promised() {
+    check(Kind::Returns, 4);
+}
+
+#[test]
+fn bounds_that_ignore_bursts_break_the_promise() {
+    let burst = |case: &&simulation::Case| {
+        case.kind == Kind::Ratio && case.burst == 10 && (case.truth - 1.0).abs() < 1e-9
+    };
+    let cases = cases();
+    let case = cases.iter().find(burst).unwrap();
+    let tally = case.simulate(200, 42);
+    assert!(tally.naive_passed * 10 > tally.runs, "{tally:?}");
+    assert!(tally.naive_failed * 10 > tally.runs, "{tally:?}");
+}

@@ -1,0 +1,361 @@
+//! Runs of a system whose true failure share is known, judged by the judge:
+//! how often does it pass what is broken and fail what is not?
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "test support, shared by a test program and an example that each use a part of it"
+)]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+use squall_reports::histogram::{new_histogram, record_us};
+use squall_reports::statistics::{binomial_quantile, lower_bound, upper_bound};
+use squall_reports::verdict::GateState;
+use squall_reports::*;
+use squall_scenario::{ParseOptions, Scenario, Source, parse_scenario};
+
+use crate::synthetic::{Dice, SECOND, at, fault, manifest};
+
+/// Greatest share of runs that may fail although the objective is kept.
+pub const FALSE_FAIL: f64 = 0.01;
+
+/// Greatest share of runs that may pass although it is not.
+pub const FALSE_PASS: f64 = 0.05;
+
+/// Expected bursts below which the judge must leave the question open.
+pub const BURSTS_MIN: f64 = 3.0;
+
+/// What is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `success >= …`
+    Ratio,
+    /// `p99 < …`, `p95 < …`
+    Quantile,
+    /// `baseline returns`
+    Returns,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    pub kind: Kind,
+    /// Arrivals per second, evenly spaced.
+    pub rate: u64,
+    /// Seconds that are judged.
+    pub seconds: u64,
+    /// Share of bad arrivals that the objective allows.
+    pub limit: f64,
+    /// True share of bad arrivals, in limits.
+    pub truth: f64,
+    /// Bad arrivals that come together.
+    pub burst: u64,
+    /// `burst:` of the scenario.
+    pub stated: Option<u64>,
+}
+
+/// How many of the simulated runs ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub runs: u64,
+    pub passed: u64,
+    pub failed: u64,
+    pub naive_passed: u64,
+    pub naive_failed: u64,
+}
+
+/// `baseline returns`: 20 s of baseline, 5 s of fault, 10 s allowed.
+const FAULT_AT_S: u64 = 20;
+const FAULT_END_S: u64 = 25;
+const DEADLINE_S: u64 = 35;
+
+impl Case {
+    pub fn arrivals(&self) -> u64 {
+        self.rate * self.seconds
+    }
+
+    /// Bursts that a system at its limit shows: n·p0 ÷ burst.
+    pub fn bursts_expected(&self) -> f64 {
+        self.arrivals() as f64 * self.limit / self.burst as f64
+    }
+
+    /// What the tally must satisfy; the message says what it does not. The
+    /// allowance covers the chance of so many simulated runs, once in 1 000.
+    pub fn claim(&self, tally: &Tally) -> Result<(), String> {
+        let most = |share: f64| binomial_quantile(tally.runs, share, 0.999);
+        if self.truth <= 1.0 && tally.failed > most(FALSE_FAIL) {
+            return Err(format!("false fails {self:?}: {tally:?}"));
+        }
+        if self.truth >= 1.0 && tally.passed > most(FALSE_PASS) {
+            return Err(format!("false passes {self:?}: {tally:?}"));
+        }
+        let provable = self.bursts_expected() >= BURSTS_MIN || self.stated.is_some();
+        if !provable && tally.passed > 0 {
+            return Err(format!("passes without proof {self:?}: {tally:?}"));
+        }
+        Ok(())
+    }
+
+    fn load_seconds(&self) -> u64 {
+        match self.kind {
+            Kind::Returns => DEADLINE_S + self.seconds,
+            _ => self.seconds,
+        }
+    }
+
+    fn scenario(&self, inference: bool) -> Scenario {
+        let good = (1.0 - self.limit) * 100.0;
+        let sure = match (inference, self.stated) {
+            (false, _) => String::new(),
+            (true, None) => "\n    confidence: 95%".to_owned(),
+            (true, Some(burst)) => format!("\n    confidence: 95%\n    burst: {burst}"),
+        };
+        let (faults, slo) = match self.kind {
+            Kind::Ratio => (
+                String::new(),
+                format!("  - during: whole run{sure}\n    expect: [ success >= {good:.4}% ]\n"),
+            ),
+            Kind::Quantile => (
+                String::new(),
+                format!("  - during: whole run{sure}\n    expect: [ p{good:.4} <= 1ms ]\n"),
+            ),
+            Kind::Returns => (
+                format!(
+                    "steady_state:\n  for: 5s\n  expect: [ success >= {good:.4}% ]\nfaults:\n  - name: outage\n    at: {FAULT_AT_S}s\n    inject: cut\n    into: api\n    for: 5s\n"
+                ),
+                format!(
+                    "  - after: outage\n    within: 10s{sure}\n    expect: [ baseline returns ]\n"
+                ),
+            ),
+        };
+        let text = format!(
+            "version: 1\nname: simulated\ntarget: http://127.0.0.1:8080\nlinks:\n  api: {{ to: 127.0.0.1:8081 }}\nload:\n  shape:\n    - hold: {{ rate: {}/s, for: {}s }}\n  requests:\n    - GET /\n{faults}slo:\n{slo}",
+            self.rate,
+            self.load_seconds()
+        );
+        let checked = parse_scenario(
+            &Source::new("simulated.yaml", text.as_str()),
+            &ParseOptions::new(&|_: &str| None),
+        );
+        let said = checked.render(false);
+        checked.value.unwrap_or_else(|| panic!("{said}\n{text}"))
+    }
+
+    fn record(&self) -> Record {
+        let end_s = self.load_seconds() as f64;
+        let say = |change| fault("outage", 0, &["api"], change);
+        let seen = |text: &str| text.to_owned();
+        let mut events = vec![at(0.0, RunEvent::Phase(Phase::Load))];
+        if self.kind == Kind::Returns {
+            let (from_s, to_s) = (FAULT_AT_S as f64, FAULT_END_S as f64);
+            events.insert(
+                0,
+                at(
+                    -0.1,
+                    RunEvent::SteadyState {
+                        reached: true,
+                        detail: seen("yes"),
+                    },
+                ),
+            );
+            events.extend([
+                at(from_s, say(FaultChange::Requested)),
+                at(
+                    from_s,
+                    say(FaultChange::Active {
+                        evidence: seen("cut"),
+                    }),
+                ),
+                at(
+                    from_s + 1.0,
+                    say(FaultChange::Observed {
+                        evidence: seen("cut"),
+                        effective: true,
+                    }),
+                ),
+                at(to_s, say(FaultChange::RemovalRequested)),
+                at(
+                    to_s,
+                    say(FaultChange::Removed {
+                        evidence: seen("whole"),
+                    }),
+                ),
+            ]);
+        }
+        let scheduled = self.rate * self.load_seconds();
+        events.extend([
+            at(end_s, RunEvent::Phase(Phase::Drain)),
+            at(
+                end_s + 0.1,
+                RunEvent::LoadFinished {
+                    scheduled,
+                    lag_max_us: 10,
+                },
+            ),
+            at(end_s + 0.2, RunEvent::Phase(Phase::Finished)),
+        ]);
+        Record {
+            manifest: manifest(self.scenario(true)),
+            events,
+            intervals: Vec::new(),
+            samples: Vec::new(),
+            complete: true,
+            damage: Vec::new(),
+        }
+    }
+
+    /// Judges `runs` runs; the same seed gives the same tally.
+    pub fn simulate(&self, runs: u64, seed: u64) -> Tally {
+        let mut record = self.record();
+        let plain = self.scenario(false);
+        let mut times = Times::default();
+        let mut tally = Tally {
+            runs,
+            ..Tally::default()
+        };
+        for run in 0..runs {
+            let mut dice = Dice(seed ^ (run << 20) ^ self.rate);
+            let bad = self.bad_per_second(&mut dice);
+            record.intervals = self.intervals(&bad, &mut times);
+            let state = last_gate(&judge(&record));
+            tally.passed += u64::from(state == GateState::Pass);
+            tally.failed += u64::from(state == GateState::Fail);
+            let naive = match self.kind {
+                Kind::Returns => last_gate(&judge_with(&record, &plain)),
+                _ => self.naive(bad.iter().sum()),
+            };
+            tally.naive_passed += u64::from(naive == GateState::Pass);
+            tally.naive_failed += u64::from(naive == GateState::Fail);
+        }
+        tally
+    }
+
+    /// Bounds at 95 % on both sides that take every failure for a single one.
+    fn naive(&self, bad: u64) -> GateState {
+        let (bad, n) = (bad as f64, self.arrivals() as f64);
+        if upper_bound(bad, n, 0.95) <= self.limit {
+            GateState::Pass
+        } else if lower_bound(bad, n, 0.95) > self.limit {
+            GateState::Fail
+        } else {
+            GateState::Inconclusive
+        }
+    }
+
+    /// Bursts start at any arrival with equal chance and hit the next ones too.
+    fn bad_per_second(&self, dice: &mut Dice) -> Vec<u64> {
+        let share = (self.limit * self.truth).min(1.0);
+        let mut left = 0_u64;
+        (0..self.load_seconds())
+            .map(|second| {
+                let (share, burst) = match (self.kind, second) {
+                    (Kind::Returns, 0..FAULT_AT_S) => (self.limit / 10.0, 1),
+                    (Kind::Returns, FAULT_AT_S..FAULT_END_S) => (1.0, 1),
+                    _ => (share, self.burst),
+                };
+                let start = 1.0 - (1.0 - share).powf(1.0 / burst as f64);
+                let hit = (0..self.rate).filter(|_| {
+                    if dice.next() < start {
+                        left = burst;
+                    }
+                    let bad = left > 0;
+                    left = left.saturating_sub(1);
+                    bad
+                });
+                hit.count() as u64
+            })
+            .collect()
+    }
+
+    fn intervals(&self, bad: &[u64], times: &mut Times) -> Vec<Interval> {
+        let interval = |(second, bad): (usize, &u64)| {
+            let good = if self.kind == Kind::Quantile {
+                self.rate
+            } else {
+                self.rate - bad
+            };
+            let counts = Counts {
+                scheduled: self.rate,
+                good,
+                status: self.rate - good,
+                ..Counts::default()
+            };
+            let slow = if self.kind == Kind::Quantile { *bad } else { 0 };
+            let route = RouteInterval {
+                route: "GET /".to_owned(),
+                counts,
+                response: (self.kind == Kind::Quantile).then(|| times.of(good - slow, slow)),
+                unlagged: None,
+            };
+            Interval {
+                start_us: second as i64 * SECOND,
+                end_us: (second as i64 + 1) * SECOND,
+                routes: vec![route],
+                lag: None,
+                wait: None,
+            }
+        };
+        bad.iter().enumerate().map(interval).collect()
+    }
+}
+
+fn last_gate(verdict: &Verdict) -> GateState {
+    verdict.gates.last().unwrap().state
+}
+
+/// Histograms of fast and slow answers, made once each.
+#[derive(Default)]
+struct Times(HashMap<(u64, u64), Arc<Histogram<u64>>>);
+
+impl Times {
+    fn of(&mut self, fast: u64, slow: u64) -> Arc<Histogram<u64>> {
+        let made = self.0.entry((fast, slow)).or_insert_with(|| {
+            let mut histogram = new_histogram();
+            (0..fast).for_each(|_| record_us(&mut histogram, 500));
+            (0..slow).for_each(|_| record_us(&mut histogram, 1_500));
+            Arc::new(histogram)
+        });
+        Arc::clone(made)
+    }
+}
+
+/// Every line of the table: gates of each kind, alone and in bursts, on either
+/// side of what can be proven, with a truth that is far above, near above, at,
+/// near below and far below the objective.
+pub fn cases() -> Vec<Case> {
+    let settings = [
+        (Kind::Ratio, 100, 60, 0.01),
+        (Kind::Ratio, 50, 60, 0.01),
+        (Kind::Ratio, 20, 60, 0.01),
+        (Kind::Ratio, 250, 120, 0.001),
+        (Kind::Quantile, 100, 60, 0.01),
+        (Kind::Quantile, 20, 60, 0.01),
+        (Kind::Returns, 100, 60, 0.01),
+        (Kind::Returns, 20, 60, 0.01),
+    ];
+    let mut cases = Vec::new();
+    for (kind, rate, seconds, limit) in settings {
+        for (burst, stated) in [(1, None), (1, Some(1)), (10, None), (10, Some(10))] {
+            for truth in [0.1, 0.5, 1.0, 1.1, 3.0] {
+                cases.push(Case {
+                    kind,
+                    rate,
+                    seconds,
+                    limit,
+                    truth,
+                    burst,
+                    stated,
+                });
+            }
+        }
+    }
+    cases
+}
