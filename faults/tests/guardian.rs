@@ -1,5 +1,4 @@
 //! The guardian as a real process: what it starts, reports and ends.
-#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 mod support;
 
