@@ -15,7 +15,7 @@ mod support;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use support::{Running, Sandbox};
+use support::{Process, Running, Sandbox};
 
 /// Far beyond the second it takes, for a machine that does much else.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
@@ -93,6 +93,13 @@ fn report_is_partial(sandbox: &Sandbox) {
     let json: serde_json::Value = serde_json::from_str(&reported.stdout).unwrap();
     let outcome = json.pointer("/verdict/outcome").expect("an outcome");
     assert_eq!(outcome, "inconclusive", "{outcome}");
+}
+
+fn guardian(sandbox: &Sandbox) -> Process {
+    let mut processes = sandbox.processes().into_iter();
+    processes
+        .find(|process| process.command.contains(" guardian --journal"))
+        .expect("there is a guardian")
 }
 
 /// Waits for a change of the fault.
@@ -222,19 +229,16 @@ fn together_with_its_guardian() {
     let listeners = sandbox.listeners();
     // Stopped first, so that neither can react to the end of the other.
     running.signal(Signal::STOP);
-    let guardian = sandbox
-        .processes()
-        .into_iter()
-        .find(|process| process.command.contains(" guardian --journal"))
-        .expect("there is a guardian");
-    guardian.kill();
+    guardian(&sandbox).kill();
     running.signal(Signal::KILL);
     assert_eq!(running.end().code, None, "it was killed");
     let left = sandbox.processes();
     assert_eq!(left.len(), 2, "server and daemon are left: {left:#?}");
     let listed = sandbox.squall(&["recover", "--list"]);
     listed.assert_code(0).assert_stdout(&["its run is dead"]);
-    assert_eq!(sandbox.processes(), left, "listing changes nothing");
+    let pids = |found: Vec<Process>| found.iter().map(|p| p.pid).collect::<Vec<_>>();
+    let still = sandbox.processes();
+    assert_eq!(pids(still), pids(left), "listing changes nothing");
     let recovered = sandbox.squall(&["recover"]);
     recovered
         .assert_code(0)
@@ -244,4 +248,22 @@ fn together_with_its_guardian() {
         .squall(&["recover"])
         .assert_code(0)
         .assert_stdout(&["clean"]);
+}
+
+/// squall lives but nobody owns the processes any more: it says so, loudly.
+#[test]
+fn its_guardian_alone() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("dies.yaml", scenario(&lasting("{ delay: { by: 50ms } }")));
+    let mut running = sandbox.start(&["run", &file]);
+    running.line("the fault", |line| line.contains("FAULT broken: active"));
+    let listeners = sandbox.listeners();
+    guardian(&sandbox).kill();
+    let ended = running.end();
+    ended
+        .assert_code(6)
+        .assert_stdout(&["UNDO FAILED", "squall recover"]);
+    let recovered = sandbox.squall(&["recover"]);
+    recovered.assert_code(0).assert_stdout(&["clean"]);
+    sandbox.wait_until_empty(&listeners, Duration::ZERO);
 }

@@ -96,6 +96,21 @@ fn a_run_is_rendered_again_byte_for_byte() {
     assert_eq!(std::fs::read(outside).unwrap(), first[1]);
 }
 
+#[test]
+fn a_reader_that_leaves_does_not_end_the_run() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("fails.yaml", failing());
+    let mut command = sandbox.command(&["run", &file, "--ui", "json"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    command.stdout(writer);
+    drop(reader);
+    let ended = support::Running::start(command).end();
+    ended.assert_code(1);
+    assert!(!ended.stderr.contains("panicked"), "{ended}");
+    assert!(sandbox.run().join("verdict.json").is_file());
+    sandbox.assert_empty();
+}
+
 /// Nothing between ESC and a letter, on either stream.
 fn assert_plain(ended: &Ended) {
     assert!(!ended.stdout.contains('\u{1b}'), "{ended}");

@@ -92,6 +92,14 @@ fn sigterm_has_its_own_exit_code() {
 }
 
 #[test]
+fn a_terminal_that_hangs_up_ends_the_run_as_sigterm_does() {
+    let sandbox = Sandbox::new();
+    let ended = signal_in_fault(&sandbox, "pause", &[Signal::HUP]);
+    ended.assert_code(143);
+    assert_put_back(&sandbox, RunOutcome::Terminated);
+}
+
+#[test]
 fn a_second_ctrl_c_still_puts_everything_back() {
     let sandbox = Sandbox::new();
     let twice = [Signal::INT, Signal::INT, Signal::INT];

@@ -70,12 +70,12 @@ impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let (sender, lines) = channel();
-        let out = child.stdout.take().unwrap();
-        let err = child.stderr.take().unwrap();
-        let readers = vec![
-            forward(out, sender.clone(), Line::Out),
-            forward(err, sender, Line::Err),
-        ];
+        // Missing where a test has put something else in its place.
+        let out = child.stdout.take();
+        let err = child.stderr.take();
+        let out = out.map(|stream| forward(stream, sender.clone(), Line::Out));
+        let err = err.map(|stream| forward(stream, sender, Line::Err));
+        let readers = out.into_iter().chain(err).collect();
         Self {
             child,
             lines,
@@ -92,6 +92,17 @@ impl Running {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for a line of either stream.
+    pub(crate) fn line(&mut self, what: &str, is_it: impl Fn(&str) -> bool) {
+        loop {
+            match self.next_line() {
+                Some(Line::Out(text) | Line::Err(text)) if is_it(&text) => return,
+                Some(_) => {}
+                None => panic!("ended before {what}; {}", self.said()),
+            }
+        }
     }
 
     /// Waits for an event of `--ui json`.
