@@ -214,6 +214,18 @@ fn metric_gate(cursor: &mut Cursor<'_>) -> Parsed<Sentence> {
     })
 }
 
+fn named_metric(word: &str) -> Option<Metric> {
+    Some(match word {
+        "max" => Metric::Max,
+        "mean" => Metric::Mean,
+        "success" => Metric::Success,
+        "error_rate" => Metric::ErrorRate,
+        "goodput" => Metric::Goodput,
+        "dropped_arrivals" => Metric::DroppedArrivals,
+        _ => return None,
+    })
+}
+
 fn metric(word: &str, range: &Range<usize>) -> Parsed<Metric> {
     let error = |code, title: String, label: &str, help: String| GateError {
         code,
@@ -222,24 +234,14 @@ fn metric(word: &str, range: &Range<usize>) -> Parsed<Metric> {
         label: label.to_owned(),
         help,
     };
-    match word {
-        "max" => return Ok(Metric::Max),
-        "mean" => return Ok(Metric::Mean),
-        "success" => return Ok(Metric::Success),
-        "error_rate" => return Ok(Metric::ErrorRate),
-        "goodput" => return Ok(Metric::Goodput),
-        "dropped_arrivals" => return Ok(Metric::DroppedArrivals),
-        "latency" | "response_time" | "response" | "duration" | "time" => {
-            let title = format!("{} is not one number", quoted(word));
-            let help = format!("which one? write for instance `p99` instead of `{word}`");
-            return Err(error(
-                codes::WHICH_LATENCY,
-                title,
-                "p50, p99, mean or max?",
-                help,
-            ));
-        }
-        _ => {}
+    if let Some(named) = named_metric(word) {
+        return Ok(named);
+    }
+    if ["latency", "response_time", "response", "duration", "time"].contains(&word) {
+        let title = format!("{} is not one number", quoted(word));
+        let help = format!("which one? write for instance `p99` instead of `{word}`");
+        let label = "p50, p99, mean or max?";
+        return Err(error(codes::WHICH_LATENCY, title, label, help));
     }
     if let Some(percent) = word.strip_prefix('p').and_then(number) {
         if percent > 0.0 && percent < 100.0 {

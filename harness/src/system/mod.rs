@@ -3,6 +3,7 @@
 mod breakers;
 mod instance;
 mod ports;
+mod prepare;
 mod ready;
 mod resources;
 mod stand_alone;
@@ -14,10 +15,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use squall_faults::Proxy;
 use squall_faults::guardian::GuardianClient;
-use squall_faults::{Proxy, ProxyConfig};
 use squall_reports::RunEvent;
-use squall_scenario::{FaultTarget, System, Template};
+use squall_scenario::{FaultTarget, System};
 use tokio_util::sync::CancellationToken;
 
 pub use breakers::{BREAKERS_EVERY, watch_breakers};
@@ -28,7 +29,7 @@ pub use variables::Variables;
 
 use crate::hub::EventHub;
 use instance::Supervision;
-use squall_scenario::seed::sub_seed;
+use prepare::{base_variables, prepare_instances, resolve_command, start_links};
 
 /// What is needed to start a system.
 #[derive(Debug, Clone)]
@@ -346,157 +347,5 @@ fn control_client() -> Result<reqwest::Client, SystemError> {
         .map_err(|error| SystemError::Io {
             doing: "preparing the control client",
             source: std::io::Error::other(error),
-        })
-}
-
-fn prepare_instances(request: &StartSystem) -> Result<Vec<Instance>, SystemError> {
-    let system = &request.system;
-    let total = system
-        .processes
-        .iter()
-        .map(|p| system.instances(p) as usize)
-        .sum();
-    let mut leases = ports::lease(total)
-        .map_err(|source| SystemError::Io {
-            doing: "finding free ports",
-            source,
-        })?
-        .into_iter();
-    let mut instances = Vec::with_capacity(total);
-    for process in &system.processes {
-        for index in 0..system.instances(process) {
-            let Some(lease) = leases.next() else { break };
-            let name = format!("{}-{index}", process.name);
-            let proxy = match process.inbound_link {
-                true => Some(start_proxy(
-                    &name,
-                    any_port(),
-                    lease.address(),
-                    request.seed,
-                )?),
-                false => None,
-            };
-            let log_path = request.log_dir.join(format!("{name}.log"));
-            instances.push(Instance::new(process.clone(), name, proxy, lease, log_path));
-        }
-    }
-    Ok(instances)
-}
-
-fn any_port() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 0))
-}
-
-fn start_proxy(
-    name: &str,
-    listen: SocketAddr,
-    upstream: SocketAddr,
-    seed: u64,
-) -> Result<Proxy, SystemError> {
-    let seed = sub_seed(seed, &format!("link/{name}"));
-    let config = ProxyConfig {
-        name: name.to_owned(),
-        listen,
-        upstream,
-        seed,
-    };
-    Proxy::start(config).map_err(|source| SystemError::Listen {
-        link: name.to_owned(),
-        address: listen,
-        source,
-    })
-}
-
-fn base_variables(request: &StartSystem, instances: &[Instance]) -> Variables {
-    let mut variables = Variables::default();
-    variables.set("squall", request.squall_exe.display().to_string());
-    variables.set("seed", request.seed.to_string());
-    variables.set("run.dir", request.data_dir.display().to_string());
-    for setting in &request.system.settings {
-        variables.set(format!("settings.{}", setting.name), setting.value.clone());
-    }
-    for instance in instances.iter().rev() {
-        let (own, link) = (instance.address(), instance.callers_address());
-        // In reverse, so that the plain name ends as the first instance.
-        variables.set_addresses(&format!("processes.{}", instance.process.name), own, link);
-        variables.set_addresses(&format!("processes.{}", instance.name), own, link);
-    }
-    variables
-}
-
-fn start_links(
-    request: &StartSystem,
-    instances: &[Instance],
-    variables: &mut Variables,
-) -> Result<Vec<Proxy>, SystemError> {
-    let mut links = Vec::new();
-    for link in &request.system.links {
-        let to = render(&link.to, variables, || format!("link `{}`", link.name))?;
-        let upstream = instances
-            .iter()
-            .find(|instance| instance.process.name == to || instance.name == to)
-            .map(Instance::address)
-            .or_else(|| parse_local(&to));
-        let bad = |text: &str| SystemError::LinkAddress {
-            link: link.name.clone(),
-            text: text.to_owned(),
-        };
-        let upstream = upstream.ok_or_else(|| bad(&to))?;
-        let host = upstream.ip().to_string();
-        if !upstream.ip().is_loopback() && !request.allowed_hosts.contains(&host) {
-            return Err(SystemError::Remote {
-                link: link.name.clone(),
-                host,
-            });
-        }
-        let listen = match &link.listen {
-            Some(text) => parse_local(text).ok_or_else(|| bad(text))?,
-            None => any_port(),
-        };
-        let proxy = start_proxy(&link.name, listen, upstream, request.seed)?;
-        variables.set(format!("links.{}", link.name), proxy.address().to_string());
-        links.push(proxy);
-    }
-    Ok(links)
-}
-
-/// `localhost:PORT` or a literal address.
-fn parse_local(text: &str) -> Option<SocketAddr> {
-    let text = text
-        .strip_prefix("localhost:")
-        .map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
-    text.parse().ok()
-}
-
-fn resolve_command(instance: &mut Instance, variables: &Variables) -> Result<(), SystemError> {
-    let own = variables.for_instance(
-        &instance.name,
-        instance.address(),
-        instance.callers_address(),
-    );
-    let place = || format!("process `{}`", instance.process.name);
-    let mut argv = Vec::with_capacity(instance.process.command.len());
-    for part in &instance.process.command {
-        argv.push(render(part, &own, place)?);
-    }
-    let mut env = std::collections::BTreeMap::new();
-    for (name, value) in &instance.process.env {
-        env.insert(name.clone(), render(value, &own, place)?);
-    }
-    instance.argv = argv;
-    instance.env = env;
-    Ok(())
-}
-
-fn render(
-    template: &Template,
-    variables: &Variables,
-    place: impl Fn() -> String,
-) -> Result<String, SystemError> {
-    template
-        .render(|name| variables.get(name))
-        .map_err(|source| SystemError::Variable {
-            place: place(),
-            source,
         })
 }

@@ -260,16 +260,15 @@ fn margin(gate: &MetricGate, evidence: &Evidence) -> Option<f64> {
     }
 }
 
-/// Gates that compare one number: mean, goodput, dropped arrivals, and
-/// unusual directions of the others.
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn rule_scalar(slice: &Slice, gate: &MetricGate, mut evidence: Evidence) -> Ruling {
+/// The value of a metric as it was seen, as it would be without the
+/// generator's lag, and as it is shown.
+fn scalar(slice: &Slice, metric: Metric) -> (f64, f64, Option<Quantity>) {
     let counts = &slice.counts;
     let (mean_us, unlagged_us) = slice.means_us();
-    let (seen, excused, observed) = match gate.metric {
+    match metric {
         Metric::Mean => (mean_us, unlagged_us, Some(micros(mean_us))),
         Metric::Quantile(_) | Metric::Max => {
-            let q = if let Metric::Quantile(q) = gate.metric {
+            let q = if let Metric::Quantile(q) = metric {
                 q
             } else {
                 1.0
@@ -288,19 +287,28 @@ fn rule_scalar(slice: &Slice, gate: &MetricGate, mut evidence: Evidence) -> Ruli
         }
         Metric::DroppedArrivals => {
             let dropped = counts.dropped as f64;
-            evidence.bad = counts.dropped;
             (dropped, dropped, Some(Quantity::Count(counts.dropped)))
         }
         Metric::Success | Metric::ErrorRate => {
             let success = slice.success().unwrap_or(0.0);
-            let share = if gate.metric == Metric::Success {
+            let share = if metric == Metric::Success {
                 success
             } else {
                 1.0 - success
             };
             (share, share, Some(Quantity::Share(share)))
         }
-    };
+    }
+}
+
+/// Gates that compare one number: mean, goodput, dropped arrivals, and
+/// unusual directions of the others.
+fn rule_scalar(slice: &Slice, gate: &MetricGate, mut evidence: Evidence) -> Ruling {
+    let counts = &slice.counts;
+    if gate.metric == Metric::DroppedArrivals {
+        evidence.bad = counts.dropped;
+    }
+    let (seen, excused, observed) = scalar(slice, gate.metric);
     evidence.observed = observed;
     let limit = evidence.threshold.map_or(f64::NAN, as_number);
     let shown = observed.map_or_else(|| "nothing".to_owned(), |value| value.to_string());
