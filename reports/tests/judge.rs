@@ -181,10 +181,49 @@ fn no_data_is_never_a_pass() {
     assert_eq!(verdict.outcome, RunOutcome::Inconclusive);
     record.intervals.clear();
     record.manifest.scenario.slo.clear();
+    record.events.retain(|s| {
+        let load = matches!(s.event, RunEvent::Phase(Phase::Load));
+        !load && !matches!(s.event, RunEvent::LoadFinished { .. })
+    });
+    assert_eq!(judge(&record).outcome, RunOutcome::Inconclusive);
+}
+
+#[test]
+fn a_broken_baseline_is_nothing_to_come_back_to() {
+    let mut record = passing();
+    record.manifest.scenario.steady_state = None;
+    let returns = |record: &Record| {
+        let verdict = judge(record);
+        let gate = gate(&verdict, "baseline returns");
+        (gate.state, gate.explanation.clone())
+    };
+    assert_eq!(returns(&record).0, GateState::Pass);
+    for interval in &mut record.intervals {
+        for route in &mut interval.routes {
+            let counts = &mut route.counts;
+            counts.status += std::mem::take(&mut counts.good);
+            route.response = None;
+            route.unlagged = None;
+        }
+    }
+    let (state, why) = returns(&record);
+    assert_eq!(state, GateState::Inconclusive, "{why}");
+    assert!(why.contains("already broken"), "{why}");
+}
+
+#[test]
+fn a_load_that_vanishes_is_an_internal_error() {
+    let mut record = passing();
     record
         .events
         .retain(|s| !matches!(s.event, RunEvent::LoadFinished { .. }));
-    assert_eq!(judge(&record).outcome, RunOutcome::Inconclusive);
+    let verdict = judge(&record);
+    assert_eq!(
+        verdict.outcome,
+        RunOutcome::Internal,
+        "{}",
+        verdict.sentence
+    );
 }
 
 #[test]

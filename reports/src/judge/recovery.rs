@@ -88,6 +88,10 @@ pub(super) fn of_all_faults(case: &Case<'_>) -> Vec<Recovery> {
         .collect()
 }
 
+/// A baseline with more failures than this is broken: being back at it means
+/// nothing. A scenario with a steady state says more exactly what is sound.
+const BASELINE_FAILURES_MAX: f64 = 0.1;
+
 /// Judges `baseline returns`.
 pub(super) fn rule(
     case: &Case<'_>,
@@ -101,6 +105,11 @@ pub(super) fn rule(
     let Some(criteria) = criteria(case, inference.map_or(1, Inference::together)) else {
         return (undecided("there is no baseline to come back to"), None);
     };
+    if criteria[0].failures > BASELINE_FAILURES_MAX {
+        let failed = Quantity::Share(criteria[0].failures);
+        let why = format!("the baseline was already broken: {failed} of its arrivals failed");
+        return (undecided(&why), None);
+    }
     let (mut recovery, with_lag, without_lag) = observe(case, &criteria, fault, cleared_us, hold);
     let observed = TimeRange {
         start_us: cleared_us,
