@@ -7,7 +7,7 @@ mod support;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use squall_faults::guardian::protocol::RUN_MARK;
@@ -219,6 +219,15 @@ async fn recover_continues_a_group_with_and_without_its_leader() {
     run.stop().await;
 }
 
+/// A process no guardian knows of; ended even if the test fails.
+struct Stray(ProcessIdentity);
+
+impl Drop for Stray {
+    fn drop(&mut self) {
+        signal(self.0, Signal::KILL);
+    }
+}
+
 #[tokio::test]
 async fn a_group_whose_leader_is_gone_is_known_by_its_mark() {
     let run = Run::start().await;
@@ -226,7 +235,9 @@ async fn a_group_whose_leader_is_gone_is_known_by_its_mark() {
     let mut script = Command::new("sh")
         .args(["-c", &format!("{FIXTURE} serve 127.0.0.1:0; true")])
         .env(RUN_MARK, "this-run")
+        .stdin(Stdio::null())
         .stdout(File::create(&log).unwrap())
+        .stderr(Stdio::null())
         .process_group(0)
         .spawn()
         .unwrap();
@@ -235,6 +246,7 @@ async fn a_group_whose_leader_is_gone_is_known_by_its_mark() {
     let log = run.log("orphan");
     let service = log.split_once(' ').unwrap().0.parse().unwrap();
     let service = ProcessIdentity::of(service).unwrap();
+    let _stray = Stray(service);
     script.kill().unwrap();
     script.wait().unwrap();
     signal(service, Signal::STOP);
@@ -244,6 +256,5 @@ async fn a_group_whose_leader_is_gone_is_known_by_its_mark() {
     let report = replay(&run, leader, "this-run");
     assert!(report.is_clean(), "{report:?}");
     assert_ne!(state(service.pid), 'T');
-    signal(service, Signal::KILL);
     run.stop().await;
 }
