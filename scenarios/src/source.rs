@@ -43,7 +43,7 @@ impl Source {
         let name = path.display().to_string();
         let unreadable = |why: &dyn std::fmt::Display| {
             Diagnostic::error(codes::UNREADABLE, format!("I cannot read {name}: {why}"))
-                .help("check the path; `squall check --list` shows the scenarios of the library")
+                .help("check the path; `squall scenarios` lists those of the library")
         };
         let file = std::fs::File::open(path).map_err(|e| Box::new(unreadable(&e)))?;
         if file.metadata().is_ok_and(|m| m.is_dir()) {

@@ -196,18 +196,23 @@ impl Finished {
             anstream::println!("{line}");
             return;
         }
+        anstream::print!("{}", self.block(reports, counted));
+    }
+
+    /// The verdict block for people.
+    pub fn block(&self, reports: &[String], counted: Option<RunOutcome>) -> String {
         let style = crate::console::text_style();
-        let block = verdict_block(&self.record, &self.verdict, &style, reports);
-        anstream::print!("{block}");
+        let mut block = verdict_block(&self.record, &self.verdict, &style, reports);
         if let Some(counted) = counted {
-            anstream::println!(
-                "{} counts as {} here, exit code {} (--inconclusive-as {})",
+            block.push_str(&format!(
+                "{} counts as {} here, exit code {} (--inconclusive-as {})\n",
                 self.verdict.outcome.word(),
                 counted.word(),
                 counted.exit_code(),
                 counted.word().to_lowercase(),
-            );
+            ));
         }
+        block
     }
 
     /// Where the page for people is, as seen from here.
@@ -246,6 +251,13 @@ impl ReportRequest {
         self.path.is_none()
     }
 
+    /// Whether it goes to standard output.
+    pub fn takes_standard_output(&self) -> bool {
+        self.path
+            .as_ref()
+            .is_some_and(|path| path.as_os_str() == "-")
+    }
+
     /// Parses every `--report`.
     pub fn parse_all(texts: &[String]) -> Result<Vec<Self>, String> {
         texts.iter().map(|text| Self::parse(text)).collect()
@@ -256,6 +268,9 @@ impl ReportRequest {
             Some((name, path)) => (name, Some(PathBuf::from(path))),
             None => (text, None),
         };
+        if let Some(path) = &path {
+            writable(path)?;
+        }
         let format = squall_reports::format::format(name).ok_or_else(|| {
             let known: Vec<_> = FORMATS.iter().map(|format| format.name()).collect();
             format!(
@@ -265,6 +280,22 @@ impl ReportRequest {
         })?;
         Ok(Self { format, path })
     }
+}
+
+/// Told before the run, not after it.
+fn writable(path: &Path) -> Result<(), String> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    if path.as_os_str().is_empty() {
+        return Err("write --report FORMAT=PATH, or --report FORMAT=- for standard output".into());
+    }
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    Err(format!(
+        "{}: there is no folder {}",
+        path.display(),
+        folder.display()
+    ))
 }
 
 /// Renders and writes; every format into `dir` when none is asked for.

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
 
-use crate::args::{InconclusiveAs, RunArgs};
-use crate::session::{ReportRequest, Session};
+use crate::args::{InconclusiveAs, RunArgs, Ui};
+use crate::session::{Finished, ReportRequest, Session};
 use crate::{exit, locate};
 
 /// Runs every scenario in turn; the loudest outcome decides the exit code.
@@ -20,6 +20,13 @@ pub async fn run(args: RunArgs) -> ExitCode {
             Ok(scenarios) => scenarios,
             Err(code) => return code,
         };
+    let to_a_file =
+        |request: &ReportRequest| !request.goes_into_the_run() && !request.takes_standard_output();
+    if scenarios.len() > 1 && requests.iter().any(to_a_file) {
+        let message = "with several scenarios one report file would overwrite the other; \
+                       leave out `=PATH` and take each from its run directory";
+        return exit::fail(RunOutcome::Usage, message);
+    }
     let mut session = match Session::new(&args.execution) {
         Ok(session) => session,
         Err(message) => return exit::fail(RunOutcome::NotReady, &message),
@@ -34,7 +41,7 @@ pub async fn run(args: RunArgs) -> ExitCode {
         let outcome = match attempt.await {
             Ok(finished) => {
                 let counted = counted(finished.verdict.outcome, args.inconclusive_as);
-                finished.print(args.execution.ui, &[finished.page()], counted);
+                show(&finished, &args, &requests, counted);
                 let outcome = counted.unwrap_or(finished.verdict.outcome);
                 match finished.write(&requests) {
                     Ok(_) => outcome,
@@ -59,6 +66,21 @@ pub async fn run(args: RunArgs) -> ExitCode {
         }
     }
     exit::code(loudest)
+}
+
+/// Prints the verdict; to standard error where standard output is for a report.
+fn show(
+    finished: &Finished,
+    args: &RunArgs,
+    requests: &[ReportRequest],
+    counted: Option<RunOutcome>,
+) {
+    let pages = [finished.page()];
+    if requests.iter().any(ReportRequest::takes_standard_output) && args.execution.ui != Ui::Json {
+        anstream::eprint!("{}", finished.block(&pages, counted));
+    } else {
+        finished.print(args.execution.ui, &pages, counted);
+    }
 }
 
 /// What an inconclusive run counts as in the exit code; `None` for what the

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::format::terminal_text;
 use crate::quantity::clock;
-use crate::{FaultChange, ProcessChange, Record, RunEvent, Stamped};
+use crate::{FaultChange, Phase, ProcessChange, Record, RunEvent, Stamped};
 
 /// Most events that are shown.
 const EVENTS_MAX: usize = 300;
@@ -18,25 +18,49 @@ pub(super) struct EventRow {
 
 /// The rows, and how many were left out.
 pub(super) fn rows(record: &Record) -> (Vec<EventRow>, usize) {
-    let mut rows: Vec<EventRow> = record.events.iter().filter_map(row).collect();
+    let first_us = record.events.first().map_or(0, |stamped| stamped.at_us);
+    let mut rows: Vec<EventRow> = record
+        .events
+        .iter()
+        .filter_map(|stamped| row(stamped, first_us))
+        .collect();
     let left_out = rows.len().saturating_sub(EVENTS_MAX);
     rows.truncate(EVENTS_MAX);
     (rows, left_out)
 }
 
-fn row(stamped: &Stamped) -> Option<EventRow> {
+/// Stamps before time zero say how far apart events are, not how far from time
+/// zero, so these rows count from the first event.
+fn row(stamped: &Stamped, first_us: i64) -> Option<EventRow> {
     let (kind, text) = tell(&stamped.event)?;
+    let at = if stamped.at_us < 0 {
+        format!("start + {}", clock(stamped.at_us.saturating_sub(first_us)))
+    } else {
+        clock(stamped.at_us)
+    };
     Some(EventRow {
-        at: clock(stamped.at_us),
+        at,
         kind,
         text: terminal_text(&text),
     })
 }
 
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Starting => "the system is started",
+        Phase::WarmUp => "warm-up begins",
+        Phase::SteadyState => "the steady state is checked",
+        Phase::Load => "the measured load begins",
+        Phase::Drain => "the load is over, answers are awaited",
+        Phase::Stopping => "the system is ended",
+        Phase::Finished => "the run is over",
+    }
+}
+
 /// An event in words; `None` for those a chart or table shows better.
 fn tell(event: &RunEvent) -> Option<(&'static str, String)> {
     Some(match event {
-        RunEvent::Phase(phase) => ("phase", format!("{phase:?} begins")),
+        RunEvent::Phase(phase) => ("phase", self::phase(*phase).to_owned()),
         RunEvent::Process {
             instance, change, ..
         } => ("process", process(instance, change)),
