@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod console;
 mod exit;
+mod interrupts;
 mod locate;
 mod run_folders;
 mod session;

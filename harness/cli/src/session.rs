@@ -1,20 +1,18 @@
 //! One attempt at a scenario: run, judge, write.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
-use squall_harness::experiment::{Control, RunRequest, RunView, control_channel, run};
+use squall_harness::experiment::{RunRequest, RunView, control_channel, run};
 use squall_reports::format::{FORMATS, Format, verdict_block};
 use squall_reports::{
     Manifest, RECORD_SCHEMA_VERSION, Record, RunOutcome, StopReason, Verdict, judge,
 };
 use squall_scenario::Scenario;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use crate::args::{ExecutionArgs, ScenarioArgs, Ui};
 use crate::console::Console;
+use crate::interrupts::Interrupts;
 use crate::locate::Sound;
 
 /// What stays the same over the attempts of one command.
@@ -22,6 +20,7 @@ pub struct Session {
     execution: ExecutionArgs,
     squall_exe: PathBuf,
     journal_dir: PathBuf,
+    interrupts: Interrupts,
 }
 
 /// An attempt that left a record.
@@ -52,7 +51,8 @@ impl Failed {
 }
 
 impl Session {
-    /// Looks up what every attempt needs.
+    /// Looks up what every attempt needs, and begins to listen for signals.
+    /// Must be called inside a runtime.
     pub fn new(execution: &ExecutionArgs) -> Result<Self, String> {
         let squall_exe = std::env::current_exe()
             .map_err(|error| format!("cannot find squall's own executable: {error}"))?;
@@ -62,6 +62,7 @@ impl Session {
             execution: execution.clone(),
             squall_exe,
             journal_dir,
+            interrupts: Interrupts::listen(),
         })
     }
 
@@ -73,6 +74,13 @@ impl Session {
         seed: u64,
         reading: &ScenarioArgs,
     ) -> Result<Finished, Failed> {
+        if let Some(reason) = self.interrupts.first() {
+            let outcome = match reason {
+                StopReason::Terminate => RunOutcome::Terminated,
+                StopReason::Interrupt | StopReason::Finish => RunOutcome::Interrupted,
+            };
+            return Err(Failed::new(outcome, "stopped before the next run"));
+        }
         let applied = |scenario: &Scenario| match variant {
             Some(name) => scenario
                 .with_variant(name)
@@ -115,7 +123,7 @@ impl Session {
 
     async fn carry_out(&self, request: RunRequest, dir: PathBuf) -> Result<Finished, Failed> {
         let (control, receiver) = control_channel();
-        let signals = watch_signals(control);
+        self.interrupts.pass_to(Some(control));
         let ui = self.execution.ui;
         let scenario = request.scenario.clone();
         let mut console: Option<Console> = None;
@@ -123,7 +131,7 @@ impl Session {
             console = Some(Console::start(ui, &scenario, &view));
         })
         .await;
-        signals.abort();
+        self.interrupts.pass_to(None);
         if let Some(console) = console {
             console.finish().await;
         }
@@ -327,33 +335,6 @@ pub fn write_reports(
         }
     }
     Ok(written)
-}
-
-/// Turns SIGINT, SIGTERM and SIGHUP into requests to stop, until aborted.
-fn watch_signals(control: mpsc::Sender<Control>) -> JoinHandle<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    tokio::spawn(async move {
-        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-            signal(SignalKind::hangup()),
-        ) else {
-            return;
-        };
-        loop {
-            let reason = tokio::select! {
-                _ = interrupt.recv() => StopReason::Interrupt,
-                _ = terminate.recv() => StopReason::Terminate,
-                _ = hangup.recv() => StopReason::Terminate,
-            };
-            let asked = control
-                .send_timeout(Control::Stop(reason), Duration::from_secs(1))
-                .await;
-            if asked.is_err() {
-                return;
-            }
-        }
-    })
 }
 
 /// A seed for a scenario that names none; it stands in every report.

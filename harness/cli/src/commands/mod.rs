@@ -17,6 +17,7 @@ mod runs;
 mod scenarios;
 mod schema;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
@@ -62,9 +63,16 @@ fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
         .build();
     match runtime {
         Ok(runtime) => {
-            let code = runtime.block_on(work);
+            // A panic is squall's own fault and has its own exit code; the
+            // guardian ends the system when this process does.
+            let worked = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
             runtime.shutdown_background();
-            code
+            worked.unwrap_or_else(|_panic| {
+                exit::fail(
+                    RunOutcome::Internal,
+                    "squall panicked; please report what stands above",
+                )
+            })
         }
         Err(error) => exit::fail(
             RunOutcome::NotReady,

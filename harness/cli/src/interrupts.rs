@@ -1,0 +1,69 @@
+//! Signals that ask squall to stop, over all attempts of one command.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use squall_harness::experiment::Control;
+use squall_reports::StopReason;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// Where a signal goes: to the run under way, and into memory for the time
+/// between two runs, when nobody else would hear it.
+#[derive(Debug, Default, Clone)]
+pub struct Interrupts {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    first: Option<StopReason>,
+    run: Option<mpsc::Sender<Control>>,
+}
+
+impl Interrupts {
+    /// Listens for SIGINT, SIGTERM and SIGHUP for the rest of the process.
+    /// Must be called inside a runtime.
+    pub fn listen() -> Self {
+        let interrupts = Self::default();
+        let heard = interrupts.clone();
+        tokio::spawn(async move { heard.hear().await });
+        interrupts
+    }
+
+    /// The first signal so far.
+    pub fn first(&self) -> Option<StopReason> {
+        self.lock().first
+    }
+
+    /// Passes signals on to a run from now on; `None` when there is none.
+    pub fn pass_to(&self, run: Option<mpsc::Sender<Control>>) {
+        self.lock().run = run;
+    }
+
+    async fn hear(&self) {
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+            signal(SignalKind::hangup()),
+        ) else {
+            return;
+        };
+        loop {
+            let reason = tokio::select! {
+                _ = interrupt.recv() => StopReason::Interrupt,
+                _ = terminate.recv() => StopReason::Terminate,
+                _ = hangup.recv() => StopReason::Terminate,
+            };
+            let mut inner = self.lock();
+            inner.first.get_or_insert(reason);
+            if let Some(run) = &inner.run {
+                // A run that has heard so many needs no further one.
+                let _ = run.try_send(Control::Stop(reason));
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
