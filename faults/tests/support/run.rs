@@ -23,7 +23,7 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) async fn start() -> Self {
         let dir = TempDir::new().unwrap();
-        let journal = Arc::new(Journal::create(dir.path(), "run").unwrap());
+        let journal = Arc::new(Journal::create(dir.path(), &unique_run_id()).unwrap());
         let args = ["guardian".into()];
         let guardian = GuardianClient::start(Path::new(FIXTURE), &args, &journal);
         let guardian = soon(guardian).await.unwrap();
@@ -77,4 +77,12 @@ impl Run {
         assert_eq!(self.journal.close().unwrap(), 0);
         assert!(recover::list(self.dir.path()).unwrap().is_empty());
     }
+}
+
+/// Tests of one executable share its process, and the mark of a run is made of
+/// its id and its process: the same id twice would end each other's processes.
+fn unique_run_id() -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("run-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
