@@ -264,8 +264,12 @@ fn an_output_folder_that_cannot_be_written() {
     sandbox.assert_empty();
     let nowhere = sandbox.squall(&["run", &file, "--report", "junit=no/such/folder.xml"]);
     nowhere
-        .assert_code(5)
-        .assert_stderr(&["no/such/folder.xml"]);
+        .assert_code(2)
+        .assert_stderr(&["no/such/folder.xml", "there is no folder"]);
+    sandbox.assert_empty();
+    // Two scenarios would overwrite each other's report.
+    let overwriting = sandbox.squall(&["run", &file, &file, "--report", "junit=one.xml"]);
+    overwriting.assert_code(2).assert_stderr(&["overwrite"]);
     sandbox.assert_empty();
 }
 
