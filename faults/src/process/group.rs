@@ -7,7 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, getpgrp, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::time::Instant;
 
 use super::handle::LOOK_EVERY;
@@ -37,9 +37,12 @@ impl Reach {
     /// leads one that squall itself is not in.
     pub(super) fn open(target: &ProcessTarget) -> Result<Self, FaultError> {
         let handle = ProcessHandle::open(target.identity)?;
-        let number = raw(target.identity);
-        let leads = stat(target.identity.pid).is_ok_and(|stat| stat.pgrp == stat.pid);
-        let whole_group = target.started_by_squall && leads && number != Some(getpgrp());
+        // Not by `getpgrp`: in a PID namespace whose group leader stayed
+        // outside, the own group has number 0, which rustix holds impossible.
+        let own_group = stat(std::process::id()).map_or(0, |own| own.pgrp);
+        let leads = stat(target.identity.pid)
+            .is_ok_and(|stat| stat.pgrp == stat.pid && stat.pgrp != own_group);
+        let whole_group = target.started_by_squall && leads;
         Ok(Self {
             handle,
             whole_group,
