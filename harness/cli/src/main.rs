@@ -7,6 +7,7 @@ mod exit;
 mod interrupts;
 mod locate;
 mod run_folders;
+mod run_names;
 mod session;
 
 use std::process::ExitCode;
