@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Most machines that may share one schedule.
@@ -71,7 +72,7 @@ impl FromStr for Shard {
 
 /// Which shards of a schedule a record holds. A record without it holds the
 /// whole schedule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShardSet {
     /// How many shards the schedule was split into.
     pub of: u32,

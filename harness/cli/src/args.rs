@@ -83,7 +83,7 @@ pub enum Command {
         /// A code such as S0110, or `exit`.
         code: String,
     },
-    /// Print the JSON Schema of scenario or system files
+    /// Print the JSON Schema of a file that squall reads or writes
     Schema {
         /// Which file.
         #[arg(value_enum, default_value_t = SchemaOf::Scenario)]
@@ -359,6 +359,16 @@ pub enum SchemaOf {
     Scenario,
     /// System files.
     System,
+    /// `run.json` of a run directory.
+    Record,
+    /// A line of `events.ndjson`.
+    Event,
+    /// A line of `samples.ndjson`.
+    Sample,
+    /// `verdict.json`.
+    Verdict,
+    /// `report.json`.
+    Report,
 }
 
 fn parse_setting(text: &str) -> Result<(String, String), String> {
