@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use squall_scenario::Scenario;
 
-use crate::{Interval, Sample, Stamped};
+use crate::{Interval, Sample, ShardSet, Stamped};
 
 /// Version of the record's schema; readers accept this one and older.
 pub const RECORD_SCHEMA_VERSION: u32 = 1;
@@ -33,6 +33,9 @@ pub struct Manifest {
     pub scenario_text: String,
     /// The scenario as it was understood.
     pub scenario: Scenario,
+    /// Which shards of the load the record holds; absent when it was not split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<ShardSet>,
 }
 
 /// A run as it can be read back from its directory.

@@ -2,6 +2,7 @@
 
 mod authoring;
 mod records;
+mod share;
 mod shell;
 
 use std::path::PathBuf;
@@ -10,8 +11,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use authoring::{FAULTS_EXAMPLES, FaultsArgs, INIT_EXAMPLES, InitArgs};
 pub use records::{
-    JUDGE_EXAMPLES, JudgeArgs, OutArgs, PruneArgs, RUNS_EXAMPLES, RunsArgs, RunsCommand,
+    JUDGE_EXAMPLES, JudgeArgs, MERGE_EXAMPLES, MergeArgs, OutArgs, PruneArgs, RUNS_EXAMPLES,
+    RunsArgs, RunsCommand,
 };
+pub use share::ShareArgs;
 pub use shell::{COMPLETIONS_EXAMPLES, CompletionsArgs, MAN_EXAMPLES, ManArgs};
 
 /// Break a system on purpose while it is under honest load, and say with
@@ -67,6 +70,9 @@ pub enum Command {
     /// Judge a finished run by other objectives; runs nothing
     #[command(after_help = JUDGE_EXAMPLES)]
     Judge(JudgeArgs),
+    /// Put the records of all shards of one load together and judge them
+    #[command(after_help = MERGE_EXAMPLES)]
+    Merge(MergeArgs),
     /// List the runs there are, newest first, or delete old ones
     #[command(after_help = RUNS_EXAMPLES, args_conflicts_with_subcommands = true)]
     Runs(RunsArgs),
@@ -111,7 +117,8 @@ const RUN_EXAMPLES: &str = "Examples:
   squall run checkout.yaml --seed 7 --out results
   squall run checkout.yaml --variant 'no breakers'
   squall run checkout.yaml --report junit=junit.xml --report markdown=-
-  squall run checkout.yaml --inconclusive-as fail";
+  squall run checkout.yaml --inconclusive-as fail
+  squall run staging.yaml --shard 2/4 --start-at 2026-11-22T12:00:00Z";
 const PROVE_EXAMPLES: &str = "Examples:
   squall prove slow-recommendations cache-outage chaos-monkey
   squall prove checkout.yaml --seeds 1-5";
@@ -165,6 +172,9 @@ pub struct RunArgs {
     /// Verdict and reports stay inconclusive
     #[arg(long, value_enum, value_name = "OUTCOME")]
     pub inconclusive_as: Option<InconclusiveAs>,
+    /// Which share of the load.
+    #[command(flatten)]
+    pub share: ShareArgs,
     /// How scenarios are read.
     #[command(flatten)]
     pub reading: ScenarioArgs,

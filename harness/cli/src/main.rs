@@ -8,6 +8,7 @@ mod interrupts;
 mod locate;
 mod run_folders;
 mod session;
+mod sharding;
 
 use std::process::ExitCode;
 

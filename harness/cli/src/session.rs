@@ -14,6 +14,7 @@ use crate::args::{ExecutionArgs, ScenarioArgs, Ui};
 use crate::console::Console;
 use crate::interrupts::Interrupts;
 use crate::locate::Sound;
+use crate::sharding::Part;
 
 /// What stays the same over the attempts of one command.
 pub struct Session {
@@ -21,6 +22,20 @@ pub struct Session {
     squall_exe: PathBuf,
     journal_dir: PathBuf,
     interrupts: Interrupts,
+}
+
+/// What is run once.
+pub struct Attempt<'a> {
+    /// The scenario.
+    pub sound: &'a Sound,
+    /// Its variant, if any.
+    pub variant: Option<&'a str>,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// How the scenario was read.
+    pub reading: &'a ScenarioArgs,
+    /// The share of the load; `None` for all of it.
+    pub part: Option<&'a Part>,
 }
 
 /// An attempt that left a record.
@@ -67,13 +82,14 @@ impl Session {
     }
 
     /// Runs a scenario, or a variant of it, once.
-    pub async fn attempt(
-        &mut self,
-        sound: &Sound,
-        variant: Option<&str>,
-        seed: u64,
-        reading: &ScenarioArgs,
-    ) -> Result<Finished, Failed> {
+    pub async fn attempt(&mut self, what: &Attempt<'_>) -> Result<Finished, Failed> {
+        let &Attempt {
+            sound,
+            variant,
+            seed,
+            part,
+            ..
+        } = what;
         if let Some(reason) = self.interrupts.first() {
             return Err(Failed::new(
                 interrupted(reason),
@@ -100,11 +116,12 @@ impl Session {
             started_utc: started.to_string(),
             host: host_name(),
             seed,
-            rerun: rerun(&sound.given, variant, seed, reading),
+            rerun: rerun(what),
             variant: variant.map(ToOwned::to_owned),
             scenario_path: sound.given.clone(),
             scenario_text: sound.text.clone(),
             scenario: applied(&sound.redacted)?,
+            shards: part.map(Part::set),
         };
         let request = RunRequest {
             scenario,
@@ -116,6 +133,8 @@ impl Session {
             manifest,
             secrets: sound.secrets.clone(),
             allowed_hosts: self.execution.allow_remote.clone(),
+            shard: part.map(|part| part.shard),
+            zero_at: part.and_then(|part| part.zero),
         };
         self.carry_out(request, dir).await
     }
@@ -396,13 +415,21 @@ fn host_name() -> String {
 }
 
 /// The command line that repeats the run.
-fn rerun(given: &str, variant: Option<&str>, seed: u64, reading: &ScenarioArgs) -> String {
-    let mut line = format!("squall run {} --seed {seed}", quoted(given));
-    if let Some(variant) = variant {
+fn rerun(what: &Attempt<'_>) -> String {
+    let mut line = format!(
+        "squall run {} --seed {}",
+        quoted(&what.sound.given),
+        what.seed
+    );
+    if let Some(variant) = what.variant {
         line.push_str(&format!(" --variant {}", quoted(variant)));
     }
-    for (name, value) in &reading.set {
+    for (name, value) in &what.reading.set {
         line.push_str(&format!(" --set {}", quoted(&format!("{name}={value}"))));
+    }
+    // Last, so that the line of the whole load is what stands before it.
+    if let Some(part) = what.part {
+        line.push_str(&part.arguments());
     }
     line
 }

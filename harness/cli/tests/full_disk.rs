@@ -1,6 +1,5 @@
 //! A disk that fills up during a run: the run ends early, everything is put
 //! back, and the exit code says that nothing was proven.
-#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 mod support;
 

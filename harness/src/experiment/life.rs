@@ -1,7 +1,7 @@
 //! The life of a run, from the first file to the last.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use squall_faults::Journal;
 use squall_reports::{Phase, RunEvent};
@@ -81,7 +81,10 @@ fn preparation_max(request: &RunRequest) -> Duration {
         .iter()
         .map(|process| process.ready.within() + Duration::from_secs(5))
         .sum();
-    ready + scenario.load.warm_up + steady * 4 + Duration::from_secs(60)
+    let agreed = request.zero_at.map_or(Duration::ZERO, |zero| {
+        zero.saturating_duration_since(Instant::now())
+    });
+    ready + scenario.load.warm_up + steady * 4 + Duration::from_secs(60) + agreed
 }
 
 /// Journals of different runs must not share a name, whatever the folder is.

@@ -10,9 +10,9 @@ mod timeline;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use squall_reports::{Manifest, RecordError, RecordWriter, StopReason};
+use squall_reports::{Manifest, RecordError, RecordWriter, Shard, StopReason};
 use squall_scenario::{Scenario, Secrets};
 use tokio::sync::{mpsc, watch};
 
@@ -43,6 +43,12 @@ pub struct RunRequest {
     pub secrets: Secrets,
     /// Hosts that may be loaded although they are not on this machine.
     pub allowed_hosts: Vec<String>,
+    /// The share of the load that is sent; `None` for all of it. Only the
+    /// first shard injects faults.
+    pub shard: Option<Shard>,
+    /// Time zero, where it was agreed with others; as soon as the steady state
+    /// is reached otherwise.
+    pub zero_at: Option<Instant>,
 }
 
 /// What a person may ask of a run under way.

@@ -7,6 +7,7 @@ mod faults;
 mod init;
 mod judge;
 mod man;
+mod merge;
 mod plan;
 mod prove;
 mod recover;
@@ -40,6 +41,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args),
         Command::Judge(args) => judge::judge(&args),
+        Command::Merge(args) => merge::merge(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Recover(args) => recover::recover(&args),
         Command::Explain { code } => explain::explain(&code),
