@@ -3,7 +3,8 @@
 
 mod support;
 
-use std::process::{Command, Stdio};
+use std::ffi::OsStr;
+use std::process::Command;
 
 use support::{Ended, Running, Sandbox, one_server};
 
@@ -28,25 +29,20 @@ slo:
 
 /// squall in a mount namespace where `out` is a disk of 40 KiB.
 fn on_a_small_disk(sandbox: &Sandbox, args: &[&str]) -> Command {
-    let squall = sandbox.command(args);
-    let mut command = Command::new("unshare");
-    command
-        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
-        .arg("mount -t tmpfs -o size=40k tmpfs \"$0\" && exec \"$@\"")
-        .arg(sandbox.out())
-        .arg(squall.get_program())
-        .args(squall.get_args())
-        .current_dir(sandbox.work())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    for (name, value) in squall.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command
+    let out = sandbox.out();
+    let mount = "mount -t tmpfs -o size=40k tmpfs \"$0\" && exec \"$@\"";
+    let caller = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        mount,
+    ];
+    let mut caller = caller.map(OsStr::new).to_vec();
+    caller.push(out.as_os_str());
+    sandbox.command_by(&caller, args)
 }
 
 fn mounts_are_allowed() -> bool {
