@@ -91,11 +91,10 @@ impl Session {
             ..
         } = what;
         if let Some(reason) = self.interrupts.first() {
-            let outcome = match reason {
-                StopReason::Terminate => RunOutcome::Terminated,
-                StopReason::Interrupt | StopReason::Finish => RunOutcome::Interrupted,
-            };
-            return Err(Failed::new(outcome, "stopped before the next run"));
+            return Err(Failed::new(
+                interrupted(reason),
+                "stopped before the next run",
+            ));
         }
         let applied = |scenario: &Scenario| match variant {
             Some(name) => scenario
@@ -154,13 +153,16 @@ impl Session {
         if let Some(console) = console {
             console.finish().await;
         }
-        let writer = ran.map_err(|error| Failed::new(RunOutcome::NotReady, error))?;
+        let end = ran.map_err(|error| Failed::new(RunOutcome::NotReady, error))?;
+        let writer = end
+            .record
+            .map_err(|error| self.record_lost(&error.to_string(), &end.undo_failures))?;
         let record =
             Record::read(&dir).map_err(|error| Failed::new(RunOutcome::Internal, error))?;
         let verdict = judge(&record);
         writer
             .finish(&verdict)
-            .map_err(|error| Failed::new(RunOutcome::NotReady, error))?;
+            .map_err(|error| self.record_lost(&error.to_string(), &end.undo_failures))?;
         let record =
             Record::read(&dir).map_err(|error| Failed::new(RunOutcome::Internal, error))?;
         Ok(Finished {
@@ -168,6 +170,24 @@ impl Session {
             record,
             dir,
         })
+    }
+
+    /// A run whose record could not be written is judged by nothing but how it
+    /// ended, and a failed undo is louder than a full disk.
+    fn record_lost(&self, error: &str, undo_failures: &[String]) -> Failed {
+        let mut outcome = RunOutcome::NotReady;
+        let mut message = format!("the run could not be recorded, so it proves nothing: {error}");
+        if let Some(reason) = self.interrupts.first() {
+            outcome = outcome.louder(interrupted(reason));
+        }
+        if !undo_failures.is_empty() {
+            outcome = outcome.louder(RunOutcome::UndoFailed);
+            let left = undo_failures.join("; ");
+            message.push_str(&format!(
+                "\nnot everything was put back: {left}; run `squall recover`"
+            ));
+        }
+        Failed::new(outcome, message)
     }
 
     /// `OUT/<scenario>[+variant]/<utc-start>`; created, and never one that exists.
@@ -354,6 +374,13 @@ pub fn write_reports(
         }
     }
     Ok(written)
+}
+
+const fn interrupted(reason: StopReason) -> RunOutcome {
+    match reason {
+        StopReason::Terminate => RunOutcome::Terminated,
+        StopReason::Interrupt | StopReason::Finish => RunOutcome::Interrupted,
+    }
 }
 
 /// A seed for a scenario that names none; it stands in every report.

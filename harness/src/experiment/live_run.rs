@@ -139,6 +139,10 @@ impl<'c> LiveRun<'c> {
                     self.emit(RunEvent::Interrupted { reason }).await;
                     return false;
                 }
+                () = self.context.hub.record_lost() => {
+                    self.emit(record_lost()).await;
+                    return false;
+                }
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}
             }
             if Instant::now() < warm {
@@ -252,6 +256,11 @@ impl<'c> LiveRun<'c> {
                     self.emit(guardian_lost()).await;
                     cut_load_short(load, stop_faults, CUT_SHORT_GRACE).await;
                 }
+                () = self.context.hub.record_lost(), if !cut_short => {
+                    cut_short = true;
+                    self.emit(record_lost()).await;
+                    cut_load_short(load, stop_faults, CUT_SHORT_GRACE).await;
+                }
                 reason = stop_reason(control) => {
                     let grace = if cut_short { Duration::ZERO } else { CUT_SHORT_GRACE };
                     self.emit(RunEvent::Interrupted { reason }).await;
@@ -326,6 +335,14 @@ fn guardian_lost() -> RunEvent {
     RunEvent::Abort {
         guard: "the guardian is alive".to_owned(),
         detail: "the guardian ended, so nobody owns the processes any more".to_owned(),
+    }
+}
+
+/// For those who watch; the record cannot hold it any more.
+fn record_lost() -> RunEvent {
+    RunEvent::Abort {
+        guard: "the record can be written".to_owned(),
+        detail: "the record cannot be written any more, so nothing more can be proven".to_owned(),
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use squall_reports::{Manifest, RecordError, Shard, StopReason};
+use squall_reports::{Manifest, RecordError, RecordWriter, Shard, StopReason};
 use squall_scenario::{Scenario, Secrets};
 use tokio::sync::{mpsc, watch};
 
@@ -68,13 +68,23 @@ pub struct RunView {
     pub gauges: watch::Receiver<Gauges>,
 }
 
-/// Why a run left no record worth judging.
+/// What a run left behind.
+#[derive(Debug)]
+pub struct RunEnd {
+    /// The record, for its verdict; or why it is not whole.
+    pub record: Result<RecordWriter, HubError>,
+    /// What could not be put back, in words; empty when everything was. It
+    /// stands in the record too, where there is one.
+    pub undo_failures: Vec<String>,
+}
+
+/// Why nothing was run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The run directory cannot be written.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// The record could not be closed.
+    /// The journal could not be opened.
     #[error(transparent)]
     Hub(#[from] HubError),
     /// The undo journal cannot be written, so nothing was started.

@@ -377,7 +377,7 @@ impl ExchangeContext {
             Ok(request) => request,
             Err(error) => {
                 let failure = ExchangeFailure {
-                    kind: BadKind::Broken,
+                    outcome: Outcome::Dropped,
                     written: None,
                     detail: error.to_string(),
                     address: None,
@@ -394,7 +394,7 @@ impl ExchangeContext {
         let result = match tokio::time::timeout_at(patience, exchange).await {
             Ok(result) => result,
             Err(_elapsed) => Err(ExchangeFailure {
-                kind: BadKind::Timeout,
+                outcome: Outcome::Bad(BadKind::Timeout),
                 written: written.get(),
                 detail: match written.get() {
                     Some(_) => "no answer in time".to_owned(),
@@ -472,7 +472,7 @@ impl ExchangeContext {
             Ok(exchange) if !route.accepts(exchange.status) => Outcome::Bad(BadKind::Status),
             Ok(_) if too_late(response) => Outcome::Bad(BadKind::Late),
             Ok(_) => Outcome::Good,
-            Err(failure) => Outcome::Bad(failure.kind),
+            Err(failure) => failure.outcome,
         };
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         Settled {
