@@ -142,15 +142,35 @@ async fn squall_and_its_parents_are_refused() {
     assert!(seen.lock().unwrap().is_empty());
 }
 
+/// A process that is ended with the test, also with one that fails.
+struct Victim {
+    child: std::process::Child,
+    identity: ProcessIdentity,
+}
+
+impl Victim {
+    fn start() -> Self {
+        let mut sleep = std::process::Command::new("sleep");
+        let child = sleep.arg("1000").spawn().unwrap();
+        let identity = ProcessIdentity::of(child.id()).unwrap();
+        Self { child, identity }
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        // Refused only when it was waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[tokio::test]
 async fn a_number_used_again_is_not_the_process() {
     let dir = TempDir::new().unwrap();
     let (context, _) = context(&dir);
-    let mut child = std::process::Command::new("sleep")
-        .arg("1000")
-        .spawn()
-        .unwrap();
-    let identity = ProcessIdentity::of(child.id()).unwrap();
+    let mut victim = Victim::start();
+    let identity = victim.identity;
     let impostor = ProcessIdentity {
         start_time: identity.start_time + 1,
         ..identity
@@ -164,18 +184,15 @@ async fn a_number_used_again_is_not_the_process() {
     let evidence = soon(guard.verify()).await.unwrap();
     assert_eq!(evidence.level, EvidenceLevel::Effective);
     assert!(!identity.is_alive());
-    child.wait().unwrap();
+    victim.child.wait().unwrap();
 }
 
 #[tokio::test]
 async fn a_paused_process_stops_and_runs_again() {
     let dir = TempDir::new().unwrap();
     let (context, _) = context(&dir);
-    let mut child = std::process::Command::new("sleep")
-        .arg("1000")
-        .spawn()
-        .unwrap();
-    let identity = ProcessIdentity::of(child.id()).unwrap();
+    let victim = Victim::start();
+    let identity = victim.identity;
     let state = || {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", identity.pid)).unwrap();
         stat.rsplit(") ").next().unwrap().chars().next().unwrap()
@@ -193,6 +210,36 @@ async fn a_paused_process_stops_and_runs_again() {
     drop(guard);
     support::until("it runs again after a drop", || state() != 'T').await;
     assert_eq!(context.journal.close().unwrap(), 0);
-    child.kill().unwrap();
-    child.wait().unwrap();
+}
+
+/// As in containers that are entered from outside: own group and session then
+/// have the number 0, which is no process.
+#[test]
+fn a_pid_namespace_without_its_leaders_is_no_obstacle() {
+    const TESTS: [&str; 2] = [
+        "a_number_used_again_is_not_the_process",
+        "a_paused_process_stops_and_runs_again",
+    ];
+    let inside = |program: &std::path::Path| {
+        let mut unshare = std::process::Command::new("unshare");
+        unshare.args([
+            "--user",
+            "--map-root-user",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+        ]);
+        unshare.arg(program).stdin(std::process::Stdio::null());
+        unshare
+    };
+    let allowed = inside("true".as_ref()).output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        println!("skipped: needs PID namespaces (unshare)");
+        return;
+    }
+    let mut tests = inside(&std::env::current_exe().unwrap());
+    let output = tests.args(TESTS).arg("--exact").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("2 passed"), "{text}");
 }

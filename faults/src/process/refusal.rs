@@ -1,7 +1,5 @@
 //! Processes nothing of squall may ever hit.
 
-use rustix::process::{Pid, getsid};
-
 use super::{ProcessIdentity, stat};
 use crate::{FaultError, Refusal};
 
@@ -38,11 +36,10 @@ fn parent(pid: u32) -> Option<u32> {
     (parent > 0).then_some(parent)
 }
 
+/// Read from `/proc`, as for `getsid`: the session of a process whose leader
+/// stayed outside the PID namespace has number 0, which rustix cannot return.
 fn leads_session(pid: u32) -> bool {
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-        return false;
-    };
-    getsid(Some(pid)) == Ok(pid)
+    stat(pid).is_ok_and(|stat| stat.session == stat.pid)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod locate;
 mod run_folders;
 mod run_names;
 mod session;
+mod sharding;
 
 use std::process::ExitCode;
 

@@ -70,7 +70,7 @@ fn what_a_fault_did_is_worse_than_the_run_before() {
     assert_eq!(json["windows"][0]["window"], "baseline");
     compare(&["small~1", "small", "--format", "markdown"])
         .assert_code(0)
-        .assert_stdout(&["| health | p50 |"]);
+        .assert_stdout(&["| p50 |", "What each run took"]);
 
     compare(&["small~2", "small"])
         .assert_code(2)

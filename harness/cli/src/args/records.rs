@@ -22,6 +22,28 @@ pub const RUNS_EXAMPLES: &str = "Examples:
   squall runs prune --keep 10 --dry-run
   squall runs prune --older-than 30d";
 
+/// Examples of `squall merge`.
+pub const MERGE_EXAMPLES: &str = "Examples:
+  squall merge shard-1/*/* shard-2/*/* --out merged
+  squall merge RUN1 RUN2 --out merged --report junit=junit.xml
+
+Counts and histograms are added, nothing is averaged. With a shard missing,
+doubled or damaged the merged run is inconclusive and says which.";
+
+/// What `squall merge` takes.
+#[derive(Debug, Clone, Args)]
+pub struct MergeArgs {
+    /// Run directories of `squall run --shard`
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<PathBuf>,
+    /// The run directory to write; must not hold a run
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Also write a report: FORMAT, FORMAT=PATH or FORMAT=- (may be repeated)
+    #[arg(long = "report", value_name = "FORMAT[=PATH]")]
+    pub reports: Vec<String>,
+}
+
 /// What `squall judge` takes.
 #[derive(Debug, Clone, Args)]
 pub struct JudgeArgs {

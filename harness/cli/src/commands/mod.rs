@@ -8,6 +8,7 @@ mod faults;
 mod init;
 mod judge;
 mod man;
+mod merge;
 mod plan;
 mod prove;
 mod recover;
@@ -42,6 +43,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Report(args) => report::report(&args),
         Command::Judge(args) => judge::judge(&args),
         Command::Compare(args) => compare::compare(&args),
+        Command::Merge(args) => merge::merge(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Recover(args) => recover::recover(&args),
         Command::Explain { code } => explain::explain(&code),
