@@ -8,6 +8,7 @@ mod interrupts;
 mod locate;
 mod run_folders;
 mod run_names;
+mod series;
 mod session;
 mod sharding;
 

@@ -49,6 +49,7 @@ pub async fn run(args: RunArgs) -> ExitCode {
             seed,
             reading: &args.reading,
             part: part.as_ref(),
+            withhold_faults: false,
         };
         let attempt = session.attempt(&what);
         let outcome = match attempt.await {
