@@ -6,6 +6,7 @@ use squall_reports::RunOutcome;
 
 use crate::args::{InconclusiveAs, RunArgs, Ui};
 use crate::locate::Sound;
+use crate::metrics::Metrics;
 use crate::session::{Attempt, Finished, ReportRequest, Session};
 use crate::sharding::Part;
 use crate::{exit, locate};
@@ -37,6 +38,15 @@ pub async fn run(args: RunArgs) -> ExitCode {
         Ok(session) => session,
         Err(message) => return exit::fail(RunOutcome::NotReady, &message),
     };
+    if let Some(address) = args.metrics {
+        match Metrics::listen(address, args.metrics_token_file.as_deref()).await {
+            Ok(metrics) => {
+                anstream::eprintln!("metrics at http://{}/metrics", metrics.address());
+                session.show_on(metrics);
+            }
+            Err(message) => return exit::fail(RunOutcome::Usage, &message),
+        }
+    }
     let mut loudest = RunOutcome::Pass;
     for sound in scenarios {
         let seed = args
