@@ -1,6 +1,7 @@
 //! The command line as typed.
 
 mod authoring;
+mod comparing;
 mod records;
 mod share;
 mod shell;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use authoring::{FAULTS_EXAMPLES, FaultsArgs, INIT_EXAMPLES, InitArgs};
+pub use comparing::{COMPARE_EXAMPLES, CompareArgs, ComparisonFormat, FailOn};
 pub use records::{
     JUDGE_EXAMPLES, JudgeArgs, MERGE_EXAMPLES, MergeArgs, OutArgs, PruneArgs, RUNS_EXAMPLES,
     RunsArgs, RunsCommand,
@@ -70,6 +72,9 @@ pub enum Command {
     /// Judge a finished run by other objectives; runs nothing
     #[command(after_help = JUDGE_EXAMPLES)]
     Judge(JudgeArgs),
+    /// Set two runs of the same load side by side: what changed, what is noise
+    #[command(after_help = COMPARE_EXAMPLES)]
+    Compare(CompareArgs),
     /// Put the records of all shards of one load together and judge them
     #[command(after_help = MERGE_EXAMPLES)]
     Merge(MergeArgs),
@@ -123,8 +128,9 @@ const PROVE_EXAMPLES: &str = "Examples:
   squall prove slow-recommendations cache-outage chaos-monkey
   squall prove checkout.yaml --seeds 1-5";
 const REPORT_EXAMPLES: &str = "Examples:
+  squall report latest
   squall report squall-runs/checkout/20261122T101500Z
-  squall report RUN --report markdown=-";
+  squall report checkout --report markdown=-";
 
 /// How scenarios are read; shared by every command that reads one.
 #[derive(Debug, Clone, Args)]
@@ -247,9 +253,13 @@ pub struct PlanArgs {
 /// What `squall report` takes.
 #[derive(Debug, Clone, Args)]
 pub struct ReportArgs {
-    /// A run directory
+    /// A run: its directory, the folder or name of its scenario (the newest
+    /// run), or `latest`; `NAME~1` is the run before
     #[arg(value_name = "RUN")]
-    pub run: PathBuf,
+    pub run: String,
+    /// Where runs are looked for by name.
+    #[command(flatten)]
+    pub place: OutArgs,
     /// FORMAT, FORMAT=PATH or FORMAT=-; every format into the run directory
     /// by default
     #[arg(long = "report", value_name = "FORMAT[=PATH]")]

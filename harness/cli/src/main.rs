@@ -8,6 +8,7 @@ mod interrupts;
 mod locate;
 mod metrics;
 mod run_folders;
+mod run_names;
 mod session;
 mod sharding;
 

@@ -10,7 +10,7 @@ use super::{Listing, ScenarioArgs};
 /// Examples of `squall judge`.
 pub const JUDGE_EXAMPLES: &str = "Examples:
   squall judge squall-runs/checkout/20261122T101500Z --slo stricter.yaml
-  squall judge RUN --slo stricter.yaml --report junit=junit.xml
+  squall judge latest --slo stricter.yaml --report junit=junit.xml
 
 Only `slo` and `steady_state` of FILE are used; load and faults are those of
 the run. The run directory stays as it is.";
@@ -47,9 +47,13 @@ pub struct MergeArgs {
 /// What `squall judge` takes.
 #[derive(Debug, Clone, Args)]
 pub struct JudgeArgs {
-    /// A run directory
+    /// A run: its directory, the folder or name of its scenario (the newest
+    /// run), or `latest`; `NAME~1` is the run before
     #[arg(value_name = "RUN")]
-    pub run: PathBuf,
+    pub run: String,
+    /// Where runs are looked for by name.
+    #[command(flatten)]
+    pub place: OutArgs,
     /// A scenario: path, or name of the embedded library
     #[arg(long, value_name = "FILE")]
     pub slo: String,

@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod check;
+mod compare;
 mod completions;
 mod explain;
 mod faults;
@@ -41,6 +42,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args),
         Command::Judge(args) => judge::judge(&args),
+        Command::Compare(args) => compare::compare(&args),
         Command::Merge(args) => merge::merge(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Recover(args) => recover::recover(&args),
