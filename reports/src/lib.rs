@@ -8,6 +8,7 @@ pub mod compare;
 mod event;
 pub mod format;
 pub mod histogram;
+mod index;
 mod interval;
 mod judge;
 pub mod live;
@@ -28,6 +29,7 @@ pub use event::{
     BreakerReport, FaultChange, Phase, ProcessChange, ResourceUse, RunEvent, Stamped, StopReason,
     WindowEdge,
 };
+pub use index::{IndexedRun, index_page};
 pub use interval::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
 pub use judge::{judge, judge_with};
 pub use merge::{MergeError, merge};
