@@ -22,6 +22,7 @@ mod schema;
 mod shard;
 pub mod statistics;
 pub mod store;
+mod users;
 pub mod verdict;
 
 pub use compare::{CompareError, RunComparison, compare};
@@ -40,4 +41,5 @@ pub use sample::{Outcome, Sample};
 pub use schema::{PublishedSchema, SCHEMAS};
 pub use shard::{SHARDS_MAX, Shard, ShardSet};
 pub use store::{RecordError, RecordWriter, RunSummary};
+pub use users::{IntervalUsers, USERS_MAX, UserImpact, UserSet};
 pub use verdict::Verdict;

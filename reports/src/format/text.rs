@@ -3,8 +3,13 @@
 use super::strip::{LEGEND, rows};
 use super::{Format, terminal_text};
 use crate::quantity::{clock, grouped, percent, significant};
-use crate::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict, WindowKind};
-use crate::{Record, RunOutcome};
+use crate::verdict::{
+    ErrorSummary, GateOrigin, GateState, GateVerdict, SliceStats, Verdict, WindowKind,
+};
+use crate::{BadKind, Record, RunOutcome};
+
+/// Most reasons of failures that are listed.
+const FAILURES_MAX: usize = 6;
 
 /// How text is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +71,7 @@ pub fn verdict_block(
     page.gates(verdict);
     page.faults(verdict);
     page.windows(verdict);
+    page.failures(verdict);
     page.timeline(record, verdict);
     page.footer(record, verdict, reports);
     if style.ascii {
@@ -264,6 +270,29 @@ impl Page {
             let cells = cells(&window.all);
             self.line(&format!("  {name:<width$} {cells}"));
         }
+        for window in verdict.windows.iter().filter(|w| shown(w.kind)) {
+            if let Some(users) = window.users {
+                let name = terminal_text(&window.name);
+                self.paragraph(&format!("{name}: {users}"), 2);
+            }
+        }
+    }
+
+    /// Why arrivals failed, the most frequent reason first.
+    fn failures(&mut self, verdict: &Verdict) {
+        if verdict.errors.is_empty() {
+            return;
+        }
+        self.heading("Failures");
+        let mut errors: Vec<_> = verdict.errors.iter().collect();
+        errors.sort_by_key(|error| std::cmp::Reverse(error.count));
+        for error in errors.iter().take(FAILURES_MAX) {
+            self.paragraph(&failure(error), 2);
+        }
+        if errors.len() > FAILURES_MAX {
+            let more = errors.len() - FAILURES_MAX;
+            self.paragraph(&format!("and {more} more kinds in the other reports"), 2);
+        }
     }
 
     fn timeline(&mut self, record: &Record, verdict: &Verdict) {
@@ -342,6 +371,28 @@ pub(super) fn margin_text(margin: f64) -> String {
 
 fn percent_plain(share: f64) -> String {
     format!("{:.0}%", share * 100.0)
+}
+
+fn failure(error: &ErrorSummary) -> String {
+    let kind = match error.kind {
+        None => "dropped",
+        Some(BadKind::Connect) => "could not connect",
+        Some(BadKind::Timeout) => "timed out",
+        Some(BadKind::Late) => "too late",
+        Some(BadKind::Status) => "wrong status",
+        Some(BadKind::Broken) => "broken connection",
+    };
+    let example = error
+        .example
+        .as_ref()
+        .map_or_else(String::new, |text| format!(": {}", terminal_text(text)));
+    format!(
+        "{} {kind} on {}, {} to {}{example}",
+        grouped(error.count),
+        terminal_text(&error.route),
+        clock(error.first_us),
+        clock(error.last_us)
+    )
 }
 
 fn cells(slice: &SliceStats) -> String {
