@@ -158,7 +158,7 @@ impl UserTally {
 
     /// `None` when no user was seen at all.
     pub(crate) fn impact(&self) -> Option<UserImpact> {
-        (!self.seen.is_empty()).then(|| UserImpact {
+        (!self.seen.is_empty()).then_some(UserImpact {
             seen: self.seen.len() as u64,
             hurt: self.hurt.len() as u64,
             at_least: self.at_least,

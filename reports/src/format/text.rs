@@ -3,13 +3,10 @@
 use super::strip::{LEGEND, rows};
 use super::{Format, terminal_text};
 use crate::quantity::{clock, grouped, percent, significant};
-use crate::verdict::{
-    ErrorSummary, GateOrigin, GateState, GateVerdict, SliceStats, Verdict, WindowKind,
-};
-use crate::{BadKind, Record, RunOutcome};
+use crate::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict, WindowKind};
+use crate::{Record, RunOutcome};
 
-/// Most reasons of failures that are listed.
-const FAILURES_MAX: usize = 6;
+mod failures;
 
 /// How text is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -284,14 +281,8 @@ impl Page {
             return;
         }
         self.heading("Failures");
-        let mut errors: Vec<_> = verdict.errors.iter().collect();
-        errors.sort_by_key(|error| std::cmp::Reverse(error.count));
-        for error in errors.iter().take(FAILURES_MAX) {
-            self.paragraph(&failure(error), 2);
-        }
-        if errors.len() > FAILURES_MAX {
-            let more = errors.len() - FAILURES_MAX;
-            self.paragraph(&format!("and {more} more kinds in the other reports"), 2);
+        for line in failures::lines(&verdict.errors) {
+            self.paragraph(&line, 2);
         }
     }
 
@@ -371,28 +362,6 @@ pub(super) fn margin_text(margin: f64) -> String {
 
 fn percent_plain(share: f64) -> String {
     format!("{:.0}%", share * 100.0)
-}
-
-fn failure(error: &ErrorSummary) -> String {
-    let kind = match error.kind {
-        None => "dropped",
-        Some(BadKind::Connect) => "could not connect",
-        Some(BadKind::Timeout) => "timed out",
-        Some(BadKind::Late) => "too late",
-        Some(BadKind::Status) => "wrong status",
-        Some(BadKind::Broken) => "broken connection",
-    };
-    let example = error
-        .example
-        .as_ref()
-        .map_or_else(String::new, |text| format!(": {}", terminal_text(text)));
-    format!(
-        "{} {kind} on {}, {} to {}{example}",
-        grouped(error.count),
-        terminal_text(&error.route),
-        clock(error.first_us),
-        clock(error.last_us)
-    )
 }
 
 fn cells(slice: &SliceStats) -> String {

@@ -62,25 +62,10 @@ fn draw(title: &str, points: &[Point], words: &dyn Fn(f64) -> String) -> Option<
     if points.len() < 2 {
         return None;
     }
-    let finite = || {
-        points
-            .iter()
-            .map(|p| p.value)
-            .filter(|value| value.is_finite())
-    };
-    let low = finite().fold(f64::INFINITY, f64::min);
-    let high = finite().fold(f64::NEG_INFINITY, f64::max);
-    let endless = points.len() - finite().count();
-    let mut said = match low.is_finite() {
-        true if low < high => format!("{} to {}", words(low), words(high)),
-        true => words(low),
-        false => String::new(),
-    };
-    if endless > 0 {
-        let noun = if endless == 1 { "run" } else { "runs" };
-        let comma = if said.is_empty() { "" } else { ", " };
-        let _ = write!(said, "{comma}among failures in {endless} {noun}");
-    }
+    let finite = points.iter().map(|p| p.value).filter(|v| v.is_finite());
+    let low = finite.clone().fold(f64::INFINITY, f64::min);
+    let high = finite.clone().fold(f64::NEG_INFINITY, f64::max);
+    let said = range_in_words((low, high), points.len() - finite.count(), words);
     let mut svg = format!(
         "<figure><svg role=\"img\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\"><title>{}: {}</title>",
         html_text(title),
@@ -128,6 +113,25 @@ fn draw(title: &str, points: &[Point], words: &dyn Fn(f64) -> String) -> Option<
         html_text(&said)
     );
     Some(svg)
+}
+
+/// The range of the finite values, and how many values are `endless`.
+fn range_in_words(
+    (low, high): (f64, f64),
+    endless: usize,
+    words: &dyn Fn(f64) -> String,
+) -> String {
+    let mut said = match low.is_finite() {
+        true if low < high => format!("{} to {}", words(low), words(high)),
+        true => words(low),
+        false => String::new(),
+    };
+    if endless > 0 {
+        let noun = if endless == 1 { "run" } else { "runs" };
+        let comma = if said.is_empty() { "" } else { ", " };
+        let _ = write!(said, "{comma}among failures in {endless} {noun}");
+    }
+    said
 }
 
 /// Indices of neighbouring finite points.
