@@ -7,7 +7,9 @@ mod exit;
 mod interrupts;
 mod locate;
 mod run_folders;
+mod run_names;
 mod session;
+mod sharding;
 
 use std::process::ExitCode;
 

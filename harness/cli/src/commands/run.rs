@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use squall_reports::RunOutcome;
 
 use crate::args::{InconclusiveAs, RunArgs, Ui};
-use crate::session::{Finished, ReportRequest, Session};
+use crate::locate::Sound;
+use crate::session::{Attempt, Finished, ReportRequest, Session};
+use crate::sharding::Part;
 use crate::{exit, locate};
 
 /// Runs every scenario in turn; the loudest outcome decides the exit code.
@@ -27,6 +29,10 @@ pub async fn run(args: RunArgs) -> ExitCode {
                        leave out `=PATH` and take each from its run directory";
         return exit::fail(RunOutcome::Usage, message);
     }
+    let part = match part(&args, &scenarios) {
+        Ok(part) => part,
+        Err(message) => return exit::fail(RunOutcome::Usage, &message),
+    };
     let mut session = match Session::new(&args.execution) {
         Ok(session) => session,
         Err(message) => return exit::fail(RunOutcome::NotReady, &message),
@@ -37,7 +43,14 @@ pub async fn run(args: RunArgs) -> ExitCode {
             .seed
             .or(sound.scenario.seed)
             .unwrap_or_else(crate::session::fresh_seed);
-        let attempt = session.attempt(&sound, args.variant.as_deref(), seed, &args.reading);
+        let what = Attempt {
+            sound: &sound,
+            variant: args.variant.as_deref(),
+            seed,
+            reading: &args.reading,
+            part: part.as_ref(),
+        };
+        let attempt = session.attempt(&what);
         let outcome = match attempt.await {
             Ok(finished) => {
                 let counted = counted(finished.verdict.outcome, args.inconclusive_as);
@@ -66,6 +79,23 @@ pub async fn run(args: RunArgs) -> ExitCode {
         }
     }
     exit::code(loudest)
+}
+
+/// The share of the load that is sent; `None` for all of it.
+fn part(args: &RunArgs, scenarios: &[Sound]) -> Result<Option<Part>, String> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let share = &args.share;
+    let part = Part::from_args(share.shard.as_deref(), share.start_at, &environment)?;
+    if let Some(part) = &part {
+        let [sound] = scenarios else {
+            return Err("--shard is for one scenario at a time".to_owned());
+        };
+        part.refuse_unfit(&sound.scenario)?;
+        if args.seed.or(sound.scenario.seed).is_none() {
+            return Err("shards need one seed: give --seed, or `seed:` in the scenario".into());
+        }
+    }
+    Ok(part)
 }
 
 /// Prints the verdict; to standard error where standard output is for a report.
