@@ -150,7 +150,7 @@ pub struct ResourceUse {
 
 /// What one reading of a probe gave. It was asked for `took_us` before the
 /// time of its event and answered then.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbeReading {
     /// Name of the probe.
     pub probe: String,
@@ -164,7 +164,7 @@ pub struct ProbeReading {
 }
 
 /// Rolling counts of one breaker of one instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FallbackReading {
     /// Name of the breaker in the scenario's system.
     pub breaker: String,

@@ -180,7 +180,8 @@ fn badness(comparison: Comparison, value: f64, limit: f64) -> f64 {
 /// Share of the allowance that is left.
 fn margin(comparison: Comparison, value: f64, limit: f64) -> Option<f64> {
     let allowed = limit.abs() > 0.0 && comparison != Comparison::Equal;
-    allowed.then(|| -badness(comparison, value, limit) / limit.abs())
+    // Far on the right side of a lower limit is not more than all of it.
+    allowed.then(|| (-badness(comparison, value, limit) / limit.abs()).min(1.0))
 }
 
 /// Judges the readings of one or more things; each has to keep the limit.
