@@ -178,6 +178,14 @@ pub struct RunArgs {
     /// Verdict and reports stay inconclusive
     #[arg(long, value_enum, value_name = "OUTCOME")]
     pub inconclusive_as: Option<InconclusiveAs>,
+    /// Serve Prometheus metrics of the run at this address, /metrics; port 0
+    /// takes a free one and prints it
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<std::net::SocketAddr>,
+    /// A file whose first line readers of the metrics must send as bearer
+    /// token; needed off 127.0.0.1
+    #[arg(long, value_name = "FILE", requires = "metrics")]
+    pub metrics_token_file: Option<PathBuf>,
     /// Which share of the load.
     #[command(flatten)]
     pub share: ShareArgs,

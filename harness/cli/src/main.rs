@@ -6,6 +6,7 @@ mod console;
 mod exit;
 mod interrupts;
 mod locate;
+mod metrics;
 mod run_folders;
 mod run_names;
 mod session;

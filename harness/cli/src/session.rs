@@ -14,6 +14,7 @@ use crate::args::{ExecutionArgs, ScenarioArgs, Ui};
 use crate::console::Console;
 use crate::interrupts::Interrupts;
 use crate::locate::Sound;
+use crate::metrics::Metrics;
 use crate::sharding::Part;
 
 /// What stays the same over the attempts of one command.
@@ -22,6 +23,7 @@ pub struct Session {
     squall_exe: PathBuf,
     journal_dir: PathBuf,
     interrupts: Interrupts,
+    metrics: Option<Metrics>,
 }
 
 /// What is run once.
@@ -78,7 +80,13 @@ impl Session {
             squall_exe,
             journal_dir,
             interrupts: Interrupts::listen(),
+            metrics: None,
         })
+    }
+
+    /// Shows every run on this server too.
+    pub fn show_on(&mut self, metrics: Metrics) {
+        self.metrics = Some(metrics);
     }
 
     /// Runs a scenario, or a variant of it, once.
@@ -144,9 +152,13 @@ impl Session {
         self.interrupts.pass_to(Some(control));
         let ui = self.execution.ui;
         let scenario = request.scenario.clone();
+        let manifest = request.manifest.clone();
         let mut console: Option<Console> = None;
         let ran = run(request, receiver, &mut |view: RunView| {
             console = Some(Console::start(ui, &scenario, &view));
+            if let Some(metrics) = &self.metrics {
+                metrics.show(&manifest, &view);
+            }
         })
         .await;
         self.interrupts.pass_to(None);

@@ -6,6 +6,7 @@ use squall_reports::RunOutcome;
 
 use crate::args::{InconclusiveAs, RunArgs, Ui};
 use crate::locate::Sound;
+use crate::metrics::Metrics;
 use crate::session::{Attempt, Finished, ReportRequest, Session};
 use crate::sharding::Part;
 use crate::{exit, locate};
@@ -37,6 +38,9 @@ pub async fn run(args: RunArgs) -> ExitCode {
         Ok(session) => session,
         Err(message) => return exit::fail(RunOutcome::NotReady, &message),
     };
+    if let Err(message) = serve_metrics(&mut session, &args).await {
+        return exit::fail(RunOutcome::Usage, &message);
+    }
     let mut loudest = RunOutcome::Pass;
     for sound in scenarios {
         let seed = args
@@ -50,20 +54,8 @@ pub async fn run(args: RunArgs) -> ExitCode {
             reading: &args.reading,
             part: part.as_ref(),
         };
-        let attempt = session.attempt(&what);
-        let outcome = match attempt.await {
-            Ok(finished) => {
-                let counted = counted(finished.verdict.outcome, args.inconclusive_as);
-                show(&finished, &args, &requests, counted);
-                let outcome = counted.unwrap_or(finished.verdict.outcome);
-                match finished.write(&requests) {
-                    Ok(_) => outcome,
-                    Err(message) => {
-                        exit::fail(RunOutcome::NotReady, &message);
-                        outcome.louder(RunOutcome::NotReady)
-                    }
-                }
-            }
+        let outcome = match session.attempt(&what).await {
+            Ok(finished) => conclude(&finished, &args, &requests),
             Err(failed) => {
                 exit::fail(failed.outcome, &failed.message);
                 failed.outcome
@@ -79,6 +71,31 @@ pub async fn run(args: RunArgs) -> ExitCode {
         }
     }
     exit::code(loudest)
+}
+
+/// Shows a run and writes its reports; what it counts as.
+fn conclude(finished: &Finished, args: &RunArgs, requests: &[ReportRequest]) -> RunOutcome {
+    let counted = counted(finished.verdict.outcome, args.inconclusive_as);
+    show(finished, args, requests, counted);
+    let outcome = counted.unwrap_or(finished.verdict.outcome);
+    match finished.write(requests) {
+        Ok(_) => outcome,
+        Err(message) => {
+            exit::fail(RunOutcome::NotReady, &message);
+            outcome.louder(RunOutcome::NotReady)
+        }
+    }
+}
+
+/// Serves metrics where the command line says so.
+async fn serve_metrics(session: &mut Session, args: &RunArgs) -> Result<(), String> {
+    let Some(address) = args.metrics else {
+        return Ok(());
+    };
+    let metrics = Metrics::listen(address, args.metrics_token_file.as_deref()).await?;
+    anstream::eprintln!("metrics at http://{}/metrics", metrics.address());
+    session.show_on(metrics);
+    Ok(())
 }
 
 /// The share of the load that is sent; `None` for all of it.
