@@ -12,6 +12,7 @@ mod metric;
 mod outcome;
 mod process;
 mod ratio;
+mod reading;
 mod recovery;
 mod slice;
 mod validity;
@@ -23,6 +24,7 @@ pub(crate) use dispersion::{dispersion, spread};
 pub(crate) use gate::unit_threshold;
 pub(crate) use metric::rule_slice;
 pub(crate) use ratio::{Claim, Inference, claim_of};
+pub(crate) use reading::live as reading_live;
 pub(crate) use slice::Slice;
 pub(crate) use window::{Window, hold_ranges};
 

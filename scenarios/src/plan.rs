@@ -43,6 +43,8 @@ pub struct Plan {
     pub cycles: Vec<PlanCycles>,
     /// Names of the weakened variants.
     pub variants: Vec<String>,
+    /// What is read beside the load, for people.
+    pub probes: Vec<String>,
 }
 
 /// The cycles of a fault that comes with and without in random order.
@@ -190,6 +192,7 @@ impl Scenario {
                 .filter_map(|fault| plan_cycles(self, fault))
                 .collect(),
             variants: self.variants.iter().map(|v| v.name.clone()).collect(),
+            probes: self.system.probes.iter().map(ToString::to_string).collect(),
         }
     }
 }

@@ -6,6 +6,9 @@ use crate::quantity::{clock, grouped, percent, significant};
 use crate::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict, WindowKind};
 use crate::{Record, RunOutcome};
 
+mod effects;
+mod failures;
+
 /// How text is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
@@ -65,7 +68,9 @@ pub fn verdict_block(
     page.banner(record, verdict);
     page.gates(verdict);
     page.faults(verdict);
+    page.effects(verdict);
     page.windows(verdict);
+    page.failures(verdict);
     page.timeline(record, verdict);
     page.footer(record, verdict, reports);
     if style.ascii {
@@ -208,7 +213,12 @@ impl Page {
             let name = self.tone(Tone::Strong, &terminal_text(&fault.fault));
             self.line(&format!("  {name}: {}", terminal_text(&fault.requested)));
             if let (Some(from_us), Some(to_us)) = (fault.active_us, fault.removed_us) {
-                let times = format!("in force at {}, gone at {}", clock(from_us), clock(to_us));
+                let first = if fault.active > 1 { "first " } else { "" };
+                let times = format!(
+                    "{first}in force at {}, gone at {}",
+                    clock(from_us),
+                    clock(to_us)
+                );
                 self.paragraph(&times, 4);
             }
             for seen in fault.seen.iter().take(3) {
@@ -263,6 +273,23 @@ impl Page {
             let name: String = terminal_text(&window.name).chars().take(width).collect();
             let cells = cells(&window.all);
             self.line(&format!("  {name:<width$} {cells}"));
+        }
+        for window in verdict.windows.iter().filter(|w| shown(w.kind)) {
+            if let Some(users) = window.users {
+                let name = terminal_text(&window.name);
+                self.paragraph(&format!("{name}: {users}"), 2);
+            }
+        }
+    }
+
+    /// Why arrivals failed, the most frequent reason first.
+    fn failures(&mut self, verdict: &Verdict) {
+        if verdict.errors.is_empty() {
+            return;
+        }
+        self.heading("Failures");
+        for line in failures::lines(&verdict.errors) {
+            self.paragraph(&line, 2);
         }
     }
 

@@ -164,4 +164,26 @@ mod tests {
             assert_eq!(alarms, missed, "the bound and p are one test");
         }
     }
+
+    #[test]
+    fn drift_is_taken_for_an_effect_no_more_often_than_promised() {
+        // Everything gets worse by 1 from one period to the next: a pair in
+        // which the treated member came second looks worse by 1, another better.
+        let mut alarms = 0_u32;
+        for set in 0..4_000 {
+            let stream = sub_seed(set, "coins");
+            let drifting: Vec<f64> = (0..5)
+                .map(|pair| {
+                    let first = nth(stream, pair) >> 63 == 1;
+                    let noise = unit_interval(nth(stream, 100 + pair)) * 0.2;
+                    if first { noise - 1.0 } else { noise + 1.0 }
+                })
+                .collect();
+            alarms += u32::from(SignFlips::of(&drifting).unwrap().p_above() <= 0.05);
+        }
+        // Only when all five coins fell alike: 1/32 of 4 000, with five
+        // deviations.
+        assert!(f64::from(alarms) < 125.0 + 5.0 * 11.0, "{alarms} alarms");
+        assert!(alarms > 0);
+    }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{percentiles, timeline};
+use crate::format::effects::{Effect, LEGEND};
 use crate::format::terminal_text;
 use crate::quantity::{Quantity, clock, grouped, micros, percent, significant};
 use crate::verdict::{
@@ -35,9 +36,12 @@ pub(super) struct Page {
     timeline: String,
     timeline_summary: String,
     windows: Vec<StatRow>,
+    users: Vec<(String, String)>,
     routes: Vec<RouteGroup>,
     percentiles: Option<String>,
     faults: Vec<FaultBlock>,
+    effects: Vec<Effect>,
+    effects_legend: &'static str,
     generator: String,
     generator_facts: Vec<(&'static str, String)>,
     conservation: String,
@@ -134,6 +138,7 @@ impl Page {
             timeline: timeline::chart(record, verdict, &timeline_summary),
             timeline_summary,
             windows: windows(verdict),
+            users: users(verdict),
             routes: routes(verdict),
             percentiles: percentiles::chart(record, verdict),
             faults: verdict
@@ -141,6 +146,8 @@ impl Page {
                 .iter()
                 .map(|fault| fault_block(fault, verdict))
                 .collect(),
+            effects: verdict.effects.iter().map(Effect::of).collect(),
+            effects_legend: LEGEND,
             generator: verdict.generator.summary.clone(),
             generator_facts: generator_facts(verdict),
             conservation: conservation(verdict),
@@ -186,6 +193,13 @@ fn facts(record: &Record, verdict: &Verdict) -> Vec<(&'static str, String)> {
         ("run", manifest.run_id.clone()),
         ("exit code", verdict.exit_code.to_string()),
     ]
+}
+
+/// How many users each window hurt.
+fn users(verdict: &Verdict) -> Vec<(String, String)> {
+    let windows = verdict.windows.iter();
+    let known = windows.filter_map(|window| Some((window.name.clone(), window.users?.to_string())));
+    known.collect()
 }
 
 fn shown(quantity: Option<Quantity>, none: &str) -> String {
