@@ -78,8 +78,8 @@ impl SignFlips {
     )]
     pub fn bounds(&self, confidence: f64) -> Option<(f64, f64)> {
         let flips = (self.means.len() + 1) as f64;
-        // 1 - 0.95 is a little more than 0.05; a billionth takes it back.
-        let beyond = ((1.0 - confidence) * flips - 1e-9) as usize;
+        // A whole number that came out a little smaller is still that number.
+        let beyond = ((1.0 - confidence) * flips + 1e-9) as usize;
         let low = *self.means.get(beyond.checked_sub(1)?)?;
         let high = *self.means.get(self.means.len().checked_sub(beyond)?)?;
         Some((low, high))
