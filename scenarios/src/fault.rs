@@ -58,7 +58,7 @@ impl FaultSpec {
         }
         let stream = sub_seed(seed, &format!("cycles/{}", self.name.value));
         let control_first = nth(stream, u64::from(number / 2)) >> 63 == 1;
-        (number % 2 == 0) == control_first
+        number.is_multiple_of(2) == control_first
     }
 
     /// How it comes again, as it follows a sentence: `, every 4s, 8 times`;
