@@ -1,6 +1,7 @@
 //! The command line as typed.
 
 mod authoring;
+mod look;
 mod records;
 mod shell;
 
@@ -9,8 +10,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use authoring::{FAULTS_EXAMPLES, FaultsArgs, INIT_EXAMPLES, InitArgs};
+pub use look::LookArgs;
 pub use records::{
-    JUDGE_EXAMPLES, JudgeArgs, OutArgs, PruneArgs, RUNS_EXAMPLES, RunsArgs, RunsCommand,
+    JUDGE_EXAMPLES, JudgeArgs, OutArgs, PruneArgs, REPLAY_EXAMPLES, RUNS_EXAMPLES, ReplayArgs,
+    RunsArgs, RunsCommand,
 };
 pub use shell::{COMPLETIONS_EXAMPLES, CompletionsArgs, MAN_EXAMPLES, ManArgs};
 
@@ -67,6 +70,9 @@ pub enum Command {
     /// Judge a finished run by other objectives; runs nothing
     #[command(after_help = JUDGE_EXAMPLES)]
     Judge(JudgeArgs),
+    /// Show a finished run on the dashboard, at any speed
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(ReplayArgs),
     /// List the runs there are, newest first, or delete old ones
     #[command(after_help = RUNS_EXAMPLES, args_conflicts_with_subcommands = true)]
     Runs(RunsArgs),

@@ -11,6 +11,7 @@ mod plan;
 mod prove;
 mod recover;
 mod reference;
+mod replay;
 mod report;
 mod run;
 mod runs;
@@ -40,6 +41,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args),
         Command::Judge(args) => judge::judge(&args),
+        Command::Replay(args) => with_runtime(replay::replay(args)),
         Command::Runs(args) => runs::runs(&args),
         Command::Recover(args) => recover::recover(&args),
         Command::Explain { code } => explain::explain(&code),
