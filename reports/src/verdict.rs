@@ -4,6 +4,7 @@ mod evidence;
 mod gate;
 mod window;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::RunOutcome;
@@ -18,7 +19,7 @@ pub use window::{SliceStats, TimeRange, WindowKind, WindowStats};
 pub const VERDICT_SCHEMA_VERSION: u32 = 1;
 
 /// What a run proves. Made by [`crate::judge`] from a record alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// Version of this schema.
     pub schema_version: u32,
