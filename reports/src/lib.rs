@@ -25,8 +25,8 @@ pub mod verdict;
 
 pub use compare::{CompareError, RunComparison, compare};
 pub use event::{
-    BreakerReport, FaultChange, Phase, ProcessChange, ResourceUse, RunEvent, Stamped, StopReason,
-    WindowEdge,
+    BreakerReport, FaultChange, HandAction, Phase, ProcessChange, ResourceUse, RunEvent, Stamped,
+    StopReason, WindowEdge,
 };
 pub use interval::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
 pub use judge::{judge, judge_with};

@@ -162,6 +162,9 @@ pub struct ExecutionArgs {
     /// A host that may be loaded although it is not on this machine
     #[arg(long, value_name = "HOST")]
     pub allow_remote: Vec<String>,
+    /// How the dashboard looks.
+    #[command(flatten)]
+    pub look: LookArgs,
 }
 
 /// What `squall run` takes.
@@ -336,8 +339,11 @@ pub struct ServeArgs {
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Ui {
-    /// Plain lines.
+    /// The dashboard on a terminal, else plain lines: in CI, with TERM=dumb,
+    /// and where standard error or input is none.
     Auto,
+    /// The dashboard.
+    Tui,
     /// One line per second and one per event, for CI and screen readers.
     Plain,
     /// Events as JSON lines on standard output.

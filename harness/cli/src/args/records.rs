@@ -67,9 +67,9 @@ pub struct JudgeArgs {
 
 /// Examples of `squall replay`.
 pub const REPLAY_EXAMPLES: &str = "Examples:
-  squall replay squall-runs/checkout/20261122T101500Z
-  squall replay RUN --speed 8x
-  squall replay RUN --theme colour-blind
+  squall replay latest
+  squall replay checkout --speed 8x
+  squall replay squall-runs/checkout/20261122T101500Z --theme colour-blind
 
 Keys: space plays and pauses, [ and ] go 10 s back and on, p and n go to the
 edges of faults, < and > change the speed, ? lists all others, q leaves.";
@@ -77,9 +77,13 @@ edges of faults, < and > change the speed, ? lists all others, q leaves.";
 /// What `squall replay` takes.
 #[derive(Debug, Clone, Args)]
 pub struct ReplayArgs {
-    /// A run directory
+    /// A run: its directory, the folder or name of its scenario (the newest
+    /// run), or `latest`; `NAME~1` is the run before
     #[arg(value_name = "RUN")]
-    pub run: PathBuf,
+    pub run: String,
+    /// Where runs are looked for by name.
+    #[command(flatten)]
+    pub place: OutArgs,
     /// How many times faster than it was: 1x, 4x, 0.5x
     #[arg(long, value_name = "SPEED", default_value = "1x", value_parser = parse_speed)]
     pub speed: f64,

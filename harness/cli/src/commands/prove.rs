@@ -149,7 +149,7 @@ fn judge_row(
 fn summary(rows: &[Row], ui: Ui) -> ExitCode {
     match ui {
         Ui::Json => print_json(rows),
-        Ui::Auto | Ui::Plain | Ui::None => print_table(rows),
+        Ui::Auto | Ui::Tui | Ui::Plain | Ui::None => print_table(rows),
     }
     if rows.iter().all(|row| row.as_it_must) {
         return exit::code(RunOutcome::Pass);

@@ -9,11 +9,11 @@ use squall_dashboard::model::Model;
 use squall_dashboard::replay::{Player, facts};
 use squall_dashboard::terminal::{Feed, show};
 use squall_dashboard::update::Command;
-use squall_reports::{Record, RunOutcome, judge};
+use squall_reports::{RunOutcome, judge};
 
 use crate::args::ReplayArgs;
 use crate::interrupts::Interrupts;
-use crate::{appearance, exit};
+use crate::{appearance, exit, run_names};
 
 /// Plays the record of a run until somebody leaves.
 pub async fn replay(args: ReplayArgs) -> ExitCode {
@@ -22,9 +22,9 @@ pub async fn replay(args: ReplayArgs) -> ExitCode {
                        `squall report RUN --report text=-` writes the run as text";
         return exit::fail(RunOutcome::Usage, message);
     }
-    let record = match Record::read(&args.run) {
-        Ok(record) => record,
-        Err(error) => return exit::fail(RunOutcome::Usage, &error.to_string()),
+    let record = match run_names::read(&args.run, &args.place.out) {
+        Ok(run) => run.record,
+        Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
     let model = Model::new(facts(&record));
     let verdict = judge(&record);

@@ -47,8 +47,10 @@ impl Axis {
         if at_us < self.start_us || at_us >= self.end_us || self.columns == 0 {
             return None;
         }
-        let along = i128::from(at_us - self.start_us) * i128::from(self.columns);
-        u16::try_from(along / i128::from(self.length_us())).ok()
+        // The last column that does not begin later; beginnings are cut to
+        // whole microseconds.
+        let past = i128::from(at_us - self.start_us + 1) * i128::from(self.columns);
+        u16::try_from((past - 1) / i128::from(self.length_us())).ok()
     }
 
     /// The columns that a stretch touches, first and one past the last.

@@ -8,6 +8,7 @@
 
 pub mod axis;
 pub mod keys;
+pub mod live;
 pub mod model;
 pub mod panels;
 pub mod pen;

@@ -14,8 +14,9 @@ pub mod series;
 use std::time::Duration;
 
 use squall_harness::load::Gauges;
+use squall_reports::format::terminal_text;
 use squall_reports::live::{GateBoard, LiveGate};
-use squall_reports::{Phase, RunEvent, Stamped, Verdict};
+use squall_reports::{HandAction, Phase, RunEvent, Stamped, Verdict};
 use squall_scenario::{BASELINE, Gate, GateValue, Metric, RECOVERY, Scenario, When};
 
 use crate::screen::Screen;
@@ -226,6 +227,12 @@ impl RunState {
             RunEvent::Interrupted { .. } => self.cut_short = Some("ended by hand".to_owned()),
             RunEvent::NotReady { detail } => self.cut_short = Some(detail.clone()),
             RunEvent::Resources { usage } => self.processes.used(at_us, usage),
+            RunEvent::ByHand {
+                action: HandAction::Mark { text },
+            } if self.marks.len() < MARKS_MAX => self.marks.push(Mark {
+                at_us,
+                text: terminal_text(text),
+            }),
             _ => {}
         }
     }
@@ -355,16 +362,6 @@ impl Model {
     pub fn settle(&mut self) {
         if std::mem::take(&mut self.stale) {
             self.run.gates = self.board.gates();
-        }
-    }
-
-    /// Adds a mark at the present time.
-    pub fn mark(&mut self, at_us: i64, text: &str) {
-        if self.run.marks.len() < MARKS_MAX {
-            self.run.marks.push(Mark {
-                at_us,
-                text: text.to_owned(),
-            });
         }
     }
 

@@ -118,6 +118,7 @@ fn words(event: &RunEvent) -> Option<(Topic, String)> {
             }
             .to_owned(),
         ),
+        RunEvent::ByHand { action } => (Topic::ByHand, format!("by hand: {}", action.words())),
         RunEvent::Note { text } => (Topic::Run, text.clone()),
         RunEvent::NotReady { detail } => (Topic::Trouble, format!("NOT READY {detail}")),
         RunEvent::UndoFailed { detail } => (Topic::Trouble, format!("UNDO FAILED {detail}")),

@@ -4,14 +4,15 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 use squall_harness::load::Gauges;
 use squall_reports::histogram::{new_histogram, record_us};
 use squall_reports::{
-    BreakerReport, Counts, FaultChange, Interval, Phase, ProcessChange, ResourceUse, RouteInterval,
-    RunEvent, Stamped, StopReason,
+    BreakerReport, Counts, FaultChange, HandAction, Interval, Phase, ProcessChange, ResourceUse,
+    RouteInterval, RunEvent, Stamped, StopReason,
 };
 use squall_scenario::BreakerState;
 
@@ -21,14 +22,6 @@ use crate::model::{Facts, Model, Source};
 use crate::theme::{Depth, Theme, ThemeName};
 use crate::update::{Message, update};
 use crate::view::draw;
-
-fn facts(source: Source) -> Facts {
-    let replayed = Replayed::at(0.0);
-    Facts {
-        source,
-        ..replayed.model.facts
-    }
-}
 
 fn time() -> impl Strategy<Value = i64> {
     prop_oneof![-1_000_000..200_000_000_i64, -(1_i64 << 53)..(1_i64 << 53)]
@@ -136,6 +129,8 @@ fn event() -> impl Strategy<Value = RunEvent> {
             RunEvent::Resources { usage: [(name, ResourceUse { cpu_ms, rss_bytes })].into() }
         }),
         1 => name().prop_map(|text| RunEvent::Note { text }),
+        1 => name().prop_map(|text| RunEvent::ByHand { action: HandAction::Mark { text } }),
+        1 => name().prop_map(|fault| RunEvent::ByHand { action: HandAction::StopFault { fault } }),
         1 => Just(RunEvent::Interrupted { reason: StopReason::Finish }),
         1 => name().prop_map(|detail| RunEvent::Abort { guard: "p99 < 1s".to_owned(), detail }),
     ]
@@ -184,31 +179,53 @@ fn done() -> impl Strategy<Value = Message> {
     ]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+/// Stack of the thread that generates: values of many nested choices take more
+/// than a test's own thread has.
+const STACK_BYTES: usize = 64 << 20;
 
-    #[test]
-    fn nothing_panics_and_the_run_is_a_fold_of_its_events(
-        messages in prop::collection::vec(prop_oneof![told(), done()], 0..120),
-        source in prop::sample::select(vec![
-            Source::Own, Source::Record, Source::Attached { control: false },
-        ]),
-    ) {
-        let keys = KeyMap::default();
-        let theme = Theme::new(ThemeName::Standard, Depth::True, false);
-        let mut model = Model::new(facts(source));
-        let mut fold = Model::new(facts(source));
-        for message in messages {
-            if !matches!(message, Message::Key(_) | Message::Resize(..)) {
-                update(&mut fold, &keys, message.clone());
-            }
-            update(&mut model, &keys, message);
-            model.settle();
+#[test]
+fn nothing_panics_and_the_run_is_a_fold_of_its_events() {
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+    let checked = thread.spawn(|| {
+        let sources = [
+            Source::Own,
+            Source::Record,
+            Source::Attached { control: false },
+        ];
+        let messages = prop::collection::vec(prop_oneof![told(), done()], 0..120);
+        let cases = (messages, prop::sample::select(sources.to_vec()));
+        let mut runner = TestRunner::new(ProptestConfig::with_cases(48));
+        let known = Replayed::at(0.0).model.facts;
+        runner.run(&cases, |(messages, source)| {
+            let facts = Facts {
+                source,
+                ..known.clone()
+            };
+            check(&facts, messages)
+        })
+    });
+    checked.unwrap().join().unwrap().unwrap();
+}
+
+fn check(facts: &Facts, messages: Vec<Message>) -> Result<(), TestCaseError> {
+    let keys = KeyMap::default();
+    let theme = Theme::new(ThemeName::Standard, Depth::True, false);
+    let mut model = Model::new(facts.clone());
+    let mut fold = Model::new(facts.clone());
+    for (number, message) in messages.into_iter().enumerate() {
+        if !matches!(message, Message::Key(_) | Message::Resize(..)) {
+            update(&mut fold, &keys, message.clone());
+        }
+        update(&mut model, &keys, message);
+        model.settle();
+        // Not every frame is drawn in a run either.
+        if number % 3 == 0 {
             let (columns, rows) = model.screen.size;
             let area = Rect::new(0, 0, columns, rows);
             draw(&model, area, &mut Buffer::empty(area), &theme, &keys);
         }
-        fold.settle();
-        prop_assert_eq!(model.run(), fold.run());
     }
+    fold.settle();
+    prop_assert_eq!(model.run(), fold.run());
+    Ok(())
 }
