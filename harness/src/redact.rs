@@ -21,12 +21,20 @@ pub(crate) fn event(event: &mut RunEvent, secrets: &Secrets) {
             action: HandAction::Mark { text: detail },
         } => words(detail, secrets),
         RunEvent::LinkUp { to, .. } => words(to, secrets),
+        RunEvent::Probe(reading) => {
+            if let Some(error) = &mut reading.error {
+                words(error, secrets);
+            }
+        }
         RunEvent::Fault { change, .. } => match change {
             FaultChange::Active { evidence }
             | FaultChange::Observed { evidence, .. }
             | FaultChange::Removed { evidence } => words(evidence, secrets),
             FaultChange::Failed { detail } => words(detail, secrets),
-            FaultChange::Requested | FaultChange::RemovalRequested => {}
+            FaultChange::Requested
+            | FaultChange::RemovalRequested
+            | FaultChange::Withheld
+            | FaultChange::WithheldEnds => {}
         },
         _ => {}
     }

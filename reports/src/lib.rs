@@ -4,6 +4,7 @@
 //! judge turns a record and a scenario into a verdict, and every output format
 //! renders those two. Nothing here opens a socket, reads a clock or prints.
 
+pub mod calibrate;
 pub mod compare;
 mod event;
 pub mod format;
@@ -25,8 +26,8 @@ pub mod verdict;
 
 pub use compare::{CompareError, RunComparison, compare};
 pub use event::{
-    BreakerReport, FaultChange, HandAction, Phase, ProcessChange, ResourceUse, RunEvent, Stamped,
-    StopReason, WindowEdge,
+    BreakerReport, FallbackReading, FaultChange, HandAction, Phase, ProbeReading, ProcessChange,
+    RESOURCES_EVERY_US, ResourceUse, RunEvent, Stamped, StopReason, WindowEdge,
 };
 pub use interval::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
 pub use judge::{judge, judge_with};

@@ -5,6 +5,7 @@
 //! so that a message can point inside the sentence.
 
 mod cursor;
+mod reading;
 
 use std::ops::Range;
 
@@ -68,6 +69,13 @@ const METRICS: [&str; 6] = [
     "dropped_arrivals",
 ];
 
+/// Whether the left-hand side of a gate speaks of a reading beside the
+/// arrivals, which users do not notice.
+pub(crate) fn is_about_readings(subject: &str) -> bool {
+    let first = subject.split_whitespace().next().unwrap_or_default();
+    reading::WORDS.contains(&first)
+}
+
 /// Reads one gate.
 pub(crate) fn parse_gate(text: &str) -> Parsed<Sentence> {
     let mut cursor = Cursor::new(text);
@@ -76,6 +84,7 @@ pub(crate) fn parse_gate(text: &str) -> Parsed<Sentence> {
         "" => Err(syntax(whole, "a gate is missing", "nothing here", EXAMPLES)),
         "breaker" => breaker(&mut cursor),
         "baseline" => baseline(&mut cursor),
+        word if reading::WORDS.contains(&word) => reading::reading_gate(&mut cursor),
         _ => metric_gate(&mut cursor),
     }
 }
@@ -274,11 +283,15 @@ fn metric(word: &str, range: &Range<usize>) -> Parsed<Metric> {
             help,
         ));
     }
-    let known = METRICS.into_iter().chain(["breaker", "baseline", "p99"]);
+    let known = METRICS
+        .into_iter()
+        .chain(["breaker", "baseline", "p99"])
+        .chain(reading::WORDS);
     let instead = OTHER_WORDS
         .iter()
         .find(|(other, _)| *other == word)
         .map(|(_, known)| *known)
+        .or_else(|| reading::meant(word))
         .or_else(|| nearest(word, known));
     let help = match instead {
         Some(instead) => format!("did you mean `{instead}`?"),

@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 use crate::check::samples_needed;
 use crate::windows::{BASELINE, end_of, windows};
 use crate::{
-    Comparison, FaultTarget, Gate, GateValue, Metric, MetricGate, PlannedWindow, Scenario, Share,
-    System, When,
+    Comparison, FaultSpec, FaultTarget, Gate, GateValue, Metric, MetricGate, PlannedWindow,
+    Scenario, Share, System, When,
 };
 
 /// The plan of a scenario. Times count from time zero, the first measured
@@ -41,6 +41,8 @@ pub struct Plan {
     pub overlaps: Vec<Overlap>,
     /// Names of the weakened variants.
     pub variants: Vec<String>,
+    /// What is read beside the load, for people.
+    pub probes: Vec<String>,
 }
 
 /// Something that happens.
@@ -131,6 +133,14 @@ impl Scenario {
         windows(&self.load, &self.faults, &self.system)
     }
 
+    /// How long one injection of a fault is expected to last. A kill without a
+    /// length lasts until the restart policy has brought the process back.
+    #[must_use]
+    pub fn length_of(&self, fault: &FaultSpec) -> Duration {
+        let last = fault.injections().last().unwrap_or(fault.at);
+        end_of(fault, &self.system).saturating_sub(last)
+    }
+
     /// Works out the plan.
     #[must_use]
     pub fn plan(&self) -> Plan {
@@ -154,6 +164,7 @@ impl Scenario {
                 .collect(),
             overlaps: overlaps(self),
             variants: self.variants.iter().map(|v| v.name.clone()).collect(),
+            probes: self.system.probes.iter().map(ToString::to_string).collect(),
         }
     }
 }

@@ -45,13 +45,14 @@ pub async fn run(
     let context = RunContext {
         scenario: Arc::new(request.scenario.clone()),
         seed: request.seed,
+        withhold_faults: request.withhold_faults,
         hub: hub.clone(),
         journal: Arc::new(journal),
     };
     hub.emit(RunEvent::Phase(Phase::Starting)).await;
     let failures = match start_system(&context, &request, &mut control).await {
         Ok(Some(system)) => {
-            let mut live = LiveRun::new(&context, system).await;
+            let mut live = LiveRun::new(&context, &request, system).await;
             live.load(&request, &mut control, gauges_sender).await;
             live.stop().await
         }

@@ -39,6 +39,7 @@ fn of_fault(record: &Record, spec: &FaultSpec) -> FaultEvidence {
         removal_requested_us: None,
         removed_us: None,
         effective: None,
+        withheld: false,
         seen: Vec::new(),
         problems: Vec::new(),
         removal_problems: Vec::new(),
@@ -99,6 +100,18 @@ fn hear(found: &mut FaultEvidence, injection: &mut Injection, at_us: i64, change
             found.removed_us = found.removed_us.max(Some(at_us));
             found.seen.push(evidence.clone());
         }
+        FaultChange::Withheld => {
+            found.withheld = true;
+            injection.active = true;
+            found.requested_us = Some(found.requested_us.map_or(at_us, |us| us.min(at_us)));
+            found.active_us = Some(found.active_us.map_or(at_us, |us| us.min(at_us)));
+        }
+        FaultChange::WithheldEnds => {
+            injection.removal_requested = true;
+            injection.removed = true;
+            found.removal_requested_us = found.removal_requested_us.max(Some(at_us));
+            found.removed_us = found.removed_us.max(Some(at_us));
+        }
         FaultChange::Failed { detail } if injection.removal_requested => {
             injection.removal_failure = Some(detail.clone());
         }
@@ -108,7 +121,12 @@ fn hear(found: &mut FaultEvidence, injection: &mut Injection, at_us: i64, change
 
 /// Says what the evidence leaves unproven.
 fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec: &FaultSpec) {
-    if !spec.inject.acts_on_bytes() && found.effective.is_none() && found.active_us.is_some() {
+    if found.withheld {
+        found
+            .seen
+            .push("withheld on purpose: nothing was injected".to_owned());
+    } else if !spec.inject.acts_on_bytes() && found.effective.is_none() && found.active_us.is_some()
+    {
         // A process that was seen to end or to stop is the effect itself.
         found.effective = Some(true);
     }
@@ -145,7 +163,7 @@ fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec:
             found.planned
         ));
     }
-    if found.active > 0 {
+    if found.active > 0 && !found.withheld {
         match found.effective {
             Some(true) => {}
             Some(false) => found

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::planned;
+use super::{planned, readings};
 use crate::diagnostic::{listed, quoted};
 use crate::read::{GateDraft, LoadDraft, ScenarioDraft, SloDraft};
 use crate::suggest::nearest;
@@ -31,7 +31,7 @@ pub(crate) fn samples_needed(q: f64, confidence: Option<Share>, burst: Option<u6
 
 /// Where a gate stands, which decides what it may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     SteadyState,
     Abort,
     During,
@@ -292,6 +292,10 @@ fn check_gate(
     scenario: &ScenarioDraft,
     findings: &mut Vec<Diagnostic>,
 ) {
+    if let Gate::Reading(gate) = &draft.gate.value {
+        readings::check(draft, gate, role, scenario, findings);
+        return;
+    }
     place(draft, role, findings);
     direction(draft, role, findings);
     match &draft.gate.value {
@@ -323,7 +327,7 @@ fn check_gate(
                 );
             }
         }
-        Gate::BaselineReturns => {}
+        Gate::BaselineReturns | Gate::Reading(_) => {}
     }
 }
 

@@ -4,6 +4,7 @@ mod faults;
 mod gates;
 mod load;
 mod names;
+mod readings;
 mod variants;
 
 pub(crate) use gates::samples_needed;

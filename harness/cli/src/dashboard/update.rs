@@ -159,10 +159,11 @@ fn typed(model: &mut Model, key: KeyEvent) -> Vec<Command> {
         KeyCode::Backspace => {
             prompt.text.pop();
         }
-        KeyCode::Char(character) if !key.modifiers.contains(KeyModifiers::CONTROL) => {
-            if prompt.text.chars().count() < TYPED_MAX {
-                prompt.text.push(character);
-            }
+        KeyCode::Char(character)
+            if !key.modifiers.contains(KeyModifiers::CONTROL)
+                && prompt.text.chars().count() < TYPED_MAX =>
+        {
+            prompt.text.push(character);
         }
         _ => {}
     }

@@ -26,6 +26,8 @@ pub struct Injection {
     pub removal_us: Option<i64>,
     /// When it was seen to be gone.
     pub removed_us: Option<i64>,
+    /// When it was withheld on purpose, and until when; nothing was injected.
+    pub withheld_us: Option<(i64, Option<i64>)>,
     /// What was seen of it, the newest last.
     pub seen: Option<String>,
     /// Whether traffic felt it, where that is known.
@@ -89,6 +91,7 @@ impl Fault {
                 active_us: None,
                 removal_us: None,
                 removed_us: None,
+                withheld_us: None,
                 seen: None,
                 effective: None,
                 failed: None,
@@ -114,6 +117,12 @@ impl Fault {
             }
             FaultChange::RemovalRequested => injection.removal_us = Some(at_us),
             FaultChange::Removed { .. } => injection.removed_us = Some(at_us),
+            FaultChange::Withheld => injection.withheld_us = Some((at_us, None)),
+            FaultChange::WithheldEnds => {
+                if let Some((_, end)) = &mut injection.withheld_us {
+                    *end = Some(at_us);
+                }
+            }
             FaultChange::Failed { detail } => injection.failed = Some(terminal_text(detail)),
         }
     }

@@ -161,6 +161,8 @@ fn fault_words(fault: &str, targets: &[String], change: &FaultChange) -> (Topic,
         FaultChange::Observed { evidence, .. } => format!("{fault}: felt by traffic: {evidence}"),
         FaultChange::RemovalRequested => format!("{fault}: removing"),
         FaultChange::Removed { evidence } => format!("{fault}: removed ({evidence})"),
+        FaultChange::Withheld => format!("{fault}: withheld on purpose, nothing is injected"),
+        FaultChange::WithheldEnds => format!("{fault}: its time is over"),
         FaultChange::Failed { detail } => {
             return (Topic::Trouble, format!("{fault}: FAILED {detail}"));
         }

@@ -194,6 +194,11 @@ fn fault_lane(scene: &Scene<'_>, axis: &Axis, fault: &Fault) -> Lane {
             let words = format!(" {} ", fault.what);
             lane.write(axis, (active_us, until), &words, theme.fault_text);
         }
+        if let Some((from_us, to_us)) = injection.withheld_us {
+            let stretch = (from_us, to_us.unwrap_or(now_us).max(from_us));
+            lane.paint(axis, stretch, ("-", theme.dim));
+            lane.write(axis, stretch, " withheld ", theme.dim);
+        }
         if injection.failed.is_some() {
             let end = injection.requested_us;
             lane.paint(axis, (end, end + 1), ("\u{2717}", theme.bad));
@@ -208,6 +213,10 @@ fn fault_now(scene: &Scene<'_>, fault: &Fault) -> (String, Style) {
     let failed = fault.injections.iter().any(|i| i.failed.is_some());
     if failed {
         return ("FAILED".to_owned(), scene.theme.bad);
+    }
+    let withheld = fault.injections.iter().any(|i| i.withheld_us.is_some());
+    if withheld {
+        return ("withheld".to_owned(), scene.theme.dim);
     }
     let active = fault.injections.iter().rfind(|i| i.in_force());
     if let Some(since) = active.and_then(|injection| injection.active_us) {

@@ -126,7 +126,7 @@ fn event() -> impl Strategy<Value = RunEvent> {
             process: instance.clone(), instance, change,
         }),
         1 => (name(), any::<u64>(), any::<u64>()).prop_map(|(name, cpu_ms, rss_bytes)| {
-            RunEvent::Resources { usage: [(name, ResourceUse { cpu_ms, rss_bytes })].into() }
+            RunEvent::Resources { usage: [(name, ResourceUse { cpu_ms, rss_bytes, fds: None })].into() }
         }),
         1 => name().prop_map(|text| RunEvent::Note { text }),
         1 => name().prop_map(|text| RunEvent::ByHand { action: HandAction::Mark { text } }),

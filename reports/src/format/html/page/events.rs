@@ -77,10 +77,12 @@ fn tell(event: &RunEvent) -> Option<(&'static str, String)> {
             let state = report
                 .state
                 .map_or_else(|| "unreadable".to_owned(), |state| state.to_string());
-            let text = format!(
-                "{} of {} is {state}: {}% errors in {} calls",
-                report.breaker, report.instance, report.error_percent, report.calls
-            );
+            let mut text = format!("{} of {} is {state}", report.breaker, report.instance);
+            // Metrics and logs tell the state only.
+            if report.calls > 0 {
+                let (percent, calls) = (report.error_percent, report.calls);
+                text.push_str(&format!(": {percent}% errors in {calls} calls"));
+            }
             ("breaker", text)
         }
         RunEvent::SteadyState { reached, detail } => {
@@ -98,9 +100,18 @@ fn tell(event: &RunEvent) -> Option<(&'static str, String)> {
             "load finished",
             format!("{scheduled} arrivals were scheduled"),
         ),
+        // A probe that answers is in its table.
+        RunEvent::Probe(reading) => {
+            let error = reading.error.as_ref()?;
+            (
+                "probe",
+                format!("{} could not be read: {error}", reading.probe),
+            )
+        }
         RunEvent::Window { .. }
         | RunEvent::Interval(_)
         | RunEvent::BreakersRead { .. }
+        | RunEvent::Fallbacks(_)
         | RunEvent::Resources { .. } => return None,
     })
 }
@@ -129,6 +140,8 @@ fn fault(name: &str, injection: u32, targets: &[String], change: &FaultChange) -
         FaultChange::RemovalRequested => "removal asked for".to_owned(),
         FaultChange::Removed { evidence } => format!("gone: {evidence}"),
         FaultChange::Failed { detail } => format!("failed: {detail}"),
+        FaultChange::Withheld => "withheld: nothing was injected, on purpose".to_owned(),
+        FaultChange::WithheldEnds => "its time is over".to_owned(),
     };
     let number = if injection > 0 {
         format!(" #{}", injection + 1)
