@@ -292,6 +292,7 @@ mod tests {
             }],
             lag: None,
             wait: None,
+            users: None,
         }
     }
 

@@ -67,6 +67,7 @@ fn interval() -> impl Strategy<Value = RunEvent> {
                 }],
                 lag: lag.clone(),
                 wait: lag,
+                users: None,
             })
         },
     )
