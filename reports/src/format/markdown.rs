@@ -153,6 +153,15 @@ fn windows(verdict: &Verdict) -> String {
         text.push_str(&window_row(&window.name, &window.all));
     }
     text.push('\n');
+    for window in &verdict.windows {
+        if let Some(users) = window.users {
+            let name = markdown_text(&window.name);
+            text.push_str(&format!("- **{name}**: {users}\n"));
+        }
+    }
+    if verdict.windows.iter().any(|window| window.users.is_some()) {
+        text.push('\n');
+    }
     text
 }
 

@@ -69,6 +69,7 @@ mod tests {
             routes: vec![route],
             lag: None,
             wait: None,
+            users: None,
         }
     }
 

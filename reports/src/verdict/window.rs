@@ -5,8 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Counts;
 use crate::quantity::Quantity;
+use crate::{Counts, UserImpact};
 
 /// A stretch of the run, in microseconds since time zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -66,6 +66,9 @@ pub struct WindowStats {
     pub all: SliceStats,
     /// Each route.
     pub routes: Vec<SliceStats>,
+    /// Distinct users, where the load says what a user is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<UserImpact>,
 }
 
 /// What happened to the arrivals of one window and one or all routes.

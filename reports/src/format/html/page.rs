@@ -35,6 +35,7 @@ pub(super) struct Page {
     timeline: String,
     timeline_summary: String,
     windows: Vec<StatRow>,
+    users: Vec<(String, String)>,
     routes: Vec<RouteGroup>,
     percentiles: Option<String>,
     faults: Vec<FaultBlock>,
@@ -134,6 +135,7 @@ impl Page {
             timeline: timeline::chart(record, verdict, &timeline_summary),
             timeline_summary,
             windows: windows(verdict),
+            users: users(verdict),
             routes: routes(verdict),
             percentiles: percentiles::chart(record, verdict),
             faults: verdict
@@ -186,6 +188,13 @@ fn facts(record: &Record, verdict: &Verdict) -> Vec<(&'static str, String)> {
         ("run", manifest.run_id.clone()),
         ("exit code", verdict.exit_code.to_string()),
     ]
+}
+
+/// How many users each window hurt.
+fn users(verdict: &Verdict) -> Vec<(String, String)> {
+    let windows = verdict.windows.iter();
+    let known = windows.filter_map(|window| Some((window.name.clone(), window.users?.to_string())));
+    known.collect()
 }
 
 fn shown(quantity: Option<Quantity>, none: &str) -> String {
