@@ -1,11 +1,6 @@
 //! OpenSLO files: every objective becomes the gate that asks the same, and
 //! what a gate cannot ask is said.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper of a test fails the test it helps"
-)]
-
 use squall_scenario::{
     Checked, OpenSlo, ParseOptions, ProbeRead, RemoteTarget, Source, WHOLE_RUN, is_openslo,
     parse_openslo, parse_scenario,

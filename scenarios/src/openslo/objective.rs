@@ -1,6 +1,6 @@
 //! SLOs and their targets, as gates.
 
-use super::indicator::{Measure, QueryOf, not_mapped};
+use super::indicator::{Measure, Query, QueryOf, not_mapped};
 use super::{Object, ObjectiveDraft, keys};
 use crate::diagnostic::{Place, quoted};
 use crate::grammar::parse_gate;
@@ -248,32 +248,7 @@ impl Reader {
                     stricter,
                 }
             }
-            Measure::Query(query) => {
-                let text = match (query.of, threshold) {
-                    (QueryOf::Number, Some(Threshold { sign, value, .. })) => {
-                        format!("probe {name} {sign} {value}")
-                    }
-                    (QueryOf::Failure, _) => format!("probe {name} <= {}", share(100.0 - target)),
-                    _ => format!("probe {name} >= {}", share(target)),
-                };
-                let probe = Probe {
-                    name: name.to_owned(),
-                    every: EVERY,
-                    within: EVERY,
-                    read: ProbeRead::Prometheus {
-                        // The file knows nothing of squall's names.
-                        at: Template::parse(&query.at.replace('$', "$$")),
-                        query: query.query.clone(),
-                    },
-                };
-                Sentence {
-                    text,
-                    subject: query.place,
-                    name: query.place,
-                    probe: Some((probe, query.at_place)),
-                    stricter: true,
-                }
-            }
+            Measure::Query(query) => of_query(query, target, threshold, name),
         };
         Some(sentence)
     }
@@ -362,6 +337,34 @@ impl Reader {
             );
         }
         number
+    }
+}
+
+/// A query becomes a probe and a gate on it.
+fn of_query(query: &Query, target: f64, threshold: Option<&Threshold>, name: &str) -> Sentence {
+    let text = match (query.of, threshold) {
+        (QueryOf::Number, Some(Threshold { sign, value, .. })) => {
+            format!("probe {name} {sign} {value}")
+        }
+        (QueryOf::Failure, _) => format!("probe {name} <= {}", share(100.0 - target)),
+        _ => format!("probe {name} >= {}", share(target)),
+    };
+    let probe = Probe {
+        name: name.to_owned(),
+        every: EVERY,
+        within: EVERY,
+        read: ProbeRead::Prometheus {
+            // The file knows nothing of squall's names.
+            at: Template::parse(&query.at.replace('$', "$$")),
+            query: query.query.clone(),
+        },
+    };
+    Sentence {
+        text,
+        subject: query.place,
+        name: query.place,
+        probe: Some((probe, query.at_place)),
+        stricter: true,
     }
 }
 
