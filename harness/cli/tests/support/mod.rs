@@ -9,6 +9,7 @@
 
 mod processes;
 mod running;
+mod tmux;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 pub(crate) use processes::{Listener, Process, still_listening};
 pub(crate) use running::{Ended, Running};
 use tempfile::TempDir;
+pub(crate) use tmux::Tmux;
 
 /// Longer than anything may hang, on a machine that does much else; never a
 /// measure of speed.
