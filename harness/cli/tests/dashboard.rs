@@ -12,7 +12,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::{Pid, Signal, kill_process};
 use squall_reports::{HandAction, Record, RunEvent, RunOutcome};
-use support::{Sandbox, Tmux, one_server, verdict};
+use support::tmux::Tmux;
+use support::{Sandbox, one_server, verdict};
 
 /// A fault of a minute in a load of two.
 fn long_fault(rate: u32, load: &str) -> String {

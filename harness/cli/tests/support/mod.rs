@@ -9,7 +9,7 @@
 
 mod processes;
 mod running;
-mod tmux;
+pub(crate) mod tmux;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 pub(crate) use processes::{Listener, Process, still_listening};
 pub(crate) use running::{Ended, Running};
 use tempfile::TempDir;
-pub(crate) use tmux::Tmux;
 
 /// Longer than anything may hang, on a machine that does much else; never a
 /// measure of speed.
