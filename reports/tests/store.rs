@@ -70,10 +70,7 @@ fn a_record_is_followed_while_it_is_written() {
             _ => None,
         })
         .collect();
-    assert_eq!(
-        followed.len(),
-        record.events.len() + record.intervals.len()
-    );
+    assert_eq!(followed.len(), record.events.len() + record.intervals.len());
     assert_eq!(intervals.len(), record.intervals.len());
     for (a, b) in intervals.iter().zip(&record.intervals) {
         assert_eq!(a.start_us, b.start_us);
