@@ -18,6 +18,8 @@ pub enum Quantity {
     PerSecond(f64),
     /// A number of things.
     Count(u64),
+    /// A multiple of something else.
+    Times(f64),
 }
 
 impl fmt::Display for Quantity {
@@ -28,6 +30,7 @@ impl fmt::Display for Quantity {
             Self::Share(share) => percent(share),
             Self::PerSecond(rate) => format!("{}/s", significant(rate)),
             Self::Count(count) => grouped(count),
+            Self::Times(factor) => format!("{}x", significant(factor)),
         })
     }
 }

@@ -2,16 +2,18 @@
 
 mod evidence;
 mod gate;
+mod over_time;
 mod window;
 
 use serde::{Deserialize, Serialize};
 
 use crate::RunOutcome;
 pub use evidence::{
-    BreakerSegment, BreakerTimeline, Conservation, ErrorSummary, FaultEvidence, GeneratorTrust,
-    ProcessTimeline, Recovery,
+    BreakerSegment, BreakerTimeline, Conservation, ErrorSummary, FailureOrigin, FaultEvidence,
+    GeneratorTrust, ProcessTimeline, Recovery,
 };
 pub use gate::{Evidence, GateOrigin, GateState, GateVerdict, Subject};
+pub use over_time::{BreakerReaction, Detection, Outage, Outages, Stretch, Stretches};
 pub use window::{SliceStats, TimeRange, WindowKind, WindowStats};
 
 /// Version of the verdict's schema.
@@ -38,6 +40,9 @@ pub struct Verdict {
     pub faults: Vec<FaultEvidence>,
     /// How the system came back after each fault.
     pub recoveries: Vec<Recovery>,
+    /// When each fault was felt and what reacted to it.
+    #[serde(default)]
+    pub detections: Vec<Detection>,
     /// States of each breaker of each instance over time.
     pub breakers: Vec<BreakerTimeline>,
     /// Starts and ends of each process.

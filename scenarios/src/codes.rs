@@ -73,6 +73,7 @@ codes! {
     UNKNOWN_WINDOW = "S0322",
     FAILS_NO_GATE = "S0324",
     FAILS_NO_USER_GATE = "S0325",
+    NO_GATES = "S0326",
     ENV_NOT_SET = "S0401",
     BAD_ENV = "S0402",
     QUOTED_ENV = "S0403",

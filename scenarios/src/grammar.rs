@@ -5,6 +5,8 @@
 //! so that a message can point inside the sentence.
 
 mod cursor;
+mod outage;
+mod relative;
 
 use std::ops::Range;
 
@@ -29,6 +31,8 @@ pub(crate) struct Sentence {
     pub(crate) comparison: Option<Range<usize>>,
     /// `for 10s`
     pub(crate) sustained: Option<Range<usize>>,
+    /// `in every 5s`
+    pub(crate) every: Option<Range<usize>>,
 }
 
 /// Why a sentence is no gate.
@@ -59,13 +63,15 @@ const OTHER_WORDS: [(&str, &str); 12] = [
     ("dropped", "dropped_arrivals"),
 ];
 
-const METRICS: [&str; 6] = [
+const METRICS: [&str; 8] = [
     "max",
     "mean",
     "success",
     "error_rate",
     "goodput",
     "dropped_arrivals",
+    "outages",
+    "longest_outage",
 ];
 
 /// Reads one gate.
@@ -149,6 +155,7 @@ fn breaker(cursor: &mut Cursor<'_>) -> Parsed<Sentence> {
         name: Some(name_range),
         comparison: None,
         sustained: None,
+        every: None,
     })
 }
 
@@ -167,6 +174,7 @@ fn baseline(cursor: &mut Cursor<'_>) -> Parsed<Sentence> {
         name: None,
         comparison: None,
         sustained: None,
+        every: None,
     })
 }
 
@@ -190,12 +198,14 @@ fn metric_gate(cursor: &mut Cursor<'_>) -> Parsed<Sentence> {
         }
         _ => None,
     };
+    let (metric, name) = outage::below(cursor, metric, name)?;
     let comparison_range = cursor.comparison();
     let Some(comparison) = comparison(cursor.get(&comparison_range)) else {
         return Err(no_comparison(cursor, metric, comparison_range));
     };
     let value_range = cursor.value();
     let value = value(cursor, metric, &value_range)?;
+    let every = cursor.every()?;
     let sustained = cursor.clause("for")?;
     cursor.end(EXAMPLES)?;
     let gate = MetricGate {
@@ -204,6 +214,7 @@ fn metric_gate(cursor: &mut Cursor<'_>) -> Parsed<Sentence> {
         comparison,
         value,
         sustained: sustained.as_ref().map(|(duration, _)| *duration),
+        every: every.as_ref().map(|(duration, _)| *duration),
     };
     Ok(Sentence {
         gate: Gate::Metric(gate),
@@ -211,6 +222,7 @@ fn metric_gate(cursor: &mut Cursor<'_>) -> Parsed<Sentence> {
         name,
         comparison: Some(comparison_range),
         sustained: sustained.map(|(_, range)| range),
+        every: every.map(|(_, range)| range),
     })
 }
 
@@ -222,6 +234,8 @@ fn named_metric(word: &str) -> Option<Metric> {
         "error_rate" => Metric::ErrorRate,
         "goodput" => Metric::Goodput,
         "dropped_arrivals" => Metric::DroppedArrivals,
+        "outages" => Metric::Outages { below: None },
+        "longest_outage" => Metric::LongestOutage { below: None },
         _ => return None,
     })
 }
@@ -322,6 +336,8 @@ fn example(metric: Metric) -> String {
         Metric::ErrorRate => "< 1%",
         Metric::Goodput => "> 100/s",
         Metric::DroppedArrivals => "= 0",
+        Metric::Outages { .. } => "<= 1",
+        Metric::LongestOutage { .. } => "<= 3s",
     };
     format!("{metric} {rest}")
 }
@@ -337,13 +353,16 @@ fn value(cursor: &Cursor<'_>, metric: Metric, range: &Range<usize>) -> Parsed<Ga
             &help,
         ));
     }
+    if let Some(factor) = relative::factor(text, metric, range)? {
+        return Ok(GateValue::TimesBaseline(factor));
+    }
     let parsed = match metric {
-        Metric::Quantile(_) | Metric::Max | Metric::Mean => {
+        Metric::Quantile(_) | Metric::Max | Metric::Mean | Metric::LongestOutage { .. } => {
             parse_duration(text).map(GateValue::Duration)
         }
         Metric::Success | Metric::ErrorRate => text.parse().map(GateValue::Share),
         Metric::Goodput => text.parse().map(GateValue::Rate),
-        Metric::DroppedArrivals => match text.parse() {
+        Metric::DroppedArrivals | Metric::Outages { .. } => match text.parse() {
             Ok(count) => Ok(GateValue::Count(count)),
             Err(_) => return Err(does_not_fit(text, range, metric)),
         },
@@ -364,6 +383,7 @@ fn bad_value(
         let unit = match metric {
             // Seconds are the first suggestion elsewhere; gates are about ms.
             Metric::Quantile(_) | Metric::Max | Metric::Mean => format!("{text}ms"),
+            Metric::LongestOutage { .. } => format!("{text}s"),
             _ => unit.to_owned(),
         };
         return GateError {
@@ -392,10 +412,10 @@ fn bad_value(
 
 fn does_not_fit(text: &str, range: &Range<usize>, metric: Metric) -> GateError {
     let kind = match metric {
-        Metric::Quantile(_) | Metric::Max | Metric::Mean => "a time",
+        Metric::Quantile(_) | Metric::Max | Metric::Mean | Metric::LongestOutage { .. } => "a time",
         Metric::Success | Metric::ErrorRate => "a share",
         Metric::Goodput => "a rate",
-        Metric::DroppedArrivals => "a whole number",
+        Metric::DroppedArrivals | Metric::Outages { .. } => "a whole number",
     };
     GateError {
         code: codes::VALUE_DOES_NOT_FIT,

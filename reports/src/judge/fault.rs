@@ -12,6 +12,8 @@ use crate::{FaultChange, Record, RunEvent};
 #[derive(Debug, Default)]
 struct Injection {
     active: bool,
+    /// Whether traffic felt it; `None` while nobody looked.
+    effective: Option<bool>,
     removed: bool,
     removal_requested: bool,
     /// What went wrong before and after its removal was asked for.
@@ -39,6 +41,7 @@ fn of_fault(record: &Record, spec: &FaultSpec) -> FaultEvidence {
         removal_requested_us: None,
         removed_us: None,
         effective: None,
+        felt: 0,
         seen: Vec::new(),
         problems: Vec::new(),
         removal_problems: Vec::new(),
@@ -87,7 +90,7 @@ fn hear(found: &mut FaultEvidence, injection: &mut Injection, at_us: i64, change
             evidence,
             effective,
         } => {
-            found.effective = Some(found.effective.unwrap_or(false) || *effective);
+            injection.effective = Some(injection.effective.unwrap_or(false) || *effective);
             found.seen.push(evidence.clone());
         }
         FaultChange::RemovalRequested => {
@@ -108,15 +111,22 @@ fn hear(found: &mut FaultEvidence, injection: &mut Injection, at_us: i64, change
 
 /// Says what the evidence leaves unproven.
 fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec: &FaultSpec) {
-    if !spec.inject.acts_on_bytes() && found.effective.is_none() && found.active_us.is_some() {
-        // A process that was seen to end or to stop is the effect itself.
-        found.effective = Some(true);
-    }
     let count = |test: fn(&Injection) -> bool| {
         u32::try_from(injections.values().filter(|i| test(i)).count()).unwrap_or(u32::MAX)
     };
     found.active = count(|injection| injection.active);
     found.removed = count(|injection| injection.removed);
+    let looked = injections
+        .values()
+        .any(|injection| injection.effective.is_some());
+    if !spec.inject.acts_on_bytes() && !looked {
+        // A process that was seen to end or to stop is the effect itself.
+        found.felt = found.active;
+        found.effective = (found.active > 0).then_some(true);
+    } else {
+        found.felt = count(|injection| injection.active && injection.effective == Some(true));
+        found.effective = looked.then_some(found.felt > 0);
+    }
     let requested = u32::try_from(injections.len()).unwrap_or(u32::MAX);
     let of = |few: u32, many: u32| {
         if many == 1 {
@@ -147,6 +157,10 @@ fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec:
     }
     if found.active > 0 {
         match found.effective {
+            Some(true) if found.felt < found.active => found.problems.push(format!(
+                "was felt by traffic in {} of {} injections only",
+                found.felt, found.active
+            )),
             Some(true) => {}
             Some(false) => found
                 .problems

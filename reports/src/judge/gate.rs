@@ -1,6 +1,6 @@
 //! From the gates of a scenario to their verdicts.
 
-use squall_scenario::{Gate, GateValue, Located, MetricGate, SloBlock, When};
+use squall_scenario::{Gate, GateValue, Located, SloBlock, When};
 
 use super::{Case, Inference, Ruling, breaker, metric, recovery};
 use crate::quantity::Quantity;
@@ -16,6 +16,7 @@ pub(crate) fn unit_threshold(value: GateValue) -> Option<Quantity> {
         GateValue::Rate(rate) => Quantity::PerSecond(rate.as_per_second()),
         GateValue::Count(count) => Quantity::Count(count),
         GateValue::Bytes(bytes) => Quantity::Count(bytes.0),
+        GateValue::TimesBaseline(times) => Quantity::Times(times),
     })
 }
 
@@ -205,10 +206,7 @@ fn temper(case: &Case<'_>, block: &Block<'_>, mut ruling: Ruling) -> Ruling {
 /// How a variant names the gate: metric and route, or the whole sentence.
 fn left_hand_side(gate: &Gate) -> String {
     match gate {
-        Gate::Metric(MetricGate { metric, of, .. }) => match of {
-            Some(route) => format!("{metric} of {route}"),
-            None => metric.to_string(),
-        },
+        Gate::Metric(gate) => gate.subject(),
         other => other.to_string(),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use squall_scenario::{Load, Stage};
 
-use super::Slice;
+use super::{Slice, outage};
 use crate::verdict::{FaultEvidence, TimeRange, WindowKind, WindowStats};
 use crate::{Interval, Record};
 
@@ -74,6 +74,7 @@ impl Window {
                 .iter()
                 .map(|(route, slice)| slice.stats(route))
                 .collect(),
+            outages: outage::summary(&record.intervals, self),
         }
     }
 }

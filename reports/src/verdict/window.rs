@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::Outages;
 use crate::Counts;
 use crate::quantity::Quantity;
 
@@ -65,6 +66,10 @@ pub struct WindowStats {
     pub all: SliceStats,
     /// Each route.
     pub routes: Vec<SliceStats>,
+    /// Its outages; `None` in verdicts from before they were counted, and
+    /// without arrivals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outages: Option<Outages>,
 }
 
 /// What happened to the arrivals of one window and one or all routes.
