@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use squall_reports::{Manifest, RecordError, RecordWriter, RunEvent, Sample, Stamped};
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use squall_scenario::Secrets;
 
@@ -41,6 +42,7 @@ pub struct EventHub {
     secrets: Arc<Secrets>,
     queue: mpsc::Sender<Message>,
     readers: broadcast::Sender<Arc<Stamped>>,
+    record_lost: CancellationToken,
 }
 
 impl EventHub {
@@ -69,13 +71,16 @@ impl EventHub {
         let (queue, receiver) = mpsc::channel(QUEUE_MAX);
         let (readers, _) = broadcast::channel(READERS_LAG_MAX);
         let copies = readers.clone();
+        let record_lost = CancellationToken::new();
+        let lost = record_lost.clone();
         // A thread of its own: a disk that stalls must not hold up the engine.
-        tokio::task::spawn_blocking(move || write_all(writer, receiver, &copies));
+        tokio::task::spawn_blocking(move || write_all(writer, receiver, &copies, &lost));
         Self {
             clock,
             secrets: Arc::new(secrets),
             queue,
             readers,
+            record_lost,
         }
     }
 
@@ -83,6 +88,12 @@ impl EventHub {
     #[must_use]
     pub const fn clock(&self) -> &RunClock {
         &self.clock
+    }
+
+    /// Returns when the record cannot be written any more: what happens from
+    /// then on proves nothing.
+    pub async fn record_lost(&self) {
+        self.record_lost.cancelled().await;
     }
 
     /// A reader of every event from now on. One that lags misses events; the
@@ -135,6 +146,7 @@ fn write_all(
     mut writer: Option<RecordWriter>,
     mut queue: mpsc::Receiver<Message>,
     readers: &broadcast::Sender<Arc<Stamped>>,
+    record_lost: &CancellationToken,
 ) {
     // The first failure ends the record; readers are served all the same.
     let mut failure = None;
@@ -142,6 +154,7 @@ fn write_all(
         if let Some(Err(error)) = writer.as_mut().map(action) {
             failure = Some(error);
             *writer = None;
+            record_lost.cancel();
         }
     };
     while let Some(message) = queue.blocking_recv() {

@@ -42,6 +42,7 @@ fn load(rate: f64, length: Duration, connections: Option<u32>) -> Load {
 /// Everything a load told, time zero given.
 async fn run(load: Load, address: SocketAddr, stop_after: Option<Duration>) -> Told {
     let plan = LoadPlan {
+        shard: None,
         load,
         seed: 42,
         addresses: vec![address],

@@ -1,34 +1,70 @@
-//! Two runs side by side: what changed, and what is only noise.
+//! Two runs side by side: what changed, what is only noise, and what each cost.
 
+mod change;
+mod cost;
+mod differs;
+mod markdown;
+mod noise;
+mod rows;
 mod text;
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
-use crate::judge::{Slice, Window, dispersion, judge, spread, windows};
+pub use change::{Change, Margins};
+pub use cost::{Cost, CostUnit, CpuComparison};
+pub use differs::CompareError;
+
+use crate::judge::{Slice, Window, judge, windows};
 use crate::quantity::Quantity;
-use crate::statistics::{binomial_quantile, difference_interval};
-use crate::verdict::{GateOrigin, GateState, Recovery, Verdict};
-use crate::{Record, RunEvent};
+use crate::statistics::{Estimate, samples_for_quantile};
+use crate::verdict::{GateOrigin, GateState, Recovery, Verdict, WindowKind};
+use crate::{Record, RunOutcome};
+use noise::{Noise, QUANTILES};
 
-/// Probability on either side of every interval here: 95 % between them.
-const ONE_SIDE: f64 = 0.975;
+/// Version of the schema of a [`RunComparison`].
+pub const COMPARISON_SCHEMA_VERSION: u32 = 1;
+
+/// Confidence for which a quantile must have enough arrivals to be shown.
+const CONFIDENCE: f64 = 0.95;
 
 /// Two runs side by side. Made by [`compare`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunComparison {
+    /// Version of this schema.
+    pub schema_version: u32,
     /// The run that is compared with.
-    pub a: String,
+    pub a: ComparedRun,
     /// The run that is compared.
-    pub b: String,
-    /// Every window that both runs have.
+    pub b: ComparedRun,
+    /// Differences that count for nothing.
+    pub margins: Margins,
+    /// What else differs, or makes either run a poor witness, in words.
+    pub notes: Vec<String>,
+    /// Every window that both runs have; `hold` where it is not the whole run.
     pub windows: Vec<WindowComparison>,
     /// How the system came back after each fault that both runs saw removed.
     pub recoveries: Vec<RecoveryComparison>,
     /// Gates that failed in only one of them or in both.
     pub breaches: Vec<Breach>,
+    /// What each run took and gave.
+    pub costs: Vec<Cost>,
     /// CPU time of each process that either run read, by name.
     pub cpu: Vec<CpuComparison>,
+}
+
+/// One of the two runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComparedRun {
+    /// Its id: the start in UTC.
+    pub run_id: String,
+    /// Name of its scenario.
+    pub scenario: String,
+    /// Weakened variant that was run, if any.
+    pub variant: Option<String>,
+    /// Its seed.
+    pub seed: u64,
+    /// How it ended.
+    pub outcome: RunOutcome,
 }
 
 /// One window of both runs.
@@ -49,37 +85,48 @@ pub struct RouteComparison {
     pub rate: [f64; 2],
     /// Bytes of answers' bodies.
     pub bytes: [u64; 2],
-    /// Good over settled arrivals.
-    pub success: Figure,
-    /// Median response time.
-    pub p50: Figure,
-    /// Response time that 99 % stay within.
-    pub p99: Figure,
+    /// `success`, `p50`, `p90`, `p99` and `p99.9`, in this order.
+    pub figures: Vec<Figure>,
 }
 
-/// A figure of both runs, and whether chance explains the difference.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+impl RouteComparison {
+    /// The figure of this name.
+    #[must_use]
+    pub fn figure(&self, metric: &str) -> Option<&Figure> {
+        self.figures.iter().find(|figure| figure.metric == metric)
+    }
+}
+
+/// A figure of both runs, and what the difference amounts to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
-    /// In the run that is compared with.
-    pub a: Option<Quantity>,
+    /// Its name.
+    pub metric: String,
+    /// In the run that is compared with; `None` where it has too few arrivals.
+    pub a: Option<Bounded>,
     /// In the run that is compared.
-    pub b: Option<Quantity>,
+    pub b: Option<Bounded>,
+    /// `b` against `a` with bounds at 95 %: the ratio of response times, or the
+    /// difference of shares (0.01 is one percentage point). A ratio above 1e5
+    /// means that there is no bound.
+    pub difference: Option<Estimate>,
+    /// Settled arrivals in each run.
+    pub n: [u64; 2],
+    /// Arrivals the figure needs in each run.
+    pub needed: u64,
     /// What the difference amounts to.
     pub change: Change,
 }
 
-/// What a difference amounts to at 95 %.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Change {
-    /// Better, beyond what chance explains.
-    Better,
-    /// Worse, beyond what chance explains.
-    Worse,
-    /// Chance explains it.
-    Noise,
-    /// Too few arrivals in one of them to tell.
-    Unknown,
+/// A value and its bounds at 95 %.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Bounded {
+    /// What was measured.
+    pub value: Quantity,
+    /// Lower bound.
+    pub low: Quantity,
+    /// Upper bound; `never` where the sample gives none.
+    pub high: Quantity,
 }
 
 /// The recovery after one fault in both runs.
@@ -101,185 +148,137 @@ pub struct Breach {
     pub failed: [bool; 2],
 }
 
-/// CPU time of one process in both runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CpuComparison {
-    /// Name of the process.
-    pub process: String,
-    /// CPU-seconds between its first and last reading after time zero.
-    pub seconds: [Option<f64>; 2],
-}
-
-/// Why two runs cannot be compared.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CompareError {
-    /// The arrivals follow another schedule, so every figure differs for that.
-    #[error("the runs have different load shapes; run both with the same `load: shape:`")]
-    LoadShape,
-    /// What is requested, or how often, differs.
-    #[error("the runs send different requests; run both with the same `load: requests:`")]
-    Requests,
+impl RunComparison {
+    /// How many figures changed so.
+    #[must_use]
+    pub fn count(&self, change: Change) -> usize {
+        let routes = self.windows.iter().flat_map(|window| &window.routes);
+        let figures = routes.flat_map(|route| &route.figures);
+        figures.filter(|figure| figure.change == change).count()
+    }
 }
 
 /// Compares run `b` with run `a`, each judged by its own objectives.
 ///
 /// # Errors
-/// When their load differs: nothing could be told about the system then.
-pub fn compare(a: &Record, b: &Record) -> Result<RunComparison, CompareError> {
-    let loads = [a, b].map(|record| &record.manifest.scenario.load);
-    if loads[0].shape != loads[1].shape {
-        return Err(CompareError::LoadShape);
-    }
-    let [mix_a, mix_b] = loads.map(|load| {
-        let mix = load.requests.iter();
-        mix.map(|request| (request.name.as_str(), request.weight))
-            .collect::<Vec<_>>()
-    });
-    if mix_a != mix_b {
-        return Err(CompareError::Requests);
-    }
-    let routes: Vec<&str> = mix_a.iter().map(|(name, _)| *name).collect();
+/// When their load differs, or when they have no window in common: nothing
+/// could be told about the system then.
+pub fn compare(a: &Record, b: &Record, margins: Margins) -> Result<RunComparison, CompareError> {
+    differs::refuse_other_load(a, b)?;
     let verdicts = [judge(a), judge(b)];
+    let windows = compare_windows([a, b], &margins);
+    if windows.is_empty() {
+        return Err(differs::no_window_in_common());
+    }
+    let recoveries = recoveries(&verdicts);
+    let cpu = cost::cpu([a, b]);
     Ok(RunComparison {
-        a: name(a),
-        b: name(b),
-        windows: compare_windows([a, b], &routes),
-        recoveries: recoveries(&verdicts),
+        schema_version: COMPARISON_SCHEMA_VERSION,
+        a: compared(a, &verdicts[0]),
+        b: compared(b, &verdicts[1]),
+        margins,
+        notes: differs::notes([a, b], &verdicts),
+        windows,
+        costs: cost::costs([a, b], &verdicts, &recoveries, &cpu),
+        recoveries,
         breaches: breaches(&verdicts),
-        cpu: cpu([a, b]),
+        cpu,
     })
 }
 
-fn name(record: &Record) -> String {
+fn compared(record: &Record, verdict: &Verdict) -> ComparedRun {
     let manifest = &record.manifest;
-    let variant = manifest
-        .variant
-        .as_ref()
-        .map_or(String::new(), |variant| format!(" ({variant})"));
-    format!("{} {}{variant}", manifest.run_id, manifest.scenario.name)
+    ComparedRun {
+        run_id: manifest.run_id.clone(),
+        scenario: manifest.scenario.name.clone(),
+        variant: manifest.variant.clone(),
+        seed: manifest.seed,
+        outcome: verdict.outcome,
+    }
 }
 
-fn compare_windows(records: [&Record; 2], routes: &[&str]) -> Vec<WindowComparison> {
+fn compare_windows(records: [&Record; 2], margins: &Margins) -> Vec<WindowComparison> {
+    let requests = records[0].manifest.scenario.load.requests.iter();
+    let mut routes: Vec<Option<&str>> = requests.map(|r| Some(r.name.as_str())).collect();
+    // One route is all of them.
+    if routes.len() > 1 {
+        routes.insert(0, None);
+    }
     let [of_a, of_b] = records.map(windows);
     let mut compared = Vec::new();
-    for window in of_a.iter().filter(|window| !window.ranges.is_empty()) {
+    let whole = of_a.iter().find(|w| w.kind == WindowKind::WholeRun);
+    // A load without a ramp holds all the time, and need not be told twice.
+    let told_twice = |window: &Window| {
+        window.kind == WindowKind::Hold && whole.is_some_and(|w| w.ranges == window.ranges)
+    };
+    for window in of_a
+        .iter()
+        .filter(|w| !w.ranges.is_empty() && !told_twice(w))
+    {
         let other = of_b
             .iter()
             .find(|other| other.name == window.name && !other.ranges.is_empty());
         let Some(other) = other else { continue };
-        let all = std::iter::once(None).chain(routes.iter().copied().map(Some));
-        let routes =
-            all.map(|route| compare_route([(records[0], window), (records[1], other)], route));
+        let sides = [(records[0], window), (records[1], other)];
+        let routes = routes.iter();
         compared.push(WindowComparison {
             window: window.name.clone(),
-            routes: routes.collect(),
+            routes: routes
+                .map(|route| compare_route(sides, *route, margins))
+                .collect(),
         });
     }
     compared
 }
 
-fn compare_route(sides: [(&Record, &Window); 2], route: Option<&str>) -> RouteComparison {
+fn compare_route(
+    sides: [(&Record, &Window); 2],
+    route: Option<&str>,
+    margins: &Margins,
+) -> RouteComparison {
     let slices =
         sides.map(|(record, window)| Slice::to_show().gather(&record.intervals, window, route));
-    let at = |q: f64| {
-        let spans = [0, 1].map(|side| span(sides[side], &slices[side], route, q));
-        latency(spans)
-    };
+    let noises = [0, 1].map(|side| {
+        let (record, window) = sides[side];
+        Noise::of(record, window, route, &slices[side])
+    });
+    let identical = noises[0].is_same_sample(&noises[1]);
+    let n = [0, 1].map(|side| slices[side].counts.settled());
+    let mut figures = vec![success(&noises, identical, n, margins)];
+    for (index, (name, q)) in QUANTILES.into_iter().enumerate() {
+        let estimates = [0, 1].map(|side| noises[side].quantiles.get(index).copied().flatten());
+        let (difference, change) = margins.latency(estimates, identical);
+        let [a, b] = estimates.map(|estimate| estimate.map(noise::times));
+        figures.push(Figure {
+            metric: name.to_owned(),
+            a,
+            b,
+            difference,
+            n,
+            needed: samples_for_quantile(q, CONFIDENCE),
+            change,
+        });
+    }
     RouteComparison {
         route: route.unwrap_or("all").to_owned(),
         rate: [0, 1].map(|side| slices[side].per_second(slices[side].counts.scheduled)),
         bytes: [0, 1].map(|side| slices[side].counts.bytes),
-        success: success(&slices),
-        p50: at(0.5),
-        p99: at(0.99),
+        figures,
     }
 }
 
-/// Success with Newcombe's interval for the difference. Failures that come in
-/// bursts count as fewer.
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn success(slices: &[Slice; 2]) -> Figure {
-    let [a, b] = [0, 1].map(|side| slices[side].success().map(Quantity::Share));
-    let weighed = [0, 1].map(|side| {
-        let slice = &slices[side];
-        let together = spread(&slice.bins, None);
-        (
-            slice.counts.good as f64 / together,
-            slice.counts.settled() as f64 / together,
-        )
-    });
-    let change = match difference_interval(weighed[0], weighed[1]) {
-        None => Change::Unknown,
-        Some((low, _)) if low > 0.0 => Change::Better,
-        Some((_, high)) if high < 0.0 => Change::Worse,
-        Some(_) => Change::Noise,
-    };
-    Figure { a, b, change }
-}
-
-/// A quantile and the order statistics that it lies between at 95 %.
-struct Spanned {
-    value: Quantity,
-    low: Quantity,
-    high: Quantity,
-}
-
-/// `None` where there are too few arrivals for an interval. Slow answers come
-/// together, so the interval is wider by the root of their dispersion.
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "ranks are positive counts far below 2^52"
-)]
-fn span(
-    (record, window): (&Record, &Window),
-    slice: &Slice,
-    route: Option<&str>,
-    q: f64,
-) -> Option<Spanned> {
-    let n = slice.counts.settled();
-    let value = slice.quantile_if_known(q)?;
-    let limit_us = match value {
-        Quantity::Micros(us) => Some(us),
-        _ => None,
-    };
-    let against =
-        Slice::to_show()
-            .against(limit_us, false)
-            .gather(&record.intervals, window, route);
-    let wider = dispersion(&against.bins).sqrt();
-    let middle = q * n as f64;
-    let above = binomial_quantile(n, q, ONE_SIDE) as f64 + 1.0;
-    let below = n as f64 - binomial_quantile(n, 1.0 - q, ONE_SIDE) as f64;
-    let high = (middle + (above - middle) * wider).ceil();
-    let low = (middle - (middle - below) * wider).floor();
-    (low >= 1.0 && high <= n as f64).then(|| Spanned {
-        value,
-        low: slice.at_rank(low as u64),
-        high: slice.at_rank(high as u64),
-    })
-}
-
-fn latency([a, b]: [Option<Spanned>; 2]) -> Figure {
-    let change = match (&a, &b) {
-        (Some(a), Some(b)) if micros(b.low) > micros(a.high) => Change::Worse,
-        (Some(a), Some(b)) if micros(b.high) < micros(a.low) => Change::Better,
-        (Some(_), Some(_)) => Change::Noise,
-        _ => Change::Unknown,
-    };
+fn success(noises: &[Noise; 2], identical: bool, n: [u64; 2], margins: &Margins) -> Figure {
+    let estimates = [noises[0].success, noises[1].success];
+    let (difference, change) = margins.success(estimates, identical);
+    let [a, b] = estimates.map(|estimate| estimate.map(noise::shares));
     Figure {
-        a: a.map(|span| span.value),
-        b: b.map(|span| span.value),
+        metric: "success".to_owned(),
+        a,
+        b,
+        difference,
+        n,
+        needed: 1,
         change,
-    }
-}
-
-/// A response time that can be ordered: a failure is infinitely slow.
-fn micros(value: Quantity) -> u64 {
-    match value {
-        Quantity::Micros(us) => us,
-        _ => u64::MAX,
     }
 }
 
@@ -304,57 +303,26 @@ fn recoveries(verdicts: &[Verdict; 2]) -> Vec<RecoveryComparison> {
 fn breaches(verdicts: &[Verdict; 2]) -> Vec<Breach> {
     let mut breaches: Vec<Breach> = Vec::new();
     for (side, verdict) in verdicts.iter().enumerate() {
-        let failed = verdict.gates_in(GateState::Fail);
-        for gate in failed.filter(|gate| gate.origin == GateOrigin::Slo) {
-            let name = gate.name();
-            let known = breaches.iter().position(|breach| breach.gate == name);
+        for gate in failed_gates(verdict) {
+            let known = breaches.iter().position(|breach| breach.gate == gate);
             let at = known.unwrap_or_else(|| {
                 breaches.push(Breach {
-                    gate: name,
+                    gate,
                     failed: [false; 2],
                 });
                 breaches.len() - 1
             });
-            breaches[at].failed[side] = true;
+            if let Some(breach) = breaches.get_mut(at) {
+                breach.failed[side] = true;
+            }
         }
     }
     breaches
 }
 
-fn cpu(records: [&Record; 2]) -> Vec<CpuComparison> {
-    let used = records.map(cpu_seconds);
-    let mut names: Vec<&String> = used.iter().flat_map(BTreeMap::keys).collect();
-    names.sort();
-    names.dedup();
-    names
-        .into_iter()
-        .map(|process| CpuComparison {
-            process: process.clone(),
-            seconds: [0, 1].map(|side| used[side].get(process).copied()),
-        })
-        .collect()
-}
-
-/// CPU time by process. A process that was started again counts from zero
-/// again, so only increments are added up.
-#[expect(clippy::cast_precision_loss, reason = "milliseconds of one run")]
-fn cpu_seconds(record: &Record) -> BTreeMap<String, f64> {
-    let mut last: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut used_ms: BTreeMap<String, u64> = BTreeMap::new();
-    for stamped in record.events.iter().filter(|stamped| stamped.at_us >= 0) {
-        let RunEvent::Resources { usage } = &stamped.event else {
-            continue;
-        };
-        for (process, now) in usage {
-            let before = last.insert(process, now.cpu_ms);
-            let more_ms = before.map_or(0, |before| {
-                now.cpu_ms.checked_sub(before).unwrap_or(now.cpu_ms)
-            });
-            *used_ms.entry(process.clone()).or_default() += more_ms;
-        }
-    }
-    let seconds = used_ms
-        .into_iter()
-        .map(|(process, ms)| (process, ms as f64 / 1e3));
-    seconds.collect()
+fn failed_gates(verdict: &Verdict) -> impl Iterator<Item = String> {
+    let failed = verdict.gates_in(GateState::Fail);
+    failed
+        .filter(|gate| gate.origin == GateOrigin::Slo)
+        .map(crate::verdict::GateVerdict::name)
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_scenario::BreakerState;
 
 use crate::Interval;
 
 /// An event and when it happened.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Stamped {
     /// Microseconds since time zero (the first measured arrival); negative
     /// before it. Times are monotonic, not wall clock.
@@ -19,7 +20,7 @@ pub struct Stamped {
 
 /// Everything that happens in a run. Append-only: new variants may be added,
 /// old ones keep their meaning.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum RunEvent {
@@ -128,7 +129,7 @@ pub enum RunEvent {
 }
 
 /// What a process has used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceUse {
     /// User and system CPU time since the process started, in milliseconds.
     pub cpu_ms: u64,
@@ -137,7 +138,7 @@ pub struct ResourceUse {
 }
 
 /// Phases in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Processes are started.
@@ -157,7 +158,7 @@ pub enum Phase {
 }
 
 /// What happened to a process.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProcessChange {
     /// It was started.
@@ -179,7 +180,7 @@ pub enum ProcessChange {
 }
 
 /// What happened to an injection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultChange {
     /// It was asked for.
@@ -211,13 +212,14 @@ pub enum FaultChange {
 }
 
 /// What one instance says about one breaker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BreakerReport {
     /// Name of the breaker in the scenario's system.
     pub breaker: String,
     /// Instance that holds it.
     pub instance: String,
     /// Its state; `None` when the instance cannot be read (it is down).
+    #[schemars(with = "Option<String>")]
     pub state: Option<BreakerState>,
     /// Whether its window holds at least the volume threshold.
     pub has_volume: bool,
@@ -228,7 +230,7 @@ pub struct BreakerReport {
 }
 
 /// An edge of a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WindowEdge {
     /// It begins.
@@ -238,7 +240,7 @@ pub enum WindowEdge {
 }
 
 /// Why a run was cut short from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StopReason {
     /// SIGINT.

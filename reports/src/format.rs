@@ -5,17 +5,21 @@ mod csv;
 mod escape;
 mod github;
 mod hgrm;
+mod hlog;
 mod html;
 mod json;
 mod junit;
 mod markdown;
+mod ndjson;
 mod strip;
 mod svg;
 mod text;
 
 use crate::{Record, Verdict};
 
+pub(crate) use escape::markdown_text;
 pub use escape::{html_text, terminal_text};
+pub(crate) use json::Document as JsonDocument;
 pub use text::{Style, verdict_block};
 
 /// A way to write a run down. Renderers open no files and print nothing.
@@ -31,7 +35,7 @@ pub trait Format: Sync {
 }
 
 /// Every format, in the order they are listed.
-pub const FORMATS: [&dyn Format; 8] = [
+pub const FORMATS: [&dyn Format; 10] = [
     &html::Html,
     &markdown::Markdown,
     &text::Text,
@@ -40,6 +44,8 @@ pub const FORMATS: [&dyn Format; 8] = [
     &github::Github,
     &csv::Csv,
     &hgrm::Hgrm,
+    &hlog::Hlog,
+    &ndjson::Ndjson,
 ];
 
 /// The format of that name.

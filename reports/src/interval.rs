@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// All arrivals scheduled in `[start_us, end_us)`, settled. Intervals are cut
 /// at every second and at every fault edge.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     /// Start in microseconds since time zero; negative before it.
     pub start_us: i64,
@@ -25,7 +26,7 @@ pub struct Interval {
 }
 
 /// One route's part of an interval.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RouteInterval {
     /// The route: a request's name.
     pub route: String,
@@ -41,7 +42,7 @@ pub struct RouteInterval {
 
 /// What became of arrivals. Always
 /// `scheduled = good + bad() + dropped + unfinished`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Arrivals of the schedule.
     pub scheduled: u64,
@@ -70,7 +71,9 @@ pub struct Counts {
 }
 
 /// Why an arrival that was sent is not good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum BadKind {
     /// The connection could not be made.

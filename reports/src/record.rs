@@ -1,15 +1,16 @@
 //! The record: everything a run leaves, enough to judge and render it later.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_scenario::Scenario;
 
-use crate::{Interval, Sample, Stamped};
+use crate::{Interval, Sample, ShardSet, Stamped};
 
 /// Version of the record's schema; readers accept this one and older.
 pub const RECORD_SCHEMA_VERSION: u32 = 1;
 
 /// `run.json`: what was run, by what, where and when.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
     /// Version of the record's schema.
     pub schema_version: u32,
@@ -32,7 +33,11 @@ pub struct Manifest {
     /// Text of the scenario, secrets redacted.
     pub scenario_text: String,
     /// The scenario as it was understood.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub scenario: Scenario,
+    /// Which shards of the load the record holds; absent when it was not split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<ShardSet>,
 }
 
 /// A run as it can be read back from its directory.

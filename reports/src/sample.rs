@@ -1,11 +1,12 @@
 //! Single arrivals kept as evidence: failed, slowest and sampled ones.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::BadKind;
 
 /// One arrival.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// Number of the arrival in the schedule, from 0.
     pub arrival: u64,
@@ -34,7 +35,7 @@ pub struct Sample {
 }
 
 /// What became of an arrival.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Good.

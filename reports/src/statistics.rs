@@ -3,9 +3,13 @@
 
 mod beta;
 mod binomial;
+mod bootstrap;
 mod difference;
+mod estimate;
 
 pub use binomial::{
     binomial_quantile, lower_bound, samples_for_quantile, samples_to_prove, upper_bound,
 };
-pub use difference::difference_interval;
+pub use bootstrap::BlockBootstrap;
+pub use difference::{difference_interval, score_interval};
+pub use estimate::Estimate;

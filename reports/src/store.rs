@@ -7,6 +7,7 @@ mod writer;
 
 use std::path::PathBuf;
 
+pub(crate) use hlog::response_log;
 pub use summary::RunSummary;
 pub use writer::RecordWriter;
 

@@ -5,6 +5,7 @@ mod gate;
 mod over_time;
 mod window;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::RunOutcome;
@@ -20,7 +21,7 @@ pub use window::{SliceStats, TimeRange, WindowKind, WindowStats};
 pub const VERDICT_SCHEMA_VERSION: u32 = 1;
 
 /// What a run proves. Made by [`crate::judge`] from a record alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// Version of this schema.
     pub schema_version: u32,

@@ -228,6 +228,116 @@ fn hgrm() {
     insta::assert_snapshot!("hgrm_fail", text);
 }
 
+#[test]
+fn ndjson_is_one_stream_by_time() {
+    let record = failing();
+    let verdict = judge(&record);
+    let text = render("ndjson", &record);
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let count = |kind: &str| lines.iter().filter(|line| line["type"] == kind).count();
+    let routes: usize = record.intervals.iter().map(|i| i.routes.len()).sum();
+    assert_eq!(count("event"), record.events.len());
+    assert_eq!(count("interval"), routes);
+    assert_eq!(count("sample"), record.samples.len());
+    assert_eq!(count("gate"), verdict.gates.len());
+    assert_eq!((count("run"), count("verdict")), (1, 1));
+    assert_eq!(lines[0]["type"], "run");
+    assert_eq!(lines.last().unwrap()["outcome"], "fail");
+    let times: Vec<i64> = lines
+        .iter()
+        .filter_map(|line| line["at_us"].as_i64())
+        .collect();
+    assert!(times.is_sorted());
+    let good: u64 = lines
+        .iter()
+        .filter_map(|line| line["counts"]["good"].as_u64())
+        .sum();
+    assert_eq!(good, verdict.conservation.good);
+    insta::assert_snapshot!(
+        "ndjson_interval",
+        text.lines().find(|l| l.contains("\"interval\"")).unwrap()
+    );
+}
+
+#[test]
+fn hlog_holds_every_good_answer_of_every_route() {
+    use hdrhistogram::serialization::Deserializer;
+    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+    let record = failing();
+    let text = render("hlog", &record);
+    let mut read = std::collections::BTreeMap::<String, u64>::new();
+    for entry in IntervalLogIterator::new(text.as_bytes()) {
+        if let LogEntry::Interval(interval) = entry.unwrap() {
+            use base64::Engine as _;
+            let encoded = interval.encoded_histogram();
+            let bytes = base64::engine::general_purpose::STANDARD
+                .decode(encoded)
+                .unwrap();
+            let times: hdrhistogram::Histogram<u64> = Deserializer::new()
+                .deserialize(&mut bytes.as_slice())
+                .unwrap();
+            *read
+                .entry(interval.tag().unwrap().as_str().to_owned())
+                .or_default() += times.len();
+        }
+    }
+    let mut good = std::collections::BTreeMap::<String, u64>::new();
+    for route in record
+        .intervals
+        .iter()
+        .flat_map(|interval| &interval.routes)
+    {
+        *good.entry(route.route.clone()).or_default() += route.counts.good;
+    }
+    let tags = |route: String| route.replace(' ', "%20");
+    let good: std::collections::BTreeMap<_, _> = good
+        .into_iter()
+        .map(|(route, n)| (tags(route), n))
+        .collect();
+    assert_eq!(read, good);
+}
+
+/// Whatever a format is for, it renders every record, the same way each time,
+/// and says of a partial one that it is.
+#[test]
+fn every_format_renders_every_record() {
+    let mut empty = passing();
+    empty.intervals.clear();
+    empty.events.clear();
+    empty.samples.clear();
+    empty.complete = false;
+    empty
+        .damage
+        .push("events.ndjson: the file is missing".to_owned());
+    for record in [passing(), failing(), hostile(), empty] {
+        let verdict = judge(&record);
+        for format in FORMATS {
+            let bytes = format.render(&record, &verdict);
+            let name = format.name();
+            assert_eq!(
+                bytes,
+                format.render(&record, &verdict),
+                "{name} is not stable"
+            );
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(
+                text.is_empty() || text.ends_with('\n') || text.ends_with('>'),
+                "{name}"
+            );
+            let people = matches!(name, "html" | "markdown" | "text" | "json" | "ndjson");
+            if people && !record.damage.is_empty() {
+                assert!(
+                    text.contains("damage") || text.contains("missing"),
+                    "{name}: {text}"
+                );
+            }
+        }
+    }
+}
+
 const ATTACK: &str =
     "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{1b}[2J\u{0}]]>\u{202e}`|";
 

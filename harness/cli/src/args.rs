@@ -1,7 +1,9 @@
 //! The command line as typed.
 
 mod authoring;
+mod comparing;
 mod records;
+mod share;
 mod shell;
 
 use std::path::PathBuf;
@@ -9,9 +11,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use authoring::{FAULTS_EXAMPLES, FaultsArgs, INIT_EXAMPLES, InitArgs};
+pub use comparing::{COMPARE_EXAMPLES, CompareArgs, ComparisonFormat, FailOn};
 pub use records::{
-    JUDGE_EXAMPLES, JudgeArgs, OutArgs, PruneArgs, RUNS_EXAMPLES, RunsArgs, RunsCommand,
+    JUDGE_EXAMPLES, JudgeArgs, MERGE_EXAMPLES, MergeArgs, OutArgs, PruneArgs, RUNS_EXAMPLES,
+    RunsArgs, RunsCommand,
 };
+pub use share::ShareArgs;
 pub use shell::{COMPLETIONS_EXAMPLES, CompletionsArgs, MAN_EXAMPLES, ManArgs};
 
 /// Break a system on purpose while it is under honest load, and say with
@@ -67,6 +72,12 @@ pub enum Command {
     /// Judge a finished run by other objectives; runs nothing
     #[command(after_help = JUDGE_EXAMPLES)]
     Judge(JudgeArgs),
+    /// Set two runs of the same load side by side: what changed, what is noise
+    #[command(after_help = COMPARE_EXAMPLES)]
+    Compare(CompareArgs),
+    /// Put the records of all shards of one load together and judge them
+    #[command(after_help = MERGE_EXAMPLES)]
+    Merge(MergeArgs),
     /// List the runs there are, newest first, or delete old ones
     #[command(after_help = RUNS_EXAMPLES, args_conflicts_with_subcommands = true)]
     Runs(RunsArgs),
@@ -77,7 +88,7 @@ pub enum Command {
         /// A code such as S0110, or `exit`.
         code: String,
     },
-    /// Print the JSON Schema of scenario or system files
+    /// Print the JSON Schema of a file that squall reads or writes
     Schema {
         /// Which file.
         #[arg(value_enum, default_value_t = SchemaOf::Scenario)]
@@ -111,13 +122,15 @@ const RUN_EXAMPLES: &str = "Examples:
   squall run checkout.yaml --seed 7 --out results
   squall run checkout.yaml --variant 'no breakers'
   squall run checkout.yaml --report junit=junit.xml --report markdown=-
-  squall run checkout.yaml --inconclusive-as fail";
+  squall run checkout.yaml --inconclusive-as fail
+  squall run staging.yaml --shard 2/4 --start-at 2026-11-22T12:00:00Z";
 const PROVE_EXAMPLES: &str = "Examples:
   squall prove slow-recommendations cache-outage chaos-monkey
   squall prove checkout.yaml --seeds 1-5";
 const REPORT_EXAMPLES: &str = "Examples:
+  squall report latest
   squall report squall-runs/checkout/20261122T101500Z
-  squall report RUN --report markdown=-";
+  squall report checkout --report markdown=-";
 
 /// How scenarios are read; shared by every command that reads one.
 #[derive(Debug, Clone, Args)]
@@ -165,6 +178,17 @@ pub struct RunArgs {
     /// Verdict and reports stay inconclusive
     #[arg(long, value_enum, value_name = "OUTCOME")]
     pub inconclusive_as: Option<InconclusiveAs>,
+    /// Serve Prometheus metrics of the run at this address, /metrics; port 0
+    /// takes a free one and prints it
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<std::net::SocketAddr>,
+    /// A file whose first line readers of the metrics must send as bearer
+    /// token; needed off 127.0.0.1
+    #[arg(long, value_name = "FILE", requires = "metrics")]
+    pub metrics_token_file: Option<PathBuf>,
+    /// Which share of the load.
+    #[command(flatten)]
+    pub share: ShareArgs,
     /// How scenarios are read.
     #[command(flatten)]
     pub reading: ScenarioArgs,
@@ -229,9 +253,13 @@ pub struct PlanArgs {
 /// What `squall report` takes.
 #[derive(Debug, Clone, Args)]
 pub struct ReportArgs {
-    /// A run directory
+    /// A run: its directory, the folder or name of its scenario (the newest
+    /// run), or `latest`; `NAME~1` is the run before
     #[arg(value_name = "RUN")]
-    pub run: PathBuf,
+    pub run: String,
+    /// Where runs are looked for by name.
+    #[command(flatten)]
+    pub place: OutArgs,
     /// FORMAT, FORMAT=PATH or FORMAT=-; every format into the run directory
     /// by default
     #[arg(long = "report", value_name = "FORMAT[=PATH]")]
@@ -349,6 +377,16 @@ pub enum SchemaOf {
     Scenario,
     /// System files.
     System,
+    /// `run.json` of a run directory.
+    Record,
+    /// A line of `events.ndjson`.
+    Event,
+    /// A line of `samples.ndjson`.
+    Sample,
+    /// `verdict.json`.
+    Verdict,
+    /// `report.json`.
+    Report,
 }
 
 fn parse_setting(text: &str) -> Result<(String, String), String> {

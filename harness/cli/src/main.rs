@@ -6,8 +6,11 @@ mod console;
 mod exit;
 mod interrupts;
 mod locate;
+mod metrics;
 mod run_folders;
+mod run_names;
 mod session;
+mod sharding;
 
 use std::process::ExitCode;
 

@@ -59,10 +59,24 @@ pub fn find(out: &Path) -> io::Result<Found> {
             }
         }
     }
-    found
-        .runs
-        .sort_by(|a, b| (b.started, &b.dir).cmp(&(a.started, &a.dir)));
+    sort(&mut found.runs);
     Ok(found)
+}
+
+/// The readable runs of one scenario's folder, newest first.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn newest_first(scenario: &Path) -> io::Result<Vec<RunFolder>> {
+    let dirs = folders(scenario)?;
+    let mut runs: Vec<_> = dirs.iter().filter_map(|dir| read(dir).ok()).collect();
+    sort(&mut runs);
+    Ok(runs)
+}
+
+/// Newest first; of two that began at once, the one that was named last.
+fn sort(runs: &mut [RunFolder]) {
+    runs.sort_by(|a, b| (b.started, &b.dir).cmp(&(a.started, &a.dir)));
 }
 
 /// Why a directory is no run.

@@ -14,6 +14,8 @@ use crate::args::{ExecutionArgs, ScenarioArgs, Ui};
 use crate::console::Console;
 use crate::interrupts::Interrupts;
 use crate::locate::Sound;
+use crate::metrics::Metrics;
+use crate::sharding::Part;
 
 /// What stays the same over the attempts of one command.
 pub struct Session {
@@ -21,6 +23,21 @@ pub struct Session {
     squall_exe: PathBuf,
     journal_dir: PathBuf,
     interrupts: Interrupts,
+    metrics: Option<Metrics>,
+}
+
+/// What is run once.
+pub struct Attempt<'a> {
+    /// The scenario.
+    pub sound: &'a Sound,
+    /// Its variant, if any.
+    pub variant: Option<&'a str>,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// How the scenario was read.
+    pub reading: &'a ScenarioArgs,
+    /// The share of the load; `None` for all of it.
+    pub part: Option<&'a Part>,
 }
 
 /// An attempt that left a record.
@@ -63,23 +80,29 @@ impl Session {
             squall_exe,
             journal_dir,
             interrupts: Interrupts::listen(),
+            metrics: None,
         })
     }
 
+    /// Shows every run on this server too.
+    pub fn show_on(&mut self, metrics: Metrics) {
+        self.metrics = Some(metrics);
+    }
+
     /// Runs a scenario, or a variant of it, once.
-    pub async fn attempt(
-        &mut self,
-        sound: &Sound,
-        variant: Option<&str>,
-        seed: u64,
-        reading: &ScenarioArgs,
-    ) -> Result<Finished, Failed> {
+    pub async fn attempt(&mut self, what: &Attempt<'_>) -> Result<Finished, Failed> {
+        let &Attempt {
+            sound,
+            variant,
+            seed,
+            part,
+            ..
+        } = what;
         if let Some(reason) = self.interrupts.first() {
-            let outcome = match reason {
-                StopReason::Terminate => RunOutcome::Terminated,
-                StopReason::Interrupt | StopReason::Finish => RunOutcome::Interrupted,
-            };
-            return Err(Failed::new(outcome, "stopped before the next run"));
+            return Err(Failed::new(
+                interrupted(reason),
+                "stopped before the next run",
+            ));
         }
         let applied = |scenario: &Scenario| match variant {
             Some(name) => scenario
@@ -101,11 +124,12 @@ impl Session {
             started_utc: started.to_string(),
             host: host_name(),
             seed,
-            rerun: rerun(&sound.given, variant, seed, reading),
+            rerun: rerun(what),
             variant: variant.map(ToOwned::to_owned),
             scenario_path: sound.given.clone(),
             scenario_text: sound.text.clone(),
             scenario: applied(&sound.redacted)?,
+            shards: part.map(Part::set),
         };
         let request = RunRequest {
             scenario,
@@ -117,6 +141,8 @@ impl Session {
             manifest,
             secrets: sound.secrets.clone(),
             allowed_hosts: self.execution.allow_remote.clone(),
+            shard: part.map(|part| part.shard),
+            zero_at: part.and_then(|part| part.zero),
         };
         self.carry_out(request, dir).await
     }
@@ -126,22 +152,29 @@ impl Session {
         self.interrupts.pass_to(Some(control));
         let ui = self.execution.ui;
         let scenario = request.scenario.clone();
+        let manifest = request.manifest.clone();
         let mut console: Option<Console> = None;
         let ran = run(request, receiver, &mut |view: RunView| {
             console = Some(Console::start(ui, &scenario, &view));
+            if let Some(metrics) = &self.metrics {
+                metrics.show(&manifest, &view);
+            }
         })
         .await;
         self.interrupts.pass_to(None);
         if let Some(console) = console {
             console.finish().await;
         }
-        let writer = ran.map_err(|error| Failed::new(RunOutcome::NotReady, error))?;
+        let end = ran.map_err(|error| Failed::new(RunOutcome::NotReady, error))?;
+        let writer = end
+            .record
+            .map_err(|error| self.record_lost(&error.to_string(), &end.undo_failures))?;
         let record =
             Record::read(&dir).map_err(|error| Failed::new(RunOutcome::Internal, error))?;
         let verdict = judge(&record);
         writer
             .finish(&verdict)
-            .map_err(|error| Failed::new(RunOutcome::NotReady, error))?;
+            .map_err(|error| self.record_lost(&error.to_string(), &end.undo_failures))?;
         let record =
             Record::read(&dir).map_err(|error| Failed::new(RunOutcome::Internal, error))?;
         Ok(Finished {
@@ -149,6 +182,24 @@ impl Session {
             record,
             dir,
         })
+    }
+
+    /// A run whose record could not be written is judged by nothing but how it
+    /// ended, and a failed undo is louder than a full disk.
+    fn record_lost(&self, error: &str, undo_failures: &[String]) -> Failed {
+        let mut outcome = RunOutcome::NotReady;
+        let mut message = format!("the run could not be recorded, so it proves nothing: {error}");
+        if let Some(reason) = self.interrupts.first() {
+            outcome = outcome.louder(interrupted(reason));
+        }
+        if !undo_failures.is_empty() {
+            outcome = outcome.louder(RunOutcome::UndoFailed);
+            let left = undo_failures.join("; ");
+            message.push_str(&format!(
+                "\nnot everything was put back: {left}; run `squall recover`"
+            ));
+        }
+        Failed::new(outcome, message)
     }
 
     /// `OUT/<scenario>[+variant]/<utc-start>`; created, and never one that exists.
@@ -337,6 +388,13 @@ pub fn write_reports(
     Ok(written)
 }
 
+const fn interrupted(reason: StopReason) -> RunOutcome {
+    match reason {
+        StopReason::Terminate => RunOutcome::Terminated,
+        StopReason::Interrupt | StopReason::Finish => RunOutcome::Interrupted,
+    }
+}
+
 /// A seed for a scenario that names none; it stands in every report.
 pub fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
@@ -369,13 +427,21 @@ fn host_name() -> String {
 }
 
 /// The command line that repeats the run.
-fn rerun(given: &str, variant: Option<&str>, seed: u64, reading: &ScenarioArgs) -> String {
-    let mut line = format!("squall run {} --seed {seed}", quoted(given));
-    if let Some(variant) = variant {
+fn rerun(what: &Attempt<'_>) -> String {
+    let mut line = format!(
+        "squall run {} --seed {}",
+        quoted(&what.sound.given),
+        what.seed
+    );
+    if let Some(variant) = what.variant {
         line.push_str(&format!(" --variant {}", quoted(variant)));
     }
-    for (name, value) in &reading.set {
+    for (name, value) in &what.reading.set {
         line.push_str(&format!(" --set {}", quoted(&format!("{name}={value}"))));
+    }
+    // Last, so that the line of the whole load is what stands before it.
+    if let Some(part) = what.part {
+        line.push_str(&part.arguments());
     }
     line
 }

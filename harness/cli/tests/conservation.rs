@@ -8,11 +8,12 @@
 
 mod support;
 
+use std::ffi::OsStr;
 use std::net::TcpListener;
 
 use rustix::process::Signal;
 use squall_reports::{Counts, Record, RunEvent};
-use support::{Sandbox, one_server, verdict};
+use support::{Running, Sandbox, one_server, verdict};
 
 /// Adds the only run up, from its record alone, and compares every total there
 /// is. Returns the sums.
@@ -106,6 +107,34 @@ faults:
     assert!(sum.timeout > 0, "the cut: {sum:?}");
     assert!(sum.broken + sum.connect > 0, "reset and kill: {sum:?}");
     assert!(sum.dropped > 0, "more than 20 at once: {sum:?}");
+}
+
+/// The target is not to blame for sockets that squall's machine does not have.
+#[test]
+fn when_squall_runs_out_of_descriptors() {
+    let sandbox = Sandbox::new();
+    // Accepts in its backlog and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let scenario = format!(
+        "version: 1
+name: small
+seed: 5
+target: http://127.0.0.1:{port}
+load:
+  shape: [ {{ hold: {{ rate: 100/s, for: 3s }} }} ]
+  requests: [ GET / ]
+  timeout: 10s
+  warm_up: 100ms
+"
+    );
+    let file = sandbox.write("small.yaml", scenario);
+    let caller = ["sh", "-c", "ulimit -n 100; exec \"$0\" \"$@\""].map(OsStr::new);
+    let squall = sandbox.command_by(&caller, &["run", &file, "--ui", "plain"]);
+    Running::start(squall).end();
+    let sum = assert_conserved(&sandbox);
+    assert!(sum.dropped > 0 && sum.timeout > 0, "{sum:?}");
+    assert_eq!((sum.connect, sum.scheduled), (0, 300), "{sum:?}");
 }
 
 #[test]

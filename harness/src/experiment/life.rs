@@ -1,30 +1,30 @@
 //! The life of a run, from the first file to the last.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use squall_faults::Journal;
-use squall_reports::{Phase, RecordWriter, RunEvent};
+use squall_reports::{Phase, RunEvent};
 use tokio::sync::{mpsc, watch};
 
 use super::live_run::LiveRun;
 use super::starting::{NotReady, start_system};
-use super::{Control, OnStart, RunContext, RunError, RunRequest, RunView};
+use super::{Control, OnStart, RunContext, RunEnd, RunError, RunRequest, RunView};
 use crate::clock::RunClock;
 use crate::hub::EventHub;
 use crate::load::Gauges;
 
 /// Runs a scenario to its end and puts everything back. Everything worth
-/// knowing is in the record; the writer comes back for the verdict.
+/// knowing is in the record; its writer comes back for the verdict.
 ///
 /// # Errors
-/// There is no record to speak of. Failures of the system, of faults or of
-/// undo are events of the record instead.
+/// Nothing was run. Failures of the system, of faults or of undo are events of
+/// the record instead.
 pub async fn run(
     request: RunRequest,
     mut control: mpsc::Receiver<Control>,
     on_start: OnStart<'_>,
-) -> Result<RecordWriter, RunError> {
+) -> Result<RunEnd, RunError> {
     let clock = RunClock::start(preparation_max(&request));
     let hub = EventHub::open(
         request.run_dir.clone(),
@@ -61,8 +61,11 @@ pub async fn run(
             left
         }
     };
-    finish(&context, failures).await;
-    Ok(hub.close().await?)
+    let undo_failures = finish(&context, failures).await;
+    Ok(RunEnd {
+        record: hub.close().await,
+        undo_failures,
+    })
 }
 
 /// The longest a run may take before its time zero.
@@ -78,7 +81,10 @@ fn preparation_max(request: &RunRequest) -> Duration {
         .iter()
         .map(|process| process.ready.within() + Duration::from_secs(5))
         .sum();
-    ready + scenario.load.warm_up + steady * 4 + Duration::from_secs(60)
+    let agreed = request.zero_at.map_or(Duration::ZERO, |zero| {
+        zero.saturating_duration_since(Instant::now())
+    });
+    ready + scenario.load.warm_up + steady * 4 + Duration::from_secs(60) + agreed
 }
 
 /// Journals of different runs must not share a name, whatever the folder is.
@@ -100,8 +106,8 @@ fn journal_id(request: &RunRequest) -> String {
     format!("{clean}-{}", std::process::id())
 }
 
-/// Says what could not be undone, or that everything was.
-async fn finish(context: &RunContext, mut failures: Vec<String>) {
+/// Says what could not be undone, or that everything was; the former.
+async fn finish(context: &RunContext, mut failures: Vec<String>) -> Vec<String> {
     let journal = Arc::clone(&context.journal);
     match tokio::task::spawn_blocking(move || journal.close()).await {
         Ok(Ok(0)) => {}
@@ -119,4 +125,5 @@ async fn finish(context: &RunContext, mut failures: Vec<String>) {
     };
     context.hub.emit(event).await;
     context.hub.emit(RunEvent::Phase(Phase::Finished)).await;
+    failures
 }

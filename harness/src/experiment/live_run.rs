@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use squall_faults::guardian::Exited;
 use squall_reports::live::{AbortGuard, AbortTrip};
-use squall_reports::{Interval, Phase, RunEvent, Stamped};
+use squall_reports::{Interval, Phase, RunEvent, Shard, Stamped};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -69,9 +69,11 @@ impl<'c> LiveRun<'c> {
         };
         let forward = forward_gauges(load.gauges.clone(), gauges);
         let forward = tokio::spawn(forward);
-        let begun = self.reach_steady_state(&mut load, control).await;
+        let begun = self
+            .reach_steady_state(&mut load, control, request.zero_at)
+            .await;
         if begun {
-            self.measured_load(&mut load, control).await;
+            self.measured_load(&mut load, control, request).await;
         } else {
             let _ = load
                 .commands
@@ -105,6 +107,7 @@ impl<'c> LiveRun<'c> {
             seed: request.seed,
             addresses,
             host,
+            shard: request.shard,
         };
         LoadHandle::start(plan).map_err(|error| error.to_string())
     }
@@ -114,6 +117,7 @@ impl<'c> LiveRun<'c> {
         &self,
         load: &mut LoadHandle,
         control: &mut mpsc::Receiver<Control>,
+        zero_at: Option<Instant>,
     ) -> bool {
         let scenario = &self.context.scenario;
         self.emit(RunEvent::Phase(Phase::WarmUp)).await;
@@ -135,6 +139,10 @@ impl<'c> LiveRun<'c> {
                     self.emit(RunEvent::Interrupted { reason }).await;
                     return false;
                 }
+                () = self.context.hub.record_lost() => {
+                    self.emit(record_lost()).await;
+                    return false;
+                }
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}
             }
             if Instant::now() < warm {
@@ -154,7 +162,39 @@ impl<'c> LiveRun<'c> {
             }
             if let Some((reached, detail)) = steady.decided() {
                 self.emit(RunEvent::SteadyState { reached, detail }).await;
-                return reached;
+                return match zero_at {
+                    Some(zero) if reached => self.wait_for_zero(zero, load, control).await,
+                    _ => reached,
+                };
+            }
+        }
+    }
+
+    /// Keeps the lead load up until just before the agreed time zero; whether
+    /// the run may go on.
+    async fn wait_for_zero(
+        &self,
+        zero: Instant,
+        load: &mut LoadHandle,
+        control: &mut mpsc::Receiver<Control>,
+    ) -> bool {
+        if let Some(late) = Instant::now().checked_duration_since(zero) {
+            self.emit(started_too_late(late)).await;
+            return false;
+        }
+        let soon = zero.checked_sub(ZERO_AHEAD).unwrap_or(zero);
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(soon.into()) => return true,
+                output = load.outputs.recv() => if output.is_none() {
+                    let detail = "the load's thread ended by itself".to_owned();
+                    self.emit(RunEvent::NotReady { detail }).await;
+                    return false;
+                },
+                reason = stop_reason(control) => {
+                    self.emit(RunEvent::Interrupted { reason }).await;
+                    return false;
+                }
             }
         }
     }
@@ -164,15 +204,22 @@ impl<'c> LiveRun<'c> {
         &mut self,
         load: &mut LoadHandle,
         control: &mut mpsc::Receiver<Control>,
+        request: &RunRequest,
     ) {
-        let zero = Instant::now() + ZERO_AHEAD;
+        let zero = request
+            .zero_at
+            .unwrap_or_else(|| Instant::now() + ZERO_AHEAD);
         self.context.hub.clock().set_zero(zero);
         let _ = load.commands.send(LoadCommand::Begin { zero }).await;
         self.context
             .hub
             .emit_at(zero, RunEvent::Phase(Phase::Load))
             .await;
-        let timeline = Timeline::start(self.context, &self.system, &load.commands, zero);
+        if request.shard.is_some() {
+            cut_where_planned(self.context, load, zero).await;
+        }
+        let injects = request.shard.is_none_or(Shard::is_first);
+        let timeline = Timeline::start(self.context, &self.system, &load.commands, zero, injects);
         let cut_short = self.follow(load, control, &timeline.stop_token()).await;
         self.undo_failures.extend(timeline.finish(cut_short).await);
     }
@@ -217,6 +264,11 @@ impl<'c> LiveRun<'c> {
                     self.emit(guardian_lost()).await;
                     cut_load_short(load, stop_faults, CUT_SHORT_GRACE).await;
                 }
+                () = self.context.hub.record_lost(), if !cut_short => {
+                    cut_short = true;
+                    self.emit(record_lost()).await;
+                    cut_load_short(load, stop_faults, CUT_SHORT_GRACE).await;
+                }
                 reason = stop_reason(control) => {
                     let grace = if cut_short { Duration::ZERO } else { CUT_SHORT_GRACE };
                     self.emit(RunEvent::Interrupted { reason }).await;
@@ -259,6 +311,29 @@ impl<'c> LiveRun<'c> {
     }
 }
 
+/// Shards know of each other's faults only what the scenario says: all of them
+/// cut their intervals there, so that a merged record has those cuts.
+async fn cut_where_planned(context: &RunContext, load: &LoadHandle, zero: Instant) {
+    for fault in &context.scenario.faults {
+        for at in fault.injections() {
+            let begins = zero + at;
+            let ends = fault.duration.map(|duration| begins + duration);
+            for at in std::iter::once(begins).chain(ends) {
+                let _ = load.commands.send(LoadCommand::Cut { at }).await;
+            }
+        }
+    }
+}
+
+fn started_too_late(late: Duration) -> RunEvent {
+    RunEvent::NotReady {
+        detail: format!(
+            "the agreed start had passed by {late:.1?} when the steady state was reached; \
+             give all shards a later --start-at"
+        ),
+    }
+}
+
 /// Returns when the guardian is gone.
 async fn guardian_gone(exits: &mut broadcast::Receiver<Exited>) {
     while !matches!(exits.recv().await, Err(broadcast::error::RecvError::Closed)) {}
@@ -268,6 +343,14 @@ fn guardian_lost() -> RunEvent {
     RunEvent::Abort {
         guard: "the guardian is alive".to_owned(),
         detail: "the guardian ended, so nobody owns the processes any more".to_owned(),
+    }
+}
+
+/// For those who watch; the record cannot hold it any more.
+fn record_lost() -> RunEvent {
+    RunEvent::Abort {
+        guard: "the record can be written".to_owned(),
+        detail: "the record cannot be written any more, so nothing more can be proven".to_owned(),
     }
 }
 

@@ -10,9 +10,9 @@ mod timeline;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use squall_reports::{Manifest, RecordError, StopReason};
+use squall_reports::{Manifest, RecordError, RecordWriter, Shard, StopReason};
 use squall_scenario::{Scenario, Secrets};
 use tokio::sync::{mpsc, watch};
 
@@ -43,6 +43,12 @@ pub struct RunRequest {
     pub secrets: Secrets,
     /// Hosts that may be loaded although they are not on this machine.
     pub allowed_hosts: Vec<String>,
+    /// The share of the load that is sent; `None` for all of it. Only the
+    /// first shard injects faults.
+    pub shard: Option<Shard>,
+    /// Time zero, where it was agreed with others; as soon as the steady state
+    /// is reached otherwise.
+    pub zero_at: Option<Instant>,
 }
 
 /// What a person may ask of a run under way.
@@ -62,13 +68,23 @@ pub struct RunView {
     pub gauges: watch::Receiver<Gauges>,
 }
 
-/// Why a run left no record worth judging.
+/// What a run left behind.
+#[derive(Debug)]
+pub struct RunEnd {
+    /// The record, for its verdict; or why it is not whole.
+    pub record: Result<RecordWriter, HubError>,
+    /// What could not be put back, in words; empty when everything was. It
+    /// stands in the record too, where there is one.
+    pub undo_failures: Vec<String>,
+}
+
+/// Why nothing was run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The run directory cannot be written.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// The record could not be closed.
+    /// The journal could not be opened.
     #[error(transparent)]
     Hub(#[from] HubError),
     /// The undo journal cannot be written, so nothing was started.

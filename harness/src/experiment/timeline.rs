@@ -34,12 +34,14 @@ struct Shared {
 }
 
 impl Timeline {
-    /// Schedules every injection of the scenario, counted from `zero`.
+    /// Schedules every injection of the scenario, counted from `zero`; none
+    /// where another shard `injects` them.
     pub(super) fn start(
         context: &RunContext,
         system: &Arc<RunningSystem>,
         load: &mpsc::Sender<LoadCommand>,
         zero: Instant,
+        injects: bool,
     ) -> Self {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
@@ -52,7 +54,8 @@ impl Timeline {
             undo_failures: failed,
             zero,
         };
-        for (index, spec) in context.scenario.faults.iter().enumerate() {
+        let own = context.scenario.faults.iter().filter(|_| injects);
+        for (index, spec) in own.enumerate() {
             for (number, at) in (0..).zip(spec.injections()) {
                 let shared = shared.clone();
                 tasks.spawn(async move {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use squall_reports::{BadKind, Outcome, Sample};
+use squall_reports::{BadKind, Outcome, Sample, Shard};
 use squall_scenario::{Arrivals, Load, Rate, Request, Stage};
 use tokio::sync::{mpsc, watch};
 
@@ -29,6 +29,7 @@ const CATCH_UP_BATCH: u32 = 16;
 pub(super) struct Driver {
     load: Load,
     seed: u64,
+    shard: Option<Shard>,
     exchange: Rc<ExchangeContext>,
     outputs: mpsc::Sender<LoadOutput>,
     /// Outputs that found the channel full.
@@ -66,7 +67,7 @@ enum TrackEnd {
 impl Driver {
     pub(super) fn new(
         load: Load,
-        seed: u64,
+        (seed, shard): (u64, Option<Shard>),
         maker: RequestMaker,
         transport: Transport,
         outputs: mpsc::Sender<LoadOutput>,
@@ -82,6 +83,7 @@ impl Driver {
         Self {
             load,
             seed,
+            shard,
             exchange,
             outputs,
             backlog: VecDeque::new(),
@@ -112,12 +114,21 @@ impl Driver {
             first_number: 0,
             lead: false,
         };
-        let schedule = Schedule::new(&self.load.shape, self.seed);
+        let schedule = self.schedule(&self.load.shape);
         let end = self.drive(&pacer, &mut commands, &track, schedule).await;
         self.drain(&mut commands, &track, end).await;
         let finished = track.finished();
         self.tell(finished);
         self.flush().await;
+    }
+
+    /// The part of a schedule that is sent from here.
+    fn schedule(&self, stages: &[Stage]) -> Schedule {
+        let whole = Schedule::new(stages, self.seed);
+        match self.shard {
+            Some(shard) => whole.of_shard(shard),
+            None => whole,
+        }
     }
 
     /// Load at the starting rate until time zero is announced.
@@ -138,7 +149,7 @@ impl Driver {
             duration: LEAD_LENGTH,
             arrivals: Arrivals::Even,
         });
-        let schedule = Schedule::new(endless.as_slice(), self.seed);
+        let schedule = self.schedule(endless.as_slice());
         self.drive(pacer, commands, &track, schedule).await
     }
 
@@ -366,7 +377,7 @@ impl ExchangeContext {
             Ok(request) => request,
             Err(error) => {
                 let failure = ExchangeFailure {
-                    kind: BadKind::Broken,
+                    outcome: Outcome::Dropped,
                     written: None,
                     detail: error.to_string(),
                     address: None,
@@ -383,7 +394,7 @@ impl ExchangeContext {
         let result = match tokio::time::timeout_at(patience, exchange).await {
             Ok(result) => result,
             Err(_elapsed) => Err(ExchangeFailure {
-                kind: BadKind::Timeout,
+                outcome: Outcome::Bad(BadKind::Timeout),
                 written: written.get(),
                 detail: match written.get() {
                     Some(_) => "no answer in time".to_owned(),
@@ -461,7 +472,7 @@ impl ExchangeContext {
             Ok(exchange) if !route.accepts(exchange.status) => Outcome::Bad(BadKind::Status),
             Ok(_) if too_late(response) => Outcome::Bad(BadKind::Late),
             Ok(_) => Outcome::Good,
-            Err(failure) => Outcome::Bad(failure.kind),
+            Err(failure) => failure.outcome,
         };
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         Settled {

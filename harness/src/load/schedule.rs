@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use squall_reports::Shard;
 use squall_scenario::{Arrivals, Stage};
 
 use squall_scenario::seed::sub_seed;
@@ -98,6 +99,12 @@ impl Schedule {
         self.shard = shard;
         self.shards = shards.max(1);
         self
+    }
+
+    /// The arrivals of one shard.
+    #[must_use]
+    pub fn of_shard(self, shard: Shard) -> Self {
+        self.shard(u64::from(shard.number()) - 1, u64::from(shard.of()))
     }
 
     fn next_unsharded(&mut self) -> Option<Arrival> {

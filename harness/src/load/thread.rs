@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use squall_reports::{Interval, Sample};
+use squall_reports::{Interval, Sample, Shard};
 use squall_scenario::Load;
 use tokio::sync::{mpsc, watch};
 
@@ -21,6 +21,8 @@ pub struct LoadPlan {
     pub addresses: Vec<SocketAddr>,
     /// Value of the `Host` header.
     pub host: String,
+    /// The share of the arrivals that is sent; `None` for all.
+    pub shard: Option<Shard>,
 }
 
 /// What the load thread is told.
@@ -110,12 +112,19 @@ impl LoadHandle {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let (load, seed) = (plan.load, plan.seed);
+        let (load, seed, shard) = (plan.load, plan.seed, plan.shard);
         let thread = std::thread::Builder::new()
             .name("squall-load".into())
             .spawn(move || {
                 let local = tokio::task::LocalSet::new();
-                let driver = Driver::new(load, seed, maker, transport, output_queue, gauge_sender);
+                let driver = Driver::new(
+                    load,
+                    (seed, shard),
+                    maker,
+                    transport,
+                    output_queue,
+                    gauge_sender,
+                );
                 runtime.block_on(local.run_until(driver.run(command_queue)));
             })?;
         Ok(Self {

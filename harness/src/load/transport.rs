@@ -11,7 +11,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use squall_reports::BadKind;
+use rustix::io::Errno;
+use squall_reports::{BadKind, Outcome};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -63,8 +64,9 @@ pub struct Exchange {
 /// Why there is no answer.
 #[derive(Debug)]
 pub struct ExchangeFailure {
-    /// The kind of failure.
-    pub kind: BadKind,
+    /// What that makes of the arrival: dropped when this machine had no
+    /// descriptor or port left for it, else a kind of failure.
+    pub outcome: Outcome,
     /// When the request was handed to a connection, if it was.
     pub written: Option<Instant>,
     /// The error in words.
@@ -135,7 +137,7 @@ impl Transport {
                 }
                 _ => {
                     return Err(ExchangeFailure {
-                        kind: BadKind::Broken,
+                        outcome: Outcome::Bad(BadKind::Broken),
                         written: Some(written),
                         detail: chain(&error.into_error()),
                         address: Some(address),
@@ -181,12 +183,21 @@ impl Transport {
                 Err(error) => last = Some((address, error)),
             }
         }
-        let (address, detail) = match last {
-            Some((address, error)) => (self.addresses.get(address).copied(), error),
-            None => (None, "the target has no address".to_owned()),
+        let refused = Outcome::Bad(BadKind::Connect);
+        let (address, outcome, detail) = match last {
+            Some((address, failure)) => {
+                let address = self.addresses.get(address).copied();
+                let outcome = if failure.ours {
+                    Outcome::Dropped
+                } else {
+                    refused
+                };
+                (address, outcome, failure.detail)
+            }
+            None => (None, refused, "the target has no address".to_owned()),
         };
         Err(ExchangeFailure {
-            kind: BadKind::Connect,
+            outcome,
             written: None,
             detail,
             address,
@@ -205,18 +216,22 @@ impl Transport {
         None
     }
 
-    async fn connect(&self, address: usize) -> Result<Connection, String> {
+    async fn connect(&self, address: usize) -> Result<Connection, NoConnection> {
         self.make_room();
         let target = self.addresses[address];
+        let failed = |error: &dyn std::error::Error, ours| NoConnection {
+            ours,
+            detail: format!("connect to {target}: {}", chain(error)),
+        };
         let stream = TcpStream::connect(target)
             .await
-            .map_err(|error| format!("connect to {target}: {error}"))?;
+            .map_err(|error| failed(&error, is_ours(&error)))?;
         stream
             .set_nodelay(true)
-            .map_err(|error| format!("connect to {target}: {error}"))?;
+            .map_err(|error| failed(&error, false))?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
-            .map_err(|error| format!("connect to {target}: {}", chain(&error)))?;
+            .map_err(|error| failed(&error, false))?;
         // Its errors reach the request that is under way on it.
         tokio::spawn(connection);
         Ok(Connection {
@@ -248,7 +263,7 @@ impl Transport {
         let mut body_bytes = 0;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| ExchangeFailure {
-                kind: BadKind::Broken,
+                outcome: Outcome::Bad(BadKind::Broken),
                 written: Some(written),
                 detail: format!("after status {}: {}", head.status, chain(&error)),
                 address: Some(address),
@@ -287,6 +302,26 @@ impl Transport {
             drop(permit);
         });
     }
+}
+
+/// Why an address cannot be used.
+struct NoConnection {
+    /// Whether this machine is at its limits, and not the target.
+    ours: bool,
+    detail: String,
+}
+
+/// Whether a socket could not be had on this side: no descriptor, no free port,
+/// no memory. The target has not even been asked then.
+fn is_ours(error: &std::io::Error) -> bool {
+    let own = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::ADDRNOTAVAIL,
+        Errno::NOBUFS,
+        Errno::NOMEM,
+    ];
+    Errno::from_io_error(error).is_some_and(|errno| own.contains(&errno))
 }
 
 /// An error with all its causes.

@@ -1,39 +1,78 @@
 //! A comparison as plain text.
 
-use super::{Change, Figure, RouteComparison, RunComparison};
+use super::rows;
+use super::{ComparedRun, RunComparison};
 use crate::format::terminal_text;
-use crate::quantity::{clock, grouped, significant};
+use crate::quantity::{grouped, significant};
+
+/// Headings of the figures.
+const HEADINGS: [&str; 5] = ["", "A", "B", "B against A", ""];
 
 impl RunComparison {
-    /// The comparison for a terminal. A change that chance explains is marked
-    /// `~`, one that it does not `better` or `WORSE`, and one that cannot be
-    /// told `?`.
+    /// The comparison for a terminal.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut lines = vec![
-            format!("A  {}", terminal_text(&self.a)),
-            format!("B  {}", terminal_text(&self.b)),
-        ];
-        for window in &self.windows {
-            lines.push(String::new());
-            lines.push(terminal_text(&window.window));
-            lines.extend(window.routes.iter().flat_map(route));
-        }
-        lines.extend(self.rest());
+        let mut lines = vec![run('A', &self.a), run('B', &self.b)];
+        let notes = self.notes.iter();
+        lines.extend(notes.map(|note| format!("note: {}", terminal_text(note))));
+        lines.push(rows::margins(&self.margins));
+        lines.extend(self.figures());
+        lines.extend(self.costs());
+        lines.extend(self.breaches());
+        lines.push(String::new());
+        lines.push(rows::tally(self));
         lines.join("\n") + "\n"
     }
 
-    fn rest(&self) -> Vec<String> {
+    fn figures(&self) -> Vec<String> {
+        let mut table: Vec<Line> = Vec::new();
+        for window in &self.windows {
+            table.push(Line::Text(String::new()));
+            let name = terminal_text(&window.window);
+            table.push(Line::Cells(HEADINGS.map(|heading| match heading {
+                "" => String::new(),
+                heading => heading.to_owned(),
+            })));
+            if let Some(Line::Cells(cells)) = table.last_mut() {
+                cells[0] = name;
+            }
+            for route in &window.routes {
+                let [rate_a, rate_b] = route.rate.map(significant);
+                let [bytes_a, bytes_b] = route.bytes.map(grouped);
+                table.push(Line::Text(format!(
+                    "  {}: {rate_a}/s -> {rate_b}/s, {bytes_a} -> {bytes_b} bytes",
+                    terminal_text(&route.route)
+                )));
+                table.extend(route.figures.iter().map(|figure| {
+                    Line::Cells([
+                        format!("    {}", figure.metric),
+                        rows::bounded(figure.a),
+                        rows::bounded(figure.b),
+                        rows::difference(figure),
+                        rows::verdict(figure),
+                    ])
+                }));
+            }
+        }
+        aligned(&table)
+    }
+
+    fn costs(&self) -> Vec<String> {
+        let headings = ["What each run took", "A", "B", "B against A", ""];
+        let mut table = vec![
+            Line::Text(String::new()),
+            Line::Cells(headings.map(str::to_owned)),
+        ];
+        for cost in &self.costs {
+            let [a, b, ratio] = rows::cost(cost);
+            let name = format!("  {}", terminal_text(&cost.name));
+            table.push(Line::Cells([name, a, b, ratio, String::new()]));
+        }
+        aligned(&table)
+    }
+
+    fn breaches(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        if !self.recoveries.is_empty() {
-            lines.extend([String::new(), "Back at the baseline after".to_owned()]);
-        }
-        for recovery in &self.recoveries {
-            let [a, b] = recovery
-                .took_us
-                .map(|us| us.map_or_else(|| "never".to_owned(), clock));
-            lines.push(format!("  {}: {a} -> {b}", terminal_text(&recovery.fault)));
-        }
         if !self.breaches.is_empty() {
             lines.extend([String::new(), "Failed gates".to_owned()]);
         }
@@ -45,44 +84,49 @@ impl RunComparison {
             };
             lines.push(format!("  {side}  {}", terminal_text(&breach.gate)));
         }
-        if !self.cpu.is_empty() {
-            lines.extend([String::new(), "CPU-seconds".to_owned()]);
-        }
-        for cpu in &self.cpu {
-            let [a, b] = cpu
-                .seconds
-                .map(|s| s.map_or_else(|| "n/a".to_owned(), significant));
-            lines.push(format!("  {}: {a} -> {b}", terminal_text(&cpu.process)));
-        }
         lines
     }
 }
 
-fn route(route: &RouteComparison) -> [String; 2] {
-    let [rate_a, rate_b] = route.rate.map(significant);
-    let [bytes_a, bytes_b] = route.bytes.map(grouped);
-    let first = format!(
-        "  {}: {rate_a}/s -> {rate_b}/s, {bytes_a} -> {bytes_b} bytes",
-        terminal_text(&route.route)
-    );
-    let second = format!(
-        "    success {}   p50 {}   p99 {}",
-        figure(&route.success),
-        figure(&route.p50),
-        figure(&route.p99)
-    );
-    [first, second]
+fn run(letter: char, run: &ComparedRun) -> String {
+    let variant = run
+        .variant
+        .as_ref()
+        .map_or(String::new(), |variant| format!(" ({variant})"));
+    let name = terminal_text(&format!("{}{variant}", run.scenario));
+    format!(
+        "{letter}  {}  {name}, seed {}: {}",
+        terminal_text(&run.run_id),
+        run.seed,
+        run.outcome
+    )
 }
 
-fn figure(figure: &Figure) -> String {
-    let show = |value: Option<crate::quantity::Quantity>| {
-        value.map_or_else(|| "n/a".to_owned(), |value| value.to_string())
+/// A line of a table.
+enum Line {
+    Text(String),
+    Cells([String; 5]),
+}
+
+/// Cells in columns; lines of text do not count for their width.
+fn aligned(table: &[Line]) -> Vec<String> {
+    let mut widths = [0; 5];
+    for line in table {
+        if let Line::Cells(cells) = line {
+            for (width, cell) in widths.iter_mut().zip(cells) {
+                *width = cell.chars().count().max(*width);
+            }
+        }
+    }
+    let line = |line: &Line| match line {
+        Line::Text(text) => text.clone(),
+        Line::Cells(cells) => {
+            let padded = cells.iter().zip(widths);
+            let padded: Vec<String> = padded
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
+            padded.join("  ").trim_end().to_owned()
+        }
     };
-    let mark = match figure.change {
-        Change::Better => "better",
-        Change::Worse => "WORSE",
-        Change::Noise => "~",
-        Change::Unknown => "?",
-    };
-    format!("{} -> {} {mark}", show(figure.a), show(figure.b))
+    table.iter().map(line).collect()
 }

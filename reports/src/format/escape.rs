@@ -48,7 +48,7 @@ pub fn html_text(text: &str) -> String {
 }
 
 /// Text for a cell of a Markdown table: no markup, no HTML, no new cell.
-pub(super) fn markdown_text(text: &str) -> String {
+pub(crate) fn markdown_text(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in terminal_text(text).chars() {
         match character {

@@ -1,5 +1,6 @@
 //! `json`: everything, for programs.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Format;
@@ -9,8 +10,11 @@ use crate::{Interval, Manifest, Record, Sample, Stamped, Verdict};
 #[derive(Debug)]
 pub(super) struct Json;
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// The document.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Document<'a> {
+    /// Name of the published schema: `squall schema report` prints it.
+    schema: &'static str,
     schema_version: u32,
     manifest: &'a Manifest,
     complete: bool,
@@ -36,6 +40,7 @@ impl Format for Json {
 
     fn render(&self, record: &Record, verdict: &Verdict) -> Vec<u8> {
         let document = Document {
+            schema: "squall/report.v1.json",
             schema_version: verdict.schema_version,
             manifest: &record.manifest,
             complete: record.complete,

@@ -60,8 +60,11 @@ fn head(record: &Record, verdict: &Verdict) -> String {
     let variant = variant.map_or(String::new(), |variant| {
         format!(" ({})", markdown_text(variant))
     });
+    let damage = record.damage.first().map_or(String::new(), |line| {
+        format!("**The record is damaged:** {}\n\n", markdown_text(line))
+    });
     format!(
-        "## {mark} {}: {name}{variant}\n\n{}\n\n",
+        "## {mark} {}: {name}{variant}\n\n{}\n\n{damage}",
         verdict.outcome,
         markdown_text(&verdict.sentence)
     )

@@ -46,6 +46,9 @@ impl Validity {
             }
             _ => {}
         }
+        if let Some(shards) = &record.manifest.shards {
+            validity.void.extend(shards.problems());
+        }
         validity.hear_damage(record);
         validity
     }

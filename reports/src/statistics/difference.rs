@@ -14,7 +14,8 @@ pub fn difference_interval(a: (f64, f64), b: (f64, f64)) -> Option<(f64, f64)> {
         return None;
     }
     let (share_a, share_b) = (a.0 / a.1, b.0 / b.1);
-    let ((low_a, high_a), (low_b, high_b)) = (score(share_a, a.1), score(share_b, b.1));
+    let ((low_a, high_a), (low_b, high_b)) =
+        (score_interval(share_a, a.1), score_interval(share_b, b.1));
     let difference = share_b - share_a;
     Some((
         difference - (share_b - low_b).hypot(high_a - share_a),
@@ -22,8 +23,9 @@ pub fn difference_interval(a: (f64, f64), b: (f64, f64)) -> Option<(f64, f64)> {
     ))
 }
 
-/// Wilson's score interval of a share of `n`.
-fn score(share: f64, n: f64) -> (f64, f64) {
+/// Wilson's score interval at 95 % of a share of `n`, a real number above 0.
+#[must_use]
+pub fn score_interval(share: f64, n: f64) -> (f64, f64) {
     let square = Z * Z / n;
     let middle = share + square / 2.0;
     let reach = (share * (1.0 - share) * square + square * square / 4.0).sqrt();

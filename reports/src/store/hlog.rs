@@ -6,6 +6,7 @@
 
 use std::fmt::Write as _;
 
+use crate::Record;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
@@ -32,6 +33,12 @@ pub(super) const HEADER: &str = "#[Histogram log format version 1.3]\n\
     #[squall: microseconds; times are seconds since time zero; tags are kind|route]\n\
     \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n";
 
+/// The same for a log that other tools are to read.
+const LOG_HEADER: &str = "#[Histogram log format version 1.3]\n\
+    #[squall: response times of good answers in microseconds; failures are in no histogram]\n\
+    #[squall: times are seconds since time zero; tags are routes]\n\
+    \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n";
+
 /// A longer line than this is damage: a histogram of the widest range with
 /// three digits stays well below it.
 const LINE_BYTES_MAX: usize = 1 << 20;
@@ -46,11 +53,49 @@ pub(super) struct Line {
     pub(super) histogram: Histogram<u64>,
 }
 
+/// The response times of a record as a log for other tools: tags are routes.
+pub(crate) fn response_log(record: &Record) -> String {
+    let mut text = LOG_HEADER.to_owned();
+    let mut serializer = V2DeflateSerializer::new();
+    for interval in &record.intervals {
+        for route in &interval.routes {
+            let Some(times) = route.response.as_ref().filter(|times| !times.is_empty()) else {
+                continue;
+            };
+            let mut tag = String::from("Tag=");
+            escape_tag(&mut tag, &route.route);
+            let span = (interval.start_us, interval.end_us);
+            // Only a histogram beyond any machine's memory cannot be written;
+            // the line that says so is a comment to every reader.
+            if let Err(error) = append(&mut text, &mut serializer, &tag, span, times) {
+                let _ = writeln!(text, "#[{tag} at {}: {error}]", seconds(span.0));
+            }
+        }
+    }
+    text
+}
+
 /// Appends one histogram to `text` as a line.
 pub(super) fn write_line(
     text: &mut String,
     serializer: &mut V2DeflateSerializer,
     (kind, route): (Kind, &str),
+    span: (i64, i64),
+    histogram: &Histogram<u64>,
+) -> Result<(), String> {
+    let name = KINDS
+        .iter()
+        .find(|(k, _)| *k == kind)
+        .map_or("", |(_, n)| n);
+    let mut tag = format!("Tag={name}|");
+    escape_tag(&mut tag, route);
+    append(text, serializer, &tag, span, histogram)
+}
+
+fn append(
+    text: &mut String,
+    serializer: &mut V2DeflateSerializer,
+    tag: &str,
     (start_us, end_us): (i64, i64),
     histogram: &Histogram<u64>,
 ) -> Result<(), String> {
@@ -58,18 +103,10 @@ pub(super) fn write_line(
     serializer
         .serialize(histogram, &mut bytes)
         .map_err(|error| error.to_string())?;
-    let name = KINDS
-        .iter()
-        .find(|(k, _)| *k == kind)
-        .map_or("", |(_, n)| n);
-    text.push_str("Tag=");
-    text.push_str(name);
-    text.push('|');
-    escape_tag(text, route);
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,
-        ",{},{},{},{}",
+        "{tag},{},{},{},{}",
         seconds(start_us),
         seconds(end_us.saturating_sub(start_us)),
         histogram.max(),

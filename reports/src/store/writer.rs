@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::hlog::{self, Kind};
 use super::{EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordError, SAMPLES_FILE, VERDICT_FILE};
-use crate::{Interval, Manifest, RunEvent, Sample, Stamped, Verdict};
+use crate::{Interval, Manifest, Record, RunEvent, Sample, Stamped, Verdict};
 
 /// Appends a run to its directory. Every line goes to the operating system in
 /// one write together with its newline, so a run that is killed can still be
@@ -110,6 +110,29 @@ impl RecordWriter {
         self.samples.append_json(sample)
     }
 
+    /// Writes a record that is whole already, and its verdict, into `dir`.
+    ///
+    /// # Errors
+    /// When the directory cannot be created, already holds a record, or cannot
+    /// be written.
+    pub fn write_whole(dir: &Path, record: &Record, verdict: &Verdict) -> Result<(), RecordError> {
+        let mut writer = Self::create(dir, &record.manifest)?;
+        let mut intervals = record.intervals.iter().peekable();
+        for stamped in &record.events {
+            while let Some(interval) = intervals.next_if(|i| i.end_us <= stamped.at_us) {
+                writer.event(&settled(interval))?;
+            }
+            writer.event(stamped)?;
+        }
+        for interval in intervals {
+            writer.event(&settled(interval))?;
+        }
+        for sample in &record.samples {
+            writer.sample(sample)?;
+        }
+        writer.finish(verdict)
+    }
+
     /// Ends the record: writes `verdict.json` and hands everything to the disk.
     ///
     /// # Errors
@@ -155,6 +178,14 @@ impl RecordWriter {
             })?;
         }
         self.intervals.append(&text)
+    }
+}
+
+/// The event of an interval, at its end.
+fn settled(interval: &Interval) -> Stamped {
+    Stamped {
+        at_us: interval.end_us,
+        event: RunEvent::Interval(interval.clone()),
     }
 }
 

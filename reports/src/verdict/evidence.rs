@@ -1,5 +1,6 @@
 //! What stands behind a verdict besides its gates.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_scenario::BreakerState;
 
@@ -8,7 +9,7 @@ use crate::BadKind;
 use crate::quantity::Quantity;
 
 /// What was asked of a fault and what was seen of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultEvidence {
     /// Name of the fault.
     pub fault: String,
@@ -44,7 +45,7 @@ pub struct FaultEvidence {
 }
 
 /// How the system came back after a fault.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recovery {
     /// Name of the fault.
     pub fault: String,
@@ -69,7 +70,7 @@ pub struct Recovery {
 }
 
 /// States of one breaker of one instance over time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BreakerTimeline {
     /// Name of the breaker.
     pub breaker: String,
@@ -80,16 +81,17 @@ pub struct BreakerTimeline {
 }
 
 /// A stretch of time in one state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BreakerSegment {
     /// When.
     pub range: TimeRange,
     /// The state; `None` while it could not be read.
+    #[schemars(with = "Option<String>")]
     pub state: Option<BreakerState>,
 }
 
 /// Starts and ends of one process.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessTimeline {
     /// Name of the instance.
     pub instance: String,
@@ -128,7 +130,7 @@ impl std::fmt::Display for FailureOrigin {
 }
 
 /// Failures of one kind on one route.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorSummary {
     /// Whose doing they are, as far as the record shows.
     #[serde(default)]
@@ -148,7 +150,7 @@ pub struct ErrorSummary {
 }
 
 /// Whether the load generator can be trusted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GeneratorTrust {
     /// Lag (dispatched - scheduled) of the median arrival.
     pub lag_p50: Option<Quantity>,
@@ -171,7 +173,7 @@ pub struct GeneratorTrust {
 }
 
 /// Whether scheduled = good + bad + dropped + unfinished, everywhere.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Conservation {
     /// Arrivals scheduled, over all intervals.
     pub scheduled: u64,

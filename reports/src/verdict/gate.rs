@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_scenario::Span;
 
@@ -10,7 +11,7 @@ use crate::Sample;
 use crate::quantity::Quantity;
 
 /// What became of a gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateState {
     /// It holds.
@@ -35,7 +36,7 @@ impl fmt::Display for GateState {
 }
 
 /// Where a gate comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GateOrigin {
     /// `steady_state.expect`, judged on the baseline: decides whether the run
@@ -46,7 +47,7 @@ pub enum GateOrigin {
 }
 
 /// Whom a gate speaks about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Subject {
     /// What users got: success, latency, goodput.
@@ -56,7 +57,7 @@ pub enum Subject {
 }
 
 /// One gate, judged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateVerdict {
     /// The window it is judged in: `slow recommendations`.
     pub window: String,
@@ -68,6 +69,7 @@ pub struct GateVerdict {
     /// Its left-hand side, by which a variant names it: `p99 of homepage`.
     pub metric: String,
     /// Where it stands in the scenario.
+    #[schemars(with = "std::collections::BTreeMap<String, u64>")]
     pub span: Span,
     /// Where it comes from.
     pub origin: GateOrigin,
@@ -92,7 +94,7 @@ impl GateVerdict {
 }
 
 /// The figures behind a gate.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// What was measured.
     pub observed: Option<Quantity>,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Outages;
@@ -9,7 +10,7 @@ use crate::Counts;
 use crate::quantity::Quantity;
 
 /// A stretch of the run, in microseconds since time zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TimeRange {
     /// First microsecond.
     pub start_us: i64,
@@ -26,7 +27,7 @@ impl TimeRange {
 }
 
 /// What a window is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WindowKind {
     /// Time zero to the first injection.
@@ -54,7 +55,7 @@ impl fmt::Display for WindowKind {
 }
 
 /// A window and what happened in it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WindowStats {
     /// Its name: `baseline`, a fault's name, `recovery`, `hold`, `whole run`.
     pub name: String,
@@ -73,7 +74,7 @@ pub struct WindowStats {
 }
 
 /// What happened to the arrivals of one window and one or all routes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SliceStats {
     /// The route; `all` for all together.
     pub route: String,

@@ -290,6 +290,7 @@ pub fn manifest(scenario: Scenario) -> Manifest {
         variant: None,
         scenario_path: "scenarios/library/slow-recommendations.yaml".to_owned(),
         scenario_text: SCENARIO_TEXT.to_owned(),
+        shards: None,
         scenario,
     }
 }

@@ -10,7 +10,7 @@ use super::{Listing, ScenarioArgs};
 /// Examples of `squall judge`.
 pub const JUDGE_EXAMPLES: &str = "Examples:
   squall judge squall-runs/checkout/20261122T101500Z --slo stricter.yaml
-  squall judge RUN --slo stricter.yaml --report junit=junit.xml
+  squall judge latest --slo stricter.yaml --report junit=junit.xml
 
 Only `slo` and `steady_state` of FILE are used; load and faults are those of
 the run. The run directory stays as it is.";
@@ -22,12 +22,38 @@ pub const RUNS_EXAMPLES: &str = "Examples:
   squall runs prune --keep 10 --dry-run
   squall runs prune --older-than 30d";
 
+/// Examples of `squall merge`.
+pub const MERGE_EXAMPLES: &str = "Examples:
+  squall merge shard-1/*/* shard-2/*/* --out merged
+  squall merge RUN1 RUN2 --out merged --report junit=junit.xml
+
+Counts and histograms are added, nothing is averaged. With a shard missing,
+doubled or damaged the merged run is inconclusive and says which.";
+
+/// What `squall merge` takes.
+#[derive(Debug, Clone, Args)]
+pub struct MergeArgs {
+    /// Run directories of `squall run --shard`
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<PathBuf>,
+    /// The run directory to write; must not hold a run
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Also write a report: FORMAT, FORMAT=PATH or FORMAT=- (may be repeated)
+    #[arg(long = "report", value_name = "FORMAT[=PATH]")]
+    pub reports: Vec<String>,
+}
+
 /// What `squall judge` takes.
 #[derive(Debug, Clone, Args)]
 pub struct JudgeArgs {
-    /// A run directory
+    /// A run: its directory, the folder or name of its scenario (the newest
+    /// run), or `latest`; `NAME~1` is the run before
     #[arg(value_name = "RUN")]
-    pub run: PathBuf,
+    pub run: String,
+    /// Where runs are looked for by name.
+    #[command(flatten)]
+    pub place: OutArgs,
     /// A scenario: path, or name of the embedded library
     #[arg(long, value_name = "FILE")]
     pub slo: String,

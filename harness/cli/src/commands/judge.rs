@@ -8,7 +8,7 @@ use squall_reports::{Record, RunOutcome, judge_with};
 use crate::args::{JudgeArgs, Ui};
 use crate::locate::Sound;
 use crate::session::{Finished, ReportRequest, write_reports};
-use crate::{exit, locate};
+use crate::{exit, locate, run_names};
 
 /// Judges the record by the objectives of a scenario file; the exit code is
 /// that of the verdict. Nothing is written but the reports asked for.
@@ -27,19 +27,17 @@ pub fn judge(args: &JudgeArgs) -> ExitCode {
         Ok(sound) => sound,
         Err(code) => return code,
     };
-    let mut record = match Record::read(&args.run) {
-        Ok(record) => record,
-        Err(error) => return exit::fail(RunOutcome::Usage, &error.to_string()),
+    let run = match run_names::read(&args.run, &args.place.out) {
+        Ok(run) => run,
+        Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
-    for damage in &record.damage {
-        anstream::eprintln!("warning: {damage}");
-    }
+    let mut record = run.record;
     let verdict = judge_with(&record, &sound.redacted);
     take_objectives(&mut record, sound);
     let finished = Finished {
         verdict,
         record,
-        dir: args.run.clone(),
+        dir: run.dir,
     };
     finished.print(Ui::Plain, &[], None);
     match write(&finished, &requests) {

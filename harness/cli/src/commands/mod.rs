@@ -1,12 +1,14 @@
 //! One file per verb.
 
 mod check;
+mod compare;
 mod completions;
 mod explain;
 mod faults;
 mod init;
 mod judge;
 mod man;
+mod merge;
 mod plan;
 mod prove;
 mod recover;
@@ -40,6 +42,8 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args),
         Command::Judge(args) => judge::judge(&args),
+        Command::Compare(args) => compare::compare(&args),
+        Command::Merge(args) => merge::merge(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Recover(args) => recover::recover(&args),
         Command::Explain { code } => explain::explain(&code),

@@ -7,7 +7,7 @@ use squall_scenario::Scenario;
 
 use crate::args::{ProveArgs, Ui};
 use crate::locate::Sound;
-use crate::session::Session;
+use crate::session::{Attempt, Session};
 use crate::{exit, locate};
 
 /// One attempt, for the list at the end.
@@ -84,7 +84,14 @@ async fn one_attempt(
     seed: u64,
     args: &ProveArgs,
 ) -> Row {
-    match session.attempt(sound, variant, seed, &args.reading).await {
+    let what = Attempt {
+        sound,
+        variant,
+        seed,
+        reading: &args.reading,
+        part: None,
+    };
+    match session.attempt(&what).await {
         Ok(finished) => {
             finished.print(args.execution.ui, &[finished.page()], None);
             if let Err(message) = finished.write(&[]) {

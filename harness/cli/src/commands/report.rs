@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use squall_reports::{Record, RunOutcome, judge};
+use squall_reports::{RunOutcome, judge};
 
 use crate::args::ReportArgs;
-use crate::exit;
 use crate::session::{ReportRequest, write_reports};
+use crate::{exit, run_names};
 
 /// Judges the record and writes the reports asked for; the exit code says
 /// whether that worked, not what the verdict is.
@@ -15,18 +15,16 @@ pub fn report(args: &ReportArgs) -> ExitCode {
         Ok(requests) => requests,
         Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
-    let record = match Record::read(&args.run) {
-        Ok(record) => record,
-        Err(error) => return exit::fail(RunOutcome::Usage, &error.to_string()),
+    let run = match run_names::read(&args.run, &args.place.out) {
+        Ok(run) => run,
+        Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
-    for damage in &record.damage {
-        anstream::eprintln!("warning: {damage}");
-    }
+    let record = run.record;
     if !record.complete {
         anstream::eprintln!("warning: this run did not come to its end; the report is partial");
     }
     let verdict = judge(&record);
-    match write_reports(&args.run, &record, &verdict, &requests) {
+    match write_reports(&run.dir, &record, &verdict, &requests) {
         Ok(written) => {
             for path in written {
                 anstream::println!("{}", path.display());

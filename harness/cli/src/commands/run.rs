@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use squall_reports::RunOutcome;
 
 use crate::args::{InconclusiveAs, RunArgs, Ui};
-use crate::session::{Finished, ReportRequest, Session};
+use crate::locate::Sound;
+use crate::metrics::Metrics;
+use crate::session::{Attempt, Finished, ReportRequest, Session};
+use crate::sharding::Part;
 use crate::{exit, locate};
 
 /// Runs every scenario in turn; the loudest outcome decides the exit code.
@@ -27,30 +30,32 @@ pub async fn run(args: RunArgs) -> ExitCode {
                        leave out `=PATH` and take each from its run directory";
         return exit::fail(RunOutcome::Usage, message);
     }
+    let part = match part(&args, &scenarios) {
+        Ok(part) => part,
+        Err(message) => return exit::fail(RunOutcome::Usage, &message),
+    };
     let mut session = match Session::new(&args.execution) {
         Ok(session) => session,
         Err(message) => return exit::fail(RunOutcome::NotReady, &message),
     };
+    if let Err(message) = serve_metrics(&mut session, &args).await {
+        return exit::fail(RunOutcome::Usage, &message);
+    }
     let mut loudest = RunOutcome::Pass;
     for sound in scenarios {
         let seed = args
             .seed
             .or(sound.scenario.seed)
             .unwrap_or_else(crate::session::fresh_seed);
-        let attempt = session.attempt(&sound, args.variant.as_deref(), seed, &args.reading);
-        let outcome = match attempt.await {
-            Ok(finished) => {
-                let counted = counted(finished.verdict.outcome, args.inconclusive_as);
-                show(&finished, &args, &requests, counted);
-                let outcome = counted.unwrap_or(finished.verdict.outcome);
-                match finished.write(&requests) {
-                    Ok(_) => outcome,
-                    Err(message) => {
-                        exit::fail(RunOutcome::NotReady, &message);
-                        outcome.louder(RunOutcome::NotReady)
-                    }
-                }
-            }
+        let what = Attempt {
+            sound: &sound,
+            variant: args.variant.as_deref(),
+            seed,
+            reading: &args.reading,
+            part: part.as_ref(),
+        };
+        let outcome = match session.attempt(&what).await {
+            Ok(finished) => conclude(&finished, &args, &requests),
             Err(failed) => {
                 exit::fail(failed.outcome, &failed.message);
                 failed.outcome
@@ -66,6 +71,48 @@ pub async fn run(args: RunArgs) -> ExitCode {
         }
     }
     exit::code(loudest)
+}
+
+/// Shows a run and writes its reports; what it counts as.
+fn conclude(finished: &Finished, args: &RunArgs, requests: &[ReportRequest]) -> RunOutcome {
+    let counted = counted(finished.verdict.outcome, args.inconclusive_as);
+    show(finished, args, requests, counted);
+    let outcome = counted.unwrap_or(finished.verdict.outcome);
+    match finished.write(requests) {
+        Ok(_) => outcome,
+        Err(message) => {
+            exit::fail(RunOutcome::NotReady, &message);
+            outcome.louder(RunOutcome::NotReady)
+        }
+    }
+}
+
+/// Serves metrics where the command line says so.
+async fn serve_metrics(session: &mut Session, args: &RunArgs) -> Result<(), String> {
+    let Some(address) = args.metrics else {
+        return Ok(());
+    };
+    let metrics = Metrics::listen(address, args.metrics_token_file.as_deref()).await?;
+    anstream::eprintln!("metrics at http://{}/metrics", metrics.address());
+    session.show_on(metrics);
+    Ok(())
+}
+
+/// The share of the load that is sent; `None` for all of it.
+fn part(args: &RunArgs, scenarios: &[Sound]) -> Result<Option<Part>, String> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let share = &args.share;
+    let part = Part::from_args(share.shard.as_deref(), share.start_at, &environment)?;
+    if let Some(part) = &part {
+        let [sound] = scenarios else {
+            return Err("--shard is for one scenario at a time".to_owned());
+        };
+        part.refuse_unfit(&sound.scenario)?;
+        if args.seed.or(sound.scenario.seed).is_none() {
+            return Err("shards need one seed: give --seed, or `seed:` in the scenario".into());
+        }
+    }
+    Ok(part)
 }
 
 /// Prints the verdict; to standard error where standard output is for a report.

@@ -1,17 +1,26 @@
-//! `squall schema`: JSON Schema for editors.
+//! `squall schema`: JSON Schema of the files squall reads and writes.
 
 use std::process::ExitCode;
 
-use squall_reports::RunOutcome;
+use squall_reports::{RunOutcome, SCHEMAS};
 
 use crate::args::SchemaOf;
 use crate::exit;
 
 /// Prints the schema.
 pub fn schema(of: SchemaOf) -> ExitCode {
+    let written = |name: &str| {
+        let found = SCHEMAS.iter().find(|schema| schema.name == name);
+        found.map_or(serde_json::Value::Null, |schema| schema.schema())
+    };
     let schema = match of {
         SchemaOf::Scenario => squall_scenario::scenario_schema(),
         SchemaOf::System => squall_scenario::system_schema(),
+        SchemaOf::Record => written("record"),
+        SchemaOf::Event => written("event"),
+        SchemaOf::Sample => written("sample"),
+        SchemaOf::Verdict => written("verdict"),
+        SchemaOf::Report => written("report"),
     };
     match serde_json::to_string_pretty(&schema) {
         Ok(json) => {

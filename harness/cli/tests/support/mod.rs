@@ -75,8 +75,22 @@ impl Sandbox {
     /// squall with these arguments, in this world.
     pub(crate) fn command<A: AsRef<OsStr>>(&self, args: &[A]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
+        command.args(args);
+        self.place(command)
+    }
+
+    /// The same, called by another program: `sh -c 'ulimit …; exec "$0" "$@"'`.
+    pub(crate) fn command_by(&self, caller: &[&OsStr], args: &[&str]) -> Command {
+        let mut command = Command::new(caller[0]);
         command
-            .args(args)
+            .args(&caller[1..])
+            .arg(env!("CARGO_BIN_EXE_squall"))
+            .args(args);
+        self.place(command)
+    }
+
+    fn place(&self, mut command: Command) -> Command {
+        command
             .current_dir(self.work())
             .env("XDG_STATE_HOME", self.dir.path().join("state"))
             .env("XDG_CACHE_HOME", self.dir.path().join("cache"))

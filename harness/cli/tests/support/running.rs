@@ -94,11 +94,11 @@ impl Running {
         kill_process(self.pid(), signal).unwrap();
     }
 
-    /// Waits for a line of either stream.
-    pub(crate) fn line(&mut self, what: &str, is_it: impl Fn(&str) -> bool) {
+    /// Waits for a line of either stream, and returns it.
+    pub(crate) fn line(&mut self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
         loop {
             match self.next_line() {
-                Some(Line::Out(text) | Line::Err(text)) if is_it(&text) => return,
+                Some(Line::Out(text) | Line::Err(text)) if is_it(&text) => return text,
                 Some(_) => {}
                 None => panic!("ended before {what}; {}", self.said()),
             }

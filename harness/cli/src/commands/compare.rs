@@ -1,0 +1,48 @@
+//! `squall compare`: two runs side by side.
+
+use std::process::ExitCode;
+
+use squall_reports::RunOutcome;
+use squall_reports::compare::{Change, RunComparison, compare as compare_records};
+
+use crate::args::{CompareArgs, ComparisonFormat, FailOn};
+use crate::{exit, run_names};
+
+/// Compares run B with run A and prints what changed; executes nothing of
+/// either.
+pub fn compare(args: &CompareArgs) -> ExitCode {
+    let read = |given: &str| run_names::read(given, &args.place.out);
+    let (a, b) = match (read(&args.a), read(&args.b)) {
+        (Ok(a), Ok(b)) => (a, b),
+        (Err(message), _) | (_, Err(message)) => return exit::fail(RunOutcome::Usage, &message),
+    };
+    let comparison = match compare_records(&a.record, &b.record, args.margins()) {
+        Ok(comparison) => comparison,
+        Err(error) => return exit::fail(RunOutcome::Inconclusive, &error.to_string()),
+    };
+    match args.format {
+        ComparisonFormat::Text => anstream::print!("{}", comparison.to_text()),
+        ComparisonFormat::Markdown => anstream::print!("{}", comparison.to_markdown()),
+        ComparisonFormat::Json => match serde_json::to_string_pretty(&comparison) {
+            Ok(json) => anstream::println!("{json}"),
+            Err(error) => return exit::fail(RunOutcome::Internal, &error.to_string()),
+        },
+    }
+    exit::code(outcome(&comparison, &args.fail_on))
+}
+
+/// Comparing is no judging: a difference fails only where it is asked to.
+fn outcome(comparison: &RunComparison, fail_on: &[FailOn]) -> RunOutcome {
+    let failed = fail_on.iter().any(|change| {
+        let change = match change {
+            FailOn::Worse => Change::Worse,
+            FailOn::CannotTell => Change::CannotTell,
+        };
+        comparison.count(change) > 0
+    });
+    if failed {
+        RunOutcome::Fail
+    } else {
+        RunOutcome::Pass
+    }
+}

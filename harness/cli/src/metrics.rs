@@ -1,0 +1,117 @@
+//! `--metrics ADDR`: what a run does, for Prometheus to read while it does it.
+//! A reader of the run's events and gauges like a screen; nothing in the path
+//! of a request knows of it.
+
+mod figures;
+mod server;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use squall_harness::experiment::RunView;
+use squall_reports::{Manifest, Phase, RunEvent, Stamped};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+
+use figures::Figures;
+use squall_harness::load::Gauges;
+
+/// Shortest token that protects an address others can reach.
+const TOKEN_MIN: usize = 16;
+
+/// A server of metrics; it shows the run that began last.
+pub struct Metrics {
+    address: SocketAddr,
+    shown: Shown,
+    server: tokio::task::JoinHandle<()>,
+}
+
+/// The figures that are shown; none before the first run begins.
+type Shown = Arc<Mutex<Option<Arc<Mutex<Figures>>>>>;
+
+impl Metrics {
+    /// Listens on `address`; port 0 lets the kernel choose. Addresses that
+    /// others can reach need a token, which is the first line of a file.
+    pub async fn listen(address: SocketAddr, token_file: Option<&Path>) -> Result<Self, String> {
+        let token = token_file.map(read_token).transpose()?;
+        if token.is_none() && !address.ip().is_loopback() {
+            return Err(format!(
+                "--metrics {address} can be reached from other machines; give a token with \
+                 --metrics-token-file FILE, or listen on 127.0.0.1:{}",
+                address.port()
+            ));
+        }
+        let listener = tokio::net::TcpListener::bind(address)
+            .await
+            .map_err(|error| format!("--metrics {address}: {error}"))?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| format!("--metrics {address}: {error}"))?;
+        let shown = Shown::default();
+        let server = tokio::spawn(server::serve(listener, token, Arc::clone(&shown)));
+        Ok(Self {
+            address,
+            shown,
+            server,
+        })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Shows this run from now on.
+    pub fn show(&self, manifest: &Manifest, view: &RunView) {
+        let figures = Arc::new(Mutex::new(Figures::new(manifest)));
+        *lock(&self.shown) = Some(Arc::clone(&figures));
+        let events = view.hub.subscribe();
+        tokio::spawn(follow(figures, events, view.gauges.clone()));
+    }
+}
+
+impl Drop for Metrics {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// Hears the run until it is finished.
+async fn follow(
+    figures: Arc<Mutex<Figures>>,
+    mut events: broadcast::Receiver<Arc<Stamped>>,
+    gauges: watch::Receiver<Gauges>,
+) {
+    lock(&figures).watch(gauges);
+    loop {
+        match events.recv().await {
+            Ok(stamped) => {
+                lock(&figures).hear(&stamped);
+                if matches!(stamped.event, RunEvent::Phase(Phase::Finished)) {
+                    return;
+                }
+            }
+            Err(RecvError::Lagged(missed)) => lock(&figures).missed(missed),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+fn read_token(path: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let token = text.lines().next().unwrap_or_default().trim();
+    if token.len() < TOKEN_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!(
+            "{}: its first line must be a token of at least {TOKEN_MIN} visible ASCII characters, \
+             for instance from `openssl rand -hex 32`",
+            path.display()
+        ));
+    }
+    Ok(token.to_owned())
+}
+
+/// A panic while the lock was held left figures that are still figures.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

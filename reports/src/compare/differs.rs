@@ -1,0 +1,139 @@
+//! What else differs between two runs: the load, which forbids a comparison,
+//! and what a reader should know.
+
+use squall_scenario::Request;
+
+use crate::Record;
+use crate::verdict::{FaultEvidence, Verdict};
+
+/// Why two runs cannot be compared: what differs, in words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the runs cannot be compared: {}", .differences.join("; "))]
+pub struct CompareError {
+    /// Every reason; never empty.
+    pub differences: Vec<String>,
+}
+
+/// Seeds may differ: they are draws of the same load.
+pub(super) fn refuse_other_load(a: &Record, b: &Record) -> Result<(), CompareError> {
+    let [a, b] = [a, b].map(|record| &record.manifest.scenario.load);
+    let mut differences = Vec::new();
+    if a.shape != b.shape {
+        let shapes = [a, b].map(|load| {
+            let stages: Vec<_> = load.shape.iter().map(ToString::to_string).collect();
+            stages.join(", then ")
+        });
+        differences.push(format!(
+            "their `load: shape:` differs ({} against {})",
+            shapes[0], shapes[1]
+        ));
+    }
+    let asked = [a, b].map(|load| load.requests.iter().map(summary).collect::<Vec<_>>());
+    if asked[0] != asked[1] {
+        let only = |of: &[String], other: &[String]| {
+            let missing: Vec<_> = of.iter().filter(|one| !other.contains(one)).collect();
+            missing
+                .first()
+                .map_or("another order".to_owned(), |one| (*one).clone())
+        };
+        differences.push(format!(
+            "their `load: requests:` differ ({} against {})",
+            only(&asked[0], &asked[1]),
+            only(&asked[1], &asked[0])
+        ));
+    }
+    if a.timeout != b.timeout {
+        differences.push("their `load: timeout:` differs".to_owned());
+    }
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(CompareError { differences })
+}
+
+/// What makes an arrival of a request, and what makes it good.
+fn summary(request: &Request) -> String {
+    let mut text = format!(
+        "{}: {} {} weight {}",
+        request.name,
+        request.method,
+        request.path.source(),
+        request.weight
+    );
+    if let Some(within) = request.within {
+        text.push_str(&format!(
+            " within {}",
+            squall_scenario::format_duration(within)
+        ));
+    }
+    text
+}
+
+pub(super) fn no_window_in_common() -> CompareError {
+    CompareError {
+        differences: vec!["they have no window in common that holds an arrival".to_owned()],
+    }
+}
+
+/// What a reader should know before the figures.
+pub(super) fn notes(records: [&Record; 2], verdicts: &[Verdict; 2]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let [a, b] = records.map(|record| &record.manifest);
+    let mut differ = |what: &str, a: &str, b: &str| {
+        if a != b {
+            notes.push(format!("{what} differs: {a} against {b}"));
+        }
+    };
+    differ("the scenario", &a.scenario.name, &b.scenario.name);
+    let variant = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
+    differ("the variant", &variant(&a.variant), &variant(&b.variant));
+    differ("the machine", &a.host, &b.host);
+    differ("squall's version", &a.squall_version, &b.squall_version);
+    let settings = [a, b].map(|manifest| {
+        let settings = manifest.scenario.system.settings.iter();
+        let settings: Vec<_> = settings
+            .map(|setting| format!("{}={}", setting.name, setting.value))
+            .collect();
+        settings.join(" ")
+    });
+    differ("the system's settings", &settings[0], &settings[1]);
+    notes.extend(faults(verdicts));
+    for (side, (record, verdict)) in ["A", "B"].iter().zip(records.iter().zip(verdicts)) {
+        if !record.complete {
+            notes.push(format!("{side} did not come to its end"));
+        }
+        if let Some(damage) = record.damage.first() {
+            notes.push(format!("the record of {side} is damaged: {damage}"));
+        }
+        for fault in &verdict.faults {
+            if let Some(problem) = fault.problems.first() {
+                notes.push(format!("{side}: fault `{}` {problem}", fault.fault));
+            }
+        }
+    }
+    notes
+}
+
+fn faults(verdicts: &[Verdict; 2]) -> Vec<String> {
+    let [a, b] = verdicts;
+    let find = |of: &Verdict, name: &str| -> Option<FaultEvidence> {
+        of.faults.iter().find(|fault| fault.fault == name).cloned()
+    };
+    let mut notes = Vec::new();
+    for fault in &a.faults {
+        match find(b, &fault.fault) {
+            None => notes.push(format!("only A has the fault `{}`", fault.fault)),
+            Some(other) if other.requested != fault.requested => notes.push(format!(
+                "fault `{}` differs: {} against {}",
+                fault.fault, fault.requested, other.requested
+            )),
+            Some(_) => {}
+        }
+    }
+    for fault in &b.faults {
+        if find(a, &fault.fault).is_none() {
+            notes.push(format!("only B has the fault `{}`", fault.fault));
+        }
+    }
+    notes
+}

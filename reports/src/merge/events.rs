@@ -1,0 +1,106 @@
+//! The events of all shards: the first one's, and of the others what decides
+//! whether the load was what it should be.
+
+use std::collections::BTreeMap;
+
+use crate::{Phase, Record, RunEvent, Stamped};
+
+/// Faults, breakers and processes are told by the first shard alone, which is
+/// the only one that injects; every shard tells what cut it short.
+pub(super) fn unite(records: &[(u32, Record)], complete: bool) -> Vec<Stamped> {
+    let mut events = Vec::new();
+    let Some(((_, first), others)) = records.split_first() else {
+        return events;
+    };
+    for stamped in &first.events {
+        match &stamped.event {
+            RunEvent::SteadyState { .. } => events.extend(steady_state(records, stamped.at_us)),
+            RunEvent::LoadFinished { .. } => events.extend(load_finished(records, stamped.at_us)),
+            RunEvent::Phase(Phase::Finished) if !complete => {}
+            _ => events.push(stamped.clone()),
+        }
+    }
+    for (number, record) in others {
+        let theirs = record.events.iter().filter_map(|stamped| {
+            Some(Stamped {
+                at_us: stamped.at_us,
+                event: of_another(*number, &stamped.event)?,
+            })
+        });
+        events.extend(theirs);
+    }
+    events.sort_by_key(|stamped| stamped.at_us);
+    events
+}
+
+/// An event of another shard than the first, marked as its own.
+fn of_another(number: u32, event: &RunEvent) -> Option<RunEvent> {
+    let mark = |text: &str| format!("shard {number}: {text}");
+    Some(match event {
+        RunEvent::Abort { guard, detail } => RunEvent::Abort {
+            guard: guard.clone(),
+            detail: mark(detail),
+        },
+        RunEvent::Interrupted { reason } => RunEvent::Interrupted { reason: *reason },
+        RunEvent::NotReady { detail } => RunEvent::NotReady {
+            detail: mark(detail),
+        },
+        RunEvent::UndoFailed { detail } => RunEvent::UndoFailed {
+            detail: mark(detail),
+        },
+        RunEvent::Note { text } => RunEvent::Note { text: mark(text) },
+        RunEvent::Resources { usage } => {
+            let own = usage.get("squall")?;
+            RunEvent::Resources {
+                usage: BTreeMap::from([(format!("squall of shard {number}"), *own)]),
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// Reached when every shard reached it.
+fn steady_state(records: &[(u32, Record)], at_us: i64) -> Option<Stamped> {
+    let mut own = None;
+    for (number, record) in records {
+        for stamped in &record.events {
+            let RunEvent::SteadyState { reached, detail } = &stamped.event else {
+                continue;
+            };
+            if !reached {
+                let detail = format!("shard {number}: {detail}");
+                let reached = false;
+                let event = RunEvent::SteadyState { reached, detail };
+                return Some(Stamped { at_us, event });
+            }
+            own.get_or_insert_with(|| stamped.event.clone());
+        }
+    }
+    own.map(|event| Stamped { at_us, event })
+}
+
+/// The sum; none while a shard has not told its part.
+fn load_finished(records: &[(u32, Record)], at_us: i64) -> Option<Stamped> {
+    let mut total = 0_u64;
+    let mut worst = 0_u64;
+    for (_, record) in records {
+        let (scheduled, lag_max_us) =
+            record
+                .events
+                .iter()
+                .find_map(|stamped| match stamped.event {
+                    RunEvent::LoadFinished {
+                        scheduled,
+                        lag_max_us,
+                    } => Some((scheduled, lag_max_us)),
+                    _ => None,
+                })?;
+        total = total.saturating_add(scheduled);
+        worst = worst.max(lag_max_us);
+    }
+    let event = RunEvent::LoadFinished {
+        scheduled: total,
+        lag_max_us: worst,
+    };
+    Some(Stamped { at_us, event })
+}
