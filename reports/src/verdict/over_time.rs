@@ -1,12 +1,13 @@
 //! What happened when: stretches, outages, detection.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::TimeRange;
 use crate::quantity::Quantity;
 
 /// A gate that was judged in every stretch of its window.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stretches {
     /// Length of a stretch in microseconds, as the gate states it.
     pub length_us: u64,
@@ -22,7 +23,7 @@ pub struct Stretches {
 }
 
 /// One stretch of a window.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stretch {
     /// Its time.
     pub range: TimeRange,
@@ -35,7 +36,7 @@ pub struct Stretch {
 }
 
 /// A stretch of time in which too small a share of the arrivals was good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outage {
     /// Its time.
     pub range: TimeRange,
@@ -46,7 +47,7 @@ pub struct Outage {
 }
 
 /// The outages of a window, all routes together.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Outages {
     /// The share of good arrivals below which a stretch is an outage.
     pub below: f64,
@@ -62,7 +63,7 @@ pub struct Outages {
 }
 
 /// When a fault was felt, and when breakers reacted to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Detection {
     /// Name of the fault.
     pub fault: String,
@@ -80,7 +81,7 @@ pub struct Detection {
 }
 
 /// When a breaker opened under a fault and closed after it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BreakerReaction {
     /// Name of the breaker.
     pub breaker: String,
