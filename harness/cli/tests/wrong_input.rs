@@ -207,7 +207,7 @@ fn a_file_or_name_that_does_not_exist() {
     sandbox
         .squall(&["report", "nosuch"])
         .assert_code(2)
-        .assert_stderr(&["nosuch", "run.json"]);
+        .assert_stderr(&["nosuch", "`latest`", "squall runs"]);
 }
 
 #[test]
