@@ -128,17 +128,29 @@ fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec:
         found.effective = looked.then_some(found.felt > 0);
     }
     let requested = u32::try_from(injections.len()).unwrap_or(u32::MAX);
-    let of = |few: u32, many: u32| {
-        if many == 1 {
-            String::new()
-        } else {
-            format!(" ({few} of {many} injections)")
-        }
-    };
     if requested == 0 {
         found.problems.push("was never injected".to_owned());
         return;
     }
+    weigh_injection(found, injections, requested);
+    weigh_effect(found, spec);
+    weigh_removal(found, injections);
+}
+
+/// How many of the injections, where there were several.
+fn of(few: u32, many: u32) -> String {
+    if many == 1 {
+        String::new()
+    } else {
+        format!(" ({few} of {many} injections)")
+    }
+}
+
+fn weigh_injection(
+    found: &mut FaultEvidence,
+    injections: &BTreeMap<u32, Injection>,
+    requested: u32,
+) {
     if let Some(detail) = injections.values().find_map(|i| i.failure.as_ref()) {
         found
             .problems
@@ -155,25 +167,32 @@ fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec:
             found.planned
         ));
     }
-    if found.active > 0 {
-        match found.effective {
-            Some(true) if found.felt < found.active => found.problems.push(format!(
-                "was felt by traffic in {} of {} injections only",
-                found.felt, found.active
-            )),
-            Some(true) => {}
-            Some(false) => found
-                .problems
-                .push("was in force, but no traffic felt it".to_owned()),
-            None if spec.inject.acts_on_bytes() => {
-                found
-                    .problems
-                    .push("was in force, but nothing shows that traffic felt it".to_owned());
-            }
-            // An ended or stopped process was seen as such when it was active.
-            None => {}
-        }
+}
+
+fn weigh_effect(found: &mut FaultEvidence, spec: &FaultSpec) {
+    if found.active == 0 {
+        return;
     }
+    match found.effective {
+        Some(true) if found.felt < found.active => found.problems.push(format!(
+            "was felt by traffic in {} of {} injections only",
+            found.felt, found.active
+        )),
+        Some(true) => {}
+        Some(false) => found
+            .problems
+            .push("was in force, but no traffic felt it".to_owned()),
+        None if spec.inject.acts_on_bytes() => {
+            found
+                .problems
+                .push("was in force, but nothing shows that traffic felt it".to_owned());
+        }
+        // An ended or stopped process was seen as such when it was active.
+        None => {}
+    }
+}
+
+fn weigh_removal(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>) {
     if let Some(detail) = injections.values().find_map(|i| i.removal_failure.as_ref()) {
         found
             .removal_problems
