@@ -23,7 +23,10 @@ pub(crate) fn event(event: &mut RunEvent, secrets: &Secrets) {
             | FaultChange::Observed { evidence, .. }
             | FaultChange::Removed { evidence } => words(evidence, secrets),
             FaultChange::Failed { detail } => words(detail, secrets),
-            FaultChange::Requested | FaultChange::RemovalRequested => {}
+            FaultChange::Requested
+            | FaultChange::RemovalRequested
+            | FaultChange::Withheld
+            | FaultChange::WithheldEnds => {}
         },
         _ => {}
     }

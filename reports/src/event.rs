@@ -204,6 +204,11 @@ pub enum FaultChange {
         /// What was seen.
         evidence: String,
     },
+    /// Its time began, and nothing was injected, on purpose: the run measures
+    /// what happens without it.
+    Withheld,
+    /// The time of a fault that was withheld is over.
+    WithheldEnds,
     /// It could not be injected, verified or removed.
     Failed {
         /// What happened, in words.

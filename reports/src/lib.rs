@@ -4,6 +4,7 @@
 //! judge turns a record and a scenario into a verdict, and every output format
 //! renders those two. Nothing here opens a socket, reads a clock or prints.
 
+pub mod calibrate;
 pub mod compare;
 mod event;
 pub mod format;

@@ -1,9 +1,9 @@
 //! The published JSON Schemas (draft-07) of what a run leaves. They are made
 //! from the types that read and write the files.
 
-use schemars::{JsonSchema, Schema};
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use crate::format::JsonDocument;

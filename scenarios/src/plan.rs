@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 use crate::check::{needed, per_stretch};
 use crate::windows::{BASELINE, end_of, windows};
 use crate::{
-    Comparison, FaultTarget, Gate, GateValue, Metric, MetricGate, PlannedWindow, Scenario, Share,
-    System, When,
+    Comparison, FaultSpec, FaultTarget, Gate, GateValue, Metric, MetricGate, PlannedWindow,
+    Scenario, Share, System, When,
 };
 
 /// The plan of a scenario. Times count from time zero, the first measured
@@ -130,6 +130,14 @@ impl Scenario {
     #[must_use]
     pub fn windows(&self) -> Vec<PlannedWindow> {
         windows(&self.load, &self.faults, &self.system)
+    }
+
+    /// How long one injection of a fault is expected to last. A kill without a
+    /// length lasts until the restart policy has brought the process back.
+    #[must_use]
+    pub fn length_of(&self, fault: &FaultSpec) -> Duration {
+        let last = fault.injections().last().unwrap_or(fault.at);
+        end_of(fault, &self.system).saturating_sub(last)
     }
 
     /// Works out the plan.

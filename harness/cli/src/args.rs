@@ -3,6 +3,7 @@
 mod authoring;
 mod comparing;
 mod records;
+mod series;
 mod share;
 mod shell;
 
@@ -16,6 +17,7 @@ pub use records::{
     JUDGE_EXAMPLES, JudgeArgs, MERGE_EXAMPLES, MergeArgs, OutArgs, PruneArgs, RUNS_EXAMPLES,
     RunsArgs, RunsCommand,
 };
+pub use series::{CALIBRATE_EXAMPLES, CalibrateArgs, PROVE_EXAMPLES, ProveArgs, ResultArgs};
 pub use share::ShareArgs;
 pub use shell::{COMPLETIONS_EXAMPLES, CompletionsArgs, MAN_EXAMPLES, ManArgs};
 
@@ -62,6 +64,10 @@ pub enum Command {
     /// either way is toothless
     #[command(after_help = PROVE_EXAMPLES)]
     Prove(ProveArgs),
+    /// Run a scenario without its faults, again and again, and count the false
+    /// alarms of its gates
+    #[command(after_help = CALIBRATE_EXAMPLES)]
+    Calibrate(CalibrateArgs),
     /// Parse and lint scenarios; sends nothing, starts nothing
     Check(CheckArgs),
     /// Show what a scenario would do: timeline, arrivals, samples per gate
@@ -124,9 +130,6 @@ const RUN_EXAMPLES: &str = "Examples:
   squall run checkout.yaml --report junit=junit.xml --report markdown=-
   squall run checkout.yaml --inconclusive-as fail
   squall run staging.yaml --shard 2/4 --start-at 2026-11-22T12:00:00Z";
-const PROVE_EXAMPLES: &str = "Examples:
-  squall prove slow-recommendations cache-outage chaos-monkey
-  squall prove checkout.yaml --seeds 1-5";
 const REPORT_EXAMPLES: &str = "Examples:
   squall report latest
   squall report squall-runs/checkout/20261122T101500Z
@@ -196,28 +199,6 @@ pub struct RunArgs {
     #[command(flatten)]
     pub execution: ExecutionArgs,
 }
-
-/// What `squall prove` takes.
-#[derive(Debug, Clone, Args)]
-pub struct ProveArgs {
-    /// Paths of scenarios, or names of the embedded library
-    #[arg(required = true, value_name = "SCENARIO")]
-    pub scenarios: Vec<String>,
-    /// Seeds to try: a list such as 1,2,7 or a range such as 1-5. The
-    /// scenario's own by default
-    #[arg(long, value_name = "SEEDS", value_parser = parse_seeds)]
-    pub seeds: Option<Seeds>,
-    /// How scenarios are read.
-    #[command(flatten)]
-    pub reading: ScenarioArgs,
-    /// How runs are carried out.
-    #[command(flatten)]
-    pub execution: ExecutionArgs,
-}
-
-/// A list of seeds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seeds(pub Vec<u64>);
 
 /// What `squall check` takes.
 #[derive(Debug, Clone, Args)]
@@ -396,25 +377,6 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| format!("write NAME=VALUE, for instance breakers=disabled, not {text:?}"))
 }
 
-fn parse_seeds(text: &str) -> Result<Seeds, String> {
-    let wrong = || format!("write seeds as 1-5 or 1,2,7, not {text:?}");
-    let mut seeds = Vec::new();
-    for part in text.split(',') {
-        match part.split_once('-') {
-            Some((from, to)) => {
-                let from: u64 = from.trim().parse().map_err(|_| wrong())?;
-                let to: u64 = to.trim().parse().map_err(|_| wrong())?;
-                if to < from || to - from >= 1000 {
-                    return Err(wrong());
-                }
-                seeds.extend(from..=to);
-            }
-            None => seeds.push(part.trim().parse().map_err(|_| wrong())?),
-        }
-    }
-    Ok(Seeds(seeds))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -424,13 +386,6 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn seeds_are_lists_and_ranges() {
-        assert_eq!(parse_seeds("1-3,9").unwrap(), Seeds(vec![1, 2, 3, 9]));
-        assert!(parse_seeds("3-1").is_err());
-        assert!(parse_seeds("one").is_err());
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod locate;
 mod metrics;
 mod run_folders;
 mod run_names;
+mod series;
 mod session;
 mod sharding;
 

@@ -26,6 +26,9 @@ pub struct Session {
     metrics: Option<Metrics>,
 }
 
+/// What a run without its faults is called where a variant would be.
+const WITHHELD: &str = "no faults";
+
 /// What is run once.
 pub struct Attempt<'a> {
     /// The scenario.
@@ -38,6 +41,8 @@ pub struct Attempt<'a> {
     pub reading: &'a ScenarioArgs,
     /// The share of the load; `None` for all of it.
     pub part: Option<&'a Part>,
+    /// Whether faults are withheld, to see what happens without them.
+    pub withhold_faults: bool,
 }
 
 /// An attempt that left a record.
@@ -96,6 +101,7 @@ impl Session {
             variant,
             seed,
             part,
+            withhold_faults,
             ..
         } = what;
         if let Some(reason) = self.interrupts.first() {
@@ -112,7 +118,12 @@ impl Session {
         };
         let scenario = applied(&sound.scenario)?;
         let started = Timestamp::now();
-        let dir = self.run_dir(&scenario, variant, started)?;
+        let label = if withhold_faults {
+            Some(WITHHELD)
+        } else {
+            variant
+        };
+        let dir = self.run_dir(&scenario, label, started)?;
         let manifest = Manifest {
             schema_version: RECORD_SCHEMA_VERSION,
             squall_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -125,7 +136,7 @@ impl Session {
             host: host_name(),
             seed,
             rerun: rerun(what),
-            variant: variant.map(ToOwned::to_owned),
+            variant: label.map(ToOwned::to_owned),
             scenario_path: sound.given.clone(),
             scenario_text: sound.text.clone(),
             scenario: applied(&sound.redacted)?,
@@ -142,6 +153,7 @@ impl Session {
             secrets: sound.secrets.clone(),
             allowed_hosts: self.execution.allow_remote.clone(),
             shard: part.map(|part| part.shard),
+            withhold_faults,
             zero_at: part.and_then(|part| part.zero),
         };
         self.carry_out(request, dir).await
@@ -428,11 +440,12 @@ fn host_name() -> String {
 
 /// The command line that repeats the run.
 fn rerun(what: &Attempt<'_>) -> String {
-    let mut line = format!(
-        "squall run {} --seed {}",
-        quoted(&what.sound.given),
-        what.seed
-    );
+    let given = quoted(&what.sound.given);
+    let mut line = if what.withhold_faults {
+        format!("squall calibrate {given} --seeds {}", what.seed)
+    } else {
+        format!("squall run {given} --seed {}", what.seed)
+    };
     if let Some(variant) = what.variant {
         line.push_str(&format!(" --variant {}", quoted(variant)));
     }

@@ -68,7 +68,10 @@ fn a_scenario_that_passes_either_way_is_toothless() {
     let sandbox = Sandbox::new();
     let text = losing_one("success >= 0.1%", &variant(3));
     let file = sandbox.write("toothless.yaml", text);
-    let ended = sandbox.squall(&["prove", &file]);
+    let ended = sandbox.squall(&["prove", &file, "--save", "proof.json"]);
+    let saved = std::fs::read(sandbox.work().join("proof.json")).unwrap();
+    let saved: serde_json::Value = serde_json::from_slice(&saved).unwrap();
+    assert_eq!(saved["attempts"][1]["as_it_must"], false);
     ended.assert_code(1).assert_stdout(&[
         "toothless: passed although weakened: during one is dead: success >= 0.1%",
         "1 of 2 attempts ended as they must",

@@ -45,6 +45,7 @@ pub async fn run(
     let context = RunContext {
         scenario: Arc::new(request.scenario.clone()),
         seed: request.seed,
+        withhold_faults: request.withhold_faults,
         hub: hub.clone(),
         journal: Arc::new(journal),
     };

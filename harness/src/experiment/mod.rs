@@ -46,6 +46,9 @@ pub struct RunRequest {
     /// The share of the load that is sent; `None` for all of it. Only the
     /// first shard injects faults.
     pub shard: Option<Shard>,
+    /// Whether faults are withheld: their windows are cut where they would have
+    /// been, and nothing is injected.
+    pub withhold_faults: bool,
     /// Time zero, where it was agreed with others; as soon as the steady state
     /// is reached otherwise.
     pub zero_at: Option<Instant>,
@@ -111,6 +114,7 @@ pub type OnStart<'c> = &'c mut (dyn FnMut(RunView) + Send);
 struct RunContext {
     scenario: Arc<Scenario>,
     seed: u64,
+    withhold_faults: bool,
     hub: EventHub,
     journal: Arc<squall_faults::Journal>,
 }

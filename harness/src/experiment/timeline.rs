@@ -117,6 +117,9 @@ struct Live<'r> {
 impl Live<'_> {
     async fn run(mut self) {
         let shared = self.shared;
+        if shared.context.withhold_faults {
+            return self.withhold().await;
+        }
         let members = choose(&shared.system, self.spec, self.number, shared.context.seed);
         self.targets = members
             .iter()
@@ -150,6 +153,15 @@ impl Live<'_> {
                 let _ = shared.undo_failures.send(words).await;
             }
         }
+    }
+
+    /// Cuts the window where the fault would have been.
+    async fn withhold(&self) {
+        self.edge(FaultChange::Withheld).await;
+        let would_last = self.shared.context.scenario.length_of(self.spec);
+        let lasting = tokio::time::sleep(would_last);
+        self.shared.stop.run_until_cancelled(lasting).await;
+        self.edge(FaultChange::WithheldEnds).await;
     }
 
     /// What traffic felt is known only now; and a pause may have been ended by

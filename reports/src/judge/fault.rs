@@ -42,6 +42,7 @@ fn of_fault(record: &Record, spec: &FaultSpec) -> FaultEvidence {
         removed_us: None,
         effective: None,
         felt: 0,
+        withheld: false,
         seen: Vec::new(),
         problems: Vec::new(),
         removal_problems: Vec::new(),
@@ -102,6 +103,18 @@ fn hear(found: &mut FaultEvidence, injection: &mut Injection, at_us: i64, change
             found.removed_us = found.removed_us.max(Some(at_us));
             found.seen.push(evidence.clone());
         }
+        FaultChange::Withheld => {
+            found.withheld = true;
+            injection.active = true;
+            found.requested_us = Some(found.requested_us.map_or(at_us, |us| us.min(at_us)));
+            found.active_us = Some(found.active_us.map_or(at_us, |us| us.min(at_us)));
+        }
+        FaultChange::WithheldEnds => {
+            injection.removal_requested = true;
+            injection.removed = true;
+            found.removal_requested_us = found.removal_requested_us.max(Some(at_us));
+            found.removed_us = found.removed_us.max(Some(at_us));
+        }
         FaultChange::Failed { detail } if injection.removal_requested => {
             injection.removal_failure = Some(detail.clone());
         }
@@ -119,7 +132,11 @@ fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec:
     let looked = injections
         .values()
         .any(|injection| injection.effective.is_some());
-    if !spec.inject.acts_on_bytes() && !looked {
+    if found.withheld {
+        found
+            .seen
+            .push("withheld on purpose: nothing was injected".to_owned());
+    } else if !spec.inject.acts_on_bytes() && !looked {
         // A process that was seen to end or to stop is the effect itself.
         found.felt = found.active;
         found.effective = (found.active > 0).then_some(true);
@@ -170,7 +187,7 @@ fn weigh_injection(
 }
 
 fn weigh_effect(found: &mut FaultEvidence, spec: &FaultSpec) {
-    if found.active == 0 {
+    if found.active == 0 || found.withheld {
         return;
     }
     match found.effective {

@@ -66,7 +66,11 @@ pub(super) fn decide(
             reasons.push(reason);
         }
     }
-    let sentence = sentence(outcome, gates, &reasons);
+    let mut sentence = sentence(outcome, gates, &reasons);
+    if case.faults.iter().any(|fault| fault.withheld) {
+        // A pass here says nothing about the fault.
+        sentence.insert_str(0, "No fault was injected, on purpose. ");
+    }
     Ending {
         outcome,
         sentence,

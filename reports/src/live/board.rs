@@ -174,6 +174,16 @@ impl Edges {
                     fault.removed_us = Some(at_us);
                 }
             }
+            FaultChange::Withheld => {
+                fault.requested_us.get_or_insert(at_us);
+                fault.active_us.get_or_insert(at_us);
+                fault.removal_us = None;
+                fault.removed_us = None;
+            }
+            FaultChange::WithheldEnds => {
+                fault.removal_us = Some(at_us);
+                fault.removed_us = Some(at_us);
+            }
             FaultChange::Observed { .. } | FaultChange::Failed { .. } => {}
         }
     }

@@ -36,6 +36,10 @@ pub struct FaultEvidence {
     /// Injections that traffic has felt.
     #[serde(default)]
     pub felt: u32,
+    /// Whether it was withheld on purpose: its window was cut where it would
+    /// have been, and nothing was injected.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withheld: bool,
     /// What was seen, in words and figures, in order.
     pub seen: Vec<String>,
     /// Why its window proves nothing; empty for a fault that took effect.

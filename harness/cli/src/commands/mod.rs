@@ -1,5 +1,6 @@
 //! One file per verb.
 
+mod calibrate;
 mod check;
 mod compare;
 mod completions;
@@ -38,6 +39,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Run(args) => with_runtime(run::run(args)),
         Command::Prove(args) => with_runtime(prove::prove(args)),
+        Command::Calibrate(args) => with_runtime(calibrate::calibrate(args)),
         Command::Check(args) => check::check(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args),

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use squall_reports::{RunOutcome, VariantOutcome, variant_outcome};
 use squall_scenario::Scenario;
 
-use crate::args::{ProveArgs, Ui};
+use crate::args::ProveArgs;
 use crate::locate::Sound;
 use crate::session::{Attempt, Session};
-use crate::{exit, locate};
+use crate::{exit, locate, series};
 
 /// One attempt, for the list at the end.
 struct Row {
@@ -25,6 +25,9 @@ struct Row {
 /// Runs every scenario and each of its variants with every seed, and lists
 /// every attempt. Nothing is repeated until it fits.
 pub async fn prove(args: ProveArgs) -> ExitCode {
+    if let Err(message) = series::refuse(&args.result, args.execution.ui) {
+        return exit::fail(RunOutcome::Usage, &message);
+    }
     let scenarios =
         match locate::sound_scenarios(&args.scenarios, &args.reading, &args.execution.allow_remote)
         {
@@ -63,18 +66,15 @@ pub async fn prove(args: ProveArgs) -> ExitCode {
                 .map(|variant| Some(variant.name.as_str()));
             for variant in std::iter::once(None).chain(names) {
                 let row = one_attempt(&mut session, sound, variant, seed, &args).await;
-                let stop = matches!(
-                    row.outcome,
-                    RunOutcome::Interrupted | RunOutcome::Terminated | RunOutcome::UndoFailed
-                );
+                let stop = series::ends_with(row.outcome);
                 rows.push(row);
                 if stop {
-                    return summary(&rows, args.execution.ui);
+                    return summary(&rows, &args);
                 }
             }
         }
     }
-    summary(&rows, args.execution.ui)
+    summary(&rows, &args)
 }
 
 async fn one_attempt(
@@ -90,15 +90,10 @@ async fn one_attempt(
         seed,
         reading: &args.reading,
         part: None,
+        withhold_faults: false,
     };
-    match session.attempt(&what).await {
-        Ok(finished) => {
-            finished.print(args.execution.ui, &[finished.page()], None);
-            if let Err(message) = finished.write(&[]) {
-                anstream::eprintln!("warning: {message}");
-            }
-            judge_row(&sound.scenario, variant, seed, &finished)
-        }
+    match series::attempt(session, &what, args.execution.ui, &args.result).await {
+        Ok(finished) => judge_row(&sound.scenario, variant, seed, &finished),
         Err(failed) => Row {
             scenario: sound.scenario.name.clone(),
             seed,
@@ -146,52 +141,41 @@ fn judge_row(
 }
 
 /// Prints every attempt and says whether all were as they must be.
-fn summary(rows: &[Row], ui: Ui) -> ExitCode {
-    match ui {
-        Ui::Json => print_json(rows),
-        Ui::Auto | Ui::Plain | Ui::None => print_table(rows),
-    }
-    if rows.iter().all(|row| row.as_it_must) {
-        return exit::code(RunOutcome::Pass);
+fn summary(rows: &[Row], args: &ProveArgs) -> ExitCode {
+    let json = serde_json::json!({ "attempts": rows.iter().map(row_json).collect::<Vec<_>>() });
+    let mut outcome = RunOutcome::Pass;
+    if let Err(message) = series::tell(&args.result, args.execution.ui, &json, &table(rows)) {
+        exit::fail(RunOutcome::NotReady, &message);
+        outcome = RunOutcome::NotReady;
     }
     let wrong = rows.iter().filter(|row| !row.as_it_must);
-    let outcome = wrong
-        .map(|row| row.means)
-        .fold(RunOutcome::Pass, RunOutcome::louder);
-    exit::code(outcome)
+    exit::code(wrong.map(|row| row.means).fold(outcome, RunOutcome::louder))
 }
 
-/// One line of JSON with every attempt, after those of their events.
-fn print_json(rows: &[Row]) {
-    let attempts: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            serde_json::json!({
-                "scenario": row.scenario,
-                "seed": row.seed,
-                "variant": row.variant,
-                "outcome": row.outcome,
-                "remark": row.remark,
-                "as_it_must": row.as_it_must,
-            })
-        })
-        .collect();
-    anstream::println!("{}", serde_json::json!({ "attempts": attempts }));
+fn row_json(row: &Row) -> serde_json::Value {
+    serde_json::json!({
+        "scenario": row.scenario,
+        "seed": row.seed,
+        "variant": row.variant,
+        "outcome": row.outcome,
+        "remark": row.remark,
+        "as_it_must": row.as_it_must,
+    })
 }
 
-fn print_table(rows: &[Row]) {
-    anstream::println!();
+fn table(rows: &[Row]) -> String {
+    let mut text = String::new();
     for row in rows {
         let mark = if row.as_it_must { "ok " } else { "NOT" };
-        anstream::println!(
-            "{mark}  {}  seed {}  variant {}  {}  {}",
-            row.scenario,
-            row.seed,
-            row.variant,
-            row.outcome,
-            row.remark
-        );
+        text.push_str(&format!(
+            "{mark}  {}  seed {}  variant {}  {}  {}\n",
+            row.scenario, row.seed, row.variant, row.outcome, row.remark
+        ));
     }
     let good = rows.iter().filter(|row| row.as_it_must).count();
-    anstream::println!("\n{good} of {} attempts ended as they must", rows.len());
+    text.push_str(&format!(
+        "\n{good} of {} attempts ended as they must\n",
+        rows.len()
+    ));
+    text
 }

@@ -53,6 +53,7 @@ pub async fn run(args: RunArgs) -> ExitCode {
             seed,
             reading: &args.reading,
             part: part.as_ref(),
+            withhold_faults: false,
         };
         let outcome = match session.attempt(&what).await {
             Ok(finished) => conclude(&finished, &args, &requests),

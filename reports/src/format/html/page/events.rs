@@ -128,6 +128,8 @@ fn fault(name: &str, injection: u32, targets: &[String], change: &FaultChange) -
         FaultChange::RemovalRequested => "removal asked for".to_owned(),
         FaultChange::Removed { evidence } => format!("gone: {evidence}"),
         FaultChange::Failed { detail } => format!("failed: {detail}"),
+        FaultChange::Withheld => "withheld: nothing was injected, on purpose".to_owned(),
+        FaultChange::WithheldEnds => "its time is over".to_owned(),
     };
     let number = if injection > 0 {
         format!(" #{}", injection + 1)

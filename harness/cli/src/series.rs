@@ -1,0 +1,80 @@
+//! What commands have in common that run a scenario several times.
+
+use squall_reports::RunOutcome;
+
+use crate::args::{Listing, ResultArgs, Ui};
+use crate::session::{Attempt, Failed, Finished, Session};
+
+/// One attempt of a series: carried out, shown, and its reports written.
+pub async fn attempt(
+    session: &mut Session,
+    what: &Attempt<'_>,
+    ui: Ui,
+    result: &ResultArgs,
+) -> Result<Finished, Failed> {
+    let finished = session.attempt(what).await?;
+    let pages = [finished.page()];
+    // Standard output is for the result of the series alone.
+    if result.format == Listing::Json {
+        anstream::eprint!("{}", finished.block(&pages, None));
+    } else {
+        finished.print(ui, &pages, None);
+    }
+    if let Err(message) = finished.write(&[]) {
+        anstream::eprintln!("warning: {message}");
+    }
+    Ok(finished)
+}
+
+/// Whether no further attempt may follow: somebody asked to stop, or what is
+/// left behind would disturb the next one.
+pub const fn ends_with(outcome: RunOutcome) -> bool {
+    matches!(
+        outcome,
+        RunOutcome::Interrupted | RunOutcome::Terminated | RunOutcome::UndoFailed
+    )
+}
+
+/// Prints and saves the result of a series; `text` for people.
+///
+/// # Errors
+/// In words, when it cannot be saved.
+pub fn tell(
+    result: &ResultArgs,
+    ui: Ui,
+    json: &serde_json::Value,
+    text: &str,
+) -> Result<(), String> {
+    let pretty = serde_json::to_string_pretty(json).map_err(|error| error.to_string())?;
+    match (result.format, ui) {
+        (Listing::Json, _) => anstream::println!("{pretty}"),
+        // One more line after those of the events.
+        (Listing::Text, Ui::Json) => {
+            anstream::println!("{json}");
+        }
+        (Listing::Text, _) => anstream::print!("\n{text}"),
+    }
+    let Some(path) = &result.save else {
+        return Ok(());
+    };
+    std::fs::write(path, pretty + "\n").map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Refuses what cannot work, before the first run.
+///
+/// # Errors
+/// In words.
+pub fn refuse(result: &ResultArgs, ui: Ui) -> Result<(), String> {
+    if result.format == Listing::Json && ui == Ui::Json {
+        return Err(
+            "`--ui json` and `--format json` would both write to standard output; \
+                    take `--ui plain` or leave out `--format`"
+                .to_owned(),
+        );
+    }
+    let folder = result.save.as_ref().and_then(|path| path.parent());
+    match folder.filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        Some(folder) => Err(format!("--save: there is no folder {}", folder.display())),
+        None => Ok(()),
+    }
+}
