@@ -11,5 +11,6 @@ pub mod experiment;
 pub mod hub;
 pub mod load;
 pub mod measure;
+pub mod probe;
 mod redact;
 pub mod system;

@@ -18,6 +18,11 @@ pub(crate) fn event(event: &mut RunEvent, secrets: &Secrets) {
         | RunEvent::UndoVerified { detail }
         | RunEvent::Note { text: detail } => words(detail, secrets),
         RunEvent::LinkUp { to, .. } => words(to, secrets),
+        RunEvent::Probe(reading) => {
+            if let Some(error) = &mut reading.error {
+                words(error, secrets);
+            }
+        }
         RunEvent::Fault { change, .. } => match change {
             FaultChange::Active { evidence }
             | FaultChange::Observed { evidence, .. }

@@ -126,7 +126,14 @@ pub enum RunEvent {
         /// By instance; squall itself is `squall`.
         usage: BTreeMap<String, ResourceUse>,
     },
+    /// A probe was read, or could not be.
+    Probe(ProbeReading),
+    /// What one instance's breaker counts of fallbacks, about once per second.
+    Fallbacks(FallbackReading),
 }
+
+/// From one [`RunEvent::Resources`] to the next, in microseconds.
+pub const RESOURCES_EVERY_US: u64 = 1_000_000;
 
 /// What a process has used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -135,6 +142,40 @@ pub struct ResourceUse {
     pub cpu_ms: u64,
     /// Resident set size in bytes.
     pub rss_bytes: u64,
+    /// Open file descriptors; `None` where they could not be counted, and in
+    /// records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fds: Option<u64>,
+}
+
+/// What one reading of a probe gave. It was asked for `took_us` before the
+/// time of its event and answered then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProbeReading {
+    /// Name of the probe.
+    pub probe: String,
+    /// The number; `None` where the reading failed.
+    pub value: Option<f64>,
+    /// Why it failed, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// From the question to the answer, in microseconds.
+    pub took_us: u64,
+}
+
+/// Rolling counts of one breaker of one instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FallbackReading {
+    /// Name of the breaker in the scenario's system.
+    pub breaker: String,
+    /// Instance that holds it.
+    pub instance: String,
+    /// Length of the rolling window in microseconds, which ends now.
+    pub window_us: u64,
+    /// Calls that ended in it, by an answer, a fallback or an error.
+    pub calls: u64,
+    /// Of these, answered by a fallback.
+    pub fallbacks: u64,
 }
 
 /// Phases in their order.

@@ -13,6 +13,7 @@ mod outage;
 mod outcome;
 mod process;
 mod ratio;
+mod reading;
 mod recovery;
 mod relative;
 mod slice;
@@ -26,6 +27,7 @@ pub(crate) use dispersion::{dispersion, spread};
 pub(crate) use gate::unit_threshold;
 pub(crate) use metric::rule_slice;
 pub(crate) use ratio::{Claim, Inference, claim_of};
+pub(crate) use reading::live as reading_live;
 pub(crate) use slice::Slice;
 pub(crate) use window::{Window, hold_ranges};
 

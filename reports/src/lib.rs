@@ -26,8 +26,8 @@ pub mod verdict;
 
 pub use compare::{CompareError, RunComparison, compare};
 pub use event::{
-    BreakerReport, FaultChange, Phase, ProcessChange, ResourceUse, RunEvent, Stamped, StopReason,
-    WindowEdge,
+    BreakerReport, FallbackReading, FaultChange, Phase, ProbeReading, ProcessChange,
+    RESOURCES_EVERY_US, ResourceUse, RunEvent, Stamped, StopReason, WindowEdge,
 };
 pub use interval::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
 pub use judge::{judge, judge_with};

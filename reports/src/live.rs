@@ -4,8 +4,10 @@
 
 mod board;
 mod guard;
+mod reading;
 mod steady;
 
 pub use board::{GateBoard, LiveGate, LiveState};
 pub use guard::{AbortGuard, AbortTrip};
+pub use reading::ReadingGuard;
 pub use steady::check_gates;

@@ -21,6 +21,12 @@ pub enum Quantity {
     Count(u64),
     /// A multiple of something else.
     Times(f64),
+    /// CPU time per time.
+    Cores(f64),
+    /// A size in bytes.
+    Bytes(u64),
+    /// A number whose unit is known to who asked for it.
+    Number(f64),
 }
 
 impl fmt::Display for Quantity {
@@ -32,8 +38,35 @@ impl fmt::Display for Quantity {
             Self::PerSecond(rate) => format!("{}/s", significant(rate)),
             Self::Count(count) => grouped(count),
             Self::Times(factor) => format!("{}x", significant(factor)),
+            Self::Cores(cores) => format!("{} cores", significant(cores)),
+            Self::Bytes(count) => bytes(count),
+            Self::Number(value) => number(value),
         })
     }
+}
+
+/// A size with three significant digits and the unit that fits: `412MiB`.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+pub fn bytes(count: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.iter().find(|(size, _)| count >= *size) {
+        Some((size, unit)) => {
+            format!("{}{unit}", significant(count as f64 / *size as f64))
+        }
+        None => format!("{count}B"),
+    }
+}
+
+/// A number with at most six digits after its point.
+#[must_use]
+pub fn number(value: f64) -> String {
+    let rounded = (value * 1e6).round() / 1e6;
+    if value.abs() >= 1e15 || (rounded == 0.0 && value != 0.0) {
+        return format!("{value:e}");
+    }
+    // Adding zero turns a negative zero into zero.
+    format!("{}", rounded + 0.0)
 }
 
 /// A time with three significant digits and the unit that fits: `84.2ms`.
@@ -152,6 +185,12 @@ mod tests {
             (Quantity::PerSecond(199.6), "200/s"),
             (Quantity::PerSecond(4.0), "4/s"),
             (Quantity::Count(16_959), "16\u{a0}959"),
+            (Quantity::Cores(1.254), "1.25 cores"),
+            (Quantity::Bytes(432_013_312), "412MiB"),
+            (Quantity::Bytes(512), "512B"),
+            (Quantity::Number(17.0), "17"),
+            (Quantity::Number(-0.25), "-0.25"),
+            (Quantity::Number(0.000_000_1), "1e-7"),
         ];
         for (quantity, expected) in cases {
             assert_eq!(quantity.to_string(), expected);

@@ -16,6 +16,15 @@ pub(crate) fn split_address(text: &str) -> Option<(&str, u16)> {
     (!host.is_empty() && host.chars().all(fits)).then_some((host, port))
 }
 
+/// A URL without its path and query: `http://host:port`.
+pub(crate) fn base_url(url: &str) -> &str {
+    let authority = url.find("://").map_or(0, |at| at + "://".len());
+    let end = url[authority..]
+        .find(['/', '?', '#'])
+        .map_or(url.len(), |at| authority + at);
+    &url[..end]
+}
+
 /// The host of `http://host:port`; placeholders may stand in it. A path other
 /// than `/` is refused: requests bring their own.
 pub(crate) fn url_host(url: &str) -> Option<&str> {

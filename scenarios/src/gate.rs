@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteCount, Located, Rate, Share, format_duration};
+use crate::{ByteCount, Located, Rate, ReadingGate, Share, format_duration};
 
 /// Failures that are taken to come together where a block with `confidence`
 /// states no `burst` and the run saw too few failures to tell.
@@ -69,6 +69,9 @@ pub enum Gate {
     },
     /// `baseline returns`: success and latency are back where they were.
     BaselineReturns,
+    /// A reading beside the arrivals, compared with a value: `memory of
+    /// catalog < 500MiB`, `probe queue length < 100`.
+    Reading(ReadingGate),
 }
 
 /// A metric compared with a value.
@@ -187,6 +190,8 @@ pub enum GateValue {
     Bytes(ByteCount),
     /// So many times what the same metric was in the baseline.
     TimesBaseline(f64),
+    /// A number without a unit; for CPU, of cores.
+    Number(f64),
 }
 
 /// What a breaker gate waits for.
@@ -249,6 +254,7 @@ impl fmt::Display for Gate {
             }
             Self::BreakerIs { name, state } => write!(f, "breaker {name} is {state}"),
             Self::BaselineReturns => f.write_str("baseline returns"),
+            Self::Reading(gate) => gate.fmt(f),
         }
     }
 }
@@ -304,6 +310,7 @@ impl fmt::Display for GateValue {
             Self::TimesBaseline(factor) => {
                 write!(f, "{}x baseline", (factor * 1e9).round() / 1e9)
             }
+            Self::Number(number) => number.fmt(f),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod cursor;
 mod outage;
+mod reading;
 mod relative;
 
 use std::ops::Range;
@@ -74,6 +75,13 @@ const METRICS: [&str; 8] = [
     "longest_outage",
 ];
 
+/// Whether the left-hand side of a gate speaks of a reading beside the
+/// arrivals, which users do not notice.
+pub(crate) fn is_about_readings(subject: &str) -> bool {
+    let first = subject.split_whitespace().next().unwrap_or_default();
+    reading::WORDS.contains(&first)
+}
+
 /// Reads one gate.
 pub(crate) fn parse_gate(text: &str) -> Parsed<Sentence> {
     let mut cursor = Cursor::new(text);
@@ -82,6 +90,7 @@ pub(crate) fn parse_gate(text: &str) -> Parsed<Sentence> {
         "" => Err(syntax(whole, "a gate is missing", "nothing here", EXAMPLES)),
         "breaker" => breaker(&mut cursor),
         "baseline" => baseline(&mut cursor),
+        word if reading::WORDS.contains(&word) => reading::reading_gate(&mut cursor),
         _ => metric_gate(&mut cursor),
     }
 }
@@ -288,11 +297,15 @@ fn metric(word: &str, range: &Range<usize>) -> Parsed<Metric> {
             help,
         ));
     }
-    let known = METRICS.into_iter().chain(["breaker", "baseline", "p99"]);
+    let known = METRICS
+        .into_iter()
+        .chain(["breaker", "baseline", "p99"])
+        .chain(reading::WORDS);
     let instead = OTHER_WORDS
         .iter()
         .find(|(other, _)| *other == word)
         .map(|(_, known)| *known)
+        .or_else(|| reading::meant(word))
         .or_else(|| nearest(word, known));
     let help = match instead {
         Some(instead) => format!("did you mean `{instead}`?"),

@@ -1,9 +1,11 @@
 //! Every key of scenario and system files, with its meaning.
 
 mod load;
+mod probe;
 mod system;
 
 pub(crate) use load::*;
+pub(crate) use probe::*;
 pub(crate) use system::*;
 
 use crate::shape::Kind::{
@@ -41,6 +43,7 @@ pub(crate) static SCENARIO: Shape = Shape {
         SETTINGS,
         BREAKERS,
         GROUPS,
+        PROBES,
         needed("load", Object(&LOAD), "What is sent, and how often."),
         key(
             "steady_state",

@@ -20,8 +20,10 @@ mod load;
 mod parse;
 mod plan;
 mod plan_text;
+mod probe;
 mod quantity;
 mod read;
+mod reading;
 mod remote;
 mod scenario;
 mod schema;
@@ -55,7 +57,9 @@ pub use parse::{
     parse_system, process_environment,
 };
 pub use plan::{Overlap, Plan, PlanGate, PlanStep, PlanWindow};
+pub use probe::{Probe, ProbeRead};
 pub use quantity::{QuantityError, parse_duration};
+pub use reading::{FallbackSource, ProcessFigure, Reading, ReadingGate};
 pub use remote::{RemoteTarget, remote_targets};
 pub use scenario::{AbortRule, ExpectedFailure, Scenario, SteadyState, Variant};
 pub use schema::{scenario_schema, system_schema};

@@ -279,6 +279,11 @@ impl<'o> Files<'o> {
                     RemoteTarget::Load { .. } => draft.target,
                     RemoteTarget::LinkTo { link: name, .. } => link(name).map(|(_, to, _)| *to),
                     RemoteTarget::Listen { link: name, .. } => link(name).map(|(.., at)| *at),
+                    RemoteTarget::Probe { probe, .. } => {
+                        let addresses = draft.probe_addresses.iter();
+                        let mut of_probe = addresses.filter(|(name, _)| name == probe);
+                        of_probe.next().map(|(_, at)| *at)
+                    }
                 };
                 (target, place.unwrap_or_default())
             })

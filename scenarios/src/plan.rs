@@ -41,6 +41,8 @@ pub struct Plan {
     pub overlaps: Vec<Overlap>,
     /// Names of the weakened variants.
     pub variants: Vec<String>,
+    /// What is read beside the load, for people.
+    pub probes: Vec<String>,
 }
 
 /// Something that happens.
@@ -163,6 +165,7 @@ impl Scenario {
                 .collect(),
             overlaps: overlaps(self),
             variants: self.variants.iter().map(|v| v.name.clone()).collect(),
+            probes: self.system.probes.iter().map(ToString::to_string).collect(),
         }
     }
 }

@@ -26,6 +26,12 @@ impl fmt::Display for Plan {
         }
         self.write_windows(f)?;
         self.write_gates(f)?;
+        if !self.probes.is_empty() {
+            writeln!(f, "\nprobes")?;
+            for probe in &self.probes {
+                writeln!(f, "  {probe}")?;
+            }
+        }
         for overlap in &self.overlaps {
             writeln!(
                 f,

@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::address::{split_address, url_host};
+use crate::address::{base_url, split_address, url_host};
 use crate::diagnostic::{Place, quoted};
-use crate::{Diagnostic, LoadTarget, Scenario, System, Template, codes};
+use crate::{Diagnostic, LoadTarget, ProbeRead, Scenario, System, Template, codes};
 
 /// An address off the loopback interface, as it is written. Names are not
 /// looked up here; who connects has to check the resolved address as well.
@@ -33,6 +33,13 @@ pub enum RemoteTarget {
         /// The host.
         host: String,
     },
+    /// A probe reads from it.
+    Probe {
+        /// The probe.
+        probe: String,
+        /// The host.
+        host: String,
+    },
 }
 
 impl RemoteTarget {
@@ -40,7 +47,10 @@ impl RemoteTarget {
     #[must_use]
     pub fn host(&self) -> &str {
         match self {
-            Self::Load { host } | Self::LinkTo { host, .. } | Self::Listen { host, .. } => host,
+            Self::Load { host }
+            | Self::LinkTo { host, .. }
+            | Self::Listen { host, .. }
+            | Self::Probe { host, .. } => host,
         }
     }
 }
@@ -79,6 +89,21 @@ pub(crate) fn remote_of(system: &System) -> Vec<RemoteTarget> {
         {
             remote.push(RemoteTarget::Listen {
                 link: name.clone(),
+                host: host.to_owned(),
+            });
+        }
+    }
+    for probe in &system.probes {
+        let (ProbeRead::Http { get: url, .. } | ProbeRead::Prometheus { at: url, .. }) =
+            &probe.read
+        else {
+            continue;
+        };
+        let url = rendered(url, system);
+        let host = url_host(base_url(&url)).unwrap_or(&url);
+        if !is_local(host) {
+            remote.push(RemoteTarget::Probe {
+                probe: probe.name.clone(),
                 host: host.to_owned(),
             });
         }
@@ -128,6 +153,7 @@ pub(crate) fn remote_diagnostics(
                 RemoteTarget::Load { .. } => "load would go there",
                 RemoteTarget::LinkTo { .. } => "this link would connect there",
                 RemoteTarget::Listen { .. } => "others could reach the fault proxy there",
+                RemoteTarget::Probe { .. } => "this probe would read there",
             };
             let title = format!("{} is not on this machine", quoted(host));
             Diagnostic::error(codes::REMOTE_TARGET, title)

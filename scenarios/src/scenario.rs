@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FaultSpec, Gate, Load, Located, MetricGate, SloBlock, System};
+use crate::{FaultSpec, Gate, Load, Located, MetricGate, ReadingGate, SloBlock, System};
 
 /// A validated scenario: every name resolves, every default is filled in,
 /// every cross-field rule holds.
@@ -26,6 +26,9 @@ pub struct Scenario {
     pub faults: Vec<FaultSpec>,
     /// When to give up and put everything back.
     pub abort_when: Vec<Located<AbortRule>>,
+    /// The same for what is read beside the arrivals.
+    #[serde(default)]
+    pub abort_on_readings: Vec<Located<ReadingGate>>,
     /// What must be true.
     pub slo: Vec<SloBlock>,
     /// Weakened forms that must fail.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FaultTarget, Template};
+use crate::{FaultTarget, Probe, Template};
 
 /// A system file, or the same keys written inside a scenario.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct System {
     pub groups: Vec<(String, Vec<FaultTarget>)>,
     /// Where the load goes.
     pub target: Option<LoadTarget>,
+    /// What is read beside the load.
+    #[serde(default)]
+    pub probes: Vec<Probe>,
 }
 
 impl System {
@@ -171,6 +174,40 @@ pub enum BreakerSource {
         /// Name of the command in the stream.
         command: String,
     },
+    /// A metric in the exposition text of every instance of a process: the
+    /// series whose `state` label names the state has the value 1
+    /// (resilience4j), or 0 is closed and anything else open (Envoy).
+    Metrics {
+        /// The process.
+        of: String,
+        /// Path of the exposition.
+        path: String,
+        /// Name of the metric.
+        name: String,
+        /// Labels that the series must have.
+        labels: Vec<(String, String)>,
+    },
+    /// Lines in the output of every instance of a process.
+    Log {
+        /// The process.
+        of: String,
+        /// A line that matches says that the breaker is open now.
+        open: String,
+        /// A line that matches says that it is closed now.
+        closed: String,
+        /// A line that matches says that it is half-open now.
+        half_open: Option<String>,
+    },
+}
+
+impl BreakerSource {
+    /// The process whose instances have the breaker.
+    #[must_use]
+    pub fn of(&self) -> &str {
+        match self {
+            Self::HystrixStream { of, .. } | Self::Metrics { of, .. } | Self::Log { of, .. } => of,
+        }
+    }
 }
 
 /// Where the load goes.

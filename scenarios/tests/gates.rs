@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use squall_scenario::{
-    BreakerChange, BreakerState, Comparison, Gate, GateValue, Metric, MetricGate, Rate, Share,
-    parse_gate,
+    BreakerChange, BreakerState, Comparison, Gate, GateValue, Metric, MetricGate, Rate, Reading,
+    Share, parse_gate,
 };
 
 #[test]
@@ -68,6 +68,31 @@ fn sentences_mean_what_they_say() {
         parse_gate("baseline returns").unwrap(),
         Gate::BaselineReturns
     );
+}
+
+#[test]
+fn readings_are_read_back_as_they_were_written() {
+    for text in [
+        "cpu of catalog < 1.5",
+        "memory of catalog-0 <= 500MiB",
+        "fds of squall < 1000",
+        "restarts of catalog = 0",
+        "memory of edge > 1GiB for 5s",
+        "probe queue length < 100",
+        "probe temperature >= -0.5",
+        "fallback of payments > 95%",
+        "fallback of breaker payments > 95%",
+        "fallback of request pay < 5%",
+    ] {
+        let gate = parse_gate(text).unwrap();
+        assert!(matches!(gate, Gate::Reading(_)), "{text}");
+        assert_eq!(gate.to_string(), text);
+    }
+    let Gate::Reading(gate) = parse_gate("fallback of request = 0%").unwrap() else {
+        panic!("no reading");
+    };
+    let of = "request".to_owned();
+    assert_eq!(gate.reading, Reading::Fallback { source: None, of });
 }
 
 /// Code and marked part of the mistake in a sentence.
@@ -208,7 +233,7 @@ proptest! {
     }
 
     #[test]
-    fn places_of_mistakes_lie_in_the_text(text in "(p9|breaker |baseline |success|[<>=]|of |for |[0-9a-zü% ]){0,8}") {
+    fn places_of_mistakes_lie_in_the_text(text in "(p9|breaker |baseline |success|cpu|memory|probe |fallback |request |[<>=]|of |for |[0-9a-zü% ]){0,8}") {
         if let Err(finding) = parse_gate(&text) {
             let span = finding.labels[0].span;
             prop_assert!(text.get(span.start..span.end).is_some());

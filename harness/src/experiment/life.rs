@@ -52,7 +52,7 @@ pub async fn run(
     hub.emit(RunEvent::Phase(Phase::Starting)).await;
     let failures = match start_system(&context, &request, &mut control).await {
         Ok(Some(system)) => {
-            let mut live = LiveRun::new(&context, system).await;
+            let mut live = LiveRun::new(&context, &request, system).await;
             live.load(&request, &mut control, gauges_sender).await;
             live.stop().await
         }

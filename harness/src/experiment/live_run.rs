@@ -11,10 +11,12 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::reading_guards::ReadingGuards;
 use super::steady::SteadyWatch;
 use super::timeline::Timeline;
 use super::{Control, RunContext, RunRequest, stop_reason};
 use crate::load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
+use crate::probe::{ProbeSetup, watch_probes};
 use crate::system::{BREAKERS_EVERY, RunningSystem, watch_breakers, watch_resources};
 
 /// Time for answers under way when a run is cut short.
@@ -32,7 +34,11 @@ pub(super) struct LiveRun<'c> {
 }
 
 impl<'c> LiveRun<'c> {
-    pub(super) async fn new(context: &'c RunContext, system: Arc<RunningSystem>) -> Self {
+    pub(super) async fn new(
+        context: &'c RunContext,
+        request: &RunRequest,
+        system: Arc<RunningSystem>,
+    ) -> Self {
         if !system.description().breakers.is_empty() {
             let every_us = u64::try_from(BREAKERS_EVERY.as_micros()).unwrap_or(u64::MAX);
             context.hub.emit(RunEvent::BreakersRead { every_us }).await;
@@ -46,6 +52,12 @@ impl<'c> LiveRun<'c> {
             context.hub.clone(),
             stop.clone(),
         ));
+        let setup = ProbeSetup {
+            allowed_hosts: request.allowed_hosts.clone(),
+            cwd: request.cwd.clone(),
+            dir: request.run_dir.join("logs"),
+        };
+        watch_probes(&system, &context.hub, &setup, &watchers, &stop);
         watchers.close();
         Self {
             context,
@@ -239,6 +251,7 @@ impl<'c> LiveRun<'c> {
             .iter()
             .map(|rule| AbortGuard::new(rule.value.clone()))
             .collect();
+        let mut reading_guards = ReadingGuards::new(self.context, &self.system);
         let mut exits = self.system.guardian().exits();
         let mut cut_short = false;
         loop {
@@ -259,6 +272,11 @@ impl<'c> LiveRun<'c> {
                     }
                     None => return true,
                 },
+                AbortTrip { guard, detail } = reading_guards.tripped(), if !cut_short => {
+                    cut_short = true;
+                    self.emit(RunEvent::Abort { guard, detail }).await;
+                    cut_load_short(load, stop_faults, CUT_SHORT_GRACE).await;
+                }
                 () = guardian_gone(&mut exits), if !cut_short => {
                     cut_short = true;
                     self.emit(guardian_lost()).await;

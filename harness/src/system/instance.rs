@@ -62,7 +62,7 @@ pub struct Instance {
     pub(super) lease: PortLease,
     pub(super) argv: Vec<String>,
     pub(super) env: BTreeMap<String, String>,
-    pub(super) log_path: PathBuf,
+    pub(crate) log_path: PathBuf,
     pub(super) state: watch::Sender<InstanceState>,
     /// What a fault wants.
     wanted: watch::Sender<Wanted>,

@@ -1,7 +1,10 @@
 //! The system under test: its processes, its links, its addresses.
 
+pub(crate) mod answer;
 mod breakers;
+pub(crate) mod exposition;
 mod instance;
+pub(crate) mod log_lines;
 mod ports;
 mod prepare;
 mod ready;
@@ -338,7 +341,7 @@ impl Member {
 
 /// The client for probes and streams: short connects, no proxy from the
 /// environment, no redirects.
-fn control_client() -> Result<reqwest::Client, SystemError> {
+pub(crate) fn control_client() -> Result<reqwest::Client, SystemError> {
     reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())

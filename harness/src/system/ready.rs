@@ -7,6 +7,8 @@ use squall_scenario::Ready;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::answer::root_cause;
+
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(15);
 /// One try.
@@ -60,12 +62,4 @@ async fn try_once(
             }
         }
     }
-}
-
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut deepest: &dyn std::error::Error = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    deepest.to_string()
 }

@@ -2,7 +2,7 @@
 
 use squall_scenario::{Gate, GateValue, Located, SloBlock, When};
 
-use super::{Case, Inference, Ruling, breaker, metric, recovery};
+use super::{Case, Inference, Ruling, breaker, metric, reading, recovery};
 use crate::quantity::Quantity;
 use crate::verdict::{Evidence, GateOrigin, GateState, GateVerdict, Recovery, Subject};
 
@@ -15,7 +15,8 @@ pub(crate) fn unit_threshold(value: GateValue) -> Option<Quantity> {
         GateValue::Share(share) => Quantity::Share(share.get()),
         GateValue::Rate(rate) => Quantity::PerSecond(rate.as_per_second()),
         GateValue::Count(count) => Quantity::Count(count),
-        GateValue::Bytes(bytes) => Quantity::Count(bytes.0),
+        GateValue::Bytes(bytes) => Quantity::Bytes(bytes.0),
+        GateValue::Number(number) => Quantity::Number(number),
         GateValue::TimesBaseline(times) => Quantity::Times(times),
     })
 }
@@ -110,6 +111,7 @@ fn judge_gate(
         subject: match gate.value {
             Gate::Metric(_) | Gate::BaselineReturns => Subject::Users,
             Gate::Breaker { .. } | Gate::BreakerIs { .. } => Subject::Breaker,
+            Gate::Reading(_) => Subject::System,
         },
         state: ruling.state,
         by_figures,
@@ -146,6 +148,7 @@ fn rule(case: &Case<'_>, block: &Block<'_>, gate: &Gate) -> (Ruling, Option<Reco
                     within,
                 } => breaker::rule_change(case, &window, name, *change, *within),
                 Gate::BreakerIs { name, state } => breaker::rule_is(case, &window, name, *state),
+                Gate::Reading(gate) => reading::rule(case, &window, gate),
                 Gate::BaselineReturns => undecided("`baseline returns` needs `after: FAULT`"),
             };
             (ruling, None)
@@ -207,6 +210,7 @@ fn temper(case: &Case<'_>, block: &Block<'_>, mut ruling: Ruling) -> Ruling {
 fn left_hand_side(gate: &Gate) -> String {
     match gate {
         Gate::Metric(gate) => gate.subject(),
+        Gate::Reading(gate) => gate.reading.to_string(),
         other => other.to_string(),
     }
 }

@@ -382,7 +382,8 @@ pub(super) fn as_number(quantity: Quantity) -> f64 {
         Quantity::Never => f64::INFINITY,
         Quantity::Share(share) => share,
         Quantity::PerSecond(rate) => rate,
-        Quantity::Count(count) => count as f64,
+        Quantity::Count(count) | Quantity::Bytes(count) => count as f64,
+        Quantity::Cores(number) | Quantity::Number(number) => number,
         Quantity::Times(factor) => factor,
     }
 }

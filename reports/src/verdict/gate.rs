@@ -54,6 +54,8 @@ pub enum Subject {
     Users,
     /// What a breaker did.
     Breaker,
+    /// What the system used, or what a probe read in it.
+    System,
 }
 
 /// One gate, judged.
@@ -103,7 +105,8 @@ pub struct Evidence {
     /// One-sided 95 % bound of what was measured, on the side that threatens
     /// the gate: what the system may be like, as far as this sample tells.
     pub bound: Option<Quantity>,
-    /// Settled arrivals that were looked at.
+    /// Settled arrivals that were looked at; for gates on readings, the
+    /// readings.
     pub n: u64,
     /// Of these, how many spoke against the gate.
     pub bad: u64,

@@ -247,6 +247,7 @@ pub fn scenario() -> Scenario {
             20,
         )],
         abort_when: Vec::new(),
+        abort_on_readings: Vec::new(),
         slo: vec![
             during(
                 "slow recommendations",
@@ -623,10 +624,12 @@ pub fn closing_events(end_s: f64, scheduled: u64) -> Vec<Stamped> {
             let squall = ResourceUse {
                 cpu_ms: 900 + s * 180,
                 rss_bytes: 48 << 20,
+                fds: Some(40),
             };
             let api = ResourceUse {
                 cpu_ms: 400 + s * 310,
                 rss_bytes: 61 << 20,
+                fds: Some(25),
             };
             let usage = BTreeMap::from([("squall".to_owned(), squall), ("api-0".to_owned(), api)]);
             at(s as f64 + 0.5, RunEvent::Resources { usage })

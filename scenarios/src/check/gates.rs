@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{planned, power};
+use super::{planned, power, readings};
 use crate::diagnostic::{listed, quoted};
 use crate::read::{GateDraft, LoadDraft, ScenarioDraft, SloDraft};
 use crate::suggest::nearest;
@@ -329,6 +329,10 @@ fn check_gate(
     scenario: &ScenarioDraft,
     findings: &mut Vec<Diagnostic>,
 ) {
+    if let Gate::Reading(gate) = &draft.gate.value {
+        readings::check(draft, gate, role, scenario, findings);
+        return;
+    }
     place(draft, role, findings);
     direction(draft, role, findings);
     match &draft.gate.value {
@@ -360,7 +364,7 @@ fn check_gate(
                 );
             }
         }
-        Gate::BaselineReturns => {}
+        Gate::BaselineReturns | Gate::Reading(_) => {}
     }
 }
 

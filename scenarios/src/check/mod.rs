@@ -5,6 +5,7 @@ mod gates;
 mod load;
 mod names;
 mod power;
+mod readings;
 mod variants;
 
 pub(crate) use power::{needed, per_stretch};

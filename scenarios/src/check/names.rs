@@ -35,6 +35,9 @@ pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
 }
 
 pub(super) fn check_system(draft: &SystemDraft, findings: &mut Vec<Diagnostic>) {
+    let probes = draft.probes.iter();
+    let named = probes.map(|(name, place)| (name.as_str(), *place));
+    duplicates(named, "two probes", findings);
     for declared in &draft.names.declared {
         let Some((process, index)) = declared.name.rsplit_once('-') else {
             continue;
@@ -59,7 +62,7 @@ pub(super) fn check_system(draft: &SystemDraft, findings: &mut Vec<Diagnostic>) 
     if draft.names.incomplete {
         return;
     }
-    for (process, place) in &draft.breaker_processes {
+    for (process, place) in &draft.process_uses {
         let declared = draft.names.get(process);
         if declared.is_none_or(|declared| declared.kind != NameKind::Process) {
             let processes = names_of(draft, NameKind::Process);

@@ -2,6 +2,7 @@
 
 use super::names::did_you_mean;
 use crate::diagnostic::quoted;
+use crate::grammar::is_about_readings;
 use crate::read::{INSTANCES_MAX, ScenarioDraft, VariantDraft};
 use crate::windows::BASELINE;
 use crate::{Diagnostic, FaultTarget, Gate, When, codes};
@@ -90,6 +91,7 @@ fn counts(variant: &VariantDraft, draft: &ScenarioDraft, findings: &mut Vec<Diag
 fn left_hand_side(gate: &Gate) -> String {
     match gate {
         Gate::Metric(gate) => gate.subject(),
+        Gate::Reading(gate) => gate.reading.to_string(),
         other => other.to_string(),
     }
 }
@@ -106,7 +108,7 @@ fn failures(variant: &VariantDraft, draft: &ScenarioDraft, findings: &mut Vec<Di
                 *metric == failure.metric || (breaker && metric.starts_with(&failure.metric));
             same && *window == failure.window
         });
-        about_users |= known && !breaker;
+        about_users |= known && !breaker && !is_about_readings(&failure.metric);
         if !known {
             all_known = false;
             findings.push(no_such_gate(failure, *place, &judged));
@@ -118,7 +120,7 @@ fn failures(variant: &VariantDraft, draft: &ScenarioDraft, findings: &mut Vec<Di
                 codes::FAILS_NO_USER_GATE,
                 "a variant must fail on something that users notice",
             )
-            .at(variant.fails_place, "only about breakers")
+            .at(variant.fails_place, "only about breakers or readings")
             .help("add a gate on success or response time, such as `success during NAME`"),
         );
     }

@@ -7,6 +7,7 @@ use super::{GateError, Parsed, syntax};
 use crate::{codes, parse_duration};
 
 /// A place in a sentence that moves forward.
+#[derive(Clone)]
 pub(super) struct Cursor<'t> {
     text: &'t str,
     at: usize,

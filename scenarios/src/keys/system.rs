@@ -24,6 +24,7 @@ pub(crate) static SYSTEM: Shape = Shape {
         SETTINGS,
         BREAKERS,
         GROUPS,
+        super::PROBES,
     ],
 };
 
@@ -175,11 +176,66 @@ pub(crate) static LINK: Shape = Shape {
     ],
 };
 
-pub(crate) const BREAKER_SOURCES: &[Key] = &[needed(
-    "hystrix",
-    Object(&HYSTRIX),
-    "A Hystrix event stream of every instance of a process.",
-)];
+pub(crate) const BREAKER_SOURCES: &[Key] = &[
+    needed(
+        "hystrix",
+        Object(&HYSTRIX),
+        "A Hystrix event stream of every instance of a process.",
+    ),
+    needed(
+        "metrics",
+        Object(&BREAKER_METRICS),
+        "A metric that every instance of a process exposes, as resilience4j and Envoy do.",
+    )
+    .otherwise(&["prometheus", "resilience4j", "envoy"]),
+    needed(
+        "log",
+        Object(&BREAKER_LOG),
+        "Lines in the output of every instance of a process.",
+    )
+    .otherwise(&["logs", "output"]),
+];
+
+pub(crate) static BREAKER_METRICS: Shape = Shape {
+    noun: "a metrics source",
+    about: "A metric in the exposition text of every instance, read twice a second. With a `state` label, the series with value 1 says the state; without, 0 is closed and anything else open.",
+    reads: "metrics: { of: api, name: resilience4j_circuitbreaker_state, labels: { name: payments } }",
+    keys: &[
+        needed("of", Word, "The process whose instances have the breaker."),
+        key(
+            "path",
+            Text,
+            "Path of the exposition; /metrics when absent.",
+        ),
+        needed("name", Text, "Name of the metric.").otherwise(&["metric"]),
+        key("labels", Names(&Text), "Labels that a series must have."),
+    ],
+};
+
+pub(crate) static BREAKER_LOG: Shape = Shape {
+    noun: "a log source",
+    about: "Lines in the output of every instance; the last line that matches says the state, and a breaker is closed until one does.",
+    reads: "log: { of: api, open: \"circuit .* opened\", closed: \"circuit .* closed\" }",
+    keys: &[
+        needed("of", Word, "The process whose instances have the breaker."),
+        needed(
+            "open",
+            Text,
+            "Regular expression of a line that says: open.",
+        ),
+        needed(
+            "closed",
+            Text,
+            "Regular expression of a line that says: closed.",
+        ),
+        key(
+            "half_open",
+            Text,
+            "Regular expression of a line that says: half-open.",
+        )
+        .otherwise(&["half-open", "halfopen"]),
+    ],
+};
 
 pub(crate) static HYSTRIX: Shape = Shape {
     noun: "a Hystrix source",

@@ -4,8 +4,10 @@
 //! left out; reading goes on, so that all mistakes of a file are shown at
 //! once. Rules that need more than one place are in `check`.
 
+mod breaker;
 mod fault;
 mod load;
+mod probe;
 mod process;
 mod scenario;
 mod slo;

@@ -166,6 +166,9 @@ impl Reader {
         if let Some(node) = fields.get("target") {
             self.target(node, &mut draft);
         }
+        if let Some(node) = fields.get("probes") {
+            self.probes(node, &mut draft);
+        }
         draft
     }
 
@@ -254,6 +257,10 @@ impl ScenarioDraft {
             Gate::Metric(gate) => Some(Located::new(AbortRule { gate }, draft.gate.span)),
             _ => None,
         };
+        let on_reading = |draft: &GateDraft| match &draft.gate.value {
+            Gate::Reading(gate) => Some(Located::new(gate.clone(), draft.gate.span)),
+            _ => None,
+        };
         let steady_state = self.steady_state.map(|(duration, gates)| SteadyState {
             duration,
             expect: gates.into_iter().map(|draft| draft.gate).collect(),
@@ -267,6 +274,7 @@ impl ScenarioDraft {
             load: load.load,
             steady_state,
             faults,
+            abort_on_readings: self.abort_when.iter().filter_map(on_reading).collect(),
             abort_when: self.abort_when.into_iter().filter_map(abort).collect(),
             slo: self.slo.iter().map(SloDraft::block).collect(),
             variants: self.variants.into_iter().map(|v| v.variant).collect(),

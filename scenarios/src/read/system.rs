@@ -4,12 +4,9 @@ use super::{Context, Fields, Reader};
 use crate::address::{split_address, url_host};
 use crate::diagnostic::{Place, listed, quoted};
 use crate::keys;
-use crate::shape::Kind;
 use crate::suggest::nearest;
 use crate::yaml::{Node, NodeKind};
-use crate::{BreakerSource, Diagnostic, FaultTarget, Link, LoadTarget, Setting, System, codes};
-
-const HYSTRIX_PATH: &str = "/hystrix.stream";
+use crate::{Diagnostic, FaultTarget, Link, LoadTarget, Setting, System, codes};
 
 /// A system and where its parts stand.
 #[derive(Debug, Clone, Default)]
@@ -22,11 +19,15 @@ pub(crate) struct SystemDraft {
     pub(crate) links: Vec<(String, Place, Place)>,
     /// Every breaker that was written.
     pub(crate) breakers: Vec<(String, Place)>,
-    /// Processes a breaker source speaks of.
-    pub(crate) breaker_processes: Vec<(String, Place)>,
+    /// Processes that breaker sources and probes speak of.
+    pub(crate) process_uses: Vec<(String, Place)>,
     /// Where `instances: $settings.NAME` stands.
     pub(crate) counts: Vec<(String, Place)>,
     pub(crate) target: Option<Place>,
+    /// Every probe that was written.
+    pub(crate) probes: Vec<(String, Place)>,
+    /// Where each probe's address stands.
+    pub(crate) probe_addresses: Vec<(String, Place)>,
 }
 
 /// The one namespace of processes, links and groups.
@@ -122,6 +123,9 @@ impl Reader {
         }
         if let Some(node) = fields.get("target") {
             self.target(node, &mut draft);
+        }
+        if let Some(node) = fields.get("probes") {
+            self.probes(node, &mut draft);
         }
         draft
     }
@@ -243,47 +247,6 @@ impl Reader {
             .help("write for instance `127.0.0.1:9101`, or leave it out to get a free port");
         self.report_value(node, diagnostic);
         None
-    }
-
-    fn breakers(&mut self, node: &Node, draft: &mut SystemDraft) {
-        for entry in self.names(node, "breakers") {
-            draft.breakers.push((entry.key.clone(), entry.key_place));
-            if entry.key.is_empty() || entry.key.contains(char::is_whitespace) {
-                let title = format!("{} cannot be the name of a breaker", quoted(&entry.key));
-                self.report(
-                    Diagnostic::error(codes::BAD_NAME, title)
-                        .at(entry.key_place, "here")
-                        .help("gates name it in one word: `breaker recommendations opens`"),
-                );
-                continue;
-            }
-            if let Some(source) = self.breaker_source(&entry.value, draft) {
-                draft.system.breakers.push((entry.key.clone(), source));
-            }
-        }
-    }
-
-    fn breaker_source(&mut self, node: &Node, draft: &mut SystemDraft) -> Option<BreakerSource> {
-        let (key, value) = self.one_of(node, "a source", keys::BREAKER_SOURCES)?;
-        let Kind::Object(shape) = key.kind else {
-            return None;
-        };
-        let fields = self.fields(value?, shape)?;
-        let of = fields.get("of").and_then(|node| self.text(node));
-        let command = fields.get("command").and_then(|node| self.text(node));
-        let path = match fields.get("path") {
-            Some(node) => self.path(node),
-            None => Some(HYSTRIX_PATH.to_owned()),
-        };
-        let of = of?;
-        draft
-            .breaker_processes
-            .push((of.clone(), fields.place("of")));
-        Some(BreakerSource::HystrixStream {
-            of,
-            path: path?,
-            command: command?,
-        })
     }
 
     fn group(&mut self, node: &Node, names: &Names) -> Vec<FaultTarget> {

@@ -77,10 +77,12 @@ fn tell(event: &RunEvent) -> Option<(&'static str, String)> {
             let state = report
                 .state
                 .map_or_else(|| "unreadable".to_owned(), |state| state.to_string());
-            let text = format!(
-                "{} of {} is {state}: {}% errors in {} calls",
-                report.breaker, report.instance, report.error_percent, report.calls
-            );
+            let mut text = format!("{} of {} is {state}", report.breaker, report.instance);
+            // Metrics and logs tell the state only.
+            if report.calls > 0 {
+                let (percent, calls) = (report.error_percent, report.calls);
+                text.push_str(&format!(": {percent}% errors in {calls} calls"));
+            }
             ("breaker", text)
         }
         RunEvent::SteadyState { reached, detail } => {
@@ -97,9 +99,18 @@ fn tell(event: &RunEvent) -> Option<(&'static str, String)> {
             "load finished",
             format!("{scheduled} arrivals were scheduled"),
         ),
+        // A probe that answers is in its table.
+        RunEvent::Probe(reading) => {
+            let error = reading.error.as_ref()?;
+            (
+                "probe",
+                format!("{} could not be read: {error}", reading.probe),
+            )
+        }
         RunEvent::Window { .. }
         | RunEvent::Interval(_)
         | RunEvent::BreakersRead { .. }
+        | RunEvent::Fallbacks(_)
         | RunEvent::Resources { .. } => return None,
     })
 }

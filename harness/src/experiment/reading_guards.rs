@@ -1,0 +1,58 @@
+//! `abort_when` on processes and probes, fed from the hub.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use squall_reports::Stamped;
+use squall_reports::live::{AbortTrip, ReadingGuard};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::RunContext;
+use crate::system::RunningSystem;
+
+/// The rules of a scenario, and the events they hear. Lives as long as the
+/// measured load.
+pub(super) struct ReadingGuards {
+    guards: Vec<ReadingGuard>,
+    events: broadcast::Receiver<Arc<Stamped>>,
+}
+
+impl ReadingGuards {
+    pub(super) fn new(context: &RunContext, system: &RunningSystem) -> Self {
+        let instances: BTreeMap<String, String> = system
+            .instances()
+            .iter()
+            .map(|instance| (instance.name.clone(), instance.process.name.clone()))
+            .collect();
+        let rules = context.scenario.abort_on_readings.iter();
+        Self {
+            guards: rules
+                .map(|rule| ReadingGuard::new(rule.value.clone(), instances.clone()))
+                .collect(),
+            events: context.hub.subscribe(),
+        }
+    }
+
+    /// Returns when a rule trips; never without rules. Safe to drop and call
+    /// again.
+    pub(super) async fn tripped(&mut self) -> AbortTrip {
+        if self.guards.is_empty() {
+            return std::future::pending().await;
+        }
+        loop {
+            let stamped = match self.events.recv().await {
+                Ok(stamped) => stamped,
+                // What was missed is in the record; the next reading comes
+                // within a second.
+                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => return std::future::pending().await,
+            };
+            for guard in &mut self.guards {
+                if let Some(trip) = guard.hear(&stamped) {
+                    return trip;
+                }
+            }
+        }
+    }
+}

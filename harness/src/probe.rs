@@ -1,0 +1,96 @@
+//! Probes: numbers read beside the load, on time whatever the load does.
+//!
+//! A probe reads one thing at a time. A reading that takes longer than its
+//! deadline is recorded as failed; the next one is asked for at the next tick
+//! after that.
+
+mod command;
+mod http;
+mod source;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use squall_reports::{ProbeReading, RunEvent};
+use squall_scenario::Probe;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::source::Source;
+use crate::hub::EventHub;
+use crate::system::RunningSystem;
+
+/// Longest text of a reading that failed.
+const ERROR_CHARACTERS_MAX: usize = 300;
+/// What a command may take to end beyond its deadline.
+const END_MAX: Duration = Duration::from_secs(5);
+
+/// What probes are allowed, and where they put things.
+#[derive(Debug, Clone)]
+pub struct ProbeSetup {
+    /// Hosts that may be read although they are not on this machine.
+    pub allowed_hosts: Vec<String>,
+    /// Where commands run.
+    pub cwd: Option<PathBuf>,
+    /// Folder for the output of commands.
+    pub dir: PathBuf,
+}
+
+/// Reads every probe of the system until `stop`, and emits each reading.
+/// Commands belong to the guardian: they end at their deadline, at `stop`, and
+/// with squall whatever happens to it.
+pub fn watch_probes(
+    system: &Arc<RunningSystem>,
+    hub: &EventHub,
+    setup: &ProbeSetup,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    for (number, probe) in system.description().probes.iter().enumerate() {
+        let source = Source::new(probe, number, system, setup);
+        let (probe, hub, stop) = (probe.clone(), hub.clone(), stop.clone());
+        tasks.spawn(read_until(probe, source, hub, stop));
+    }
+}
+
+async fn read_until(probe: Probe, mut source: Source, hub: EventHub, stop: CancellationToken) {
+    let mut ticks = interval(probe.every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let reading = async {
+        loop {
+            ticks.tick().await;
+            let asked = Instant::now();
+            let result = timeout(probe.within, source.read()).await;
+            let answered = Instant::now();
+            let result = match result {
+                Ok(Ok(value)) if value.is_finite() => Ok(value),
+                Ok(Ok(value)) => Err(format!("{value} is no number to compare with")),
+                Ok(Err(why)) => Err(why),
+                Err(_elapsed) => Err(format!(
+                    "no answer within {}",
+                    squall_scenario::format_duration(probe.within)
+                )),
+            };
+            let took = answered.duration_since(asked);
+            let event = RunEvent::Probe(ProbeReading {
+                probe: probe.name.clone(),
+                value: result.as_ref().ok().copied(),
+                error: result.err().map(|why| cut(&why)),
+                took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            });
+            hub.emit_at(answered, event).await;
+            source.end(END_MAX).await;
+        }
+    };
+    let _ = stop.run_until_cancelled(reading).await;
+    source.end(END_MAX).await;
+}
+
+/// One line of bounded length.
+fn cut(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let characters = line.chars().filter(|c| !c.is_control());
+    characters.take(ERROR_CHARACTERS_MAX).collect()
+}

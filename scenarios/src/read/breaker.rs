@@ -1,0 +1,119 @@
+//! `breakers`: where the state of each circuit breaker is read.
+
+use super::{Fields, Reader, SystemDraft};
+use crate::diagnostic::quoted;
+use crate::keys;
+use crate::shape::Kind;
+use crate::yaml::Node;
+use crate::{BreakerSource, Diagnostic, codes};
+
+const HYSTRIX_PATH: &str = "/hystrix.stream";
+const METRICS_PATH: &str = "/metrics";
+
+impl Reader {
+    pub(super) fn breakers(&mut self, node: &Node, draft: &mut SystemDraft) {
+        for entry in self.names(node, "breakers") {
+            draft.breakers.push((entry.key.clone(), entry.key_place));
+            if entry.key.is_empty() || entry.key.contains(char::is_whitespace) {
+                let title = format!("{} cannot be the name of a breaker", quoted(&entry.key));
+                self.report(
+                    Diagnostic::error(codes::BAD_NAME, title)
+                        .at(entry.key_place, "here")
+                        .help("gates name it in one word: `breaker recommendations opens`"),
+                );
+                continue;
+            }
+            if let Some(source) = self.breaker_source(&entry.value, draft) {
+                draft.system.breakers.push((entry.key.clone(), source));
+            }
+        }
+    }
+
+    fn breaker_source(&mut self, node: &Node, draft: &mut SystemDraft) -> Option<BreakerSource> {
+        let (key, value) = self.one_of(node, "a source", keys::BREAKER_SOURCES)?;
+        let Kind::Object(shape) = key.kind else {
+            return None;
+        };
+        let fields = self.fields(value?, shape)?;
+        let of = fields.get("of").and_then(|node| self.text(node));
+        let source = match key.name {
+            "metrics" => self.metrics_source(fields, of.clone()),
+            "log" => self.log_source(fields, of.clone()),
+            _ => {
+                let command = fields.get("command").and_then(|node| self.text(node));
+                let path = self.path_or(fields, HYSTRIX_PATH);
+                Some(BreakerSource::HystrixStream {
+                    of: of.clone()?,
+                    path: path?,
+                    command: command?,
+                })
+            }
+        };
+        draft.process_uses.push((of?, fields.place("of")));
+        source
+    }
+
+    fn metrics_source(&mut self, fields: Fields<'_>, of: Option<String>) -> Option<BreakerSource> {
+        let name = fields.get("name").and_then(|node| self.text(node));
+        let path = self.path_or(fields, METRICS_PATH);
+        let labels = self.labels(fields);
+        Some(BreakerSource::Metrics {
+            of: of?,
+            path: path?,
+            name: name?,
+            labels,
+        })
+    }
+
+    fn log_source(&mut self, fields: Fields<'_>, of: Option<String>) -> Option<BreakerSource> {
+        let open = fields.get("open").and_then(|node| self.pattern(node));
+        let closed = fields.get("closed").and_then(|node| self.pattern(node));
+        let half_open = fields.get("half_open").map(|node| self.pattern(node));
+        Some(BreakerSource::Log {
+            of: of?,
+            open: open?,
+            closed: closed?,
+            half_open: match half_open {
+                Some(pattern) => Some(pattern?),
+                None => None,
+            },
+        })
+    }
+
+    /// The value of `path`, or what it is when absent.
+    pub(super) fn path_or(&mut self, fields: Fields<'_>, otherwise: &str) -> Option<String> {
+        match fields.get("path") {
+            Some(node) => self.path(node),
+            None => Some(otherwise.to_owned()),
+        }
+    }
+
+    /// The labels that a series of an exposition must have.
+    pub(super) fn labels(&mut self, fields: Fields<'_>) -> Vec<(String, String)> {
+        let entries = fields.get("labels").map_or(&[][..], Node::entries);
+        entries
+            .iter()
+            .filter_map(|entry| Some((entry.key.clone(), self.text(&entry.value)?)))
+            .collect()
+    }
+
+    /// A regular expression that can be compiled.
+    pub(super) fn pattern(&mut self, node: &Node) -> Option<String> {
+        let text = self.text(node)?;
+        let Err(error) = regex_lite::Regex::new(&text) else {
+            return Some(text);
+        };
+        let why = error.to_string();
+        let why = why.lines().last().unwrap_or_default().trim();
+        self.report_value(
+            node,
+            Diagnostic::error(
+                codes::BAD_PATTERN,
+                format!("{} is not a regular expression", quoted(&text)),
+            )
+            .at(node.place, why)
+            .help("write for instance `\"circuit .* opened\"`; a backslash needs single quotes"),
+        );
+        None
+    }
+}
