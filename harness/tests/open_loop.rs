@@ -35,6 +35,7 @@ fn load(rate: f64, length: Duration, connections: Option<u32>) -> Load {
         connections,
         in_flight_max: 10_000,
         timeout: Duration::from_secs(10),
+        users: None,
         warm_up: Duration::ZERO,
     }
 }

@@ -247,3 +247,48 @@ proptest! {
         assert_same(&merged.intervals, &whole.intervals);
     }
 }
+
+/// Users are shared by shards: one that two of them served counts once.
+#[test]
+fn users_of_shards_are_united() {
+    let scenario = scenario(SHAPE);
+    let whole = with_users(record(&scenario, None, &[]), None);
+    let shards = split(&scenario, 4, &[])
+        .into_iter()
+        .zip(1..)
+        .map(|((name, record), number)| (name, with_users(record, Some((number, 4)))))
+        .collect();
+    let merged = judge(&merge(shards).unwrap());
+    let whole = judge(&whole);
+    let users = whole.windows.last().unwrap().users.unwrap();
+    assert!(
+        users.seen > 100 && users.hurt > 0 && users.hurt < users.seen,
+        "{users}"
+    );
+    for (a, b) in merged.windows.iter().zip(&whole.windows) {
+        assert_eq!(a.users, b.users);
+    }
+}
+
+/// Records again, with a user for every arrival.
+fn with_users(mut record: Record, share: Option<(u32, u32)>) -> Record {
+    let scenario = &record.manifest.scenario;
+    let whole = Schedule::new(&scenario.load.shape, SEED);
+    let schedule = match share {
+        Some((number, of)) => whole.of_shard(Shard::new(number, of).unwrap()),
+        None => whole,
+    };
+    let maker = RequestMaker::new(&scenario.load, SEED).unwrap();
+    let routes = scenario.load.requests.iter().map(|r| r.name.clone());
+    let mut recorder = Recorder::new(routes.collect());
+    for arrival in schedule {
+        let at_us = i64::try_from(arrival.at.as_micros()).unwrap();
+        let route = maker.route_of(arrival.number);
+        let user = nth(5, arrival.number) % 800;
+        let ticket = recorder.schedule_for(at_us, route, Some(user));
+        recorder.settle(ticket, answer(arrival.number));
+    }
+    let end_us = i64::try_from(scenario.load.duration().as_micros()).unwrap();
+    record.intervals = recorder.finish(end_us);
+    record
+}

@@ -19,6 +19,7 @@ use crate::{Record, Verdict};
 
 pub(crate) use escape::markdown_text;
 pub use escape::{html_text, terminal_text};
+pub(crate) use html::inert;
 pub(crate) use json::Document as JsonDocument;
 pub use text::{Style, verdict_block};
 

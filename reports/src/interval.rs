@@ -6,6 +6,8 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::IntervalUsers;
+
 /// All arrivals scheduled in `[start_us, end_us)`, settled. Intervals are cut
 /// at every second and at every fault edge.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +25,9 @@ pub struct Interval {
     /// Wait (written - dispatched) over all routes, in microseconds.
     #[serde(skip)]
     pub wait: Option<Arc<Histogram<u64>>>,
+    /// Who asked and who was hurt, where the load says what a user is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<IntervalUsers>,
 }
 
 /// One route's part of an interval.

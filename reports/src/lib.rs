@@ -9,6 +9,7 @@ pub mod compare;
 mod event;
 pub mod format;
 pub mod histogram;
+mod index;
 mod interval;
 mod judge;
 pub mod live;
@@ -22,6 +23,7 @@ mod schema;
 mod shard;
 pub mod statistics;
 pub mod store;
+mod users;
 pub mod verdict;
 
 pub use compare::{CompareError, RunComparison, compare};
@@ -29,6 +31,7 @@ pub use event::{
     BreakerReport, FallbackReading, FaultChange, Phase, ProbeReading, ProcessChange,
     RESOURCES_EVERY_US, ResourceUse, RunEvent, Stamped, StopReason, WindowEdge,
 };
+pub use index::{IndexedRun, index_page};
 pub use interval::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
 pub use judge::{judge, judge_with};
 pub use merge::{MergeError, merge};
@@ -39,4 +42,5 @@ pub use sample::{Outcome, Sample};
 pub use schema::{PublishedSchema, SCHEMAS};
 pub use shard::{SHARDS_MAX, Shard, ShardSet};
 pub use store::{RecordError, RecordWriter, RunSummary};
+pub use users::{IntervalUsers, USERS_MAX, UserImpact, UserSet};
 pub use verdict::Verdict;

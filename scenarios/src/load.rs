@@ -16,6 +16,9 @@ pub struct Load {
     pub requests: Vec<Request>,
     /// Values for `$name` in requests.
     pub data: Vec<(String, DataSource)>,
+    /// Name of the data that says which virtual user an arrival comes from.
+    #[serde(default)]
+    pub users: Option<String>,
     /// The most connections that are open at once; `None` opens as many as
     /// there are requests in flight.
     pub connections: Option<u32>,

@@ -133,7 +133,8 @@ const RUN_EXAMPLES: &str = "Examples:
 const REPORT_EXAMPLES: &str = "Examples:
   squall report latest
   squall report squall-runs/checkout/20261122T101500Z
-  squall report checkout --report markdown=-";
+  squall report checkout --report markdown=-
+  squall report --index squall-runs";
 
 /// How scenarios are read; shared by every command that reads one.
 #[derive(Debug, Clone, Args)]
@@ -236,15 +237,27 @@ pub struct PlanArgs {
 pub struct ReportArgs {
     /// A run: its directory, the folder or name of its scenario (the newest
     /// run), or `latest`; `NAME~1` is the run before
-    #[arg(value_name = "RUN")]
-    pub run: String,
+    #[arg(
+        value_name = "RUN",
+        required_unless_present = "index",
+        conflicts_with = "index"
+    )]
+    pub run: Option<String>,
     /// Where runs are looked for by name.
     #[command(flatten)]
     pub place: OutArgs,
     /// FORMAT, FORMAT=PATH or FORMAT=-; every format into the run directory
     /// by default
-    #[arg(long = "report", value_name = "FORMAT[=PATH]")]
+    #[arg(
+        long = "report",
+        value_name = "FORMAT[=PATH]",
+        conflicts_with = "index"
+    )]
     pub reports: Vec<String>,
+    /// Instead, write DIR/index.html: every run below DIR with its verdict,
+    /// the trends of each scenario, and links to the reports
+    #[arg(long, value_name = "DIR")]
+    pub index: Option<PathBuf>,
 }
 
 /// What `squall recover` takes.

@@ -25,8 +25,16 @@ pub struct RunFolder {
 pub struct Found {
     /// Runs, newest first.
     pub runs: Vec<RunFolder>,
-    /// Why a directory that looks like a run was left out.
-    pub left_out: Vec<String>,
+    /// Directories that look like runs and were left out.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A directory that cannot be read as a run.
+pub struct LeftOut {
+    /// The directory.
+    pub dir: PathBuf,
+    /// Why, its path included.
+    pub why: String,
 }
 
 /// Which runs are old.
@@ -51,11 +59,19 @@ pub fn find(out: &Path) -> io::Result<Found> {
         Err(error) => return Err(error),
     };
     for scenario in scenarios {
-        for dir in folders(&scenario)? {
+        let dirs = match folders(&scenario) {
+            Ok(dirs) => dirs,
+            Err(error) => {
+                let why = format!("{}: {error}", scenario.display());
+                found.left_out.push(LeftOut { dir: scenario, why });
+                continue;
+            }
+        };
+        for dir in dirs {
             match read(&dir) {
                 Ok(run) => found.runs.push(run),
                 Err(NotOne::Nothing) => {}
-                Err(NotOne::Unclear(why)) => found.left_out.push(why),
+                Err(NotOne::Unclear(why)) => found.left_out.push(LeftOut { dir, why }),
             }
         }
     }

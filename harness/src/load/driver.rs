@@ -217,7 +217,8 @@ impl Driver {
         let scheduled_us = i64::try_from(arrival.at.as_micros()).unwrap_or(i64::MAX);
         let mut recorder = track.recorder.borrow_mut();
         let full = recorder.in_flight() >= self.load.in_flight_max;
-        let ticket = recorder.schedule(scheduled_us, route);
+        let user = self.exchange.maker.user_of(number);
+        let ticket = recorder.schedule_for(scheduled_us, route, user);
         if full {
             recorder.settle(ticket, Settled::DROPPED);
         }

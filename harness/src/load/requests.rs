@@ -55,6 +55,8 @@ pub struct RequestMaker {
     load: Load,
     methods: Vec<Method>,
     data: Vec<(String, u64, DataSource)>,
+    /// Which of the data says who asks.
+    users: Option<usize>,
     route_seed: u64,
     weight_total: u64,
 }
@@ -89,6 +91,10 @@ impl RequestMaker {
             load: load.clone(),
             methods,
             data,
+            users: load
+                .users
+                .as_ref()
+                .and_then(|users| load.data.iter().position(|(name, _)| name == users)),
             route_seed: sub_seed(seed, "routes"),
             weight_total: load
                 .requests
@@ -101,6 +107,14 @@ impl RequestMaker {
             maker.prepare_route(route, 0)?;
         }
         Ok(maker)
+    }
+
+    /// The virtual user that arrival `number` comes from, where the load says
+    /// what a user is.
+    #[must_use]
+    pub fn user_of(&self, number: u64) -> Option<u64> {
+        let (_, seed, source) = self.users.and_then(|index| self.data.get(index))?;
+        Some(draw_number(source, *seed, number))
     }
 
     /// The request of arrival `number`.
@@ -177,27 +191,34 @@ fn invalid(route: &str, part: &'static str, text: &str) -> RequestError {
 }
 
 fn draw(source: &DataSource, seed: u64, number: u64) -> String {
+    let drawn = draw_number(source, seed, number);
+    match source {
+        DataSource::Pick(choices) => {
+            let index = usize::try_from(drawn).unwrap_or(usize::MAX);
+            choices.get(index).cloned().unwrap_or_default()
+        }
+        _ => drawn.to_string(),
+    }
+}
+
+/// The value of a number; of a list, the place of the value that was picked.
+fn draw_number(source: &DataSource, seed: u64, number: u64) -> u64 {
     let value = nth(seed, number);
     match source {
         DataSource::Uniform { from, to } => {
             let span = to.saturating_sub(*from).saturating_add(1);
-            (from + (unit_interval(value) * span as f64) as u64)
-                .min(*to)
-                .to_string()
+            (from + (unit_interval(value) * span as f64) as u64).min(*to)
         }
         DataSource::Zipf { over, skew } => match Zipf::new(*over as f64, *skew) {
             Ok(zipf) => {
                 let rank: f64 = zipf.sample(&mut ChaCha8Rng::seed_from_u64(value));
-                (rank as u64).to_string()
+                rank as u64
             }
             // The parser refuses such parameters; the most popular is the limit.
-            Err(_) => "1".to_owned(),
+            Err(_) => 1,
         },
-        DataSource::Pick(choices) => {
-            let index = (unit_interval(value) * choices.len() as f64) as usize;
-            choices.get(index).cloned().unwrap_or_default()
-        }
-        DataSource::Count { from } => from.saturating_add(number).to_string(),
+        DataSource::Pick(choices) => (unit_interval(value) * choices.len() as f64) as u64,
+        DataSource::Count { from } => from.saturating_add(number),
     }
 }
 
@@ -227,6 +248,7 @@ mod tests {
             shape: vec![],
             requests,
             data,
+            users: None,
             connections: None,
             in_flight_max: 10,
             timeout: Duration::from_secs(1),

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
-use squall_reports::{BadKind, Counts, Interval, Outcome, RouteInterval, Sample};
+use squall_reports::{BadKind, Counts, Interval, IntervalUsers, Outcome, RouteInterval, Sample};
 
 use super::samples::SampleBin;
 
@@ -58,6 +58,7 @@ impl Settled {
 struct Entry {
     scheduled_us: i64,
     route: usize,
+    user: Option<u64>,
     settled: Option<Settled>,
 }
 
@@ -116,9 +117,15 @@ impl Recorder {
     /// Notes an arrival and returns the ticket to settle it with. Arrivals
     /// come in the order of their scheduled time.
     pub fn schedule(&mut self, scheduled_us: i64, route: usize) -> u64 {
+        self.schedule_for(scheduled_us, route, None)
+    }
+
+    /// The same for the arrival of a virtual user.
+    pub fn schedule_for(&mut self, scheduled_us: i64, route: usize, user: Option<u64>) -> u64 {
         self.entries.push_back(Entry {
             scheduled_us,
             route,
+            user,
             settled: None,
         });
         self.scheduled += 1;
@@ -243,6 +250,7 @@ impl Recorder {
         let mut builders: Vec<_> = self.routes.iter().map(|_| RouteBuilder::new()).collect();
         let mut lag = new_histogram();
         let mut wait = new_histogram();
+        let mut users: Option<(Vec<u64>, Vec<u64>)> = None;
         while self
             .entries
             .front()
@@ -258,7 +266,19 @@ impl Recorder {
                 record(&mut wait, settled.wait_us);
             }
             builders[entry.route].add(&settled);
+            if let Some(user) = entry.user {
+                let (seen, hurt) = users.get_or_insert_default();
+                match settled.outcome {
+                    Outcome::Unfinished => {}
+                    Outcome::Good => seen.push(user),
+                    _ => {
+                        seen.push(user);
+                        hurt.push(user);
+                    }
+                }
+            }
         }
+        let users = users.map(|(seen, hurt)| IntervalUsers::new(seen, hurt));
         let start_us = std::mem::replace(&mut self.interval_start_us, end_us);
         self.edges = self.edges.split_off(&(end_us + 1));
         Interval {
@@ -272,6 +292,7 @@ impl Recorder {
                 .collect(),
             lag: Some(Arc::new(lag)),
             wait: Some(Arc::new(wait)),
+            users,
         }
     }
 }

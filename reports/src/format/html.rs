@@ -52,7 +52,7 @@ impl Format for Html {
 
 /// Text of the system under test may hold control characters and ones that
 /// reorder what follows; a page needs none of them but line breaks.
-fn inert(page: &str) -> String {
+pub(crate) fn inert(page: &str) -> String {
     page.chars()
         .map(|character| match character {
             '\n' | '\t' => character,

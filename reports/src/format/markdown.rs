@@ -169,6 +169,15 @@ fn windows(verdict: &Verdict) -> String {
     if !outages.is_empty() {
         text.push('\n');
     }
+    for window in &verdict.windows {
+        if let Some(users) = window.users {
+            let name = markdown_text(&window.name);
+            text.push_str(&format!("- **{name}**: {users}\n"));
+        }
+    }
+    if verdict.windows.iter().any(|window| window.users.is_some()) {
+        text.push('\n');
+    }
     text.push_str(&errors(verdict));
     text
 }

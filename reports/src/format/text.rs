@@ -6,6 +6,8 @@ use crate::quantity::{clock, grouped, percent, significant};
 use crate::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict, WindowKind};
 use crate::{Record, RunOutcome};
 
+mod failures;
+
 /// How text is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
@@ -66,6 +68,7 @@ pub fn verdict_block(
     page.gates(verdict);
     page.faults(verdict);
     page.windows(verdict);
+    page.failures(verdict);
     page.timeline(record, verdict);
     page.footer(record, verdict, reports);
     if style.ascii {
@@ -258,22 +261,22 @@ impl Page {
         for outages in course::outages(verdict) {
             self.paragraph(&outages, 2);
         }
-        let errors: Vec<String> = verdict
-            .errors
-            .iter()
-            .take(5)
-            .map(|error| {
-                format!(
-                    "{} {} of {} ({})",
-                    grouped(error.count),
-                    course::failure(error.kind),
-                    terminal_text(&error.route),
-                    error.origin
-                )
-            })
-            .collect();
-        if !errors.is_empty() {
-            self.paragraph(&format!("failures: {}", errors.join(", ")), 2);
+        for window in verdict.windows.iter().filter(|w| shown(w.kind)) {
+            if let Some(users) = window.users {
+                let name = terminal_text(&window.name);
+                self.paragraph(&format!("{name}: {users}"), 2);
+            }
+        }
+    }
+
+    /// Why arrivals failed, the most frequent reason first.
+    fn failures(&mut self, verdict: &Verdict) {
+        if verdict.errors.is_empty() {
+            return;
+        }
+        self.heading("Failures");
+        for line in failures::lines(&verdict.errors) {
+            self.paragraph(&line, 2);
         }
     }
 

@@ -460,6 +460,7 @@ mod tests {
             routes: Vec::new(),
             lag: None,
             wait: None,
+            users: None,
         };
         edges.windows(2).map(interval).collect()
     }

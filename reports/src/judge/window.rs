@@ -5,8 +5,9 @@ use std::time::Duration;
 use squall_scenario::{Load, Stage};
 
 use super::{Slice, outage};
+use crate::users::UserTally;
 use crate::verdict::{FaultEvidence, TimeRange, WindowKind, WindowStats};
-use crate::{Interval, Record};
+use crate::{Interval, Record, UserImpact};
 
 /// A named set of stretches of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +76,20 @@ impl Window {
                 .map(|(route, slice)| slice.stats(route))
                 .collect(),
             outages: outage::summary(&record.intervals, self),
+            users: self.users(record),
         }
+    }
+}
+
+impl Window {
+    /// Distinct users of the window.
+    fn users(&self, record: &Record) -> Option<UserImpact> {
+        let mut tally = UserTally::default();
+        let inside = record.intervals.iter().filter(|i| self.contains(i));
+        for users in inside.filter_map(|interval| interval.users.as_ref()) {
+            tally.add(users);
+        }
+        tally.impact()
     }
 }
 

@@ -70,6 +70,7 @@ mod tests {
             routes: vec![route],
             lag: None,
             wait: None,
+            users: None,
         }
     }
 

@@ -59,6 +59,10 @@ fn add(total: &mut Interval, other: &Interval) {
     total.end_us = total.end_us.max(other.end_us);
     add_times(&mut total.lag, &other.lag);
     add_times(&mut total.wait, &other.wait);
+    total.users = match (total.users.take(), &other.users) {
+        (Some(own), Some(theirs)) => Some(own.united(theirs)),
+        (own, theirs) => own.or_else(|| theirs.clone()),
+    };
     for route in &other.routes {
         let known = total.routes.iter_mut().find(|r| r.route == route.route);
         match known {

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Outages;
-use crate::Counts;
 use crate::quantity::Quantity;
+use crate::{Counts, UserImpact};
 
 /// A stretch of the run, in microseconds since time zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -71,6 +71,9 @@ pub struct WindowStats {
     /// without arrivals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outages: Option<Outages>,
+    /// Distinct users, where the load says what a user is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<UserImpact>,
 }
 
 /// What happened to the arrivals of one window and one or all routes.

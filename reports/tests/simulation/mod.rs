@@ -301,6 +301,7 @@ impl Case {
                 routes: vec![route],
                 lag: None,
                 wait: None,
+                users: None,
             }
         };
         bad.iter().enumerate().map(interval).collect()

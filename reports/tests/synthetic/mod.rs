@@ -234,6 +234,7 @@ pub fn scenario() -> Scenario {
             connections: None,
             in_flight_max: 1000,
             timeout: Duration::from_secs(10),
+            users: None,
             warm_up: Duration::from_secs(2),
         },
         steady_state: Some(SteadyState {
@@ -340,6 +341,7 @@ pub fn intervals(
                 routes,
                 lag: Some(Arc::new(lag)),
                 wait: Some(Arc::new(wait)),
+                users: None,
             }
         })
         .collect();

@@ -2,7 +2,7 @@
 
 use crate::shape::Kind::{
     Decimal, Duration, Either, List, Names, Object, OneOf, Rate, Send, Status, Template, Text,
-    Whole, Words,
+    Whole, Word, Words,
 };
 use crate::shape::{Key, Shape, key, needed};
 
@@ -14,6 +14,7 @@ pub(crate) static LOAD: Shape = Shape {
         needed("shape", List(&OneOf(STAGES)), "Stages in order.").otherwise(&["stages", "profile"]),
         needed("requests", List(&Either(&[Send, Object(&REQUEST)])), "What an arrival sends, chosen by weight.").otherwise(&["request", "routes"]),
         key("data", Names(&OneOf(DATA)), "Values for $name in requests.").otherwise(&["variables"]),
+        key("users", Word, "Name of the data that says which virtual user asks; reports count the users that were hurt.").otherwise(&["user"]),
         key("connections", Whole(1, 100_000), "The most connections open at once.").otherwise(&["max_connections"]),
         key("in_flight_max", Whole(1, 1_000_000), "The most requests in flight; arrivals above it are dropped and count as failures. 10000 when absent.").otherwise(&["max_in_flight"]),
         key("timeout", Duration, "How long a client waits for an answer; 10s when absent."),

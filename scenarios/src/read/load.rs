@@ -44,7 +44,9 @@ impl Reader {
         let (shape, shape_complete, end) = self.stages(fields);
         let (requests, places, requests_complete) = self.requests(fields);
         let (data, data_names) = self.data(fields);
+        let users = self.users(fields, &data_names);
         let load = Load {
+            users,
             shape,
             requests,
             data,
@@ -349,6 +351,29 @@ impl Reader {
             }
         }
         (data, names)
+    }
+
+    /// The name of a data column.
+    fn users(&mut self, fields: Fields<'_>, known: &[(String, Place)]) -> Option<String> {
+        let node = fields.get("users")?;
+        let name = self.text(node)?;
+        let written = name.strip_prefix('$').unwrap_or(&name);
+        let mut names = known.iter().map(|(name, _)| name.as_str());
+        if names.clone().any(|known| known == name) {
+            return Some(name);
+        }
+        let help = match nearest(written, names.by_ref()) {
+            Some(near) => format!("did you mean `users: {near}`?"),
+            None => "name one of the load's data, for instance `users: profile` with \
+                     `data: { profile: { uniform: { from: 1, to: 10000 } } }`"
+                .to_owned(),
+        };
+        let title = format!("the load has no data called {}", quoted(&name));
+        let diagnostic = Diagnostic::error(codes::UNKNOWN_VALUE, title)
+            .at(node.place, "which data says who asks?")
+            .help(help);
+        self.report(diagnostic);
+        None
     }
 
     fn data_source(&mut self, node: &Node) -> Option<DataSource> {

@@ -1,5 +1,8 @@
 //! `squall report`: render again from the record.
 
+mod index;
+
+use std::path::Path;
 use std::process::ExitCode;
 
 use squall_reports::{RunOutcome, judge};
@@ -11,11 +14,15 @@ use crate::{exit, run_names};
 /// Judges the record and writes the reports asked for; the exit code says
 /// whether that worked, not what the verdict is.
 pub fn report(args: &ReportArgs) -> ExitCode {
+    let Some(run) = &args.run else {
+        let dir = args.index.as_deref().unwrap_or(Path::new("."));
+        return index::index(dir);
+    };
     let requests = match ReportRequest::parse_all(&args.reports) {
         Ok(requests) => requests,
         Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
-    let run = match run_names::read(&args.run, &args.place.out) {
+    let run = match run_names::read(run, &args.place.out) {
         Ok(run) => run,
         Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };

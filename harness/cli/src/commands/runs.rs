@@ -24,8 +24,8 @@ pub fn runs(args: &RunsArgs) -> ExitCode {
 
 fn look(place: &OutArgs) -> Result<Found, String> {
     let found = find(&place.out).map_err(|error| format!("{}: {error}", place.out.display()))?;
-    for why in &found.left_out {
-        anstream::eprintln!("warning: {}", terminal_text(why));
+    for left in &found.left_out {
+        anstream::eprintln!("warning: {}", terminal_text(&left.why));
     }
     Ok(found)
 }

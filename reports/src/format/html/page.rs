@@ -36,6 +36,7 @@ pub(super) struct Page {
     timeline_summary: String,
     windows: Vec<StatRow>,
     outages: Vec<String>,
+    users: Vec<(String, String)>,
     routes: Vec<RouteGroup>,
     percentiles: Option<String>,
     faults: Vec<FaultBlock>,
@@ -138,6 +139,7 @@ impl Page {
             timeline_summary,
             windows: windows(verdict),
             outages: course::outages(verdict),
+            users: users(verdict),
             routes: routes(verdict),
             percentiles: percentiles::chart(record, verdict),
             faults: verdict
@@ -190,6 +192,13 @@ fn facts(record: &Record, verdict: &Verdict) -> Vec<(&'static str, String)> {
         ("run", manifest.run_id.clone()),
         ("exit code", verdict.exit_code.to_string()),
     ]
+}
+
+/// How many users each window hurt.
+fn users(verdict: &Verdict) -> Vec<(String, String)> {
+    let windows = verdict.windows.iter();
+    let known = windows.filter_map(|window| Some((window.name.clone(), window.users?.to_string())));
+    known.collect()
 }
 
 fn shown(quantity: Option<Quantity>, none: &str) -> String {
