@@ -255,7 +255,12 @@ pub(crate) static SLO: Shape = Shape {
             Whole(1, 1_000_000),
             "With `confidence`: failures that come together, 1 if each comes alone; 10 is assumed when absent, until the run shows better.",
         ),
-        needed("expect", List(&Gate), "The expectations.").otherwise(&["gates", "require"]),
+        key("expect", List(&Gate), "The expectations.").otherwise(&["gates", "require"]),
+        key(
+            "openslo",
+            Text,
+            "An OpenSLO v1 file, relative to this one, whose objectives are expected too; `FILE#NAME` takes one SLO of it.",
+        ),
     ],
 };
 

@@ -17,6 +17,7 @@ mod json;
 mod keys;
 pub mod library;
 mod load;
+mod openslo;
 mod parse;
 mod plan;
 mod plan_text;
@@ -52,9 +53,10 @@ pub use gate::{
 pub use interpolate::Secrets;
 pub use json::to_json;
 pub use load::{Arrivals, DataSource, Load, Request, Stage};
+pub use openslo::{OpenSlo, OpenSloObjective, is_openslo};
 pub use parse::{
-    Checked, Environment, OpenSystem, ParseOptions, open_system, parse_gate, parse_scenario,
-    parse_system, process_environment,
+    Checked, Environment, OpenSystem, ParseOptions, open_system, parse_gate, parse_openslo,
+    parse_scenario, parse_system, process_environment,
 };
 pub use plan::{Overlap, Plan, PlanGate, PlanStep, PlanWindow};
 pub use probe::{Probe, ProbeRead};
