@@ -2,6 +2,7 @@
 
 mod course;
 mod csv;
+mod effects;
 mod escape;
 mod github;
 mod hgrm;

@@ -4,6 +4,7 @@ mod breaker;
 mod conservation;
 mod detection;
 mod dispersion;
+mod effect;
 mod errors;
 mod fault;
 mod gate;
@@ -87,6 +88,7 @@ fn settle(
         faults: case.faults.clone(),
         recoveries,
         detections: detection::of_all_faults(case),
+        effects: effect::of_all_faults(case),
         breakers: breaker::timelines(case.record, case.load_end_us),
         processes: process::timelines(case.record, case.load_end_us),
         errors: errors::summarize(case.record, &case.faults),

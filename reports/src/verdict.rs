@@ -1,5 +1,6 @@
 //! The verdict: what the judge found, with everything that stands behind it.
 
+mod effect;
 mod evidence;
 mod gate;
 mod over_time;
@@ -9,9 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::RunOutcome;
+pub use effect::{Cycle, EffectFigure, EffectFinding, FaultEffect, RouteEffect};
 pub use evidence::{
     BreakerSegment, BreakerTimeline, Conservation, ErrorSummary, FailureOrigin, FaultEvidence,
-    GeneratorTrust, ProcessTimeline, Recovery,
+    FaultPeriod, GeneratorTrust, ProcessTimeline, Recovery,
 };
 pub use gate::{Evidence, GateOrigin, GateState, GateVerdict, Subject};
 pub use over_time::{BreakerReaction, Detection, Outage, Outages, Stretch, Stretches};
@@ -44,6 +46,9 @@ pub struct Verdict {
     /// When each fault was felt and what reacted to it.
     #[serde(default)]
     pub detections: Vec<Detection>,
+    /// What each fault that came in cycles changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<FaultEffect>,
     /// States of each breaker of each instance over time.
     pub breakers: Vec<BreakerTimeline>,
     /// Starts and ends of each process.

@@ -368,6 +368,7 @@ fn every_injection_must_be_felt() {
     record.manifest.scenario.faults[0].repeat = Some(Repeat {
         every: std::time::Duration::from_secs(10),
         times: 2,
+        control: false,
     });
     let name = "slow recommendations";
     let say = |injection, change| fault(name, injection, &["recommendations-0"], change);

@@ -15,6 +15,9 @@ pub(super) fn of_all_faults(case: &Case<'_>) -> Vec<Detection> {
 }
 
 fn of_fault(case: &Case<'_>, fault: &FaultEvidence) -> Option<Detection> {
+    if fault.withheld {
+        return None;
+    }
     let active_us = fault.active_us?;
     let end_us = fault.removal_requested_us.or(fault.removed_us);
     let until_us = end_us.unwrap_or(case.load_end_us).min(case.load_end_us);

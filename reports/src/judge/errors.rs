@@ -83,7 +83,8 @@ impl Origins {
                 known.insert(address.clone());
             }
         }
-        let aimed = faults.iter().filter_map(|fault| {
+        let injected = faults.iter().filter(|fault| !fault.withheld);
+        let aimed = injected.filter_map(|fault| {
             let range = TimeRange {
                 start_us: fault.requested_us?,
                 end_us: fault.removed_us.unwrap_or(i64::MAX),

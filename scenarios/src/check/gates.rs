@@ -7,7 +7,7 @@ use super::{planned, power, readings};
 use crate::diagnostic::{listed, quoted};
 use crate::read::{GateDraft, LoadDraft, ScenarioDraft, SloDraft};
 use crate::suggest::nearest;
-use crate::windows::{BASELINE, BUILT_IN, PlannedWindow, WHOLE_RUN};
+use crate::windows::{BASELINE, BUILT_IN, HOLD, PlannedWindow, WHOLE_RUN, control_window};
 use crate::{
     BURST_ASSUMED, BreakerChange, Comparison, Diagnostic, Gate, Metric, Share, When, codes,
     format_duration,
@@ -22,7 +22,7 @@ const ALPHA: f64 = 0.05;
 /// q^n ≤ 1 − confidence. 299 for p99 and 2 995 for p99.9 at 95 %. A statement
 /// about the system, at a `confidence`, needs `burst` times as many.
 #[must_use]
-pub(super) fn samples_needed(q: f64, confidence: Option<Share>, burst: Option<u64>) -> f64 {
+pub(crate) fn samples_needed(q: f64, confidence: Option<Share>, burst: Option<u64>) -> f64 {
     let alpha = confidence.map_or(ALPHA, |share| 1.0 - share.get());
     #[expect(clippy::cast_precision_loss, reason = "at most a million")]
     let together = confidence.map_or(1.0, |_| burst.unwrap_or(BURST_ASSUMED) as f64);
@@ -133,7 +133,10 @@ fn known_window(name: &str, draft: &ScenarioDraft) -> bool {
         BASELINE | WHOLE_RUN => true,
         _ => false,
     };
-    fault || exists
+    let control = draft.faults.iter().any(|fault| {
+        fault.spec.cycles().is_some() && control_window(&fault.spec.name.value) == name
+    });
+    fault || exists || control
 }
 
 fn unknown_window(name: &str, block: &SloDraft, draft: &ScenarioDraft) -> Diagnostic {
@@ -173,7 +176,14 @@ fn check_window(
     window: &PlannedWindow,
     findings: &mut Vec<Diagnostic>,
 ) {
-    let length = window.length();
+    // Every period of a fault that comes in cycles settles anew.
+    let longest = window.ranges.iter().map(|(from, to)| *to - *from).max();
+    let (length, lasts) = match longest {
+        Some(longest) if window.name != HOLD && window.ranges.len() > 1 => {
+            (longest, "each of its periods lasts")
+        }
+        _ => (window.length(), "the window lasts"),
+    };
     if block.settle >= length {
         let name = quoted(&window.name);
         let title = if block.settle.is_zero() {
@@ -188,10 +198,7 @@ fn check_window(
         };
         findings.push(
             Diagnostic::error(codes::EMPTY_WINDOW, title)
-                .at(
-                    place,
-                    format!("the window lasts {}", format_duration(length)),
-                )
+                .at(place, format!("{lasts} {}", format_duration(length)))
                 .help("leave the window some time, or judge another one"),
         );
         return;
