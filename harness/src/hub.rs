@@ -119,6 +119,18 @@ impl EventHub {
         let _ = self.queue.send(Message::Event(stamped)).await;
     }
 
+    /// Emits an event that happened now, without waiting: where a wait could
+    /// be given up in its middle. Lost only when the disk has stalled for
+    /// longer than the queue is long.
+    pub fn emit_at_once(&self, mut event: RunEvent) {
+        redact::event(&mut event, &self.secrets);
+        let stamped = Stamped {
+            at_us: self.clock.stamp(Instant::now()),
+            event,
+        };
+        let _ = self.queue.try_send(Message::Event(stamped));
+    }
+
     /// Adds arrivals kept as evidence to the record.
     pub async fn samples(&self, mut samples: Vec<Sample>) {
         for sample in &mut samples {

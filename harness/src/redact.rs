@@ -1,7 +1,7 @@
 //! Secrets stay out of the record: what a scenario took from the environment
 //! is written back as `${NAME}` wherever words are recorded.
 
-use squall_reports::{FaultChange, RunEvent, Sample};
+use squall_reports::{FaultChange, HandAction, RunEvent, Sample};
 use squall_scenario::Secrets;
 
 /// Takes secrets out of an event's words. Names, numbers and histograms hold
@@ -16,7 +16,10 @@ pub(crate) fn event(event: &mut RunEvent, secrets: &Secrets) {
         | RunEvent::NotReady { detail }
         | RunEvent::UndoFailed { detail }
         | RunEvent::UndoVerified { detail }
-        | RunEvent::Note { text: detail } => words(detail, secrets),
+        | RunEvent::Note { text: detail }
+        | RunEvent::ByHand {
+            action: HandAction::Mark { text: detail },
+        } => words(detail, secrets),
         RunEvent::LinkUp { to, .. } => words(to, secrets),
         RunEvent::Probe(reading) => {
             if let Some(error) = &mut reading.error {

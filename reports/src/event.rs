@@ -120,6 +120,12 @@ pub enum RunEvent {
         /// Greatest lag of the generator in microseconds.
         lag_max_us: u64,
     },
+    /// A person acted on the run from a screen. What came of it stands in the
+    /// events that follow.
+    ByHand {
+        /// What was done.
+        action: HandAction,
+    },
     /// CPU and memory of squall and of the system's processes, about once per
     /// second: instance name to (CPU milliseconds since start, PSS or RSS bytes).
     Resources {
@@ -295,4 +301,47 @@ pub enum StopReason {
     Terminate,
     /// Asked for by hand: finish early.
     Finish,
+}
+
+/// What a person did to a run under way. To finish early is a
+/// [`StopReason`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum HandAction {
+    /// Marked the moment.
+    Mark {
+        /// What it says.
+        text: String,
+    },
+    /// Stopped one fault: what is in force of it is removed, and nothing more
+    /// of it is injected.
+    StopFault {
+        /// Its name.
+        fault: String,
+    },
+    /// Stopped every fault of the run likewise; the load goes on.
+    StopAllFaults,
+}
+
+impl HandAction {
+    /// What was done, in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Mark { text } => format!("marked: {text}"),
+            Self::StopFault { fault } => format!("stopped the fault `{fault}`"),
+            Self::StopAllFaults => "stopped every fault".to_owned(),
+        }
+    }
+
+    /// Whether it keeps this fault from taking its planned course.
+    #[must_use]
+    pub fn stops(&self, fault: &str) -> bool {
+        match self {
+            Self::Mark { .. } => false,
+            Self::StopFault { fault: stopped } => stopped == fault,
+            Self::StopAllFaults => true,
+        }
+    }
 }

@@ -29,7 +29,7 @@ pub mod verdict;
 
 pub use compare::{CompareError, RunComparison, compare};
 pub use event::{
-    BreakerReport, FallbackReading, FaultChange, Phase, ProbeReading, ProcessChange,
+    BreakerReport, FallbackReading, FaultChange, HandAction, Phase, ProbeReading, ProcessChange,
     RESOURCES_EVERY_US, ResourceUse, RunEvent, Stamped, StopReason, WindowEdge,
 };
 pub use index::{IndexedRun, index_page};

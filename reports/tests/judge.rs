@@ -610,6 +610,42 @@ fn the_loudest_event_decides() {
 }
 
 #[test]
+fn a_fault_that_was_stopped_by_hand_passes_nothing() {
+    let stopped = |seconds: f64, action: HandAction| {
+        let mut record = passing();
+        record.events.push(at(seconds, RunEvent::ByHand { action }));
+        judge(&record)
+    };
+    let fault = "slow recommendations".to_owned();
+    let before = judge(&passing());
+    assert_eq!(before.outcome, RunOutcome::Pass);
+    let removal_us = before.faults[0].removal_requested_us.unwrap();
+    let during = removal_us as f64 / 1e6 - 1.0;
+    for action in [
+        HandAction::StopFault {
+            fault: fault.clone(),
+        },
+        HandAction::StopAllFaults,
+    ] {
+        let verdict = stopped(during, action.clone());
+        assert_eq!(verdict.outcome, RunOutcome::Inconclusive, "{action:?}");
+        let gate = gate(&verdict, "opens");
+        assert_eq!(gate.state, GateState::Inconclusive);
+        assert!(gate.explanation.contains("by hand"), "{}", gate.explanation);
+        // Too late to change anything.
+        let after = stopped(removal_us as f64 / 1e6 + 1.0, action);
+        assert_eq!(after.outcome, RunOutcome::Pass);
+    }
+    let other = HandAction::StopFault {
+        fault: "another".to_owned(),
+    };
+    assert_eq!(stopped(during, other).outcome, RunOutcome::Pass);
+    let text = "now we look".to_owned();
+    let marked = stopped(during, HandAction::Mark { text });
+    assert_eq!(marked.outcome, RunOutcome::Pass);
+}
+
+#[test]
 fn what_an_abort_kept_from_beginning_is_not_reached() {
     let mut record = passing();
     record.intervals.truncate(12);

@@ -2,6 +2,7 @@
 
 mod authoring;
 mod comparing;
+mod look;
 mod records;
 mod series;
 mod share;
@@ -13,9 +14,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use authoring::{FAULTS_EXAMPLES, FaultsArgs, INIT_EXAMPLES, InitArgs};
 pub use comparing::{COMPARE_EXAMPLES, CompareArgs, ComparisonFormat, FailOn};
+pub use look::LookArgs;
 pub use records::{
-    JUDGE_EXAMPLES, JudgeArgs, MERGE_EXAMPLES, MergeArgs, OutArgs, PruneArgs, RUNS_EXAMPLES,
-    RunsArgs, RunsCommand,
+    JUDGE_EXAMPLES, JudgeArgs, MERGE_EXAMPLES, MergeArgs, OutArgs, PruneArgs, REPLAY_EXAMPLES,
+    RUNS_EXAMPLES, ReplayArgs, RunsArgs, RunsCommand,
 };
 pub use series::{CALIBRATE_EXAMPLES, CalibrateArgs, PROVE_EXAMPLES, ProveArgs, ResultArgs};
 pub use share::ShareArgs;
@@ -78,6 +80,9 @@ pub enum Command {
     /// Judge a finished run by other objectives; runs nothing
     #[command(after_help = JUDGE_EXAMPLES)]
     Judge(JudgeArgs),
+    /// Show a finished run on the dashboard, at any speed
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(ReplayArgs),
     /// Set two runs of the same load side by side: what changed, what is noise
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArgs),
@@ -161,6 +166,9 @@ pub struct ExecutionArgs {
     /// A host that may be loaded although it is not on this machine
     #[arg(long, value_name = "HOST")]
     pub allow_remote: Vec<String>,
+    /// How the dashboard looks.
+    #[command(flatten)]
+    pub look: LookArgs,
 }
 
 /// What `squall run` takes.
@@ -325,8 +333,11 @@ pub struct ServeArgs {
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Ui {
-    /// Plain lines.
+    /// The dashboard on a terminal, else plain lines: in CI, with TERM=dumb,
+    /// and where standard error or input is none.
     Auto,
+    /// The dashboard.
+    Tui,
     /// One line per second and one per event, for CI and screen readers.
     Plain,
     /// Events as JSON lines on standard output.

@@ -40,6 +40,29 @@ impl Interrupts {
         self.lock().run = run;
     }
 
+    /// Takes a request to stop as if it had come as a signal: in raw mode
+    /// the terminal sends Ctrl-C as a key.
+    pub fn raise(&self, reason: StopReason) {
+        let mut inner = self.lock();
+        inner.first.get_or_insert(reason);
+        if let Some(run) = &inner.run {
+            // A run that has heard so many needs no further one.
+            let _ = run.try_send(Control::Stop(reason));
+        }
+    }
+
+    /// Passes what a person asked for at a screen on to the run; whether the
+    /// run took it.
+    pub fn ask(&self, run: &mpsc::Sender<Control>, request: Control) -> bool {
+        match request {
+            Control::Stop(reason @ (StopReason::Interrupt | StopReason::Terminate)) => {
+                self.raise(reason);
+                true
+            }
+            request => run.try_send(request).is_ok(),
+        }
+    }
+
     async fn hear(&self) {
         let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
             signal(SignalKind::interrupt()),
@@ -54,12 +77,7 @@ impl Interrupts {
                 _ = terminate.recv() => StopReason::Terminate,
                 _ = hangup.recv() => StopReason::Terminate,
             };
-            let mut inner = self.lock();
-            inner.first.get_or_insert(reason);
-            if let Some(run) = &inner.run {
-                // A run that has heard so many needs no further one.
-                let _ = run.try_send(Control::Stop(reason));
-            }
+            self.raise(reason);
         }
     }
 

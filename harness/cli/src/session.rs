@@ -11,7 +11,7 @@ use squall_reports::{
 use squall_scenario::Scenario;
 
 use crate::args::{ExecutionArgs, ScenarioArgs, Ui};
-use crate::console::Console;
+use crate::console::{Console, Progress, Watched};
 use crate::interrupts::Interrupts;
 use crate::locate::Sound;
 use crate::metrics::Metrics;
@@ -23,6 +23,7 @@ pub struct Session {
     squall_exe: PathBuf,
     journal_dir: PathBuf,
     interrupts: Interrupts,
+    progress: Progress,
     metrics: Option<Metrics>,
 }
 
@@ -81,6 +82,7 @@ impl Session {
         let journal_dir =
             squall_faults::Journal::default_dir().map_err(|error| error.to_string())?;
         Ok(Self {
+            progress: Progress::choose(execution.ui, &execution.look)?,
             execution: execution.clone(),
             squall_exe,
             journal_dir,
@@ -161,13 +163,20 @@ impl Session {
 
     async fn carry_out(&self, request: RunRequest, dir: PathBuf) -> Result<Finished, Failed> {
         let (control, receiver) = control_channel();
-        self.interrupts.pass_to(Some(control));
-        let ui = self.execution.ui;
+        self.interrupts.pass_to(Some(control.clone()));
+        let seed = request.seed;
         let scenario = request.scenario.clone();
         let manifest = request.manifest.clone();
         let mut console: Option<Console> = None;
         let ran = run(request, receiver, &mut |view: RunView| {
-            console = Some(Console::start(ui, &scenario, &view));
+            let watched = Watched {
+                scenario: &scenario,
+                seed,
+                view: &view,
+            };
+            let (interrupts, control) = (self.interrupts.clone(), control.clone());
+            let ask = Box::new(move |request| interrupts.ask(&control, request));
+            console = Some(Console::start(&self.progress, &watched, ask));
             if let Some(metrics) = &self.metrics {
                 metrics.show(&manifest, &view);
             }

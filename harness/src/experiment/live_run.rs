@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use squall_faults::guardian::Exited;
 use squall_reports::live::{AbortGuard, AbortTrip};
-use squall_reports::{Interval, Phase, RunEvent, Shard, Stamped};
+use squall_reports::{HandAction, Interval, Phase, RunEvent, Shard, Stamped};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::reading_guards::ReadingGuards;
 use super::steady::SteadyWatch;
 use super::timeline::Timeline;
-use super::{Control, RunContext, RunRequest, stop_reason};
+use super::{Control, RunContext, RunRequest, next_request, refused, stop_reason};
 use crate::load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use crate::probe::{ProbeSetup, watch_probes};
 use crate::system::{BREAKERS_EVERY, RunningSystem, watch_breakers, watch_resources};
@@ -147,7 +147,7 @@ impl<'c> LiveRun<'c> {
                         return false;
                     }
                 },
-                reason = stop_reason(control) => {
+                reason = stop_reason(&self.context.hub, control) => {
                     self.emit(RunEvent::Interrupted { reason }).await;
                     return false;
                 }
@@ -195,7 +195,7 @@ impl<'c> LiveRun<'c> {
                     self.emit(RunEvent::NotReady { detail }).await;
                     return false;
                 },
-                reason = stop_reason(control) => {
+                reason = stop_reason(&self.context.hub, control) => {
                     self.emit(RunEvent::Interrupted { reason }).await;
                     return false;
                 }
@@ -224,7 +224,7 @@ impl<'c> LiveRun<'c> {
         }
         let injects = request.shard.is_none_or(Shard::is_first);
         let timeline = Timeline::start(self.context, &self.system, &load.commands, zero, injects);
-        let cut_short = self.follow(load, control, &timeline.stop_token()).await;
+        let cut_short = self.follow(load, control, &timeline).await;
         self.undo_failures.extend(timeline.finish(cut_short).await);
     }
 
@@ -234,8 +234,9 @@ impl<'c> LiveRun<'c> {
         &self,
         load: &mut LoadHandle,
         control: &mut mpsc::Receiver<Control>,
-        stop_faults: &CancellationToken,
+        timeline: &Timeline,
     ) -> bool {
+        let stop_faults = &timeline.stop_token();
         let mut guards: Vec<_> = self
             .context
             .scenario
@@ -279,7 +280,14 @@ impl<'c> LiveRun<'c> {
                     self.emit(record_lost()).await;
                     cut_load_short(load, stop_faults, CUT_SHORT_GRACE).await;
                 }
-                reason = stop_reason(control) => {
+                request = next_request(control) => {
+                    let reason = match request {
+                        Control::Stop(reason) => reason,
+                        Control::ByHand(action) => {
+                            self.by_hand(timeline, action).await;
+                            continue;
+                        }
+                    };
                     let grace = if cut_short { Duration::ZERO } else { CUT_SHORT_GRACE };
                     self.emit(RunEvent::Interrupted { reason }).await;
                     cut_short = true;
@@ -287,6 +295,19 @@ impl<'c> LiveRun<'c> {
                 }
             }
         }
+    }
+
+    /// Records what a person did, and does it.
+    async fn by_hand(&self, timeline: &Timeline, action: HandAction) {
+        if let Err(why) = timeline.can(&action) {
+            return self.emit(refused(&action, &why)).await;
+        }
+        // The record names the cause before its effects.
+        let event = RunEvent::ByHand {
+            action: action.clone(),
+        };
+        self.emit(event).await;
+        timeline.carry_out(&action);
     }
 
     /// Passes an interval on and shows it to the guards; whether one tripped.

@@ -13,7 +13,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use squall_reports::{Manifest, RecordError, RecordWriter, Shard, StopReason};
+use squall_reports::{
+    HandAction, Manifest, RecordError, RecordWriter, RunEvent, Shard, StopReason,
+};
 use squall_scenario::{Scenario, Secrets};
 use tokio::sync::{mpsc, watch};
 
@@ -56,11 +58,14 @@ pub struct RunRequest {
 }
 
 /// What a person may ask of a run under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Control {
     /// End the run now: remove every fault, drain, judge what there is. A
     /// second one stops waiting for answers that are under way.
     Stop(StopReason),
+    /// Something that the run survives. It is recorded, and refused with a
+    /// note while there is nothing it could act on.
+    ByHand(HandAction),
 }
 
 /// A run as its screens see it, handed out before anything happens.
@@ -120,10 +125,31 @@ struct RunContext {
     journal: Arc<squall_faults::Journal>,
 }
 
-/// The next request to stop; never returns when nobody can ask any more.
-async fn stop_reason(control: &mut mpsc::Receiver<Control>) -> StopReason {
+/// The next request; never returns when nobody can ask any more.
+async fn next_request(control: &mut mpsc::Receiver<Control>) -> Control {
     match control.recv().await {
-        Some(Control::Stop(reason)) => reason,
+        Some(request) => request,
         None => std::future::pending().await,
+    }
+}
+
+/// The next request to stop, at a time when no fault can be in force: marks
+/// are recorded, anything else is refused.
+async fn stop_reason(hub: &EventHub, control: &mut mpsc::Receiver<Control>) -> StopReason {
+    loop {
+        match next_request(control).await {
+            Control::Stop(reason) => return reason,
+            Control::ByHand(action @ HandAction::Mark { .. }) => {
+                hub.emit_at_once(RunEvent::ByHand { action });
+            }
+            Control::ByHand(action) => hub.emit_at_once(refused(&action, "no fault is in force")),
+        }
+    }
+}
+
+/// What the record says of a request that could not be met.
+fn refused(action: &HandAction, why: &str) -> RunEvent {
+    RunEvent::Note {
+        text: format!("refused a request by hand ({}): {why}", action.words()),
     }
 }

@@ -43,7 +43,7 @@ pub(super) async fn start_system(
     let starting = RunningSystem::start(&start, guardian.clone(), context.hub.clone());
     let outcome = tokio::select! {
         outcome = starting => outcome.map_err(|error| error.to_string()),
-        reason = stop_reason(control) => {
+        reason = stop_reason(&context.hub, control) => {
             context.hub.emit(RunEvent::Interrupted { reason }).await;
             end_guardian(&guardian).await.map_err(|left| NotReady {
                 detail: "stopped while the system was starting".to_owned(),

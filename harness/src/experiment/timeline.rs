@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use squall_reports::{FaultChange, RunEvent};
+use squall_reports::{FaultChange, HandAction, RunEvent};
 use squall_scenario::{FaultSpec, Inject};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,8 @@ use crate::system::{Member, RunningSystem};
 pub(super) struct Timeline {
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Each fault that this run injects, and what ends it alone.
+    faults: Vec<(String, CancellationToken)>,
     undo_failures: mpsc::Receiver<String>,
 }
 
@@ -28,6 +30,7 @@ struct Shared {
     context: RunContext,
     system: Arc<RunningSystem>,
     load: mpsc::Sender<LoadCommand>,
+    /// Ends the fault, with all others or alone.
     stop: CancellationToken,
     undo_failures: mpsc::Sender<String>,
     zero: Instant,
@@ -54,8 +57,14 @@ impl Timeline {
             undo_failures: failed,
             zero,
         };
+        let mut faults = Vec::new();
         let own = context.scenario.faults.iter().filter(|_| injects);
         for (index, spec) in own.enumerate() {
+            let shared = Shared {
+                stop: stop.child_token(),
+                ..shared.clone()
+            };
+            faults.push((spec.name.value.clone(), shared.stop.clone()));
             for (number, at) in (0..).zip(spec.injections()) {
                 let shared = shared.clone();
                 tasks.spawn(async move {
@@ -82,7 +91,31 @@ impl Timeline {
         Self {
             tasks,
             stop,
+            faults,
             undo_failures,
+        }
+    }
+
+    /// Why an action of a person cannot be carried out, in words.
+    pub(super) fn can(&self, action: &HandAction) -> Result<(), String> {
+        let known = |fault: &str| self.faults.iter().any(|(name, _)| name == fault);
+        match action {
+            HandAction::StopFault { fault } if !known(fault) => {
+                Err(format!("this run injects no fault called `{fault}`"))
+            }
+            HandAction::StopAllFaults if self.faults.is_empty() => {
+                Err("this run injects no fault".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the faults that the action stops; the load goes on.
+    pub(super) fn carry_out(&self, action: &HandAction) {
+        for (name, stop) in &self.faults {
+            if action.stops(name) {
+                stop.cancel();
+            }
         }
     }
 

@@ -196,6 +196,7 @@ fn temper(case: &Case<'_>, block: &Block<'_>, mut ruling: Ruling) -> Ruling {
         let cut = case.window_cut_short(block.when).map(str::to_owned);
         let doubt = cut
             .map(|why| format!("{why} before the window did"))
+            .or_else(|| case.stopped_by_hand(block.when))
             .or_else(|| case.validity.doubts.first().cloned());
         if let Some(doubt) = doubt {
             ruling.explanation = format!("{doubt}; so far: {}", ruling.explanation);

@@ -5,7 +5,7 @@ use squall_scenario::{Scenario, When};
 use super::Case;
 use crate::store::SAMPLES_FILE;
 use crate::verdict::{FaultEvidence, GateState, GateVerdict, WindowKind};
-use crate::{Phase, Record, RunEvent, StopReason};
+use crate::{HandAction, Phase, Record, RunEvent, StopReason};
 
 /// What stands against judging the run.
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub(super) struct Validity {
     pub(super) doubts: Vec<String>,
     /// When and why the run was cut short.
     pub(super) cut_short: Option<(i64, String)>,
+    /// When and what a person did to the run.
+    by_hand: Vec<(i64, HandAction)>,
 }
 
 impl Validity {
@@ -29,6 +31,9 @@ impl Validity {
                     validity
                         .void
                         .push(format!("the system was not ready: {detail}"));
+                }
+                RunEvent::ByHand { action } => {
+                    validity.by_hand.push((stamped.at_us, action.clone()));
                 }
                 event => validity.hear_end(stamped.at_us, event),
             }
@@ -150,6 +155,31 @@ impl Case<'_> {
             When::After { .. } => None,
         };
         (natural_end_us.is_none_or(|end_us| end_us >= *cut_us)).then_some(why.as_str())
+    }
+
+    /// Why the window of a gate is not the one that was planned: a fault it
+    /// speaks of was stopped by hand before its time.
+    pub(super) fn stopped_by_hand(&self, when: &When) -> Option<String> {
+        let about: Vec<&FaultEvidence> = match when {
+            When::After { fault, .. } => self.fault(fault).into_iter().collect(),
+            When::During(name) => match self.window(name)?.kind {
+                WindowKind::Baseline => Vec::new(),
+                WindowKind::Fault => self.fault(name).into_iter().collect(),
+                _ => self.faults.iter().collect(),
+            },
+        };
+        about.into_iter().find_map(|fault| {
+            let ended = |at_us: i64| fault.removal_requested_us.is_some_and(|end| end < at_us);
+            let (at_us, _) = self.validity.by_hand.iter().find(|(at_us, action)| {
+                let complete = fault.removed == fault.planned && ended(*at_us);
+                action.stops(&fault.fault) && !complete
+            })?;
+            Some(format!(
+                "the fault `{}` was stopped by hand at {}",
+                fault.fault,
+                crate::quantity::clock(*at_us)
+            ))
+        })
     }
 
     /// Whether the run ended before the window began.

@@ -6,7 +6,7 @@ use squall_scenario::{Gate, Scenario, When};
 
 use crate::judge::{Slice, Window, rule_slice};
 use crate::quantity::Quantity;
-use crate::verdict::{GateState, TimeRange, WindowKind};
+use crate::verdict::{Evidence, GateState, TimeRange, WindowKind};
 use crate::{FaultChange, Interval, RunEvent, Stamped};
 
 /// How a gate stands.
@@ -33,6 +33,8 @@ pub struct LiveGate {
     pub observed: Option<Quantity>,
     /// Settled arrivals behind it.
     pub n: u64,
+    /// The figures behind it, as far as there are any.
+    pub evidence: Evidence,
 }
 
 /// Follows the gates of a scenario through its events. Memory is bounded: one
@@ -135,6 +137,7 @@ impl Row {
             state: LiveState::Pending,
             observed: None,
             n: self.slice.counts.settled(),
+            evidence: Evidence::default(),
         };
         if let Gate::Metric(gate) = &self.gate
             && live.n > 0
@@ -146,6 +149,7 @@ impl Row {
                 GateState::Fail => LiveState::Failing,
                 GateState::Inconclusive | GateState::NotReached => LiveState::Pending,
             };
+            live.evidence = ruling.evidence;
         }
         live
     }

@@ -49,6 +49,10 @@ fn of_another(number: u32, event: &RunEvent) -> Option<RunEvent> {
             detail: mark(detail),
         },
         RunEvent::Note { text } => RunEvent::Note { text: mark(text) },
+        // Only the first shard has faults that could be stopped.
+        RunEvent::ByHand { action } => RunEvent::Note {
+            text: mark(&format!("by hand: {}", action.words())),
+        },
         RunEvent::Resources { usage } => {
             let own = usage.get("squall")?;
             RunEvent::Resources {

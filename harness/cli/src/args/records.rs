@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{Listing, ScenarioArgs};
+use super::{Listing, LookArgs, ScenarioArgs};
 
 /// Examples of `squall judge`.
 pub const JUDGE_EXAMPLES: &str = "Examples:
@@ -65,6 +65,33 @@ pub struct JudgeArgs {
     pub reading: ScenarioArgs,
 }
 
+/// Examples of `squall replay`.
+pub const REPLAY_EXAMPLES: &str = "Examples:
+  squall replay latest
+  squall replay checkout --speed 8x
+  squall replay squall-runs/checkout/20261122T101500Z --theme colour-blind
+
+Keys: space plays and pauses, [ and ] go 10 s back and on, p and n go to the
+edges of faults, < and > change the speed, ? lists all others, q leaves.";
+
+/// What `squall replay` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ReplayArgs {
+    /// A run: its directory, the folder or name of its scenario (the newest
+    /// run), or `latest`; `NAME~1` is the run before
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Where runs are looked for by name.
+    #[command(flatten)]
+    pub place: OutArgs,
+    /// How many times faster than it was: 1x, 4x, 0.5x
+    #[arg(long, value_name = "SPEED", default_value = "1x", value_parser = parse_speed)]
+    pub speed: f64,
+    /// How the dashboard looks.
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
 /// What `squall runs` takes.
 #[derive(Debug, Clone, Args)]
 pub struct RunsArgs {
@@ -122,6 +149,17 @@ pub struct PruneArgs {
     pub place: OutArgs,
 }
 
+fn parse_speed(text: &str) -> Result<f64, String> {
+    let wrong = || format!("write a speed such as 1x, 4x or 0.5x, not {text:?}");
+    let number = text.strip_suffix('x').unwrap_or(text);
+    let speed: f64 = number.parse().map_err(|_| wrong())?;
+    if (0.125..=1024.0).contains(&speed) {
+        Ok(speed)
+    } else {
+        Err(format!("{text:?}: the speed lies between 0.125x and 1024x"))
+    }
+}
+
 /// A duration, or a number of days.
 fn parse_age(text: &str) -> Result<Duration, String> {
     let wrong = || format!("write an age such as 30d or 12h, not {text:?}");
@@ -137,6 +175,15 @@ fn parse_age(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn speeds_are_positive_and_bounded() {
+        assert_eq!(parse_speed("4x"), Ok(4.0));
+        assert_eq!(parse_speed("0.5"), Ok(0.5));
+        for wrong in ["0x", "-1x", "fast", "NaN", "inf", "1e9x"] {
+            assert!(parse_speed(wrong).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn ages_know_days() {

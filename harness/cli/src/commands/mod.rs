@@ -14,6 +14,7 @@ mod plan;
 mod prove;
 mod recover;
 mod reference;
+mod replay;
 mod report;
 mod run;
 mod runs;
@@ -44,6 +45,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args),
         Command::Judge(args) => judge::judge(&args),
+        Command::Replay(args) => with_runtime(replay::replay(args)),
         Command::Compare(args) => compare::compare(&args),
         Command::Merge(args) => merge::merge(&args),
         Command::Runs(args) => runs::runs(&args),

@@ -1,39 +1,68 @@
 //! What is shown on standard error while a run is under way.
 
+mod choice;
+mod dashboard;
 mod json;
 mod plain;
+
+use std::time::Duration;
 
 use squall_harness::experiment::RunView;
 use squall_reports::format::Style;
 use squall_scenario::Scenario;
 use tokio::task::JoinHandle;
 
-use crate::args::Ui;
+pub use choice::Progress;
+pub use dashboard::Ask;
+
+/// How long the last event may take to be shown; a terminal that stalls is
+/// given up after that.
+const SHOWN_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is watched.
+pub struct Watched<'w> {
+    /// The scenario that is run.
+    pub scenario: &'w Scenario,
+    /// Its seed.
+    pub seed: u64,
+    /// The run.
+    pub view: &'w RunView,
+}
 
 /// A console that follows a run.
 pub struct Console {
     task: Option<JoinHandle<()>>,
+    end: Option<dashboard::End>,
 }
 
 impl Console {
-    /// Starts to follow.
-    pub fn start(ui: Ui, scenario: &Scenario, view: &RunView) -> Self {
-        let events = view.hub.subscribe();
-        let task = match ui {
-            Ui::Auto | Ui::Plain => {
-                let lines = plain::PlainLines::new(scenario, view);
-                Some(tokio::spawn(lines.follow(events)))
+    /// Starts to follow; `ask` takes what a person asks of the run.
+    pub fn start(progress: &Progress, watched: &Watched<'_>, ask: Ask) -> Self {
+        let view = watched.view;
+        let mut end = None;
+        let task = match progress {
+            Progress::Dashboard(look) => {
+                let (task, ending) = dashboard::start(look, watched, ask);
+                end = Some(ending);
+                Some(tokio::spawn(task))
             }
-            Ui::Json => Some(tokio::spawn(json::follow(events))),
-            Ui::None => None,
+            Progress::Plain => {
+                let lines = plain::PlainLines::new(watched.scenario, view);
+                Some(tokio::spawn(lines.follow(view.hub.subscribe())))
+            }
+            Progress::Json => Some(tokio::spawn(json::follow(view.hub.subscribe()))),
+            Progress::Nothing => None,
         };
-        Self { task }
+        Self { task, end }
     }
 
-    /// Waits until the last event was shown.
+    /// Waits until the last event was shown and the terminal was given back.
     pub async fn finish(self) {
+        if let Some(end) = self.end {
+            end.tell();
+        }
         if let Some(task) = self.task {
-            let _ = tokio::time::timeout(std::time::Duration::from_secs(2), task).await;
+            let _ = tokio::time::timeout(SHOWN_WITHIN, task).await;
         }
     }
 }

@@ -167,6 +167,7 @@ impl PlainLines {
                 StopReason::Finish => "finishing early: removing faults".to_owned(),
             }),
             RunEvent::Note { text } => Some(text.clone()),
+            RunEvent::ByHand { action } => Some(format!("BY HAND {}", action.words())),
             RunEvent::NotReady { detail } => Some(format!("NOT READY {detail}")),
             RunEvent::UndoFailed { detail } => Some(format!("UNDO FAILED {detail}")),
             RunEvent::UndoVerified { detail } => Some(format!("put back: {detail}")),

@@ -1,0 +1,40 @@
+//! How the dashboard looks.
+
+use clap::{Args, ValueEnum};
+use squall_dashboard::theme::ThemeName;
+
+/// How the dashboard looks.
+#[derive(Debug, Clone, Args)]
+pub struct LookArgs {
+    /// Colours of the dashboard; NO_COLOR takes all away
+    #[arg(long, value_enum, default_value_t = ThemeArg::Standard)]
+    pub theme: ThemeArg,
+    /// Draw the dashboard in ASCII only
+    #[arg(long)]
+    pub ascii: bool,
+}
+
+/// A theme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ThemeArg {
+    /// Blue is usual, orange slow, red fails.
+    Standard,
+    /// Blue and orange only.
+    ColourBlind,
+    /// Bright on black.
+    HighContrast,
+    /// No colours: bold, underlined, reversed.
+    Mono,
+}
+
+impl ThemeArg {
+    /// The theme.
+    pub const fn name(self) -> ThemeName {
+        match self {
+            Self::Standard => ThemeName::Standard,
+            Self::ColourBlind => ThemeName::ColourBlind,
+            Self::HighContrast => ThemeName::HighContrast,
+            Self::Mono => ThemeName::Mono,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! How arrivals flow right now: asked for, sent, answered, dropped.
+
+use std::collections::VecDeque;
+
+use squall_harness::load::Gauges;
+use squall_reports::histogram::{rank, value_at_rank};
+use squall_reports::{Counts, Interval};
+
+/// Readings of the gauges that rates are taken over; ten come in a second.
+const READINGS_MAX: usize = 11;
+
+/// Arrivals per second.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Flow {
+    /// Scheduled.
+    pub asked: f64,
+    /// Sent: scheduled and not dropped.
+    pub sent: f64,
+    /// Answered or given up.
+    pub done: f64,
+}
+
+/// What is known of the arrivals.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Arrivals {
+    readings: VecDeque<(i64, Gauges)>,
+    settled: Option<Flow>,
+    /// What became of all settled arrivals since time zero.
+    pub totals: Counts,
+    /// 99th percentile of the generator's lag in the last settled stretch, in
+    /// microseconds.
+    pub lag_p99_us: Option<u64>,
+    /// Greatest lag so far, in microseconds.
+    pub lag_max_us: u64,
+    /// 99th percentile of the wait for a connection in the last settled
+    /// stretch, in microseconds.
+    pub wait_p99_us: Option<u64>,
+}
+
+impl Arrivals {
+    /// Takes a reading of the gauges.
+    pub fn read(&mut self, at_us: i64, gauges: Gauges) {
+        if self.readings.back().is_some_and(|(last, _)| *last >= at_us) {
+            return;
+        }
+        if self.readings.len() == READINGS_MAX {
+            self.readings.pop_front();
+        }
+        self.lag_max_us = self.lag_max_us.max(gauges.lag_max_us);
+        self.readings.push_back((at_us, gauges));
+    }
+
+    /// Takes settled arrivals.
+    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+    pub fn settle(&mut self, interval: &Interval) {
+        let mut counts = Counts::default();
+        for route in &interval.routes {
+            counts.add(&route.counts);
+        }
+        self.totals.add(&counts);
+        let length_s = (interval.end_us - interval.start_us).max(1) as f64 / 1e6;
+        let per_second = |count: u64| count as f64 / length_s;
+        self.settled = Some(Flow {
+            asked: per_second(counts.scheduled),
+            sent: per_second(counts.scheduled.saturating_sub(counts.dropped)),
+            done: per_second(counts.settled().saturating_sub(counts.dropped)),
+        });
+        let p99 = |histogram: &Option<std::sync::Arc<hdrhistogram::Histogram<u64>>>| {
+            let histogram = histogram.as_ref()?;
+            value_at_rank(histogram, rank(0.99, histogram.len()))
+        };
+        if let Some(histogram) = &interval.lag {
+            self.lag_max_us = self.lag_max_us.max(histogram.max());
+        }
+        self.lag_p99_us = p99(&interval.lag).or(self.lag_p99_us);
+        self.wait_p99_us = p99(&interval.wait).or(self.wait_p99_us);
+    }
+
+    /// Arrivals per second over the last second as the gauges saw it, else
+    /// over the last settled stretch.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+    pub fn flow(&self) -> Option<Flow> {
+        let (Some((from_us, from)), Some((to_us, to))) =
+            (self.readings.front(), self.readings.back())
+        else {
+            return self.settled;
+        };
+        let seconds = (to_us - from_us) as f64 / 1e6;
+        if seconds <= 0.0 {
+            return self.settled;
+        }
+        let per_second = |from: u64, to: u64| to.saturating_sub(from) as f64 / seconds;
+        let sent = |gauges: &Gauges| gauges.scheduled.saturating_sub(gauges.dropped);
+        Some(Flow {
+            asked: per_second(from.scheduled, to.scheduled),
+            sent: per_second(sent(from), sent(to)),
+            done: per_second(from.good + from.bad, to.good + to.bad),
+        })
+    }
+
+    /// The newest reading of the gauges, where there are any.
+    #[must_use]
+    pub fn gauges(&self) -> Option<&Gauges> {
+        self.readings.back().map(|(_, gauges)| gauges)
+    }
+}

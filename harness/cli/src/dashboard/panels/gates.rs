@@ -1,0 +1,276 @@
+//! Gates as they stand, with what is left of their allowance.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use squall_reports::live::LiveState;
+use squall_reports::quantity::grouped;
+use squall_reports::verdict::{Evidence, GateOrigin, GateState};
+
+use super::{Scene, visible};
+use crate::pen::{Pen, cells};
+
+/// How a gate stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It holds so far, or it passed.
+    Holds,
+    /// It does not hold.
+    Fails,
+    /// Nothing can be said yet.
+    Open,
+    /// The judge could not decide it.
+    Undecided,
+}
+
+impl Standing {
+    const fn glyph(self) -> &'static str {
+        match self {
+            Self::Holds => "\u{2713}",
+            Self::Fails => "\u{2717}",
+            Self::Open => "\u{b7}",
+            Self::Undecided => "?",
+        }
+    }
+
+    fn style(self, scene: &Scene<'_>) -> Style {
+        match self {
+            Self::Holds => scene.theme.good,
+            Self::Fails => scene.theme.bad,
+            Self::Open => scene.theme.dim,
+            Self::Undecided => scene.theme.open,
+        }
+    }
+}
+
+/// One gate, live or judged.
+pub struct GateRow {
+    /// How it stands.
+    pub standing: Standing,
+    /// When it is judged.
+    pub when: String,
+    /// The gate as it stands in the scenario.
+    pub gate: String,
+    /// The figures.
+    pub evidence: Evidence,
+    /// Why, where the judge has said.
+    pub why: Option<String>,
+}
+
+/// Every gate of `slo`: as judged where the run was, else as it stands.
+#[must_use]
+pub fn rows(scene: &Scene<'_>) -> Vec<GateRow> {
+    if let Some(verdict) = &scene.run.verdict {
+        let gates = verdict.gates.iter().filter(|g| g.origin == GateOrigin::Slo);
+        return gates
+            .map(|gate| GateRow {
+                standing: match gate.state {
+                    GateState::Pass => Standing::Holds,
+                    GateState::Fail => Standing::Fails,
+                    GateState::Inconclusive | GateState::NotReached => Standing::Undecided,
+                },
+                when: gate.when.clone(),
+                gate: gate.gate.clone(),
+                evidence: gate.evidence.clone(),
+                why: Some(gate.explanation.clone()),
+            })
+            .collect();
+    }
+    let gates = scene.run.gates.iter();
+    gates
+        .map(|gate| GateRow {
+            standing: match gate.state {
+                LiveState::Pending => Standing::Open,
+                LiveState::OnTrack => Standing::Holds,
+                LiveState::Failing => Standing::Fails,
+            },
+            when: gate.when.clone(),
+            gate: gate.gate.clone(),
+            evidence: gate.evidence.clone(),
+            why: None,
+        })
+        .collect()
+}
+
+/// How many hold, fail and are open.
+#[must_use]
+pub fn count(rows: &[GateRow]) -> (usize, usize, usize) {
+    let of = |standing| rows.iter().filter(|row| row.standing == standing).count();
+    let open = of(Standing::Open) + of(Standing::Undecided);
+    (of(Standing::Holds), of(Standing::Fails), open)
+}
+
+fn observed(row: &GateRow) -> String {
+    let observed = row.evidence.observed;
+    observed.map_or_else(String::new, |observed| observed.to_string())
+}
+
+/// Lines of the small panel: a heading per window, its gates below.
+enum Entry<'r> {
+    When(&'r str),
+    Gate(&'r GateRow),
+}
+
+/// Draws the small panel.
+pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
+    let mut pen = Pen::new(buffer, area);
+    let rows = rows(scene);
+    let mut entries = Vec::new();
+    let mut when = "";
+    for row in rows.iter().filter(|row| shown(scene, row)) {
+        if row.when != when {
+            when = &row.when;
+            entries.push(Entry::When(when));
+        }
+        entries.push(Entry::Gate(row));
+    }
+    if entries.is_empty() {
+        pen.put(0, 0, "the scenario has no gates", scene.theme.dim);
+        return;
+    }
+    let room = usize::from(pen.height());
+    if entries.len() > room {
+        // Headings go first, then what stands well.
+        entries.retain(|entry| matches!(entry, Entry::Gate(_)));
+        let weight = |entry: &Entry<'_>| match entry {
+            Entry::Gate(row) if row.standing == Standing::Fails => 0,
+            Entry::Gate(row) if row.standing == Standing::Holds => 1,
+            _ => 2,
+        };
+        if entries.len() > room {
+            entries.sort_by_key(weight);
+        }
+    }
+    let hidden = entries.len().saturating_sub(room);
+    for (y, entry) in (0..pen.height()).zip(&entries) {
+        match entry {
+            Entry::When(when) => {
+                pen.put_fit(0, y, pen.width(), when, scene.theme.dim);
+            }
+            Entry::Gate(row) => draw_gate(scene, &mut pen, y, row),
+        }
+    }
+    if hidden > 0 {
+        let more = format!(" +{hidden} in 5 ");
+        pen.put_right(pen.width(), pen.height() - 1, &more, scene.theme.dim);
+    }
+}
+
+fn shown(scene: &Scene<'_>, row: &GateRow) -> bool {
+    scene
+        .screen
+        .lets_pass(&format!("{} {}", row.when, row.gate))
+}
+
+fn draw_gate(scene: &Scene<'_>, pen: &mut Pen<'_>, y: u16, row: &GateRow) {
+    let style = row.standing.style(scene);
+    pen.put(1, y, row.standing.glyph(), style);
+    let width = pen.width();
+    let mut tail = observed(row);
+    let evidence = &row.evidence;
+    if width >= 46 && evidence.n > 0 {
+        tail = format!("{tail}  n={}", grouped(evidence.n));
+    }
+    if width >= 36
+        && let Some(margin) = evidence.margin
+    {
+        tail = format!("{tail} {:>5}", margin_text(margin));
+    }
+    let room = width.saturating_sub(4 + cells(&tail));
+    pen.put_fit(3, y, room, &row.gate, scene.theme.text);
+    pen.put_right(width, y, &tail, style);
+}
+
+/// What is left of the allowance, in percent of it.
+fn margin_text(margin: f64) -> String {
+    let percent = (margin * 100.0).clamp(-999.0, 999.0);
+    format!("{percent:+.0}%")
+}
+
+/// Draws the view: every number behind a gate.
+pub fn draw_all(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
+    let mut pen = Pen::new(buffer, area);
+    let rows = rows(scene);
+    let rows: Vec<_> = rows.iter().filter(|row| shown(scene, row)).collect();
+    if rows.is_empty() {
+        pen.put(0, 0, "no gate to show", scene.theme.dim);
+        return;
+    }
+    let width = pen.width();
+    let figures: u16 = if width >= 96 { 64 } else { 42 };
+    let room = width.saturating_sub(figures + 3);
+    let head = header(width >= 96);
+    pen.put(3, 0, "gate", scene.theme.dim);
+    pen.put(room + 3, 0, &head, scene.theme.dim);
+    let height = usize::from(pen.height().saturating_sub(3));
+    let selected = scene.screen.cursor().min(rows.len() - 1);
+    for (y, index) in (1..).zip(visible(rows.len(), selected, height)) {
+        let row = rows[index];
+        let style = row.standing.style(scene);
+        pen.put(1, y, row.standing.glyph(), style);
+        let name = format!("{}: {}", row.when, row.gate);
+        pen.put_fit(3, y, room.saturating_sub(1), &name, scene.theme.text);
+        pen.put(room + 3, y, &figure_line(row, width >= 96), style);
+        if index == selected {
+            pen.style(0, y, width, scene.theme.selected);
+        }
+    }
+    let words = explanation(rows[selected]);
+    let y = pen.height().saturating_sub(1);
+    pen.put_fit(1, y, width.saturating_sub(2), &words, scene.theme.text);
+}
+
+fn header(wide: bool) -> String {
+    let narrow = format!(
+        "{:>10} {:>10} {:>7} {:>9}",
+        "observed", "limit", "margin", "n"
+    );
+    match wide {
+        true => format!("{narrow} {:>8} {:>8}", "against", "allowed"),
+        false => narrow,
+    }
+}
+
+fn figure_line(row: &GateRow, wide: bool) -> String {
+    let evidence = &row.evidence;
+    let quantity = |q: Option<squall_reports::quantity::Quantity>| {
+        q.map_or_else(|| "-".to_owned(), |q| q.to_string())
+    };
+    let margin = evidence.margin.map_or_else(|| "-".to_owned(), margin_text);
+    let narrow = format!(
+        "{:>10} {:>10} {:>7} {:>9}",
+        quantity(evidence.observed),
+        quantity(evidence.threshold),
+        margin,
+        grouped(evidence.n),
+    );
+    let allowed = evidence.bad_allowed.map_or_else(|| "-".to_owned(), grouped);
+    match wide {
+        true => format!("{narrow} {:>8} {:>8}", grouped(evidence.bad), allowed),
+        false => narrow,
+    }
+}
+
+fn explanation(row: &GateRow) -> String {
+    if let Some(why) = &row.why {
+        return why.clone();
+    }
+    let evidence = &row.evidence;
+    match (row.standing, evidence.needed) {
+        (Standing::Open, Some(needed)) => format!(
+            "{} settled arrivals so far; it takes {} to decide",
+            grouped(evidence.n),
+            grouped(needed)
+        ),
+        (Standing::Open, None) if evidence.n == 0 => {
+            "open: its window has not begun, or only the judge can tell, after the run".to_owned()
+        }
+        (Standing::Open | Standing::Undecided, _) => "not decided yet".to_owned(),
+        (Standing::Holds, _) => {
+            "holds so far; only the judge decides, on the whole record".to_owned()
+        }
+        (Standing::Fails, _) => {
+            "would fail if the run ended now; only the judge decides".to_owned()
+        }
+    }
+}

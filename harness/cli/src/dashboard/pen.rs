@@ -1,0 +1,181 @@
+//! Writing into a part of the screen: whatever does not fit is cut, and
+//! nothing outside is ever touched, however small the part.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Span;
+
+use crate::theme::Theme;
+
+/// A pen that stays within its area.
+pub struct Pen<'b> {
+    buffer: &'b mut Buffer,
+    area: Rect,
+}
+
+impl<'b> Pen<'b> {
+    /// A pen for the part of `area` that is on the screen.
+    pub fn new(buffer: &'b mut Buffer, area: Rect) -> Self {
+        let area = area.intersection(buffer.area);
+        Self { buffer, area }
+    }
+
+    /// Columns.
+    #[must_use]
+    pub const fn width(&self) -> u16 {
+        self.area.width
+    }
+
+    /// Rows.
+    #[must_use]
+    pub const fn height(&self) -> u16 {
+        self.area.height
+    }
+
+    /// Writes from column `x` of row `y`; returns the column after it.
+    pub fn put(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
+        if y >= self.area.height || x >= self.area.width {
+            return x;
+        }
+        let room = usize::from(self.area.width - x);
+        let (end, _) = self
+            .buffer
+            .set_stringn(self.area.x + x, self.area.y + y, text, room, style);
+        end - self.area.x
+    }
+
+    /// Writes so that it ends before column `end`.
+    pub fn put_right(&mut self, end: u16, y: u16, text: &str, style: Style) {
+        let end = end.min(self.area.width);
+        let width = cells(text);
+        if width <= end {
+            self.put(end - width, y, text, style);
+        } else {
+            self.put(0, y, &fit(text, end), style);
+        }
+    }
+
+    /// Writes what fits into `room` columns, cut with an ellipsis.
+    pub fn put_fit(&mut self, x: u16, y: u16, room: u16, text: &str, style: Style) -> u16 {
+        self.put(x, y, &fit(text, room), style)
+    }
+
+    /// Writes pieces one after the other.
+    pub fn put_all(&mut self, x: u16, y: u16, pieces: &[(String, Style)]) -> u16 {
+        pieces
+            .iter()
+            .fold(x, |x, (text, style)| self.put(x, y, text, *style))
+    }
+
+    /// Gives a row a style from column `x` on.
+    pub fn style(&mut self, x: u16, y: u16, width: u16, style: Style) {
+        let width = width.min(self.area.width.saturating_sub(x));
+        if y < self.area.height && width > 0 {
+            let row = Rect::new(self.area.x + x, self.area.y + y, width, 1);
+            self.buffer.set_style(row, style);
+        }
+    }
+
+    /// Empties the area.
+    pub fn clear(&mut self) {
+        for y in 0..self.area.height {
+            for x in 0..self.area.width {
+                let cell = &mut self.buffer[(self.area.x + x, self.area.y + y)];
+                cell.reset();
+            }
+        }
+    }
+
+    /// Draws a frame with titles and returns what is inside it.
+    pub fn frame(&mut self, theme: &Theme, title: &str, right: &str) -> Rect {
+        let (width, height) = (self.area.width, self.area.height);
+        if width < 4 || height < 2 {
+            return Rect::new(self.area.x, self.area.y, 0, 0);
+        }
+        let line = "\u{2500}".repeat(usize::from(width - 2));
+        self.put(0, 0, &format!("\u{256d}{line}\u{256e}"), theme.border);
+        for y in 1..height - 1 {
+            self.put(0, y, "\u{2502}", theme.border);
+            self.put(width - 1, y, "\u{2502}", theme.border);
+        }
+        self.put(
+            0,
+            height - 1,
+            &format!("\u{2570}{line}\u{256f}"),
+            theme.border,
+        );
+        let title = format!(" {title} ");
+        let end = self.put_fit(2, 0, width - 4, &title, theme.title);
+        let room = (width - 2).saturating_sub(end + 1);
+        if !right.is_empty() && room > 6 {
+            let right = format!(" {} ", fit(right, room - 2));
+            let x = width - 2 - cells(&right);
+            self.put(x, 0, &right, theme.dim);
+        }
+        Rect::new(self.area.x + 1, self.area.y + 1, width - 2, height - 2)
+    }
+
+    /// A pen for the inside of this one.
+    pub fn within(&mut self, area: Rect) -> Pen<'_> {
+        Pen::new(self.buffer, area)
+    }
+}
+
+/// How many columns a text takes.
+#[must_use]
+pub fn cells(text: &str) -> u16 {
+    u16::try_from(Span::raw(text).width()).unwrap_or(u16::MAX)
+}
+
+/// A text cut to `room` columns, with an ellipsis where it was cut.
+#[must_use]
+pub fn fit(text: &str, room: u16) -> String {
+    if cells(text) <= room {
+        return text.to_owned();
+    }
+    if room == 0 {
+        return String::new();
+    }
+    let mut cut = String::new();
+    let mut used = 0;
+    for character in text.chars() {
+        let width = cells(character.encode_utf8(&mut [0; 4]));
+        if used + width + 1 > room {
+            break;
+        }
+        used += width;
+        cut.push(character);
+    }
+    cut.push('\u{2026}');
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_cut_by_columns_not_characters() {
+        assert_eq!(fit("homepage", 8), "homepage");
+        assert_eq!(fit("homepage", 5), "home\u{2026}");
+        assert_eq!(
+            fit("\u{6f22}\u{5b57}\u{6f22}", 5),
+            "\u{6f22}\u{5b57}\u{2026}"
+        );
+        assert_eq!(fit("abc", 0), "");
+    }
+
+    #[test]
+    fn a_pen_never_leaves_its_area() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 6, 3));
+        let mut pen = Pen::new(&mut buffer, Rect::new(4, 1, 40, 40));
+        pen.put(0, 0, "long text", Style::new());
+        pen.put(3, 0, "outside", Style::new());
+        pen.put(0, 9, "outside", Style::new());
+        pen.put_right(99, 1, "ends here", Style::new());
+        assert_eq!(buffer[(4, 1)].symbol(), "l");
+        assert_eq!(buffer[(0, 0)].symbol(), " ");
+        assert_eq!(buffer[(0, 2)].symbol(), " ");
+    }
+}

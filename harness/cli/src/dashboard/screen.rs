@@ -1,0 +1,220 @@
+//! The state of the screen: what a person chose to look at, and how.
+
+/// The views, reached by the keys 1 to 6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// Everything at once.
+    Overview,
+    /// Routes, sortable, each with its histogram.
+    Routes,
+    /// Faults, asked for and seen.
+    Faults,
+    /// Breakers and processes.
+    System,
+    /// Gates with the figures behind them.
+    Gates,
+    /// Events.
+    Events,
+}
+
+/// Every view, in the order of its keys.
+pub const VIEWS: [View; 6] = [
+    View::Overview,
+    View::Routes,
+    View::Faults,
+    View::System,
+    View::Gates,
+    View::Events,
+];
+
+impl View {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Overview => "overview",
+            Self::Routes => "routes",
+            Self::Faults => "faults",
+            Self::System => "system",
+            Self::Gates => "gates",
+            Self::Events => "events",
+        }
+    }
+}
+
+/// How routes are ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortBy {
+    /// As in the scenario.
+    Scenario,
+    /// Most arrivals first.
+    Rate,
+    /// Least success first.
+    Success,
+    /// Slowest 99th percentile first.
+    P99,
+    /// Most failures first.
+    Errors,
+}
+
+impl SortBy {
+    /// The next one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self {
+            Self::Scenario => Self::Rate,
+            Self::Rate => Self::Success,
+            Self::Success => Self::P99,
+            Self::P99 => Self::Errors,
+            Self::Errors => Self::Scenario,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scenario => "scenario order",
+            Self::Rate => "rate",
+            Self::Success => "success",
+            Self::P99 => "p99",
+            Self::Errors => "failures",
+        }
+    }
+}
+
+/// How much time the axis shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The whole plan, or the run where that took longer.
+    Whole,
+    /// This many microseconds.
+    Micros(i64),
+}
+
+/// A line being typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What was typed so far.
+    pub text: String,
+}
+
+/// What a typed line is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To filter lists.
+    Filter,
+    /// To mark the present moment.
+    Mark,
+}
+
+/// A question that waits for y or n.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// End the run now?
+    Finish,
+    /// Stop this fault?
+    StopFault(String),
+    /// Stop every fault?
+    RecoverAll,
+}
+
+/// The list of keys.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Help {
+    /// What it is searched for.
+    pub search: String,
+    /// Lines scrolled past.
+    pub scroll: usize,
+}
+
+/// Where a replay is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Position {
+    /// Where, in microseconds since time zero.
+    pub at_us: i64,
+    /// The end of the record.
+    pub end_us: i64,
+    /// How many times faster than it was.
+    pub speed: f64,
+    /// Whether it moves.
+    pub playing: bool,
+}
+
+/// The state of the screen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Screen {
+    /// The view.
+    pub view: View,
+    /// First line, or selected row, of each view's list.
+    pub cursors: [usize; VIEWS.len()],
+    /// Lists show only what holds this, case ignored.
+    pub filter: String,
+    /// A line being typed.
+    pub prompt: Option<Prompt>,
+    /// A question that waits.
+    pub question: Option<Question>,
+    /// The list of keys, when open.
+    pub help: Option<Help>,
+    /// How much time the axis shows.
+    pub reach: Reach,
+    /// End of the axis in microseconds; `None` follows the run.
+    pub pan_us: Option<i64>,
+    /// How routes are ordered.
+    pub sort: SortBy,
+    /// Whether tables show the whole run, as against its present window.
+    pub whole_run: bool,
+    /// Whether the selected route's histogram is open.
+    pub detail: bool,
+    /// A message until the next key.
+    pub notice: Option<String>,
+    /// Where a replay is.
+    pub position: Option<Position>,
+    /// Columns and rows.
+    pub size: (u16, u16),
+    /// How often the theme was changed.
+    pub theme_steps: usize,
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        Self {
+            view: View::Overview,
+            cursors: [0; VIEWS.len()],
+            filter: String::new(),
+            prompt: None,
+            question: None,
+            help: None,
+            reach: Reach::Whole,
+            pan_us: None,
+            sort: SortBy::Scenario,
+            whole_run: false,
+            detail: false,
+            notice: None,
+            position: None,
+            size: (80, 24),
+            theme_steps: 0,
+        }
+    }
+}
+
+impl Screen {
+    /// Row, or first line, of the present view's list.
+    #[must_use]
+    pub fn cursor(&self) -> usize {
+        self.cursors[self.view as usize]
+    }
+
+    /// The same, to be moved.
+    pub fn cursor_mut(&mut self) -> &mut usize {
+        &mut self.cursors[self.view as usize]
+    }
+
+    /// Whether a list shows a line that holds these words.
+    #[must_use]
+    pub fn lets_pass(&self, words: &str) -> bool {
+        self.filter.is_empty() || words.to_lowercase().contains(&self.filter.to_lowercase())
+    }
+}
