@@ -110,7 +110,13 @@ pub(crate) static FAULT: Shape = Shape {
         .otherwise(&["target", "on"]),
         key("for", Duration, "How long each injection lasts.").otherwise(&["duration", "over"]),
         key("every", Duration, "From one injection to the next.").otherwise(&["interval"]),
-        key("times", Whole(1, 100_000), "Number of injections.").otherwise(&["repeat", "count"]),
+        key("times", Whole(1, 100_000), "Number of injections.").otherwise(&["count"]),
+        key(
+            "repeat",
+            Whole(1, 16),
+            "Number of cycles, each of a period with the fault and one without, in random order; a period starts every `every`, twice `for` when absent. The report tests what the fault changed.",
+        )
+        .otherwise(&["cycles"]),
     ],
 };
 
@@ -255,7 +261,12 @@ pub(crate) static SLO: Shape = Shape {
             Whole(1, 1_000_000),
             "With `confidence`: failures that come together, 1 if each comes alone; 10 is assumed when absent, until the run shows better.",
         ),
-        needed("expect", List(&Gate), "The expectations.").otherwise(&["gates", "require"]),
+        key("expect", List(&Gate), "The expectations.").otherwise(&["gates", "require"]),
+        key(
+            "openslo",
+            Text,
+            "An OpenSLO v1 file, relative to this one, whose objectives are expected too; `FILE#NAME` takes one SLO of it.",
+        ),
     ],
 };
 

@@ -5,10 +5,11 @@ use std::path::Path;
 use crate::diagnostic::{Place, quoted, shortened};
 use crate::grammar::GateError;
 use crate::interpolate::{Secrets, resolve};
-use crate::read::{Reader, ScenarioDraft, SystemDraft, Use, gate_text, system_path};
+use crate::openslo::ObjectiveDraft;
+use crate::read::{Reader, ScenarioDraft, SystemDraft, Use, gate_text, openslo_path, system_path};
 use crate::remote::{RemoteTarget, remote_diagnostics};
-use crate::yaml::Node;
-use crate::{Diagnostic, Gate, Scenario, Source, System, check, codes, library, yaml};
+use crate::yaml::{Node, NodeKind};
+use crate::{Diagnostic, Gate, OpenSlo, Scenario, Source, System, check, codes, library, yaml};
 
 /// How environment variables are looked up.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -120,9 +121,14 @@ pub fn parse_scenario(source: &Source, options: &ParseOptions<'_>) -> Checked<Sc
     let system = root
         .as_ref()
         .and_then(|root| files.system(root, &mut findings));
+    let openslo_files = root
+        .as_ref()
+        .map(|root| files.openslo(root, &mut findings))
+        .unwrap_or_default();
     let read = |redact: bool| {
         let root = root.as_ref()?;
         let mut reader = Reader {
+            openslo_files: openslo_files.clone(),
             redact,
             ..Reader::default()
         };
@@ -175,6 +181,26 @@ pub fn parse_system(source: &Source, options: &ParseOptions<'_>) -> Checked<Syst
     files.outcome(value, redacted, findings, remote)
 }
 
+/// Reads the objectives of an OpenSLO v1 file. `${NAME}` means nothing there.
+#[must_use]
+pub fn parse_openslo(source: &Source, options: &ParseOptions<'_>) -> Checked<OpenSlo> {
+    let files = Files::new(source, options);
+    let mut findings = Vec::new();
+    let documents = files.objects(0, &mut findings);
+    let mut reader = Reader::default();
+    let drafts = reader.openslo(&documents, None);
+    findings.append(&mut reader.findings);
+    let mut system = SystemDraft::default();
+    for (probe, place) in drafts.iter().filter_map(|draft| draft.probe.clone()) {
+        system.probe_addresses.push((probe.name.clone(), place));
+        system.system.probes.push(probe);
+    }
+    let remote = files.remote(&system);
+    let objectives = drafts.into_iter().map(ObjectiveDraft::finish).collect();
+    let value = OpenSlo { objectives };
+    files.outcome(Some(value.clone()), Some(value), findings, remote)
+}
+
 /// Reads one gate that stands by itself, for instance on a command line.
 ///
 /// # Errors
@@ -194,6 +220,9 @@ pub fn parse_gate(text: &str) -> Result<Gate, Box<Diagnostic>> {
         )
     })
 }
+
+/// Most documents of an OpenSLO file.
+const OPENSLO_OBJECTS_MAX: usize = 1000;
 
 /// The texts that belong together, and what was taken from the environment.
 struct Files<'o> {
@@ -268,6 +297,47 @@ impl<'o> Files<'o> {
                 None
             }
         }
+    }
+
+    /// The objects of every OpenSLO file that a scenario names, by path.
+    fn openslo(&mut self, root: &Node, findings: &mut Vec<Diagnostic>) -> Vec<(String, Vec<Node>)> {
+        let mut files: Vec<(String, Vec<Node>)> = Vec::new();
+        let blocks = match root.get("slo").map(|node| &node.kind) {
+            Some(NodeKind::List(items)) => items.as_slice(),
+            _ => &[],
+        };
+        for node in blocks.iter().filter_map(|block| block.get("openslo")) {
+            let Some(text) = node.scalar().filter(|text| !text.is_nothing()) else {
+                continue;
+            };
+            let path = openslo_path(&text.text).0;
+            if files.iter().any(|(known, _)| known == path) {
+                continue;
+            }
+            match (self.options.open)(path, &self.sources[0].name) {
+                Ok(source) => {
+                    self.sources.push(source);
+                    let objects = self.objects(self.sources.len() - 1, findings);
+                    files.push((path.to_owned(), objects));
+                }
+                Err(mut problem) => {
+                    if problem.labels.is_empty() {
+                        *problem = problem.at(node.place, "objectives are described there");
+                    }
+                    findings.push(*problem);
+                }
+            }
+        }
+        files
+    }
+
+    /// The objects of an OpenSLO file; an empty document is none.
+    fn objects(&self, number: usize, findings: &mut Vec<Diagnostic>) -> Vec<Node> {
+        let source = &self.sources[number];
+        let mut documents =
+            yaml::documents(source, number, OPENSLO_OBJECTS_MAX, findings).unwrap_or_default();
+        documents.retain(|node| node.scalar().is_none_or(|text| !text.is_nothing()));
+        documents
     }
 
     fn remote(&self, draft: &SystemDraft) -> Vec<(RemoteTarget, Place)> {

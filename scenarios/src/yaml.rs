@@ -151,12 +151,30 @@ pub(crate) fn parse(
     number: usize,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Node> {
+    let mut roots = documents(source, number, 1, findings)?;
+    if roots.is_empty() {
+        let place = Place {
+            source: number,
+            span: source.span(0, 0),
+        };
+        findings.push(source.empty().at(place, "nothing here but comments"));
+    }
+    roots.pop()
+}
+
+/// Reads all documents of a source, at most `most`, as [`parse`] reads one.
+pub(crate) fn documents(
+    source: &Source,
+    number: usize,
+    most: usize,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Vec<Node>> {
     let options = granit_parser::options! {
         disallow_directives: true,
         flow_nesting_limit: DEPTH_MAX,
         block_nesting_limit: DEPTH_MAX,
     };
-    let mut tree = Tree::new(source, number);
+    let mut tree = Tree::new(source, number, most);
     for next in Parser::new_from_str_with_options(&source.text, options) {
         let step = match next {
             Ok((event, span)) => tree.take(event, tree.place(span)),
@@ -169,14 +187,7 @@ pub(crate) fn parse(
         }
     }
     findings.append(&mut tree.findings);
-    if tree.root.is_none() {
-        let place = Place {
-            source: number,
-            span: source.span(0, 0),
-        };
-        findings.push(source.empty().at(place, "nothing here but comments"));
-    }
-    tree.root
+    Some(tree.roots)
 }
 
 /// A list or map that is still open.
@@ -196,14 +207,15 @@ struct Tree<'s> {
     anchors: HashMap<usize, Node>,
     nodes: usize,
     documents: usize,
-    root: Option<Node>,
+    documents_max: usize,
+    roots: Vec<Node>,
     findings: Vec<Diagnostic>,
 }
 
 type Step = Result<(), Box<Diagnostic>>;
 
 impl<'s> Tree<'s> {
-    fn new(source: &'s Source, number: usize) -> Self {
+    fn new(source: &'s Source, number: usize, documents_max: usize) -> Self {
         Self {
             source,
             number,
@@ -211,7 +223,8 @@ impl<'s> Tree<'s> {
             anchors: HashMap::new(),
             nodes: 0,
             documents: 0,
-            root: None,
+            documents_max,
+            roots: Vec::new(),
             findings: Vec::new(),
         }
     }
@@ -256,7 +269,7 @@ impl<'s> Tree<'s> {
 
     fn start_document(&mut self, place: Place) -> Step {
         self.documents += 1;
-        if self.documents < 2 {
+        if self.documents <= self.documents_max {
             return Ok(());
         }
         Err(Box::new(
@@ -377,7 +390,7 @@ impl<'s> Tree<'s> {
             self.anchors.insert(anchor, node.clone());
         }
         let Some(parent) = self.open.last_mut() else {
-            self.root.get_or_insert(node);
+            self.roots.push(node);
             return Ok(());
         };
         match &mut parent.kind {

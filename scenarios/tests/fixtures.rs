@@ -11,7 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use squall_scenario::{
-    Checked, Diagnostic, ParseOptions, Scenario, Source, explanations, parse_scenario, parse_system,
+    Checked, Diagnostic, ParseOptions, Scenario, Source, explanations, parse_openslo,
+    parse_scenario, parse_system,
 };
 
 fn no_environment(_: &str) -> Option<String> {
@@ -66,6 +67,14 @@ fn missing(name: &str) -> Box<Diagnostic> {
 
 /// The findings of an invalid fixture, those about remote hosts included.
 fn findings(path: &Path) -> (Vec<Diagnostic>, Vec<Source>) {
+    if is_openslo(path) {
+        let mut source = Source::read(path).unwrap();
+        source.name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let checked = parse_openslo(&source, &ParseOptions::new(&no_environment));
+        let mut found = checked.diagnostics.clone();
+        found.extend(checked.remote_diagnostics(&[]));
+        return (found, checked.sources);
+    }
     let checked = parse(path);
     let mut found = checked.diagnostics.clone();
     found.extend(checked.remote_diagnostics(&[]));
@@ -76,6 +85,11 @@ fn is_system(path: &Path) -> bool {
     stem(path).ends_with(".system")
 }
 
+/// Objectives, not a scenario.
+fn is_openslo(path: &Path) -> bool {
+    stem(path).ends_with(".openslo")
+}
+
 #[test]
 fn valid_files_parse_without_a_word() {
     for path in yaml_files("valid") {
@@ -83,6 +97,13 @@ fn valid_files_parse_without_a_word() {
             let source = Source::read(&path).unwrap();
             let checked = parse_system(&source, &ParseOptions::new(&no_environment));
             assert!(checked.diagnostics.is_empty(), "{}", checked.render(false));
+            continue;
+        }
+        if is_openslo(&path) {
+            let source = Source::read(&path).unwrap();
+            let checked = parse_openslo(&source, &ParseOptions::new(&no_environment));
+            assert!(checked.diagnostics.is_empty(), "{}", checked.render(false));
+            assert!(!checked.value.unwrap().objectives.is_empty());
             continue;
         }
         let checked = parse(&path);

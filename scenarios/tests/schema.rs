@@ -61,6 +61,10 @@ fn schemas_accept_every_valid_file() {
     let mut count = 0;
     for folder in ["fixtures/valid", "library", "systems"] {
         for path in yaml_files(folder) {
+            // Objectives have the schema of OpenSLO.
+            if path.to_string_lossy().contains(".openslo.") {
+                continue;
+            }
             let is_system = folder == "systems" || path.to_string_lossy().contains(".system.");
             let schema = if is_system { &system } else { &scenario };
             let problem = problem(schema, &json_of(&path), "");

@@ -70,7 +70,8 @@ pub enum Command {
     /// alarms of its gates
     #[command(after_help = CALIBRATE_EXAMPLES)]
     Calibrate(CalibrateArgs),
-    /// Parse and lint scenarios; sends nothing, starts nothing
+    /// Parse and lint scenarios and OpenSLO files; sends nothing, starts nothing
+    #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
     /// Show what a scenario would do: timeline, arrivals, samples per gate
     Plan(PlanArgs),
@@ -135,6 +136,14 @@ const RUN_EXAMPLES: &str = "Examples:
   squall run checkout.yaml --report junit=junit.xml --report markdown=-
   squall run checkout.yaml --inconclusive-as fail
   squall run staging.yaml --shard 2/4 --start-at 2026-11-22T12:00:00Z";
+const CHECK_EXAMPLES: &str = "Examples:
+  squall check checkout.yaml
+  squall check scenarios/*.yaml --strict --format github
+  squall check staging.yaml --allow-remote staging.example.com
+  squall check slos/checkout.yaml
+
+What squall reads of a file is decided by the same options as in `squall run`.
+Of an OpenSLO v1 file it shows the gates that its objectives become.";
 const REPORT_EXAMPLES: &str = "Examples:
   squall report latest
   squall report squall-runs/checkout/20261122T101500Z
@@ -212,7 +221,7 @@ pub struct RunArgs {
 /// What `squall check` takes.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
-    /// Paths of scenarios, or names of the embedded library
+    /// Paths of scenarios or OpenSLO files, or names of the embedded library
     #[arg(required = true, value_name = "SCENARIO")]
     pub scenarios: Vec<String>,
     /// How diagnostics are printed
@@ -221,6 +230,10 @@ pub struct CheckArgs {
     /// Warnings are errors
     #[arg(long)]
     pub strict: bool,
+    /// A host that may be loaded although it is not on this machine, as in
+    /// `squall run`
+    #[arg(long, value_name = "HOST")]
+    pub allow_remote: Vec<String>,
     /// How scenarios are read.
     #[command(flatten)]
     pub reading: ScenarioArgs,
@@ -232,6 +245,9 @@ pub struct PlanArgs {
     /// Path of a scenario, or a name of the embedded library
     #[arg(value_name = "SCENARIO")]
     pub scenario: String,
+    /// Seed of everything random; overrides the scenario's
+    #[arg(long)]
+    pub seed: Option<u64>,
     /// Machine-readable output
     #[arg(long, value_enum, default_value_t = Listing::Text)]
     pub format: Listing,

@@ -39,14 +39,12 @@ pub struct Sound {
 impl Found {
     /// Prints every diagnostic to standard error, as rustc does.
     pub fn print_diagnostics(&self) {
-        if !self.checked.diagnostics.is_empty() {
-            anstream::eprintln!("{}", self.checked.render(color_on_stderr()));
-        }
+        print(&self.checked);
     }
 
     /// Refuses targets off this machine whose host was not allowed on the
     /// command line. The engine checks the resolved address once more.
-    fn refuse_remote(&mut self, allowed: &[String]) {
+    pub fn refuse_remote(&mut self, allowed: &[String]) {
         let refused = self.checked.remote_diagnostics(allowed);
         if !refused.is_empty() {
             self.checked.value = None;
@@ -84,6 +82,13 @@ impl Found {
                 Err(exit::fail(RunOutcome::Usage, &message))
             }
         }
+    }
+}
+
+/// Prints every diagnostic to standard error, as rustc does.
+pub fn print<T>(checked: &Checked<T>) {
+    if !checked.diagnostics.is_empty() {
+        anstream::eprintln!("{}", checked.render(color_on_stderr()));
     }
 }
 

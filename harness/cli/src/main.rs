@@ -8,6 +8,7 @@ mod exit;
 mod interrupts;
 mod locate;
 mod metrics;
+mod objectives;
 mod run_folders;
 mod run_names;
 mod series;

@@ -338,6 +338,79 @@ fn a_run_is_judged_by_other_objectives() {
         .assert_stderr(&["nowhere"]);
 }
 
+/// An OpenSLO file with one objective about the request of [`passing`].
+fn openslo(target: &str) -> String {
+    format!(
+        "apiVersion: openslo/v1\nkind: SLO\nmetadata:\n  name: availability\n  \
+         annotations: {{ squall/measure: success }}\nspec:\n  service: shop\n  \
+         indicator: {{ spec: {{ ratioMetric: {{}} }} }}\n  \
+         timeWindow: [ {{ duration: 28d, isRolling: true }} ]\n  \
+         objectives: [ {{ target: {target} }} ]\n"
+    )
+}
+
+#[test]
+fn a_run_is_judged_by_an_openslo_file() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("small.yaml", passing("success >= 99%"));
+    let slo = sandbox.write("slo.yaml", openslo("0.99"));
+    sandbox
+        .squall(&["check", &slo])
+        .assert_code(0)
+        .assert_stdout(&["availability: success >= 99%", "28d"]);
+    sandbox.squall(&["run", &file]).assert_code(0);
+    let judge = |slo: &str, rest: &[&str]| {
+        let mut args = vec!["judge", "latest", "--slo", slo];
+        args.extend(rest);
+        sandbox.squall(&args)
+    };
+    judge(&slo, &[])
+        .assert_code(0)
+        .assert_stdout(&["PASS", "during whole run", "success >= 99%"]);
+    judge(
+        &slo,
+        &["--during", "baseline", "--report", "github=notes.txt"],
+    )
+    .assert_code(0)
+    .assert_stdout(&["during baseline"]);
+    judge(&slo, &["--during", "outage"])
+        .assert_code(2)
+        .assert_stderr(&["no window called `outage`", "baseline"]);
+    judge(&file, &["--during", "baseline"])
+        .assert_code(2)
+        .assert_stderr(&["OpenSLO"]);
+    let other = openslo("0.99").replace("measure: success", "measure: success of pay");
+    let other = sandbox.write("other.yaml", other);
+    judge(&other, &[])
+        .assert_code(2)
+        .assert_stderr(&["no request of this run is called `pay`"]);
+    let wrong = sandbox.write("wrong.yaml", openslo("99"));
+    judge(&wrong, &[]).assert_code(2).assert_stderr(&["S0108"]);
+    sandbox
+        .squall(&["check", &wrong])
+        .assert_code(2)
+        .assert_stderr(&["S0108", "wrong.yaml:10"]);
+}
+
+#[test]
+fn check_and_plan_read_a_scenario_as_run_does() {
+    let sandbox = Sandbox::new();
+    let remote = "version: 1\nname: remote\ntarget: http://10.255.255.1:1\nload:\n  \
+                  shape: [ { hold: { rate: 50/s, for: 20s } } ]\n  requests: [ GET / ]\n";
+    let remote = sandbox.write("remote.yaml", remote);
+    sandbox
+        .squall(&["check", &remote])
+        .assert_code(2)
+        .assert_stderr(&["S0410", "--allow-remote 10.255.255.1"]);
+    sandbox
+        .squall(&["check", &remote, "--allow-remote", "10.255.255.1"])
+        .assert_code(0);
+    sandbox
+        .squall(&["plan", &remote, "--seed", "77"])
+        .assert_code(0)
+        .assert_stdout(&["seed 77"]);
+}
+
 #[test]
 fn an_inconclusive_run_counts_as_what_was_asked() {
     let sandbox = Sandbox::new();

@@ -18,7 +18,7 @@ pub(crate) use fault::FaultDraft;
 pub(crate) use load::LoadDraft;
 pub(crate) use process::INSTANCES_MAX;
 pub(crate) use scenario::{ScenarioDraft, VariantDraft, system_path};
-pub(crate) use slo::{GateDraft, SloDraft, gate_text};
+pub(crate) use slo::{GateDraft, SloDraft, gate_text, openslo_path};
 pub(crate) use system::{NameKind, Names, SystemDraft};
 
 use crate::diagnostic::{Place, quoted};
@@ -33,6 +33,8 @@ pub(crate) struct Reader {
     pub(crate) findings: Vec<Diagnostic>,
     /// Every `$name` that was read, to be checked when all names are known.
     pub(crate) uses: Vec<Use>,
+    /// OpenSLO files by their path as the scenario writes it.
+    pub(crate) openslo_files: Vec<(String, Vec<Node>)>,
     /// Whether environment values are replaced by their names in text.
     pub(crate) redact: bool,
 }

@@ -63,7 +63,7 @@ impl Reader {
         let seed = fields
             .get("seed")
             .and_then(|node| self.whole(node, 0, u64::MAX));
-        let system = self.system_of(fields, system, set);
+        let mut system = self.system_of(fields, system, set);
         let load = fields.get("load").and_then(|node| self.load(node));
         let steady_state = fields
             .get("steady_state")
@@ -86,6 +86,9 @@ impl Reader {
             for item in self.list(node, "slo blocks") {
                 slo.extend(self.slo(item));
             }
+        }
+        for block in &slo {
+            add_probes(block, &mut system);
         }
         let mut variants = Vec::new();
         if let Some(node) = fields.get("variants") {
@@ -245,6 +248,18 @@ impl Reader {
                 self.report_value(node, diagnostic);
                 None
             }
+        }
+    }
+}
+
+/// Adds what reads the numbers of OpenSLO objectives; two blocks may speak of
+/// one objective.
+fn add_probes(block: &SloDraft, system: &mut SystemDraft) {
+    for (probe, place) in &block.probes {
+        if !system.system.probes.contains(probe) {
+            system.system.probes.push(probe.clone());
+            system.probes.push((probe.name.clone(), *place));
+            system.probe_addresses.push((probe.name.clone(), *place));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::diagnostic::Place;
 use crate::grammar::{GateError, Sentence, parse_gate};
 use crate::keys;
 use crate::yaml::{Node, NodeKind};
-use crate::{Diagnostic, Gate, Located, Share, SloBlock, When, codes};
+use crate::{Diagnostic, Gate, Located, Probe, Share, SloBlock, When, codes};
 
 const HOLD: Duration = Duration::from_secs(5);
 
@@ -33,6 +33,8 @@ pub(crate) struct SloDraft {
     pub(crate) confidence: Option<Share>,
     pub(crate) burst: Option<u64>,
     pub(crate) gates: Vec<GateDraft>,
+    /// What reads the numbers of OpenSLO objectives, with its address.
+    pub(crate) probes: Vec<(Probe, Place)>,
 }
 
 impl SloDraft {
@@ -75,10 +77,20 @@ impl Reader {
 
     pub(crate) fn slo(&mut self, node: &Node) -> Option<SloDraft> {
         let fields = self.fields(node, &keys::SLO)?;
-        let gates = fields
+        let mut gates = fields
             .get("expect")
             .map(|node| self.gates(node))
             .unwrap_or_default();
+        let mut probes = Vec::new();
+        match fields.get("openslo") {
+            Some(node) => self.openslo_gates(node, &mut gates, &mut probes),
+            None if fields.get("expect").is_none() => self.report(
+                Diagnostic::error(codes::MISSING_KEY, "an slo block needs `expect`")
+                    .at(first_key(fields), "has no `expect`")
+                    .help("add for instance `expect: [ p99 < 300ms ]`, or `openslo: FILE`"),
+            ),
+            None => {}
+        }
         let confidence = fields.get("confidence").and_then(|node| self.share(node));
         if let Some(confidence) = confidence
             && !(confidence.get() > 0.0 && confidence.get() < 1.0)
@@ -122,7 +134,33 @@ impl Reader {
             confidence,
             burst,
             gates,
+            probes,
         })
+    }
+
+    /// The objectives of an OpenSLO file, at the place where it is named.
+    fn openslo_gates(
+        &mut self,
+        node: &Node,
+        gates: &mut Vec<GateDraft>,
+        probes: &mut Vec<(Probe, Place)>,
+    ) {
+        let Some(text) = self.text(node) else {
+            return;
+        };
+        let (path, only) = openslo_path(&text);
+        let files = &self.openslo_files;
+        // One that could not be opened was reported.
+        let Some((_, documents)) = files.iter().find(|(known, _)| known == path) else {
+            return;
+        };
+        let documents = documents.clone();
+        let only = only.map(|name| (name, node.place));
+        for mut objective in self.openslo(&documents, only) {
+            objective.gate.gate.span = node.place.span;
+            gates.push(objective.gate);
+            probes.extend(objective.probe);
+        }
     }
 
     /// `burst: 10`, which means nothing without `confidence`.
@@ -181,6 +219,19 @@ impl Reader {
         };
         Some((when, node.place))
     }
+}
+
+/// `FILE`, or `FILE#NAME OF AN SLO`.
+pub(crate) fn openslo_path(text: &str) -> (&str, Option<&str>) {
+    match text.trim().split_once('#') {
+        Some((path, name)) => (path, Some(name)),
+        None => (text.trim(), None),
+    }
+}
+
+fn first_key(fields: Fields<'_>) -> Place {
+    let first = fields.node.entries().first();
+    first.map_or(fields.node.place, |entry| entry.key_place)
 }
 
 fn draft_of(node: &Node, sentence: Sentence) -> GateDraft {

@@ -11,6 +11,7 @@ use super::{Listing, LookArgs, ScenarioArgs};
 pub const JUDGE_EXAMPLES: &str = "Examples:
   squall judge squall-runs/checkout/20261122T101500Z --slo stricter.yaml
   squall judge latest --slo stricter.yaml --report junit=junit.xml
+  squall judge latest --slo slos/checkout.yaml --during 'slow payments'
 
 Only `slo` and `steady_state` of FILE are used; load and faults are those of
 the run. The run directory stays as it is.";
@@ -54,9 +55,14 @@ pub struct JudgeArgs {
     /// Where runs are looked for by name.
     #[command(flatten)]
     pub place: OutArgs,
-    /// A scenario: path, or name of the embedded library
+    /// A scenario (path, or name of the embedded library) or an OpenSLO v1
+    /// file
     #[arg(long, value_name = "FILE")]
     pub slo: String,
+    /// The window that the objectives of an OpenSLO file are asked of; `whole
+    /// run` when absent
+    #[arg(long, value_name = "WINDOW")]
+    pub during: Option<String>,
     /// Write a report: FORMAT=PATH or FORMAT=- (may be repeated)
     #[arg(long = "report", value_name = "FORMAT=PATH")]
     pub reports: Vec<String>,

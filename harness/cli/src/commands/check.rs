@@ -3,50 +3,37 @@
 use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
+use squall_scenario::{Checked, OpenSlo};
 
 use crate::args::{CheckArgs, DiagnosticFormat};
-use crate::{exit, locate};
+use crate::{exit, locate, objectives};
 
-/// Checks every scenario and prints what there is to say, all at once.
+/// Checks every file and prints what there is to say, all at once.
 pub fn check(args: &CheckArgs) -> ExitCode {
     let mut wrong = 0;
     let mut json = Vec::new();
     for given in &args.scenarios {
-        let found = match locate::scenario(given, &args.reading) {
-            Ok(found) => found,
-            Err(_printed) => {
-                wrong += 1;
-                continue;
+        let sound = match objectives::openslo(given) {
+            Some(mut checked) => {
+                let refused = checked.remote_diagnostics(&args.allow_remote);
+                checked.diagnostics.extend(refused);
+                let remark = tell(args, &checked, &mut json);
+                remark.map(|remark| remark + &as_gates(&checked))
             }
-        };
-        let diagnostics = &found.checked.diagnostics;
-        let sources = &found.checked.sources;
-        match args.format {
-            DiagnosticFormat::Text => found.print_diagnostics(),
-            DiagnosticFormat::Json => {
-                json.extend(
-                    diagnostics
-                        .iter()
-                        .map(|diagnostic| diagnostic.to_json(sources)),
-                );
-            }
-            DiagnosticFormat::Github => {
-                for diagnostic in diagnostics {
-                    anstream::println!("{}", diagnostic.github_annotation(sources));
+            None => match locate::scenario(given, &args.reading) {
+                Ok(mut found) => {
+                    found.refuse_remote(&args.allow_remote);
+                    tell(args, &found.checked, &mut json)
                 }
+                Err(_printed) => None,
+            },
+        };
+        match sound {
+            None => wrong += 1,
+            Some(remark) if args.format == DiagnosticFormat::Text => {
+                anstream::println!("{given}: sound{remark}");
             }
-        }
-        let bad = found.checked.has_errors() || (args.strict && !diagnostics.is_empty());
-        if bad {
-            wrong += 1;
-        } else if args.format == DiagnosticFormat::Text {
-            let warnings = diagnostics.len();
-            let remark = match warnings {
-                0 => String::new(),
-                1 => ", 1 warning".to_owned(),
-                many => format!(", {many} warnings"),
-            };
-            anstream::println!("{given}: sound{remark}");
+            Some(_) => {}
         }
     }
     if args.format == DiagnosticFormat::Json {
@@ -56,4 +43,46 @@ pub fn check(args: &CheckArgs) -> ExitCode {
         0 => exit::code(RunOutcome::Pass),
         _ => exit::code(RunOutcome::Usage),
     }
+}
+
+/// Prints the findings of a file, or keeps them for the JSON list. Gives a
+/// remark about a file that is sound.
+fn tell<T>(
+    args: &CheckArgs,
+    checked: &Checked<T>,
+    json: &mut Vec<serde_json::Value>,
+) -> Option<String> {
+    let (findings, sources) = (&checked.diagnostics, &checked.sources);
+    match args.format {
+        DiagnosticFormat::Text => locate::print(checked),
+        DiagnosticFormat::Json => {
+            json.extend(findings.iter().map(|finding| finding.to_json(sources)));
+        }
+        DiagnosticFormat::Github => {
+            for finding in findings {
+                anstream::println!("{}", finding.github_annotation(sources));
+            }
+        }
+    }
+    if checked.has_errors() || (args.strict && !findings.is_empty()) {
+        return None;
+    }
+    Some(match findings.len() {
+        0 => String::new(),
+        1 => ", 1 warning".to_owned(),
+        many => format!(", {many} warnings"),
+    })
+}
+
+/// What the objectives of a file are as gates.
+fn as_gates(checked: &Checked<OpenSlo>) -> String {
+    let objectives = checked.value.iter().flat_map(|file| &file.objectives);
+    let mut text = String::new();
+    for objective in objectives {
+        text.push_str(&format!("\n  {}: {}", objective.slo, objective.gate.value));
+        if let Some(window) = &objective.time_window {
+            text.push_str(&format!(" (its target is for {window})"));
+        }
+    }
+    text
 }

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use squall_reports::{Record, RunOutcome, judge_with};
+use squall_reports::{RunOutcome, Verdict, judge_with};
 
 use crate::args::{JudgeArgs, Ui};
-use crate::locate::Sound;
+use crate::objectives::Objectives;
 use crate::session::{Finished, ReportRequest, write_reports};
-use crate::{exit, locate, run_names};
+use crate::{exit, run_names};
 
 /// Judges the record by the objectives of a scenario file; the exit code is
 /// that of the verdict. Nothing is written but the reports asked for.
@@ -22,9 +22,8 @@ pub fn judge(args: &JudgeArgs) -> ExitCode {
                        those in the run directory stay as they are";
         return exit::fail(RunOutcome::Usage, message);
     }
-    let found = locate::scenario(&args.slo, &args.reading);
-    let sound = match found.and_then(locate::Found::into_sound) {
-        Ok(sound) => sound,
+    let objectives = match Objectives::read(args) {
+        Ok(objectives) => objectives,
         Err(code) => return code,
     };
     let run = match run_names::read(&args.run, &args.place.out) {
@@ -32,8 +31,16 @@ pub fn judge(args: &JudgeArgs) -> ExitCode {
         Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
     let mut record = run.record;
-    let verdict = judge_with(&record, &sound.redacted);
-    take_objectives(&mut record, sound);
+    let during = args.during.as_deref();
+    let asked = match objectives.of_run(&record, during) {
+        Ok(scenario) => scenario,
+        Err(message) => return exit::fail(RunOutcome::Usage, &message),
+    };
+    let verdict = judge_with(&record, &asked);
+    if let Err(message) = known_window(&verdict, during) {
+        return exit::fail(RunOutcome::Usage, &message);
+    }
+    objectives.put_into(&mut record, asked);
     let finished = Finished {
         verdict,
         record,
@@ -62,11 +69,14 @@ fn write(finished: &Finished, requests: &[ReportRequest]) -> Result<Vec<PathBuf>
     write_reports(&finished.dir, &finished.record, &finished.verdict, requests)
 }
 
-/// Reports show the objectives the verdict is about, and where they stand.
-fn take_objectives(record: &mut Record, sound: Sound) {
-    let manifest = &mut record.manifest;
-    manifest.scenario_path = sound.given;
-    manifest.scenario_text = sound.text;
-    manifest.scenario.slo = sound.redacted.slo;
-    manifest.scenario.steady_state = sound.redacted.steady_state;
+/// Refuses a window that the run was not cut into.
+fn known_window(verdict: &Verdict, during: Option<&str>) -> Result<(), String> {
+    let names: Vec<&str> = verdict.windows.iter().map(|w| w.name.as_str()).collect();
+    match during.filter(|during| !names.contains(during)) {
+        Some(during) => Err(format!(
+            "this run has no window called `{during}`; windows: {}",
+            names.join(", ")
+        )),
+        None => Ok(()),
+    }
 }

@@ -10,10 +10,11 @@ use crate::{exit, locate};
 /// Prints timeline, arrivals and samples per gate.
 pub fn plan(args: &PlanArgs) -> ExitCode {
     let found = locate::scenario(&args.scenario, &args.reading);
-    let scenario = match found.and_then(locate::Found::into_sound) {
+    let mut scenario = match found.and_then(locate::Found::into_sound) {
         Ok(sound) => sound.scenario,
         Err(code) => return code,
     };
+    scenario.seed = args.seed.or(scenario.seed);
     let plan = scenario.plan();
     match args.format {
         Listing::Text => anstream::println!("{plan}"),
