@@ -4,10 +4,12 @@ mod faults;
 mod gates;
 mod load;
 mod names;
+mod power;
 mod readings;
 mod variants;
 
 pub(crate) use gates::samples_needed;
+pub(crate) use power::{needed, per_stretch};
 
 use crate::diagnostic::Place;
 use crate::read::{LoadDraft, ScenarioDraft, SystemDraft, Use};
@@ -24,6 +26,7 @@ pub(crate) fn scenario(draft: &ScenarioDraft, uses: &[Use], findings: &mut Vec<D
     faults::check(draft, findings);
     gates::check(draft, findings);
     variants::check(draft, findings);
+    gates::anything_asked(draft, findings);
 }
 
 /// Checks a system file that stands alone.
