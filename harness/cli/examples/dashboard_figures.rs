@@ -5,7 +5,6 @@
 //! cargo run --release -p squall --example dashboard_figures
 //! ```
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ratatui::buffer::Buffer;
@@ -16,7 +15,9 @@ use squall_dashboard::theme::{Depth, Theme, ThemeName};
 use squall_dashboard::update::{Message, update};
 use squall_dashboard::view::draw;
 use squall_reports::histogram::{new_histogram, record_us};
-use squall_reports::{Counts, FaultChange, Interval, Phase, RouteInterval, RunEvent, Stamped};
+use squall_reports::{
+    Counts, FaultChange, Interval, Phase, RouteInterval, RunEvent, Stamped, Times,
+};
 use squall_scenario::{ParseOptions, Scenario, Source, parse_scenario};
 
 const SECONDS: i64 = 2 * 60 * 60;
@@ -140,7 +141,7 @@ fn interval(route: usize, second: i64) -> RouteInterval {
             timeout: 1,
             ..Counts::default()
         },
-        response: Some(Arc::new(response)),
+        response: Some(Times::of(&response)),
         unlagged: None,
     }
 }
