@@ -242,12 +242,11 @@ fn compare_route(
         let (record, window) = sides[side];
         Noise::of(record, window, route, &slices[side])
     });
-    let identical = noises[0].is_same_sample(&noises[1]);
     let n = [0, 1].map(|side| slices[side].counts.settled());
-    let mut figures = vec![success(&noises, identical, n, margins)];
+    let mut figures = vec![success(&noises, n, margins)];
     for (index, (name, q)) in QUANTILES.into_iter().enumerate() {
         let estimates = [0, 1].map(|side| noises[side].quantiles.get(index).copied().flatten());
-        let (difference, change) = margins.latency(estimates, identical);
+        let (difference, change) = margins.latency(estimates);
         let [a, b] = estimates.map(|estimate| estimate.map(noise::times));
         figures.push(Figure {
             metric: name.to_owned(),
@@ -267,9 +266,9 @@ fn compare_route(
     }
 }
 
-fn success(noises: &[Noise; 2], identical: bool, n: [u64; 2], margins: &Margins) -> Figure {
+fn success(noises: &[Noise; 2], n: [u64; 2], margins: &Margins) -> Figure {
     let estimates = [noises[0].success, noises[1].success];
-    let (difference, change) = margins.success(estimates, identical);
+    let (difference, change) = margins.success(estimates);
     let [a, b] = estimates.map(|estimate| estimate.map(noise::shares));
     Figure {
         metric: "success".to_owned(),

@@ -252,10 +252,10 @@ pub enum FaultChange {
         /// What was seen.
         evidence: String,
     },
-    /// Its time began, and nothing was injected, on purpose: the run measures
-    /// what happens without it.
+    /// Its time began, and nothing was injected, on purpose: a control period of
+    /// its cycles, or a run that measures what happens without it.
     Withheld,
-    /// The time of a fault that was withheld is over.
+    /// The time in which a fault was withheld is over.
     WithheldEnds,
     /// It could not be injected, verified or removed.
     Failed {

@@ -1,6 +1,7 @@
 //! Output formats: each renders a record and its verdict to bytes.
 
 mod csv;
+mod effects;
 mod escape;
 mod github;
 mod hgrm;

@@ -3,6 +3,7 @@
 mod breaker;
 mod conservation;
 mod dispersion;
+mod effect;
 mod errors;
 mod fault;
 mod gate;
@@ -82,6 +83,7 @@ fn settle(
         windows: case.windows.iter().map(|w| w.stats(case.record)).collect(),
         faults: case.faults.clone(),
         recoveries,
+        effects: effect::of_all_faults(case),
         breakers: breaker::timelines(case.record, case.load_end_us),
         processes: process::timelines(case.record, case.load_end_us),
         errors: errors::summarize(case.record),

@@ -6,6 +6,7 @@ mod binomial;
 mod bootstrap;
 mod difference;
 mod estimate;
+mod permutation;
 
 pub use binomial::{
     binomial_quantile, lower_bound, samples_for_quantile, samples_to_prove, upper_bound,
@@ -13,3 +14,4 @@ pub use binomial::{
 pub use bootstrap::BlockBootstrap;
 pub use difference::{difference_interval, score_interval};
 pub use estimate::Estimate;
+pub use permutation::SignFlips;

@@ -1,5 +1,6 @@
 //! The verdict: what the judge found, with everything that stands behind it.
 
+mod effect;
 mod evidence;
 mod gate;
 mod window;
@@ -8,9 +9,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::RunOutcome;
+pub use effect::{Cycle, EffectFigure, EffectFinding, FaultEffect, RouteEffect};
 pub use evidence::{
-    BreakerSegment, BreakerTimeline, Conservation, ErrorSummary, FaultEvidence, GeneratorTrust,
-    ProcessTimeline, Recovery,
+    BreakerSegment, BreakerTimeline, Conservation, ErrorSummary, FaultEvidence, FaultPeriod,
+    GeneratorTrust, ProcessTimeline, Recovery,
 };
 pub use gate::{Evidence, GateOrigin, GateState, GateVerdict, Subject};
 pub use window::{SliceStats, TimeRange, WindowKind, WindowStats};
@@ -39,6 +41,9 @@ pub struct Verdict {
     pub faults: Vec<FaultEvidence>,
     /// How the system came back after each fault.
     pub recoveries: Vec<Recovery>,
+    /// What each fault that came in cycles changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<FaultEffect>,
     /// States of each breaker of each instance over time.
     pub breakers: Vec<BreakerTimeline>,
     /// Starts and ends of each process.

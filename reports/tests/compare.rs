@@ -54,11 +54,12 @@ fn a_run_does_not_differ_from_itself() {
     assert_eq!(comparison.windows.len(), 4, "hold is the whole run");
     for route in comparison.windows.iter().flat_map(|window| &window.routes) {
         for figure in &route.figures {
-            let expected = match figure.a {
-                Some(_) => Change::Same,
-                None => Change::CannotTell,
+            // Equal values are the same where the bounds are narrow enough.
+            let expected: &[Change] = match figure.a {
+                Some(_) => &[Change::Same, Change::NoDifferenceSeen],
+                None => &[Change::CannotTell],
             };
-            assert_eq!(figure.change, expected, "{figure:?}");
+            assert!(expected.contains(&figure.change), "{figure:?}");
             assert_eq!(figure.a, figure.b);
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::seed::{nth, sub_seed};
 use crate::{ByteCount, Located, format_duration};
 
 /// One entry of a scenario's `faults`.
@@ -28,13 +29,55 @@ pub struct FaultSpec {
 }
 
 impl FaultSpec {
-    /// Start of every injection, counted from time zero.
+    /// Start of every injection, counted from time zero; with cycles of every
+    /// period.
     pub fn injections(&self) -> impl Iterator<Item = Duration> + use<> {
         let (every, times) = self
             .repeat
             .map_or((Duration::ZERO, 1), |r| (r.every, r.times));
         let at = self.at;
         (0..times).map(move |n| at + every * n)
+    }
+
+    /// How many cycles there are, each of a period with the fault and one
+    /// without; `None` for a fault that is injected every time.
+    #[must_use]
+    pub fn cycles(&self) -> Option<u32> {
+        let repeat = self.repeat.filter(|repeat| repeat.control)?;
+        Some(repeat.times / 2)
+    }
+
+    /// Whether the period `number`, from 0, is a control period of its cycle:
+    /// nothing is injected in it. A fair coin of the run's seed decides for each
+    /// cycle which of its two periods it is, so that neither drift nor the order
+    /// can be mistaken for the fault.
+    #[must_use]
+    pub fn is_control(&self, number: u32, seed: u64) -> bool {
+        if self.cycles().is_none() {
+            return false;
+        }
+        let stream = sub_seed(seed, &format!("cycles/{}", self.name.value));
+        let control_first = nth(stream, u64::from(number / 2)) >> 63 == 1;
+        number.is_multiple_of(2) == control_first
+    }
+
+    /// How it comes again, as it follows a sentence: `, every 4s, 8 times`;
+    /// empty for a fault that does not.
+    #[must_use]
+    pub fn rhythm(&self) -> String {
+        let Some(repeat) = self.repeat else {
+            return String::new();
+        };
+        let every = format_duration(repeat.every);
+        self.cycles().map_or_else(
+            || format!(", every {every}, {} times", repeat.times),
+            |cycles| {
+                format!(
+                    ", in {cycles} cycles with and without it in random order, \
+                     a period every {every}"
+                )
+            },
+        )
     }
 
     /// When the last injection's removal is asked for, counted from time zero.
@@ -50,9 +93,28 @@ impl FaultSpec {
 pub struct Repeat {
     /// From one injection to the next.
     pub every: Duration,
-    /// Number of injections, at least 1.
+    /// Number of injections, at least 1; with `control` of periods, two for
+    /// each cycle.
     pub times: u32,
+    /// Whether the periods come in cycles of two, one with the fault and one
+    /// without: `repeat: 5`.
+    #[serde(default)]
+    pub control: bool,
 }
+
+/// Most cycles of one fault. The test of their effect visits two to the power
+/// of so many orders.
+pub const CYCLES_MAX: u32 = 16;
+
+/// The smallest p a test of so many cycles can come to: of the equally likely
+/// orders within them, one is the most extreme.
+#[must_use]
+pub fn smallest_p(cycles: u32) -> f64 {
+    0.5_f64.powi(i32::try_from(cycles).unwrap_or(i32::MAX))
+}
+
+/// The p at which an effect counts as shown.
+pub const P_SHOWN: f64 = 0.05;
 
 /// A built-in fault with its parameters. Externally tagged in files:
 /// `inject: { delay: { by: 5s } }`.

@@ -110,7 +110,13 @@ pub(crate) static FAULT: Shape = Shape {
         .otherwise(&["target", "on"]),
         key("for", Duration, "How long each injection lasts.").otherwise(&["duration", "over"]),
         key("every", Duration, "From one injection to the next.").otherwise(&["interval"]),
-        key("times", Whole(1, 100_000), "Number of injections.").otherwise(&["repeat", "count"]),
+        key("times", Whole(1, 100_000), "Number of injections.").otherwise(&["count"]),
+        key(
+            "repeat",
+            Whole(1, 16),
+            "Number of cycles, each of a period with the fault and one without, in random order; a period starts every `every`, twice `for` when absent. The report tests what the fault changed.",
+        )
+        .otherwise(&["cycles"]),
     ],
 };
 

@@ -43,7 +43,8 @@ mod yaml;
 pub use codes::{Explanation, explain, explanations};
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use fault::{
-    Bandwidth, Cut, Delay, Direction, FaultSpec, FaultTarget, Inject, Kill, Repeat, Reset, Signal,
+    Bandwidth, CYCLES_MAX, Cut, Delay, Direction, FaultSpec, FaultTarget, Inject, Kill, P_SHOWN,
+    Repeat, Reset, Signal, smallest_p,
 };
 pub use fault_reference::{FaultParameter, FaultReference, fault_reference};
 pub use gate::{
@@ -58,7 +59,7 @@ pub use parse::{
     Checked, Environment, OpenSystem, ParseOptions, open_system, parse_gate, parse_openslo,
     parse_scenario, parse_system, process_environment,
 };
-pub use plan::{Overlap, Plan, PlanGate, PlanStep, PlanWindow};
+pub use plan::{Overlap, Plan, PlanCycles, PlanGate, PlanStep, PlanWindow};
 pub use probe::{Probe, ProbeRead};
 pub use quantity::{QuantityError, parse_duration};
 pub use reading::{FallbackSource, ProcessFigure, Reading, ReadingGate};
@@ -73,4 +74,4 @@ pub use system::{
 pub use template::{Template, UnknownVariable};
 pub use units::{ByteCount, Rate, Share, format_duration};
 pub use variant::UnknownVariant;
-pub use windows::{BASELINE, HOLD, PlannedWindow, RECOVERY, WHOLE_RUN};
+pub use windows::{BASELINE, HOLD, PlannedWindow, RECOVERY, WHOLE_RUN, control_window};

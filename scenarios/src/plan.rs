@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::check::samples_needed;
-use crate::windows::{BASELINE, end_of, windows};
+use crate::windows::{BASELINE, end_of, periods, windows};
 use crate::{
     Comparison, FaultSpec, FaultTarget, Gate, GateValue, Metric, MetricGate, PlannedWindow,
-    Scenario, Share, System, When,
+    Scenario, Share, System, When, smallest_p,
 };
 
 /// The plan of a scenario. Times count from time zero, the first measured
@@ -39,10 +39,33 @@ pub struct Plan {
     /// Faults that act on the same thing at the same time; they compose in
     /// file order.
     pub overlaps: Vec<Overlap>,
+    /// What the cycles of faults could show.
+    pub cycles: Vec<PlanCycles>,
     /// Names of the weakened variants.
     pub variants: Vec<String>,
     /// What is read beside the load, for people.
     pub probes: Vec<String>,
+}
+
+/// The cycles of a fault that comes with and without in random order.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlanCycles {
+    /// The fault.
+    pub fault: String,
+    /// How many.
+    pub cycles: u32,
+    /// Length of a period.
+    #[serde(rename = "period_s", serialize_with = "seconds")]
+    pub period: Duration,
+    /// From the start of a period to that of the next.
+    #[serde(rename = "every_s", serialize_with = "seconds")]
+    pub every: Duration,
+    /// The smallest p that a test of their effect can come to.
+    pub smallest_p: f64,
+    /// Expected arrivals of all requests in the period that has fewest.
+    pub arrivals: f64,
+    /// For each cycle whether the fault comes first, where the file has a seed.
+    pub fault_first: Option<Vec<bool>>,
 }
 
 /// Something that happens.
@@ -130,7 +153,7 @@ impl Scenario {
     /// `whole run`, as far as they exist.
     #[must_use]
     pub fn windows(&self) -> Vec<PlannedWindow> {
-        windows(&self.load, &self.faults, &self.system)
+        windows(&self.load, &self.faults, &self.system, self.seed)
     }
 
     /// How long one injection of a fault is expected to last. A kill without a
@@ -163,6 +186,11 @@ impl Scenario {
                 .map(|window| plan_window(self, window))
                 .collect(),
             overlaps: overlaps(self),
+            cycles: self
+                .faults
+                .iter()
+                .filter_map(|fault| plan_cycles(self, fault))
+                .collect(),
             variants: self.variants.iter().map(|v| v.name.clone()).collect(),
             probes: self.system.probes.iter().map(ToString::to_string).collect(),
         }
@@ -187,10 +215,7 @@ fn steps(scenario: &Scenario) -> Vec<PlanStep> {
     for fault in &scenario.faults {
         let name = fault.name.value.as_str();
         let (inject, into) = (&fault.inject, &fault.into.value);
-        let again = fault.repeat.map_or_else(String::new, |repeat| {
-            let every = crate::format_duration(repeat.every);
-            format!(", every {every}, {} times", repeat.times)
-        });
+        let again = fault.rhythm();
         let what = format!("{name}: inject {inject} into {into}{again}");
         step(fault.at, what, Some(name));
         let removal = match fault.duration {
@@ -220,6 +245,24 @@ fn plan_window(scenario: &Scenario, window: &PlannedWindow) -> PlanWindow {
             })
             .collect(),
     }
+}
+
+fn plan_cycles(scenario: &Scenario, fault: &FaultSpec) -> Option<PlanCycles> {
+    let (cycles, repeat) = (fault.cycles()?, fault.repeat?);
+    let arrivals = periods(fault, scenario.seed)
+        .map(|((from, to), _)| scenario.load.expected_arrivals(from, to));
+    Some(PlanCycles {
+        fault: fault.name.value.clone(),
+        cycles,
+        period: fault.duration.unwrap_or_default(),
+        every: repeat.every,
+        smallest_p: smallest_p(cycles),
+        arrivals: arrivals.fold(f64::INFINITY, f64::min),
+        fault_first: scenario.seed.map(|seed| {
+            let first = (0..cycles).map(|cycle| !fault.is_control(cycle * 2, seed));
+            first.collect()
+        }),
+    })
 }
 
 fn gates(scenario: &Scenario, windows: &[PlannedWindow]) -> Vec<PlanGate> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Plan, PlanGate, format_duration};
+use crate::{Plan, PlanCycles, PlanGate, format_duration};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,6 +42,9 @@ impl fmt::Display for Plan {
                 format_duration(overlap.from),
                 format_duration(overlap.until)
             )?;
+        }
+        for cycles in &self.cycles {
+            writeln!(f, "\n{}", about(cycles))?;
         }
         if !self.variants.is_empty() {
             writeln!(f, "\nvariants that must fail: {}", self.variants.join(", "))?;
@@ -114,6 +117,37 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// What the cycles of a fault could show, in a paragraph.
+fn about(cycles: &PlanCycles) -> String {
+    let order = cycles.fault_first.as_ref().map_or_else(
+        || "drawn with the seed of the run".to_owned(),
+        |first| {
+            let words = first.iter().map(|first| match first {
+                true => "with, without",
+                false => "without, with",
+            });
+            words.collect::<Vec<_>>().join(" | ")
+        },
+    );
+    let digits = if cycles.smallest_p < 0.001 { 6 } else { 3 };
+    let smallest_p = format!("{:.digits$}", cycles.smallest_p);
+    let needed = crate::check::samples_needed(0.99, None, None);
+    let p99 = if cycles.arrivals < needed {
+        format!("; too few for a p99, which needs {needed:.0}")
+    } else {
+        String::new()
+    };
+    format!(
+        "cycles of {}: {} of a period with and one without, {} each, one every {}\n  \
+         order: {order}\n  p can be as small as {smallest_p}\n  arrivals in a period: about {:.0}{p99}",
+        cycles.fault,
+        cycles.cycles,
+        format_duration(cycles.period),
+        format_duration(cycles.every),
+        cycles.arrivals,
+    )
 }
 
 /// What a gate is judged on.

@@ -55,13 +55,17 @@ impl PlannedWindow {
         self.ranges.iter().map(|(from, to)| *to - *from).sum()
     }
 
-    /// The window without its first `settle`.
+    /// The window without its first `settle`. Every period of a fault that
+    /// comes in cycles settles anew.
     #[must_use]
     pub fn settled(&self, settle: Duration) -> Self {
         let mut rest = settle;
+        let anew = self.name != HOLD;
         let ranges = self.ranges.iter().map(|(from, to)| {
             let cut = rest.min(*to - *from);
-            rest -= cut;
+            if !anew {
+                rest -= cut;
+            }
             (*from + cut, *to)
         });
         Self::new(&self.name, ranges)
@@ -77,10 +81,23 @@ impl PlannedWindow {
     }
 }
 
-/// The windows that exist: `baseline`, each fault in order of its start,
-/// `recovery` when there are faults, `hold` when the load has one, and
+/// The window of the control periods of a fault that comes in cycles.
+#[must_use]
+pub fn control_window(fault: &str) -> String {
+    format!("without {fault}")
+}
+
+/// The windows that exist: `baseline`, each fault in order of its start (and
+/// `without` it, where it comes in cycles), `recovery` when there are faults, `hold` when the load has one, and
 /// `whole run`.
-pub(crate) fn windows(load: &Load, faults: &[FaultSpec], system: &System) -> Vec<PlannedWindow> {
+///
+/// Without a `seed` the fault is taken to come first in every cycle.
+pub(crate) fn windows(
+    load: &Load,
+    faults: &[FaultSpec],
+    system: &System,
+    seed: Option<u64>,
+) -> Vec<PlannedWindow> {
     let end_of_load = load.duration();
     let window = |name: &str, start: Duration, end: Duration| {
         PlannedWindow::new(name, [(start, end.min(end_of_load))])
@@ -94,7 +111,17 @@ pub(crate) fn windows(load: &Load, faults: &[FaultSpec], system: &System) -> Vec
     let mut ordered: Vec<&FaultSpec> = faults.iter().collect();
     ordered.sort_by_key(|fault| fault.at);
     for fault in ordered {
-        all.push(window(&fault.name.value, fault.at, end_of(fault, system)));
+        let name = &fault.name.value;
+        if fault.cycles().is_none() {
+            all.push(window(name, fault.at, end_of(fault, system)));
+            continue;
+        }
+        for (name, control) in [(name.clone(), false), (control_window(name), true)] {
+            let ranges = periods(fault, seed)
+                .filter(|(_, is_control)| *is_control == control)
+                .map(|((from, to), _)| (from, to.min(end_of_load)));
+            all.push(PlannedWindow::new(&name, ranges));
+        }
     }
     if let Some(last) = faults.iter().map(|fault| end_of(fault, system)).max() {
         all.push(window(RECOVERY, last, end_of_load));
@@ -105,6 +132,19 @@ pub(crate) fn windows(load: &Load, faults: &[FaultSpec], system: &System) -> Vec
     }
     all.push(window(WHOLE_RUN, Duration::ZERO, end_of_load));
     all
+}
+
+/// The periods of a fault that comes in cycles, and whether each is a control
+/// period.
+pub(crate) fn periods(
+    fault: &FaultSpec,
+    seed: Option<u64>,
+) -> impl Iterator<Item = ((Duration, Duration), bool)> {
+    let length = fault.duration.unwrap_or_default();
+    (0..).zip(fault.injections()).map(move |(number, at)| {
+        let control = seed.map_or(number % 2 == 1, |seed| fault.is_control(number, seed));
+        ((at, at + length), control)
+    })
 }
 
 /// When a fault is expected to be over. A kill without a length is over when

@@ -150,7 +150,8 @@ struct Live<'r> {
 impl Live<'_> {
     async fn run(mut self) {
         let shared = self.shared;
-        if shared.context.withhold_faults {
+        let control = self.spec.is_control(self.number, shared.context.seed);
+        if control || shared.context.withhold_faults {
             return self.withhold().await;
         }
         let members = choose(&shared.system, self.spec, self.number, shared.context.seed);
@@ -188,7 +189,8 @@ impl Live<'_> {
         }
     }
 
-    /// Cuts the window where the fault would have been.
+    /// Cuts the window where the fault would have been: a control period, or a
+    /// run that measures false alarms.
     async fn withhold(&self) {
         self.edge(FaultChange::Withheld).await;
         let would_last = self.shared.context.scenario.length_of(self.spec);

@@ -3,13 +3,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::noise::NEVER_US;
 use crate::statistics::Estimate;
 
 /// What a difference amounts to.
 ///
 /// A difference within the margin is none, however surely it is there: with
 /// enough arrivals everything differs. Better and worse are told when the
-/// whole interval at 95 % lies beyond the margin.
+/// whole interval at 95 % lies beyond the margin, and the same when all of it
+/// lies within; nothing else is ever called the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
@@ -19,7 +21,11 @@ pub enum Change {
     Worse,
     /// Surely within the margin.
     Same,
-    /// The runs show neither: too few arrivals, or too much noise.
+    /// The interval holds zero, and reaches over the margin: a difference was
+    /// not seen, and one that matters is not excluded.
+    NoDifferenceSeen,
+    /// Too few arrivals, or a difference that is surely there and may lie on
+    /// either side of the margin.
     CannotTell,
 }
 
@@ -30,7 +36,8 @@ impl Change {
         match self {
             Self::Better => "better",
             Self::Worse => "WORSE",
-            Self::Same => "same within noise",
+            Self::Same => "same",
+            Self::NoDifferenceSeen => "no difference seen",
             Self::CannotTell => "cannot tell",
         }
     }
@@ -71,13 +78,8 @@ impl Default for Margins {
 
 impl Margins {
     /// Weighs two response times in microseconds. Also gives their ratio.
-    /// `identical` samples do not differ, whatever their noise.
     #[expect(clippy::cast_precision_loss, reason = "a margin is far below 2^52")]
-    pub(super) fn latency(
-        &self,
-        estimates: [Option<Estimate>; 2],
-        identical: bool,
-    ) -> (Option<Estimate>, Change) {
+    pub(super) fn latency(&self, estimates: [Option<Estimate>; 2]) -> (Option<Estimate>, Change) {
         let [Some(a), Some(b)] = estimates else {
             return (None, Change::CannotTell);
         };
@@ -85,12 +87,15 @@ impl Margins {
         let (most, far) = (self.latency_ratio.ln(), self.latency_us as f64);
         let within =
             |estimate: Estimate, margin: f64| estimate.low >= -margin && estimate.high <= margin;
-        let change = if identical || within(ratio, most) || within(apart, far) {
+        let failed = [a, b].map(|estimate| estimate.value >= NEVER_US);
+        let change = if within(ratio, most) || within(apart, far) {
             Change::Same
         } else if ratio.low > most && apart.low > far {
             Change::Worse
         } else if ratio.high < -most && apart.high < -far {
             Change::Better
+        } else if holds_zero(ratio) && failed[0] == failed[1] {
+            Change::NoDifferenceSeen
         } else {
             Change::CannotTell
         };
@@ -98,26 +103,28 @@ impl Margins {
     }
 
     /// Weighs two shares of success. Also gives their difference.
-    pub(super) fn success(
-        &self,
-        estimates: [Option<Estimate>; 2],
-        identical: bool,
-    ) -> (Option<Estimate>, Change) {
+    pub(super) fn success(&self, estimates: [Option<Estimate>; 2]) -> (Option<Estimate>, Change) {
         let [Some(a), Some(b)] = estimates else {
             return (None, Change::CannotTell);
         };
         let apart = b.minus(a);
-        let change = if identical || (apart.low >= -self.success && apart.high <= self.success) {
+        let change = if apart.low >= -self.success && apart.high <= self.success {
             Change::Same
         } else if apart.low > self.success {
             Change::Better
         } else if apart.high < -self.success {
             Change::Worse
+        } else if holds_zero(apart) {
+            Change::NoDifferenceSeen
         } else {
             Change::CannotTell
         };
         (Some(apart), change)
     }
+}
+
+fn holds_zero(difference: Estimate) -> bool {
+    difference.low <= 0.0 && difference.high >= 0.0
 }
 
 #[cfg(test)]
@@ -133,7 +140,7 @@ mod tests {
     }
 
     fn latency(a: Option<Estimate>, b: Option<Estimate>) -> Change {
-        Margins::default().latency([a, b], false).1
+        Margins::default().latency([a, b]).1
     }
 
     #[test]
@@ -155,6 +162,38 @@ mod tests {
     }
 
     #[test]
+    fn the_same_is_told_only_when_the_margin_holds_the_bounds() {
+        // Equal values prove nothing by themselves.
+        let wide = around(100_000.0, 0.3);
+        assert_eq!(latency(wide, wide), Change::NoDifferenceSeen);
+        let narrow = around(100_000.0, 0.05);
+        assert_eq!(latency(narrow, narrow), Change::Same);
+        // Both fail at this quantile; or one does, and the other may.
+        let never = Some(Estimate {
+            value: NEVER_US,
+            low: 40_000.0,
+            high: NEVER_US,
+        });
+        let open = Some(Estimate {
+            value: 50_000.0,
+            low: 40_000.0,
+            high: NEVER_US,
+        });
+        assert_eq!(latency(never, never), Change::NoDifferenceSeen);
+        assert_eq!(latency(open, never), Change::CannotTell);
+        let success = |low: f64| {
+            let one = Some(Estimate {
+                value: 1.0,
+                low,
+                high: 1.0,
+            });
+            Margins::default().success([one, one]).1
+        };
+        assert_eq!(success(0.999), Change::Same);
+        assert_eq!(success(0.96), Change::NoDifferenceSeen);
+    }
+
+    #[test]
     fn success_is_weighed_in_points() {
         let at = |value: f64| {
             Some(Estimate {
@@ -163,10 +202,10 @@ mod tests {
                 high: value + 0.001,
             })
         };
-        let change = |a, b| Margins::default().success([at(a), at(b)], false).1;
+        let change = |a, b| Margins::default().success([at(a), at(b)]).1;
         assert_eq!(change(0.999, 0.998), Change::Same);
         assert_eq!(change(0.999, 0.98), Change::Worse);
         assert_eq!(change(0.98, 0.999), Change::Better);
-        assert_eq!(change(0.999, 0.993), Change::CannotTell);
+        assert_eq!(change(0.999, 0.9938), Change::CannotTell);
     }
 }

@@ -22,7 +22,7 @@ const ONE_SIDE: f64 = 0.975;
 
 /// Response time in microseconds that stands for a failure, which is slower
 /// than any answer: eleven days. Finite, so that bounds can be worked with.
-const NEVER_US: f64 = 1e12;
+pub(super) const NEVER_US: f64 = 1e12;
 
 /// Draws of the bootstrap: of a thousand, 25 lie beyond either bound. Long runs
 /// have narrow bounds, which fewer draws find as well.
@@ -35,7 +35,6 @@ const SECOND_US: i64 = 1_000_000;
 
 /// The figures of one run in one window with their bounds.
 pub(super) struct Noise {
-    seconds: Vec<Second>,
     pub(super) success: Option<Estimate>,
     /// One for each of [`QUANTILES`]; `None` where there are too few arrivals.
     pub(super) quantiles: Vec<Option<Estimate>>,
@@ -68,13 +67,7 @@ impl Noise {
             success: success(slice)
                 .map(|exact| exact.widened_to(drawn.success.around_share(exact.value, widening))),
             quantiles: quantiles.collect(),
-            seconds,
         }
-    }
-
-    /// Whether both hold the same arrivals, second by second.
-    pub(super) fn is_same_sample(&self, other: &Self) -> bool {
-        self.seconds == other.seconds
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Bounded, Change, Cost, CostUnit, Figure, Margins, RunComparison};
 use crate::quantity::{Quantity, grouped, micros, percent, significant};
+use crate::statistics::Estimate;
 
 /// A ratio above this has no bound.
 const UNBOUNDED: f64 = 1e5;
@@ -61,21 +62,74 @@ fn points(points: f64) -> String {
     }
 }
 
-/// The verdict on a figure, with the reason where there is none.
-pub(super) fn verdict(figure: &Figure) -> String {
+/// The verdict on a figure with the margin it was held against, or with what
+/// cannot be excluded.
+pub(super) fn verdict(figure: &Figure, margins: &Margins) -> String {
+    let Some(apart) = figure.difference else {
+        return format!(
+            "cannot tell: {} arrivals, needs {}",
+            grouped(figure.n[0].min(figure.n[1])),
+            grouped(figure.needed)
+        );
+    };
+    let margin = margin(figure, apart, margins);
     let words = figure.change.words();
-    let fewest = figure.n[0].min(figure.n[1]);
-    if figure.change == Change::CannotTell {
-        if fewest < figure.needed {
-            return format!(
-                "{words}: {} arrivals, needs {}",
-                grouped(fewest),
-                grouped(figure.needed)
-            );
+    match figure.change {
+        Change::Same => format!("{words} within {margin}"),
+        Change::Better | Change::Worse => format!("{words} by more than {margin}"),
+        Change::NoDifferenceSeen if has_failed(figure) => format!("{words}: failures in both"),
+        Change::NoDifferenceSeen => format!("{words}; {}", not_excluded(figure, apart, margins)),
+        Change::CannotTell if has_failed(figure) => {
+            format!("{words}: a few arrivals decide whether this fails")
         }
-        return format!("{words}: too much noise");
+        Change::CannotTell => format!("{}, perhaps within {margin}", direction(figure, apart)),
     }
-    words.to_owned()
+}
+
+/// The margin that holds the difference, or that of its kind.
+fn margin(figure: &Figure, apart: Estimate, margins: &Margins) -> String {
+    if figure.metric == "success" {
+        return format!("{} points", significant(margins.success * 100.0));
+    }
+    let ratio = margins.latency_ratio;
+    if figure.change == Change::Same && (apart.low < 1.0 / ratio || apart.high > ratio) {
+        return micros(margins.latency_us);
+    }
+    format!("{}x", significant(ratio))
+}
+
+/// How much worse it may be; how much better, where worse is excluded.
+fn not_excluded(figure: &Figure, apart: Estimate, margins: &Margins) -> String {
+    let (far, which) = if figure.metric == "success" {
+        let points = |share: f64| format!("{} points", significant(share * 100.0));
+        if apart.low < -margins.success {
+            (points(-apart.low), "worse")
+        } else {
+            (points(apart.high), "better")
+        }
+    } else {
+        let times = |ratio: f64| format!("{}x", significant(ratio));
+        if apart.high > UNBOUNDED {
+            return "nothing bounds how much slower it may be".to_owned();
+        } else if apart.high > margins.latency_ratio {
+            (times(apart.high), "slower")
+        } else if apart.low * UNBOUNDED < 1.0 {
+            return "nothing bounds how much faster it may be".to_owned();
+        } else {
+            (times(1.0 / apart.low), "faster")
+        }
+    };
+    format!("up to {far} {which} cannot be excluded")
+}
+
+/// Which way a difference goes that is surely there.
+fn direction(figure: &Figure, apart: Estimate) -> &'static str {
+    match (figure.metric == "success", apart.value) {
+        (true, points) if points < 0.0 => "worse",
+        (true, _) => "better",
+        (false, ratio) if ratio > 1.0 => "slower",
+        (false, _) => "faster",
+    }
 }
 
 /// One line of the table of costs: both values and the ratio.
@@ -119,6 +173,7 @@ pub(super) fn tally(comparison: &RunComparison) -> String {
         Change::Worse,
         Change::Better,
         Change::Same,
+        Change::NoDifferenceSeen,
         Change::CannotTell,
     ];
     let counts = all.map(|change| format!("{} {}", comparison.count(change), change.words()));

@@ -49,7 +49,7 @@ impl RunComparison {
                         rows::bounded(figure.a),
                         rows::bounded(figure.b),
                         rows::difference(figure),
-                        rows::verdict(figure),
+                        rows::verdict(figure, &self.margins),
                     ])
                 }));
             }

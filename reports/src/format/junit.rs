@@ -6,6 +6,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::Format;
+use super::effects::Effect;
 use crate::quantity::{Quantity, grouped};
 use crate::verdict::{GateState, GateVerdict, TimeRange, Verdict};
 use crate::{Record, RunOutcome};
@@ -153,6 +154,27 @@ fn properties(gate: &GateVerdict) -> Vec<(&'static str, String)> {
         .collect()
 }
 
+/// What faults changed by their cycles, one property for each figure.
+fn effects(verdict: &Verdict) -> Vec<(String, String)> {
+    let mut properties = Vec::new();
+    for effect in verdict.effects.iter().map(Effect::of) {
+        for route in &effect.routes {
+            properties.extend(route.rows.iter().map(|row| {
+                let name = format!(
+                    "effect of {}: {} of {}",
+                    effect.fault, row.metric, route.route
+                );
+                let value = format!(
+                    "{} without, {} with; {}; p {}; {}",
+                    row.without, row.with, row.effect, row.p, row.finding
+                );
+                (name, value)
+            }));
+        }
+    }
+    properties
+}
+
 /// One case for the run itself, so that an abort or a failed undo turns CI red
 /// even when every gate passed.
 fn run_suite(record: &Record, verdict: &Verdict, names: &mut Names) -> TestSuite {
@@ -177,6 +199,9 @@ fn run_suite(record: &Record, verdict: &Verdict, names: &mut Names) -> TestSuite
     let mut suite = TestSuite::new("run");
     suite.add_property(Property::new("seed", record.manifest.seed.to_string()));
     suite.add_property(Property::new("outcome", verdict.outcome.word()));
+    for (name, value) in effects(verdict) {
+        suite.add_property(Property::new(name, value));
+    }
     suite.add_property(Property::new("rerun", record.manifest.rerun.as_str()));
     suite.add_test_case(case);
     suite

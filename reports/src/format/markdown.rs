@@ -1,5 +1,6 @@
 //! `markdown`: for a step summary or a comment on a pull request.
 
+use super::effects::{Effect, LEGEND as EFFECTS, Row};
 use super::escape::markdown_text;
 use super::strip::{LEGEND, rows};
 use super::text::margin_text;
@@ -35,6 +36,7 @@ impl Format for Markdown {
             head(record, verdict),
             gates(verdict),
             faults(verdict),
+            effects(verdict),
             windows(verdict),
             timeline(record, verdict),
             foot(record, verdict),
@@ -143,6 +145,52 @@ fn faults(verdict: &Verdict) -> String {
         text.push('\n');
     }
     text
+}
+
+fn effects(verdict: &Verdict) -> String {
+    let mut text = String::new();
+    for effect in &verdict.effects {
+        let effect = Effect::of(effect);
+        text.push_str(&format!(
+            "**What {} changed**: {}.\n\n",
+            markdown_text(&effect.fault),
+            effect.cycles
+        ));
+        for problem in &effect.problems {
+            text.push_str(&format!(
+                "It proves nothing: {}.\n\n",
+                markdown_text(problem)
+            ));
+        }
+        text.push_str("| route | figure | without | with | effect | p | |\n|---|---|---:|---:|---:|---:|---|\n");
+        for route in &effect.routes {
+            text.push_str(
+                &route
+                    .rows
+                    .iter()
+                    .map(|row| effect_row(&route.route, row))
+                    .collect::<String>(),
+            );
+        }
+        text.push('\n');
+    }
+    if !text.is_empty() {
+        text.push_str(&format!("<sub>{EFFECTS}</sub>\n\n"));
+    }
+    text
+}
+
+fn effect_row(route: &str, row: &Row) -> String {
+    format!(
+        "| {} | {} | {} | {} | {} | {} | {} |\n",
+        markdown_text(route),
+        row.metric,
+        row.without,
+        row.with,
+        row.effect,
+        row.p,
+        row.finding,
+    )
 }
 
 fn windows(verdict: &Verdict) -> String {

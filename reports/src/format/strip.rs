@@ -23,7 +23,8 @@ pub(super) fn rows(record: &Record, verdict: &Verdict, width: usize) -> Vec<Row>
     let mut rows = Vec::new();
     for window in &verdict.windows {
         let mark = match window.kind {
-            WindowKind::Baseline => ':',
+            // Nothing was injected in either.
+            WindowKind::Baseline | WindowKind::Control => ':',
             WindowKind::Fault => '#',
             WindowKind::Recovery => '~',
             WindowKind::Hold | WindowKind::WholeRun => continue,

@@ -6,6 +6,7 @@ use crate::quantity::{clock, grouped, percent, significant};
 use crate::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict, WindowKind};
 use crate::{Record, RunOutcome};
 
+mod effects;
 mod failures;
 
 /// How text is laid out.
@@ -67,6 +68,7 @@ pub fn verdict_block(
     page.banner(record, verdict);
     page.gates(verdict);
     page.faults(verdict);
+    page.effects(verdict);
     page.windows(verdict);
     page.failures(verdict);
     page.timeline(record, verdict);
@@ -211,7 +213,12 @@ impl Page {
             let name = self.tone(Tone::Strong, &terminal_text(&fault.fault));
             self.line(&format!("  {name}: {}", terminal_text(&fault.requested)));
             if let (Some(from_us), Some(to_us)) = (fault.active_us, fault.removed_us) {
-                let times = format!("in force at {}, gone at {}", clock(from_us), clock(to_us));
+                let first = if fault.active > 1 { "first " } else { "" };
+                let times = format!(
+                    "{first}in force at {}, gone at {}",
+                    clock(from_us),
+                    clock(to_us)
+                );
                 self.paragraph(&times, 4);
             }
             for seen in fault.seen.iter().take(3) {

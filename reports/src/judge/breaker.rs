@@ -9,7 +9,7 @@ use super::gate::undecided;
 use super::recovery::observed_until_us;
 use super::{Case, Ruling, Window};
 use crate::quantity::{Quantity, clock};
-use crate::verdict::{BreakerSegment, BreakerTimeline, Evidence, GateState, TimeRange};
+use crate::verdict::{BreakerSegment, BreakerTimeline, Evidence, GateState, TimeRange, WindowKind};
 use crate::{ProcessChange, Record, RunEvent};
 
 /// What is known of one instance at one moment.
@@ -163,9 +163,9 @@ pub(super) fn rule_change(
     change: BreakerChange,
     within: Option<Duration>,
 ) -> Ruling {
-    let Some(range) = span(window) else {
+    if window.ranges.is_empty() {
         return undecided("the window is empty");
-    };
+    }
     let condition = match change {
         BreakerChange::Opens => all_open,
         BreakerChange::Closes => all_closed,
@@ -178,9 +178,12 @@ pub(super) fn rule_change(
         if !course.asked {
             return undecided("no instance counted enough calls for its breaker to be asked");
         }
-        let requested_us = case
-            .fault(&window.name)
-            .and_then(|fault| fault.requested_us);
+        let fault = case.fault(&window.name);
+        // Each period is looked at from where it began.
+        let requested_us = match window.ranges.len() {
+            1 => fault.and_then(|fault| fault.requested_us),
+            _ => None,
+        };
         if requested_us.is_some_and(|at_us| course.at(at_us)) {
             return undecided("it was open before the fault was injected");
         }
@@ -189,8 +192,47 @@ pub(super) fn rule_change(
         BreakerChange::Opens => "opened",
         BreakerChange::Closes => "closed",
     };
-    let reached = course.first(range, true);
-    timed(case, (breaker, verb), range, within, reached)
+    let periods = periods(window).map(|range| {
+        if change == BreakerChange::Opens && window.ranges.len() > 1 && course.at(range.start_us) {
+            return undecided(&format!(
+                "it was still open when the period at {} began",
+                clock(range.start_us)
+            ));
+        }
+        let reached = course.first(range, true);
+        timed(case, (breaker, verb), range, within, reached)
+    });
+    worst(periods)
+}
+
+/// The stretches of a window that are looked at one by one: the periods of a
+/// fault that came in cycles. Any other is looked at as a whole.
+fn periods(window: &Window) -> impl Iterator<Item = TimeRange> {
+    let each = matches!(window.kind, WindowKind::Fault | WindowKind::Control);
+    let ranges = if each {
+        window.ranges.clone()
+    } else {
+        Vec::new()
+    };
+    let whole = span(window).filter(|_| !each);
+    ranges.into_iter().chain(whole)
+}
+
+/// The ruling that decides over all of them: the worst, and of equals the one
+/// that took longest.
+fn worst(rulings: impl Iterator<Item = Ruling>) -> Ruling {
+    let badness = |ruling: &Ruling| match ruling.state {
+        GateState::Fail => 2,
+        GateState::Inconclusive | GateState::NotReached => 1,
+        GateState::Pass => 0,
+    };
+    let took = |ruling: &Ruling| match ruling.evidence.observed {
+        Some(Quantity::Micros(us)) => us,
+        _ => 0,
+    };
+    rulings
+        .max_by_key(|ruling| (badness(ruling), took(ruling)))
+        .unwrap_or_else(|| undecided("the window is empty"))
 }
 
 /// `breaker X closes` after a fault: closed for good, within the time allowed.
@@ -322,7 +364,8 @@ pub(super) fn rule_is(
             "no instance had reported `{breaker}` when the window began"
         ));
     }
-    let (verdict, explanation) = match course.first(range, false) {
+    let broken = periods(window).find_map(|range| course.first(range, false));
+    let (verdict, explanation) = match broken {
         None => (
             GateState::Pass,
             format!("every live instance of {breaker} was {state} throughout"),

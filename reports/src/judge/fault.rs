@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use squall_scenario::{FaultSpec, Inject, format_duration};
 
-use crate::verdict::FaultEvidence;
+use crate::verdict::{FaultEvidence, FaultPeriod, TimeRange};
 use crate::{FaultChange, Record, RunEvent};
 
 /// One injection as the events tell it.
@@ -26,7 +26,10 @@ pub(super) fn evidence(record: &Record) -> Vec<FaultEvidence> {
 }
 
 fn of_fault(record: &Record, spec: &FaultSpec) -> FaultEvidence {
-    let planned = spec.repeat.map_or(1, |repeat| repeat.times);
+    let planned = spec
+        .cycles()
+        .unwrap_or_else(|| spec.repeat.map_or(1, |repeat| repeat.times));
+    let mut periods = Periods::of(record, spec);
     let mut found = FaultEvidence {
         fault: spec.name.value.clone(),
         requested: describe(spec),
@@ -40,6 +43,7 @@ fn of_fault(record: &Record, spec: &FaultSpec) -> FaultEvidence {
         removed_us: None,
         effective: None,
         withheld: false,
+        periods: Vec::new(),
         seen: Vec::new(),
         problems: Vec::new(),
         removal_problems: Vec::new(),
@@ -62,6 +66,9 @@ fn of_fault(record: &Record, spec: &FaultSpec) -> FaultEvidence {
             {
                 found.targets.push(target);
             }
+            if periods.hear(*injection, stamped.at_us, change) {
+                continue;
+            }
             hear(
                 &mut found,
                 injections.entry(*injection).or_default(),
@@ -70,8 +77,57 @@ fn of_fault(record: &Record, spec: &FaultSpec) -> FaultEvidence {
             );
         }
     }
+    found.periods = periods.ended;
     weigh(&mut found, &injections, spec);
     found
+}
+
+/// The periods of a fault that comes in cycles; none of another.
+struct Periods<'r> {
+    spec: &'r FaultSpec,
+    seed: u64,
+    /// Those that began: their number and when.
+    began: BTreeMap<u32, i64>,
+    ended: Vec<FaultPeriod>,
+}
+
+impl<'r> Periods<'r> {
+    const fn of(record: &Record, spec: &'r FaultSpec) -> Self {
+        Self {
+            spec,
+            seed: record.manifest.seed,
+            began: BTreeMap::new(),
+            ended: Vec::new(),
+        }
+    }
+
+    /// Takes an event into account; true where it tells of a control period,
+    /// and of nothing that was done.
+    fn hear(&mut self, number: u32, at_us: i64, change: &FaultChange) -> bool {
+        if self.spec.cycles().is_none() {
+            return false;
+        }
+        let control = self.spec.is_control(number, self.seed);
+        match change {
+            FaultChange::Active { .. } | FaultChange::Withheld => {
+                self.began.entry(number).or_insert(at_us);
+            }
+            FaultChange::RemovalRequested | FaultChange::WithheldEnds => {
+                if let Some(start_us) = self.began.remove(&number) {
+                    self.ended.push(FaultPeriod {
+                        number,
+                        control,
+                        range: TimeRange {
+                            start_us,
+                            end_us: at_us,
+                        },
+                    });
+                }
+            }
+            _ => {}
+        }
+        control
+    }
 }
 
 fn hear(found: &mut FaultEvidence, injection: &mut Injection, at_us: i64, change: &FaultChange) {
@@ -201,13 +257,7 @@ fn describe(spec: &FaultSpec) -> String {
     if let Some(duration) = spec.duration {
         text.push_str(&format!(" for {}", format_duration(duration)));
     }
-    if let Some(repeat) = spec.repeat {
-        text.push_str(&format!(
-            ", every {}, {} times",
-            format_duration(repeat.every),
-            repeat.times
-        ));
-    }
+    text.push_str(&spec.rhythm());
     text
 }
 

@@ -129,7 +129,7 @@ impl Case<'_> {
                 .unwrap_or_else(|| vec![format!("no fault of this run is called `{fault}`")]),
             When::During(name) => match self.window(name).map(|window| window.kind) {
                 None => vec![format!("no window of this run is called `{name}`")],
-                Some(WindowKind::Baseline) => Vec::new(),
+                Some(WindowKind::Baseline | WindowKind::Control) => Vec::new(),
                 Some(WindowKind::Fault) => self.fault(name).map(injected).unwrap_or_default(),
                 Some(WindowKind::Recovery) => self
                     .faults

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use squall_scenario::{Load, Stage};
+use squall_scenario::{Load, Stage, control_window};
 
 use super::Slice;
 use crate::users::UserTally;
@@ -40,14 +40,17 @@ impl Window {
             .any(|range| (range.start_us..range.end_us).contains(&middle_us))
     }
 
-    /// The window without its first `settle`.
+    /// The window without its first `settle`. Every period of a fault that came
+    /// in cycles settles anew.
     pub(crate) fn settled(&self, settle: Duration) -> Self {
         let mut rest_us = i64::try_from(settle.as_micros()).unwrap_or(i64::MAX);
         let mut ranges = Vec::new();
         for range in &self.ranges {
             let length_us = range.end_us.saturating_sub(range.start_us);
             let cut_us = rest_us.min(length_us);
-            rest_us -= cut_us;
+            if !matches!(self.kind, WindowKind::Fault | WindowKind::Control) {
+                rest_us -= cut_us;
+            }
             ranges.push(TimeRange {
                 start_us: range.start_us.saturating_add(cut_us),
                 end_us: range.end_us,
@@ -100,7 +103,7 @@ pub(super) fn load_end_us(record: &Record) -> i64 {
 
 /// Cuts every window that the run has.
 pub(super) fn cut(record: &Record, faults: &[FaultEvidence], load_end_us: i64) -> Vec<Window> {
-    let first_injection_us = faults.iter().filter_map(|fault| fault.requested_us).min();
+    let first_injection_us = faults.iter().filter_map(began_us).min();
     let baseline = TimeRange {
         start_us: 0,
         end_us: first_injection_us.unwrap_or(load_end_us).min(load_end_us),
@@ -111,12 +114,18 @@ pub(super) fn cut(record: &Record, faults: &[FaultEvidence], load_end_us: i64) -
         vec![baseline],
     )];
     for fault in faults {
-        let range = fault_range(fault, load_end_us);
         windows.push(Window::new(
             &fault.fault,
             WindowKind::Fault,
-            range.into_iter().collect(),
+            fault_ranges(fault, load_end_us),
         ));
+        if !fault.periods.is_empty() {
+            windows.push(Window::new(
+                &control_window(&fault.fault),
+                WindowKind::Control,
+                periods(fault, true, load_end_us),
+            ));
+        }
     }
     if !faults.is_empty() {
         let range = recovery_range(faults, load_end_us);
@@ -139,7 +148,31 @@ pub(super) fn cut(record: &Record, faults: &[FaultEvidence], load_end_us: i64) -
     windows
 }
 
-/// First verified active to the last removal that was asked for.
+/// When the first injection was asked for, or the first period began.
+fn began_us(fault: &FaultEvidence) -> Option<i64> {
+    let periods = fault.periods.iter().map(|period| period.range.start_us);
+    periods.chain(fault.requested_us).min()
+}
+
+/// First verified active to the last removal that was asked for; each period
+/// by itself where it came in cycles.
+fn fault_ranges(fault: &FaultEvidence, load_end_us: i64) -> Vec<TimeRange> {
+    if fault.periods.is_empty() {
+        return fault_range(fault, load_end_us).into_iter().collect();
+    }
+    periods(fault, false, load_end_us)
+}
+
+fn periods(fault: &FaultEvidence, control: bool, load_end_us: i64) -> Vec<TimeRange> {
+    let periods = fault.periods.iter().filter(|p| p.control == control);
+    periods
+        .map(|period| TimeRange {
+            start_us: period.range.start_us.max(0),
+            end_us: period.range.end_us.min(load_end_us),
+        })
+        .collect()
+}
+
 fn fault_range(fault: &FaultEvidence, load_end_us: i64) -> Option<TimeRange> {
     let end_us = fault
         .removal_requested_us
@@ -159,7 +192,9 @@ fn recovery_range(faults: &[FaultEvidence], load_end_us: i64) -> Option<TimeRang
         if !fault.removal_problems.is_empty() {
             return None;
         }
-        start_us = start_us.max(fault.removed_us);
+        // A control period may come last.
+        let periods = fault.periods.iter().map(|period| period.range.end_us);
+        start_us = start_us.max(fault.removed_us).max(periods.max());
     }
     Some(TimeRange {
         start_us: start_us?,

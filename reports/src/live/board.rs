@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use squall_scenario::{Gate, Scenario, When};
+use squall_scenario::{Gate, Scenario, When, control_window};
 
 use crate::judge::{Slice, Window, rule_slice};
 use crate::quantity::Quantity;
@@ -69,6 +69,9 @@ struct FaultEdges {
     removed_us: Option<i64>,
     /// Injections in force.
     injected: u32,
+    /// Its periods with and without it, where it comes in cycles; the one under
+    /// way reaches to the end of time.
+    cycles: Option<[Vec<TimeRange>; 2]>,
 }
 
 impl GateBoard {
@@ -90,6 +93,7 @@ impl GateBoard {
             removal_us: None,
             removed_us: None,
             injected: 0,
+            cycles: fault.cycles().map(|_| [Vec::new(), Vec::new()]),
         });
         Self {
             rows: rows.collect(),
@@ -155,11 +159,35 @@ impl Row {
     }
 }
 
+impl FaultEdges {
+    /// Takes up or ends a period. What is withheld counts as without the fault,
+    /// which is all of it while gates are calibrated.
+    fn hear_period(&mut self, at_us: i64, change: &FaultChange) {
+        let Some([with, without]) = &mut self.cycles else {
+            return;
+        };
+        let periods = match change {
+            FaultChange::Active { .. } | FaultChange::RemovalRequested => with,
+            FaultChange::Withheld | FaultChange::WithheldEnds => without,
+            _ => return,
+        };
+        if matches!(change, FaultChange::Active { .. } | FaultChange::Withheld) {
+            periods.push(TimeRange {
+                start_us: at_us,
+                end_us: i64::MAX,
+            });
+        } else if let Some(last) = periods.last_mut() {
+            last.end_us = at_us;
+        }
+    }
+}
+
 impl Edges {
     fn hear(&mut self, at_us: i64, name: &str, change: &FaultChange) {
         let Some(fault) = self.faults.iter_mut().find(|fault| fault.name == name) else {
             return;
         };
+        fault.hear_period(at_us, change);
         match change {
             FaultChange::Requested => {
                 fault.requested_us.get_or_insert(at_us);
@@ -192,6 +220,13 @@ impl Edges {
         }
     }
 
+    /// The control periods of the fault whose control window has this name.
+    fn control(&self, name: &str) -> Option<&Vec<TimeRange>> {
+        let mut faults = self.faults.iter();
+        let fault = faults.find(|fault| control_window(&fault.name) == name)?;
+        fault.cycles.as_ref().map(|[_, without]| without)
+    }
+
     /// The window as far as it is known; open ones reach to the end of time.
     fn window(&self, name: &str) -> Option<Window> {
         let range = |start_us, end_us| vec![TimeRange { start_us, end_us }];
@@ -214,8 +249,14 @@ impl Edges {
                     range(all?.into_iter().max()?, i64::MAX),
                 )
             }
+            name if self.control(name).is_some() => {
+                (WindowKind::Control, self.control(name)?.clone())
+            }
             name => {
                 let fault = self.faults.iter().find(|fault| fault.name == name)?;
+                if let Some([with, _]) = &fault.cycles {
+                    return Some(Window::new(name, WindowKind::Fault, with.clone()));
+                }
                 let end_us = fault.removal_us.unwrap_or(i64::MAX);
                 (WindowKind::Fault, range(fault.active_us?, end_us))
             }

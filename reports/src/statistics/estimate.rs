@@ -1,9 +1,10 @@
 //! A figure with its bounds, and the difference of two such figures.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A figure and what it may have been, as far as its sample tells.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Estimate {
     /// What was seen.
     pub value: f64,

@@ -37,12 +37,27 @@ pub struct FaultEvidence {
     /// have been, and nothing was injected.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withheld: bool,
+    /// Its periods, where it came in cycles, as far as they ended. The other
+    /// fields speak of those with the fault.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub periods: Vec<FaultPeriod>,
     /// What was seen, in words and figures, in order.
     pub seen: Vec<String>,
     /// Why its window proves nothing; empty for a fault that took effect.
     pub problems: Vec<String>,
     /// Why the time after it proves nothing; empty for a verified removal.
     pub removal_problems: Vec<String>,
+}
+
+/// A period of a fault that came in cycles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultPeriod {
+    /// Its number, from 0; the cycle is half of it.
+    pub number: u32,
+    /// Whether it is a control period, in which nothing was injected.
+    pub control: bool,
+    /// When: with the fault, verified active to the request for its removal.
+    pub range: TimeRange,
 }
 
 /// How the system came back after a fault.

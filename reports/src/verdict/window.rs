@@ -33,6 +33,8 @@ pub enum WindowKind {
     Baseline,
     /// A fault, verified active, to the request for its removal.
     Fault,
+    /// The control periods of a fault that came in cycles: nothing was injected.
+    Control,
     /// The last verified removal to the end of the load.
     Recovery,
     /// The stages of constant rate.
@@ -46,6 +48,7 @@ impl fmt::Display for WindowKind {
         f.write_str(match self {
             Self::Baseline => "baseline",
             Self::Fault => "fault",
+            Self::Control => "control",
             Self::Recovery => "recovery",
             Self::Hold => "hold",
             Self::WholeRun => "whole run",

@@ -88,6 +88,7 @@ fn scenario_two_faults() -> Scenario {
     kill.repeat = Some(Repeat {
         every: Duration::from_secs(8),
         times: 3,
+        control: false,
     });
     scenario.faults = vec![
         delay_fault("slow recommendations", "recommendations", 25, 25),

@@ -6,7 +6,9 @@ use super::planned;
 use crate::diagnostic::{Place, quoted};
 use crate::read::{FaultDraft, ScenarioDraft};
 use crate::windows::{end_of, processes_of};
-use crate::{Diagnostic, FaultTarget, Inject, Restart, System, codes, format_duration};
+use crate::{
+    Diagnostic, FaultTarget, Inject, P_SHOWN, Restart, System, codes, format_duration, smallest_p,
+};
 
 /// A baseline shorter than this says little.
 const BASELINE_MIN: Duration = Duration::from_secs(3);
@@ -41,10 +43,29 @@ fn jitter(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
 }
 
 fn repeat(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
-    if let (Some(repeat), Some(duration)) = (fault.spec.repeat, fault.spec.duration)
-        && repeat.every < duration
-        && repeat.times > 1
-    {
+    let (Some(repeat), Some(duration)) = (fault.spec.repeat, fault.spec.duration) else {
+        return;
+    };
+    if let Some(cycles) = fault.spec.cycles() {
+        enough_cycles(fault, cycles, findings);
+        washed_out(fault, (repeat.every, duration), findings);
+    } else if repeat.every == duration && repeat.times > 1 {
+        let whole = format_duration(duration * repeat.times);
+        findings.push(
+            Diagnostic::warning(
+                codes::FAULT_NEVER_PAUSES,
+                "the fault comes again the moment it is over",
+            )
+            .at(fault.every, "no time in between")
+            .also(
+                fault.length,
+                format!("lasts {}", format_duration(duration)),
+            )
+            .help(format!(
+                "lengthen `every` to see the system come back in between, or write `for: {whole}` once"
+            )),
+        );
+    } else if repeat.every < duration && repeat.times > 1 {
         let every = format_duration(repeat.every);
         findings.push(
             Diagnostic::error(
@@ -56,6 +77,54 @@ fn repeat(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
             .help("lengthen `every` or shorten `for`"),
         );
     }
+}
+
+/// Whether the cycles can show anything at all.
+fn enough_cycles(fault: &FaultDraft, cycles: u32, findings: &mut Vec<Diagnostic>) {
+    let smallest = smallest_p(cycles);
+    if smallest <= P_SHOWN {
+        return;
+    }
+    let count = match cycles {
+        1 => "one cycle".to_owned(),
+        many => format!("{many} cycles"),
+    };
+    findings.push(
+        Diagnostic::warning(
+            codes::TOO_FEW_CYCLES,
+            format!("{count} cannot show an effect"),
+        )
+        .at(fault.cycles, format!("p is never below {smallest}"))
+        .help(format!(
+            "write `repeat: 5` or more: n cycles have 2^n orders, and p <= {P_SHOWN} needs 5"
+        )),
+    );
+}
+
+/// Whether what a period leaves behind can be gone before the next.
+fn washed_out(
+    fault: &FaultDraft,
+    (every, duration): (Duration, Duration),
+    findings: &mut Vec<Diagnostic>,
+) {
+    if every > duration {
+        return;
+    }
+    findings.push(
+        Diagnostic::error(
+            codes::REPEAT_OVERLAPS,
+            "a period would begin before the fault of the last one is gone",
+        )
+        .at(
+            fault.every,
+            format!("the next after {}", format_duration(every)),
+        )
+        .also(fault.length, format!("lasts {}", format_duration(duration)))
+        .help(format!(
+            "write `every: {}` or longer: as long as the system takes to come back",
+            format_duration(duration.saturating_mul(2))
+        )),
+    );
 }
 
 /// Whether the target can suffer this kind of fault at all.

@@ -7,7 +7,7 @@ use super::{planned, readings};
 use crate::diagnostic::{listed, quoted};
 use crate::read::{GateDraft, LoadDraft, ScenarioDraft, SloDraft};
 use crate::suggest::nearest;
-use crate::windows::{BASELINE, BUILT_IN, PlannedWindow, WHOLE_RUN};
+use crate::windows::{BASELINE, BUILT_IN, HOLD, PlannedWindow, WHOLE_RUN, control_window};
 use crate::{
     BURST_ASSUMED, BreakerChange, Comparison, Diagnostic, Gate, Metric, Share, When, codes,
     format_duration,
@@ -108,7 +108,10 @@ fn known_window(name: &str, draft: &ScenarioDraft) -> bool {
         BASELINE | WHOLE_RUN => true,
         _ => false,
     };
-    fault || exists
+    let control = draft.faults.iter().any(|fault| {
+        fault.spec.cycles().is_some() && control_window(&fault.spec.name.value) == name
+    });
+    fault || exists || control
 }
 
 fn unknown_window(name: &str, block: &SloDraft, draft: &ScenarioDraft) -> Diagnostic {
@@ -148,7 +151,14 @@ fn check_window(
     window: &PlannedWindow,
     findings: &mut Vec<Diagnostic>,
 ) {
-    let length = window.length();
+    // Every period of a fault that comes in cycles settles anew.
+    let longest = window.ranges.iter().map(|(from, to)| *to - *from).max();
+    let (length, lasts) = match longest {
+        Some(longest) if window.name != HOLD && window.ranges.len() > 1 => {
+            (longest, "each of its periods lasts")
+        }
+        _ => (window.length(), "the window lasts"),
+    };
     if block.settle >= length {
         let name = quoted(&window.name);
         let title = if block.settle.is_zero() {
@@ -163,10 +173,7 @@ fn check_window(
         };
         findings.push(
             Diagnostic::error(codes::EMPTY_WINDOW, title)
-                .at(
-                    place,
-                    format!("the window lasts {}", format_duration(length)),
-                )
+                .at(place, format!("{lasts} {}", format_duration(length)))
                 .help("leave the window some time, or judge another one"),
         );
         return;

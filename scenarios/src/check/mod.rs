@@ -38,7 +38,10 @@ pub(crate) fn system(draft: &SystemDraft, uses: &[Use], findings: &mut Vec<Diagn
 fn planned(draft: &ScenarioDraft) -> Option<(&LoadDraft, Vec<PlannedWindow>)> {
     let load = draft.load.as_ref().filter(|load| load.shape_complete)?;
     let faults: Vec<FaultSpec> = draft.faults.iter().map(|f| f.spec.clone()).collect();
-    Some((load, windows(&load.load, &faults, &draft.system.system)))
+    Some((
+        load,
+        windows(&load.load, &faults, &draft.system.system, draft.seed),
+    ))
 }
 
 /// Reports every name that was used before; `what` is "two faults".

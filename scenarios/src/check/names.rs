@@ -4,7 +4,7 @@ use super::duplicates;
 use crate::diagnostic::{listed, quoted};
 use crate::read::{Context, LoadDraft, NameKind, ScenarioDraft, SystemDraft, Use};
 use crate::suggest::nearest;
-use crate::windows::BUILT_IN;
+use crate::windows::{BUILT_IN, control_window};
 use crate::{Diagnostic, codes};
 
 pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
@@ -22,6 +22,21 @@ pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
                 .at(place, "the name of a window that every run has")
                 .help("call it by what is broken: `slow recommendations`"),
         );
+    }
+    let in_cycles = || draft.faults.iter().filter(|f| f.spec.cycles().is_some());
+    for (name, place) in faults() {
+        if let Some(other) = in_cycles().find(|f| control_window(&f.spec.name.value) == name) {
+            let title = format!("no fault can be called {}", quoted(name));
+            let other = quoted(&other.spec.name.value);
+            findings.push(
+                Diagnostic::error(codes::BAD_NAME, title)
+                    .at(
+                        place,
+                        format!("the window of the control periods of {other}"),
+                    )
+                    .help("call it by what is broken: `slow recommendations`"),
+            );
+        }
     }
     if let Some(load) = &draft.load {
         let requests = load.load.requests.iter().zip(&load.requests);

@@ -9,8 +9,8 @@ use crate::shape::Kind;
 use crate::suggest::nearest;
 use crate::yaml::Node;
 use crate::{
-    Bandwidth, Cut, Delay, Diagnostic, Direction, FaultSpec, FaultTarget, Inject, Kill, Located,
-    Repeat, Reset, Signal, codes,
+    Bandwidth, CYCLES_MAX, Cut, Delay, Diagnostic, Direction, FaultSpec, FaultTarget, Inject, Kill,
+    Located, Repeat, Reset, Signal, codes,
 };
 
 /// A fault and where its parts stand.
@@ -23,6 +23,8 @@ pub(crate) struct FaultDraft {
     /// The value of `for`, or the name where there is none.
     pub(crate) length: Place,
     pub(crate) every: Place,
+    /// The value of `repeat`, or the name where there is none.
+    pub(crate) cycles: Place,
     pub(crate) jitter: Place,
     /// Whether a key was not known: `for` may be there, but misspelt.
     pub(crate) unknown_keys: bool,
@@ -61,7 +63,10 @@ impl Reader {
             Some(node) => Some(self.fault_length(node)?),
             None => None,
         };
-        let repeat = self.repeat(fields);
+        let repeat = match fields.get("repeat") {
+            Some(node) => self.cycles(fields, node, duration),
+            None => self.repeat(fields),
+        };
         let (name, name_place) = name?;
         let (inject, jitter) = inject?;
         let inject_place = fields.place("inject");
@@ -79,7 +84,8 @@ impl Reader {
             inject: inject_place,
             into: fields.place("into"),
             length: fields.get("for").map_or(name_place, |node| node.place),
-            every: fields.place("every"),
+            every: fields.get("every").map_or(name_place, |node| node.place),
+            cycles: fields.get("repeat").map_or(name_place, |node| node.place),
             jitter: jitter.unwrap_or(inject_place),
             unknown_keys: fields.has_unknown_keys(),
         })
@@ -126,6 +132,7 @@ impl Reader {
                 return Some(Some(Repeat {
                     every: every?,
                     times: times?,
+                    control: false,
                 }));
             }
             (Some(_), None) => ("times", "every"),
@@ -140,6 +147,49 @@ impl Reader {
             .help("a repeated fault reads: every 4s, times 8"),
         );
         None
+    }
+
+    /// `repeat: 5`, with `for` and perhaps `every`; the outer option is `None`
+    /// after a mistake.
+    #[expect(clippy::option_option, reason = "absent and broken are different")]
+    fn cycles(
+        &mut self,
+        fields: Fields<'_>,
+        node: &Node,
+        duration: Option<Duration>,
+    ) -> Option<Option<Repeat>> {
+        let cycles = self.whole_u32(node, 1, CYCLES_MAX);
+        if fields.get("times").is_some() {
+            self.report(
+                Diagnostic::error(
+                    codes::KEYS_CONFLICT,
+                    "a fault is repeated every time or in cycles",
+                )
+                .at(fields.key_place("times"), "and `times`")
+                .also(fields.key_place("repeat"), "both `repeat`")
+                .help("`times: 8` injects it 8 times; `repeat: 5` has 5 periods with it and 5 without, in random order"),
+            );
+            return None;
+        }
+        let Some(duration) = duration else {
+            self.report(
+                Diagnostic::error(codes::MISSING_KEY, "`repeat` needs `for` beside it")
+                    .at(fields.key_place("repeat"), "cycles of what length?")
+                    .help("write for instance `for: 10s`: periods with and without the fault are equally long"),
+            );
+            return None;
+        };
+        let every = match fields.get("every") {
+            Some(node) => self.fault_length(node)?,
+            // As long without anything as with it: what the fault left behind
+            // must be gone before the next period.
+            None => duration.saturating_mul(2),
+        };
+        Some(Some(Repeat {
+            every,
+            times: cycles?.saturating_mul(2),
+            control: true,
+        }))
     }
 
     /// The fault, and where its jitter stands.

@@ -13,7 +13,8 @@ pub const COMPARE_EXAMPLES: &str = "Examples:
   squall compare A B --margin 1.1x --margin 0.1% --format markdown
 
 Better and worse are told when the whole interval at 95 % lies beyond the
-margin; a difference within it is none, however surely it is there. Exit code
+margin, and the same when all of it lies within: a difference within the margin
+is none, however surely it is there. Exit code
 3: the runs cannot be compared, because their load differs.";
 
 /// What `squall compare` takes.
@@ -72,7 +73,8 @@ pub enum Margin {
 pub enum FailOn {
     /// A figure that is surely worse by more than the margin.
     Worse,
-    /// A figure of which the runs show neither.
+    /// A figure with too few arrivals, or with bounds that reach over the
+    /// margin, whether a difference was seen or not.
     CannotTell,
 }
 

@@ -33,12 +33,12 @@ pub fn compare(args: &CompareArgs) -> ExitCode {
 
 /// Comparing is no judging: a difference fails only where it is asked to.
 fn outcome(comparison: &RunComparison, fail_on: &[FailOn]) -> RunOutcome {
-    let failed = fail_on.iter().any(|change| {
-        let change = match change {
-            FailOn::Worse => Change::Worse,
-            FailOn::CannotTell => Change::CannotTell,
+    let failed = fail_on.iter().any(|asked| {
+        let changes: &[Change] = match asked {
+            FailOn::Worse => &[Change::Worse],
+            FailOn::CannotTell => &[Change::CannotTell, Change::NoDifferenceSeen],
         };
-        comparison.count(change) > 0
+        changes.iter().any(|change| comparison.count(*change) > 0)
     });
     if failed {
         RunOutcome::Fail

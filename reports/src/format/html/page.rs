@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{percentiles, timeline};
+use crate::format::effects::{Effect, LEGEND};
 use crate::format::terminal_text;
 use crate::quantity::{Quantity, clock, grouped, micros, percent, significant};
 use crate::verdict::{
@@ -39,6 +40,8 @@ pub(super) struct Page {
     routes: Vec<RouteGroup>,
     percentiles: Option<String>,
     faults: Vec<FaultBlock>,
+    effects: Vec<Effect>,
+    effects_legend: &'static str,
     generator: String,
     generator_facts: Vec<(&'static str, String)>,
     conservation: String,
@@ -143,6 +146,8 @@ impl Page {
                 .iter()
                 .map(|fault| fault_block(fault, verdict))
                 .collect(),
+            effects: verdict.effects.iter().map(Effect::of).collect(),
+            effects_legend: LEGEND,
             generator: verdict.generator.summary.clone(),
             generator_facts: generator_facts(verdict),
             conservation: conservation(verdict),

@@ -154,7 +154,7 @@ impl Chart {
     fn windows(&mut self, windows: &[WindowStats]) {
         for window in windows {
             let (fill, class) = match window.kind {
-                WindowKind::Baseline => (color::SKY, "band"),
+                WindowKind::Baseline | WindowKind::Control => (color::SKY, "band"),
                 WindowKind::Fault => (color::AMBER, "band"),
                 WindowKind::Recovery => (color::GREEN, "band"),
                 WindowKind::Hold | WindowKind::WholeRun => continue,

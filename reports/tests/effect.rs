@@ -1,0 +1,266 @@
+//! What a fault changed, by cycles with and without it in random order.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test it helps"
+)]
+
+mod synthetic;
+
+use std::time::Duration;
+
+use squall_reports::live::{GateBoard, LiveState};
+use squall_reports::quantity::Quantity;
+use squall_reports::verdict::*;
+use squall_reports::*;
+use squall_scenario::*;
+use synthetic::*;
+
+const FAULT: &str = "slow recommendations";
+
+/// From 10 s on a period of 3 s every 5 s, two to a cycle, in 60 s.
+fn in_cycles(cycles: u32) -> FaultSpec {
+    let mut spec = delay_fault(FAULT, "recommendations", 10, 3);
+    spec.repeat = Some(Repeat {
+        every: Duration::from_secs(5),
+        times: cycles * 2,
+        control: true,
+    });
+    spec
+}
+
+/// A run with these cycles, in which the fault does what `behaviour` says.
+fn run(seed: u64, cycles: u32, behaviour: &dyn Fn(bool, f64) -> Behaviour) -> Record {
+    let spec = in_cycles(cycles);
+    let starts: Vec<f64> = spec.injections().map(|at| at.as_secs_f64()).collect();
+    let numbered = |number: usize| u32::try_from(number).unwrap();
+    let mut record = with_behaviour(&|_, s| {
+        let under_way = starts
+            .iter()
+            .position(|start| (*start..start + 3.0).contains(&s));
+        let with = under_way.is_some_and(|n| !spec.is_control(numbered(n), seed));
+        behaviour(with, s)
+    });
+    record.manifest.seed = seed;
+    record
+        .events
+        .retain(|stamped| !matches!(stamped.event, RunEvent::Fault { .. }));
+    for (number, start) in starts.iter().enumerate() {
+        let number = numbered(number);
+        let mut tell = |s: f64, change| {
+            let event = fault(FAULT, number, &["recommendations-0"], change);
+            record.events.push(at(s, event));
+        };
+        if spec.is_control(number, seed) {
+            tell(*start, FaultChange::Withheld);
+            tell(start + 3.0, FaultChange::WithheldEnds);
+            continue;
+        }
+        let evidence = || "seen".to_owned();
+        tell(*start, FaultChange::Requested);
+        tell(
+            *start,
+            FaultChange::Active {
+                evidence: evidence(),
+            },
+        );
+        let observed = FaultChange::Observed {
+            evidence: evidence(),
+            effective: true,
+        };
+        tell(start + 2.9, observed);
+        tell(start + 3.0, FaultChange::RemovalRequested);
+        tell(
+            start + 3.0,
+            FaultChange::Removed {
+                evidence: evidence(),
+            },
+        );
+    }
+    record.events.sort_by_key(|stamped| stamped.at_us);
+    let scenario = &mut record.manifest.scenario;
+    scenario.faults = vec![spec];
+    scenario.slo = vec![
+        during(FAULT, 1, vec![success(99.0)], 36),
+        during(&control_window(FAULT), 0, vec![p99_below(None, 300)], 41),
+    ];
+    record
+}
+
+fn slower(with: bool, _: f64) -> Behaviour {
+    Behaviour::healthy(if with { 21_000.0 } else { 14_000.0 })
+}
+
+fn figure<'v>(verdict: &'v Verdict, metric: &str) -> &'v EffectFigure {
+    let all = &verdict.effects[0].routes[0];
+    assert_eq!(all.route, "all");
+    let figure = all.figures.iter().find(|figure| figure.metric == metric);
+    figure.unwrap()
+}
+
+#[test]
+fn an_effect_of_every_cycle_is_shown_with_the_smallest_p_there_is() {
+    let verdict = judge(&run(3, 5, &slower));
+    let effect = &verdict.effects[0];
+    assert_eq!((effect.cycles.len(), effect.smallest_p), (5, 1.0 / 32.0));
+    assert!(effect.problems.is_empty(), "{:?}", effect.problems);
+    let firsts = effect
+        .cycles
+        .iter()
+        .filter(|c| c.with.start_us < c.without.start_us);
+    assert!(
+        (1..5).contains(&firsts.count()),
+        "this seed has both orders"
+    );
+    let p50 = figure(&verdict, "p50");
+    assert_eq!(
+        (p50.finding, p50.p),
+        (EffectFinding::Worse, Some(1.0 / 32.0))
+    );
+    let ratio = p50.effect.unwrap();
+    assert!(
+        p50.bounded && ratio.low <= 1.5 && 1.5 <= ratio.high,
+        "{ratio:?}"
+    );
+    assert_eq!(p50.each.len(), 5);
+    assert_eq!(figure(&verdict, "p99").finding, EffectFinding::Worse);
+    let success = figure(&verdict, "success");
+    assert_eq!(
+        (success.finding, success.p),
+        (EffectFinding::NotShown, Some(1.0))
+    );
+    // Exchanged, it would have made things better.
+    let better = judge(&run(3, 5, &|with, s| slower(!with, s)));
+    assert_eq!(figure(&better, "p50").finding, EffectFinding::Better);
+}
+
+#[test]
+fn each_period_is_a_stretch_of_its_window_and_settles_anew() {
+    let verdict = judge(&run(3, 5, &slower));
+    let window = |name: &str| verdict.windows.iter().find(|w| w.name == name).unwrap();
+    let with = window(FAULT);
+    let without = window("without slow recommendations");
+    assert_eq!(
+        (with.kind, without.kind),
+        (WindowKind::Fault, WindowKind::Control)
+    );
+    assert_eq!((with.ranges.len(), without.ranges.len()), (5, 5));
+    assert!(
+        with.ranges
+            .iter()
+            .all(|range| range.length_us() == 3_000_000)
+    );
+    assert_eq!(window("baseline").ranges[0].end_us, 10_000_000);
+    assert_eq!(window("recovery").ranges[0].start_us, 58_000_000);
+    let settled: u64 = verdict.gates[2]
+        .evidence
+        .ranges
+        .iter()
+        .map(TimeRange::length_us)
+        .sum();
+    assert_eq!(
+        settled,
+        5 * 2_000_000,
+        "a second of each period is left out"
+    );
+    let evidence = &verdict.faults[0];
+    assert_eq!(
+        (evidence.planned, evidence.active, evidence.removed),
+        (5, 5, 5)
+    );
+    assert!(
+        !evidence.withheld && evidence.problems.is_empty(),
+        "{evidence:?}"
+    );
+    assert!(!verdict.sentence.contains("No fault was injected"));
+}
+
+#[test]
+fn cycles_that_were_cut_short_do_not_count() {
+    let mut record = run(3, 5, &slower);
+    record.events.retain(|stamped| {
+        stamped.at_us < 57_000_000 || !matches!(stamped.event, RunEvent::Fault { .. })
+    });
+    let verdict = judge(&record);
+    assert_eq!(verdict.effects[0].cycles.len(), 4);
+    let p50 = figure(&verdict, "p50");
+    assert_eq!(
+        (p50.finding, p50.p),
+        (EffectFinding::TooFewCycles, Some(0.0625))
+    );
+    assert!(!p50.bounded);
+}
+
+#[test]
+fn failures_are_slower_than_any_answer() {
+    let failing = |with: bool, _| Behaviour {
+        fail: if with { 0.2 } else { 0.0 },
+        ..Behaviour::healthy(14_000.0)
+    };
+    let verdict = judge(&run(3, 5, &failing));
+    let success = figure(&verdict, "success");
+    assert_eq!(success.finding, EffectFinding::Worse);
+    let points = success.effect.unwrap();
+    assert!(points.low < -0.15 && points.high < -0.1, "{points:?}");
+    let p99 = figure(&verdict, "p99");
+    assert_eq!(
+        (p99.with, p99.finding),
+        (Some(Quantity::Never), EffectFinding::Worse)
+    );
+}
+
+#[test]
+fn too_few_arrivals_for_a_p99_are_named() {
+    let mut record = run(3, 5, &slower);
+    for interval in &mut record.intervals {
+        interval.routes.retain(|route| route.route == "play");
+    }
+    let verdict = judge(&record);
+    let p99 = figure(&verdict, "p99");
+    assert_eq!(
+        (p99.finding, p99.needed),
+        (EffectFinding::TooFewArrivals, 299)
+    );
+    assert!(p99.n < 100);
+}
+
+#[test]
+fn the_board_follows_the_periods() {
+    let record = run(3, 5, &slower);
+    let mut board = GateBoard::new(&record.manifest.scenario);
+    let mut told = record.events.clone();
+    told.extend(record.intervals.iter().map(|interval| Stamped {
+        at_us: interval.end_us + 3_000_000,
+        event: RunEvent::Interval(interval.clone()),
+    }));
+    told.sort_by_key(|stamped| stamped.at_us);
+    for stamped in &told {
+        board.hear(stamped);
+    }
+    let verdict = judge(&record);
+    for (live, judged) in board.gates().iter().zip(verdict.gates.iter().skip(2)) {
+        assert_eq!(live.state, LiveState::OnTrack);
+        assert_eq!(live.n, judged.evidence.n, "{}", live.gate);
+    }
+}
+
+#[test]
+fn every_report_shows_what_the_fault_changed() {
+    let record = run(3, 5, &slower);
+    let verdict = judge(&record);
+    let render = |name: &str| {
+        let bytes = format::format(name).unwrap().render(&record, &verdict);
+        String::from_utf8(bytes).unwrap()
+    };
+    let text = render("text");
+    let section = text.split("What the fault changed").nth(1).unwrap();
+    insta::assert_snapshot!(section.split("Windows").next().unwrap());
+    for report in ["markdown", "html", "junit"] {
+        let shown = render(report);
+        for part in ["worse with the fault", "0.031", "the same in every cycle"] {
+            assert!(shown.contains(part), "{report} lacks {part}");
+        }
+    }
+    let json: serde_json::Value = serde_json::from_str(&render("json")).unwrap();
+    assert!(json.to_string().contains("\"smallest_p\":0.03125"));
+}
