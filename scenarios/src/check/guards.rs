@@ -25,9 +25,9 @@ pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
         let Some(aborts) = bound(&rule.gate.value) else {
             continue;
         };
-        let early = gates.iter().find(|gate| {
-            bound(&gate.gate.value).is_some_and(|holds| overlap(&aborts, &holds))
-        });
+        let early = gates
+            .iter()
+            .find(|gate| bound(&gate.gate.value).is_some_and(|holds| overlap(&aborts, &holds)));
         if let Some(gate) = early {
             findings.push(
                 Diagnostic::warning(
@@ -64,11 +64,13 @@ fn bound(gate: &Gate) -> Option<Bound> {
     let (mut about, comparison, value) = match gate {
         Gate::Metric(gate) => {
             let of = gate.of.as_deref().unwrap_or_default();
-            (format!("{} of {of}", gate.metric), gate.comparison, gate.value)
+            (
+                format!("{} of {of}", gate.metric),
+                gate.comparison,
+                gate.value,
+            )
         }
-        Gate::Reading(gate) => {
-            (format!("{:?}", gate.reading), gate.comparison, gate.value)
-        }
+        Gate::Reading(gate) => (format!("{:?}", gate.reading), gate.comparison, gate.value),
         _ => return None,
     };
     let mut limit = number(value);
