@@ -2,6 +2,7 @@
 
 mod breaker;
 mod conservation;
+mod detection;
 mod dispersion;
 mod effect;
 mod errors;
@@ -9,12 +10,15 @@ mod fault;
 mod gate;
 mod generator;
 mod metric;
+mod outage;
 mod outcome;
 mod process;
 mod ratio;
 mod reading;
 mod recovery;
+mod relative;
 mod slice;
+mod sliding;
 mod validity;
 mod window;
 
@@ -83,10 +87,11 @@ fn settle(
         windows: case.windows.iter().map(|w| w.stats(case.record)).collect(),
         faults: case.faults.clone(),
         recoveries,
+        detections: detection::of_all_faults(case),
         effects: effect::of_all_faults(case),
         breakers: breaker::timelines(case.record, case.load_end_us),
         processes: process::timelines(case.record, case.load_end_us),
-        errors: errors::summarize(case.record),
+        errors: errors::summarize(case.record, &case.faults),
         generator: generator::trust(case.record),
         conservation,
         load_end_us: case.load_end_us,

@@ -19,6 +19,8 @@ pub enum Quantity {
     PerSecond(f64),
     /// A number of things.
     Count(u64),
+    /// A multiple of something else.
+    Times(f64),
     /// CPU time per time.
     Cores(f64),
     /// A size in bytes.
@@ -35,6 +37,7 @@ impl fmt::Display for Quantity {
             Self::Share(share) => percent(share),
             Self::PerSecond(rate) => format!("{}/s", significant(rate)),
             Self::Count(count) => grouped(count),
+            Self::Times(factor) => format!("{}x", significant(factor)),
             Self::Cores(cores) => format!("{} cores", significant(cores)),
             Self::Bytes(count) => bytes(count),
             Self::Number(value) => number(value),

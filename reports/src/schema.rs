@@ -1,8 +1,9 @@
 //! The published JSON Schemas (draft-07) of what a run leaves. They are made
 //! from the types that read and write the files.
 
-use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
+use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use crate::format::JsonDocument;
@@ -63,6 +64,33 @@ pub const SCHEMAS: [PublishedSchema; 5] = [
 /// What is written may hold more than an older reader knows: versions only
 /// ever add, so additional properties are allowed.
 fn of<T: JsonSchema>() -> Value {
-    let generator = SchemaSettings::draft07().for_serialize().into_generator();
-    generator.into_root_schema_for::<T>().to_value()
+    let settings = SchemaSettings::draft07()
+        .for_serialize()
+        .with_transform(Absent);
+    settings
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value()
+}
+
+/// Requires nothing that a file of an earlier release lacks: what was added
+/// since has a default.
+#[derive(Debug, Clone)]
+struct Absent;
+
+impl Transform for Absent {
+    fn transform(&mut self, schema: &mut Schema) {
+        transform_subschemas(self, schema);
+        let added = |properties: &Value, name: &Value| {
+            name.as_str()
+                .and_then(|name| properties.get(name))
+                .is_some_and(|property| property.get("default").is_some())
+        };
+        let Some(properties) = schema.get("properties").cloned() else {
+            return;
+        };
+        if let Some(Value::Array(required)) = schema.get_mut("required") {
+            required.retain(|name| !added(&properties, name));
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod effect;
 mod evidence;
 mod gate;
+mod over_time;
 mod window;
 
 use schemars::JsonSchema;
@@ -11,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::RunOutcome;
 pub use effect::{Cycle, EffectFigure, EffectFinding, FaultEffect, RouteEffect};
 pub use evidence::{
-    BreakerSegment, BreakerTimeline, Conservation, ErrorSummary, FaultEvidence, FaultPeriod,
-    GeneratorTrust, ProcessTimeline, Recovery,
+    BreakerSegment, BreakerTimeline, Conservation, ErrorSummary, FailureOrigin, FaultEvidence,
+    FaultPeriod, GeneratorTrust, ProcessTimeline, Recovery,
 };
 pub use gate::{Evidence, GateOrigin, GateState, GateVerdict, Subject};
+pub use over_time::{BreakerReaction, Detection, Outage, Outages, Stretch, Stretches};
 pub use window::{SliceStats, TimeRange, WindowKind, WindowStats};
 
 /// Version of the verdict's schema.
@@ -41,6 +43,9 @@ pub struct Verdict {
     pub faults: Vec<FaultEvidence>,
     /// How the system came back after each fault.
     pub recoveries: Vec<Recovery>,
+    /// When each fault was felt and what reacted to it.
+    #[serde(default)]
+    pub detections: Vec<Detection>,
     /// What each fault that came in cycles changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub effects: Vec<FaultEffect>,

@@ -87,6 +87,7 @@ fn guard(sustained_s: Option<u64>) -> AbortGuard {
             comparison: Comparison::Above,
             value: GateValue::Share(Share::new(0.8).unwrap()),
             sustained: sustained_s.map(Duration::from_secs),
+            every: None,
         },
     })
 }

@@ -118,6 +118,7 @@ proptest! {
             comparison: Comparison::Above,
             value: GateValue::Share(Share::new(0.8).unwrap()),
             sustained: Some(std::time::Duration::from_secs(3)),
+            every: None,
         });
         let Gate::Metric(gate) = limit else { unreachable!() };
         let mut guard = AbortGuard::new(AbortRule { gate });

@@ -80,6 +80,7 @@ codes! {
     UNKNOWN_WINDOW = "S0322",
     FAILS_NO_GATE = "S0324",
     FAILS_NO_USER_GATE = "S0325",
+    NO_GATES = "S0326",
     NOT_MAPPED = "S0330",
     LEFT_OUT = "S0331",
     ENV_NOT_SET = "S0401",

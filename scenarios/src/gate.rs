@@ -87,6 +87,33 @@ pub struct MetricGate {
     pub value: GateValue,
     /// Abort rules: how long it must hold without a break.
     pub sustained: Option<Duration>,
+    /// `in every 5s`: it must hold in every stretch of the window that is so
+    /// long, as against in the window as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Duration>,
+}
+
+/// A stretch in which a smaller share than this was good is an outage, where
+/// the gate does not say otherwise: one failure in twenty, far below every
+/// objective that people state and far above what chance does to a healthy
+/// second.
+pub const OUTAGE_BELOW: f64 = 0.95;
+
+impl MetricGate {
+    /// The left-hand side: `p99 of homepage`, `outages of play below 99%`.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        let mut text = self.metric.to_string();
+        if let Some(of) = &self.of {
+            text.push_str(&format!(" of {of}"));
+        }
+        if let Metric::Outages { below: Some(below) }
+        | Metric::LongestOutage { below: Some(below) } = self.metric
+        {
+            text.push_str(&format!(" below {below}"));
+        }
+        text
+    }
 }
 
 /// What can be measured.
@@ -107,6 +134,16 @@ pub enum Metric {
     Goodput,
     /// Arrivals that were never sent.
     DroppedArrivals,
+    /// Number of outages: stretches in which too small a share was good.
+    Outages {
+        /// The share; [`OUTAGE_BELOW`] where the gate names none.
+        below: Option<Share>,
+    },
+    /// Length of the longest outage.
+    LongestOutage {
+        /// The share; [`OUTAGE_BELOW`] where the gate names none.
+        below: Option<Share>,
+    },
 }
 
 /// How a metric is compared with its value.
@@ -151,6 +188,8 @@ pub enum GateValue {
     Count(u64),
     /// A size.
     Bytes(ByteCount),
+    /// So many times what the same metric was in the baseline.
+    TimesBaseline(f64),
     /// A number without a unit; for CPU, of cores.
     Number(f64),
 }
@@ -222,11 +261,10 @@ impl fmt::Display for Gate {
 
 impl fmt::Display for MetricGate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.metric)?;
-        if let Some(of) = &self.of {
-            write!(f, " of {of}")?;
+        write!(f, "{} {} {}", self.subject(), self.comparison, self.value)?;
+        if let Some(every) = self.every {
+            write!(f, " in every {}", format_duration(every))?;
         }
-        write!(f, " {} {}", self.comparison, self.value)?;
         self.sustained
             .map_or(Ok(()), |d| write!(f, " for {}", format_duration(d)))
     }
@@ -243,6 +281,8 @@ impl fmt::Display for Metric {
             Self::ErrorRate => f.write_str("error_rate"),
             Self::Goodput => f.write_str("goodput"),
             Self::DroppedArrivals => f.write_str("dropped_arrivals"),
+            Self::Outages { .. } => f.write_str("outages"),
+            Self::LongestOutage { .. } => f.write_str("longest_outage"),
         }
     }
 }
@@ -267,6 +307,9 @@ impl fmt::Display for GateValue {
             Self::Rate(rate) => rate.fmt(f),
             Self::Count(count) => count.fmt(f),
             Self::Bytes(bytes) => bytes.fmt(f),
+            Self::TimesBaseline(factor) => {
+                write!(f, "{}x baseline", (factor * 1e9).round() / 1e9)
+            }
             Self::Number(number) => number.fmt(f),
         }
     }

@@ -5,7 +5,9 @@
 //! so that a message can point inside the sentence.
 
 mod cursor;
+mod outage;
 mod reading;
+mod relative;
 
 use std::ops::Range;
 
@@ -30,6 +32,8 @@ pub(crate) struct Sentence {
     pub(crate) comparison: Option<Range<usize>>,
     /// `for 10s`
     pub(crate) sustained: Option<Range<usize>>,
+    /// `in every 5s`
+    pub(crate) every: Option<Range<usize>>,
 }
 
 /// Why a sentence is no gate.
@@ -60,13 +64,15 @@ const OTHER_WORDS: [(&str, &str); 12] = [
     ("dropped", "dropped_arrivals"),
 ];
 
-const METRICS: [&str; 6] = [
+const METRICS: [&str; 8] = [
     "max",
     "mean",
     "success",
     "error_rate",
     "goodput",
     "dropped_arrivals",
+    "outages",
+    "longest_outage",
 ];
 
 /// Whether the left-hand side of a gate speaks of a reading beside the
@@ -158,6 +164,7 @@ fn breaker(cursor: &mut Cursor<'_>) -> Parsed<Sentence> {
         name: Some(name_range),
         comparison: None,
         sustained: None,
+        every: None,
     })
 }
 
@@ -176,6 +183,7 @@ fn baseline(cursor: &mut Cursor<'_>) -> Parsed<Sentence> {
         name: None,
         comparison: None,
         sustained: None,
+        every: None,
     })
 }
 
@@ -199,12 +207,14 @@ fn metric_gate(cursor: &mut Cursor<'_>) -> Parsed<Sentence> {
         }
         _ => None,
     };
+    let (metric, name) = outage::below(cursor, metric, name)?;
     let comparison_range = cursor.comparison();
     let Some(comparison) = comparison(cursor.get(&comparison_range)) else {
         return Err(no_comparison(cursor, metric, comparison_range));
     };
     let value_range = cursor.value();
     let value = value(cursor, metric, &value_range)?;
+    let every = cursor.every()?;
     let sustained = cursor.clause("for")?;
     cursor.end(EXAMPLES)?;
     let gate = MetricGate {
@@ -213,6 +223,7 @@ fn metric_gate(cursor: &mut Cursor<'_>) -> Parsed<Sentence> {
         comparison,
         value,
         sustained: sustained.as_ref().map(|(duration, _)| *duration),
+        every: every.as_ref().map(|(duration, _)| *duration),
     };
     Ok(Sentence {
         gate: Gate::Metric(gate),
@@ -220,6 +231,7 @@ fn metric_gate(cursor: &mut Cursor<'_>) -> Parsed<Sentence> {
         name,
         comparison: Some(comparison_range),
         sustained: sustained.map(|(_, range)| range),
+        every: every.map(|(_, range)| range),
     })
 }
 
@@ -231,6 +243,8 @@ fn named_metric(word: &str) -> Option<Metric> {
         "error_rate" => Metric::ErrorRate,
         "goodput" => Metric::Goodput,
         "dropped_arrivals" => Metric::DroppedArrivals,
+        "outages" => Metric::Outages { below: None },
+        "longest_outage" => Metric::LongestOutage { below: None },
         _ => return None,
     })
 }
@@ -335,6 +349,8 @@ fn example(metric: Metric) -> String {
         Metric::ErrorRate => "< 1%",
         Metric::Goodput => "> 100/s",
         Metric::DroppedArrivals => "= 0",
+        Metric::Outages { .. } => "<= 1",
+        Metric::LongestOutage { .. } => "<= 3s",
     };
     format!("{metric} {rest}")
 }
@@ -350,13 +366,16 @@ fn value(cursor: &Cursor<'_>, metric: Metric, range: &Range<usize>) -> Parsed<Ga
             &help,
         ));
     }
+    if let Some(factor) = relative::factor(text, metric, range)? {
+        return Ok(GateValue::TimesBaseline(factor));
+    }
     let parsed = match metric {
-        Metric::Quantile(_) | Metric::Max | Metric::Mean => {
+        Metric::Quantile(_) | Metric::Max | Metric::Mean | Metric::LongestOutage { .. } => {
             parse_duration(text).map(GateValue::Duration)
         }
         Metric::Success | Metric::ErrorRate => text.parse().map(GateValue::Share),
         Metric::Goodput => text.parse().map(GateValue::Rate),
-        Metric::DroppedArrivals => match text.parse() {
+        Metric::DroppedArrivals | Metric::Outages { .. } => match text.parse() {
             Ok(count) => Ok(GateValue::Count(count)),
             Err(_) => return Err(does_not_fit(text, range, metric)),
         },
@@ -377,6 +396,7 @@ fn bad_value(
         let unit = match metric {
             // Seconds are the first suggestion elsewhere; gates are about ms.
             Metric::Quantile(_) | Metric::Max | Metric::Mean => format!("{text}ms"),
+            Metric::LongestOutage { .. } => format!("{text}s"),
             _ => unit.to_owned(),
         };
         return GateError {
@@ -405,10 +425,10 @@ fn bad_value(
 
 fn does_not_fit(text: &str, range: &Range<usize>, metric: Metric) -> GateError {
     let kind = match metric {
-        Metric::Quantile(_) | Metric::Max | Metric::Mean => "a time",
+        Metric::Quantile(_) | Metric::Max | Metric::Mean | Metric::LongestOutage { .. } => "a time",
         Metric::Success | Metric::ErrorRate => "a share",
         Metric::Goodput => "a rate",
-        Metric::DroppedArrivals => "a whole number",
+        Metric::DroppedArrivals | Metric::Outages { .. } => "a whole number",
     };
     GateError {
         code: codes::VALUE_DOES_NOT_FIT,

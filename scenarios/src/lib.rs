@@ -49,7 +49,7 @@ pub use fault::{
 pub use fault_reference::{FaultParameter, FaultReference, fault_reference};
 pub use gate::{
     BURST_ASSUMED, BreakerChange, BreakerState, Comparison, Gate, GateValue, Metric, MetricGate,
-    SloBlock, When,
+    OUTAGE_BELOW, SloBlock, When,
 };
 pub use interpolate::Secrets;
 pub use json::to_json;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::check::samples_needed;
+use crate::check::{needed, per_stretch};
 use crate::windows::{BASELINE, end_of, periods, windows};
 use crate::{
     Comparison, FaultSpec, FaultTarget, Gate, GateValue, Metric, MetricGate, PlannedWindow,
@@ -107,10 +107,11 @@ pub struct PlanGate {
     pub gate: String,
     /// The time it speaks of.
     pub when: String,
-    /// Expected arrivals it is judged on; `None` where it is not about
-    /// arrivals.
+    /// Expected arrivals it is judged on, for a sliding window those of one
+    /// stretch; `None` where it is not about arrivals.
     pub samples: Option<u64>,
-    /// Samples that a quantile needs.
+    /// Samples that it needs: a quantile, a comparison with the baseline, or a
+    /// share in every stretch of a sliding window.
     pub samples_needed: Option<u64>,
     /// Failures that a gate on success tolerates.
     pub failures_tolerated: Option<u64>,
@@ -313,12 +314,11 @@ fn plan_gate(
         return plan;
     };
     let load = &scenario.load;
-    let arrivals = window.settled(settle).expected_arrivals(load);
-    let samples = whole(arrivals * load.share_of(gate.of.as_deref()));
+    let settled = window.settled(settle);
+    let arrivals = settled.expected_arrivals(load) * load.share_of(gate.of.as_deref());
+    let samples = whole(per_stretch(gate, arrivals, settled.length()));
     plan.samples = Some(samples);
-    if let Metric::Quantile(q) = gate.metric {
-        plan.samples_needed = Some(whole(samples_needed(q, confidence, burst)));
-    }
+    plan.samples_needed = needed(gate, confidence, burst).map(whole);
     plan.failures_tolerated = failures_tolerated(gate, samples);
     plan
 }

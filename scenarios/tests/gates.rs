@@ -23,6 +23,7 @@ fn sentences_mean_what_they_say() {
         comparison: Comparison::AtMost,
         value: GateValue::Duration(Duration::from_secs(90)),
         sustained: Some(Duration::from_secs(10)),
+        every: None,
     };
     assert_eq!(gate, Gate::Metric(expected));
     assert_eq!(
@@ -39,6 +40,29 @@ fn sentences_mean_what_they_say() {
             name: "x".to_owned(),
             state: BreakerState::HalfOpen
         }
+    );
+    let gate = |text: &str| match parse_gate(text).unwrap() {
+        Gate::Metric(gate) => gate,
+        other => panic!("{other}"),
+    };
+    let sliding = gate("success of play>=99% in every 5s");
+    assert_eq!(sliding.every, Some(Duration::from_secs(5)));
+    assert_eq!(sliding.subject(), "success of play");
+    let outages = gate("outages of play below zero below 99% <= 1");
+    assert_eq!(outages.of.as_deref(), Some("play below zero"));
+    assert_eq!(
+        outages.metric,
+        Metric::Outages {
+            below: Share::new(0.99)
+        }
+    );
+    assert_eq!(
+        gate("longest_outage <= 3s").metric,
+        Metric::LongestOutage { below: None }
+    );
+    assert_eq!(
+        gate("p99 of x <= 1.25x baseline").value,
+        GateValue::TimesBaseline(1.25)
     );
     assert_eq!(
         parse_gate("baseline returns").unwrap(),
@@ -85,6 +109,17 @@ fn mistakes_are_pointed_at() {
         ("success >= 99", "S0301", "99"),
         ("goodput > 100", "S0301", "100"),
         ("p99 < 400ms for 10", "S0301", "10"),
+        ("p99 < 400ms in every 10", "S0301", "10"),
+        ("p99 < 400ms in every", "S0304", "in every"),
+        ("p99 < 400ms in 10s", "S0304", "400ms in 10s"),
+        ("outages below <= 1", "S0304", "outages below <= 1"),
+        ("outages of play below 9 <= 1", "S0304", "9"),
+        ("outages below 100% <= 1", "S0108", "100%"),
+        ("outages <= 1s", "S0306", "1s"),
+        ("longest_outage <= 3", "S0301", "3"),
+        ("success >= 1x baseline", "S0306", "1x baseline"),
+        ("p99 <= baseline", "S0304", "baseline"),
+        ("p99 <= 1.2 baseline", "S0304", "1.2 baseline"),
         ("99p < 400ms", "S0302", "99p"),
         ("latency < 400ms", "S0303", "latency"),
         ("p99 of x 400ms", "S0304", "p99 of x 400ms"),
@@ -113,7 +148,12 @@ fn mistakes_are_pointed_at() {
 
 fn quantity(metric: Metric) -> BoxedStrategy<GateValue> {
     match metric {
-        Metric::Quantile(_) | Metric::Max | Metric::Mean => (0_u64..10_000_000)
+        Metric::Quantile(_) | Metric::Mean => prop_oneof![
+            (0_u64..10_000_000).prop_map(|us| GateValue::Duration(Duration::from_micros(us))),
+            (1_u32..100_000).prop_map(|n| GateValue::TimesBaseline(f64::from(n) / 100.0)),
+        ]
+        .boxed(),
+        Metric::Max => (0_u64..10_000_000)
             .prop_map(|us| GateValue::Duration(Duration::from_micros(us)))
             .boxed(),
         Metric::Success | Metric::ErrorRate => (0_u32..=100_000)
@@ -122,8 +162,17 @@ fn quantity(metric: Metric) -> BoxedStrategy<GateValue> {
         Metric::Goodput => (0_u32..1_000_000)
             .prop_map(|n| GateValue::Rate(Rate::per_second(f64::from(n) / 8.0).unwrap()))
             .boxed(),
-        Metric::DroppedArrivals => any::<u64>().prop_map(GateValue::Count).boxed(),
+        Metric::LongestOutage { .. } => (0_u64..10_000_000)
+            .prop_map(|us| GateValue::Duration(Duration::from_micros(us)))
+            .boxed(),
+        Metric::DroppedArrivals | Metric::Outages { .. } => {
+            any::<u64>().prop_map(GateValue::Count).boxed()
+        }
     }
+}
+
+fn below() -> impl Strategy<Value = Option<Share>> {
+    proptest::option::of((1_u32..100_000).prop_map(|n| Share::new(f64::from(n) / 1e5).unwrap()))
 }
 
 fn metric() -> impl Strategy<Value = Metric> {
@@ -135,6 +184,8 @@ fn metric() -> impl Strategy<Value = Metric> {
         Just(Metric::ErrorRate),
         Just(Metric::Goodput),
         Just(Metric::DroppedArrivals),
+        below().prop_map(|below| Metric::Outages { below }),
+        below().prop_map(|below| Metric::LongestOutage { below }),
     ]
 }
 
@@ -148,17 +199,21 @@ fn metric_gate() -> impl Strategy<Value = Gate> {
     ]);
     let name = proptest::option::of("[a-zA-Z/][a-zA-Z0-9/ ._-]{0,20}[a-z]");
     let sustained = proptest::option::of((1_u64..100_000).prop_map(Duration::from_millis));
-    (metric(), name, comparison, sustained).prop_flat_map(|(metric, of, comparison, sustained)| {
-        quantity(metric).prop_map(move |value| {
-            Gate::Metric(MetricGate {
-                metric,
-                of: of.clone(),
-                comparison,
-                value,
-                sustained,
+    let every = proptest::option::of((1_u64..100_000).prop_map(Duration::from_millis));
+    (metric(), name, comparison, sustained, every).prop_flat_map(
+        |(metric, of, comparison, sustained, every)| {
+            quantity(metric).prop_map(move |value| {
+                Gate::Metric(MetricGate {
+                    metric,
+                    of: of.clone(),
+                    comparison,
+                    value,
+                    sustained: sustained.filter(|_| every.is_none()),
+                    every,
+                })
             })
-        })
-    })
+        },
+    )
 }
 
 /// Gates that differ only in the last bits of a number are the same.

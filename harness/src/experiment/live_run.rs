@@ -160,6 +160,14 @@ impl<'c> LiveRun<'c> {
             if Instant::now() < warm {
                 continue;
             }
+            if scenario.steady_state.is_none() {
+                let text = "no steady state was asked for: the measured load follows the warm-up";
+                self.emit(RunEvent::Note {
+                    text: text.to_owned(),
+                })
+                .await;
+                return true;
+            }
             if !announced {
                 announced = true;
                 self.emit(RunEvent::Phase(Phase::SteadyState)).await;

@@ -4,7 +4,7 @@ use super::effects::{Effect, LEGEND as EFFECTS, Row};
 use super::escape::markdown_text;
 use super::strip::{LEGEND, rows};
 use super::text::margin_text;
-use super::{Format, terminal_text};
+use super::{Format, course, terminal_text};
 use crate::quantity::{Quantity, grouped, percent, significant};
 use crate::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict};
 use crate::{Record, RunOutcome};
@@ -129,8 +129,16 @@ fn faults(verdict: &Verdict) -> String {
             .chain(&fault.removal_problems)
             .map(|problem| format!(" **But it {}.**", markdown_text(problem)))
             .collect();
+        let detection = verdict.detections.iter().find(|d| d.fault == fault.fault);
+        let recovery = verdict.recoveries.iter().find(|r| r.fault == fault.fault);
+        let told: Vec<String> = detection
+            .iter()
+            .flat_map(|detection| course::detection(detection))
+            .chain(recovery.map(course::recovery))
+            .map(|told| format!("  - {}\n", markdown_text(&told)))
+            .collect();
         text.push_str(&format!(
-            "- **{}**: {}. Seen: {}.{}\n",
+            "- **{}**: {}. Seen: {}.{}\n{}",
             markdown_text(&fault.fault),
             markdown_text(&fault.requested),
             if seen.is_empty() {
@@ -139,6 +147,7 @@ fn faults(verdict: &Verdict) -> String {
                 seen.join("; ")
             },
             problems.concat(),
+            told.concat(),
         ));
     }
     if !text.is_empty() {
@@ -201,6 +210,13 @@ fn windows(verdict: &Verdict) -> String {
         text.push_str(&window_row(&window.name, &window.all));
     }
     text.push('\n');
+    let outages = course::outages(verdict);
+    for outages in &outages {
+        text.push_str(&format!("- {}\n", markdown_text(outages)));
+    }
+    if !outages.is_empty() {
+        text.push('\n');
+    }
     for window in &verdict.windows {
         if let Some(users) = window.users {
             let name = markdown_text(&window.name);
@@ -210,6 +226,27 @@ fn windows(verdict: &Verdict) -> String {
     if verdict.windows.iter().any(|window| window.users.is_some()) {
         text.push('\n');
     }
+    text.push_str(&errors(verdict));
+    text
+}
+
+/// Failures by kind, route and origin.
+fn errors(verdict: &Verdict) -> String {
+    const ROWS_MAX: usize = 20;
+    if verdict.errors.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("| failure | route | origin | count |\n|---|---|---|---:|\n");
+    for error in verdict.errors.iter().take(ROWS_MAX) {
+        text.push_str(&format!(
+            "| {} | {} | {} | {} |\n",
+            course::failure(error.kind),
+            markdown_text(&error.route),
+            error.origin,
+            grouped(error.count)
+        ));
+    }
+    text.push('\n');
     text
 }
 

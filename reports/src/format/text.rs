@@ -1,7 +1,7 @@
 //! `text`: the verdict for a terminal, the last thing a run prints.
 
 use super::strip::{LEGEND, rows};
-use super::{Format, terminal_text};
+use super::{Format, course, terminal_text};
 use crate::quantity::{clock, grouped, percent, significant};
 use crate::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict, WindowKind};
 use crate::{Record, RunOutcome};
@@ -227,22 +227,13 @@ impl Page {
             for problem in fault.problems.iter().chain(&fault.removal_problems) {
                 self.paragraph(&format!("but it {problem}"), 4);
             }
+            let detection = verdict.detections.iter().find(|d| d.fault == fault.fault);
+            for told in detection.iter().flat_map(|d| course::detection(d)) {
+                self.paragraph(&told, 4);
+            }
             let recovery = verdict.recoveries.iter().find(|r| r.fault == fault.fault);
             if let Some(recovery) = recovery {
-                let text = match recovery.took {
-                    Some(took) if took.end_us == 0 => {
-                        "the baseline was back as soon as it was gone".to_owned()
-                    }
-                    Some(took) => format!(
-                        "back at the baseline between {} and {} after it was gone",
-                        clock(took.start_us),
-                        clock(took.end_us)
-                    ),
-                    None => {
-                        "not back at the baseline for good when the observation ended".to_owned()
-                    }
-                };
-                self.paragraph(&text, 4);
+                self.paragraph(&course::recovery(recovery), 4);
                 if recovery.metastable {
                     self.paragraph(
                         "metastable: it was gone, and something else kept the system down",
@@ -273,6 +264,9 @@ impl Page {
             let name: String = terminal_text(&window.name).chars().take(width).collect();
             let cells = cells(&window.all);
             self.line(&format!("  {name:<width$} {cells}"));
+        }
+        for outages in course::outages(verdict) {
+            self.paragraph(&outages, 2);
         }
         for window in verdict.windows.iter().filter(|w| shown(w.kind)) {
             if let Some(users) = window.users {

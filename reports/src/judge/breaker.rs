@@ -155,6 +155,21 @@ fn hear(instances: &mut Instances, breaker: &str, event: &RunEvent) -> bool {
     }
 }
 
+/// When the breaker was first open in `range`; `None` when it never was, or was
+/// open already when the range began.
+pub(super) fn opened(record: &Record, breaker: &str, range: TimeRange) -> Option<i64> {
+    let course = Course::of(record, breaker, all_open);
+    if course.at(range.start_us) {
+        return None;
+    }
+    course.first(range, true)
+}
+
+/// Since when the breaker was closed at the end of `range`.
+pub(super) fn closed_for_good(record: &Record, breaker: &str, range: TimeRange) -> Option<i64> {
+    Course::of(record, breaker, all_closed).last_stretch(range)
+}
+
 /// `breaker X opens|closes within T` during a window.
 pub(super) fn rule_change(
     case: &Case<'_>,

@@ -1,37 +1,35 @@
 //! Failures by kind and route, with when they began and ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::verdict::ErrorSummary;
-use crate::{ALL_BAD_KINDS, BadKind, Outcome, Record, Sample};
+use crate::verdict::{ErrorSummary, FailureOrigin, FaultEvidence, TimeRange};
+use crate::{ALL_BAD_KINDS, BadKind, Counts, Interval, Outcome, Record, RunEvent, Sample};
+
+/// What failures are counted by: route, kind (`None`: dropped), origin.
+type Key = (String, Option<BadKind>, FailureOrigin);
 
 /// Every kind of failure that occurred, the most frequent first.
-pub(super) fn summarize(record: &Record) -> Vec<ErrorSummary> {
-    let mut found: BTreeMap<(String, Option<BadKind>), ErrorSummary> = BTreeMap::new();
+pub(super) fn summarize(record: &Record, faults: &[FaultEvidence]) -> Vec<ErrorSummary> {
+    let mut found: BTreeMap<Key, ErrorSummary> = BTreeMap::new();
+    let origins = Origins::of(record, faults);
     for interval in record
         .intervals
         .iter()
         .filter(|interval| interval.start_us >= 0)
     {
         for route in &interval.routes {
-            let kinds = ALL_BAD_KINDS
-                .iter()
-                .map(|kind| (Some(*kind), route.counts.of(*kind)));
-            for (kind, count) in kinds.chain([(None, route.counts.dropped)]) {
-                if count == 0 {
-                    continue;
-                }
-                let summary =
-                    found
-                        .entry((route.route.clone(), kind))
-                        .or_insert_with(|| ErrorSummary {
-                            kind,
-                            route: route.route.clone(),
-                            count: 0,
-                            first_us: interval.start_us,
-                            last_us: interval.end_us,
-                            example: example(&record.samples, &route.route, kind),
-                        });
+            let met_fault = origins.meets_a_fault(&route.route, interval);
+            for (kind, origin, count) in by_origin(&route.counts, met_fault) {
+                let key = (route.route.clone(), kind, origin);
+                let summary = found.entry(key).or_insert_with(|| ErrorSummary {
+                    origin,
+                    kind,
+                    route: route.route.clone(),
+                    count: 0,
+                    first_us: interval.start_us,
+                    last_us: interval.end_us,
+                    example: example(&record.samples, &route.route, kind),
+                });
                 summary.count = summary.count.saturating_add(count);
                 summary.last_us = interval.end_us;
             }
@@ -40,6 +38,86 @@ pub(super) fn summarize(record: &Record) -> Vec<ErrorSummary> {
     let mut summaries: Vec<_> = found.into_values().collect();
     summaries.sort_by_key(|summary| std::cmp::Reverse(summary.count));
     summaries
+}
+
+/// The failures of one interval and route by kind and origin.
+fn by_origin(
+    counts: &Counts,
+    met_fault: bool,
+) -> impl Iterator<Item = (Option<BadKind>, FailureOrigin, u64)> {
+    let sent = if met_fault {
+        FailureOrigin::InjectedFault
+    } else {
+        FailureOrigin::System
+    };
+    let by_lag = counts.late_by_lag.min(counts.late);
+    let counts = *counts;
+    let kinds = ALL_BAD_KINDS.into_iter().map(move |kind| {
+        let excused = if kind == BadKind::Late { by_lag } else { 0 };
+        (Some(kind), sent, counts.of(kind).saturating_sub(excused))
+    });
+    let generator = [
+        (Some(BadKind::Late), FailureOrigin::Generator, by_lag),
+        (None, FailureOrigin::Generator, counts.dropped),
+    ];
+    kinds.chain(generator).filter(|(_, _, count)| *count > 0)
+}
+
+/// Which faults stood between the generator and the system. Known only where
+/// every sampled request of a route went to an address that a fault was aimed
+/// at: a link, or an instance behind one. What happens deeper in the system is
+/// the system's doing, as keeping it from users is what it is tested for.
+struct Origins {
+    /// By route: where its requests went.
+    addresses: BTreeMap<String, BTreeSet<String>>,
+    /// Addresses a fault was aimed at, and when.
+    aimed: Vec<(BTreeSet<String>, TimeRange)>,
+}
+
+impl Origins {
+    fn of(record: &Record, faults: &[FaultEvidence]) -> Self {
+        let mut addresses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for sample in &record.samples {
+            if let Some(address) = &sample.address {
+                let known = addresses.entry(sample.route.clone()).or_default();
+                known.insert(address.clone());
+            }
+        }
+        let injected = faults.iter().filter(|fault| !fault.withheld);
+        let aimed = injected.filter_map(|fault| {
+            let range = TimeRange {
+                start_us: fault.requested_us?,
+                end_us: fault.removed_us.unwrap_or(i64::MAX),
+            };
+            Some((fronts(record, fault), range))
+        });
+        Self {
+            addresses,
+            aimed: aimed.collect(),
+        }
+    }
+
+    fn meets_a_fault(&self, route: &str, interval: &Interval) -> bool {
+        let Some(addresses) = self.addresses.get(route) else {
+            return false;
+        };
+        let middle_us = i64::midpoint(interval.start_us, interval.end_us);
+        self.aimed.iter().any(|(fronts, range)| {
+            (range.start_us..range.end_us).contains(&middle_us) && addresses.is_subset(fronts)
+        })
+    }
+}
+
+/// The addresses of the links that a fault was aimed at.
+fn fronts(record: &Record, fault: &FaultEvidence) -> BTreeSet<String> {
+    let events = record.events.iter();
+    let links = events.filter_map(|stamped| match &stamped.event {
+        RunEvent::LinkUp { link, listen, .. } if fault.targets.contains(link) => {
+            Some(listen.clone())
+        }
+        _ => None,
+    });
+    links.collect()
 }
 
 /// The most frequent text of the samples of a kind.

@@ -12,6 +12,8 @@ use crate::{FaultChange, Record, RunEvent};
 #[derive(Debug, Default)]
 struct Injection {
     active: bool,
+    /// Whether traffic felt it; `None` while nobody looked.
+    effective: Option<bool>,
     removed: bool,
     removal_requested: bool,
     /// What went wrong before and after its removal was asked for.
@@ -42,6 +44,7 @@ fn of_fault(record: &Record, spec: &FaultSpec) -> FaultEvidence {
         removal_requested_us: None,
         removed_us: None,
         effective: None,
+        felt: 0,
         withheld: false,
         periods: Vec::new(),
         seen: Vec::new(),
@@ -144,7 +147,7 @@ fn hear(found: &mut FaultEvidence, injection: &mut Injection, at_us: i64, change
             evidence,
             effective,
         } => {
-            found.effective = Some(found.effective.unwrap_or(false) || *effective);
+            injection.effective = Some(injection.effective.unwrap_or(false) || *effective);
             found.seen.push(evidence.clone());
         }
         FaultChange::RemovalRequested => {
@@ -177,32 +180,50 @@ fn hear(found: &mut FaultEvidence, injection: &mut Injection, at_us: i64, change
 
 /// Says what the evidence leaves unproven.
 fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec: &FaultSpec) {
-    if found.withheld {
-        found
-            .seen
-            .push("withheld on purpose: nothing was injected".to_owned());
-    } else if !spec.inject.acts_on_bytes() && found.effective.is_none() && found.active_us.is_some()
-    {
-        // A process that was seen to end or to stop is the effect itself.
-        found.effective = Some(true);
-    }
     let count = |test: fn(&Injection) -> bool| {
         u32::try_from(injections.values().filter(|i| test(i)).count()).unwrap_or(u32::MAX)
     };
     found.active = count(|injection| injection.active);
     found.removed = count(|injection| injection.removed);
+    let looked = injections
+        .values()
+        .any(|injection| injection.effective.is_some());
+    if found.withheld {
+        found
+            .seen
+            .push("withheld on purpose: nothing was injected".to_owned());
+    } else if !spec.inject.acts_on_bytes() && !looked {
+        // A process that was seen to end or to stop is the effect itself.
+        found.felt = found.active;
+        found.effective = (found.active > 0).then_some(true);
+    } else {
+        found.felt = count(|injection| injection.active && injection.effective == Some(true));
+        found.effective = looked.then_some(found.felt > 0);
+    }
     let requested = u32::try_from(injections.len()).unwrap_or(u32::MAX);
-    let of = |few: u32, many: u32| {
-        if many == 1 {
-            String::new()
-        } else {
-            format!(" ({few} of {many} injections)")
-        }
-    };
     if requested == 0 {
         found.problems.push("was never injected".to_owned());
         return;
     }
+    weigh_injection(found, injections, requested);
+    weigh_effect(found, spec);
+    weigh_removal(found, injections);
+}
+
+/// How many of the injections, where there were several.
+fn of(few: u32, many: u32) -> String {
+    if many == 1 {
+        String::new()
+    } else {
+        format!(" ({few} of {many} injections)")
+    }
+}
+
+fn weigh_injection(
+    found: &mut FaultEvidence,
+    injections: &BTreeMap<u32, Injection>,
+    requested: u32,
+) {
     if let Some(detail) = injections.values().find_map(|i| i.failure.as_ref()) {
         found
             .problems
@@ -219,21 +240,32 @@ fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec:
             found.planned
         ));
     }
-    if found.active > 0 && !found.withheld {
-        match found.effective {
-            Some(true) => {}
-            Some(false) => found
-                .problems
-                .push("was in force, but no traffic felt it".to_owned()),
-            None if spec.inject.acts_on_bytes() => {
-                found
-                    .problems
-                    .push("was in force, but nothing shows that traffic felt it".to_owned());
-            }
-            // An ended or stopped process was seen as such when it was active.
-            None => {}
-        }
+}
+
+fn weigh_effect(found: &mut FaultEvidence, spec: &FaultSpec) {
+    if found.active == 0 || found.withheld {
+        return;
     }
+    match found.effective {
+        Some(true) if found.felt < found.active => found.problems.push(format!(
+            "was felt by traffic in {} of {} injections only",
+            found.felt, found.active
+        )),
+        Some(true) => {}
+        Some(false) => found
+            .problems
+            .push("was in force, but no traffic felt it".to_owned()),
+        None if spec.inject.acts_on_bytes() => {
+            found
+                .problems
+                .push("was in force, but nothing shows that traffic felt it".to_owned());
+        }
+        // An ended or stopped process was seen as such when it was active.
+        None => {}
+    }
+}
+
+fn weigh_removal(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>) {
     if let Some(detail) = injections.values().find_map(|i| i.removal_failure.as_ref()) {
         found
             .removal_problems

@@ -1,6 +1,6 @@
 //! From the gates of a scenario to their verdicts.
 
-use squall_scenario::{Gate, GateValue, Located, MetricGate, SloBlock, When};
+use squall_scenario::{Gate, GateValue, Located, SloBlock, When};
 
 use super::{Case, Inference, Ruling, breaker, metric, reading, recovery};
 use crate::quantity::Quantity;
@@ -17,6 +17,7 @@ pub(crate) fn unit_threshold(value: GateValue) -> Option<Quantity> {
         GateValue::Count(count) => Quantity::Count(count),
         GateValue::Bytes(bytes) => Quantity::Bytes(bytes.0),
         GateValue::Number(number) => Quantity::Number(number),
+        GateValue::TimesBaseline(times) => Quantity::Times(times),
     })
 }
 
@@ -209,10 +210,7 @@ fn temper(case: &Case<'_>, block: &Block<'_>, mut ruling: Ruling) -> Ruling {
 /// How a variant names the gate: metric and route, or the whole sentence.
 fn left_hand_side(gate: &Gate) -> String {
     match gate {
-        Gate::Metric(MetricGate { metric, of, .. }) => match of {
-            Some(route) => format!("{metric} of {route}"),
-            None => metric.to_string(),
-        },
+        Gate::Metric(gate) => gate.subject(),
         Gate::Reading(gate) => gate.reading.to_string(),
         other => other.to_string(),
     }

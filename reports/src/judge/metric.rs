@@ -1,18 +1,19 @@
 //! Gates on what users got: success, error rate, latency, goodput.
 
-use squall_scenario::{Comparison, Metric, MetricGate};
+use squall_scenario::{Comparison, GateValue, Metric, MetricGate};
 
 use super::dispersion::{dispersion, spread};
 use super::ratio::{Decision, Inference, Trial};
 use super::slice::share;
 use super::{CONFIDENCE, Case, Claim, Ruling, Slice, Window, claim_of, unit_threshold};
+use super::{outage, relative, sliding};
 use crate::quantity::{Quantity, grouped, percent, significant};
 use crate::statistics::{binomial_quantile, samples_for_quantile, upper_bound};
 use crate::verdict::{Evidence, GateState};
 use crate::{Outcome, Sample};
 
 /// What it takes to fail with fewer arrivals than a quantile needs.
-const CERTAIN: Inference = Inference {
+pub(super) const CERTAIN: Inference = Inference {
     confidence: CONFIDENCE,
     burst: Some(1),
 };
@@ -27,6 +28,18 @@ pub(super) fn rule(
     gate: &MetricGate,
     inference: Option<Inference>,
 ) -> Ruling {
+    if let Some(every) = gate.every {
+        return sliding::rule(case, window, gate, every, inference);
+    }
+    if let GateValue::TimesBaseline(times) = gate.value {
+        return relative::rule(case, window, gate, times, inference);
+    }
+    if matches!(
+        gate.metric,
+        Metric::Outages { .. } | Metric::LongestOutage { .. }
+    ) {
+        return outage::rule(case, window, gate);
+    }
     let limit_us = claim_of(gate).and_then(|(_, limit_us)| limit_us);
     let strict = gate.comparison == Comparison::Below;
     let slice = Slice::to_judge().against(limit_us, strict).gather(
@@ -40,8 +53,16 @@ pub(super) fn rule(
     ruling
 }
 
-/// Judges a metric gate on a sum of arrivals.
+/// Judges a metric gate on a sum of arrivals. Gates that need to know when
+/// things happened are undecided here.
 pub(crate) fn rule_slice(slice: &Slice, gate: &MetricGate, inference: Option<Inference>) -> Ruling {
+    let timed = matches!(
+        gate.metric,
+        Metric::Outages { .. } | Metric::LongestOutage { .. }
+    );
+    if timed || gate.every.is_some() || matches!(gate.value, GateValue::TimesBaseline(_)) {
+        return super::gate::undecided("it is judged when the run is over");
+    }
     let mut evidence = Evidence {
         n: slice.counts.settled(),
         threshold: unit_threshold(gate.value),
@@ -86,7 +107,7 @@ pub(crate) fn rule_slice(slice: &Slice, gate: &MetricGate, inference: Option<Inf
 
 /// Counts the bad arrivals of a claim, fills in what was observed and its
 /// bound, and says how many arrivals a quantile needs.
-fn count(
+pub(super) fn count(
     slice: &Slice,
     gate: &MetricGate,
     limit_us: Option<u64>,
@@ -229,7 +250,7 @@ fn bursts(trial: &Trial, inference: Option<Inference>) -> String {
 }
 
 /// What was counted, in words.
-fn fact(claim: &Claim, trial: &Trial, gate: &MetricGate, evidence: &Evidence) -> String {
+pub(super) fn fact(claim: &Claim, trial: &Trial, gate: &MetricGate, evidence: &Evidence) -> String {
     let (bad, n) = (grouped(trial.bad), grouped(trial.n));
     let limit = match (gate.metric, evidence.threshold) {
         (Metric::Quantile(_) | Metric::Max, Some(limit)) => format!(" or took longer than {limit}"),
@@ -245,7 +266,7 @@ fn fact(claim: &Claim, trial: &Trial, gate: &MetricGate, evidence: &Evidence) ->
 
 /// How much of the allowance is left, from 1 (untouched) to below 0.
 #[expect(clippy::cast_precision_loss, reason = "shown as a percentage")]
-fn margin(gate: &MetricGate, evidence: &Evidence) -> Option<f64> {
+pub(super) fn margin(gate: &MetricGate, evidence: &Evidence) -> Option<f64> {
     match (gate.metric, evidence.observed, evidence.threshold) {
         (
             Metric::Quantile(_) | Metric::Max,
@@ -289,6 +310,8 @@ fn scalar(slice: &Slice, metric: Metric) -> (f64, f64, Option<Quantity>) {
             let dropped = counts.dropped as f64;
             (dropped, dropped, Some(Quantity::Count(counts.dropped)))
         }
+        // These are judged on the course of the run, not on a sum.
+        Metric::Outages { .. } | Metric::LongestOutage { .. } => (f64::NAN, f64::NAN, None),
         Metric::Success | Metric::ErrorRate => {
             let success = slice.success().unwrap_or(0.0);
             let share = if metric == Metric::Success {
@@ -353,7 +376,7 @@ fn micros(us: f64) -> Quantity {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "thresholds are far below 2^52")]
-fn as_number(quantity: Quantity) -> f64 {
+pub(super) fn as_number(quantity: Quantity) -> f64 {
     match quantity {
         Quantity::Micros(us) => us as f64,
         Quantity::Never => f64::INFINITY,
@@ -361,11 +384,12 @@ fn as_number(quantity: Quantity) -> f64 {
         Quantity::PerSecond(rate) => rate,
         Quantity::Count(count) | Quantity::Bytes(count) => count as f64,
         Quantity::Cores(number) | Quantity::Number(number) => number,
+        Quantity::Times(factor) => factor,
     }
 }
 
 /// Arrivals that speak against the gate; for a gate on time the slowest too.
-fn samples(case: &Case<'_>, window: &Window, gate: &MetricGate) -> Vec<Sample> {
+pub(super) fn samples(case: &Case<'_>, window: &Window, gate: &MetricGate) -> Vec<Sample> {
     let limit_us = claim_of(gate).and_then(|(_, limit_us)| limit_us);
     let against = |sample: &&Sample| {
         let failed = matches!(sample.outcome, Outcome::Bad(_) | Outcome::Dropped);

@@ -131,7 +131,8 @@ fn sentence(outcome: RunOutcome, gates: &[GateVerdict], reasons: &[String]) -> S
         .count();
     match (outcome, reasons.first()) {
         (RunOutcome::Pass, _) if judged.is_empty() => {
-            "The load ran to its end; the scenario has no gates.".to_owned()
+            "The load ran to its end, and nothing was asked of the system: the scenario has no gates."
+                .to_owned()
         }
         (RunOutcome::Pass, _) => {
             let closest = closest(&judged).map_or(String::new(), |text| format!("; {text}"));

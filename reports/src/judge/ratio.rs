@@ -29,7 +29,7 @@ pub(crate) struct Inference {
 impl Inference {
     /// How sure a failure must be. A false alarm costs more trust than a
     /// question left open, so it is five times as rare as a false pass.
-    fn confidence_to_fail(self) -> f64 {
+    pub(super) fn confidence_to_fail(self) -> f64 {
         1.0 - (1.0 - self.confidence) / 5.0
     }
 

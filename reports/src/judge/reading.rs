@@ -154,7 +154,7 @@ fn quantity(reading: &Reading, value: f64) -> Quantity {
 fn limit(gate: &ReadingGate) -> (f64, Option<Quantity>) {
     #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^52")]
     let number = match gate.value {
-        GateValue::Number(number) => number,
+        GateValue::Number(number) | GateValue::TimesBaseline(number) => number,
         GateValue::Count(count) => count as f64,
         GateValue::Bytes(bytes) => bytes.0 as f64,
         GateValue::Share(share) => share.get(),

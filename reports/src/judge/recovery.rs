@@ -20,6 +20,10 @@ const HOLD_DEFAULT: Duration = Duration::from_secs(5);
 /// of a thousand healthy seconds: a stray failure must not undo a recovery.
 const CHANCE: f64 = 0.999;
 
+/// A second beyond this needs no other to be believed: chance makes one in a
+/// million healthy ones as bad.
+const CERTAINTY: f64 = 0.999_999;
+
 /// Latency counts as back at 1.2 times the baseline's, or this much above it
 /// where that is more: machines stall for tens of milliseconds.
 const NOISE_FLOOR_US: u64 = 50_000;
@@ -32,7 +36,7 @@ const QUANTILE: f64 = 0.95;
 const METASTABLE_FACTOR: u64 = 3;
 
 /// What one second must satisfy to count as recovered.
-struct Criterion {
+pub(super) struct Criterion {
     route: Option<String>,
     /// Share of failures that is normal.
     failures: f64,
@@ -44,10 +48,12 @@ struct Criterion {
 }
 
 /// A stretch of one or more intervals that is long enough to be judged.
-struct Bin {
-    range: TimeRange,
-    good: bool,
+pub(super) struct Bin {
+    pub(super) range: TimeRange,
+    pub(super) good: bool,
     good_without_lag: bool,
+    /// So bad that one such stretch is enough.
+    pub(super) surely_bad: bool,
 }
 
 /// What was seen after the fault.
@@ -225,7 +231,9 @@ fn observe(
     let hold_us = u64::try_from(hold.as_micros()).unwrap_or(u64::MAX);
     let with_lag = follow(&bins, hold_us, |bin| bin.good);
     let without_lag = follow(&bins, hold_us, |bin| bin.good_without_lag);
-    let recovery = Recovery {
+    let requested_us = case.fault(fault).and_then(|fault| fault.requested_us);
+    let mut recovery = Recovery {
+        from_injection: None,
         fault: fault.to_owned(),
         cleared_us,
         observed_until_us: until_us,
@@ -242,8 +250,17 @@ fn observe(
             }),
         relapses: with_lag.relapses,
         metastable: false,
-        criterion: describe(criteria, hold),
+        criterion: format!(
+            "every second with {}, held for {}",
+            describe(criteria),
+            format_duration(hold)
+        ),
     };
+    let lasted_us = requested_us.map(|at_us| cleared_us.saturating_sub(at_us));
+    recovery.from_injection = recovery.took.zip(lasted_us).map(|(took, us)| TimeRange {
+        start_us: took.start_us.saturating_add(us),
+        end_us: took.end_us.saturating_add(us),
+    });
     (recovery, with_lag, without_lag)
 }
 
@@ -272,7 +289,7 @@ fn follow(bins: &[Bin], hold_us: u64, good: fn(&Bin) -> bool) -> Course {
 
 /// The baseline criterion: the steady state's expectations, and 1.2 times the
 /// baseline where they say nothing.
-fn criteria(case: &Case<'_>, together: u64) -> Option<Vec<Criterion>> {
+pub(super) fn criteria(case: &Case<'_>, together: u64) -> Option<Vec<Criterion>> {
     let window = case.window("baseline")?;
     let baseline =
         |route: Option<&str>| Slice::to_judge().gather(&case.record.intervals, window, route);
@@ -344,7 +361,7 @@ fn usual_limit_us(slice: &Slice, objective_us: Option<u64>) -> Option<u64> {
 }
 
 /// Joins intervals until each holds enough arrivals for its p95.
-fn bins(intervals: &[&Interval], criteria: &[Criterion]) -> Vec<Bin> {
+pub(super) fn bins(intervals: &[&Interval], criteria: &[Criterion]) -> Vec<Bin> {
     let needed = samples_for_quantile(QUANTILE, super::CONFIDENCE);
     let mut bins = Vec::new();
     let mut slices: Vec<Slice> = criteria.iter().map(|_| Slice::to_judge()).collect();
@@ -363,9 +380,13 @@ fn bins(intervals: &[&Interval], criteria: &[Criterion]) -> Vec<Bin> {
         let verdicts = slices
             .iter()
             .zip(criteria)
-            .map(|(slice, criterion)| meets(slice, criterion));
+            .map(|(slice, criterion)| meets(slice, criterion, CHANCE));
         let (good, good_without_lag) =
             verdicts.fold((true, true), |all, one| (all.0 && one.0, all.1 && one.1));
+        let surely_bad = slices
+            .iter()
+            .zip(criteria)
+            .any(|(slice, criterion)| !meets(slice, criterion, CERTAINTY).0);
         bins.push(Bin {
             range: TimeRange {
                 start_us: from_us,
@@ -373,6 +394,7 @@ fn bins(intervals: &[&Interval], criteria: &[Criterion]) -> Vec<Bin> {
             },
             good,
             good_without_lag,
+            surely_bad,
         });
         slices = criteria.iter().map(|_| Slice::to_judge()).collect();
         start_us = None;
@@ -382,7 +404,7 @@ fn bins(intervals: &[&Interval], criteria: &[Criterion]) -> Vec<Bin> {
 
 /// Whether a bin meets a criterion, with and without the generator's lag. A
 /// bin in which nothing settled does not.
-fn meets(slice: &Slice, criterion: &Criterion) -> (bool, bool) {
+fn meets(slice: &Slice, criterion: &Criterion, chance: f64) -> (bool, bool) {
     let n = slice.counts.settled();
     if n == 0 {
         // A rare route may pause; all of them together may not.
@@ -391,7 +413,7 @@ fn meets(slice: &Slice, criterion: &Criterion) -> (bool, bool) {
     }
     let together = criterion.together.max(1);
     let explained = |share: f64| {
-        let bursts = binomial_quantile(n.div_ceil(together), share, CHANCE);
+        let bursts = binomial_quantile(n.div_ceil(together), share, chance);
         bursts.saturating_mul(together)
     };
     let failures_max = explained(criterion.failures);
@@ -409,7 +431,7 @@ fn meets(slice: &Slice, criterion: &Criterion) -> (bool, bool) {
     (with_lag, without)
 }
 
-fn describe(criteria: &[Criterion], hold: Duration) -> String {
+pub(super) fn describe(criteria: &[Criterion]) -> String {
     let parts: Vec<String> = criteria
         .iter()
         .map(|criterion| {
@@ -426,9 +448,5 @@ fn describe(criteria: &[Criterion], hold: Duration) -> String {
             )
         })
         .collect();
-    format!(
-        "every second with {}, held for {}",
-        parts.join("; "),
-        format_duration(hold)
-    )
+    parts.join("; ")
 }

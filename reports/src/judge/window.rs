@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use squall_scenario::{Load, Stage, control_window};
 
-use super::Slice;
+use super::{Slice, outage};
 use crate::users::UserTally;
 use crate::verdict::{FaultEvidence, TimeRange, WindowKind, WindowStats};
 use crate::{Interval, Record, UserImpact};
@@ -78,6 +78,7 @@ impl Window {
                 .iter()
                 .map(|(route, slice)| slice.stats(route))
                 .collect(),
+            outages: outage::summary(&record.intervals, self),
             users: self.users(record),
         }
     }

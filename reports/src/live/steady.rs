@@ -46,6 +46,7 @@ mod tests {
             comparison: Comparison::AtLeast,
             value: GateValue::Share(Share::new(at_least).unwrap()),
             sustained: None,
+            every: None,
         };
         vec![Located::new(Gate::Metric(gate), Span::default())]
     }

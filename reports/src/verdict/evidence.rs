@@ -33,6 +33,9 @@ pub struct FaultEvidence {
     pub removed_us: Option<i64>,
     /// Whether traffic has felt it; `None` when nobody looked.
     pub effective: Option<bool>,
+    /// Injections that traffic has felt.
+    #[serde(default)]
+    pub felt: u32,
     /// Whether it was withheld on purpose: its window was cut where it would
     /// have been, and nothing was injected.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -72,6 +75,9 @@ pub struct Recovery {
     /// The instant of recovery lies in this range, counted from the removal;
     /// `None` when the system had not recovered for good at the end.
     pub took: Option<TimeRange>,
+    /// The same, counted from the request to inject the fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_injection: Option<TimeRange>,
     /// How often a recovered stretch ended again.
     pub relapses: u32,
     /// Whether it was still not back three times as long after the removal as a
@@ -114,9 +120,51 @@ pub struct ProcessTimeline {
     pub unexpected_exits: u32,
 }
 
+/// Whose doing a failure is, as far as the record shows. Every failure counts
+/// against the system in the gates all the same, but for what only the
+/// generator's lag explains.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureOrigin {
+    /// The system under test: everything that nothing else explains.
+    #[default]
+    System,
+    /// A fault that stood between the generator and the system: every request
+    /// of the route went to what it was aimed at, while it was injected.
+    InjectedFault,
+    /// The generator: never sent, or late only because it was sent late.
+    Generator,
+}
+
+impl std::fmt::Display for FailureOrigin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::System => "system",
+            Self::InjectedFault => "injected fault",
+            Self::Generator => "generator",
+        })
+    }
+}
+
 /// Failures of one kind on one route.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorSummary {
+    /// Whose doing they are, as far as the record shows.
+    #[serde(default)]
+    pub origin: FailureOrigin,
     /// The kind; `None` for arrivals that were dropped.
     pub kind: Option<BadKind>,
     /// The route.

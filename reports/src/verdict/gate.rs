@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_scenario::Span;
 
-use super::TimeRange;
+use super::{Outage, Stretches, TimeRange};
 use crate::Sample;
 use crate::quantity::Quantity;
 
@@ -131,6 +131,13 @@ pub struct Evidence {
     pub intervals: u64,
     /// How exactly a point in time is known, in microseconds.
     pub resolution_us: Option<u64>,
+    /// For `in every 5s`: the stretches that were looked at. The figures above
+    /// are those of the worst.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stretches: Option<Stretches>,
+    /// For gates on outages: the first twenty of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outages: Vec<Outage>,
     /// Arrivals that speak against the gate, or the slowest; at most five.
     pub samples: Vec<Sample>,
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Outages;
 use crate::quantity::Quantity;
 use crate::{Counts, UserImpact};
 
@@ -69,6 +70,10 @@ pub struct WindowStats {
     pub all: SliceStats,
     /// Each route.
     pub routes: Vec<SliceStats>,
+    /// Its outages; `None` in verdicts from before they were counted, and
+    /// without arrivals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outages: Option<Outages>,
     /// Distinct users, where the load says what a user is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<UserImpact>,

@@ -121,6 +121,7 @@ pub fn metric(metric: Metric, of: Option<&str>, comparison: Comparison, value: G
         comparison,
         value,
         sustained: None,
+        every: None,
     })
 }
 
@@ -458,7 +459,7 @@ fn sample(
             Some(BadKind::Status) => Some(503),
             _ => None,
         },
-        address: Some("127.0.0.1:21004".to_owned()),
+        address: Some("127.0.0.1:21000".to_owned()),
         request: format!("GET /{route}/{}", arrival % 100),
         detail: bad.map(|kind| match kind {
             BadKind::Status => "breaker recommendations is open, no fallback".to_owned(),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{planned, readings};
+use super::{planned, power, readings};
 use crate::diagnostic::{listed, quoted};
 use crate::read::{GateDraft, LoadDraft, ScenarioDraft, SloDraft};
 use crate::suggest::nearest;
@@ -58,6 +58,20 @@ pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Warns about a scenario that would pass whatever happens. Called last: it is
+/// only worth a word where there is nothing worse to say.
+pub(super) fn anything_asked(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
+    if !findings.is_empty() || !draft.slo.is_empty() {
+        return;
+    }
+    findings.push(
+        Diagnostic::warning(codes::NO_GATES, "this scenario asks for nothing")
+            .at(draft.start, "no gate in `slo`")
+            .help("write for instance `slo: [ { during: whole run, expect: [ success >= 99% ] } ]`")
+            .note("as written the run passes whatever the system does"),
+    );
+}
+
 fn check_block(
     block: &SloDraft,
     draft: &ScenarioDraft,
@@ -70,6 +84,7 @@ fn check_block(
     };
     for gate in &block.gates {
         check_gate(gate, role, draft, findings);
+        power::apart_from_baseline(gate, &block.when.value, findings);
     }
     match &block.when.value {
         When::During(name) => {
@@ -83,6 +98,16 @@ fn check_block(
             });
             if let Some((load, window)) = window {
                 check_window(block, load, window, findings);
+            }
+            let baseline = planned.and_then(|(load, windows)| {
+                let window = windows.iter().find(|window| window.name == BASELINE)?;
+                Some((*load, window))
+            });
+            if let Some((load, baseline)) = baseline {
+                let sure = (block.confidence, block.burst);
+                for gate in block.gates.iter().filter(|gate| power::is_relative(gate)) {
+                    samples(gate, load, baseline, Duration::ZERO, sure, findings);
+                }
             }
         }
         When::After { fault, .. } => {
@@ -178,13 +203,15 @@ fn check_window(
         );
         return;
     }
+    let left = window.settled(block.settle).length();
     for gate in &block.gates {
         let sure = (block.confidence, block.burst);
+        power::stretch_fits(gate, left, &window.name, findings);
         samples(gate, load, window, block.settle, sure, findings);
     }
 }
 
-/// Warns when a quantile cannot be judged on as many arrivals as are planned.
+/// Warns when a gate cannot be judged on as many arrivals as are planned.
 fn samples(
     draft: &GateDraft,
     load: &LoadDraft,
@@ -196,33 +223,43 @@ fn samples(
     let Gate::Metric(gate) = &draft.gate.value else {
         return;
     };
-    let Metric::Quantile(q) = gate.metric else {
+    let Some(needed) = power::needed(gate, confidence, burst) else {
         return;
     };
     if !load.requests_complete || window.ranges.is_empty() {
         return;
     }
     let share = load.load.share_of(gate.of.as_deref());
-    let arrivals = window.settled(settle).expected_arrivals(&load.load);
-    let expected = (arrivals * share).floor();
-    let needed = samples_needed(q, confidence, burst);
+    let settled = window.settled(settle);
+    let arrivals = settled.expected_arrivals(&load.load) * share;
+    let expected = power::per_stretch(gate, arrivals, settled.length()).floor();
     // Without a share the request does not exist, which is said elsewhere.
     if share <= 0.0 || expected >= needed {
         return;
     }
     let name = quoted(&window.name);
     let metric = gate.metric;
+    let (place, help) = match gate.every {
+        Some(every) => {
+            let place = format!("each {} of {name}", format_duration(every));
+            (
+                place,
+                power::longer_stretch(every, needed / expected.max(1.0)),
+            )
+        }
+        None => (
+            name,
+            more_samples(load, share, window, settle, needed, expected),
+        ),
+    };
     findings.push(
-        Diagnostic::warning(
-            codes::TOO_FEW_SAMPLES,
-            format!("{metric} cannot be judged here"),
-        )
-        .at(
-            draft.subject,
-            format!("about {expected} samples in {name}; {metric} needs {needed}"),
-        )
-        .help(more_samples(load, share, window, settle, needed, expected))
-        .note("as written this gate can only end inconclusive (exit code 3)"),
+        Diagnostic::warning(codes::TOO_FEW_SAMPLES, power::title(gate, confidence))
+            .at(
+                draft.subject,
+                format!("about {expected} samples in {place}; {metric} needs {needed}"),
+            )
+            .help(help)
+            .note(power::consequence(gate, confidence)),
     );
 }
 
@@ -346,6 +383,9 @@ fn place(draft: &GateDraft, role: Role, findings: &mut Vec<Diagnostic>) {
         _ => false,
     };
     let metric = matches!(draft.gate.value, Gate::Metric(_));
+    if power::place(draft, role, findings) {
+        return;
+    }
     let (code, title, help) = match role {
         Role::After if !recovery => (
             codes::RECOVERY_ONLY,
@@ -390,11 +430,18 @@ fn direction(draft: &GateDraft, role: Role, findings: &mut Vec<Diagnostic>) {
     let Gate::Metric(gate) = &draft.gate.value else {
         return;
     };
+    if power::is_relative(draft) {
+        // It may only be an upper limit, which is said elsewhere.
+        return;
+    }
     let rising = matches!(gate.comparison, Comparison::Above | Comparison::AtLeast);
     let falling = matches!(gate.comparison, Comparison::Below | Comparison::AtMost);
     let (bad_when_high, bad, good) = match gate.metric {
         Metric::Quantile(_) | Metric::Max | Metric::Mean => (true, "SLOW", "FAST"),
-        Metric::ErrorRate | Metric::DroppedArrivals => (true, "FAILING", "WELL"),
+        Metric::ErrorRate
+        | Metric::DroppedArrivals
+        | Metric::Outages { .. }
+        | Metric::LongestOutage { .. } => (true, "FAILING", "WELL"),
         Metric::Success | Metric::Goodput => (false, "FAILING", "WELL"),
     };
     let asks_for_bad = (bad_when_high && rising) || (!bad_when_high && falling);

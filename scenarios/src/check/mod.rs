@@ -5,10 +5,12 @@ mod gates;
 mod guards;
 mod load;
 mod names;
+mod power;
 mod readings;
 mod variants;
 
 pub(crate) use gates::samples_needed;
+pub(crate) use power::{needed, per_stretch};
 
 use crate::diagnostic::Place;
 use crate::read::{LoadDraft, ScenarioDraft, SystemDraft, Use};
@@ -26,6 +28,7 @@ pub(crate) fn scenario(draft: &ScenarioDraft, uses: &[Use], findings: &mut Vec<D
     gates::check(draft, findings);
     guards::check(draft, findings);
     variants::check(draft, findings);
+    gates::anything_asked(draft, findings);
 }
 
 /// Checks a system file that stands alone.

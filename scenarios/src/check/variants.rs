@@ -90,10 +90,7 @@ fn counts(variant: &VariantDraft, draft: &ScenarioDraft, findings: &mut Vec<Diag
 /// The left-hand side of a gate as variants write it.
 fn left_hand_side(gate: &Gate) -> String {
     match gate {
-        Gate::Metric(gate) => match &gate.of {
-            Some(of) => format!("{} of {of}", gate.metric),
-            None => gate.metric.to_string(),
-        },
+        Gate::Metric(gate) => gate.subject(),
         Gate::Reading(gate) => gate.reading.to_string(),
         other => other.to_string(),
     }

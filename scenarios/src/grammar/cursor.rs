@@ -71,11 +71,15 @@ impl<'t> Cursor<'t> {
         rest.start..self.at
     }
 
-    /// Everything up to a `for` clause.
+    /// Everything up to a `for` or an `in every` clause.
     pub(super) fn value(&mut self) -> Range<usize> {
         let rest = self.rest();
         let text = self.get(&rest);
-        let length = text.find(" for ").unwrap_or(text.len());
+        let length = [" for ", " in every"]
+            .iter()
+            .filter_map(|clause| text.find(clause))
+            .min()
+            .unwrap_or(text.len());
         self.at = rest.start + length;
         trimmed(self.text, rest.start..self.at)
     }
@@ -87,6 +91,22 @@ impl<'t> Cursor<'t> {
         }
         let clause = self.rest();
         self.word();
+        self.duration(clause)
+    }
+
+    /// `in every 5s`, if it stands here.
+    pub(super) fn every(&mut self) -> Parsed<Option<(Duration, Range<usize>)>> {
+        let clause = self.rest();
+        if !self.get(&clause).starts_with("in every") {
+            return Ok(None);
+        }
+        self.word();
+        self.word();
+        self.duration(clause)
+    }
+
+    /// The duration that ends the sentence and the `clause`.
+    fn duration(&mut self, clause: Range<usize>) -> Parsed<Option<(Duration, Range<usize>)>> {
         let range = self.rest();
         self.at = self.text.len();
         match parse_duration(self.get(&range)) {

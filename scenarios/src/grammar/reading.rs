@@ -150,6 +150,7 @@ pub(super) fn reading_gate(cursor: &mut Cursor<'_>) -> Parsed<Sentence> {
         name: Some(name),
         comparison: Some(comparison_range),
         sustained: sustained.map(|(_, range)| range),
+        every: None,
     })
 }
 

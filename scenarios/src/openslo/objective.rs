@@ -190,6 +190,7 @@ impl Reader {
             name: parsed.name.map(|_| sentence.name),
             comparison: Some(comparison),
             sustained: None,
+            every: None,
         };
         Some((draft, sentence.probe))
     }

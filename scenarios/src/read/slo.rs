@@ -20,6 +20,7 @@ pub(crate) struct GateDraft {
     pub(crate) name: Option<Place>,
     pub(crate) comparison: Option<Place>,
     pub(crate) sustained: Option<Place>,
+    pub(crate) every: Option<Place>,
 }
 
 /// A block of gates and where its parts stand.
@@ -242,6 +243,7 @@ fn draft_of(node: &Node, sentence: Sentence) -> GateDraft {
         name: sentence.name.map(|range| node.part(range)),
         comparison: sentence.comparison.map(|range| node.part(range)),
         sustained: sentence.sustained.map(|range| node.part(range)),
+        every: sentence.every.map(|range| node.part(range)),
     }
 }
 

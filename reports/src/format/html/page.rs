@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{percentiles, timeline};
 use crate::format::effects::{Effect, LEGEND};
-use crate::format::terminal_text;
+use crate::format::{course, terminal_text};
 use crate::quantity::{Quantity, clock, grouped, micros, percent, significant};
 use crate::verdict::{
     ErrorSummary, FaultEvidence, GateState, SliceStats, Verdict, WindowKind, WindowStats,
@@ -36,6 +36,7 @@ pub(super) struct Page {
     timeline: String,
     timeline_summary: String,
     windows: Vec<StatRow>,
+    outages: Vec<String>,
     users: Vec<(String, String)>,
     routes: Vec<RouteGroup>,
     percentiles: Option<String>,
@@ -85,6 +86,7 @@ struct FaultBlock {
     times: Vec<(&'static str, String)>,
     seen: Vec<String>,
     problems: Vec<String>,
+    detection: Vec<String>,
     recovery: Option<String>,
     metastable: bool,
     criterion: Option<String>,
@@ -93,6 +95,7 @@ struct FaultBlock {
 #[derive(Serialize)]
 struct ErrorRow {
     kind: String,
+    origin: String,
     route: String,
     count: String,
     first: String,
@@ -138,6 +141,7 @@ impl Page {
             timeline: timeline::chart(record, verdict, &timeline_summary),
             timeline_summary,
             windows: windows(verdict),
+            outages: course::outages(verdict),
             users: users(verdict),
             routes: routes(verdict),
             percentiles: percentiles::chart(record, verdict),
@@ -293,6 +297,10 @@ fn fault_block(fault: &FaultEvidence, verdict: &Verdict) -> FaultBlock {
         .recoveries
         .iter()
         .find(|recovery| recovery.fault == fault.fault);
+    let detection = verdict
+        .detections
+        .iter()
+        .find(|detection| detection.fault == fault.fault);
     let moments = [
         ("asked for", fault.requested_us),
         ("seen in force", fault.active_us),
@@ -311,8 +319,8 @@ fn fault_block(fault: &FaultEvidence, verdict: &Verdict) -> FaultBlock {
     times.push(("felt by traffic", felt.to_owned()));
     if fault.planned > 1 {
         let text = format!(
-            "{} active, {} removed, of {}",
-            fault.active, fault.removed, fault.planned
+            "{} active, {} felt, {} removed, of {}",
+            fault.active, fault.felt, fault.removed, fault.planned
         );
         times.push(("injections", text));
     }
@@ -321,21 +329,20 @@ fn fault_block(fault: &FaultEvidence, verdict: &Verdict) -> FaultBlock {
         requested: fault.requested.clone(),
         targets: fault.targets.join(", "),
         times,
-        seen: fault.seen.iter().take(12).map(|seen| terminal_text(seen)).collect(),
-        problems: fault.problems.iter().chain(&fault.removal_problems).cloned().collect(),
-        recovery: recovery.map(|recovery| match recovery.took {
-            Some(took) if took.end_us == 0 => "The baseline was back as soon as the fault was gone.".to_owned(),
-            Some(took) => format!(
-                "Back at the baseline between {} and {} after the fault was gone, with {} relapses.",
-                clock(took.start_us),
-                clock(took.end_us),
-                recovery.relapses
-            ),
-            None => format!(
-                "Not back at the baseline for good when the observation ended, {} after the fault was gone.",
-                clock(recovery.observed_until_us.saturating_sub(recovery.cleared_us))
-            ),
-        }),
+        seen: fault
+            .seen
+            .iter()
+            .take(12)
+            .map(|seen| terminal_text(seen))
+            .collect(),
+        problems: fault
+            .problems
+            .iter()
+            .chain(&fault.removal_problems)
+            .cloned()
+            .collect(),
+        detection: detection.map(course::detection).unwrap_or_default(),
+        recovery: recovery.map(course::recovery),
         metastable: recovery.is_some_and(|recovery| recovery.metastable),
         criterion: recovery.map(|recovery| recovery.criterion.clone()),
     }
@@ -376,10 +383,8 @@ fn conservation(verdict: &Verdict) -> String {
 
 fn error_row(error: &ErrorSummary) -> ErrorRow {
     ErrorRow {
-        kind: error.kind.map_or_else(
-            || "dropped".to_owned(),
-            |kind| format!("{kind:?}").to_lowercase(),
-        ),
+        kind: course::failure(error.kind),
+        origin: error.origin.to_string(),
         route: error.route.clone(),
         count: grouped(error.count),
         first: clock(error.first_us),

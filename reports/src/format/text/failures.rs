@@ -3,7 +3,7 @@
 use crate::BadKind;
 use crate::format::terminal_text;
 use crate::quantity::{clock, grouped};
-use crate::verdict::ErrorSummary;
+use crate::verdict::{ErrorSummary, FailureOrigin};
 
 /// Most reasons that are listed.
 const REASONS_MAX: usize = 6;
@@ -13,6 +13,7 @@ const ROUTES_MAX: usize = 3;
 /// One reason and where it was met.
 struct Reason<'a> {
     kind: Option<BadKind>,
+    origin: FailureOrigin,
     example: Option<&'a str>,
     count: u64,
     first_us: i64,
@@ -26,9 +27,9 @@ pub(super) fn lines(errors: &[ErrorSummary]) -> Vec<String> {
     for error in errors {
         let example = error.example.as_deref();
         let route = (error.route.as_str(), error.count);
-        let known = reasons
-            .iter_mut()
-            .find(|reason| reason.kind == error.kind && reason.example == example);
+        let known = reasons.iter_mut().find(|reason| {
+            (reason.kind, reason.origin, reason.example) == (error.kind, error.origin, example)
+        });
         match known {
             Some(reason) => {
                 reason.count += error.count;
@@ -38,6 +39,7 @@ pub(super) fn lines(errors: &[ErrorSummary]) -> Vec<String> {
             }
             None => reasons.push(Reason {
                 kind: error.kind,
+                origin: error.origin,
                 example,
                 count: error.count,
                 first_us: error.first_us,
@@ -61,12 +63,13 @@ impl Reason<'_> {
             .example
             .map_or_else(String::new, |text| format!(": {}", terminal_text(text)));
         format!(
-            "{} {} between {} and {} ({}){example}",
+            "{} {} between {} and {} ({}), by the {}{example}",
             grouped(self.count),
             word(self.kind),
             clock(self.first_us),
             clock(self.last_us),
             self.places(),
+            self.origin,
         )
     }
 
@@ -109,6 +112,7 @@ mod tests {
             kind: Some(kind),
             route: route.to_owned(),
             count,
+            origin: FailureOrigin::System,
             first_us: 1_000_000,
             last_us: 3_000_000,
             example: Some(example.to_owned()),
@@ -127,8 +131,8 @@ mod tests {
         assert_eq!(
             lines(&errors),
             [
-                "10 timed out between 1.0s and 3.0s (4 a, 3 b, 2 c, 1 elsewhere): no answer",
-                "7 wrong status between 1.0s and 3.0s (a): 503",
+                "10 timed out between 1.0s and 3.0s (4 a, 3 b, 2 c, 1 elsewhere), by the system: no answer",
+                "7 wrong status between 1.0s and 3.0s (a), by the system: 503",
             ]
         );
     }

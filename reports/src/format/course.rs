@@ -1,0 +1,115 @@
+//! How a fault was felt and survived, in the words that every report uses.
+
+use crate::BadKind;
+use crate::quantity::{clock, grouped, micros, percent};
+use crate::verdict::{Detection, Recovery, TimeRange, Verdict, WindowStats};
+
+/// Times of a range that counts from some moment, as one time or two.
+fn span(range: TimeRange) -> String {
+    let (start_us, end_us) = (range.start_us.max(0), range.end_us.max(0));
+    let shown = |us: i64| micros(u64::try_from(us).unwrap_or(0));
+    if start_us == end_us {
+        shown(end_us)
+    } else {
+        format!("between {} and {}", shown(start_us), shown(end_us))
+    }
+}
+
+/// When users felt a fault and which breakers reacted, one sentence each.
+pub(super) fn detection(detection: &Detection) -> Vec<String> {
+    let mut told = Vec::new();
+    told.push(match detection.felt {
+        None if detection.criterion.is_empty() => {
+            "whether users felt it is unknown: there is no baseline".to_owned()
+        }
+        None => "users did not feel it: no second was worse than the baseline allows".to_owned(),
+        Some(felt) => {
+            let shown = |us: i64| micros(u64::try_from(us).unwrap_or(0));
+            format!(
+                "felt by users: the first bad second began {} and was confirmed {} after it was in force",
+                shown(felt.start_us),
+                shown(felt.end_us)
+            )
+        }
+    });
+    for breaker in &detection.breakers {
+        let after = |at_us: i64| {
+            let us = at_us.saturating_sub(detection.active_us);
+            micros(u64::try_from(us).unwrap_or(0))
+        };
+        let closed = breaker.closed_us.map_or_else(
+            || "was not seen to close for good".to_owned(),
+            |at_us| format!("was closed for good at {}", clock(at_us)),
+        );
+        told.push(format!(
+            "breaker {} opened {} after it was in force, at {}, and {closed}",
+            breaker.breaker,
+            after(breaker.opened_us),
+            clock(breaker.opened_us)
+        ));
+    }
+    told
+}
+
+/// When the baseline was back, counted from the removal and from the injection.
+pub(super) fn recovery(recovery: &Recovery) -> String {
+    let relapses = match recovery.relapses {
+        0 => String::new(),
+        1 => ", after one relapse".to_owned(),
+        many => format!(", after {many} relapses"),
+    };
+    let injected = recovery.from_injection.map_or_else(String::new, |range| {
+        format!(", {} after it was injected", span(range))
+    });
+    match recovery.took {
+        Some(took) if took.end_us == 0 => {
+            format!("the baseline was back as soon as it was gone{injected}{relapses}")
+        }
+        Some(took) => format!(
+            "back at the baseline {} after it was gone{injected}{relapses}",
+            span(took)
+        ),
+        None => format!(
+            "not back at the baseline for good when the observation ended, {} after it was gone{relapses}",
+            clock(
+                recovery
+                    .observed_until_us
+                    .saturating_sub(recovery.cleared_us)
+            )
+        ),
+    }
+}
+
+/// One sentence for each window that had an outage.
+pub(super) fn outages(verdict: &Verdict) -> Vec<String> {
+    verdict.windows.iter().filter_map(of_window).collect()
+}
+
+fn of_window(window: &WindowStats) -> Option<String> {
+    let outages = window
+        .outages
+        .as_ref()
+        .filter(|outages| outages.count > 0)?;
+    let (longest, below) = (micros(outages.longest_us), percent(outages.below));
+    let exact = micros(outages.resolution_us);
+    Some(match outages.count {
+        1 => format!(
+            "{}: one outage of {longest} (less than {below} good, to the nearest {exact})",
+            window.name
+        ),
+        many => format!(
+            "{}: {} outages, {} together, the longest {longest} (less than {below} good, to the nearest {exact})",
+            window.name,
+            grouped(many),
+            micros(outages.total_us)
+        ),
+    })
+}
+
+/// A kind of failure in a word; `None` is an arrival that was never sent.
+pub(super) fn failure(kind: Option<BadKind>) -> String {
+    kind.map_or_else(
+        || "dropped".to_owned(),
+        |kind| format!("{kind:?}").to_lowercase(),
+    )
+}
