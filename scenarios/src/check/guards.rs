@@ -62,18 +62,11 @@ fn overlap(aborts: &Bound, holds: &Bound) -> bool {
 
 fn bound(gate: &Gate) -> Option<Bound> {
     let (mut about, comparison, value) = match gate {
-        Gate::Metric(gate) => {
-            let of = gate.of.as_deref().unwrap_or_default();
-            (
-                format!("{} of {of}", gate.metric),
-                gate.comparison,
-                gate.value,
-            )
-        }
+        Gate::Metric(gate) => (gate.subject(), gate.comparison, gate.value),
         Gate::Reading(gate) => (format!("{:?}", gate.reading), gate.comparison, gate.value),
         _ => return None,
     };
-    let mut limit = number(value);
+    let mut limit = number(value)?;
     let (mut upwards, inclusive) = match comparison {
         Comparison::Below => (false, false),
         Comparison::AtMost => (false, true),
@@ -100,16 +93,18 @@ fn bound(gate: &Gate) -> Option<Bound> {
     })
 }
 
+/// A limit that does not depend on the run.
 #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^52")]
-fn number(value: GateValue) -> f64 {
-    match value {
+fn number(value: GateValue) -> Option<f64> {
+    Some(match value {
+        GateValue::TimesBaseline(_) => return None,
         GateValue::Duration(duration) => duration.as_secs_f64(),
         GateValue::Share(share) => share.get(),
         GateValue::Rate(rate) => rate.as_per_second(),
         GateValue::Count(count) => count as f64,
         GateValue::Bytes(bytes) => bytes.0 as f64,
         GateValue::Number(number) => number,
-    }
+    })
 }
 
 #[cfg(test)]
