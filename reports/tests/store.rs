@@ -74,11 +74,11 @@ fn a_record_is_followed_while_it_is_written() {
     assert_eq!(intervals.len(), record.intervals.len());
     for (a, b) in intervals.iter().zip(&record.intervals) {
         assert_eq!(a.start_us, b.start_us);
-        assert_eq!(a.lag.as_deref(), b.lag.as_deref());
-        assert_eq!(a.wait.as_deref(), b.wait.as_deref());
+        assert_eq!(a.lag, b.lag);
+        assert_eq!(a.wait, b.wait);
         for (a, b) in a.routes.iter().zip(&b.routes) {
             assert_eq!(a.counts, b.counts);
-            assert_eq!(a.response.as_deref(), b.response.as_deref());
+            assert_eq!(a.response, b.response);
         }
     }
 }
@@ -94,11 +94,11 @@ fn a_record_survives_the_round_trip() {
     assert_eq!(read.events.len(), written.events.len());
     for (a, b) in read.intervals.iter().zip(&written.intervals) {
         assert_eq!((a.start_us, a.end_us), (b.start_us, b.end_us));
-        assert_eq!(a.lag.as_deref(), b.lag.as_deref());
+        assert_eq!(a.lag, b.lag);
         for (a, b) in a.routes.iter().zip(&b.routes) {
             assert_eq!(a.counts, b.counts);
-            assert_eq!(a.response.as_deref(), b.response.as_deref());
-            assert_eq!(a.unlagged.as_deref(), b.unlagged.as_deref());
+            assert_eq!(a.response, b.response);
+            assert_eq!(a.unlagged, b.unlagged);
         }
     }
     let verdict: Verdict =

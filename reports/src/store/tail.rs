@@ -4,13 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::sync::Arc;
-
-use hdrhistogram::Histogram;
 
 use super::hlog::{self, Kind};
 use super::{EVENTS_FILE, INTERVALS_FILE, RecordError};
-use crate::{Interval, Manifest, RunEvent, Stamped};
+use crate::{Interval, Manifest, RunEvent, Stamped, Times};
 
 /// Bytes that are read at once.
 const CHUNK_BYTES: u64 = 256 << 10;
@@ -23,7 +20,7 @@ const LINE_BYTES_MAX: usize = 2 << 20;
 pub struct RecordTail {
     events: Lines,
     histograms: Lines,
-    found: HashMap<(i64, Kind, String), Arc<Histogram<u64>>>,
+    found: HashMap<(i64, Kind, String), Times>,
     /// Lines that could not be read.
     pub damaged: u64,
 }
@@ -91,7 +88,7 @@ impl RecordTail {
         for route in &mut interval.routes {
             let key = (start_us, Kind::Response, route.route.clone());
             // A histogram that lost values would flatter, so it is not used.
-            let whole = |h: &Arc<Histogram<u64>>| h.len() == route.counts.good;
+            let whole = |times: &Times| times.len() == route.counts.good;
             route.response = self.found.remove(&key).filter(whole);
         }
         // These follow those of the routes, in the same write.
@@ -113,7 +110,7 @@ impl RecordTail {
             match read {
                 Ok(Some(line)) if line.kind != Kind::Unlagged => {
                     let key = (line.start_us, line.kind, line.route);
-                    self.found.insert(key, Arc::new(line.histogram));
+                    self.found.insert(key, line.times);
                 }
                 Ok(_) => {}
                 Err(_) => self.damaged += 1,
