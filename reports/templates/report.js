@@ -81,7 +81,10 @@
 
   const bar = document.createElement("p");
   bar.className = "zoom";
-  bar.append("Show ", ...buttons.map(({ element }) => element), " or drag over the chart.");
+  const hint = document.createElement("span");
+  hint.className = "hint";
+  hint.textContent = "or drag over the chart.";
+  bar.append("Show ", ...buttons.map(({ element }) => element), hint);
   const readout = document.createElement("p");
   readout.className = "readout";
   box.before(bar);

@@ -159,14 +159,8 @@ fn draw(svg: &mut Svg, axis: &LogAxis, line: &Line, (stroke, class, dashes): (&s
     ];
     svg.curve(&curve, &look);
     if let (Some(_), Some((inverse, us))) = (line.fails_from, line.points.last()) {
-        let at = (x(*inverse) + 3.0, axis.y(*us) + 4.0);
-        svg.text(
-            at,
-            Anchor::Start,
-            "ink strong",
-            color::INK,
-            "\u{d7} failures from here",
-        );
+        let at = (x(*inverse), axis.y(*us) + 4.0);
+        svg.text(at, Anchor::Middle, "ink strong", color::INK, "\u{d7}");
     }
 }
 

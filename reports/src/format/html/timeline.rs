@@ -415,7 +415,8 @@ pub(super) fn summary(record: &Record, verdict: &Verdict) -> String {
         }
     }
     let routes = record.manifest.scenario.load.requests.len();
-    format!("{routes} routes. {}.", parts.join("; "))
+    let noun = if routes == 1 { "route" } else { "routes" };
+    format!("{routes} {noun}. {}.", parts.join("; "))
 }
 
 /// The window of a verdict as the judge cuts it.

@@ -1,8 +1,8 @@
 //! The share of calls, or of answers, that a fallback made.
 
-use squall_scenario::{FallbackSource, ReadingGate};
+use squall_scenario::{Comparison, FallbackSource, ReadingGate};
 
-use super::{limit, margin};
+use super::limit;
 use crate::judge::gate::undecided;
 use crate::judge::slice::share;
 use crate::judge::{Case, Ruling, Slice, Window};
@@ -143,5 +143,31 @@ fn decide(
             resolution_us,
             ..Evidence::default()
         },
+    }
+}
+
+/// How much of the allowance is left: of the calls that may do without the
+/// fallback under a lower limit, of those that may need it under an upper one.
+fn margin(comparison: Comparison, observed: f64, limit: f64) -> Option<f64> {
+    let (used, allowed) = match comparison {
+        Comparison::Above | Comparison::AtLeast => (1.0 - observed, 1.0 - limit),
+        Comparison::Below | Comparison::AtMost => (observed, limit),
+        Comparison::Equal => return None,
+    };
+    (allowed > 0.0).then(|| 1.0 - used / allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_missed_leaves_the_whole_allowance() {
+        assert_eq!(margin(Comparison::Above, 1.0, 0.95), Some(1.0));
+        assert_eq!(margin(Comparison::AtMost, 0.0, 0.05), Some(1.0));
+        let half = margin(Comparison::AtLeast, 0.975, 0.95).unwrap();
+        assert!((half - 0.5).abs() < 1e-9, "{half}");
+        assert!(margin(Comparison::Above, 0.9, 0.95).unwrap() < 0.0);
+        assert_eq!(margin(Comparison::AtLeast, 1.0, 1.0), None);
     }
 }
