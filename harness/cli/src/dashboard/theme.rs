@@ -128,7 +128,12 @@ impl Theme {
                 .fg(Color::Black)
                 .bg(palette.bad)
                 .add_modifier(Modifier::BOLD),
-            selected: Style::new().add_modifier(Modifier::REVERSED),
+            // Reversed, every figure would get a background of its own colour.
+            selected: match depth {
+                Depth::True => Style::new().bg(Color::Rgb(44, 52, 66)),
+                Depth::Indexed => Style::new().bg(Color::Indexed(238)),
+                _ => Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
+            },
             badge: bold(palette.title).add_modifier(Modifier::REVERSED),
             key: bold(palette.title),
         }

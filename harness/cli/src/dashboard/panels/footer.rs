@@ -68,7 +68,8 @@ fn hints<'s>(scene: &Scene<'s>) -> Vec<(String, &'s str)> {
     hints.push((views, scene.screen.view.name()));
     let replay = scene.model.facts.source == Source::Record;
     if replay {
-        hints.push((key(Action::Freeze), "play"));
+        let playing = scene.screen.position.is_some_and(|p| p.playing);
+        hints.push((key(Action::Freeze), if playing { "pause" } else { "play" }));
         let seek = format!("{} {}", key(Action::SeekBack), key(Action::SeekOn));
         hints.push((seek, "10s"));
         let edges = format!("{} {}", key(Action::PreviousEdge), key(Action::NextEdge));

@@ -87,7 +87,7 @@ impl Margins {
             40..60 => Self { left: 14, right: 0 },
             60..76 => Self { left: 18, right: 0 },
             76..100 => Self {
-                left: 18,
+                left: 21,
                 right: 13,
             },
             _ => Self {
