@@ -141,12 +141,13 @@ pub enum RunEvent {
 /// From one [`RunEvent::Resources`] to the next, in microseconds.
 pub const RESOURCES_EVERY_US: u64 = 1_000_000;
 
-/// What a process has used.
+/// What an instance has used: its process and those it started, as far as they
+/// stay in its process group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceUse {
     /// User and system CPU time since the process started, in milliseconds.
     pub cpu_ms: u64,
-    /// Resident set size in bytes.
+    /// Resident set size in bytes; what processes share counts for each.
     pub rss_bytes: u64,
     /// Open file descriptors; `None` where they could not be counted, and in
     /// records of older versions.

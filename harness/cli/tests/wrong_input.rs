@@ -277,6 +277,7 @@ fn an_output_folder_that_cannot_be_written() {
 fn a_port_that_is_taken() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
+    let holder = format!("(pid {}) listens there", std::process::id());
     let rest = format!(
         "links:
   front: {{ listen: \"{address}\", to: api }}
@@ -287,7 +288,7 @@ load:
     );
     assert_not_ready(
         &one_server(&rest),
-        &["NOT READY", "front", &address, "in use"],
+        &["NOT READY", "front", &address, "in use", &holder],
     );
 }
 

@@ -5,6 +5,7 @@ mod breakers;
 pub(crate) mod exposition;
 mod instance;
 pub(crate) mod log_lines;
+mod port_holder;
 mod ports;
 mod prepare;
 mod ready;
@@ -77,12 +78,19 @@ pub enum SystemError {
         text: String,
     },
     /// A link cannot listen.
-    #[error("link `{link}` cannot listen on {address}: {source}")]
+    #[error(
+        "link `{link}` cannot listen on {address}: {source}{}",
+        holder.as_ref().map_or_else(String::new, |who| format!(
+            "; {who} listens there: end it, or write another port after `listen`"
+        ))
+    )]
     Listen {
         /// The link.
         link: String,
         /// The address.
         address: SocketAddr,
+        /// The process that listens there, if it could be found.
+        holder: Option<String>,
         /// The kernel's answer.
         source: std::io::Error,
     },

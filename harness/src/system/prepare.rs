@@ -8,7 +8,7 @@ use squall_scenario::seed::sub_seed;
 
 use super::instance::Instance;
 use super::variables::Variables;
-use super::{StartSystem, SystemError, ports};
+use super::{StartSystem, SystemError, port_holder, ports};
 
 pub(super) fn prepare_instances(request: &StartSystem) -> Result<Vec<Instance>, SystemError> {
     let system = &request.system;
@@ -64,6 +64,7 @@ fn start_proxy(
     Proxy::start(config).map_err(|source| SystemError::Listen {
         link: name.to_owned(),
         address: listen,
+        holder: port_holder::holder(listen),
         source,
     })
 }

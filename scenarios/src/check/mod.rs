@@ -2,6 +2,7 @@
 
 mod faults;
 mod gates;
+mod guards;
 mod load;
 mod names;
 mod power;
@@ -25,6 +26,7 @@ pub(crate) fn scenario(draft: &ScenarioDraft, uses: &[Use], findings: &mut Vec<D
     }
     faults::check(draft, findings);
     gates::check(draft, findings);
+    guards::check(draft, findings);
     variants::check(draft, findings);
     gates::anything_asked(draft, findings);
 }

@@ -97,7 +97,7 @@ impl Reader {
                 format!("squall has no gate for {}", quoted(word)),
                 node.place,
                 "counts slices of time",
-                "write `budgetingMethod: Occurrences`, or a gate in the scenario",
+                "write `budgetingMethod: Occurrences`, or ask `success >= 95% in every 1m` in the scenario",
             ));
         }
         word == "Occurrences"
