@@ -14,7 +14,7 @@ use squall_faults::{
 };
 use squall_scenario::{Inject, Kill};
 use support::run::Run;
-use support::{soon, until};
+use support::{HANG, soon, until};
 use tempfile::TempDir;
 
 #[tokio::test]
@@ -189,4 +189,28 @@ async fn squall_ends_the_run_itself_when_its_guardian_is_gone_or_silent() {
         }
         assert_eq!(run.journal.close().unwrap(), 0);
     }
+}
+
+#[tokio::test]
+async fn each_process_has_its_own_grace() {
+    let run = Run::start().await;
+    // One that ignores SIGTERM and has no grace, one that takes its time and has
+    // plenty: neither waits for the other's.
+    let stubborn = "trap '' TERM; echo up; while :; do sleep 0.05; done";
+    let orderly = "trap 'sleep 0.5; echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done";
+    let stubborn = run.target("stubborn", stubborn).await;
+    let orderly = run.target("orderly", orderly).await;
+    for key in ["stubborn", "orderly"] {
+        until("it is up", || run.log(key).contains("up")).await;
+    }
+    let own = [
+        ("stubborn".to_owned(), Duration::ZERO),
+        ("orderly".to_owned(), HANG),
+    ];
+    let shutdown = run.guardian.shutdown_each(HANG, &own);
+    let report = soon(shutdown).await.unwrap();
+    assert!(report.left.is_empty() && report.killed >= 1, "{report:?}");
+    assert!(run.log("orderly").contains("bye"), "it was given its time");
+    assert!(!stubborn.identity.is_alive() && !orderly.identity.is_alive());
+    assert_eq!(run.journal.close().unwrap(), 0);
 }

@@ -121,13 +121,13 @@ fn assert_same(merged: &[Interval], whole: &[Interval]) {
     assert_eq!(merged.len(), whole.len());
     for (a, b) in merged.iter().zip(whole) {
         assert_eq!((a.start_us, a.end_us), (b.start_us, b.end_us));
-        assert_eq!(a.lag.as_deref(), b.lag.as_deref(), "lag at {}", a.start_us);
-        assert_eq!(a.wait.as_deref(), b.wait.as_deref());
+        assert_eq!(a.lag, b.lag, "lag at {}", a.start_us);
+        assert_eq!(a.wait, b.wait);
         assert_eq!(a.routes.len(), b.routes.len());
         for (a, b) in a.routes.iter().zip(&b.routes) {
             assert_eq!((&a.route, a.counts), (&b.route, b.counts));
-            assert_eq!(a.response.as_deref(), b.response.as_deref());
-            assert_eq!(a.unlagged.as_deref(), b.unlagged.as_deref());
+            assert_eq!(a.response, b.response);
+            assert_eq!(a.unlagged, b.unlagged);
         }
     }
 }

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
 
-use crate::format::{html_text, inert};
+use crate::format::{html_text, inert, policy};
 use crate::quantity::{Quantity, grouped, micros, percent};
 use crate::verdict::{GateOrigin, GateState, SliceStats, Verdict, WindowKind};
 use crate::{RunOutcome, RunSummary};
 
 const TEMPLATE: &str = include_str!("../templates/index.html");
+const STYLE: &str = include_str!("../templates/index.css");
 /// Most runs of one scenario that are shown; the newest.
 const RUNS_MAX: usize = 200;
 /// Most failed gates that are named for one run.
@@ -32,6 +33,8 @@ pub struct IndexedRun {
 
 #[derive(Serialize)]
 struct Page {
+    style: &'static str,
+    policy: String,
     runs: String,
     scenarios: Vec<Group>,
     damaged: Vec<Damaged>,
@@ -119,6 +122,8 @@ fn page(runs: &[IndexedRun]) -> Page {
     // The scenario that ran last stands first.
     groups.sort_by(|(_, a), (_, b)| newest(b).cmp(&newest(a)));
     Page {
+        style: STYLE,
+        policy: policy(STYLE, None),
         runs: counted(runs.len(), "run"),
         scenarios: groups
             .into_iter()

@@ -1,12 +1,9 @@
 //! Counts and histograms of the arrivals scheduled in a stretch of time.
 
-use std::sync::Arc;
-
-use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::IntervalUsers;
+use crate::{IntervalUsers, Times};
 
 /// All arrivals scheduled in `[start_us, end_us)`, settled. Intervals are cut
 /// at every second and at every fault edge.
@@ -21,10 +18,10 @@ pub struct Interval {
     /// Lag of the generator (dispatched - scheduled) over all routes, in
     /// microseconds. Written to `intervals.hlog`, not to the event stream.
     #[serde(skip)]
-    pub lag: Option<Arc<Histogram<u64>>>,
+    pub lag: Option<Times>,
     /// Wait (written - dispatched) over all routes, in microseconds.
     #[serde(skip)]
-    pub wait: Option<Arc<Histogram<u64>>>,
+    pub wait: Option<Times>,
     /// Who asked and who was hurt, where the load says what a user is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<IntervalUsers>,
@@ -39,10 +36,10 @@ pub struct RouteInterval {
     pub counts: Counts,
     /// Response times (done - scheduled) of good answers in microseconds.
     #[serde(skip)]
-    pub response: Option<Arc<Histogram<u64>>>,
+    pub response: Option<Times>,
     /// The same answers without the generator's lag (done - dispatched).
     #[serde(skip)]
-    pub unlagged: Option<Arc<Histogram<u64>>>,
+    pub unlagged: Option<Times>,
 }
 
 /// What became of arrivals. Always

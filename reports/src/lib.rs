@@ -23,6 +23,7 @@ mod schema;
 mod shard;
 pub mod statistics;
 pub mod store;
+mod times;
 mod users;
 pub mod verdict;
 
@@ -42,5 +43,6 @@ pub use sample::{Outcome, Sample};
 pub use schema::{PublishedSchema, SCHEMAS};
 pub use shard::{SHARDS_MAX, Shard, ShardSet};
 pub use store::{RecordError, RecordWriter, RunSummary};
+pub use times::Times;
 pub use users::{IntervalUsers, USERS_MAX, UserImpact, UserSet};
 pub use verdict::Verdict;

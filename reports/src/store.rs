@@ -3,12 +3,14 @@
 mod hlog;
 mod reader;
 mod summary;
+mod tail;
 mod writer;
 
 use std::path::PathBuf;
 
 pub(crate) use hlog::response_log;
 pub use summary::RunSummary;
+pub use tail::RecordTail;
 pub use writer::RecordWriter;
 
 /// Name of the manifest in a run directory.

@@ -353,12 +353,12 @@ fn the_generators_own_lag_never_fails_a_gate() {
     for interval in &mut record.intervals {
         for route in &mut interval.routes {
             let mut lagged = histogram::new_histogram();
-            for step in route.unlagged.as_ref().unwrap().iter_recorded() {
-                for _ in 0..step.count_since_last_iteration() {
-                    histogram::record_us(&mut lagged, step.value_iterated_to() + 700_000);
+            for (top_us, count) in route.unlagged.as_ref().unwrap().iter() {
+                for _ in 0..count {
+                    histogram::record_us(&mut lagged, top_us + 700_000);
                 }
             }
-            route.response = Some(std::sync::Arc::new(lagged));
+            route.response = Some(Times::of(&lagged));
         }
     }
     let verdict = judge(&record);

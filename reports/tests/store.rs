@@ -8,7 +8,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use squall_reports::store::{
-    EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, SAMPLES_FILE, VERDICT_FILE,
+    EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordTail, SAMPLES_FILE, VERDICT_FILE,
 };
 use squall_reports::*;
 use synthetic::*;
@@ -39,6 +39,51 @@ fn write(dir: &Path) -> Record {
 }
 
 #[test]
+fn a_record_is_followed_while_it_is_written() {
+    let whole = tempfile::tempdir().unwrap();
+    write(whole.path());
+    let read = |name: &str| fs::read(whole.path().join(name)).unwrap();
+    let (events, histograms) = (read(EVENTS_FILE), read(INTERVALS_FILE));
+    let growing = tempfile::tempdir().unwrap();
+    let dir = growing.path();
+    fs::copy(whole.path().join(MANIFEST_FILE), dir.join(MANIFEST_FILE)).unwrap();
+    fs::write(dir.join(EVENTS_FILE), "").unwrap();
+    fs::write(dir.join(INTERVALS_FILE), "").unwrap();
+    let (_, mut tail) = RecordTail::open(dir).unwrap();
+    assert!(tail.read().unwrap().is_empty());
+    let mut followed = Vec::new();
+    // Cut in the middle of lines: the histograms first, as they are written.
+    fs::write(dir.join(INTERVALS_FILE), &histograms).unwrap();
+    for end in (0..events.len()).step_by(997).chain([events.len()]) {
+        fs::write(dir.join(EVENTS_FILE), &events[..end]).unwrap();
+        followed.extend(tail.read().unwrap());
+    }
+    while let Some(more) = Some(tail.read().unwrap()).filter(|more| !more.is_empty()) {
+        followed.extend(more);
+    }
+    assert_eq!(tail.damaged, 0);
+    let record = Record::read(whole.path()).unwrap();
+    let intervals: Vec<_> = followed
+        .iter()
+        .filter_map(|stamped| match &stamped.event {
+            RunEvent::Interval(interval) => Some(interval),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(followed.len(), record.events.len() + record.intervals.len());
+    assert_eq!(intervals.len(), record.intervals.len());
+    for (a, b) in intervals.iter().zip(&record.intervals) {
+        assert_eq!(a.start_us, b.start_us);
+        assert_eq!(a.lag, b.lag);
+        assert_eq!(a.wait, b.wait);
+        for (a, b) in a.routes.iter().zip(&b.routes) {
+            assert_eq!(a.counts, b.counts);
+            assert_eq!(a.response, b.response);
+        }
+    }
+}
+
+#[test]
 fn a_record_survives_the_round_trip() {
     let dir = tempfile::tempdir().unwrap();
     let written = write(dir.path());
@@ -49,11 +94,11 @@ fn a_record_survives_the_round_trip() {
     assert_eq!(read.events.len(), written.events.len());
     for (a, b) in read.intervals.iter().zip(&written.intervals) {
         assert_eq!((a.start_us, a.end_us), (b.start_us, b.end_us));
-        assert_eq!(a.lag.as_deref(), b.lag.as_deref());
+        assert_eq!(a.lag, b.lag);
         for (a, b) in a.routes.iter().zip(&b.routes) {
             assert_eq!(a.counts, b.counts);
-            assert_eq!(a.response.as_deref(), b.response.as_deref());
-            assert_eq!(a.unlagged.as_deref(), b.unlagged.as_deref());
+            assert_eq!(a.response, b.response);
+            assert_eq!(a.unlagged, b.unlagged);
         }
     }
     let verdict: Verdict =

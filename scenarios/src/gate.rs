@@ -228,6 +228,8 @@ impl fmt::Display for BreakerState {
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // The control periods of a fault: "during without" is no English.
+            Self::During(window) if window.starts_with("without ") => f.write_str(window),
             Self::During(window) => write!(f, "during {window}"),
             Self::After { fault, within, .. } => {
                 write!(f, "after {fault} within {}", format_duration(*within))

@@ -220,6 +220,7 @@ fn steps(scenario: &Scenario) -> Vec<PlanStep> {
         let what = format!("{name}: inject {inject} into {into}{again}");
         step(fault.at, what, Some(name));
         let removal = match fault.duration {
+            Some(_) if fault.cycles().is_some() => format!("{name}: end of its last period"),
             Some(_) => format!("{name}: remove"),
             None => format!("{name}: the restart policy has brought it back"),
         };
@@ -380,7 +381,7 @@ fn overlaps(scenario: &Scenario) -> Vec<Overlap> {
 }
 
 /// The instances and links that a fault may act on.
-fn units(target: &FaultTarget, system: &System) -> Vec<String> {
+pub(crate) fn units(target: &FaultTarget, system: &System) -> Vec<String> {
     match target {
         FaultTarget::Link(name) => vec![name.clone()],
         FaultTarget::Instance { process, index } => vec![format!("{process}-{index}")],

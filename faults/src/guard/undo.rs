@@ -93,18 +93,25 @@ fn resume_all(leader: ProcessIdentity, mark: &str) -> Result<String, String> {
 /// Ends everything `find` names: SIGTERM, `grace`, SIGKILL, and again for what
 /// appeared meanwhile.
 pub(crate) fn end_all(find: impl Fn() -> Vec<ProcessIdentity>, grace: Duration) -> ShutdownReport {
+    end_each(find, |_| grace)
+}
+
+/// The same with a grace for each process.
+pub(crate) fn end_each(
+    find: impl Fn() -> Vec<ProcessIdentity>,
+    grace_of: impl Fn(&ProcessIdentity) -> Duration,
+) -> ShutdownReport {
     let first = open_all(&find());
     for handle in &first {
         signal_quietly(handle, Signal::TERM);
         // A stopped process acts on SIGTERM only once it is continued.
         signal_quietly(handle, Signal::CONT);
     }
-    wait_all(&first, grace);
     let mut report = ShutdownReport {
         ended: first.len() as u32,
         ..ShutdownReport::default()
     };
-    let mut killed = HashSet::new();
+    let mut killed = kill_when_due(&first, grace_of);
     let deadline = Instant::now() + KILL_DEADLINE;
     loop {
         let left = open_all(&find());
@@ -121,6 +128,31 @@ pub(crate) fn end_all(find: impl Fn() -> Vec<ProcessIdentity>, grace: Duration) 
         }
         wait_all(&left, Duration::from_millis(200));
     }
+}
+
+/// Waits for the end of each within its own grace, and kills it when that is
+/// over; returns whom.
+fn kill_when_due(
+    handles: &[ProcessHandle],
+    grace_of: impl Fn(&ProcessIdentity) -> Duration,
+) -> HashSet<ProcessIdentity> {
+    let begun = Instant::now();
+    let graces = handles.iter().map(|handle| grace_of(&handle.identity));
+    let graces: Vec<Duration> = graces.collect();
+    let mut dues = graces.clone();
+    dues.sort_unstable();
+    dues.dedup();
+    let mut killed = HashSet::new();
+    for due in dues {
+        wait_all(handles, due.saturating_sub(begun.elapsed()));
+        for (handle, _) in handles.iter().zip(&graces).filter(|(_, own)| **own == due) {
+            if !handle.ended_within(Duration::ZERO) {
+                signal_quietly(handle, Signal::KILL);
+                killed.insert(handle.identity);
+            }
+        }
+    }
+    killed
 }
 
 /// Opens those that are alive and may be touched.

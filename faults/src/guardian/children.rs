@@ -100,6 +100,17 @@ impl Children {
         true
     }
 
+    /// The grace of each group whose key is named, by the pid of its leader.
+    pub(super) fn graces(&self, of: &[(String, u64)]) -> HashMap<u32, Duration> {
+        let known = of.iter().filter_map(|(key, grace_ms)| {
+            Some((
+                self.0.get(key)?.identity.pid,
+                Duration::from_millis(*grace_ms),
+            ))
+        });
+        known.collect()
+    }
+
     /// Kills the groups whose grace is over.
     pub(super) fn escalate(&mut self, now: Instant) {
         for child in self.0.values_mut() {

@@ -181,9 +181,29 @@ impl GuardianClient {
     /// # Errors
     /// See [`GuardianError`]; what is left is in the report.
     pub async fn shutdown(&self, grace: Duration) -> Result<ShutdownReport, GuardianError> {
-        let within = grace + BEYOND_GRACE;
-        let grace_ms = millis(grace);
-        let report = match self.ask(Ask::Shutdown { grace_ms }, within).await {
+        self.shutdown_each(grace, &[]).await
+    }
+
+    /// The same with a grace for the group of each key in `own`; `grace` is for
+    /// what went astray.
+    ///
+    /// # Errors
+    /// See [`GuardianError`]; what is left is in the report.
+    pub async fn shutdown_each(
+        &self,
+        grace: Duration,
+        own: &[(String, Duration)],
+    ) -> Result<ShutdownReport, GuardianError> {
+        let longest = own.iter().map(|(_, own)| *own).fold(grace, Duration::max);
+        let within = longest + BEYOND_GRACE;
+        let ask = Ask::Shutdown {
+            grace_ms: millis(grace),
+            graces_ms: own
+                .iter()
+                .map(|(key, own)| (key.clone(), millis(*own)))
+                .collect(),
+        };
+        let report = match self.ask(ask, within).await {
             Ok(Answer::Report(report)) => report,
             Ok(other) => return Err(unexpected(other)),
             Err(GuardianError::Gone | GuardianError::Silent { .. }) => {

@@ -32,3 +32,9 @@ pub(super) fn descendants() -> Vec<ProcessIdentity> {
     }
     found
 }
+
+/// The process group that a process is in, by the number of its leader.
+pub(super) fn group_of(who: &ProcessIdentity) -> Option<u32> {
+    let process = procfs::process::Process::new(i32::try_from(who.pid).ok()?).ok()?;
+    u32::try_from(process.stat().ok()?.pgrp).ok()
+}

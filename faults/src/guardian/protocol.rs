@@ -97,9 +97,19 @@ pub(crate) struct Request {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Ask {
     Spawn(SpawnRequest),
-    Signal { key: String, signal: GroupSignal },
-    Terminate { key: String, grace_ms: u64 },
-    Shutdown { grace_ms: u64 },
+    Signal {
+        key: String,
+        signal: GroupSignal,
+    },
+    Terminate {
+        key: String,
+        grace_ms: u64,
+    },
+    /// `graces_ms` are those of single keys; `grace_ms` is that of all others.
+    Shutdown {
+        grace_ms: u64,
+        graces_ms: Vec<(String, u64)>,
+    },
 }
 
 /// What the guardian says.

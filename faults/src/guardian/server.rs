@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::children::Children;
-use super::descendants::descendants;
+use super::descendants::{descendants, group_of};
 use super::protocol::{Answer, Ask, Notice, Request};
 use crate::ProcessIdentity;
 use crate::guard::recover::{RecoverReport, replay};
@@ -146,8 +146,17 @@ impl Server {
                 }
                 Answer::Done
             }
-            Ask::Shutdown { grace_ms } => {
-                let report = undo::end_all(descendants, Duration::from_millis(grace_ms));
+            Ask::Shutdown {
+                grace_ms,
+                graces_ms,
+            } => {
+                let grace = Duration::from_millis(grace_ms);
+                let own = self.children.graces(&graces_ms);
+                let report = undo::end_each(descendants, |who| {
+                    let group = group_of(who);
+                    let own = group.and_then(|group| own.get(&group));
+                    own.copied().unwrap_or(grace)
+                });
                 let clean = report.left.is_empty();
                 self.report_exits();
                 self.answer(id, Answer::Report(report));

@@ -1,15 +1,37 @@
-//! How the dashboard looks on this terminal, with what was asked for.
+//! How the dashboard looks on this terminal and which keys it has, with what
+//! was asked for.
 
+use squall_dashboard::keys::KeyMap;
 use squall_dashboard::terminal::Appearance;
+use squall_dashboard::theme::ThemeName;
 
 use crate::args::LookArgs;
+use crate::config::Config;
 
-/// What the environment and the command line say.
-pub fn of(look: &LookArgs) -> Appearance {
+/// What a dashboard is shown with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// Colours and glyphs.
+    pub appearance: Appearance,
+    /// Which key does what.
+    pub keys: KeyMap,
+}
+
+/// What the command line says, else the user's configuration, else the
+/// environment.
+///
+/// # Errors
+/// The configuration cannot be read or understood, in words.
+pub fn of(look: &LookArgs) -> Result<Look, String> {
+    let config = Config::read()?;
     let appearance = Appearance::of_environment(|name| std::env::var(name).ok());
-    Appearance {
-        theme: look.theme.name(),
-        ascii: appearance.ascii || look.ascii,
-        ..appearance
-    }
+    let theme = look.theme.or(config.theme);
+    Ok(Look {
+        appearance: Appearance {
+            theme: theme.map_or(ThemeName::Standard, |theme| theme.name()),
+            ascii: appearance.ascii || look.ascii || config.ascii,
+            ..appearance
+        },
+        keys: config.key_map()?,
+    })
 }

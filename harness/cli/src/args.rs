@@ -14,10 +14,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use authoring::{FAULTS_EXAMPLES, FaultsArgs, INIT_EXAMPLES, InitArgs};
 pub use comparing::{COMPARE_EXAMPLES, CompareArgs, ComparisonFormat, FailOn};
-pub use look::LookArgs;
+pub use look::{LookArgs, ThemeArg};
 pub use records::{
-    JUDGE_EXAMPLES, JudgeArgs, MERGE_EXAMPLES, MergeArgs, OutArgs, PruneArgs, REPLAY_EXAMPLES,
-    RUNS_EXAMPLES, ReplayArgs, RunsArgs, RunsCommand,
+    ATTACH_EXAMPLES, AttachArgs, JUDGE_EXAMPLES, JudgeArgs, MERGE_EXAMPLES, MergeArgs, OutArgs,
+    PruneArgs, REPLAY_EXAMPLES, RUNS_EXAMPLES, ReplayArgs, RunsArgs, RunsCommand,
 };
 pub use series::{CALIBRATE_EXAMPLES, CalibrateArgs, PROVE_EXAMPLES, ProveArgs, ResultArgs};
 pub use share::ShareArgs;
@@ -81,6 +81,9 @@ pub enum Command {
     /// Judge a finished run by other objectives; runs nothing
     #[command(after_help = JUDGE_EXAMPLES)]
     Judge(JudgeArgs),
+    /// Watch a run of another terminal on the dashboard
+    #[command(after_help = ATTACH_EXAMPLES)]
+    Attach(AttachArgs),
     /// Show a finished run on the dashboard, at any speed
     #[command(after_help = REPLAY_EXAMPLES)]
     Replay(ReplayArgs),

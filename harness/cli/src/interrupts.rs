@@ -7,6 +7,10 @@ use squall_reports::StopReason;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+/// What a further signal does: less patience, and never less undoing.
+const STILL_STOPPING: &str = "squall is stopping already: open requests are given up now; \
+     faults are removed and processes ended, which is never skipped";
+
 /// Where a signal goes: to the run under way, and into memory for the time
 /// between two runs, when nobody else would hear it.
 #[derive(Debug, Default, Clone)]
@@ -41,14 +45,17 @@ impl Interrupts {
     }
 
     /// Takes a request to stop as if it had come as a signal: in raw mode
-    /// the terminal sends Ctrl-C as a key.
-    pub fn raise(&self, reason: StopReason) {
+    /// the terminal sends Ctrl-C as a key. Returns whether squall was stopping
+    /// already.
+    pub fn raise(&self, reason: StopReason) -> bool {
         let mut inner = self.lock();
+        let stopping = inner.first.is_some();
         inner.first.get_or_insert(reason);
         if let Some(run) = &inner.run {
             // A run that has heard so many needs no further one.
             let _ = run.try_send(Control::Stop(reason));
         }
+        stopping
     }
 
     /// Passes what a person asked for at a screen on to the run; whether the
@@ -77,11 +84,26 @@ impl Interrupts {
                 _ = terminate.recv() => StopReason::Terminate,
                 _ = hangup.recv() => StopReason::Terminate,
             };
-            self.raise(reason);
+            if self.raise(reason) {
+                anstream::eprintln!("{STILL_STOPPING}");
+            }
         }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_further_signal_finds_squall_stopping() {
+        let interrupts = Interrupts::default();
+        assert!(!interrupts.raise(StopReason::Interrupt));
+        assert!(interrupts.raise(StopReason::Terminate));
+        assert_eq!(interrupts.first(), Some(StopReason::Interrupt));
     }
 }

@@ -2,7 +2,9 @@
 
 mod appearance;
 mod args;
+mod attach;
 mod commands;
+mod config;
 mod console;
 mod exit;
 mod interrupts;

@@ -36,7 +36,7 @@ pub fn read(given: &str, out: &Path) -> Result<NamedRun, String> {
 
 /// The directory of the run called `given`. A path that exists wins over a
 /// name, so that a directory can never be hidden.
-fn locate(given: &str, out: &Path) -> Result<PathBuf, String> {
+pub fn locate(given: &str, out: &Path) -> Result<PathBuf, String> {
     let path = Path::new(given);
     if path.join(MANIFEST_FILE).is_file() {
         return Ok(path.to_owned());

@@ -1,6 +1,7 @@
 //! One attempt at a scenario: run, judge, write.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use squall_harness::experiment::{RunRequest, RunView, control_channel, run};
@@ -173,9 +174,10 @@ impl Session {
                 scenario: &scenario,
                 seed,
                 view: &view,
+                dir: &dir,
             };
             let (interrupts, control) = (self.interrupts.clone(), control.clone());
-            let ask = Box::new(move |request| interrupts.ask(&control, request));
+            let ask = Arc::new(move |request| interrupts.ask(&control, request));
             console = Some(Console::start(&self.progress, &watched, ask));
             if let Some(metrics) = &self.metrics {
                 metrics.show(&manifest, &view);

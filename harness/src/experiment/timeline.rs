@@ -168,14 +168,14 @@ impl Live<'_> {
             shared.stop.run_until_cancelled(lasting).await;
         }
         self.look_again(&injection).await;
-        // A fault that is a point in time has no end of its own: its window
-        // lasts until what it broke is back.
-        let point = self.spec.duration.is_none();
-        if !point {
+        // What a killed process broke lasts until it serves again, whether it is
+        // brought back at once or after a time: so does the window.
+        let killed = matches!(self.spec.inject, Inject::Kill(_));
+        if !killed {
             self.edge(FaultChange::RemovalRequested).await;
         }
         let removed = injection.remove().await;
-        if point {
+        if killed {
             self.edge(FaultChange::RemovalRequested).await;
         }
         match removed {

@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 use squall_reports::Outcome;
 
 use crate::measure::Settled;
 
 /// What screens may show while the truth is still being settled. Counts are
 /// totals since the load began, by the time of completion.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gauges {
     /// Arrivals whose time has come.
     pub scheduled: u64,

@@ -1,10 +1,11 @@
 //! Turns settled arrivals into intervals, cut at every second and fault edge.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use hdrhistogram::Histogram;
-use squall_reports::{BadKind, Counts, Interval, IntervalUsers, Outcome, RouteInterval, Sample};
+use squall_reports::{
+    BadKind, Counts, Interval, IntervalUsers, Outcome, RouteInterval, Sample, Times,
+};
 
 use super::samples::SampleBin;
 
@@ -290,8 +291,8 @@ impl Recorder {
                 .zip(builders)
                 .map(|(route, builder)| builder.build(route.clone()))
                 .collect(),
-            lag: Some(Arc::new(lag)),
-            wait: Some(Arc::new(wait)),
+            lag: Some(Times::of(&lag)),
+            wait: Some(Times::of(&wait)),
             users,
         }
     }
@@ -341,8 +342,8 @@ impl RouteBuilder {
         RouteInterval {
             route,
             counts: self.counts,
-            response: Some(Arc::new(self.response)),
-            unlagged: Some(Arc::new(self.unlagged)),
+            response: Some(Times::of(&self.response)),
+            unlagged: Some(Times::of(&self.unlagged)),
         }
     }
 }
@@ -464,7 +465,7 @@ mod tests {
             let mut total = Counts::default();
             for route in intervals.iter().flat_map(|interval| &interval.routes) {
                 prop_assert!(route.counts.is_conserved());
-                let recorded = route.response.as_ref().map_or(0, |histogram| histogram.len());
+                let recorded = route.response.as_ref().map_or(0, Times::len);
                 prop_assert_eq!(recorded, route.counts.good);
                 total.add(&route.counts);
             }

@@ -281,16 +281,16 @@ impl RunningSystem {
         self.supervision.stop.cancel();
         self.supervisors.close();
         self.supervisors.wait().await;
-        let grace = self
-            .system
-            .processes
+        let own: Vec<(String, Duration)> = self
+            .instances
             .iter()
-            .map(|p| p.stop.grace)
-            .max()
-            .unwrap_or_default();
+            .map(|instance| (instance.name.clone(), instance.process.stop.grace))
+            .collect();
+        // What left its group belongs to nobody, and has the longest.
+        let longest = own.iter().map(|(_, grace)| *grace).max();
         let report = self
             .guardian()
-            .shutdown(grace)
+            .shutdown_each(longest.unwrap_or_default(), &own)
             .await
             .map_err(|error| format!("the guardian did not end the processes: {error}"))?;
         for proxy in self.proxies() {

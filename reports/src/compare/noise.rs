@@ -86,10 +86,8 @@ fn seconds(record: &Record, window: &Window, route: Option<&str>) -> Vec<Second>
             let Some(response) = &entry.response else {
                 continue;
             };
-            for step in response.iter_recorded() {
-                let top_us = response.highest_equivalent(step.value_iterated_to());
-                *second.times.entry(coarse(top_us)).or_default() +=
-                    step.count_since_last_iteration();
+            for (top_us, count) in response.iter() {
+                *second.times.entry(coarse(top_us)).or_default() += count;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! `csv`: one row per interval and route, for spreadsheets and data frames.
 
 use super::{Format, terminal_text};
-use crate::histogram::{rank, value_at_rank};
+use crate::histogram::rank;
 use crate::{Interval, Record, RouteInterval, Verdict};
 
 /// Counts and quantiles of every interval and route.
@@ -65,8 +65,8 @@ fn row(interval: &Interval, route: &RouteInterval) -> String {
     let max_good = route
         .response
         .as_ref()
-        .filter(|histogram| !histogram.is_empty())
-        .map(|histogram| histogram.max().to_string());
+        .filter(|times| !times.is_empty())
+        .map(|times| times.max_us().to_string());
     cells.push(max_good.unwrap_or_default());
     cells.join(",")
 }
@@ -92,7 +92,7 @@ fn quantile(route: &RouteInterval, q: f64) -> String {
     let value = route
         .response
         .as_ref()
-        .and_then(|histogram| value_at_rank(histogram, rank));
+        .and_then(|times| times.value_at_rank(rank));
     value.map_or_else(String::new, |us| us.to_string())
 }
 

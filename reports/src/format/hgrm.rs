@@ -4,7 +4,7 @@
 use hdrhistogram::Histogram;
 
 use super::{Format, terminal_text};
-use crate::histogram::{merge, new_histogram, rank, value_at_rank};
+use crate::histogram::{new_histogram, rank, value_at_rank};
 use crate::verdict::{TimeRange, Verdict, WindowStats};
 use crate::{Interval, Record};
 
@@ -40,8 +40,9 @@ fn section(record: &Record, window: &WindowStats) -> String {
     let good = window.all.counts.good;
     let mut text = format!("#[Window = {}]\n", terminal_text(&window.name));
     let histogram = gather(&record.intervals, &window.ranges);
-    match histogram {
-        Some(histogram) if histogram.len() == good && settled > 0 => {
+    match settled {
+        0 => text.push_str("#[Nothing settled in this window]\n"),
+        _ if histogram.len() == good => {
             text.push_str("       Value     Percentile TotalCount 1/(1-Percentile)\n\n");
             curve(&histogram, settled, &mut text);
             let mean_ms = histogram.mean() / 1e3;
@@ -54,7 +55,6 @@ fn section(record: &Record, window: &WindowStats) -> String {
                 "#[Max     = {max_ms:12.3}, Total count    = {settled:12}]\n"
             ));
         }
-        _ if settled == 0 => text.push_str("#[Nothing settled in this window]\n"),
         _ => text.push_str("#[The record is damaged: response times are missing]\n"),
     }
     if good < settled {
@@ -66,9 +66,8 @@ fn section(record: &Record, window: &WindowStats) -> String {
     text
 }
 
-/// Response times of good answers in these stretches; `None` when some cannot
-/// be added.
-fn gather(intervals: &[Interval], ranges: &[TimeRange]) -> Option<Histogram<u64>> {
+/// Response times of good answers in these stretches.
+fn gather(intervals: &[Interval], ranges: &[TimeRange]) -> Histogram<u64> {
     let mut total = new_histogram();
     // As the judge does: an interval belongs to where its middle lies.
     let inside = |interval: &&Interval| {
@@ -78,12 +77,10 @@ fn gather(intervals: &[Interval], ranges: &[TimeRange]) -> Option<Histogram<u64>
             .any(|range| (range.start_us..range.end_us).contains(&middle_us))
     };
     let routes = intervals.iter().filter(inside).flat_map(|i| &i.routes);
-    for histogram in routes.filter_map(|route| route.response.as_ref()) {
-        if !merge(&mut total, histogram) {
-            return None;
-        }
+    for times in routes.filter_map(|route| route.response.as_ref()) {
+        times.add_to(&mut total);
     }
-    Some(total)
+    total
 }
 
 /// Lines up to the first failure. The levels are those of HdrHistogram: the

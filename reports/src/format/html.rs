@@ -1,11 +1,15 @@
-//! `html`: one page without scripts or network, for people.
+//! `html`: one page for people, without network. A small script zooms the
+//! timeline; without it nothing is missing.
 
 mod axis;
 mod page;
 mod percentiles;
 mod timeline;
+mod zoom;
 
 use minijinja::{AutoEscape, Environment};
+
+pub(crate) use zoom::policy;
 
 use super::{Format, html_text};
 use crate::{Record, Verdict};
@@ -26,7 +30,7 @@ impl Format for Html {
     }
 
     fn about(&self) -> &'static str {
-        "one page for people: verdict, evidence, charts; no scripts, no network"
+        "one page for people: verdict, evidence, charts; no network, and nothing is lost without scripts"
     }
 
     fn render(&self, record: &Record, verdict: &Verdict) -> Vec<u8> {

@@ -4,6 +4,7 @@ use super::effects::{Effect, LEGEND as EFFECTS, Row};
 use super::escape::markdown_text;
 use super::strip::{LEGEND, rows};
 use super::text::margin_text;
+use super::told::Told;
 use super::{Format, course, terminal_text};
 use crate::quantity::{Quantity, grouped, percent, significant};
 use crate::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict};
@@ -79,14 +80,15 @@ fn gates(verdict: &Verdict) -> String {
     let mut text = String::from(
         "| | when | gate | observed | margin | n | why |\n|---|---|---|---:|---:|---:|---|\n",
     );
+    let mut told = Told::by_sentence(verdict);
     for gate in &verdict.gates {
-        text.push_str(&gate_row(gate));
+        text.push_str(&gate_row(gate, &told.brief(&gate.explanation)));
     }
     text.push('\n');
     text
 }
 
-fn gate_row(gate: &GateVerdict) -> String {
+fn gate_row(gate: &GateVerdict, why: &str) -> String {
     let mark = match gate.state {
         GateState::Pass => "\u{2705} pass",
         GateState::Fail => "\u{274c} **fail**",
@@ -110,7 +112,7 @@ fn gate_row(gate: &GateVerdict) -> String {
         } else {
             String::new()
         },
-        markdown_text(&gate.explanation),
+        markdown_text(why),
     )
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use squall_scenario::Span;
 
 use super::Format;
-use crate::histogram::{rank, value_at_rank};
+use crate::histogram::rank;
 use crate::quantity::Quantity;
 use crate::verdict::{GateState, GateVerdict};
 use crate::{Counts, Interval, Record, RouteInterval, RunEvent, RunOutcome, Sample, Verdict};
@@ -153,7 +153,7 @@ fn interval_line<'a>(interval: &Interval, route: &'a RouteInterval) -> Line<'a> 
         counts: &route.counts,
         p50: quantile(route, 0.5),
         p99: quantile(route, 0.99),
-        max_good_us: times.map(|times| times.max()),
+        max_good_us: times.map(|times| times.max_us()),
     }
 }
 
@@ -165,7 +165,7 @@ fn quantile(route: &RouteInterval, q: f64) -> Option<Quantity> {
         return Some(Quantity::Never);
     }
     let times = route.response.as_ref()?;
-    value_at_rank(times, rank).map(Quantity::Micros)
+    times.value_at_rank(rank).map(Quantity::Micros)
 }
 
 fn gate_line(gate: &GateVerdict) -> Line<'_> {

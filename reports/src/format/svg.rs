@@ -29,6 +29,7 @@ pub(super) struct Svg {
     id: &'static str,
     title: String,
     description: String,
+    data: String,
 }
 
 /// Where a text is anchored.
@@ -55,7 +56,14 @@ impl Svg {
             id,
             title: title.to_owned(),
             description: description.to_owned(),
+            data: String::new(),
         }
+    }
+
+    /// A number that a script of the page may read from the image.
+    pub(super) fn data(&mut self, name: &str, value: f64) {
+        let (name, value) = (html_text(name), number(value));
+        self.data.push_str(&format!(" data-{name}=\"{value}\""));
     }
 
     /// An empty element. Values are escaped.
@@ -196,13 +204,14 @@ impl Svg {
     /// The finished image.
     pub(super) fn finish(self) -> String {
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" height=\"{h}\" role=\"img\" aria-labelledby=\"{id}-title {id}-desc\"><title id=\"{id}-title\">{}</title><desc id=\"{id}-desc\">{}</desc>{}</svg>",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" height=\"{h}\" role=\"img\" aria-labelledby=\"{id}-title {id}-desc\"{data}><title id=\"{id}-title\">{}</title><desc id=\"{id}-desc\">{}</desc>{}</svg>",
             html_text(&self.title),
             html_text(&self.description),
             self.body,
             w = number(self.width),
             h = number(self.height),
             id = self.id,
+            data = self.data,
         )
     }
 }

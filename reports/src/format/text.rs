@@ -1,6 +1,7 @@
 //! `text`: the verdict for a terminal, the last thing a run prints.
 
 use super::strip::{LEGEND, rows};
+use super::told::Told;
 use super::{Format, course, terminal_text};
 use crate::quantity::{clock, grouped, percent, significant};
 use crate::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict, WindowKind};
@@ -168,6 +169,7 @@ impl Page {
             .max();
         let name_width = name_width.unwrap_or(0).min(48);
         let mut when = String::new();
+        let mut told = Told::by_sentence(verdict);
         for gate in &verdict.gates {
             let place = match gate.origin {
                 GateOrigin::SteadyState => "steady state, on the baseline".to_owned(),
@@ -178,11 +180,11 @@ impl Page {
                 self.line(&format!("  {faint}"));
                 when = place;
             }
-            self.gate(gate, name_width);
+            self.gate(gate, name_width, &told.brief(&gate.explanation));
         }
     }
 
-    fn gate(&mut self, gate: &GateVerdict, name_width: usize) {
+    fn gate(&mut self, gate: &GateVerdict, name_width: usize, why: &str) {
         let (mark, tone) = match gate.state {
             GateState::Pass => ("\u{2713}", Tone::Good),
             GateState::Fail => ("\u{2717}", Tone::Bad),
@@ -200,7 +202,7 @@ impl Page {
             figures(gate)
         ));
         if gate.state != GateState::Pass {
-            self.paragraph(&gate.explanation, 6);
+            self.paragraph(why, 6);
         }
     }
 

@@ -2,10 +2,10 @@
 
 use hdrhistogram::Histogram;
 
-use crate::histogram::{merge, new_histogram, rank, value_at_rank};
+use crate::histogram::{new_histogram, rank, value_at_rank};
 use crate::quantity::{Quantity, grouped};
 use crate::verdict::GeneratorTrust;
-use crate::{Interval, Record, RunEvent};
+use crate::{Interval, Record, RunEvent, Times};
 
 /// Lag that is worth a word: gates on times of this size would feel it.
 const LAG_NOTABLE_US: u64 = 5_000;
@@ -20,8 +20,8 @@ pub(super) fn trust(record: &Record) -> GeneratorTrust {
         .iter()
         .filter(|interval| interval.start_us >= 0)
     {
-        add(&mut lag, interval, |interval| interval.lag.as_deref());
-        add(&mut wait, interval, |interval| interval.wait.as_deref());
+        add(&mut lag, interval, |interval| interval.lag.as_ref());
+        add(&mut wait, interval, |interval| interval.wait.as_ref());
         for route in &interval.routes {
             dropped = dropped.saturating_add(route.counts.dropped);
             late_by_lag = late_by_lag.saturating_add(route.counts.late_by_lag);
@@ -43,14 +43,9 @@ pub(super) fn trust(record: &Record) -> GeneratorTrust {
     }
 }
 
-fn add(
-    total: &mut Histogram<u64>,
-    interval: &Interval,
-    part: fn(&Interval) -> Option<&Histogram<u64>>,
-) {
-    if let Some(histogram) = part(interval) {
-        // A foreign histogram only makes this section say less.
-        let _ = merge(total, histogram);
+fn add(total: &mut Histogram<u64>, interval: &Interval, part: fn(&Interval) -> Option<&Times>) {
+    if let Some(times) = part(interval) {
+        times.add_to(total);
     }
 }
 

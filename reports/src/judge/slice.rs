@@ -116,13 +116,12 @@ impl Slice {
     }
 
     fn add_times(&mut self, entry: &RouteInterval) {
-        if let Some(response) = &entry.response
-            && merge(&mut self.response, response)
-            && let Some(total) = &mut self.unlagged
-        {
-            let unlagged = entry.unlagged.as_ref().unwrap_or(response);
-            // A foreign histogram is missed by `missing_times`.
-            let _ = merge(total, unlagged);
+        let Some(response) = &entry.response else {
+            return;
+        };
+        response.add_to(&mut self.response);
+        if let Some(total) = &mut self.unlagged {
+            entry.unlagged.as_ref().unwrap_or(response).add_to(total);
         }
     }
 
@@ -138,7 +137,7 @@ impl Slice {
             bin.add(&entry.counts);
             self.add_times(entry);
             if let (Some((limit_us, strict)), Some(response)) = (self.slow, &entry.response) {
-                slow = slow.saturating_add(count_above(response, limit_us, strict));
+                slow = slow.saturating_add(response.count_above(limit_us, strict));
             }
         }
         self.bins.push(Bin {

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::Record;
+use crate::{Record, Times};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
@@ -50,7 +50,7 @@ pub(super) struct Line {
     /// Empty for the kinds that span all routes.
     pub(super) route: String,
     pub(super) start_us: i64,
-    pub(super) histogram: Histogram<u64>,
+    pub(super) times: Times,
 }
 
 /// The response times of a record as a log for other tools: tags are routes.
@@ -81,7 +81,7 @@ pub(super) fn write_line(
     serializer: &mut V2DeflateSerializer,
     (kind, route): (Kind, &str),
     span: (i64, i64),
-    histogram: &Histogram<u64>,
+    times: &Times,
 ) -> Result<(), String> {
     let name = KINDS
         .iter()
@@ -89,7 +89,7 @@ pub(super) fn write_line(
         .map_or("", |(_, n)| n);
     let mut tag = format!("Tag={name}|");
     escape_tag(&mut tag, route);
-    append(text, serializer, &tag, span, histogram)
+    append(text, serializer, &tag, span, times)
 }
 
 fn append(
@@ -97,11 +97,11 @@ fn append(
     serializer: &mut V2DeflateSerializer,
     tag: &str,
     (start_us, end_us): (i64, i64),
-    histogram: &Histogram<u64>,
+    times: &Times,
 ) -> Result<(), String> {
     let mut bytes = Vec::new();
     serializer
-        .serialize(histogram, &mut bytes)
+        .serialize(&times.to_histogram(), &mut bytes)
         .map_err(|error| error.to_string())?;
     // Writing to a String cannot fail.
     let _ = writeln!(
@@ -109,7 +109,7 @@ fn append(
         "{tag},{},{},{},{}",
         seconds(start_us),
         seconds(end_us.saturating_sub(start_us)),
-        histogram.max(),
+        times.max_us(),
         STANDARD.encode(&bytes)
     );
     Ok(())
@@ -135,15 +135,14 @@ pub(super) fn read_line(line: &str) -> Result<Option<Line>, String> {
     let bytes = STANDARD
         .decode(encoded)
         .map_err(|error| format!("not base64: {error}"))?;
-    let mut histogram: Histogram<u64> = Deserializer::new()
+    let histogram: Histogram<u64> = Deserializer::new()
         .deserialize(&mut bytes.as_slice())
         .map_err(|error| format!("not a histogram: {error}"))?;
-    histogram.auto(true);
     Ok(Some(Line {
         kind,
         route,
         start_us,
-        histogram,
+        times: Times::of(&histogram),
     }))
 }
 
@@ -231,7 +230,7 @@ mod tests {
             &mut serializer,
             (Kind::Response, route),
             span,
-            &histogram,
+            &Times::of(&histogram),
         )
         .unwrap();
         text
@@ -244,8 +243,8 @@ mod tests {
             let read = read_line(text.trim_end()).unwrap().unwrap();
             assert_eq!((read.kind, read.route.as_str()), (Kind::Response, route));
             assert_eq!(read.start_us, -1_500_001);
-            assert_eq!(read.histogram.len(), 4);
-            assert_eq!(read.histogram.max(), 9_003_007);
+            assert_eq!(read.times.len(), 4);
+            assert_eq!(read.times.max_us(), 9_003_007);
         }
     }
 

@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::Arc;
 
-use hdrhistogram::Histogram;
 use serde::de::DeserializeOwned;
 
 use super::hlog::{self, Kind};
 use super::{EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordError, SAMPLES_FILE};
 use crate::{
     Interval, Manifest, Phase, RECORD_SCHEMA_VERSION, Record, RouteInterval, RunEvent, Stamped,
+    Times,
 };
 
 /// The most complaints about one file; the rest is a count.
@@ -208,7 +207,7 @@ fn read_histograms(
         damage,
     };
     let bytes = read_journal(dir, &mut complaints)?;
-    let mut found: HashMap<(i64, Kind, String), Arc<Histogram<u64>>> = HashMap::new();
+    let mut found: HashMap<(i64, Kind, String), Times> = HashMap::new();
     for (number, line, _) in lines(&bytes) {
         let read = std::str::from_utf8(line)
             .map_err(|error| error.to_string())
@@ -216,7 +215,7 @@ fn read_histograms(
         match read {
             Ok(Some(line)) => {
                 let key = (line.start_us, line.kind, line.route);
-                found.insert(key, Arc::new(line.histogram));
+                found.insert(key, line.times);
             }
             Ok(None) => {}
             Err(detail) => complaints.add(&format!("line {number}: {detail}")),
@@ -236,14 +235,14 @@ fn read_histograms(
 fn attach(
     start_us: i64,
     route: &mut RouteInterval,
-    found: &mut HashMap<(i64, Kind, String), Arc<Histogram<u64>>>,
+    found: &mut HashMap<(i64, Kind, String), Times>,
     complaints: &mut Complaints<'_>,
 ) {
     let mut take = |kind| found.remove(&(start_us, kind, route.route.clone()));
     let response = take(Kind::Response);
     let unlagged = take(Kind::Unlagged);
     let good = route.counts.good;
-    let counted = response.as_ref().map_or(0, |histogram| histogram.len());
+    let counted = response.as_ref().map_or(0, Times::len);
     if counted == good {
         route.response = response;
     } else {
@@ -253,5 +252,5 @@ fn attach(
             route.route
         ));
     }
-    route.unlagged = unlagged.filter(|histogram| histogram.len() == good);
+    route.unlagged = unlagged.filter(|times| times.len() == good);
 }

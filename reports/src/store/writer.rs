@@ -161,21 +161,16 @@ impl RecordWriter {
             (Kind::Lag, "", &interval.lag),
             (Kind::Wait, "", &interval.wait),
         ];
-        for (kind, route, histogram) in routes.chain(all) {
-            let Some(histogram) = histogram.as_deref().filter(|h| !h.is_empty()) else {
+        for (kind, route, times) in routes.chain(all) {
+            let Some(times) = times.as_ref().filter(|times| !times.is_empty()) else {
                 continue;
             };
-            hlog::write_line(
-                &mut text,
-                &mut self.serializer,
-                (kind, route),
-                span,
-                histogram,
-            )
-            .map_err(|detail| RecordError::Encode {
-                path: self.intervals.path.clone(),
-                detail,
-            })?;
+            hlog::write_line(&mut text, &mut self.serializer, (kind, route), span, times).map_err(
+                |detail| RecordError::Encode {
+                    path: self.intervals.path.clone(),
+                    detail,
+                },
+            )?;
         }
         self.intervals.append(&text)
     }

@@ -13,9 +13,7 @@
 )]
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use hdrhistogram::Histogram;
 use squall_reports::histogram::{new_histogram, record_us};
 use squall_reports::live::AbortGuard;
 use squall_reports::statistics::{binomial_quantile, lower_bound, upper_bound};
@@ -239,7 +237,7 @@ impl Case {
     pub fn simulate(&self, runs: u64, seed: u64) -> Tally {
         let mut record = self.record();
         let plain = self.scenario(false);
-        let mut times = Times::default();
+        let mut times = KnownTimes::default();
         let mut tally = Tally {
             runs,
             ..Tally::default()
@@ -333,7 +331,7 @@ impl Case {
             .collect()
     }
 
-    fn intervals(&self, bad: &[u64], times: &mut Times) -> Vec<Interval> {
+    fn intervals(&self, bad: &[u64], times: &mut KnownTimes) -> Vec<Interval> {
         let interval = |(second, bad): (usize, &u64)| {
             let good = if self.kind == Kind::Quantile {
                 self.rate
@@ -389,17 +387,17 @@ fn last_gate(verdict: &Verdict) -> GateState {
 
 /// Histograms of fast and slow answers, made once each.
 #[derive(Default)]
-struct Times(HashMap<(u64, u64), Arc<Histogram<u64>>>);
+struct KnownTimes(HashMap<(u64, u64), Times>);
 
-impl Times {
-    fn of(&mut self, fast: u64, slow: u64) -> Arc<Histogram<u64>> {
+impl KnownTimes {
+    fn of(&mut self, fast: u64, slow: u64) -> Times {
         let made = self.0.entry((fast, slow)).or_insert_with(|| {
             let mut histogram = new_histogram();
             (0..fast).for_each(|_| record_us(&mut histogram, 500));
             (0..slow).for_each(|_| record_us(&mut histogram, 1_500));
-            Arc::new(histogram)
+            Times::of(&histogram)
         });
-        Arc::clone(made)
+        made.clone()
     }
 }
 

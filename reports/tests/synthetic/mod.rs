@@ -12,7 +12,6 @@
 )]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use squall_reports::histogram::{new_histogram, record_us};
@@ -339,8 +338,8 @@ pub fn intervals(
                 start_us,
                 end_us,
                 routes,
-                lag: Some(Arc::new(lag)),
-                wait: Some(Arc::new(wait)),
+                lag: Some(Times::of(&lag)),
+                wait: Some(Times::of(&wait)),
                 users: None,
             }
         })
@@ -431,8 +430,8 @@ impl Filler<'_> {
         RouteInterval {
             route: name.to_owned(),
             counts,
-            response: Some(Arc::new(response)),
-            unlagged: Some(Arc::new(unlagged)),
+            response: Some(Times::of(&response)),
+            unlagged: Some(Times::of(&unlagged)),
         }
     }
 }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use super::planned;
 use crate::diagnostic::{Place, quoted};
+use crate::plan::units as units_of;
 use crate::read::{FaultDraft, ScenarioDraft};
 use crate::windows::{end_of, processes_of};
 use crate::{
-    Diagnostic, FaultTarget, Inject, P_SHOWN, Restart, System, codes, format_duration, smallest_p,
+    Diagnostic, FaultSpec, FaultTarget, Inject, P_SHOWN, Restart, System, codes, format_duration,
+    smallest_p,
 };
 
 /// A baseline shorter than this says little.
@@ -23,7 +25,63 @@ pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
         share(fault, system, findings);
         outlives(fault, draft, findings);
     }
+    pauses(&draft.faults, system, findings);
     baseline(draft, findings);
+}
+
+/// Whether two faults would stop one process at the same time: the first to end
+/// would continue it for both.
+fn pauses(faults: &[FaultDraft], system: &System, findings: &mut Vec<Diagnostic>) {
+    let mut earlier: Vec<&FaultDraft> = Vec::new();
+    let pauses = faults
+        .iter()
+        .filter(|fault| fault.spec.inject == Inject::Pause);
+    for fault in pauses {
+        let units = units_of(&fault.spec.into.value, system);
+        let shared = |other: &&FaultDraft| -> Option<String> {
+            let theirs = units_of(&other.spec.into.value, system);
+            units.iter().find(|unit| theirs.contains(unit)).cloned()
+        };
+        let met = earlier
+            .iter()
+            .filter(|other| meet(&fault.spec, &other.spec))
+            .find_map(|other| Some((other, shared(other)?)));
+        if let Some((other, unit)) = met {
+            let any = [fault, other]
+                .iter()
+                .any(|fault| matches!(fault.spec.into.value, FaultTarget::Any { .. }));
+            let would = if any { "could" } else { "would" };
+            findings.push(
+                Diagnostic::error(
+                    codes::PAUSES_OVERLAP,
+                    format!("two faults {would} pause {unit} at the same time"),
+                )
+                .at(fault.into, format!("while {} does", quoted(&other.spec.name.value)))
+                .also(other.into, "paused by this one too")
+                .help("the first to end would continue it for both; let one end before the other begins, or pause other processes"),
+            );
+        }
+        earlier.push(fault);
+    }
+}
+
+/// Whether both are injected at any one time.
+fn meet(one: &FaultSpec, other: &FaultSpec) -> bool {
+    let length = |fault: &FaultSpec| fault.duration.unwrap_or_default();
+    let (mut ones, mut others) = (one.injections().peekable(), other.injections().peekable());
+    // Both lists are in order, so the one that ends first is done with.
+    while let (Some(a), Some(b)) = (ones.peek(), others.peek()) {
+        let (a_end, b_end) = (*a + length(one), *b + length(other));
+        if *a < b_end && *b < a_end {
+            return true;
+        }
+        if a_end <= b_end {
+            ones.next();
+        } else {
+            others.next();
+        }
+    }
+    false
 }
 
 fn jitter(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {

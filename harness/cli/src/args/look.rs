@@ -1,21 +1,24 @@
 //! How the dashboard looks.
 
 use clap::{Args, ValueEnum};
+use serde::Deserialize;
 use squall_dashboard::theme::ThemeName;
 
 /// How the dashboard looks.
 #[derive(Debug, Clone, Args)]
 pub struct LookArgs {
-    /// Colours of the dashboard; NO_COLOR takes all away
-    #[arg(long, value_enum, default_value_t = ThemeArg::Standard)]
-    pub theme: ThemeArg,
+    /// Colours of the dashboard; NO_COLOR takes all away. Else what the
+    /// configuration says, else `standard`
+    #[arg(long, value_enum)]
+    pub theme: Option<ThemeArg>,
     /// Draw the dashboard in ASCII only
     #[arg(long)]
     pub ascii: bool,
 }
 
 /// A theme.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ThemeArg {
     /// Blue is usual, orange slow, red fails.
     Standard,

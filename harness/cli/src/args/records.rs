@@ -71,6 +71,33 @@ pub struct JudgeArgs {
     pub reading: ScenarioArgs,
 }
 
+/// Examples of `squall attach`.
+pub const ATTACH_EXAMPLES: &str = "Examples:
+  squall attach
+  squall attach checkout
+  squall attach --control
+
+Several screens may watch one run; a slow one is let go and never slows the
+run. With --control the keys a, x and ! act on the run; q only leaves.";
+
+/// What `squall attach` takes.
+#[derive(Debug, Clone, Args)]
+pub struct AttachArgs {
+    /// A run, by its directory, the folder or name of its scenario, or
+    /// `latest`; the only one under way when absent
+    #[arg(value_name = "RUN")]
+    pub run: Option<String>,
+    /// Where runs are looked for by name.
+    #[command(flatten)]
+    pub place: OutArgs,
+    /// Act on the run too: mark, stop faults
+    #[arg(long)]
+    pub control: bool,
+    /// How the dashboard looks.
+    #[command(flatten)]
+    pub look: LookArgs,
+}
+
 /// Examples of `squall replay`.
 pub const REPLAY_EXAMPLES: &str = "Examples:
   squall replay latest

@@ -1,5 +1,6 @@
 //! One file per verb.
 
+mod attach;
 mod calibrate;
 mod check;
 mod compare;
@@ -45,6 +46,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Plan(args) => plan::plan(&args),
         Command::Report(args) => report::report(&args),
         Command::Judge(args) => judge::judge(&args),
+        Command::Attach(args) => with_runtime(attach::attach(args)),
         Command::Replay(args) => with_runtime(replay::replay(args)),
         Command::Compare(args) => compare::compare(&args),
         Command::Merge(args) => merge::merge(&args),

@@ -26,15 +26,19 @@ pub async fn replay(args: ReplayArgs) -> ExitCode {
         Ok(run) => run.record,
         Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
+    let look = match appearance::of(&args.look) {
+        Ok(look) => look,
+        Err(message) => return exit::fail(RunOutcome::Usage, &message),
+    };
     let model = Model::new(facts(&record));
     let verdict = judge(&record);
     let mut feed = Replay {
         player: Player::new(record, verdict, args.speed),
         interrupts: Interrupts::listen(),
     };
-    let look = appearance::of(&args.look);
-    let shown =
-        tokio::task::block_in_place(|| show(model, &KeyMap::default(), look, stdout(), &mut feed));
+    let shown = tokio::task::block_in_place(|| {
+        show(model, &look.keys, look.appearance, stdout(), &mut feed)
+    });
     match shown {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => exit::fail(RunOutcome::NotReady, &format!("the terminal: {error}")),

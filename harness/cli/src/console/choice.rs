@@ -3,16 +3,14 @@
 
 use std::io::{IsTerminal, stderr, stdin};
 
-use squall_dashboard::terminal::Appearance;
-
-use crate::appearance;
+use crate::appearance::{self, Look};
 use crate::args::{LookArgs, Ui};
 
 /// How progress is shown, decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
     /// On the dashboard, looking like this.
-    Dashboard(Appearance),
+    Dashboard(Box<Look>),
     /// In plain lines.
     Plain,
     /// As JSON lines.
@@ -38,11 +36,16 @@ impl Progress {
             Ui::Json => Ok(Self::Json),
             Ui::None => Ok(Self::Nothing),
             Ui::Auto if !place.is_watched() => Ok(Self::Plain),
-            Ui::Auto => Ok(Self::Dashboard(appearance::of(look))),
-            Ui::Tui => place
-                .can_show()
-                .map(|()| Self::Dashboard(appearance::of(look))),
+            Ui::Auto => Self::dashboard(look),
+            Ui::Tui => {
+                place.can_show()?;
+                Self::dashboard(look)
+            }
         }
+    }
+
+    fn dashboard(look: &LookArgs) -> Result<Self, String> {
+        Ok(Self::Dashboard(Box::new(appearance::of(look)?)))
     }
 }
 

@@ -4,16 +4,15 @@ use std::io::{self, stderr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use squall_dashboard::keys::KeyMap;
-pub use squall_dashboard::live::Ask;
 use squall_dashboard::live::LiveFeed;
 use squall_dashboard::model::{Facts, Model, Source};
-use squall_dashboard::terminal::{Appearance, show};
+use squall_dashboard::terminal::show;
 use squall_harness::hub::EventHub;
 use tokio::sync::oneshot;
 
-use super::Watched;
 use super::plain::PlainLines;
+use super::{Ask, Watched};
+use crate::appearance::Look;
 
 /// Tells the dashboard that the run is over.
 pub struct End(Arc<AtomicBool>);
@@ -28,21 +27,22 @@ impl End {
 /// Shows the run; the task ends once the terminal was given back. A dashboard
 /// that cannot be shown is followed by plain lines: a run is never blind.
 pub fn start(
-    look: &Appearance,
+    look: &Look,
     watched: &Watched<'_>,
     ask: Ask,
 ) -> (impl Future<Output = ()> + Send + use<>, End) {
     let over = Arc::new(AtomicBool::new(false));
     let view = watched.view;
+    let ask = Box::new(move |request| ask(request));
     let mut feed = LiveFeed::new(view, ask, Arc::clone(&over));
     let facts = Facts::new(watched.scenario.clone(), watched.seed, Source::Own);
     let (ended, end) = oneshot::channel();
-    let look = *look;
+    let look = look.clone();
     let spawned = std::thread::Builder::new()
         .name("squall-screen".to_owned())
         .spawn(move || {
             let model = Model::new(facts);
-            let shown = show(model, &KeyMap::default(), look, stderr(), &mut feed);
+            let shown = show(model, &look.keys, look.appearance, stderr(), &mut feed);
             let _ = ended.send(shown);
         });
     let lines = PlainLines::new(watched.scenario, view);

@@ -8,12 +8,14 @@ mod plain;
 use std::time::Duration;
 
 use squall_harness::experiment::RunView;
+use squall_reports::RunEvent;
 use squall_reports::format::Style;
 use squall_scenario::Scenario;
 use tokio::task::JoinHandle;
 
+pub use crate::attach::server::Ask;
+use crate::attach::server::Server;
 pub use choice::Progress;
-pub use dashboard::Ask;
 
 /// How long the last event may take to be shown; a terminal that stalls is
 /// given up after that.
@@ -27,18 +29,27 @@ pub struct Watched<'w> {
     pub seed: u64,
     /// The run.
     pub view: &'w RunView,
+    /// Its directory.
+    pub dir: &'w std::path::Path,
 }
 
 /// A console that follows a run.
 pub struct Console {
     task: Option<JoinHandle<()>>,
     end: Option<dashboard::End>,
+    /// For screens elsewhere.
+    _server: Option<Server>,
 }
 
 impl Console {
     /// Starts to follow; `ask` takes what a person asks of the run.
     pub fn start(progress: &Progress, watched: &Watched<'_>, ask: Ask) -> Self {
         let view = watched.view;
+        let server = Server::start(watched.dir, view, Ask::clone(&ask));
+        if let Err(error) = &server {
+            let text = format!("no other terminal can watch this run: {error}");
+            view.hub.emit_at_once(RunEvent::Note { text });
+        }
         let mut end = None;
         let task = match progress {
             Progress::Dashboard(look) => {
@@ -53,7 +64,11 @@ impl Console {
             Progress::Json => Some(tokio::spawn(json::follow(view.hub.subscribe()))),
             Progress::Nothing => None,
         };
-        Self { task, end }
+        Self {
+            task,
+            end,
+            _server: server.ok(),
+        }
     }
 
     /// Waits until the last event was shown and the terminal was given back.

@@ -251,13 +251,7 @@ impl PlainLines {
 }
 
 fn time_of(micros: Option<u64>) -> String {
-    match micros {
-        None => "-".to_owned(),
-        Some(us) if us < 1_000 => format!("{us}us"),
-        Some(us) if us < 10_000 => format!("{:.1}ms", us as f64 / 1e3),
-        Some(us) if us < 1_000_000 => format!("{}ms", us / 1000),
-        Some(us) => format!("{:.2}s", us as f64 / 1e6),
-    }
+    micros.map_or_else(|| "-".to_owned(), squall_reports::quantity::micros)
 }
 
 #[cfg(test)]
@@ -266,7 +260,7 @@ mod tests {
 
     #[test]
     fn times_have_units_that_fit() {
-        assert_eq!(time_of(Some(900)), "900us");
+        assert_eq!(time_of(Some(900)), "900\u{b5}s");
         assert_eq!(time_of(Some(1_500)), "1.5ms");
         assert_eq!(time_of(Some(361_000)), "361ms");
         assert_eq!(time_of(Some(5_020_000)), "5.02s");

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 
-use hdrhistogram::Histogram as Times;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -17,7 +16,7 @@ use squall_harness::load::Gauges;
 use squall_reports::live::{GateBoard, LiveState};
 use squall_reports::{
     ALL_BAD_KINDS, BadKind, BreakerReport, FaultChange, Interval, Manifest, Phase, RouteInterval,
-    RunEvent, Stamped,
+    RunEvent, Stamped, Times,
 };
 use squall_scenario::BreakerState;
 use tokio::sync::watch;
@@ -340,10 +339,10 @@ impl Figures {
 
 /// Counts the values of an interval, at the upper edge of their bucket: the
 /// figures never flatter.
-fn observe(histogram: &Histogram, times: &Times<u64>) {
-    for step in times.iter_recorded() {
-        let seconds = times.highest_equivalent(step.value_iterated_to()) as f64 / 1e6;
-        for _ in 0..step.count_since_last_iteration() {
+fn observe(histogram: &Histogram, times: &Times) {
+    for (top_us, count) in times.iter() {
+        let seconds = top_us as f64 / 1e6;
+        for _ in 0..count {
             histogram.observe(seconds);
         }
     }

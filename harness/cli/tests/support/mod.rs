@@ -9,6 +9,7 @@
 
 mod processes;
 mod running;
+pub(crate) mod tmux;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use super::{percentiles, timeline};
+use super::{percentiles, timeline, zoom};
 use crate::format::effects::{Effect, LEGEND};
-use crate::format::{course, terminal_text};
+use crate::format::{course, terminal_text, told};
 use crate::quantity::{Quantity, clock, grouped, micros, percent, significant};
 use crate::verdict::{
     ErrorSummary, FaultEvidence, GateState, SliceStats, Verdict, WindowKind, WindowStats,
 };
-use crate::{Record, RunOutcome};
+use crate::{Record, RunOutcome, store};
 
 mod events;
 mod gates;
@@ -21,6 +21,15 @@ const ERRORS_MAX: usize = 40;
 /// Most routes in the table of routes.
 const ROUTES_MAX: usize = 40;
 
+/// What a run directory always holds, and what for.
+const FILES: [(&str, &str); 5] = [
+    (store::MANIFEST_FILE, "the scenario as run"),
+    (store::EVENTS_FILE, "what happened"),
+    (store::INTERVALS_FILE, "response times of every second"),
+    (store::SAMPLES_FILE, "single requests"),
+    (store::VERDICT_FILE, "the verdict"),
+];
+
 #[derive(Serialize)]
 pub(super) struct Page {
     outcome: &'static str,
@@ -31,6 +40,12 @@ pub(super) struct Page {
     variant: Option<String>,
     sentence: String,
     reasons: Vec<String>,
+    style: &'static str,
+    script: &'static str,
+    policy: String,
+    seconds: String,
+    version: String,
+    files: [(&'static str, &'static str); 5],
     facts: Vec<(&'static str, String)>,
     groups: Vec<gates::Group>,
     timeline: String,
@@ -115,6 +130,7 @@ impl Page {
     pub(super) fn of(record: &Record, verdict: &Verdict) -> Self {
         let manifest = &record.manifest;
         let timeline_summary = timeline::summary(record, verdict);
+        let points = timeline::points(&record.intervals, verdict.load_end_us);
         let (events, events_left_out) = events::rows(record);
         let (class, mark) = match verdict.outcome {
             RunOutcome::Pass => ("pass", "\u{2713}"),
@@ -129,16 +145,19 @@ impl Page {
             about: manifest.scenario.about.clone(),
             variant: manifest.variant.clone(),
             sentence: quoted(&verdict.sentence),
-            reasons: verdict
-                .reasons
+            reasons: told::further_reasons(verdict, 8)
                 .iter()
-                .skip(1)
-                .take(8)
                 .map(|reason| quoted(reason))
                 .collect(),
+            style: zoom::STYLE,
+            script: zoom::SCRIPT,
+            policy: zoom::policy(zoom::STYLE, Some(zoom::SCRIPT)),
+            seconds: zoom::data(&points, verdict),
+            version: manifest.squall_version.clone(),
+            files: FILES,
             facts: facts(record, verdict),
             groups: gates::groups(verdict),
-            timeline: timeline::chart(record, verdict, &timeline_summary),
+            timeline: timeline::chart(record, verdict, &points, &timeline_summary),
             timeline_summary,
             windows: windows(verdict),
             outages: course::outages(verdict),
@@ -191,12 +210,24 @@ fn facts(record: &Record, verdict: &Verdict) -> Vec<(&'static str, String)> {
         ("load", micros(length)),
         ("arrivals", grouped(verdict.conservation.scheduled)),
         ("seed", manifest.seed.to_string()),
-        ("started", manifest.started_utc.clone()),
+        ("started", to_the_second(&manifest.started_utc)),
         ("machine", manifest.host.clone()),
         ("squall", manifest.squall_version.clone()),
         ("run", manifest.run_id.clone()),
         ("exit code", verdict.exit_code.to_string()),
     ]
+}
+
+/// `2026-11-22T20:42:00.264571349Z` without its fraction, easier to read.
+fn to_the_second(utc: &str) -> String {
+    match (utc.split_once('T'), utc.strip_suffix('Z')) {
+        (Some((date, time)), Some(_)) => {
+            let time = time.trim_end_matches('Z');
+            let time = time.split_once('.').map_or(time, |(whole, _)| whole);
+            format!("{date} {time} UTC")
+        }
+        _ => utc.to_owned(),
+    }
 }
 
 /// How many users each window hurt.

@@ -13,7 +13,7 @@ use crate::verdict::{TimeRange, Verdict, WindowKind, WindowStats};
 use crate::{Interval, Record};
 
 const WIDTH: f64 = 1000.0;
-const LEFT: f64 = 156.0;
+const LEFT: f64 = 190.0;
 const RIGHT: f64 = 58.0;
 const LATENCY_TOP: f64 = 52.0;
 const LATENCY_HEIGHT: f64 = 210.0;
@@ -31,10 +31,10 @@ const POINTS_MAX: i64 = 600;
 const POINT_US_MIN: i64 = 500_000;
 
 /// One point of the lines: a second, or more in a long run.
-struct Point {
-    start_us: i64,
-    end_us: i64,
-    slice: Slice,
+pub(super) struct Point {
+    pub(super) start_us: i64,
+    pub(super) end_us: i64,
+    pub(super) slice: Slice,
 }
 
 impl Point {
@@ -51,8 +51,7 @@ impl Point {
 }
 
 /// The chart as SVG.
-pub(super) fn chart(record: &Record, verdict: &Verdict, summary: &str) -> String {
-    let points = points(&record.intervals, verdict.load_end_us);
+pub(super) fn chart(record: &Record, verdict: &Verdict, points: &[Point], summary: &str) -> String {
     let breakers = verdict.breakers.len().min(LANES_MAX);
     let processes = verdict
         .processes
@@ -76,14 +75,15 @@ pub(super) fn chart(record: &Record, verdict: &Verdict, summary: &str) -> String
         },
         bottom,
     };
+    chart.describe();
     chart.svg.hatch("hatch-fault", color::AMBER, "1.4");
     chart.svg.hatch("hatch-failed", color::VERMILION, "2.4");
     chart.svg.hatch("hatch-half", color::AMBER, "3");
     chart.frame();
     chart.windows(&verdict.windows);
-    chart.latency(record, verdict, &points);
-    chart.arrivals(&points);
-    chart.failed(&points);
+    chart.latency(record, verdict, points);
+    chart.arrivals(points);
+    chart.failed(points);
     let mut lane = LANES_TOP;
     for breaker in verdict.breakers.iter().take(LANES_MAX) {
         let label = format!("{} {}", breaker.breaker, breaker.instance);
@@ -102,7 +102,8 @@ pub(super) fn chart(record: &Record, verdict: &Verdict, summary: &str) -> String
     chart.svg.finish()
 }
 
-fn points(intervals: &[Interval], load_end_us: i64) -> Vec<Point> {
+/// The points of the lines.
+pub(super) fn points(intervals: &[Interval], load_end_us: i64) -> Vec<Point> {
     let step_us = (load_end_us / POINTS_MAX).max(POINT_US_MIN);
     let mut points: Vec<Point> = Vec::new();
     for interval in intervals.iter().filter(|interval| interval.start_us >= 0) {
@@ -133,6 +134,16 @@ struct Chart {
 }
 
 impl Chart {
+    /// Where the script of the page finds the axis of time.
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of a run")]
+    fn describe(&mut self) {
+        self.svg.data("left", self.time.left);
+        self.svg.data("width", self.time.width);
+        self.svg.data("end", self.time.end_us as f64);
+        self.svg.data("top", 30.0);
+        self.svg.data("bottom", self.bottom);
+    }
+
     /// Vertical grid and the axis of time.
     fn frame(&mut self) {
         for tick_us in self.time.ticks() {
@@ -143,7 +154,7 @@ impl Chart {
             self.svg.text(
                 (x, self.bottom + 16.0),
                 Anchor::Middle,
-                "faint",
+                "faint tick",
                 color::FAINT,
                 &label,
             );
@@ -245,6 +256,7 @@ impl Chart {
             ("p50", &p50, color::BLUE, "blue", ""),
             ("p99", &p99, color::VERMILION, "red", "6 2"),
         ];
+        let mut named_at: Option<f64> = None;
         for (name, values, stroke, class, dashes) in lines {
             let curve: Vec<_> = points
                 .iter()
@@ -261,6 +273,9 @@ impl Chart {
             ];
             self.svg.curve(&curve, &look);
             if let Some((_, y)) = curve.iter().rev().find_map(|point| *point) {
+                // p99 is never below p50, so its name moves up from it.
+                let y = named_at.map_or(y, |below| y.min(below - 12.0));
+                named_at = Some(y);
                 let at = (self.time.right() + 6.0, y + 4.0);
                 let class = format!("text-{}", &class[5..]);
                 self.svg.text(at, Anchor::Start, &class, stroke, name);

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use squall_harness::load::Gauges;
-use squall_reports::histogram::{rank, value_at_rank};
-use squall_reports::{Counts, Interval};
+use squall_reports::histogram::rank;
+use squall_reports::{Counts, Interval, Times};
 
 /// Readings of the gauges that rates are taken over; ten come in a second.
 const READINGS_MAX: usize = 11;
@@ -65,12 +65,12 @@ impl Arrivals {
             sent: per_second(counts.scheduled.saturating_sub(counts.dropped)),
             done: per_second(counts.settled().saturating_sub(counts.dropped)),
         });
-        let p99 = |histogram: &Option<std::sync::Arc<hdrhistogram::Histogram<u64>>>| {
-            let histogram = histogram.as_ref()?;
-            value_at_rank(histogram, rank(0.99, histogram.len()))
+        let p99 = |times: &Option<Times>| {
+            let times = times.as_ref()?;
+            times.value_at_rank(rank(0.99, times.len()))
         };
-        if let Some(histogram) = &interval.lag {
-            self.lag_max_us = self.lag_max_us.max(histogram.max());
+        if let Some(times) = &interval.lag {
+            self.lag_max_us = self.lag_max_us.max(times.max_us());
         }
         self.lag_p99_us = p99(&interval.lag).or(self.lag_p99_us);
         self.wait_p99_us = p99(&interval.wait).or(self.wait_p99_us);

@@ -53,10 +53,10 @@ impl Tally {
         let Some(response) = &interval.response else {
             return;
         };
-        for step in response.iter_recorded() {
-            let count = u32::try_from(step.count_since_last_iteration()).unwrap_or(u32::MAX);
+        for (top_us, count) in response.iter() {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
             // It grows; only absurd values are refused.
-            let _ = self.response.record_n(step.value_iterated_to(), count);
+            let _ = self.response.record_n(top_us, count);
         }
     }
 

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use hdrhistogram::Histogram;
-use squall_reports::histogram::{merge, new_histogram, rank, value_at_rank};
+use squall_reports::histogram::{new_histogram, rank, value_at_rank};
 use squall_reports::{Counts, Interval};
 
 /// Points that are kept before two become one.
@@ -164,8 +164,7 @@ impl Series {
         for route in &interval.routes {
             second.counts.add(&route.counts);
             if let Some(response) = &route.response {
-                // A foreign histogram only loses its own values here.
-                let _ = merge(&mut second.response, response);
+                response.add_to(&mut second.response);
             }
         }
         self.rough.retain(|(rough, _)| *rough > number);
@@ -263,10 +262,8 @@ impl Series {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use squall_reports::RouteInterval;
     use squall_reports::histogram::record_us;
+    use squall_reports::{RouteInterval, Times};
 
     use super::*;
 
@@ -287,7 +284,7 @@ mod tests {
             routes: vec![RouteInterval {
                 route: "all".to_owned(),
                 counts,
-                response: Some(Arc::new(histogram)),
+                response: Some(Times::of(&histogram)),
                 unlagged: None,
             }],
             lag: None,

@@ -12,7 +12,7 @@ use squall_harness::load::Gauges;
 use squall_reports::histogram::{new_histogram, record_us};
 use squall_reports::{
     BreakerReport, Counts, FaultChange, HandAction, Interval, Phase, ProcessChange, ResourceUse,
-    RouteInterval, RunEvent, Stamped, StopReason,
+    RouteInterval, RunEvent, Stamped, StopReason, Times,
 };
 use squall_scenario::BreakerState;
 
@@ -55,14 +55,14 @@ fn interval() -> impl Strategy<Value = RunEvent> {
                 unfinished,
                 ..Counts::default()
             };
-            let lag = Some(Arc::new(response.clone()));
+            let lag = Some(Times::of(&response));
             RunEvent::Interval(Interval {
                 start_us,
                 end_us: start_us + length_us,
                 routes: vec![RouteInterval {
                     route,
                     counts,
-                    response: Some(Arc::new(response)),
+                    response: Some(Times::of(&response)),
                     unlagged: None,
                 }],
                 lag: lag.clone(),

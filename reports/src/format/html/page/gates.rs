@@ -6,6 +6,7 @@ use super::{quoted, shown};
 use crate::format::svg::{Svg, color};
 use crate::format::terminal_text;
 use crate::format::text::margin_text;
+use crate::format::told::Told;
 use crate::quantity::{clock, grouped, micros};
 use crate::verdict::{GateOrigin, GateState, GateVerdict, Verdict};
 use crate::{Outcome, Sample};
@@ -46,12 +47,13 @@ struct SampleRow {
 /// The gates, grouped by when they are judged.
 pub(super) fn groups(verdict: &Verdict) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
+    let mut told = Told::by_sentence(verdict);
     for gate in &verdict.gates {
         let when = match gate.origin {
             GateOrigin::SteadyState => "steady state, on the baseline".to_owned(),
             GateOrigin::Slo => gate.when.clone(),
         };
-        let row = gate_row(gate);
+        let row = gate_row(gate, &told.brief(&gate.explanation));
         match groups.last_mut() {
             Some(group) if group.when == when => group.gates.push(row),
             _ => groups.push(Group {
@@ -72,7 +74,7 @@ fn state_look(state: GateState) -> (&'static str, &'static str) {
     }
 }
 
-fn gate_row(gate: &GateVerdict) -> GateRow {
+fn gate_row(gate: &GateVerdict, why: &str) -> GateRow {
     let (class, mark) = state_look(gate.state);
     let evidence = &gate.evidence;
     let bad = match evidence.bad_allowed {
@@ -95,7 +97,7 @@ fn gate_row(gate: &GateVerdict) -> GateRow {
             String::new()
         },
         bad,
-        why: quoted(&gate.explanation),
+        why: quoted(why),
         samples: evidence.samples.iter().map(sample_row).collect(),
     }
 }

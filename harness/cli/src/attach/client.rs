@@ -1,0 +1,147 @@
+//! The side of the watcher: the record as it grows, the socket beside it.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::time::Duration;
+
+use squall_dashboard::keys::KeyMap;
+use squall_dashboard::live::request;
+use squall_dashboard::model::Model;
+use squall_dashboard::terminal::Feed;
+use squall_dashboard::update::{Command, Message, update};
+use squall_harness::experiment::Control;
+use squall_reports::store::RecordTail;
+
+use super::{LINE_BYTES_MAX, PROTOCOL_VERSION, Said, Told, line, short_name};
+
+/// How long the run may take to take a line.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Lines of the run that may wait for the screen.
+const WAITING_MAX: usize = 64;
+/// Chunks of the record taken per frame: a long run is caught up with without
+/// the screen standing still.
+const CHUNKS_PER_FRAME: usize = 4;
+
+/// Connects to the run in `dir`.
+///
+/// # Errors
+/// Nobody listens there.
+pub fn connect(dir: &Path, control: bool) -> io::Result<UnixStream> {
+    let (_folder, name) = short_name(dir)?;
+    let mut stream = UnixStream::connect(name)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let version = PROTOCOL_VERSION;
+    stream.write_all(&line(&Said::Watch { version, control }))?;
+    Ok(stream)
+}
+
+/// Follows a run of another process.
+pub struct AttachedFeed {
+    record: RecordTail,
+    told: Receiver<Told>,
+    stream: UnixStream,
+    /// Why nothing more comes, in words.
+    pub ended: Option<String>,
+    interrupted: Box<dyn Fn() -> bool>,
+}
+
+impl AttachedFeed {
+    /// Follows `record` and what comes over `stream`, until a signal comes.
+    ///
+    /// # Errors
+    /// The thread that reads the socket cannot be started.
+    pub fn new(
+        record: RecordTail,
+        stream: UnixStream,
+        interrupted: Box<dyn Fn() -> bool>,
+    ) -> io::Result<Self> {
+        let (sender, told) = sync_channel(WAITING_MAX);
+        let mut lines = BufReader::new(stream.try_clone()?);
+        std::thread::Builder::new()
+            .name("squall-attached".to_owned())
+            .spawn(move || {
+                while let Some(told) = next(&mut lines) {
+                    if sender.send(told).is_err() {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Self {
+            record,
+            told,
+            stream,
+            ended: None,
+            interrupted,
+        })
+    }
+
+    fn hear_record(&mut self, model: &mut Model, keys: &KeyMap) {
+        for _ in 0..CHUNKS_PER_FRAME {
+            let events = match self.record.read() {
+                Ok(events) => events,
+                Err(error) => {
+                    self.ended = Some(format!("the record cannot be read: {error}"));
+                    return;
+                }
+            };
+            if events.is_empty() {
+                return;
+            }
+            for stamped in events {
+                update(model, keys, Message::Event(Arc::new(stamped)));
+            }
+        }
+    }
+
+    fn hear_socket(&mut self, model: &mut Model, keys: &KeyMap) {
+        loop {
+            match self.told.try_recv() {
+                Ok(Told::Now { at_us, gauges }) => {
+                    update(model, keys, Message::Gauges(at_us, gauges));
+                    update(model, keys, Message::Tick(at_us));
+                }
+                Ok(Told::Refused { why }) => {
+                    update(model, keys, Message::Notice(why));
+                }
+                Ok(Told::Bye { why }) => self.ended = Some(why),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    let why = || "the run is gone, or this screen was too slow for it".to_owned();
+                    self.ended.get_or_insert_with(why);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The next line of the run; `None` when there is no more.
+fn next(lines: &mut BufReader<UnixStream>) -> Option<Told> {
+    let mut bytes = Vec::new();
+    let mut bounded = lines.take(LINE_BYTES_MAX as u64);
+    bounded.read_until(b'\n', &mut bytes).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+impl Feed for AttachedFeed {
+    fn poll(&mut self, model: &mut Model, keys: &KeyMap, _elapsed: Duration) {
+        self.hear_record(model, keys);
+        self.hear_socket(model, keys);
+    }
+
+    fn act(&mut self, model: &mut Model, command: Command) {
+        let Some(Control::ByHand(action)) = request(command) else {
+            return;
+        };
+        if let Err(error) = self.stream.write_all(&line(&Said::Ask(action))) {
+            model.screen.notice = Some(format!("the run did not take it: {error}"));
+        }
+    }
+
+    fn over(&self) -> bool {
+        self.ended.is_some() || (self.interrupted)()
+    }
+}

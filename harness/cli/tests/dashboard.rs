@@ -1,0 +1,229 @@
+//! The dashboard on a real terminal: a game day from end to end, a signal in
+//! its middle, a screen elsewhere, and a terminal that nobody reads.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed test is a panic"
+)]
+
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::process::{Pid, Signal, kill_process};
+use squall_reports::{HandAction, Record, RunEvent, RunOutcome};
+use support::tmux::Tmux;
+use support::{Sandbox, one_server, verdict};
+
+/// A fault of a minute in a load of two.
+fn long_fault(rate: u32, load: &str) -> String {
+    one_server(&format!(
+        "load:
+  shape: [ {{ hold: {{ rate: {rate}/s, for: {load} }} }} ]
+  requests: [ GET /health ]
+  timeout: 2s
+  warm_up: 500ms
+faults:
+  - {{ name: slow api, at: 1s, inject: {{ delay: {{ by: 50ms }} }}, into: api, for: 1m }}
+slo:
+  - during: slow api
+    expect: [ success >= 50% ]
+"
+    ))
+}
+
+/// A run of `long_fault` on a terminal, its fault in force.
+fn run_into_the_fault(sandbox: &Sandbox) -> Option<Tmux> {
+    let tmux = Tmux::start(sandbox)?;
+    sandbox.write("long.yaml", long_fault(50, "2m"));
+    tmux.enter("$SQUALL run long.yaml; echo exit=$?");
+    tmux.wait_for("in force (");
+    Some(tmux)
+}
+
+fn by_hand(sandbox: &Sandbox) -> Vec<HandAction> {
+    let record = Record::read(&sandbox.run()).unwrap();
+    let events = record.events.into_iter();
+    events
+        .filter_map(|stamped| match stamped.event {
+            RunEvent::ByHand { action } => Some(action),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_game_day_from_end_to_end() {
+    let sandbox = Sandbox::new();
+    let Some(tmux) = run_into_the_fault(&sandbox) else {
+        return;
+    };
+    for (key, words) in [
+        ("2", "scenario order"),
+        ("3", "asked for, and seen"),
+        ("4", "the system tells of no breakers"),
+        ("5", "against"),
+        ("6", "newest below"),
+        ("1", "arrivals"),
+    ] {
+        tmux.press(&[key]);
+        tmux.wait_for(words);
+    }
+    tmux.resize(70, 20);
+    tmux.wait_until("a screen without frames", |screen| !screen.contains('╭'));
+    tmux.resize(120, 34);
+    tmux.wait_for("╭─ timeline");
+    tmux.press(&["Space"]);
+    tmux.wait_for("FROZEN");
+    tmux.press(&["Space"]);
+    tmux.wait_until("a screen that goes on", |screen| !screen.contains("FROZEN"));
+    tmux.press(&["a"]);
+    tmux.wait_for("mark");
+    tmux.press(&["-l", "here we go"]);
+    tmux.press(&["Enter"]);
+    tmux.wait_for("marked: here we go");
+    tmux.press(&["x"]);
+    tmux.wait_for("Stop the fault slow api");
+    tmux.press(&["Enter"]);
+    tmux.wait_until("no question", |screen| !screen.contains("y/N"));
+    tmux.press(&["x", "y"]);
+    tmux.wait_for("slow api: removed");
+    tmux.press(&["q"]);
+    tmux.wait_for("Finish now");
+    tmux.press(&["y"]);
+    let left = tmux.wait_for("exit=3");
+    for words in ["INCONCLUSIVE", "finished early by hand", "report.html"] {
+        assert!(left.contains(words), "no {words:?} in\n{left}");
+    }
+    assert!(
+        !left.contains('╭'),
+        "nothing of the dashboard is left\n{left}"
+    );
+    tmux.assert_sane();
+    sandbox.assert_empty();
+    let text = "here we go".to_owned();
+    let fault = "slow api".to_owned();
+    let expected = [HandAction::Mark { text }, HandAction::StopFault { fault }];
+    assert_eq!(by_hand(&sandbox), expected);
+    let page = std::fs::read_to_string(sandbox.run().join("report.html")).unwrap();
+    assert!(page.contains("marked: here we go"), "the page tells of it");
+}
+
+#[test]
+fn a_signal_in_the_middle_leaves_a_sane_terminal() {
+    let sandbox = Sandbox::new();
+    let Some(tmux) = run_into_the_fault(&sandbox) else {
+        return;
+    };
+    kill_process(the_run(&sandbox), Signal::TERM).unwrap();
+    let left = tmux.wait_for("exit=143");
+    assert!(left.contains("TERMINATED"), "{left}");
+    tmux.assert_sane();
+    sandbox.assert_empty();
+}
+
+/// squall itself, not its guardian nor the system.
+fn the_run(sandbox: &Sandbox) -> Pid {
+    let processes = sandbox.processes();
+    let run = processes
+        .iter()
+        .find(|process| process.command.contains("run long.yaml"));
+    let run = run.unwrap_or_else(|| panic!("no run among {processes:#?}"));
+    Pid::from_raw(run.pid).unwrap()
+}
+
+#[test]
+fn another_terminal_watches_and_only_acts_when_it_may() {
+    let sandbox = Sandbox::new();
+    let Some(tmux) = run_into_the_fault(&sandbox) else {
+        return;
+    };
+    let socket = sandbox.run().join("attach.sock");
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "for its user alone");
+    tmux.window();
+    tmux.enter("$SQUALL attach; echo left=$?");
+    // What happened before it came is there too.
+    tmux.wait_for("in force (");
+    tmux.press(&["x"]);
+    tmux.wait_for("this screen only watches");
+    tmux.press(&["q"]);
+    tmux.wait_for("left=0");
+    tmux.assert_sane();
+    tmux.enter("clear; $SQUALL attach --control; echo left=$?");
+    tmux.wait_for("in force (");
+    tmux.press(&["!"]);
+    tmux.wait_for("y/N");
+    tmux.press(&["y"]);
+    tmux.wait_for("stopped every fault");
+    tmux.show(0);
+    tmux.wait_for("stopped every fault");
+    tmux.press(&["q"]);
+    tmux.wait_for("Finish now");
+    tmux.press(&["y"]);
+    tmux.wait_for("exit=3");
+    tmux.show(1);
+    tmux.wait_for("the run is over");
+    tmux.assert_sane();
+    assert_eq!(by_hand(&sandbox), [HandAction::StopAllFaults]);
+    assert!(!socket.exists(), "gone with the run");
+}
+
+#[test]
+fn a_terminal_that_nobody_reads_delays_no_arrival() {
+    use rustix::pty;
+    let sandbox = Sandbox::new();
+    let file = sandbox.write(
+        "short.yaml",
+        long_fault(200, "8s").replace("for: 1m", "for: 5s"),
+    );
+    let flags = pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY;
+    let master = pty::openpt(flags).unwrap();
+    pty::grantpt(&master).unwrap();
+    pty::unlockpt(&master).unwrap();
+    let size = rustix::termios::Winsize {
+        ws_col: 200,
+        ws_row: 60,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    rustix::termios::tcsetwinsize(&master, size).unwrap();
+    let name = pty::ptsname(&master, Vec::new()).unwrap();
+    let open = || {
+        let path = name.to_str().unwrap();
+        std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open(path)
+            .unwrap()
+    };
+    // A terminal has to be the controlling one to be drawn on.
+    let caller = ["setsid", "--ctty", "--wait"].map(std::ffi::OsStr::new);
+    let mut command = sandbox.command_by(&caller, &["run", &file, "--ui", "tui"]);
+    command
+        .env("TERM", "xterm-256color")
+        .env_remove("CI")
+        .stdin(open())
+        .stderr(open());
+    let ended = support::Running::start(command).end();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert!(
+        rustix::io::ioctl_fionread(&master).unwrap() > 1024,
+        "the dashboard was drawn on it"
+    );
+    let record = Record::read(&sandbox.run()).unwrap();
+    let lag_max_us = record
+        .events
+        .iter()
+        .find_map(|stamped| match stamped.event {
+            RunEvent::LoadFinished { lag_max_us, .. } => Some(lag_max_us),
+            _ => None,
+        });
+    // Stalled for all of 8 s: a load that waited for the screen would be late
+    // by seconds.
+    assert!(lag_max_us.unwrap() < 2_000_000, "{lag_max_us:?} us late");
+    let verdict = verdict(&sandbox.run());
+    assert_eq!(verdict.outcome, RunOutcome::Pass);
+    assert_eq!(verdict.conservation.scheduled, 1600);
+    assert_eq!(verdict.conservation.dropped, 0);
+}
