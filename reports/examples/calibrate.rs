@@ -1,6 +1,7 @@
 //! How often the judge is wrong at `confidence: 95%`, by simulation, beside
 //! bounds that take every failure for a single one:
-//! `cargo run --release -p squall-reports --example calibrate [RUNS]`.
+//! `cargo run --release -p squall-reports --example calibrate [RUNS]` prints
+//! a page with the whole table.
 
 #[path = "../tests/simulation/mod.rs"]
 mod simulation;
@@ -11,7 +12,7 @@ use std::error::Error;
 use std::io::Write;
 use std::thread;
 
-use simulation::{Case, Kind, Tally, cases};
+use simulation::{Tally, cases, line, page};
 
 const RUNS: u64 = 2_000;
 const SEED: u64 = 42;
@@ -36,56 +37,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         parts.flat_map(Result::unwrap_or_default).collect()
     });
     tallies.sort_by_key(|(index, _)| *index);
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "{runs} runs a line, seed {SEED}; truth is the failure share in limits; naive: every failure a single one\n"
-    )?;
-    writeln!(
-        out,
-        "| gate | n | limit | burst | stated | n·p0÷burst | truth | pass | open | fail | naive pass | naive fail | claim |"
-    )?;
-    writeln!(out, "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|")?;
-    let mut broken = 0;
-    for (case, (_, tally)) in cases.iter().zip(&tallies) {
-        broken += u32::from(case.claim(tally).is_err());
-        writeln!(out, "{}", line(case, tally))?;
-    }
-    writeln!(out, "\n{broken} of {} lines break the claim", tallies.len())?;
-    if broken > 0 || tallies.len() != cases.len() {
-        return Err("the calibration does not hold".into());
+    let judged = cases.iter().zip(&tallies);
+    let broken: Vec<String> = judged
+        .clone()
+        .filter_map(|(case, (_, tally))| case.claim(tally).err())
+        .collect();
+    let lines: Vec<String> = judged.map(|(case, (_, tally))| line(case, tally)).collect();
+    std::io::stdout()
+        .lock()
+        .write_all(page(runs, SEED, &lines).as_bytes())?;
+    if !broken.is_empty() || tallies.len() != cases.len() {
+        return Err(format!("the calibration does not hold:\n{}", broken.join("\n")).into());
     }
     Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-fn line(case: &Case, tally: &Tally) -> String {
-    let share = |count: u64| format!("{:.1} %", count as f64 * 100.0 / tally.runs as f64);
-    let open = tally.runs - tally.passed - tally.failed;
-    let gate = match case.kind {
-        Kind::Ratio => "success",
-        Kind::Quantile => "quantile",
-        Kind::Returns => "baseline returns",
-    };
-    let stated = case
-        .stated
-        .map_or_else(|| "–".to_owned(), |burst| burst.to_string());
-    format!(
-        "| {gate} | {} | {} % | {} | {stated} | {:.1} | {} | {} | {} | {} | {} | {} | {} |",
-        case.arrivals(),
-        case.limit * 100.0,
-        case.burst,
-        case.bursts_expected(),
-        case.truth,
-        share(tally.passed),
-        share(open),
-        share(tally.failed),
-        share(tally.naive_passed),
-        share(tally.naive_failed),
-        if case.claim(tally).is_ok() {
-            "holds"
-        } else {
-            "BROKEN"
-        }
-    )
 }

@@ -24,7 +24,7 @@ mod window;
 
 use squall_scenario::Scenario;
 
-pub(crate) use dispersion::{dispersion, spread};
+pub(crate) use dispersion::{Bin, dispersion, spread};
 pub(crate) use gate::unit_threshold;
 pub(crate) use metric::rule_slice;
 pub(crate) use ratio::{Claim, Inference, claim_of};

@@ -7,6 +7,7 @@ mod bootstrap;
 mod difference;
 mod estimate;
 mod permutation;
+mod sequential;
 
 pub use binomial::{
     binomial_quantile, lower_bound, samples_for_quantile, samples_to_prove, upper_bound,
@@ -15,3 +16,4 @@ pub use bootstrap::BlockBootstrap;
 pub use difference::{difference_interval, score_interval};
 pub use estimate::Estimate;
 pub use permutation::SignFlips;
+pub use sequential::{ln_evidence_above, ln_evidence_since};

@@ -1,6 +1,6 @@
 //! The error rates that `confidence:` promises, on simulated runs. The whole
-//! table, with 2 000 runs a line: `cargo run --release -p squall-reports
-//! --example calibrate`.
+//! table, with 2 000 runs a line: `cargo run --release -p squall-reports --example
+//! calibrate`.
 
 mod simulation;
 mod synthetic;
@@ -38,6 +38,16 @@ fn a_quantile_is_judged_as_surely_as_promised() {
 }
 
 #[test]
+fn a_sliding_window_is_judged_as_surely_as_promised() {
+    check(Kind::Sliding, 3);
+}
+
+#[test]
+fn an_abort_rule_is_as_sure_as_promised() {
+    check(Kind::Sequential, 20);
+}
+
+#[test]
 fn a_return_is_judged_as_surely_as_promised() {
     check(Kind::Returns, 4);
 }
@@ -52,4 +62,16 @@ fn bounds_that_ignore_bursts_break_the_promise() {
     let tally = case.simulate(200, 42);
     assert!(tally.naive_passed * 10 > tally.runs, "{tally:?}");
     assert!(tally.naive_failed * 10 > tally.runs, "{tally:?}");
+}
+
+#[test]
+fn looking_every_second_without_care_ends_healthy_runs() {
+    let at_limit = |case: &&simulation::Case| {
+        case.kind == Kind::Sequential && case.burst == 1 && (case.truth - 1.0).abs() < 1e-9
+    };
+    let cases = cases();
+    let case = cases.iter().find(at_limit).unwrap();
+    let tally = case.simulate(200, 42);
+    assert!(tally.naive_failed * 10 > tally.runs, "{tally:?}");
+    assert!(tally.failed * 50 < tally.runs, "{tally:?}");
 }

@@ -43,13 +43,18 @@ pub(super) fn inverse(a: f64, b: f64, p: f64) -> f64 {
 
 /// x^a (1-x)^b / B(a, b).
 fn front(a: f64, b: f64, x: f64) -> f64 {
+    ln_front(a, b, x).exp()
+}
+
+/// ln [x^a (1-x)^b / B(a, b)] for 0 < x < 1.
+pub(super) fn ln_front(a: f64, b: f64, x: f64) -> f64 {
     let n = a + b;
     let exponent = stirling_error(n)
         - stirling_error(a)
         - stirling_error(b)
         - deviance(a, n * x)
         - deviance(b, n * (1.0 - x));
-    exponent.exp() * (a * b / (2.0 * PI * n)).sqrt()
+    exponent + (a * b / (2.0 * PI * n)).ln() / 2.0
 }
 
 /// ln Γ(z+1) - [(z + 1/2) ln z - z + ln(2π)/2].

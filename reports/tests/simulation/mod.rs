@@ -15,6 +15,7 @@
 use std::collections::HashMap;
 
 use squall_reports::histogram::{new_histogram, record_us};
+use squall_reports::live::AbortGuard;
 use squall_reports::statistics::{binomial_quantile, lower_bound, upper_bound};
 use squall_reports::verdict::GateState;
 use squall_reports::*;
@@ -38,6 +39,10 @@ pub enum Kind {
     Ratio,
     /// `p99 < …`, `p95 < …`
     Quantile,
+    /// `success >= … in every 20s`
+    Sliding,
+    /// `error_rate > …` as a rule of `abort_when`
+    Sequential,
     /// `baseline returns`
     Returns,
 }
@@ -71,13 +76,20 @@ pub struct Tally {
 }
 
 /// `baseline returns`: 20 s of baseline, 5 s of fault, 10 s allowed.
+/// Length of a stretch of a sliding window.
+const STRETCH_S: usize = 20;
+
 const FAULT_AT_S: u64 = 20;
 const FAULT_END_S: u64 = 25;
 const DEADLINE_S: u64 = 35;
 
 impl Case {
+    /// Arrivals behind one judgement.
     pub fn arrivals(&self) -> u64 {
-        self.rate * self.seconds
+        match self.kind {
+            Kind::Sliding => self.rate * STRETCH_S as u64,
+            _ => self.rate * self.seconds,
+        }
     }
 
     /// Bursts that a system at its limit shows: n·p0 ÷ burst.
@@ -120,6 +132,17 @@ impl Case {
             Kind::Ratio => (
                 String::new(),
                 format!("  - during: whole run{sure}\n    expect: [ success >= {good:.4}% ]\n"),
+            ),
+            Kind::Sliding => (
+                String::new(),
+                format!(
+                    "  - during: whole run{sure}\n    expect: [ success >= {good:.4}% in every {STRETCH_S}s ]\n"
+                ),
+            ),
+            // What is judged is the rule; the gate only fills the place.
+            Kind::Sequential => (
+                format!("abort_when: [ error_rate > {:.4}% ]\n", self.limit * 100.0),
+                "  - during: whole run\n    expect: [ success >= 50% ]\n".to_owned(),
             ),
             Kind::Quantile => (
                 String::new(),
@@ -223,12 +246,17 @@ impl Case {
             let mut dice = Dice(seed ^ (run << 20) ^ self.rate);
             let bad = self.bad_per_second(&mut dice);
             record.intervals = self.intervals(&bad, &mut times);
-            let state = last_gate(&judge(&record));
+            let state = match self.kind {
+                Kind::Sequential => guarded(&record),
+                _ => last_gate(&judge(&record)),
+            };
             tally.passed += u64::from(state == GateState::Pass);
             tally.failed += u64::from(state == GateState::Fail);
             let naive = match self.kind {
                 Kind::Returns => last_gate(&judge_with(&record, &plain)),
-                _ => self.naive(bad.iter().sum()),
+                Kind::Sliding => self.naive_in_every(&bad),
+                Kind::Sequential => self.naive_at_every_look(&bad),
+                _ => self.naive(bad.iter().sum(), self.arrivals()),
             };
             tally.naive_passed += u64::from(naive == GateState::Pass);
             tally.naive_failed += u64::from(naive == GateState::Fail);
@@ -237,11 +265,41 @@ impl Case {
     }
 
     /// Bounds at 95 % on both sides that take every failure for a single one.
-    fn naive(&self, bad: u64) -> GateState {
-        let (bad, n) = (bad as f64, self.arrivals() as f64);
+    fn naive(&self, bad: u64, n: u64) -> GateState {
+        let (bad, n) = (bad as f64, n as f64);
         if upper_bound(bad, n, 0.95) <= self.limit {
             GateState::Pass
         } else if lower_bound(bad, n, 0.95) > self.limit {
+            GateState::Fail
+        } else {
+            GateState::Inconclusive
+        }
+    }
+
+    /// The same in every stretch, each as if it were the only one.
+    fn naive_in_every(&self, bad: &[u64]) -> GateState {
+        let states: Vec<_> = bad
+            .windows(STRETCH_S)
+            .map(|stretch| self.naive(stretch.iter().sum(), self.arrivals()))
+            .collect();
+        if states.contains(&GateState::Fail) {
+            GateState::Fail
+        } else if states.iter().all(|state| *state == GateState::Pass) {
+            GateState::Pass
+        } else {
+            GateState::Inconclusive
+        }
+    }
+
+    /// The same after every second, ended by the first failure.
+    fn naive_at_every_look(&self, bad: &[u64]) -> GateState {
+        let (mut sum, mut n) = (0, 0);
+        let tripped = bad.iter().any(|bad| {
+            sum += bad;
+            n += self.rate;
+            self.naive(sum, n) == GateState::Fail
+        });
+        if tripped {
             GateState::Fail
         } else {
             GateState::Inconclusive
@@ -306,6 +364,23 @@ impl Case {
     }
 }
 
+/// Fails where the rule of `abort_when` trips; such a rule passes nothing.
+fn guarded(record: &Record) -> GateState {
+    let rule = &record.manifest.scenario.abort_when[0].value;
+    let mut guard = AbortGuard::new(rule.clone());
+    let tripped = record.intervals.iter().any(|interval| {
+        let told = RunEvent::Interval(interval.clone());
+        guard
+            .hear(&at(interval.end_us as f64 / 1e6, told))
+            .is_some()
+    });
+    if tripped {
+        GateState::Fail
+    } else {
+        GateState::Inconclusive
+    }
+}
+
 fn last_gate(verdict: &Verdict) -> GateState {
     verdict.gates.last().unwrap().state
 }
@@ -337,12 +412,19 @@ pub fn cases() -> Vec<Case> {
         (Kind::Ratio, 250, 120, 0.001),
         (Kind::Quantile, 100, 60, 0.01),
         (Kind::Quantile, 20, 60, 0.01),
+        (Kind::Sliding, 200, 60, 0.01),
+        (Kind::Sliding, 50, 60, 0.01),
+        (Kind::Sequential, 100, 120, 0.05),
+        (Kind::Sequential, 20, 60, 0.01),
         (Kind::Returns, 100, 60, 0.01),
         (Kind::Returns, 20, 60, 0.01),
     ];
     let mut cases = Vec::new();
     for (kind, rate, seconds, limit) in settings {
         for (burst, stated) in [(1, None), (1, Some(1)), (10, None), (10, Some(10))] {
+            if kind == Kind::Sequential && stated.is_some() {
+                continue;
+            }
             for truth in [0.1, 0.5, 1.0, 1.1, 3.0] {
                 cases.push(Case {
                     kind,
@@ -357,4 +439,56 @@ pub fn cases() -> Vec<Case> {
         }
     }
     cases
+}
+
+/// What stands in the head of a line of the table: the case.
+pub fn head(case: &Case) -> String {
+    let gate = match case.kind {
+        Kind::Ratio => "success",
+        Kind::Quantile => "quantile",
+        Kind::Sliding => "success in every 20s",
+        Kind::Sequential => "abort rule",
+        Kind::Returns => "baseline returns",
+    };
+    let stated = case
+        .stated
+        .map_or_else(|| "–".to_owned(), |burst| burst.to_string());
+    format!(
+        "| {gate} | {} | {} % | {} | {stated} | {:.1} | {} |",
+        case.arrivals(),
+        case.limit * 100.0,
+        case.burst,
+        case.bursts_expected(),
+        case.truth,
+    )
+}
+
+/// A line of the table.
+pub fn line(case: &Case, tally: &Tally) -> String {
+    let share = |count: u64| format!("{:.1} %", count as f64 * 100.0 / tally.runs as f64);
+    let open = tally.runs - tally.passed - tally.failed;
+    format!(
+        "{} {} | {} | {} | {} | {} | {} |",
+        head(case),
+        share(tally.passed),
+        share(open),
+        share(tally.failed),
+        share(tally.naive_passed),
+        share(tally.naive_failed),
+        if case.claim(tally).is_ok() {
+            "holds"
+        } else {
+            "BROKEN"
+        }
+    )
+}
+
+/// A page with the whole table.
+pub fn page(runs: u64, seed: u64, lines: &[String]) -> String {
+    format!(
+        "{}\n\n{runs} runs a line, seed {seed}.\n\n{}\n{}\n",
+        include_str!("page.md").trim_end(),
+        "| gate | n | limit | burst | stated | n·p0÷burst | truth | pass | open | fail | naive pass | naive fail | claim |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|",
+        lines.join("\n")
+    )
 }
