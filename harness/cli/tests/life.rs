@@ -190,6 +190,17 @@ fn every_fault_is_seen_to_begin_and_seen_to_end() {
     let api = &verdict.processes[0];
     assert_eq!(api.unexpected_exits, 0, "{api:#?}");
     assert!(api.down.len() >= 2, "killed twice: {api:#?}");
+    // The time until it served again belongs to the window of the fault.
+    for deadly in ["dead", "dead at once"] {
+        let fault = verdict.faults.iter().find(|f| f.fault == deadly).unwrap();
+        let (from_us, to_us) = (
+            fault.active_us.unwrap(),
+            fault.removal_requested_us.unwrap(),
+        );
+        let mut down = api.down.iter();
+        let down = down.find(|range| range.end_us > from_us).unwrap();
+        assert!(down.end_us <= to_us, "{deadly}: {down:?} in {fault:#?}");
+    }
 }
 
 #[test]
