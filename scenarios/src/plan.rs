@@ -110,10 +110,10 @@ pub struct PlanGate {
     /// Expected arrivals it is judged on, for a sliding window those of one
     /// stretch; `None` where it is not about arrivals.
     pub samples: Option<u64>,
-    /// Samples that it needs: a quantile, a comparison with the baseline, or a
-    /// share in every stretch of a sliding window.
+    /// Samples that it needs: a quantile, a comparison with the baseline, a
+    /// share at a `confidence` or in every stretch of a sliding window.
     pub samples_needed: Option<u64>,
-    /// Failures that a gate on success tolerates.
+    /// Failures that a gate on success tolerates; `None` at a `confidence`.
     pub failures_tolerated: Option<u64>,
 }
 
@@ -320,7 +320,11 @@ fn plan_gate(
     let samples = whole(per_stretch(gate, arrivals, settled.length()));
     plan.samples = Some(samples);
     plan.samples_needed = needed(gate, confidence, burst).map(whole);
-    plan.failures_tolerated = failures_tolerated(gate, samples);
+    // At a confidence the bound decides, and it depends on how failures come.
+    plan.failures_tolerated = match confidence {
+        Some(_) => None,
+        None => failures_tolerated(gate, samples),
+    };
     plan
 }
 

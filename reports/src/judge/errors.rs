@@ -84,12 +84,11 @@ impl Origins {
             }
         }
         let injected = faults.iter().filter(|fault| !fault.withheld);
-        let aimed = injected.filter_map(|fault| {
-            let range = TimeRange {
-                start_us: fault.requested_us?,
-                end_us: fault.removed_us.unwrap_or(i64::MAX),
-            };
-            Some((fronts(record, fault), range))
+        let aimed = injected.flat_map(|fault| {
+            let fronts = fronts(record, fault);
+            in_force(fault)
+                .into_iter()
+                .map(move |range| (fronts.clone(), range))
         });
         Self {
             addresses,
@@ -106,6 +105,20 @@ impl Origins {
             (range.start_us..range.end_us).contains(&middle_us) && addresses.is_subset(fronts)
         })
     }
+}
+
+/// When a fault may have been in force: from its first request to its last
+/// removal, without its control periods where it came in cycles.
+fn in_force(fault: &FaultEvidence) -> Vec<TimeRange> {
+    if !fault.periods.is_empty() {
+        let with = fault.periods.iter().filter(|period| !period.control);
+        return with.map(|period| period.range).collect();
+    }
+    let whole = fault.requested_us.map(|start_us| TimeRange {
+        start_us,
+        end_us: fault.removed_us.unwrap_or(i64::MAX),
+    });
+    whole.into_iter().collect()
 }
 
 /// The addresses of the links that a fault was aimed at.

@@ -9,8 +9,8 @@ use crate::read::{GateDraft, LoadDraft, ScenarioDraft, SloDraft};
 use crate::suggest::nearest;
 use crate::windows::{BASELINE, BUILT_IN, HOLD, PlannedWindow, WHOLE_RUN, control_window};
 use crate::{
-    BURST_ASSUMED, BreakerChange, Comparison, Diagnostic, Gate, Metric, Share, When, codes,
-    format_duration,
+    BURST_ASSUMED, BreakerChange, Comparison, Diagnostic, Gate, Metric, MetricGate, Share, When,
+    codes, format_duration,
 };
 
 use super::names::did_you_mean;
@@ -249,7 +249,7 @@ fn samples(
         }
         None => (
             name,
-            more_samples(load, share, window, settle, needed, expected),
+            more_samples(gate, load, window, settle, needed / expected.max(1.0)),
         ),
     };
     findings.push(
@@ -263,22 +263,25 @@ fn samples(
     );
 }
 
+/// How to give a window `factor` times as many arrivals.
 fn more_samples(
+    gate: &MetricGate,
     load: &LoadDraft,
-    share: f64,
     window: &PlannedWindow,
     settle: Duration,
-    needed: f64,
-    expected: f64,
+    factor: f64,
 ) -> String {
     let seconds = window.settled(settle).length().as_secs_f64();
-    if expected < 1.0 || seconds <= 0.0 || share <= 0.0 || load.load.shape.is_empty() {
-        return "raise the rate, lengthen the window, or gate on a lower percentile".to_owned();
+    let less = match gate.metric {
+        Metric::Quantile(_) => "gate on a lower percentile",
+        _ => "ask for less",
+    };
+    if seconds <= 0.0 || load.load.shape.is_empty() {
+        return format!("raise the rate, lengthen the window, or {less}");
     }
-    let factor = needed / expected;
     let longer = (seconds * factor + settle.as_secs_f64()).ceil();
     format!(
-        "raise the rate to {factor:.1} times as much, lengthen the window to {longer}s, or gate on a lower percentile"
+        "raise the rate to {factor:.1} times as much, lengthen the window to {longer}s, or {less}"
     )
 }
 

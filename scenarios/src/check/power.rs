@@ -167,7 +167,8 @@ pub(super) fn stretch_fits(
 }
 
 /// Arrivals without which the gate can only end inconclusive, or only pass
-/// without a single failure; `None` where any number does.
+/// without a single failure; `None` where any number does. A share at a
+/// `confidence` is a quantile of good and bad, and needs as many.
 pub(crate) fn needed(
     gate: &MetricGate,
     confidence: Option<Share>,
@@ -181,7 +182,7 @@ pub(crate) fn needed(
         };
     }
     let misplaced = gate.every.is_some_and(|every| every < EVERY_MIN);
-    if misplaced || (gate.every.is_none() && !matches!(gate.metric, Metric::Quantile(_))) {
+    if misplaced {
         return None;
     }
     let good = match (gate.metric, gate.value) {
@@ -193,10 +194,12 @@ pub(crate) fn needed(
     if good <= 0.0 || good >= 1.0 {
         return None;
     }
-    Some(match confidence {
-        Some(_) => samples_needed(good, confidence, burst),
-        None => (1.0 / (1.0 - good) - 1e-6).ceil(),
-    })
+    match (confidence, gate.every) {
+        (Some(_), _) => Some(samples_needed(good, confidence, burst)),
+        (None, Some(_)) => Some((1.0 / (1.0 - good) - 1e-6).ceil()),
+        // Whether this run kept its budget is arithmetic on any number.
+        (None, None) => None,
+    }
 }
 
 /// Arrivals that one judgement has, of so many in the whole window.
@@ -237,6 +240,6 @@ pub(super) fn consequence(gate: &MetricGate, confidence: Option<Share>) -> &'sta
     if strict_share(gate, confidence) {
         "as written one failure in such a stretch fails the gate"
     } else {
-        "as written this gate can only end inconclusive (exit code 3)"
+        "as written this gate cannot pass: at best it ends inconclusive (exit code 3)"
     }
 }
