@@ -54,10 +54,13 @@ fn set(name: &str) -> bool {
 }
 
 /// Whether this process may change the terminal: one in the background would
-/// be stopped by the terminal for trying.
+/// be stopped by the terminal for trying. Read from `/proc`, as `getpgrp` and
+/// `tcgetpgrp` have no answer where the group's leader is in another PID
+/// namespace.
 fn in_foreground() -> bool {
-    let own = rustix::process::getpgrp();
-    rustix::termios::tcgetpgrp(stderr()).is_ok_and(|group| group == own)
+    procfs::process::Process::myself()
+        .and_then(|own| own.stat())
+        .is_ok_and(|stat| stat.pgrp == stat.tpgid)
 }
 
 /// Where squall was called.
