@@ -113,10 +113,12 @@ fn bin(slice: &Slice, gate: &MetricGate, start_us: i64) -> Option<Bin> {
     let (claim, limit_us) = claim_of(gate)?;
     let strict = gate.comparison == squall_scenario::Comparison::Below;
     let bad = limit_us.map_or(slice.counts.failed(), |us| slice.slower(us, strict));
+    let n = slice.counts.settled();
     (!claim.at_most).then_some(Bin {
         start_us,
-        bad,
-        n: slice.counts.settled(),
+        // A record that does not add up has no more failures than arrivals.
+        bad: bad.min(n),
+        n,
     })
 }
 
