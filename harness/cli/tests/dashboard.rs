@@ -9,6 +9,7 @@
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use squall_reports::{HandAction, Record, RunEvent, RunOutcome};
@@ -120,6 +121,21 @@ fn a_signal_in_the_middle_leaves_a_sane_terminal() {
     assert!(left.contains("TERMINATED"), "{left}");
     tmux.assert_sane();
     sandbox.assert_empty();
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_the_run_and_the_screens() {
+    let sandbox = Sandbox::new();
+    let Some(tmux) = run_into_the_fault(&sandbox) else {
+        return;
+    };
+    tmux.window();
+    tmux.enter("$SQUALL attach");
+    tmux.wait_for("in force (");
+    drop(tmux);
+    // Far more than the moments it takes: ending the run and its system.
+    sandbox.wait_until_empty(&[], Duration::from_secs(60));
+    assert_eq!(verdict(&sandbox.run()).outcome, RunOutcome::Terminated);
 }
 
 /// squall itself, not its guardian nor the system.

@@ -20,6 +20,8 @@ use ratatui::crossterm::terminal::{
 use ratatui::crossterm::{cursor, execute, queue};
 use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 
 use crate::keys::KeyMap;
 use crate::model::Model;
@@ -190,7 +192,7 @@ impl Painter {
             .name("squall-writer".to_owned())
             .spawn(move || {
                 for frame in queue {
-                    // A terminal that is gone is noticed by the keyboard.
+                    // A terminal that is gone is noticed by the keyboard's thread.
                     let _ = output.write_all(&frame);
                     let _ = output.flush();
                     writing.store(false, Ordering::SeqCst);
@@ -266,7 +268,8 @@ enum Input {
 
 fn read_keys(to: &SyncSender<Input>, stop: &AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
-        let read = match event::poll(KEYS_WAIT) {
+        let ready = keys_ready().and_then(|()| event::poll(Duration::ZERO));
+        let read = match ready {
             Ok(false) => continue,
             Ok(true) => event::read(),
             Err(error) => Err(error),
@@ -284,6 +287,23 @@ fn read_keys(to: &SyncSender<Input>, stop: &AtomicBool) {
             return;
         }
     }
+}
+
+/// Waits until there may be keys, for [`KEYS_WAIT`] at most. Crossterm must not
+/// be asked about a terminal that has hung up: it reads the end of it for ever.
+fn keys_ready() -> io::Result<()> {
+    let input = io::stdin();
+    let mut fds = [PollFd::new(&input, PollFlags::IN)];
+    let wait = Timespec::try_from(KEYS_WAIT).map_err(io::Error::other)?;
+    match rustix::event::poll(&mut fds, Some(&wait)) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    if fds.iter().any(|fd| fd.revents().intersects(gone)) {
+        return Err(io::ErrorKind::BrokenPipe.into());
+    }
+    Ok(())
 }
 
 /// Shows a model until the feed is over or somebody leaves.
@@ -309,8 +329,13 @@ pub fn show(
     follow(model, keys, appearance, &mut painter, &inputs, feed);
     stop.store(true, Ordering::SeqCst);
     // It looks at `stop` every KEYS_WAIT. Not to be left reading keys that are
-    // meant for the shell.
-    let _ = reader.join();
+    // meant for the shell; and not to be waited for when the terminal hung up
+    // while it read.
+    let deadline = Instant::now() + LEAVE_WITHIN;
+    while !reader.is_finished() && Instant::now() < deadline {
+        std::thread::park_timeout(KEYS_WAIT / 10);
+    }
+    drop(reader);
     if Held::is_held() {
         painter.leave();
     }
@@ -331,28 +356,20 @@ fn follow(
     }
     let mut last = Instant::now();
     let mut due = last;
-    let mut keyboard = true;
     while !feed.over() && Held::is_held() {
         let wait = due.saturating_duration_since(Instant::now());
         let mut waiting = match inputs.recv_timeout(wait) {
             Ok(input) => Some(input),
             Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => {
-                keyboard = false;
-                None
-            }
+            Err(RecvTimeoutError::Disconnected) => return,
         };
-        if !keyboard && wait > Duration::ZERO {
-            // Without a keyboard the channel does not wait any more.
-            std::thread::park_timeout(wait);
-        }
         while let Some(input) = waiting {
             let commands = match input {
                 Input::Key(key) => update(&mut model, keys, Message::Key(key)),
                 Input::Resize(columns, rows) => {
                     update(&mut model, keys, Message::Resize(columns, rows))
                 }
-                Input::Gone => Vec::new(),
+                Input::Gone => return,
             };
             for command in commands {
                 match command {
