@@ -119,9 +119,10 @@ mod tests {
             .unwrap();
         let mut line = [0];
         std::io::Read::read_exact(shell.stdout.as_mut().unwrap(), &mut line).unwrap();
-        let group = used(shell.id()).unwrap();
         let pid = i32::try_from(shell.id()).unwrap();
+        // First the leader: what it takes after this counts for the group.
         let (_, alone) = read(&Process::new(pid).unwrap()).unwrap();
+        let group = used(shell.id()).unwrap();
         let group_id = rustix::process::Pid::from_raw(pid).unwrap();
         rustix::process::kill_process_group(group_id, rustix::process::Signal::KILL).unwrap();
         shell.wait().unwrap();
