@@ -9,6 +9,7 @@ use squall_reports::verdict::{Evidence, GateOrigin, GateState};
 
 use super::{Scene, visible};
 use crate::pen::{Pen, cells};
+use crate::pointer::Target;
 
 /// How a gate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,9 +101,9 @@ pub fn count(rows: &[GateRow]) -> (usize, usize, usize) {
     (of(Standing::Holds), of(Standing::Fails), open)
 }
 
-fn observed(row: &GateRow) -> String {
+fn observed(scene: &Scene<'_>, row: &GateRow) -> String {
     let observed = row.evidence.observed;
-    observed.map_or_else(String::new, |observed| observed.to_string())
+    observed.map_or_else(String::new, |observed| scene.quantity(observed))
 }
 
 /// Lines of the small panel: a heading per window, its gates below.
@@ -166,7 +167,7 @@ fn draw_gate(scene: &Scene<'_>, pen: &mut Pen<'_>, y: u16, row: &GateRow) {
     let style = row.standing.style(scene);
     pen.put(1, y, row.standing.glyph(), style);
     let width = pen.width();
-    let mut tail = observed(row);
+    let mut tail = observed(scene, row);
     let evidence = &row.evidence;
     if width >= 46 && evidence.n > 0 {
         tail = format!("{tail}  n={}", grouped(evidence.n));
@@ -210,7 +211,9 @@ pub fn draw_all(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
         pen.put(1, y, row.standing.glyph(), style);
         let name = format!("{}: {}", row.when, row.gate);
         pen.put_fit(3, y, room.saturating_sub(1), &name, scene.theme.text);
-        pen.put(room + 3, y, &figure_line(row, width >= 96), style);
+        pen.put(room + 3, y, &figure_line(scene, row, width >= 96), style);
+        let line = Rect::new(area.x, area.y.saturating_add(y), area.width, 1);
+        scene.clickable(line, Target::Row(index));
         if index == selected {
             pen.style(0, y, width, scene.theme.selected);
         }
@@ -218,6 +221,25 @@ pub fn draw_all(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     let words = explanation(rows[selected]);
     let y = pen.height().saturating_sub(1);
     pen.put_fit(1, y, width.saturating_sub(2), &words, scene.theme.text);
+}
+
+/// The selected gate of the view in words.
+#[must_use]
+pub fn selected(scene: &Scene<'_>) -> Option<String> {
+    let rows = rows(scene);
+    let rows: Vec<_> = rows.iter().filter(|row| shown(scene, row)).collect();
+    let last = rows.len().checked_sub(1)?;
+    let row = rows[scene.screen.cursor().min(last)];
+    let observed = row.evidence.observed;
+    let observed = observed.map_or_else(|| "nothing".to_owned(), |q| scene.quantity(q));
+    Some(format!(
+        "{} {}: {}: {observed} observed, n={}; {}",
+        row.standing.glyph(),
+        row.when,
+        row.gate,
+        row.evidence.n,
+        explanation(row)
+    ))
 }
 
 fn header(wide: bool) -> String {
@@ -231,10 +253,10 @@ fn header(wide: bool) -> String {
     }
 }
 
-fn figure_line(row: &GateRow, wide: bool) -> String {
+fn figure_line(scene: &Scene<'_>, row: &GateRow, wide: bool) -> String {
     let evidence = &row.evidence;
     let quantity = |q: Option<squall_reports::quantity::Quantity>| {
-        q.map_or_else(|| "-".to_owned(), |q| q.to_string())
+        q.map_or_else(|| "-".to_owned(), |q| scene.quantity(q))
     };
     let margin = evidence.margin.map_or_else(|| "-".to_owned(), margin_text);
     let narrow = format!(
