@@ -8,8 +8,11 @@ use squall_reports::quantity::grouped;
 use squall_reports::verdict::{Evidence, GateOrigin, GateState};
 
 use super::{Scene, visible};
-use crate::pen::{Pen, cells};
+use crate::pen::{Pen, cells, wrap};
 use crate::pointer::Target;
+
+/// Rows that the words on one gate may take.
+const WORDS_ROWS_MAX: usize = 4;
 
 /// How a gate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub struct GateRow {
     pub evidence: Evidence,
     /// Why, where the judge has said.
     pub why: Option<String>,
+    /// What the figures say so far, where they say anything.
+    pub so_far: Option<String>,
 }
 
 /// Every gate of `slo`: as judged where the run was, else as it stands.
@@ -74,6 +79,7 @@ pub fn rows(scene: &Scene<'_>) -> Vec<GateRow> {
                 gate: gate.gate.clone(),
                 evidence: gate.evidence.clone(),
                 why: Some(gate.explanation.clone()),
+                so_far: None,
             })
             .collect();
     }
@@ -89,6 +95,7 @@ pub fn rows(scene: &Scene<'_>) -> Vec<GateRow> {
             gate: gate.gate.clone(),
             evidence: gate.evidence.clone(),
             why: None,
+            so_far: gate.explanation.clone(),
         })
         .collect()
 }
@@ -203,8 +210,11 @@ pub fn draw_all(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     let head = header(width >= 96);
     pen.put(3, 0, "gate", scene.theme.dim);
     pen.put(room + 3, 0, &head, scene.theme.dim);
-    let height = usize::from(pen.height().saturating_sub(3));
     let selected = scene.screen.cursor().min(rows.len() - 1);
+    let mut words = wrap(&explanation(rows[selected]), width.saturating_sub(2));
+    words.truncate(WORDS_ROWS_MAX.min(usize::from(pen.height()) / 3).max(1));
+    let below = u16::try_from(words.len()).unwrap_or(1) + 2;
+    let height = usize::from(pen.height().saturating_sub(below));
     for (y, index) in (1..).zip(visible(rows.len(), selected, height)) {
         let row = rows[index];
         let style = row.standing.style(scene);
@@ -218,9 +228,10 @@ pub fn draw_all(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
             pen.style(0, y, width, scene.theme.selected);
         }
     }
-    let words = explanation(rows[selected]);
-    let y = pen.height().saturating_sub(1);
-    pen.put_fit(1, y, width.saturating_sub(2), &words, scene.theme.text);
+    let top = pen.height().saturating_sub(below - 2);
+    for (y, line) in (top..).zip(&words) {
+        pen.put_fit(1, y, width.saturating_sub(2), line, scene.theme.text);
+    }
 }
 
 /// The selected gate of the view in words.
@@ -278,21 +289,28 @@ fn explanation(row: &GateRow) -> String {
         return why.clone();
     }
     let evidence = &row.evidence;
-    match (row.standing, evidence.needed) {
-        (Standing::Open, Some(needed)) => format!(
+    match (row.standing, evidence.needed, &row.so_far) {
+        (Standing::Open, Some(needed), _) => format!(
             "{} settled arrivals so far; it takes {} to decide",
             grouped(evidence.n),
             grouped(needed)
         ),
-        (Standing::Open, None) if evidence.n == 0 => {
+        (Standing::Open, None, Some(so_far)) => format!("if the run ended now: {so_far}"),
+        (Standing::Open, None, None) => {
             "open: its window has not begun, or only the judge can tell, after the run".to_owned()
         }
-        (Standing::Open | Standing::Undecided, _) => "not decided yet".to_owned(),
-        (Standing::Holds, _) => {
-            "holds so far; only the judge decides, on the whole record".to_owned()
-        }
-        (Standing::Fails, _) => {
-            "would fail if the run ended now; only the judge decides".to_owned()
-        }
+        (Standing::Undecided, ..) => "not decided".to_owned(),
+        (Standing::Holds, _, so_far) => format!(
+            "holds so far{}; only the judge decides, on the whole record",
+            after_colon(so_far.as_deref())
+        ),
+        (Standing::Fails, _, so_far) => format!(
+            "would fail if the run ended now{}; only the judge decides",
+            after_colon(so_far.as_deref())
+        ),
     }
+}
+
+fn after_colon(words: Option<&str>) -> String {
+    words.map_or_else(String::new, |words| format!(": {words}"))
 }
