@@ -13,12 +13,12 @@ use super::{Case, Ruling, Window};
 use crate::quantity::{Quantity, clock};
 use crate::verdict::{BreakerSegment, BreakerTimeline, Evidence, GateState, TimeRange, WindowKind};
 use crate::{ProcessChange, Record, RunEvent};
-pub(crate) use course::{Condition, Course, Instances};
+pub(crate) use course::{Course, Instances, reached_by};
 
 /// When the breaker was first open in `range`; `None` when it never was, or was
 /// open already when the range began.
 pub(super) fn opened(record: &Record, breaker: &str, range: TimeRange) -> Option<i64> {
-    let course = Course::of(record, breaker, Condition::AllOpen);
+    let course = Course::of(record, breaker, BreakerState::Open);
     if course.at(range.start_us) {
         return None;
     }
@@ -27,7 +27,7 @@ pub(super) fn opened(record: &Record, breaker: &str, range: TimeRange) -> Option
 
 /// Since when the breaker was closed at the end of `range`.
 pub(super) fn closed_for_good(record: &Record, breaker: &str, range: TimeRange) -> Option<i64> {
-    Course::of(record, breaker, Condition::AllClosed).last_stretch(range)
+    Course::of(record, breaker, BreakerState::Closed).last_stretch(range)
 }
 
 /// `breaker X opens|closes within T` during a window.
@@ -38,7 +38,7 @@ pub(super) fn rule_change(
     change: BreakerChange,
     within: Option<Duration>,
 ) -> Ruling {
-    let course = Course::of(case.record, breaker, Condition::reached_by(change));
+    let course = Course::of(case.record, breaker, reached_by(change));
     let fault = case.fault(&window.name);
     let asked = Asked {
         breaker,
@@ -152,7 +152,7 @@ pub(super) fn rule_after(
     let Some(cleared_us) = case.fault(fault).and_then(|fault| fault.removed_us) else {
         return undecided("the fault was not seen to be gone");
     };
-    let course = Course::of(case.record, breaker, Condition::AllClosed);
+    let course = Course::of(case.record, breaker, BreakerState::Closed);
     let asked = Asked {
         breaker,
         within: Some(within),
@@ -250,7 +250,7 @@ pub(super) fn rule_is(
     breaker: &str,
     state: BreakerState,
 ) -> Ruling {
-    let course = Course::of(case.record, breaker, Condition::all_in(state));
+    let course = Course::of(case.record, breaker, state);
     let asked = Asked {
         breaker,
         within: None,

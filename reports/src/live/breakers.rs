@@ -5,7 +5,7 @@ use std::time::Duration;
 use squall_scenario::{BreakerChange, BreakerState, Gate, When};
 
 use crate::judge::{
-    Asked, Condition, Course, Instances, Ruling, Window, after_on, change_on, state_on,
+    Asked, Course, Instances, Ruling, Window, after_on, change_on, reached_by, state_on,
 };
 use crate::verdict::TimeRange;
 use crate::{RunEvent, Stamped};
@@ -55,13 +55,13 @@ impl BreakerGate {
             ) => (name, Expected::ClosedFor(*within)),
             _ => return None,
         };
-        let condition = match expected {
-            Expected::Change(change, _) => Condition::reached_by(change),
-            Expected::State(state) => Condition::all_in(state),
-            Expected::ClosedFor(_) => Condition::AllClosed,
+        let state = match expected {
+            Expected::Change(change, _) => reached_by(change),
+            Expected::State(state) => state,
+            Expected::ClosedFor(_) => BreakerState::Closed,
         };
         Some(Self {
-            course: Course::new(breaker, condition, Instances::new()),
+            course: Course::new(breaker, state, Instances::new()),
             breaker: breaker.clone(),
             expected,
             resolution_us: None,

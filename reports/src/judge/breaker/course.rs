@@ -43,44 +43,29 @@ fn all_half_open(instances: &Instances) -> bool {
     live.peek().is_some() && live.all(|i| i.state == Some(BreakerState::HalfOpen))
 }
 
-/// What a gate on a breaker asks of all instances together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Condition {
-    AllOpen,
-    AllClosed,
-    AllHalfOpen,
-}
-
-impl Condition {
-    pub(crate) const fn reached_by(change: BreakerChange) -> Self {
-        match change {
-            BreakerChange::Opens => Self::AllOpen,
-            BreakerChange::Closes => Self::AllClosed,
-        }
-    }
-
-    pub(crate) const fn all_in(state: BreakerState) -> Self {
-        match state {
-            BreakerState::Closed => Self::AllClosed,
-            BreakerState::Open => Self::AllOpen,
-            BreakerState::HalfOpen => Self::AllHalfOpen,
-        }
-    }
-
-    fn holds(self, instances: &Instances) -> bool {
-        match self {
-            Self::AllOpen => all_open(instances),
-            Self::AllClosed => all_closed(instances),
-            Self::AllHalfOpen => all_half_open(instances),
-        }
+/// Whether all instances together are in a state.
+fn everywhere(state: BreakerState, instances: &Instances) -> bool {
+    match state {
+        BreakerState::Closed => all_closed(instances),
+        BreakerState::Open => all_open(instances),
+        BreakerState::HalfOpen => all_half_open(instances),
     }
 }
 
-/// A condition over time: true or false from each moment to the next.
+/// The state that a change leads to.
+pub(crate) const fn reached_by(change: BreakerChange) -> BreakerState {
+    match change {
+        BreakerChange::Opens => BreakerState::Open,
+        BreakerChange::Closes => BreakerState::Closed,
+    }
+}
+
+/// Whether a breaker is everywhere in one state: true or false from each moment
+/// to the next.
 #[derive(Debug, Clone)]
 pub(crate) struct Course {
     breaker: String,
-    condition: Condition,
+    state: BreakerState,
     instances: Instances,
     pub(super) steps: Vec<(i64, bool)>,
     /// Whether any instance ever reported this breaker.
@@ -91,10 +76,10 @@ pub(crate) struct Course {
 
 impl Course {
     /// A course of which nothing is known but that `holders` will report.
-    pub(crate) fn new(breaker: &str, condition: Condition, holders: Instances) -> Self {
+    pub(crate) fn new(breaker: &str, state: BreakerState, holders: Instances) -> Self {
         Self {
             breaker: breaker.to_owned(),
-            condition,
+            state,
             steps: Vec::new(),
             reported: !holders.is_empty(),
             asked: false,
@@ -103,8 +88,8 @@ impl Course {
     }
 
     /// The course of a whole record.
-    pub(super) fn of(record: &Record, breaker: &str, condition: Condition) -> Self {
-        let mut course = Self::new(breaker, condition, holders(record, breaker));
+    pub(super) fn of(record: &Record, breaker: &str, state: BreakerState) -> Self {
+        let mut course = Self::new(breaker, state, holders(record, breaker));
         for stamped in &record.events {
             course.hear(stamped.at_us, &stamped.event);
         }
@@ -119,7 +104,7 @@ impl Course {
         }
         self.reported = true;
         self.asked |= self.instances.values().any(|instance| instance.has_volume);
-        let holds = self.condition.holds(&self.instances);
+        let holds = everywhere(self.state, &self.instances);
         if self.steps.last().is_none_or(|(_, last)| *last != holds) {
             self.steps.push((at_us, holds));
         }
