@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Signal, kill_process};
 use squall_dashboard::keys::KeyMap;
 use squall_dashboard::model::Model;
 use squall_dashboard::replay::facts;
@@ -110,13 +109,19 @@ fn keys_that_come_with_a_change_of_size_are_not_lost() {
     let mut replay = sandbox.command(&["replay", record.to_str().unwrap()]);
     let mut terminal = Pty::start(&mut replay, None);
     terminal.wait_for(0, "timeline");
-    // Whatever its thread sees then, it sees together.
-    kill_process(terminal.pid(), Signal::STOP).unwrap();
-    let from = terminal.written().len();
-    terminal.resize(130, 40);
-    terminal.press("5");
-    kill_process(terminal.pid(), Signal::CONT).unwrap();
-    terminal.wait_for(from, "against");
+    // Both are there before its thread looks again.
+    for (columns, key, words) in [
+        (130, "5", "against"),
+        (120, "6", "newest below"),
+        (131, "3", "asked for, and seen"),
+        (121, "5", "against"),
+        (132, "6", "newest below"),
+    ] {
+        let from = terminal.written().len();
+        terminal.resize(columns, 34);
+        terminal.press(key);
+        terminal.wait_for(from, words);
+    }
     terminal.press("q");
     assert_eq!(terminal.end(), Some(0));
     assert!(terminal.is_sane());
