@@ -452,10 +452,10 @@ fn host_name() -> String {
 /// The command line that repeats the run.
 fn rerun(what: &Attempt<'_>) -> String {
     let given = quoted(&what.sound.given);
-    let mut line = if what.withhold_faults {
-        format!("squall calibrate {given} --seeds {}", what.seed)
-    } else {
-        format!("squall run {given} --seed {}", what.seed)
+    let mut line = match &what.sound.command {
+        _ if what.withhold_faults => format!("squall calibrate {given} --seeds {}", what.seed),
+        Some(command) => format!("{command} --seed {}", what.seed),
+        None => format!("squall run {given} --seed {}", what.seed),
     };
     if let Some(variant) = what.variant {
         line.push_str(&format!(" --variant {}", quoted(variant)));
@@ -470,7 +470,8 @@ fn rerun(what: &Attempt<'_>) -> String {
     line
 }
 
-fn quoted(word: &str) -> String {
+/// A word as a shell reads it.
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -144,6 +144,7 @@ impl Page {
     fn banner(&mut self, record: &Record, verdict: &Verdict) {
         let tone = match verdict.outcome {
             RunOutcome::Pass => Tone::Good,
+            RunOutcome::Measured => Tone::Strong,
             RunOutcome::Inconclusive => Tone::Open,
             _ => Tone::Bad,
         };
