@@ -19,8 +19,7 @@ use arguments::Arguments;
 use squall_harness::load::RequestMaker;
 use squall_reports::RunOutcome;
 use squall_scenario::{
-    Diagnostic, ParseOptions, Scenario, Source, parse_scenario,
-    process_environment,
+    Diagnostic, ParseOptions, Scenario, Source, parse_scenario, process_environment,
 };
 use writer::Writer;
 

@@ -57,9 +57,7 @@ pub(super) fn decide(
     };
     let outcome = causes
         .iter()
-        .fold(quietest, |loudest, (outcome, _)| {
-            loudest.louder(*outcome)
-        });
+        .fold(quietest, |loudest, (outcome, _)| loudest.louder(*outcome));
     // Stable: among equals, what voids the run stands before what it voids.
     causes.sort_by_key(|(outcome, _)| {
         crate::OUTCOMES

@@ -150,7 +150,8 @@ fn show(
     counted: Option<RunOutcome>,
 ) {
     let pages = [finished.page()];
-    if requests.iter().any(ReportRequest::takes_standard_output) && options.execution.ui != Ui::Json {
+    if requests.iter().any(ReportRequest::takes_standard_output) && options.execution.ui != Ui::Json
+    {
         anstream::eprint!("{}", finished.block(&pages, counted));
     } else {
         finished.print(options.execution.ui, &pages, counted);

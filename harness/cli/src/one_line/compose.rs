@@ -85,10 +85,14 @@ impl<'a> Line<'a> {
         self.out.line("  requests:");
         self.send(url, &parts, path, part(&parts.query));
         self.request();
-        self.optional("  connections:", "--connections ", args.connections.as_ref());
+        self.optional(
+            "  connections:",
+            "--connections ",
+            args.connections.as_ref(),
+        );
         self.optional("  timeout:", "--timeout ", args.timeout.as_ref());
         match (&args.warm_up, &args.ramp) {
-            // The rise is the warm-up: before it there would be nothing.
+            // The rise is the warm-up.
             (None, Some(_)) => self.out.line("  warm_up: 0s"),
             (warm_up, _) => self.optional("  warm_up:", "--warm-up ", warm_up.as_ref()),
         }
@@ -340,7 +344,11 @@ fn body_text(given: &str) -> Result<Cow<'_, str>, Mistake> {
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let title = format!("{path} is not a text: byte {at} is no UTF-8");
-        mistake(NOT_TEXT, title, "a scenario is a text, and so are its bodies")
+        mistake(
+            NOT_TEXT,
+            title,
+            "a scenario is a text, and so are its bodies",
+        )
     })?;
     Ok(Cow::Owned(text))
 }

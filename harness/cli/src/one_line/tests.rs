@@ -136,7 +136,10 @@ fn everything_has_its_place() {
 fn a_body_makes_it_a_post_unless_it_is_said() {
     let method = |words: &[&str]| composed(words).1.load.requests[0].method.clone();
     assert_eq!(method(&["http://localhost/", "-b", "x"]), "POST");
-    assert_eq!(method(&["http://localhost/", "-b", "x", "-m", "get"]), "GET");
+    assert_eq!(
+        method(&["http://localhost/", "-b", "x", "-m", "get"]),
+        "GET"
+    );
     assert_eq!(method(&["http://localhost/", "-b", ""]), "POST");
 }
 
@@ -232,7 +235,15 @@ fn what_is_wrong_is_pointed_at_in_the_line() {
 
 #[test]
 fn a_wrong_url_does_not_hide_the_rest() {
-    let said = refused(&["localhost:8080/x", "-e", "p99 <", "-H", "a: 1", "-H", "A: 2"]);
+    let said = refused(&[
+        "localhost:8080/x",
+        "-e",
+        "p99 <",
+        "-H",
+        "a: 1",
+        "-H",
+        "A: 2",
+    ]);
     insta::assert_snapshot!(said, @r#"
     error[S0115]: a URL says how to speak to the host
      --> command line:1:1
@@ -275,10 +286,7 @@ fn other_hosts_need_to_be_allowed() {
 
 #[test]
 fn too_few_samples_are_told_at_the_gate() {
-    let read = read(
-        &args(&["http://localhost/", "-e", "p99.9 < 1s"]),
-        Some(&[]),
-    );
+    let read = read(&args(&["http://localhost/", "-e", "p99.9 < 1s"]), Some(&[]));
     let sources = [read.arguments.source().clone()];
     let said = read.findings[0].render(&sources, false);
     assert!(read.sound.is_some());
@@ -304,7 +312,10 @@ fn the_environment_is_for_headers_only() {
     assert_eq!(request.headers[0].1, format!("a $ {path}").as_str());
 
     let said = refused(&["http://localhost/", "-H", "x: ${SQUALL_IS_NOT_SET}"]);
-    assert!(said.contains("S0401") && said.contains("--header x"), "{said}");
+    assert!(
+        said.contains("S0401") && said.contains("--header x"),
+        "{said}"
+    );
     let said = refused(&["http://localhost/", "-H", "x: a: ${PATH}"]);
     assert!(said.contains("S0402") && said.contains("${NAME}"), "{said}");
 }
@@ -317,7 +328,12 @@ fn a_body_may_stand_in_a_file() {
         std::fs::write(&path, bytes).unwrap();
         format!("@{}", path.display())
     };
-    for text in ["", " \n", "{\n\t\"a\": [1]\n}\n", "\u{0}\u{feff}\u{85}\u{2028}\u{1f600}"] {
+    for text in [
+        "",
+        " \n",
+        "{\n\t\"a\": [1]\n}\n",
+        "\u{0}\u{feff}\u{85}\u{2028}\u{1f600}",
+    ] {
         let (_, scenario) = composed(&["http://localhost/", "-b", &file("b", text.as_bytes())]);
         let maker = RequestMaker::new(&scenario.load, 1).unwrap();
         assert_eq!(maker.prepare(0).unwrap().body, text);
@@ -333,9 +349,35 @@ fn a_body_may_stand_in_a_file() {
 #[test]
 fn the_line_repeats_itself() {
     let words = [
-        "http://localhost/a?b=c", "-r", "5/s", "-d", "10s", "--arrivals", "poisson", "--ramp",
-        "2s", "--warm-up", "1s", "-m", "put", "-b", "it's", "--within", "1s", "--timeout", "2s",
-        "-c", "9", "-H", "x: ${PATH}", "--status", "200", "--status", "404", "-e", "p99 < 1s",
+        "http://localhost/a?b=c",
+        "-r",
+        "5/s",
+        "-d",
+        "10s",
+        "--arrivals",
+        "poisson",
+        "--ramp",
+        "2s",
+        "--warm-up",
+        "1s",
+        "-m",
+        "put",
+        "-b",
+        "it's",
+        "--within",
+        "1s",
+        "--timeout",
+        "2s",
+        "-c",
+        "9",
+        "-H",
+        "x: ${PATH}",
+        "--status",
+        "200",
+        "--status",
+        "404",
+        "-e",
+        "p99 < 1s",
     ];
     let line = again::command(&args(&words));
     // What a shell makes of it are the words that were given.
@@ -349,7 +391,9 @@ fn quoted_word(word: &str) -> String {
 
 #[test]
 fn codes_are_those_of_files() {
-    for code in [NO_GATES, "S0001", "S0003", "S0004", "S0107", "S0112", "S0114", "S0115", "S0402"] {
+    for code in [
+        NO_GATES, "S0001", "S0003", "S0004", "S0107", "S0112", "S0114", "S0115", "S0402",
+    ] {
         assert!(explain(code).is_some(), "{code}");
     }
 }

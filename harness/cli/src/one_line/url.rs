@@ -171,7 +171,10 @@ mod tests {
     fn a_url_is_taken_apart() {
         let base = "http://127.0.0.1:8080";
         assert_eq!(parts(base), [base, "", ""]);
-        assert_eq!(parts("http://a/b/c?d=/e?f"), ["http://a", "/b/c", "?d=/e?f"]);
+        assert_eq!(
+            parts("http://a/b/c?d=/e?f"),
+            ["http://a", "/b/c", "?d=/e?f"]
+        );
         assert_eq!(parts("http://[::1]:80?x"), ["http://[::1]:80", "", "?x"]);
         assert_eq!(parts("http://[::1]/$x"), ["http://[::1]", "/$x", ""]);
     }
@@ -179,7 +182,11 @@ mod tests {
     #[test]
     fn what_cannot_be_sent_is_pointed_at() {
         let cases = [
-            ("localhost:8080/x", "localhost:8080/x", "`http://localhost:8080/x`"),
+            (
+                "localhost:8080/x",
+                "localhost:8080/x",
+                "`http://localhost:8080/x`",
+            ),
             ("/items", "/items", "`http://127.0.0.1:8080/items`"),
             ("https://a/b", "https", "`http://a/b`"),
             ("ws://a/b", "ws", "`http://a/b`"),
@@ -187,7 +194,11 @@ mod tests {
             ("http://a/b#c", "#c", "`http://a/b`"),
             ("http://a/caf\u{e9} x", "\u{e9}", "`http://a/caf%C3%A9%20x`"),
             ("http:///x", "", "`http://127.0.0.1:8080`"),
-            ("http://$links.api/x", "$links.api", "`http://127.0.0.1:8080`"),
+            (
+                "http://$links.api/x",
+                "$links.api",
+                "`http://127.0.0.1:8080`",
+            ),
             ("http://a:0/", ":0", "1 to 65535"),
             ("http://a:port/", ":port", "1 to 65535"),
             ("http://[::1/", "[::1", "`http://[::1]:8080`"),

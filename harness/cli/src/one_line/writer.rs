@@ -131,7 +131,10 @@ impl Writer {
         // What had to be escaped is pointed at as a whole.
         let part = match value.get(origin.at..origin.at + written.len()) {
             Some(same) if same == written => {
-                let Range { start: low, end: high } = origin.written;
+                let Range {
+                    start: low,
+                    end: high,
+                } = origin.written;
                 let inside = |at: usize| origin.at + at.clamp(low, high) - low;
                 inside(start)..inside(end)
             }

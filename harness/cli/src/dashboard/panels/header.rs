@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use squall_reports::Phase;
+use squall_reports::{Phase, RunOutcome};
 
 use super::{Scene, gates};
 use crate::axis::clock;
@@ -102,7 +102,8 @@ fn standing(scene: &Scene<'_>) -> Vec<(String, Style, u8)> {
     let theme = scene.theme;
     if let Some(verdict) = &scene.run.verdict {
         let style = match verdict.exit_code {
-            0 => theme.good,
+            0 if verdict.outcome == RunOutcome::Pass => theme.good,
+            0 => theme.text,
             3 => theme.open,
             _ => theme.bad,
         };
