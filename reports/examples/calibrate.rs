@@ -1,18 +1,21 @@
 //! How often the judge is wrong at `confidence: 95%`, by simulation, beside
 //! bounds that take every failure for a single one:
 //! `cargo run --release -p squall-reports --example calibrate [RUNS]` prints
-//! a page with the whole table.
+//! a page with the whole table, each line as soon as it is known.
 
 #[path = "../tests/simulation/mod.rs"]
 mod simulation;
 #[path = "../tests/synthetic/mod.rs"]
 mod synthetic;
 
+use std::collections::BTreeMap;
 use std::error::Error;
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
 
-use simulation::{Tally, cases, line, page};
+use simulation::{Tally, cases, line, page_head};
 
 const RUNS: u64 = 2_000;
 const SEED: u64 = 42;
@@ -23,31 +26,41 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map_or(Ok(RUNS), |runs| runs.parse())?;
     let cases = cases();
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    // Every thread takes every so many-th line, as quantiles are slower.
-    let work = |first: usize| {
-        let mine = cases.iter().enumerate().skip(first).step_by(threads);
-        let tallies = mine.map(|(index, case)| (index, case.simulate(runs, SEED)));
-        tallies.collect::<Vec<_>>()
-    };
-    let mut tallies: Vec<(usize, Tally)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|first| scope.spawn(move || work(first)))
-            .collect();
-        let parts = workers.into_iter().map(thread::ScopedJoinHandle::join);
-        parts.flat_map(Result::unwrap_or_default).collect()
-    });
-    tallies.sort_by_key(|(index, _)| *index);
-    let judged = cases.iter().zip(&tallies);
-    let broken: Vec<String> = judged
-        .clone()
-        .filter_map(|(case, (_, tally))| case.claim(tally).err())
-        .collect();
-    let lines: Vec<String> = judged.map(|(case, (_, tally))| line(case, tally)).collect();
-    std::io::stdout()
-        .lock()
-        .write_all(page(runs, SEED, &lines).as_bytes())?;
-    if !broken.is_empty() || tallies.len() != cases.len() {
-        return Err(format!("the calibration does not hold:\n{}", broken.join("\n")).into());
+    let (next, cases) = (&AtomicUsize::new(0), cases.as_slice());
+    let (done, judged) = mpsc::sync_channel::<(usize, Tally)>(cases.len());
+    let mut out = io::stdout().lock();
+    write!(out, "{}", page_head(runs, SEED))?;
+    let broken = thread::scope(|scope| -> io::Result<Vec<String>> {
+        for _ in 0..threads {
+            let done = done.clone();
+            scope.spawn(move || {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(case) = cases.get(index) else { break };
+                    // Nobody listens any more once the page cannot be written.
+                    if done.send((index, case.simulate(runs, SEED))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(done);
+        let mut early = BTreeMap::new();
+        let mut broken = Vec::new();
+        let mut printed = 0;
+        for (count, (index, tally)) in judged.into_iter().enumerate() {
+            writeln!(io::stderr(), "{} of {} lines", count + 1, cases.len())?;
+            broken.extend(cases[index].claim(&tally).err());
+            early.insert(index, tally);
+            while let Some(tally) = early.remove(&printed) {
+                writeln!(out, "{}", line(&cases[printed], &tally))?;
+                printed += 1;
+            }
+        }
+        Ok(broken)
+    })?;
+    if broken.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    Err(format!("the calibration does not hold:\n{}", broken.join("\n")).into())
 }

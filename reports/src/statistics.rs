@@ -4,6 +4,7 @@
 mod beta;
 mod binomial;
 mod bootstrap;
+mod chi_square;
 mod difference;
 mod estimate;
 mod permutation;
@@ -13,6 +14,7 @@ pub use binomial::{
     binomial_quantile, lower_bound, samples_for_quantile, samples_to_prove, upper_bound,
 };
 pub use bootstrap::BlockBootstrap;
+pub(crate) use chi_square::chi_square_quantile;
 pub use difference::{difference_interval, score_interval};
 pub use estimate::Estimate;
 pub use permutation::SignFlips;

@@ -21,20 +21,9 @@ fn told(record: &Record) -> Vec<Stamped> {
     all
 }
 
-fn failing(from_s: f64, to_s: f64, share: f64) -> Record {
-    with_behaviour(&move |_, s| Behaviour {
-        fail: if (from_s..to_s).contains(&s) {
-            share
-        } else {
-            0.0
-        },
-        ..Behaviour::healthy(14_000.0)
-    })
-}
-
 #[test]
 fn the_board_ends_where_the_judge_does() {
-    for record in [passing(), failing(25.0, 35.0, 0.05)] {
+    for record in [passing(), failing(0.05, 25.0, 35.0)] {
         let mut board = GateBoard::new(&record.manifest.scenario);
         for stamped in told(&record) {
             board.hear(&stamped);
@@ -100,7 +89,7 @@ fn first_trip(guard: &mut AbortGuard, record: &Record) -> Option<(i64, AbortTrip
 
 #[test]
 fn a_guard_trips_when_its_condition_has_held_long_enough() {
-    let record = failing(30.0, 45.0, 0.99);
+    let record = failing(0.99, 30.0, 45.0);
     let (at_us, trip) = first_trip(&mut guard(Some(10)), &record).unwrap();
     // Ten seconds after 30 s, the edges at 40 s included, told one second later.
     assert_eq!(at_us, 41 * SECOND);
@@ -114,7 +103,7 @@ fn a_guard_trips_when_its_condition_has_held_long_enough() {
     );
     assert_eq!(first_trip(&mut guard(Some(16)), &record), None);
     assert_eq!(
-        first_trip(&mut guard(Some(2)), &failing(30.0, 45.0, 0.5)),
+        first_trip(&mut guard(Some(2)), &failing(0.5, 30.0, 45.0)),
         None
     );
 }
@@ -138,7 +127,7 @@ fn a_break_starts_the_stretch_anew() {
 
 #[test]
 fn a_guard_trips_once() {
-    let record = failing(30.0, 60.0, 0.99);
+    let record = failing(0.99, 30.0, 60.0);
     let mut guard = guard(None);
     let trips = told(&record)
         .iter()

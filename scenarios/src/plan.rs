@@ -386,23 +386,18 @@ fn overlaps(scenario: &Scenario) -> Vec<Overlap> {
 
 /// The instances and links that a fault may act on.
 pub(crate) fn units(target: &FaultTarget, system: &System) -> Vec<String> {
-    match target {
-        FaultTarget::Link(name) => vec![name.clone()],
-        FaultTarget::Instance { process, index } => vec![format!("{process}-{index}")],
-        FaultTarget::Any { of, .. } => units(of, system),
-        FaultTarget::Process(name) => {
-            let count = system
-                .process(name)
-                .map_or(0, |process| system.instances(process));
-            (0..count).map(|index| format!("{name}-{index}")).collect()
-        }
-        FaultTarget::Group(name) => system
-            .groups
-            .iter()
-            .filter(|(group, _)| group == name)
-            .flat_map(|(_, members)| members)
-            .filter(|member| !matches!(member, FaultTarget::Group(_)))
-            .flat_map(|member| units(member, system))
-            .collect(),
-    }
+    let parts = system.parts(target).into_iter();
+    parts
+        .flat_map(|part| match part {
+            FaultTarget::Process(name) => {
+                let count = system
+                    .process(name)
+                    .map_or(0, |process| system.instances(process));
+                (0..count).map(|index| format!("{name}-{index}")).collect()
+            }
+            FaultTarget::Instance { process, index } => vec![format!("{process}-{index}")],
+            FaultTarget::Link(name) => vec![name.clone()],
+            FaultTarget::Any { .. } | FaultTarget::Group(_) => Vec::new(),
+        })
+        .collect()
 }

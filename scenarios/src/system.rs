@@ -54,6 +54,28 @@ impl System {
                 .unwrap_or(1),
         }
     }
+
+    /// The processes, instances and links behind a target: a group gives its
+    /// members, `any 1 of` what it chooses from, everything else itself.
+    #[must_use]
+    pub(crate) fn parts<'t>(&'t self, target: &'t FaultTarget) -> Vec<&'t FaultTarget> {
+        match target {
+            FaultTarget::Any { of, .. } => self.parts(of),
+            FaultTarget::Group(name) => self
+                .groups
+                .iter()
+                .filter(|(group, _)| group == name)
+                .flat_map(|(_, members)| members)
+                // Groups hold no groups, so this ends; the filter keeps a
+                // broken model from recursing for ever.
+                .filter(|member| !matches!(member, FaultTarget::Group(_)))
+                .flat_map(|member| self.parts(member))
+                .collect(),
+            FaultTarget::Process(_) | FaultTarget::Instance { .. } | FaultTarget::Link(_) => {
+                vec![target]
+            }
+        }
+    }
 }
 
 /// A process and how to live with it.

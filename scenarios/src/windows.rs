@@ -171,21 +171,15 @@ fn restart_delay(target: &FaultTarget, system: &System) -> Duration {
 
 /// The processes that a fault is aimed at, links left out.
 pub(crate) fn processes_of<'t>(target: &'t FaultTarget, system: &'t System) -> Vec<&'t str> {
-    match target {
-        FaultTarget::Process(name) | FaultTarget::Instance { process: name, .. } => vec![name],
-        FaultTarget::Link(_) => Vec::new(),
-        FaultTarget::Any { of, .. } => processes_of(of, system),
-        FaultTarget::Group(name) => system
-            .groups
-            .iter()
-            .filter(|(group, _)| group == name)
-            .flat_map(|(_, members)| members)
-            // Groups hold no groups, so this ends; the match keeps a broken
-            // model from recursing for ever.
-            .filter(|member| !matches!(member, FaultTarget::Group(_)))
-            .flat_map(|member| processes_of(member, system))
-            .collect(),
-    }
+    let parts = system.parts(target).into_iter();
+    parts
+        .filter_map(|part| match part {
+            FaultTarget::Process(name) | FaultTarget::Instance { process: name, .. } => {
+                Some(name.as_str())
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 fn holds(shape: &[Stage]) -> Vec<(Duration, Duration)> {

@@ -126,9 +126,13 @@ async fn start_family(guardian: &GuardianClient, dir: &Path) {
     let log = request.log_path.clone();
     guardian.spawn(request).await.expect("a family");
     // Only a family that is complete is hard to get rid of.
-    while std::fs::read(&log).expect("a log").is_empty() {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    let complete = async {
+        while std::fs::read(&log).expect("a log").is_empty() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let complete = tokio::time::timeout(Duration::from_secs(30), complete).await;
+    complete.expect("the family says that it is complete");
 }
 
 async fn pause_and_resume(

@@ -25,9 +25,12 @@ pub(super) fn detection(detection: &Detection) -> Vec<String> {
         None => "users did not feel it: no second was worse than the baseline allows".to_owned(),
         Some(felt) => {
             let shown = |us: i64| micros(u64::try_from(us).unwrap_or(0));
+            let began = match felt.start_us {
+                ..=0 => "at once".to_owned(),
+                later => format!("{} after it was in force", shown(later)),
+            };
             format!(
-                "felt by users: the first bad second began {} and was confirmed {} after it was in force",
-                shown(felt.start_us),
+                "felt by users: the first bad second began {began} (confirmed after {})",
                 shown(felt.end_us)
             )
         }

@@ -2,7 +2,7 @@
 
 use super::effects::{Effect, LEGEND as EFFECTS, Row};
 use super::escape::markdown_text;
-use super::strip::{LEGEND, rows};
+use super::strip::{LEGEND, fitted, rows};
 use super::text::margin_text;
 use super::told::Told;
 use super::{Format, course, terminal_text};
@@ -279,13 +279,11 @@ fn timeline(record: &Record, verdict: &Verdict) -> String {
     for row in rows(record, verdict, 72) {
         // A fence inside a label would end the block, and not every viewer
         // escapes what stands in one.
-        let label: String = terminal_text(&row.label)
+        let label = terminal_text(&row.label)
             .replace('`', "'")
             .replace('<', "\u{2039}")
-            .replace('>', "\u{203a}")
-            .chars()
-            .take(28)
-            .collect();
+            .replace('>', "\u{203a}");
+        let label = fitted(&label, 28);
         text.push_str(&format!("{label:<28} |{}|\n", row.cells));
     }
     text.push_str(LEGEND);

@@ -14,6 +14,20 @@ pub(super) struct Row {
     pub(super) cells: String,
 }
 
+/// A label in at most `width` characters. What is too long loses its middle:
+/// the end tells one instance from the next.
+pub(super) fn fitted(label: &str, width: usize) -> String {
+    let letters: Vec<char> = label.chars().collect();
+    if letters.len() <= width {
+        return label.to_owned();
+    }
+    let kept = width.saturating_sub(1);
+    let (head, tail) = (kept.div_ceil(2), kept / 2);
+    let (start, end) = (letters.iter().take(head), letters.iter());
+    let end = end.skip(letters.len() - tail);
+    start.chain(&['\u{2026}']).chain(end).take(width).collect()
+}
+
 /// The rows of a run, `width` cells wide, with the axis last.
 pub(super) fn rows(record: &Record, verdict: &Verdict, width: usize) -> Vec<Row> {
     let cells = Cells {
@@ -139,4 +153,19 @@ fn failures(record: &Record, cells: &Cells) -> String {
         _ => '#',
     };
     sums.iter().map(mark).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fitted;
+
+    #[test]
+    fn labels_that_are_too_long_keep_their_ends() {
+        assert_eq!(fitted("slow", 4), "slow");
+        let (one, other) = ("recommendations gateway-0", "recommendations gateway-1");
+        assert_eq!(fitted(one, 24), "recommendati\u{2026}s gateway-0");
+        assert_ne!(fitted(one, 24), fitted(other, 24));
+        assert_eq!(fitted(one, 1), "\u{2026}");
+        assert_eq!(fitted(one, 0), "");
+    }
 }

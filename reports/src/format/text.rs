@@ -1,6 +1,6 @@
 //! `text`: the verdict for a terminal, the last thing a run prints.
 
-use super::strip::{LEGEND, rows};
+use super::strip::{LEGEND, fitted, rows};
 use super::told::Told;
 use super::{Format, course, terminal_text};
 use crate::quantity::{clock, grouped, percent, significant};
@@ -314,17 +314,14 @@ impl Page {
             return;
         }
         self.heading("Timeline");
-        let label_width = 24.min(self.style.width / 3);
+        let label_width = 26.min(self.style.width / 3);
         let width = self
             .style
             .width
             .saturating_sub(label_width + 5)
             .clamp(20, 100);
         for row in rows(record, verdict, width) {
-            let label: String = terminal_text(&row.label)
-                .chars()
-                .take(label_width)
-                .collect();
+            let label = fitted(&terminal_text(&row.label), label_width);
             self.line(&format!("  {label:<label_width$} |{}|", row.cells));
         }
         let legend = self.tone(Tone::Faint, LEGEND);
@@ -422,6 +419,7 @@ fn ascii(text: &str) -> String {
             '\u{b5}' => 'u',
             '\u{a0}' => ' ',
             '\u{b7}' => '.',
+            '\u{2026}' => '~',
             other if other.is_ascii() => other,
             _ => '?',
         })

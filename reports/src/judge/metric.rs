@@ -258,7 +258,7 @@ pub(super) fn fact(claim: &Claim, trial: &Trial, gate: &MetricGate, evidence: &E
     };
     if claim.at_most {
         let allowed = grouped(claim.allowed(trial.n));
-        format!("{bad} of {n} arrivals failed{limit}; {allowed} may")
+        format!("{bad} of {n} arrivals failed{limit}; the gate allows {allowed}")
     } else {
         format!("{bad} of {n} arrivals failed{limit}")
     }

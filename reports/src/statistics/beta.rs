@@ -58,7 +58,7 @@ pub(super) fn ln_front(a: f64, b: f64, x: f64) -> f64 {
 }
 
 /// ln Γ(z+1) - [(z + 1/2) ln z - z + ln(2π)/2].
-fn stirling_error(z: f64) -> f64 {
+pub(super) fn stirling_error(z: f64) -> f64 {
     if z < 16.0 {
         // Shift upwards until the series is exact: Γ(z+1) = Γ(z+2) / (z+1).
         let next = z + 1.0;
@@ -76,7 +76,7 @@ fn stirling_error(z: f64) -> f64 {
 }
 
 /// x ln(x/m) + m - x without cancellation near x = m.
-fn deviance(x: f64, m: f64) -> f64 {
+pub(super) fn deviance(x: f64, m: f64) -> f64 {
     if (x - m).abs() >= 0.1 * (x + m) {
         return x * (x / m).ln() + m - x;
     }

@@ -295,21 +295,18 @@ fn share(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
 
 /// How many instances and links a target stands for.
 pub(super) fn members(target: &FaultTarget, system: &System) -> u32 {
-    match target {
-        FaultTarget::Instance { .. } | FaultTarget::Link(_) => 1,
-        FaultTarget::Process(name) => system
-            .process(name)
-            .map_or(0, |process| system.instances(process)),
-        FaultTarget::Any { count, .. } => *count,
-        FaultTarget::Group(name) => system
-            .groups
-            .iter()
-            .filter(|(group, _)| group == name)
-            .flat_map(|(_, members)| members)
-            .filter(|member| !matches!(member, FaultTarget::Group(_)))
-            .map(|member| members(member, system))
-            .sum(),
+    if let FaultTarget::Any { count, .. } = target {
+        return *count;
     }
+    let parts = system.parts(target).into_iter();
+    parts
+        .map(|part| match part {
+            FaultTarget::Process(name) => system
+                .process(name)
+                .map_or(0, |process| system.instances(process)),
+            _ => 1,
+        })
+        .sum()
 }
 
 fn outlives(fault: &FaultDraft, draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {

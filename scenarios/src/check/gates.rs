@@ -456,20 +456,27 @@ fn direction(draft: &GateDraft, role: Role, findings: &mut Vec<Diagnostic>) {
         }
         _ => return,
     };
-    let turned = match gate.comparison {
+    findings.push(other_way_round(draft, gate.comparison, &title));
+}
+
+/// A comparison that asks for what nobody wants.
+pub(super) fn other_way_round(
+    draft: &GateDraft,
+    comparison: Comparison,
+    title: &str,
+) -> Diagnostic {
+    let turned = match comparison {
         Comparison::Above => "<",
         Comparison::AtLeast => "<=",
         Comparison::Below => ">",
-        _ => ">=",
+        Comparison::AtMost | Comparison::Equal => ">=",
     };
-    findings.push(
-        Diagnostic::warning(codes::PASSES_WHEN_BAD, title)
-            .at(
-                draft.comparison.unwrap_or(draft.whole),
-                "the other way round?",
-            )
-            .help(format!("did you mean `{turned}`?")),
-    );
+    Diagnostic::warning(codes::PASSES_WHEN_BAD, title)
+        .at(
+            draft.comparison.unwrap_or(draft.whole),
+            "the other way round?",
+        )
+        .help(format!("did you mean `{turned}`?"))
 }
 
 #[cfg(test)]

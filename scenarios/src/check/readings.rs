@@ -1,7 +1,7 @@
 //! Rules about gates on readings: that somebody reads what they speak of, and
 //! that they stand where it is read.
 
-use super::gates::Role;
+use super::gates::{Role, other_way_round};
 use super::names::did_you_mean;
 use crate::diagnostic::quoted;
 use crate::read::{GateDraft, NameKind, ScenarioDraft};
@@ -205,18 +205,5 @@ fn direction(draft: &GateDraft, gate: &ReadingGate, role: Role, findings: &mut V
         }
         _ => return,
     };
-    let turned = match gate.comparison {
-        Comparison::Above => "<",
-        Comparison::AtLeast => "<=",
-        Comparison::Below => ">",
-        _ => ">=",
-    };
-    findings.push(
-        Diagnostic::warning(codes::PASSES_WHEN_BAD, title)
-            .at(
-                draft.comparison.unwrap_or(draft.whole),
-                "the other way round?",
-            )
-            .help(format!("did you mean `{turned}`?")),
-    );
+    findings.push(other_way_round(draft, gate.comparison, title));
 }

@@ -1,0 +1,256 @@
+//! What a verdict needs before it may be one: data, a sound baseline, a fault that
+//! took effect, a generator that kept up.
+
+use super::*;
+
+#[test]
+fn no_data_is_never_a_pass() {
+    let mut record = passing();
+    only(
+        &mut record,
+        during(
+            "whole run",
+            0,
+            vec![metric(
+                Metric::ErrorRate,
+                Some("nobody"),
+                Comparison::Below,
+                GateValue::Share(Share::new(0.5).unwrap()),
+            )],
+            1,
+        ),
+    );
+    let verdict = judge(&record);
+    assert_eq!(verdict.outcome, RunOutcome::Inconclusive);
+    record.intervals.clear();
+    record.manifest.scenario.slo.clear();
+    record.events.retain(|s| {
+        let load = matches!(s.event, RunEvent::Phase(Phase::Load));
+        !load && !matches!(s.event, RunEvent::LoadFinished { .. })
+    });
+    assert_eq!(judge(&record).outcome, RunOutcome::Inconclusive);
+}
+
+#[test]
+fn a_broken_baseline_is_nothing_to_come_back_to() {
+    let mut record = passing();
+    record.manifest.scenario.steady_state = None;
+    let returns = |record: &Record| {
+        let verdict = judge(record);
+        let gate = gate(&verdict, "baseline returns");
+        (gate.state, gate.explanation.clone())
+    };
+    assert_eq!(returns(&record).0, GateState::Pass);
+    for interval in &mut record.intervals {
+        for route in &mut interval.routes {
+            let counts = &mut route.counts;
+            counts.status += std::mem::take(&mut counts.good);
+            route.response = None;
+            route.unlagged = None;
+        }
+    }
+    let (state, why) = returns(&record);
+    assert_eq!(state, GateState::Inconclusive, "{why}");
+    assert!(why.contains("already broken"), "{why}");
+}
+
+#[test]
+fn a_load_that_vanishes_is_an_internal_error() {
+    let mut record = passing();
+    record
+        .events
+        .retain(|s| !matches!(s.event, RunEvent::LoadFinished { .. }));
+    let verdict = judge(&record);
+    assert_eq!(
+        verdict.outcome,
+        RunOutcome::Internal,
+        "{}",
+        verdict.sentence
+    );
+}
+
+#[test]
+fn a_fault_without_effect_proves_nothing_either_way() {
+    for mut record in [passing(), failing(0.5, 25.0, 35.0)] {
+        for stamped in &mut record.events {
+            if let RunEvent::Fault {
+                change: FaultChange::Observed { effective, .. },
+                ..
+            } = &mut stamped.event
+            {
+                *effective = false;
+            }
+        }
+        let verdict = judge(&record);
+        assert_eq!(
+            verdict.outcome,
+            RunOutcome::Inconclusive,
+            "{:#?}",
+            verdict.reasons
+        );
+        assert!(
+            verdict.sentence.contains("no traffic felt it"),
+            "{}",
+            verdict.sentence
+        );
+        remove(&mut record, |change| {
+            matches!(change, FaultChange::Observed { .. })
+        });
+        assert_eq!(judge(&record).outcome, RunOutcome::Inconclusive);
+    }
+}
+
+#[test]
+fn a_fault_that_was_not_seen_active_or_gone_proves_nothing() {
+    let mut record = passing();
+    remove(&mut record, |change| {
+        matches!(change, FaultChange::Active { .. })
+    });
+    let verdict = judge(&record);
+    assert_eq!(verdict.outcome, RunOutcome::Inconclusive);
+    assert!(
+        verdict.sentence.contains("was not seen in force"),
+        "{}",
+        verdict.sentence
+    );
+
+    let mut record = passing();
+    remove(&mut record, |change| {
+        matches!(change, FaultChange::Removed { .. })
+    });
+    let verdict = judge(&record);
+    assert_eq!(verdict.outcome, RunOutcome::Inconclusive);
+    assert_eq!(gate(&verdict, "success >= 99.9%").state, GateState::Pass);
+    assert_eq!(gate(&verdict, "closes").state, GateState::Inconclusive);
+    assert!(
+        gate(&verdict, "closes")
+            .explanation
+            .contains("not seen to be gone")
+    );
+}
+
+#[test]
+fn a_broken_baseline_voids_the_run() {
+    let verdict = judge(&failing(0.02, 5.0, 35.0));
+    assert_eq!(
+        verdict.outcome,
+        RunOutcome::Inconclusive,
+        "{:#?}",
+        verdict.reasons
+    );
+    assert!(
+        verdict.sentence.contains("already broken"),
+        "{}",
+        verdict.sentence
+    );
+    let success = gate(&verdict, "during slow recommendations: success");
+    assert_eq!(
+        (success.state, success.by_figures),
+        (GateState::Inconclusive, GateState::Fail)
+    );
+}
+
+#[test]
+fn a_steady_state_that_is_never_reached_voids_the_run() {
+    let mut record = passing();
+    for stamped in &mut record.events {
+        if let RunEvent::SteadyState { reached, .. } = &mut stamped.event {
+            *reached = false;
+        }
+    }
+    assert_eq!(judge(&record).outcome, RunOutcome::Inconclusive);
+}
+
+#[test]
+fn unfinished_arrivals_never_pass() {
+    let mut record = passing();
+    let interval = record
+        .intervals
+        .iter_mut()
+        .find(|i| i.start_us == 30 * SECOND)
+        .unwrap();
+    let counts = &mut interval.routes[0].counts;
+    counts.unfinished += 1;
+    counts.scheduled += 1;
+    for stamped in &mut record.events {
+        if let RunEvent::LoadFinished { scheduled, .. } = &mut stamped.event {
+            *scheduled += 1;
+        }
+    }
+    let verdict = judge(&record);
+    assert_eq!(
+        verdict.outcome,
+        RunOutcome::Inconclusive,
+        "{:#?}",
+        verdict.reasons
+    );
+    assert_eq!(
+        gate(&verdict, "during slow recommendations: success").state,
+        GateState::Inconclusive
+    );
+}
+
+#[test]
+fn the_generators_own_lag_never_fails_a_gate() {
+    let mut record = passing();
+    for interval in &mut record.intervals {
+        for route in &mut interval.routes {
+            let mut lagged = histogram::new_histogram();
+            for (top_us, count) in route.unlagged.as_ref().unwrap().iter() {
+                for _ in 0..count {
+                    histogram::record_us(&mut lagged, top_us + 700_000);
+                }
+            }
+            route.response = Some(Times::of(&lagged));
+        }
+    }
+    let verdict = judge(&record);
+    let p99 = gate(&verdict, "p99 of homepage < 600ms");
+    assert_eq!(p99.state, GateState::Inconclusive);
+    assert!(p99.explanation.contains("the generator was late"));
+    // Without evidence that it was lag, the same times are the system's doing.
+    for interval in &mut record.intervals {
+        for route in &mut interval.routes {
+            route.unlagged = route.response.clone();
+        }
+    }
+    record.manifest.scenario.steady_state = None;
+    assert_eq!(judge(&record).outcome, RunOutcome::Fail);
+}
+
+#[test]
+fn late_answers_are_excused_only_as_far_as_lag_explains_them() {
+    let mut record = failing(0.02, 25.0, 35.0);
+    for interval in &mut record.intervals {
+        for route in &mut interval.routes {
+            route.counts.late = std::mem::take(&mut route.counts.status);
+            route.counts.late_by_lag = route.counts.late;
+        }
+    }
+    only(
+        &mut record,
+        during("slow recommendations", 0, vec![success(99.9)], 1),
+    );
+    assert_eq!(judge(&record).outcome, RunOutcome::Inconclusive);
+    for interval in &mut record.intervals {
+        for route in &mut interval.routes {
+            route.counts.late_by_lag = 0;
+        }
+    }
+    assert_eq!(judge(&record).outcome, RunOutcome::Fail);
+}
+
+#[test]
+fn arrivals_that_do_not_add_up_are_our_fault() {
+    let mut record = passing();
+    record.intervals[30].routes[0].counts.good -= 1;
+    assert_eq!(judge(&record).outcome, RunOutcome::Internal);
+    let mut record = passing();
+    record.intervals.remove(30);
+    assert_eq!(judge(&record).outcome, RunOutcome::Internal);
+    // The same hole in a damaged journal is damage.
+    record
+        .damage
+        .push("events.ndjson: line 77 cannot be read".to_owned());
+    assert_eq!(judge(&record).outcome, RunOutcome::Inconclusive);
+}
