@@ -67,7 +67,7 @@ pub enum Command {
     Run(RunArgs),
     /// Load one URL, without a file: open loop, judged, recorded as any run
     #[command(after_help = LOAD_EXAMPLES)]
-    Load(LoadArgs),
+    Load(Box<LoadArgs>),
     /// Run scenarios and their weakened variants; a scenario that passes
     /// either way is toothless
     #[command(after_help = PROVE_EXAMPLES)]

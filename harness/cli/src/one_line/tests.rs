@@ -11,7 +11,7 @@ use crate::args::{Cli, Command};
 fn args(words: &[&str]) -> LoadArgs {
     let line = ["squall", "load"].iter().chain(words);
     match Cli::try_parse_from(line).unwrap().command {
-        Command::Load(args) => args,
+        Command::Load(args) => *args,
         other => panic!("{other:?}"),
     }
 }
@@ -145,27 +145,9 @@ fn a_body_makes_it_a_post_unless_it_is_said() {
 
 #[test]
 fn what_is_wrong_is_pointed_at_in_the_line() {
-    let said = refused(&[
-        "http://127.0.0.1:8080/x",
-        "-r",
-        "200",
-        "-d",
-        "soon",
-        "-m",
-        "GTE",
-        "-H",
-        "accept",
-        "-H",
-        "x a: b",
-        "--within",
-        "30s",
-        "--status",
-        "twohundred",
-        "-e",
-        "p99 < 300",
-        "-c",
-        "many",
-    ]);
+    let line = "http://127.0.0.1:8080/x|-r|200|-d|soon|-m|GTE|-H|accept|-H|x a: b|--within|30s|\
+                --status|twohundred|-e|p99 < 300|-c|many";
+    let said = refused(&line.split('|').collect::<Vec<_>>());
     insta::assert_snapshot!(said, @r#"
     error[S0107]: a header has a name and a value
      --> command line:7:10

@@ -31,7 +31,7 @@ impl Page {
             self.paragraph(&format!("and {more} more routes, in the other reports"), 2);
         }
         self.paragraph(
-            "Times count from when a request was due; a failure counts as infinitely slow.",
+            "Times count from when a request was due; failures are infinitely slow.",
             2,
         );
         if rows.iter().any(|(_, slice)| slice.p999.is_none()) {
