@@ -12,6 +12,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use squall_harness::clock::RunClock;
 use squall_harness::experiment::{Control, RunView};
 use squall_harness::load::Gauges;
+use squall_reports::HandSide;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixListener;
 use tokio::net::UnixStream;
@@ -174,7 +175,7 @@ async fn hear(
             Said::Watch { .. } => continue,
             Said::Ask(_) if !control => "this screen only watches; attach with --control",
             Said::Ask(action) => {
-                if ask(Control::ByHand(action)) {
+                if ask(Control::ByHand(action, HandSide::Attached)) {
                     continue;
                 }
                 "the run does not listen any more: it is ending"

@@ -68,6 +68,8 @@ pub async fn carry_out(plan: Plan) -> ExitCode {
         return exit::fail(RunOutcome::Usage, &message);
     }
     let mut loudest = RunOutcome::Pass;
+    // Where more is to come, no screen waits for anybody.
+    let last = scenarios.len() == 1;
     for sound in scenarios {
         let seed = options
             .seed
@@ -81,13 +83,7 @@ pub async fn carry_out(plan: Plan) -> ExitCode {
             part: part.as_ref(),
             withhold_faults: false,
         };
-        let outcome = match session.attempt(&what).await {
-            Ok(finished) => conclude(&finished, options, &requests),
-            Err(failed) => {
-                exit::fail(failed.outcome, &failed.message);
-                failed.outcome
-            }
-        };
+        let outcome = one(&mut session, &what, options, &requests, last).await;
         loudest = loudest.louder(outcome);
         // What is left behind would disturb the next one.
         if matches!(
@@ -100,13 +96,48 @@ pub async fn carry_out(plan: Plan) -> ExitCode {
     exit::code(loudest)
 }
 
-/// Shows a run and writes its reports; what it counts as.
-fn conclude(finished: &Finished, options: &RunOptions, requests: &[ReportRequest]) -> RunOutcome {
+/// Runs a scenario and shows it; on the dashboard until somebody leaves it,
+/// where it is the `last`. What it counts as.
+async fn one(
+    session: &mut Session,
+    what: &Attempt<'_>,
+    options: &RunOptions,
+    requests: &[ReportRequest],
+    last: bool,
+) -> RunOutcome {
+    let (attempted, console) = session.attempt_shown(what).await;
+    // Whoever reads the screen can open the page already.
+    let attempted = attempted.map(|finished| (finished.write(), finished));
+    if let Some(console) = console {
+        match &attempted {
+            Ok((_, finished)) if last => {
+                console.stay(&finished.verdict, session.interrupts()).await;
+            }
+            _ => console.finish().await,
+        }
+    }
+    match attempted {
+        Ok((reports, finished)) => conclude(&finished, options, requests, reports),
+        Err(failed) => {
+            exit::fail(failed.outcome, &failed.message);
+            failed.outcome
+        }
+    }
+}
+
+/// Prints the verdict of a run whose own `reports` were written, or not, and
+/// writes those that were asked for; what it counts as.
+fn conclude(
+    finished: &Finished,
+    options: &RunOptions,
+    requests: &[ReportRequest],
+    reports: Result<(), String>,
+) -> RunOutcome {
     let counted = counted(finished.verdict.outcome, options.inconclusive_as);
     show(finished, options, requests, counted);
     let outcome = counted.unwrap_or(finished.verdict.outcome);
-    match finished.write(requests) {
-        Ok(_) => outcome,
+    match reports.and_then(|()| finished.write_requested(requests)) {
+        Ok(()) => outcome,
         Err(message) => {
             exit::fail(RunOutcome::NotReady, &message);
             outcome.louder(RunOutcome::NotReady)

@@ -2,25 +2,30 @@
 
 use std::io::{self, stderr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use squall_dashboard::live::LiveFeed;
+use squall_dashboard::live::{LiveFeed, Stage};
 use squall_dashboard::model::{Facts, Model, Source};
 use squall_dashboard::terminal::show;
 use squall_harness::hub::EventHub;
-use tokio::sync::oneshot;
+use squall_reports::Verdict;
+use tokio::sync::{oneshot, watch};
 
 use super::plain::PlainLines;
 use super::{Ask, Watched};
 use crate::appearance::Look;
 
-/// Tells the dashboard that the run is over.
-pub struct End(Arc<AtomicBool>);
+/// Tells the dashboard how far the run is.
+pub struct Screen(watch::Sender<Stage>);
 
-impl End {
+impl Screen {
+    /// Has the verdict shown until somebody leaves the screen.
+    pub fn show_verdict(&self, verdict: Verdict) {
+        self.0.send_replace(Stage::Judged(Arc::new(verdict)));
+    }
+
     /// Has the terminal given back.
-    pub fn tell(&self) {
-        self.0.store(true, Ordering::SeqCst);
+    pub fn end(&self) {
+        self.0.send_replace(Stage::Over);
     }
 }
 
@@ -30,45 +35,52 @@ pub fn start(
     look: &Look,
     watched: &Watched<'_>,
     ask: Ask,
-) -> (impl Future<Output = ()> + Send + use<>, End) {
-    let over = Arc::new(AtomicBool::new(false));
+) -> (impl Future<Output = ()> + Send + use<>, Screen) {
     let view = watched.view;
+    let (screen, stage) = watch::channel(Stage::UnderWay);
     let ask = Box::new(move |request| ask(request));
-    let mut feed = LiveFeed::new(view, ask, Arc::clone(&over));
+    let mut feed = LiveFeed::new(view, ask, stage.clone());
     let facts = Facts::new(watched.scenario.clone(), watched.seed, Source::Own);
-    let (ended, end) = oneshot::channel();
+    let facts = facts.in_folder(watched.dir);
     let look = look.clone();
-    let spawned = std::thread::Builder::new()
-        .name("squall-screen".to_owned())
-        .spawn(move || {
-            let model = Model::new(facts);
-            let shown = show(model, &look.keys, look.appearance, stderr(), &mut feed);
-            let _ = ended.send(shown);
-        });
+    let on_screen = move || {
+        let model = Model::new(facts);
+        show(model, &look.keys, look.appearance, stderr(), &mut feed)
+    };
     let lines = PlainLines::new(watched.scenario, view);
-    let follow = follow(
-        spawned.map(drop),
-        end,
-        Arc::clone(&over),
-        (lines, view.hub.clone()),
-    );
-    (follow, End(over))
+    let follow = follow(spawn(on_screen), stage, (lines, view.hub.clone()));
+    (follow, Screen(screen))
 }
 
+/// Runs `screen` on a thread of its own; what came of it, or nothing where it
+/// panicked.
+fn spawn(
+    screen: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> io::Result<oneshot::Receiver<io::Result<()>>> {
+    let (ended, end) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("squall-screen".to_owned());
+    thread.spawn(move || {
+        // Nobody waits any more where the run was given up.
+        let _ = ended.send(screen());
+    })?;
+    Ok(end)
+}
+
+/// Returns when the screen was left after the end of the run; before that, lines
+/// take the place of a screen that is gone.
 async fn follow(
-    spawned: io::Result<()>,
-    end: oneshot::Receiver<io::Result<()>>,
-    over: Arc<AtomicBool>,
+    screen: io::Result<oneshot::Receiver<io::Result<()>>>,
+    stage: watch::Receiver<Stage>,
     (lines, hub): (PlainLines, EventHub),
 ) {
-    let shown = match spawned {
-        Ok(()) => end.await.unwrap_or_else(|_| {
+    let shown = match screen {
+        Ok(end) => end.await.unwrap_or_else(|_| {
             let words = "it panicked; please report what stands above";
             Err(io::Error::other(words))
         }),
         Err(error) => Err(error),
     };
-    if over.load(Ordering::SeqCst) {
+    if !matches!(*stage.borrow(), Stage::UnderWay) {
         return;
     }
     if let Err(error) = shown {

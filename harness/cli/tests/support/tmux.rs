@@ -47,6 +47,7 @@ impl Tmux {
             .current_dir(sandbox.work())
             .env("SQUALL", squall)
             .env("HOME", sandbox.work())
+            .env("BROWSER", sandbox.browser())
             .env_remove("CI")
             .env_remove("ENV")
             .env_remove("TMUX")
