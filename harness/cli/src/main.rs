@@ -11,6 +11,7 @@ mod interrupts;
 mod locate;
 mod metrics;
 mod objectives;
+mod one_line;
 mod report_files;
 mod run_folders;
 mod run_names;

@@ -389,10 +389,10 @@ fn host_name() -> String {
 /// The command line that repeats the run.
 fn rerun(what: &Attempt<'_>) -> String {
     let given = quoted(&what.sound.given);
-    let mut line = if what.withhold_faults {
-        format!("squall calibrate {given} --seeds {}", what.seed)
-    } else {
-        format!("squall run {given} --seed {}", what.seed)
+    let mut line = match &what.sound.command {
+        _ if what.withhold_faults => format!("squall calibrate {given} --seeds {}", what.seed),
+        Some(command) => format!("{command} --seed {}", what.seed),
+        None => format!("squall run {given} --seed {}", what.seed),
     };
     if let Some(variant) = what.variant {
         line.push_str(&format!(" --variant {}", quoted(variant)));
@@ -407,10 +407,24 @@ fn rerun(what: &Attempt<'_>) -> String {
     line
 }
 
-fn quoted(word: &str) -> String {
+/// A word as a shell reads it.
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
+    } else if word.contains(char::is_control) {
+        // A terminal shows no control characters, so a shell has to make them.
+        let escaped: String = word
+            .chars()
+            .map(|character| match character {
+                '\'' | '\\' => format!("\\{character}"),
+                '\n' => "\\n".to_owned(),
+                '\t' => "\\t".to_owned(),
+                control if control.is_control() => format!("\\u{:04x}", u32::from(control)),
+                other => other.to_string(),
+            })
+            .collect();
+        format!("$'{escaped}'")
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
@@ -434,5 +448,6 @@ mod tests {
     fn words_are_quoted_for_a_shell() {
         assert_eq!(quoted("a-b.yaml"), "a-b.yaml");
         assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted("it's\n\\\u{1}"), r"$'it\'s\n\\\u0001'");
     }
 }

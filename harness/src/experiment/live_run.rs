@@ -120,6 +120,9 @@ impl<'c> LiveRun<'c> {
             addresses,
             host,
             shard: request.shard,
+            // A steady state has to be seen on some load.
+            lead: !request.scenario.load.warm_up.is_zero()
+                || request.scenario.steady_state.is_some(),
         };
         LoadHandle::start(plan).map_err(|error| error.to_string())
     }

@@ -55,6 +55,7 @@ impl Format for Markdown {
 fn head(record: &Record, verdict: &Verdict) -> String {
     let mark = match verdict.outcome {
         RunOutcome::Pass => "\u{2705}",
+        RunOutcome::Measured => "\u{2139}\u{fe0f}",
         RunOutcome::Inconclusive => "\u{2754}",
         _ => "\u{274c}",
     };

@@ -4,11 +4,14 @@ use super::strip::{LEGEND, fitted, rows};
 use super::told::Told;
 use super::{Format, course, terminal_text};
 use crate::quantity::{clock, grouped, percent, significant};
-use crate::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict, WindowKind};
+use crate::verdict::{
+    GateOrigin, GateState, GateVerdict, ProcessTimeline, SliceStats, Verdict, WindowKind,
+};
 use crate::{Record, RunOutcome};
 
 mod effects;
 mod failures;
+mod load;
 
 /// How text is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,14 +73,30 @@ pub fn verdict_block(
     page.gates(verdict);
     page.faults(verdict);
     page.effects(verdict);
-    page.windows(verdict);
+    if verdict.faults.is_empty() {
+        page.load(verdict);
+    } else {
+        page.windows(verdict);
+    }
     page.failures(verdict);
-    page.timeline(record, verdict);
+    if has_a_course(verdict) {
+        page.timeline(record, verdict);
+    }
     page.footer(record, verdict, reports);
     if style.ascii {
         page.text = ascii(&page.text);
     }
     page.text
+}
+
+/// Whether time has something to tell: a load that nothing disturbed has one
+/// window and no failure.
+fn has_a_course(verdict: &Verdict) -> bool {
+    let down = |process: &ProcessTimeline| !process.down.is_empty();
+    !verdict.faults.is_empty()
+        || !verdict.errors.is_empty()
+        || !verdict.breakers.is_empty()
+        || verdict.processes.iter().any(down)
 }
 
 struct Page {
@@ -144,6 +163,7 @@ impl Page {
     fn banner(&mut self, record: &Record, verdict: &Verdict) {
         let tone = match verdict.outcome {
             RunOutcome::Pass => Tone::Good,
+            RunOutcome::Measured => Tone::Strong,
             RunOutcome::Inconclusive => Tone::Open,
             _ => Tone::Bad,
         };

@@ -118,6 +118,7 @@ fn standing(scene: &Scene<'_>) -> Vec<(String, Style, u8)> {
 pub fn verdict_style(scene: &Scene<'_>, verdict: &Verdict) -> Style {
     match verdict.outcome {
         RunOutcome::Pass => scene.theme.good,
+        RunOutcome::Measured => scene.theme.text,
         RunOutcome::Inconclusive => scene.theme.open,
         _ => scene.theme.bad,
     }
