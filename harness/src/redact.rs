@@ -19,6 +19,7 @@ pub(crate) fn event(event: &mut RunEvent, secrets: &Secrets) {
         | RunEvent::Note { text: detail }
         | RunEvent::ByHand {
             action: HandAction::Mark { text: detail },
+            ..
         } => words(detail, secrets),
         RunEvent::LinkUp { to, .. } => words(to, secrets),
         RunEvent::Probe(reading) => {

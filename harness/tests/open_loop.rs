@@ -48,6 +48,7 @@ async fn run(load: Load, address: SocketAddr, stop_after: Option<Duration>) -> T
         seed: 42,
         addresses: vec![address],
         host: address.to_string(),
+        lead: true,
     };
     let mut handle = LoadHandle::start(plan).unwrap();
     let zero = Instant::now() + Duration::from_millis(20);

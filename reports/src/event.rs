@@ -125,6 +125,9 @@ pub enum RunEvent {
     ByHand {
         /// What was done.
         action: HandAction,
+        /// Which screen it was done at.
+        #[serde(default)]
+        from: HandSide,
     },
     /// CPU and memory of squall and of the system's processes, about once per
     /// second: instance name to (CPU milliseconds since start, PSS or RSS bytes).
@@ -304,8 +307,18 @@ pub enum StopReason {
     Finish,
 }
 
-/// What a person did to a run under way. To finish early is a
-/// [`StopReason`].
+/// The screen at which a person acted on a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HandSide {
+    /// The run's own terminal; also in records that do not say.
+    #[default]
+    Own,
+    /// Another terminal that was attached to the run.
+    Attached,
+}
+
+/// What a person did to a run under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -323,6 +336,9 @@ pub enum HandAction {
     },
     /// Stopped every fault of the run likewise; the load goes on.
     StopAllFaults,
+    /// Finished the run early. What was planned after it never happened, which
+    /// [`RunEvent::Interrupted`] says next.
+    Finish,
 }
 
 impl HandAction {
@@ -333,6 +349,16 @@ impl HandAction {
             Self::Mark { text } => format!("marked: {text}"),
             Self::StopFault { fault } => format!("stopped the fault `{fault}`"),
             Self::StopAllFaults => "stopped every fault".to_owned(),
+            Self::Finish => "finished the run early".to_owned(),
+        }
+    }
+
+    /// What was done and, where it was not at the run itself, at which screen.
+    #[must_use]
+    pub fn words_from(&self, from: HandSide) -> String {
+        match from {
+            HandSide::Own => self.words(),
+            HandSide::Attached => format!("{}, from another terminal", self.words()),
         }
     }
 
@@ -340,7 +366,7 @@ impl HandAction {
     #[must_use]
     pub fn stops(&self, fault: &str) -> bool {
         match self {
-            Self::Mark { .. } => false,
+            Self::Mark { .. } | Self::Finish => false,
             Self::StopFault { fault: stopped } => stopped == fault,
             Self::StopAllFaults => true,
         }

@@ -203,6 +203,7 @@ fn look(verdict: Option<&Verdict>) -> (&'static str, &'static str, &'static str)
     let word = verdict.outcome.word();
     match verdict.outcome {
         RunOutcome::Pass => ("pass", "\u{2713}", word),
+        RunOutcome::Measured => ("none", "\u{2013}", word),
         RunOutcome::Inconclusive => ("open", "?", word),
         _ => ("fail", "\u{2717}", word),
     }

@@ -24,6 +24,7 @@ mod window;
 
 use squall_scenario::Scenario;
 
+pub(crate) use breaker::{Asked, Course, Instances, after_on, change_on, reached_by, state_on};
 pub(crate) use dispersion::{Bin, dispersion, spread};
 pub(crate) use gate::unit_threshold;
 pub(crate) use metric::rule_slice;
@@ -155,6 +156,6 @@ impl<'a> Case<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Ruling {
     pub(crate) state: crate::verdict::GateState,
-    explanation: String,
+    pub(crate) explanation: String,
     pub(crate) evidence: crate::verdict::Evidence,
 }

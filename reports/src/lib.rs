@@ -29,8 +29,8 @@ pub mod verdict;
 
 pub use compare::{CompareError, RunComparison, compare};
 pub use event::{
-    BreakerReport, FallbackReading, FaultChange, HandAction, Phase, ProbeReading, ProcessChange,
-    RESOURCES_EVERY_US, ResourceUse, RunEvent, Stamped, StopReason, WindowEdge,
+    BreakerReport, FallbackReading, FaultChange, HandAction, HandSide, Phase, ProbeReading,
+    ProcessChange, RESOURCES_EVERY_US, ResourceUse, RunEvent, Stamped, StopReason, WindowEdge,
 };
 pub use index::{IndexedRun, index_page};
 pub use interval::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};

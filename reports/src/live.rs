@@ -3,6 +3,7 @@
 //! Gates are shown as they stand; only the judge decides, on the record.
 
 mod board;
+mod breakers;
 mod guard;
 mod reading;
 mod steady;

@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunOutcome {
-    /// Every gate passed.
+    /// Every gate passed, and there was one.
     Pass,
+    /// The load ran to its end, and no gate was asked: there is nothing that
+    /// could have failed.
+    Measured,
     /// At least one gate failed.
     Fail,
     /// The command line or the scenario is wrong.
@@ -60,7 +63,7 @@ const fn row(
 
 /// Every outcome, the loudest first: where several apply, the earliest row
 /// decides the exit code.
-pub const OUTCOMES: [OutcomeRow; 10] = [
+pub const OUTCOMES: [OutcomeRow; 11] = [
     row(
         RunOutcome::UndoFailed,
         6,
@@ -109,6 +112,12 @@ pub const OUTCOMES: [OutcomeRow; 10] = [
         3,
         "INCONCLUSIVE",
         "no gate failed, but at least one could not be decided",
+    ),
+    row(
+        RunOutcome::Measured,
+        0,
+        "MEASURED",
+        "the load ran to its end and no gate was asked; nothing is said about the system",
     ),
     row(RunOutcome::Pass, 0, "PASS", "every gate passed"),
 ];
@@ -173,10 +182,11 @@ pub fn exit_code_table() -> String {
             row.meaning
         ));
     }
-    let order: Vec<String> = OUTCOMES
+    let mut order: Vec<String> = OUTCOMES
         .iter()
         .map(|row| row.exit_code.to_string())
         .collect();
+    order.dedup();
     text.push_str(&format!(
         "\nWhere several apply, the first of these decides: {}.\n",
         order.join(" > ")
@@ -191,7 +201,7 @@ mod tests {
     #[test]
     fn the_order_is_the_documented_one() {
         let codes: Vec<u8> = OUTCOMES.iter().map(|row| row.exit_code).collect();
-        assert_eq!(codes, [6, 70, 130, 143, 2, 5, 4, 1, 3, 0]);
+        assert_eq!(codes, [6, 70, 130, 143, 2, 5, 4, 1, 3, 0, 0]);
         assert_eq!(
             RunOutcome::Fail.louder(RunOutcome::Inconclusive),
             RunOutcome::Fail

@@ -26,7 +26,7 @@ pub fn variant_outcome(verdict: &Verdict, variant: &Variant) -> VariantOutcome {
         RunOutcome::Aborted => {
             return VariantOutcome::Proven(format!("it was aborted: {}", verdict.sentence));
         }
-        RunOutcome::Pass | RunOutcome::Fail | RunOutcome::Inconclusive => {}
+        RunOutcome::Pass | RunOutcome::Measured | RunOutcome::Fail | RunOutcome::Inconclusive => {}
         other => return VariantOutcome::Nothing(format!("{other}: {}", verdict.sentence)),
     }
     let listed: Vec<&GateVerdict> = verdict

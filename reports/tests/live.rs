@@ -5,7 +5,7 @@ mod synthetic;
 
 use std::time::Duration;
 
-use squall_reports::live::{AbortGuard, AbortTrip, GateBoard, LiveState};
+use squall_reports::live::{AbortGuard, AbortTrip, GateBoard, LiveGate, LiveState};
 use squall_reports::*;
 use squall_scenario::*;
 use synthetic::*;
@@ -47,7 +47,69 @@ fn the_board_ends_where_the_judge_does() {
             }
         }
         assert_ne!(board.gates()[0].state, LiveState::Pending);
+        let of_breakers = |gate: &&LiveGate| gate.gate.starts_with("breaker");
+        let gates = board.gates();
+        let mut breakers = gates.iter().filter(of_breakers).peekable();
+        assert!(
+            breakers.peek().is_some(),
+            "the scenario has gates on breakers"
+        );
+        for gate in breakers {
+            assert_ne!(gate.state, LiveState::Pending, "{}", gate.gate);
+        }
     }
+}
+
+/// The board at `end_s` of a run without the events that `leave_out` names.
+fn board_at(record: &Record, end_s: i64, leave_out: impl Fn(&Stamped) -> bool) -> LiveGate {
+    let mut board = GateBoard::new(&record.manifest.scenario);
+    for stamped in told(record) {
+        if stamped.at_us <= end_s * SECOND && !leave_out(&stamped) {
+            board.hear(&stamped);
+        }
+    }
+    let gates = board.gates();
+    let opens = gates.iter().find(|gate| gate.gate.contains("opens within"));
+    opens.unwrap().clone()
+}
+
+#[test]
+fn a_breaker_gate_says_what_the_judge_would_once_its_time_is_up() {
+    let record = passing();
+    let opens = |stamped: &Stamped| {
+        matches!(&stamped.event, RunEvent::Breaker(report)
+            if report.state == Some(BreakerState::Open))
+    };
+    let injected = record.events.iter().find(|stamped| {
+        matches!(
+            &stamped.event,
+            RunEvent::Fault {
+                change: FaultChange::Active { .. },
+                ..
+            }
+        )
+    });
+    let injected_s = injected.unwrap().at_us / SECOND;
+    // Injected, not open: it has 8 s.
+    let waiting = board_at(&record, injected_s + 6, opens);
+    assert_eq!(waiting.state, LiveState::Pending, "{waiting:?}");
+    let words = waiting.explanation.unwrap();
+    assert!(words.contains("before the time was up"), "{words}");
+    let late = board_at(&record, injected_s + 10, opens);
+    assert_eq!(late.state, LiveState::Failing, "{late:?}");
+    let words = late.explanation.unwrap();
+    assert!(words.contains("had not opened in"), "{words}");
+    // It did open in the run.
+    let open = board_at(&record, injected_s + 10, |_| false);
+    assert_eq!(open.state, LiveState::OnTrack, "{open:?}");
+    assert!(open.evidence.margin.is_some() && open.observed.is_some());
+    // And the judge says the same of the whole run.
+    let whole = board_at(&record, 1000, |_| false);
+    let verdict = judge(&record);
+    let judged = verdict.gates.iter().find(|gate| gate.gate == whole.gate);
+    let judged = judged.unwrap();
+    assert_eq!(whole.explanation.as_ref(), Some(&judged.explanation));
+    assert_eq!(whole.observed, judged.evidence.observed);
 }
 
 #[test]

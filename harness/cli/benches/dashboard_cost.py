@@ -70,6 +70,8 @@ def run(squall, work, ui):
         environment = dict(os.environ, TERM="xterm-256color", COLORTERM="truecolor",
                            LC_ALL="C.UTF-8", XDG_STATE_HOME=work)
         environment.pop("CI", None)
+        # Nobody is there to leave the screen.
+        environment["SQUALL_CONFIG"] = str(pathlib.Path(work) / "config.yaml")
         arguments = [squall, "run", "cost.yaml", "--ui", ui, "--out", out]
         os.execve(squall, arguments, environment)
     size = struct.pack("HHHH", 50, 160, 0, 0)
@@ -111,6 +113,7 @@ def main():
     ratios, shares = [], []
     with tempfile.TemporaryDirectory() as work:
         pathlib.Path(work, "cost.yaml").write_text(SCENARIO)
+        pathlib.Path(work, "config.yaml").write_text("stay: false\n")
         for pair in range(pairs):
             # The first of a pair alternates: what drifts cancels out.
             order = ("tui", "none") if pair % 2 else ("none", "tui")

@@ -15,6 +15,8 @@ pub struct Look {
     pub appearance: Appearance,
     /// Which key does what.
     pub keys: KeyMap,
+    /// Whether it stays after the end of its run until somebody leaves it.
+    pub stay: bool,
 }
 
 /// What the command line says, else the user's configuration, else the
@@ -33,5 +35,6 @@ pub fn of(look: &LookArgs) -> Result<Look, String> {
             ..appearance
         },
         keys: config.key_map()?,
+        stay: config.stay.unwrap_or(true),
     })
 }

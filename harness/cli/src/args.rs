@@ -2,6 +2,7 @@
 
 mod authoring;
 mod comparing;
+mod load;
 mod look;
 mod records;
 mod series;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use authoring::{FAULTS_EXAMPLES, FaultsArgs, INIT_EXAMPLES, InitArgs};
 pub use comparing::{COMPARE_EXAMPLES, CompareArgs, ComparisonFormat, FailOn};
+pub use load::{ArrivalsArg, LOAD_EXAMPLES, LoadArgs};
 pub use look::{LookArgs, ThemeArg};
 pub use records::{
     ATTACH_EXAMPLES, AttachArgs, JUDGE_EXAMPLES, JudgeArgs, MERGE_EXAMPLES, MergeArgs, OutArgs,
@@ -34,6 +36,7 @@ pub use shell::{COMPLETIONS_EXAMPLES, CompletionsArgs, MAN_EXAMPLES, ManArgs};
 )]
 #[command(after_help = "Start here:
   squall run slow-recommendations     run a scenario of the library
+  squall load http://127.0.0.1:8080/  load one URL, without a file
   squall check my-scenario.yaml       find mistakes without running anything
   squall explain exit                 what the exit codes mean")]
 pub struct Cli {
@@ -62,6 +65,9 @@ pub enum Command {
     /// Run scenarios, judge them and write their reports
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Load one URL, without a file: open loop, judged, recorded as any run
+    #[command(after_help = LOAD_EXAMPLES)]
+    Load(Box<LoadArgs>),
     /// Run scenarios and their weakened variants; a scenario that passes
     /// either way is toothless
     #[command(after_help = PROVE_EXAMPLES)]
@@ -189,12 +195,23 @@ pub struct RunArgs {
     /// Paths of scenarios, or names of the embedded library
     #[arg(required = true, value_name = "SCENARIO")]
     pub scenarios: Vec<String>,
-    /// Seed of everything random; overrides the scenario's
-    #[arg(long)]
-    pub seed: Option<u64>,
     /// Run this weakened variant instead of the scenario itself
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
+    /// What is the same however the load was described.
+    #[command(flatten)]
+    pub options: RunOptions,
+    /// How scenarios are read.
+    #[command(flatten)]
+    pub reading: ScenarioArgs,
+}
+
+/// What a run takes, be it of a scenario or of one URL.
+#[derive(Debug, Clone, Args)]
+pub struct RunOptions {
+    /// Seed of everything random; overrides the scenario's
+    #[arg(long)]
+    pub seed: Option<u64>,
     /// Also write a report: FORMAT, FORMAT=PATH or FORMAT=- (may be repeated)
     #[arg(long = "report", value_name = "FORMAT[=PATH]")]
     pub reports: Vec<String>,
@@ -213,9 +230,6 @@ pub struct RunArgs {
     /// Which share of the load.
     #[command(flatten)]
     pub share: ShareArgs,
-    /// How scenarios are read.
-    #[command(flatten)]
-    pub reading: ScenarioArgs,
     /// How runs are carried out.
     #[command(flatten)]
     pub execution: ExecutionArgs,

@@ -29,6 +29,10 @@ pub struct Config {
     /// Whether the dashboard is drawn in ASCII only.
     #[serde(default)]
     pub ascii: bool,
+    /// Whether the dashboard stays after the end of its run until somebody
+    /// leaves it; so it does where nothing is said.
+    #[serde(default)]
+    pub stay: Option<bool>,
 }
 
 impl Config {
@@ -119,6 +123,7 @@ mod tests {
         assert_eq!(config.theme, Some(ThemeArg::ColourBlind));
         assert_eq!(config.key_map().unwrap().key_of(Action::Freeze), "ctrl-s");
         assert!(Config::parse("").unwrap().theme.is_none());
+        assert_eq!(Config::parse("stay: false").unwrap().stay, Some(false));
     }
 
     #[test]
@@ -131,7 +136,7 @@ mod tests {
         );
         assert!(wrong("keys: { freeze: [hyper-x] }").contains("is no key"));
         let twice = wrong("keys: { freeze: [q] }");
-        assert!(twice.contains("`freeze` and `finish`"), "{twice}");
+        assert!(twice.contains("`freeze` and `leave`"), "{twice}");
         let field = wrong("them: mono");
         assert!(field.contains("them") && field.contains("theme"), "{field}");
         assert!(wrong("theme: pink").contains("colour-blind"));

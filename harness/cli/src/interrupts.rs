@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use squall_harness::experiment::Control;
 use squall_reports::StopReason;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// What a further signal does: less patience, and never less undoing.
 const STILL_STOPPING: &str = "squall is stopping already: open requests are given up now; \
@@ -15,13 +15,10 @@ const STILL_STOPPING: &str = "squall is stopping already: open requests are give
 /// between two runs, when nobody else would hear it.
 #[derive(Debug, Default, Clone)]
 pub struct Interrupts {
-    inner: Arc<Mutex<Inner>>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    first: Option<StopReason>,
-    run: Option<mpsc::Sender<Control>>,
+    /// The first signal so far.
+    first: watch::Sender<Option<StopReason>>,
+    /// The run under way.
+    run: Arc<Mutex<Option<mpsc::Sender<Control>>>>,
 }
 
 impl Interrupts {
@@ -36,26 +33,34 @@ impl Interrupts {
 
     /// The first signal so far.
     pub fn first(&self) -> Option<StopReason> {
-        self.lock().first
+        *self.first.borrow()
+    }
+
+    /// Returns once there was a signal, be it before this was called.
+    pub async fn heard(&self) {
+        // The sender is this very value.
+        let _ = self.first.subscribe().wait_for(Option::is_some).await;
     }
 
     /// Passes signals on to a run from now on; `None` when there is none.
     pub fn pass_to(&self, run: Option<mpsc::Sender<Control>>) {
-        self.lock().run = run;
+        *self.lock() = run;
     }
 
     /// Takes a request to stop as if it had come as a signal: in raw mode
     /// the terminal sends Ctrl-C as a key. Returns whether squall was stopping
     /// already.
     pub fn raise(&self, reason: StopReason) -> bool {
-        let mut inner = self.lock();
-        let stopping = inner.first.is_some();
-        inner.first.get_or_insert(reason);
-        if let Some(run) = &inner.run {
+        let first = self.first.send_if_modified(|first| {
+            let is_first = first.is_none();
+            first.get_or_insert(reason);
+            is_first
+        });
+        if let Some(run) = self.lock().as_ref() {
             // A run that has heard so many needs no further one.
             let _ = run.try_send(Control::Stop(reason));
         }
-        stopping
+        !first
     }
 
     /// Passes what a person asked for at a screen on to the run; whether the
@@ -90,8 +95,8 @@ impl Interrupts {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<mpsc::Sender<Control>>> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -34,6 +34,9 @@ pub struct Sound {
     pub secrets: Secrets,
     /// Folder of the file that describes the processes; `None` in the library.
     pub folder: Option<PathBuf>,
+    /// The command line that it stands for, where it was no file; without a
+    /// seed.
+    pub command: Option<String>,
 }
 
 impl Found {
@@ -69,6 +72,7 @@ impl Found {
                 text: text.unwrap_or_default(),
                 secrets: self.checked.secrets,
                 folder,
+                command: None,
             }),
             _ => {
                 let errors = self
@@ -154,6 +158,7 @@ fn unreadable(given: &str, diagnostic: &Diagnostic) -> ExitCode {
     exit::code(RunOutcome::Usage)
 }
 
-fn color_on_stderr() -> bool {
+/// Whether standard error takes colours.
+pub fn color_on_stderr() -> bool {
     anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }

@@ -11,6 +11,8 @@ mod interrupts;
 mod locate;
 mod metrics;
 mod objectives;
+mod one_line;
+mod report_files;
 mod run_folders;
 mod run_names;
 mod series;

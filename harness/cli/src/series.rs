@@ -20,7 +20,7 @@ pub async fn attempt(
     } else {
         finished.print(ui, &pages, None);
     }
-    if let Err(message) = finished.write(&[]) {
+    if let Err(message) = finished.write() {
         anstream::eprintln!("warning: {message}");
     }
     Ok(finished)

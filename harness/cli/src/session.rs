@@ -1,11 +1,11 @@
 //! One attempt at a scenario: run, judge, write.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use squall_harness::experiment::{RunRequest, RunView, control_channel, run};
-use squall_reports::format::{FORMATS, Format, verdict_block};
+use squall_reports::format::verdict_block;
 use squall_reports::{
     Manifest, RECORD_SCHEMA_VERSION, Record, RunOutcome, StopReason, Verdict, judge,
 };
@@ -16,6 +16,7 @@ use crate::console::{Console, Progress, Watched};
 use crate::interrupts::Interrupts;
 use crate::locate::Sound;
 use crate::metrics::Metrics;
+pub use crate::report_files::{ReportRequest, write_reports};
 use crate::sharding::Part;
 
 /// What stays the same over the attempts of one command.
@@ -99,6 +100,34 @@ impl Session {
 
     /// Runs a scenario, or a variant of it, once.
     pub async fn attempt(&mut self, what: &Attempt<'_>) -> Result<Finished, Failed> {
+        let (attempted, console) = self.attempt_shown(what).await;
+        if let Some(console) = console {
+            console.finish().await;
+        }
+        attempted
+    }
+
+    /// The same, with the console that has followed it, for the caller to end;
+    /// `None` where it came to no run.
+    pub async fn attempt_shown(
+        &mut self,
+        what: &Attempt<'_>,
+    ) -> (Result<Finished, Failed>, Option<Console>) {
+        let mut console = None;
+        let attempted = self.carry_out(what, &mut console).await;
+        (attempted, console)
+    }
+
+    /// Signals so far, and those to come.
+    pub const fn interrupts(&self) -> &Interrupts {
+        &self.interrupts
+    }
+
+    async fn carry_out(
+        &self,
+        what: &Attempt<'_>,
+        console: &mut Option<Console>,
+    ) -> Result<Finished, Failed> {
         let &Attempt {
             sound,
             variant,
@@ -159,16 +188,20 @@ impl Session {
             withhold_faults,
             zero_at: part.and_then(|part| part.zero),
         };
-        self.carry_out(request, dir).await
+        self.run_and_judge(request, dir, console).await
     }
 
-    async fn carry_out(&self, request: RunRequest, dir: PathBuf) -> Result<Finished, Failed> {
+    async fn run_and_judge(
+        &self,
+        request: RunRequest,
+        dir: PathBuf,
+        console: &mut Option<Console>,
+    ) -> Result<Finished, Failed> {
         let (control, receiver) = control_channel();
         self.interrupts.pass_to(Some(control.clone()));
         let seed = request.seed;
         let scenario = request.scenario.clone();
         let manifest = request.manifest.clone();
-        let mut console: Option<Console> = None;
         let ran = run(request, receiver, &mut |view: RunView| {
             let watched = Watched {
                 scenario: &scenario,
@@ -178,16 +211,13 @@ impl Session {
             };
             let (interrupts, control) = (self.interrupts.clone(), control.clone());
             let ask = Arc::new(move |request| interrupts.ask(&control, request));
-            console = Some(Console::start(&self.progress, &watched, ask));
+            *console = Some(Console::start(&self.progress, &watched, ask));
             if let Some(metrics) = &self.metrics {
                 metrics.show(&manifest, &view);
             }
         })
         .await;
         self.interrupts.pass_to(None);
-        if let Some(console) = console {
-            console.finish().await;
-        }
         let end = ran.map_err(|error| Failed::new(RunOutcome::NotReady, error))?;
         let writer = end
             .record
@@ -304,111 +334,18 @@ impl Finished {
         dir.join("report.html").display().to_string()
     }
 
-    /// Writes the reports of the run directory and those asked for.
-    pub fn write(&self, requests: &[ReportRequest]) -> Result<Vec<PathBuf>, String> {
-        let mut written = write_reports(&self.dir, &self.record, &self.verdict, &[])?;
-        if !requests.is_empty() {
-            written.extend(write_reports(
-                &self.dir,
-                &self.record,
-                &self.verdict,
-                requests,
-            )?);
+    /// Writes the reports of the run directory.
+    pub fn write(&self) -> Result<(), String> {
+        write_reports(&self.dir, &self.record, &self.verdict, &[]).map(drop)
+    }
+
+    /// Writes the reports that were asked for.
+    pub fn write_requested(&self, requests: &[ReportRequest]) -> Result<(), String> {
+        if requests.is_empty() {
+            return Ok(());
         }
-        Ok(written)
+        write_reports(&self.dir, &self.record, &self.verdict, requests).map(drop)
     }
-}
-
-/// `--report FORMAT[=PATH]`.
-#[derive(Clone)]
-pub struct ReportRequest {
-    format: &'static dyn Format,
-    /// `None`: into the run directory; `-`: standard output.
-    path: Option<PathBuf>,
-}
-
-impl ReportRequest {
-    /// Whether it names no place of its own.
-    pub const fn goes_into_the_run(&self) -> bool {
-        self.path.is_none()
-    }
-
-    /// Whether it goes to standard output.
-    pub fn takes_standard_output(&self) -> bool {
-        self.path
-            .as_ref()
-            .is_some_and(|path| path.as_os_str() == "-")
-    }
-
-    /// Parses every `--report`.
-    pub fn parse_all(texts: &[String]) -> Result<Vec<Self>, String> {
-        texts.iter().map(|text| Self::parse(text)).collect()
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let (name, path) = match text.split_once('=') {
-            Some((name, path)) => (name, Some(PathBuf::from(path))),
-            None => (text, None),
-        };
-        if let Some(path) = &path {
-            writable(path)?;
-        }
-        let format = squall_reports::format::format(name).ok_or_else(|| {
-            let known: Vec<_> = FORMATS.iter().map(|format| format.name()).collect();
-            format!(
-                "there is no report format {name:?}; there are {}",
-                known.join(", ")
-            )
-        })?;
-        Ok(Self { format, path })
-    }
-}
-
-/// Told before the run, not after it.
-fn writable(path: &Path) -> Result<(), String> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    if path.as_os_str().is_empty() {
-        return Err("write --report FORMAT=PATH, or --report FORMAT=- for standard output".into());
-    }
-    if folder.as_os_str().is_empty() || folder.is_dir() {
-        return Ok(());
-    }
-    Err(format!(
-        "{}: there is no folder {}",
-        path.display(),
-        folder.display()
-    ))
-}
-
-/// Renders and writes; every format into `dir` when none is asked for.
-pub fn write_reports(
-    dir: &Path,
-    record: &Record,
-    verdict: &Verdict,
-    requests: &[ReportRequest],
-) -> Result<Vec<PathBuf>, String> {
-    let all: Vec<_> = FORMATS
-        .map(|format| ReportRequest { format, path: None })
-        .to_vec();
-    let requests = if requests.is_empty() { &all } else { requests };
-    let mut written = Vec::new();
-    for request in requests {
-        let bytes = request.format.render(record, verdict);
-        match &request.path {
-            Some(path) if path.as_os_str() == "-" => {
-                anstream::print!("{}", String::from_utf8_lossy(&bytes));
-            }
-            other => {
-                let path = other
-                    .clone()
-                    .unwrap_or_else(|| dir.join(request.format.file_name()));
-                std::fs::write(&path, bytes)
-                    .map_err(|error| format!("{}: {error}", path.display()))?;
-                written.push(path);
-            }
-        }
-    }
-    Ok(written)
 }
 
 const fn interrupted(reason: StopReason) -> RunOutcome {
@@ -452,10 +389,10 @@ fn host_name() -> String {
 /// The command line that repeats the run.
 fn rerun(what: &Attempt<'_>) -> String {
     let given = quoted(&what.sound.given);
-    let mut line = if what.withhold_faults {
-        format!("squall calibrate {given} --seeds {}", what.seed)
-    } else {
-        format!("squall run {given} --seed {}", what.seed)
+    let mut line = match &what.sound.command {
+        _ if what.withhold_faults => format!("squall calibrate {given} --seeds {}", what.seed),
+        Some(command) => format!("{command} --seed {}", what.seed),
+        None => format!("squall run {given} --seed {}", what.seed),
     };
     if let Some(variant) = what.variant {
         line.push_str(&format!(" --variant {}", quoted(variant)));
@@ -470,10 +407,24 @@ fn rerun(what: &Attempt<'_>) -> String {
     line
 }
 
-fn quoted(word: &str) -> String {
+/// A word as a shell reads it.
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
+    } else if word.contains(char::is_control) {
+        // A terminal shows no control characters, so a shell has to make them.
+        let escaped: String = word
+            .chars()
+            .map(|character| match character {
+                '\'' | '\\' => format!("\\{character}"),
+                '\n' => "\\n".to_owned(),
+                '\t' => "\\t".to_owned(),
+                control if control.is_control() => format!("\\u{:04x}", u32::from(control)),
+                other => other.to_string(),
+            })
+            .collect();
+        format!("$'{escaped}'")
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
@@ -497,5 +448,6 @@ mod tests {
     fn words_are_quoted_for_a_shell() {
         assert_eq!(quoted("a-b.yaml"), "a-b.yaml");
         assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted("it's\n\\\u{1}"), r"$'it\'s\n\\\u0001'");
     }
 }

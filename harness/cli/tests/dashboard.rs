@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use squall_reports::{HandAction, Record, RunEvent, RunOutcome};
+use squall_reports::{HandAction, HandSide, Record, RunEvent, RunOutcome};
 use support::tmux::Tmux;
 use support::{Sandbox, one_server, verdict};
 
@@ -42,12 +42,13 @@ fn run_into_the_fault(sandbox: &Sandbox) -> Option<Tmux> {
     Some(tmux)
 }
 
-fn by_hand(sandbox: &Sandbox) -> Vec<HandAction> {
+/// What was done by hand, and at which screen.
+fn by_hand(sandbox: &Sandbox) -> Vec<(HandAction, HandSide)> {
     let record = Record::read(&sandbox.run()).unwrap();
     let events = record.events.into_iter();
     events
         .filter_map(|stamped| match stamped.event {
-            RunEvent::ByHand { action } => Some(action),
+            RunEvent::ByHand { action, from } => Some((action, from)),
             _ => None,
         })
         .collect()
@@ -92,6 +93,8 @@ fn a_game_day_from_end_to_end() {
     tmux.press(&["q"]);
     tmux.wait_for("Finish now");
     tmux.press(&["y"]);
+    after_the_end(&sandbox, &tmux);
+    tmux.press(&["q"]);
     let left = tmux.wait_for("exit=3");
     for words in ["INCONCLUSIVE", "finished early by hand", "report.html"] {
         assert!(left.contains(words), "no {words:?} in\n{left}");
@@ -104,10 +107,79 @@ fn a_game_day_from_end_to_end() {
     sandbox.assert_empty();
     let text = "here we go".to_owned();
     let fault = "slow api".to_owned();
-    let expected = [HandAction::Mark { text }, HandAction::StopFault { fault }];
-    assert_eq!(by_hand(&sandbox), expected);
+    let expected = [
+        HandAction::Mark { text },
+        HandAction::StopFault { fault },
+        HandAction::Finish,
+    ];
+    assert_eq!(
+        by_hand(&sandbox),
+        expected.map(|action| (action, HandSide::Own))
+    );
     let page = std::fs::read_to_string(sandbox.run().join("report.html")).unwrap();
     assert!(page.contains("marked: here we go"), "the page tells of it");
+}
+
+/// The screen stays with the verdict; nothing but squall itself is left, the
+/// reports are there, and keys go on working.
+fn after_the_end(sandbox: &Sandbox, tmux: &Tmux) {
+    tmux.wait_for("run finished: INCONCLUSIVE");
+    let left = sandbox.processes();
+    let alone = left
+        .iter()
+        .all(|process| process.pid == the_run(sandbox).as_raw_nonzero().get());
+    assert!(alone, "only squall waits: {left:#?}");
+    assert!(sandbox.run().join("report.html").exists());
+    tmux.press(&["5"]);
+    tmux.wait_for("the fault `slow api` was stopped by hand");
+    tmux.press(&["x"]);
+    tmux.wait_for("nothing left to steer");
+    tmux.press(&["r"]);
+    tmux.wait_for("opened with");
+    let shown = sandbox.work().join("shown");
+    support::wait_until("the report in the browser", || shown.exists());
+    let page = std::fs::read_to_string(shown).unwrap();
+    assert_eq!(
+        page.trim(),
+        sandbox.run().join("report.html").to_str().unwrap()
+    );
+    tmux.press(&["1"]);
+    tmux.wait_for("run finished: INCONCLUSIVE");
+}
+
+#[test]
+fn a_signal_after_the_end_leaves_with_the_code_of_the_run() {
+    let sandbox = Sandbox::new();
+    let Some(tmux) = Tmux::start(&sandbox) else {
+        return;
+    };
+    let short = long_fault(50, "3s").replace("for: 1m", "for: 1s");
+    sandbox.write("long.yaml", short);
+    tmux.enter("$SQUALL run long.yaml; echo exit=$?");
+    tmux.wait_for("run finished: PASS");
+    kill_process(the_run(&sandbox), Signal::TERM).unwrap();
+    let left = tmux.wait_for("exit=0");
+    assert!(left.contains("PASS"), "the verdict stays:\n{left}");
+    tmux.assert_sane();
+    sandbox.assert_empty();
+}
+
+#[test]
+fn several_scenarios_and_those_who_want_it_so_wait_for_nobody() {
+    let sandbox = Sandbox::new();
+    let Some(tmux) = Tmux::start(&sandbox) else {
+        return;
+    };
+    let short = long_fault(50, "2s").replace("for: 1m", "for: 500ms");
+    sandbox.write("one.yaml", short);
+    tmux.enter("$SQUALL run one.yaml one.yaml; echo exit=$?");
+    tmux.wait_for("exit=0");
+    sandbox.write("config.yaml", "stay: false\n");
+    tmux.enter("clear; SQUALL_CONFIG=config.yaml $SQUALL run one.yaml; echo left=$?");
+    tmux.wait_for("left=0");
+    tmux.enter("clear; CI=1 $SQUALL run one.yaml --ui tui; echo ended=$?");
+    tmux.wait_for("ended=0");
+    assert_eq!(sandbox.runs().len(), 4);
 }
 
 #[test]
@@ -173,16 +245,31 @@ fn another_terminal_watches_and_only_acts_when_it_may() {
     tmux.press(&["y"]);
     tmux.wait_for("stopped every fault");
     tmux.show(0);
-    tmux.wait_for("stopped every fault");
-    tmux.press(&["q"]);
-    tmux.wait_for("Finish now");
-    tmux.press(&["y"]);
-    tmux.wait_for("exit=3");
+    tmux.wait_for("stopped every fault, from another terminal");
     tmux.show(1);
-    tmux.wait_for("the run is over");
+    tmux.press(&["Q"]);
+    tmux.wait_for("Finish now");
+    tmux.press(&["n"]);
+    tmux.wait_until("no question", |screen| !screen.contains("y/N"));
+    tmux.press(&["Q", "y"]);
+    // Both stay with the verdict, each until it is left.
+    tmux.wait_for("run finished: INCONCLUSIVE");
+    assert!(!socket.exists(), "nothing is left to watch");
+    tmux.press(&["q"]);
+    tmux.wait_for("the run is over: INCONCLUSIVE");
     tmux.assert_sane();
-    assert_eq!(by_hand(&sandbox), [HandAction::StopAllFaults]);
-    assert!(!socket.exists(), "gone with the run");
+    tmux.show(0);
+    tmux.wait_for("run finished: INCONCLUSIVE");
+    tmux.press(&["q"]);
+    let left = tmux.wait_for("exit=3");
+    let words = "finished early by hand from another terminal";
+    let unfolded = left.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(unfolded.contains(words), "{left}");
+    let actions = [HandAction::StopAllFaults, HandAction::Finish];
+    assert_eq!(
+        by_hand(&sandbox),
+        actions.map(|action| (action, HandSide::Attached))
+    );
 }
 
 #[test]
@@ -193,6 +280,8 @@ fn a_terminal_that_nobody_reads_delays_no_arrival() {
         "short.yaml",
         long_fault(200, "8s").replace("for: 1m", "for: 5s"),
     );
+    // Nobody is there to leave the screen either.
+    sandbox.write("config.yaml", "stay: false\n");
     let flags = pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY;
     let master = pty::openpt(flags).unwrap();
     pty::grantpt(&master).unwrap();
@@ -218,6 +307,7 @@ fn a_terminal_that_nobody_reads_delays_no_arrival() {
     let mut command = sandbox.command_by(&caller, &["run", &file, "--ui", "tui"]);
     command
         .env("TERM", "xterm-256color")
+        .env("SQUALL_CONFIG", sandbox.work().join("config.yaml"))
         .env_remove("CI")
         .stdin(open())
         .stderr(open());

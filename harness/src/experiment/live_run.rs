@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use squall_faults::guardian::Exited;
 use squall_reports::live::{AbortGuard, AbortTrip};
-use squall_reports::{HandAction, Interval, Phase, RunEvent, Shard, Stamped};
+use squall_reports::{HandAction, HandSide, Interval, Phase, RunEvent, Shard, Stamped, StopReason};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -120,6 +120,9 @@ impl<'c> LiveRun<'c> {
             addresses,
             host,
             shard: request.shard,
+            // A steady state has to be seen on some load.
+            lead: !request.scenario.load.warm_up.is_zero()
+                || request.scenario.steady_state.is_some(),
         };
         LoadHandle::start(plan).map_err(|error| error.to_string())
     }
@@ -291,9 +294,11 @@ impl<'c> LiveRun<'c> {
                 request = next_request(control) => {
                     let reason = match request {
                         Control::Stop(reason) => reason,
-                        Control::ByHand(action) => {
-                            self.by_hand(timeline, action).await;
-                            continue;
+                        Control::ByHand(action, from) => {
+                            match self.by_hand(timeline, action, from).await {
+                                Some(reason) => reason,
+                                None => continue,
+                            }
                         }
                     };
                     let grace = if cut_short { Duration::ZERO } else { CUT_SHORT_GRACE };
@@ -305,17 +310,26 @@ impl<'c> LiveRun<'c> {
         }
     }
 
-    /// Records what a person did, and does it.
-    async fn by_hand(&self, timeline: &Timeline, action: HandAction) {
+    /// Records what a person did, and does it; why the run is to end, where it
+    /// is.
+    async fn by_hand(
+        &self,
+        timeline: &Timeline,
+        action: HandAction,
+        from: HandSide,
+    ) -> Option<StopReason> {
         if let Err(why) = timeline.can(&action) {
-            return self.emit(refused(&action, &why)).await;
+            self.emit(refused(&action, &why)).await;
+            return None;
         }
         // The record names the cause before its effects.
         let event = RunEvent::ByHand {
             action: action.clone(),
+            from,
         };
         self.emit(event).await;
         timeline.carry_out(&action);
+        (action == HandAction::Finish).then_some(StopReason::Finish)
     }
 
     /// Passes an interval on and shows it to the guards; whether one tripped.

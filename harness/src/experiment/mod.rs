@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use squall_reports::{
-    HandAction, Manifest, RecordError, RecordWriter, RunEvent, Shard, StopReason,
+    HandAction, HandSide, Manifest, RecordError, RecordWriter, RunEvent, Shard, StopReason,
 };
 use squall_scenario::{Scenario, Secrets};
 use tokio::sync::{mpsc, watch};
@@ -63,9 +63,9 @@ pub enum Control {
     /// End the run now: remove every fault, drain, judge what there is. A
     /// second one stops waiting for answers that are under way.
     Stop(StopReason),
-    /// Something that the run survives. It is recorded, and refused with a
-    /// note while there is nothing it could act on.
-    ByHand(HandAction),
+    /// Something that a person does at this screen. It is recorded, and refused
+    /// with a note while there is nothing it could act on.
+    ByHand(HandAction, HandSide),
 }
 
 /// A run as its screens see it, handed out before anything happens.
@@ -139,10 +139,16 @@ async fn stop_reason(hub: &EventHub, control: &mut mpsc::Receiver<Control>) -> S
     loop {
         match next_request(control).await {
             Control::Stop(reason) => return reason,
-            Control::ByHand(action @ HandAction::Mark { .. }) => {
-                hub.emit_at_once(RunEvent::ByHand { action });
+            Control::ByHand(action @ HandAction::Mark { .. }, from) => {
+                hub.emit_at_once(RunEvent::ByHand { action, from });
             }
-            Control::ByHand(action) => hub.emit_at_once(refused(&action, "no fault is in force")),
+            Control::ByHand(action @ HandAction::Finish, from) => {
+                hub.emit_at_once(RunEvent::ByHand { action, from });
+                return StopReason::Finish;
+            }
+            Control::ByHand(action, _) => {
+                hub.emit_at_once(refused(&action, "no fault is in force"))
+            }
         }
     }
 }

@@ -92,12 +92,16 @@ impl Driver {
     }
 
     /// Runs lead, measured load and drain; returns when all is settled.
-    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<LoadCommand>) {
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<LoadCommand>, lead: bool) {
         let Ok(pacer) = Pacer::new() else {
             return;
         };
         let routes: Vec<_> = self.load.requests.iter().map(|r| r.name.clone()).collect();
-        let zero = match self.lead(&pacer, &mut commands, routes.clone()).await {
+        let before = self.load.shape.first().filter(|_| lead).copied();
+        let zero = match self
+            .lead(&pacer, &mut commands, routes.clone(), before)
+            .await
+        {
             TrackEnd::Begin(zero) => zero,
             TrackEnd::Stop(_) | TrackEnd::Done => {
                 self.tell(LoadOutput::Finished {
@@ -131,12 +135,14 @@ impl Driver {
         }
     }
 
-    /// Load at the starting rate until time zero is announced.
+    /// Load at the starting rate of `stage`, or none, until time zero is
+    /// announced.
     async fn lead(
         &mut self,
         pacer: &Pacer,
         commands: &mut mpsc::Receiver<LoadCommand>,
         routes: Vec<String>,
+        stage: Option<Stage>,
     ) -> TrackEnd {
         let track = Track {
             origin: Instant::now(),
@@ -144,8 +150,8 @@ impl Driver {
             first_number: LEAD_NUMBERS,
             lead: true,
         };
-        let endless = self.load.shape.first().map(|stage| Stage::Hold {
-            rate: lead_rate(stage),
+        let endless = stage.map(|stage| Stage::Hold {
+            rate: lead_rate(&stage),
             duration: LEAD_LENGTH,
             arrivals: Arrivals::Even,
         });

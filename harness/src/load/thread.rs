@@ -23,6 +23,8 @@ pub struct LoadPlan {
     pub host: String,
     /// The share of the arrivals that is sent; `None` for all.
     pub shard: Option<Shard>,
+    /// Whether there is load before time zero.
+    pub lead: bool,
 }
 
 /// What the load thread is told.
@@ -98,7 +100,8 @@ const OUTPUTS_MAX: usize = 8192;
 
 impl LoadHandle {
     /// Starts the thread, which sends the lead load (the first stage's
-    /// starting rate, not measured) until it is told to begin.
+    /// starting rate, not measured), where there is one, until it is told to
+    /// begin.
     ///
     /// # Errors
     /// The load is not valid, or the kernel refuses.
@@ -112,7 +115,7 @@ impl LoadHandle {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let (load, seed, shard) = (plan.load, plan.seed, plan.shard);
+        let (load, seed, shard, lead) = (plan.load, plan.seed, plan.shard, plan.lead);
         let thread = std::thread::Builder::new()
             .name("squall-load".into())
             .spawn(move || {
@@ -125,7 +128,7 @@ impl LoadHandle {
                     output_queue,
                     gauge_sender,
                 );
-                runtime.block_on(local.run_until(driver.run(command_queue)));
+                runtime.block_on(local.run_until(driver.run(command_queue, lead)));
             })?;
         Ok(Self {
             commands,

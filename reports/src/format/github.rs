@@ -33,7 +33,11 @@ impl Format for Github {
             errors.push(format!("::error title={title}::{message}"));
         }
         errors.extend(annotations(record, verdict, GateState::Fail));
-        let warnings = annotations(record, verdict, GateState::Inconclusive);
+        let mut warnings = annotations(record, verdict, GateState::Inconclusive);
+        if verdict.outcome == RunOutcome::Measured {
+            let message = data(&verdict.sentence);
+            warnings.push(format!("::warning title=Nothing was asked::{message}"));
+        }
         let mut text = String::new();
         for line in bounded(errors, "error")
             .iter()
@@ -50,7 +54,7 @@ impl Format for Github {
 fn told_by_gates(verdict: &Verdict) -> bool {
     let has = |state| verdict.gates_in(state).next().is_some();
     match verdict.outcome {
-        RunOutcome::Pass => true,
+        RunOutcome::Pass | RunOutcome::Measured => true,
         RunOutcome::Fail => has(GateState::Fail),
         RunOutcome::Inconclusive => has(GateState::Inconclusive),
         _ => false,

@@ -179,7 +179,7 @@ fn effects(verdict: &Verdict) -> Vec<(String, String)> {
 /// even when every gate passed.
 fn run_suite(record: &Record, verdict: &Verdict, names: &mut Names) -> TestSuite {
     let told = match verdict.outcome {
-        RunOutcome::Pass | RunOutcome::Fail => true,
+        RunOutcome::Pass | RunOutcome::Measured | RunOutcome::Fail => true,
         // Its gates are errors already, unless it has none.
         RunOutcome::Inconclusive => verdict.gates_in(GateState::Inconclusive).next().is_some(),
         _ => false,

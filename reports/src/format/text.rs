@@ -1,14 +1,17 @@
 //! `text`: the verdict for a terminal, the last thing a run prints.
 
-use super::strip::{LEGEND, fitted, rows};
+use super::strip::{LEGEND, LEGEND_BY_HAND, fitted, rows};
 use super::told::Told;
-use super::{Format, course, terminal_text};
+use super::{Format, by_hand, course, terminal_text};
 use crate::quantity::{clock, grouped, percent, significant};
-use crate::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict, WindowKind};
+use crate::verdict::{
+    GateOrigin, GateState, GateVerdict, ProcessTimeline, SliceStats, Verdict, WindowKind,
+};
 use crate::{Record, RunOutcome};
 
 mod effects;
 mod failures;
+mod load;
 
 /// How text is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,14 +73,31 @@ pub fn verdict_block(
     page.gates(verdict);
     page.faults(verdict);
     page.effects(verdict);
-    page.windows(verdict);
+    if verdict.faults.is_empty() {
+        page.load(verdict);
+    } else {
+        page.windows(verdict);
+    }
     page.failures(verdict);
-    page.timeline(record, verdict);
+    let touched = by_hand::deeds(record).next().is_some();
+    if touched || has_a_course(verdict) {
+        page.timeline(record, verdict);
+    }
     page.footer(record, verdict, reports);
     if style.ascii {
         page.text = ascii(&page.text);
     }
     page.text
+}
+
+/// Whether time has something to tell: a load that nothing disturbed has one
+/// window and no failure.
+fn has_a_course(verdict: &Verdict) -> bool {
+    let down = |process: &ProcessTimeline| !process.down.is_empty();
+    !verdict.faults.is_empty()
+        || !verdict.errors.is_empty()
+        || !verdict.breakers.is_empty()
+        || verdict.processes.iter().any(down)
 }
 
 struct Page {
@@ -144,6 +164,7 @@ impl Page {
     fn banner(&mut self, record: &Record, verdict: &Verdict) {
         let tone = match verdict.outcome {
             RunOutcome::Pass => Tone::Good,
+            RunOutcome::Measured => Tone::Strong,
             RunOutcome::Inconclusive => Tone::Open,
             _ => Tone::Bad,
         };
@@ -306,6 +327,24 @@ impl Page {
         }
         let legend = self.tone(Tone::Faint, LEGEND);
         self.line(&format!("  {legend}"));
+        self.by_hand(record);
+    }
+
+    /// What people marked and did, with the marks of the timeline above it.
+    fn by_hand(&mut self, record: &Record) {
+        let (deeds, more) = by_hand::told(record);
+        if deeds.is_empty() {
+            return;
+        }
+        let legend = self.tone(Tone::Faint, LEGEND_BY_HAND);
+        self.line(&format!("  {legend}"));
+        for deed in deeds {
+            let when = by_hand::when(deed.at_us);
+            self.paragraph(&format!("{when} by hand: {}", deed.words), 4);
+        }
+        if more > 0 {
+            self.paragraph(&format!("and {more} more"), 4);
+        }
     }
 
     fn footer(&mut self, record: &Record, verdict: &Verdict, reports: &[String]) {

@@ -1,5 +1,7 @@
 //! Gates on circuit breakers: what every live instance reported, over time.
 
+mod course;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,154 +13,12 @@ use super::{Case, Ruling, Window};
 use crate::quantity::{Quantity, clock};
 use crate::verdict::{BreakerSegment, BreakerTimeline, Evidence, GateState, TimeRange, WindowKind};
 use crate::{ProcessChange, Record, RunEvent};
-
-/// What is known of one instance at one moment.
-#[derive(Debug, Clone, Copy, Default)]
-struct Instance {
-    /// Whether it runs; unknown until a process event or a report says so.
-    live: bool,
-    /// `None` before its first report and after a restart.
-    state: Option<BreakerState>,
-    has_volume: bool,
-}
-
-type Instances = BTreeMap<String, Instance>;
-
-/// Every instance that counts enough calls to be asked is open. One that is
-/// open is asked even when its window has emptied, as nothing fills it then.
-fn all_open(instances: &Instances) -> bool {
-    let mut asked = instances
-        .values()
-        .filter(|i| {
-            i.live && (i.has_volume || !matches!(i.state, Some(BreakerState::Closed) | None))
-        })
-        .peekable();
-    asked.peek().is_some() && asked.all(|i| i.state == Some(BreakerState::Open))
-}
-
-/// Every live instance is closed.
-fn all_closed(instances: &Instances) -> bool {
-    let mut live = instances.values().filter(|i| i.live).peekable();
-    live.peek().is_some() && live.all(|i| i.state == Some(BreakerState::Closed))
-}
-
-fn all_half_open(instances: &Instances) -> bool {
-    let mut live = instances.values().filter(|i| i.live).peekable();
-    live.peek().is_some() && live.all(|i| i.state == Some(BreakerState::HalfOpen))
-}
-
-/// A condition over time: true or false from each moment to the next.
-struct Course {
-    steps: Vec<(i64, bool)>,
-    /// Whether any instance ever reported this breaker.
-    reported: bool,
-    /// Whether one ever counted enough calls to be asked.
-    asked: bool,
-}
-
-impl Course {
-    fn of(record: &Record, breaker: &str, condition: fn(&Instances) -> bool) -> Self {
-        let mut instances = holders(record, breaker);
-        let mut course = Self {
-            steps: Vec::new(),
-            reported: !instances.is_empty(),
-            asked: false,
-        };
-        for stamped in &record.events {
-            if !hear(&mut instances, breaker, &stamped.event) {
-                continue;
-            }
-            course.asked |= instances.values().any(|instance| instance.has_volume);
-            let holds = condition(&instances);
-            if course.steps.last().is_none_or(|(_, last)| *last != holds) {
-                course.steps.push((stamped.at_us, holds));
-            }
-        }
-        course
-    }
-
-    fn at(&self, at_us: i64) -> bool {
-        let before = self
-            .steps
-            .iter()
-            .rev()
-            .find(|(step_us, _)| *step_us <= at_us);
-        before.is_some_and(|(_, holds)| *holds)
-    }
-
-    /// First moment in `range` at which the condition is `value`.
-    fn first(&self, range: TimeRange, value: bool) -> Option<i64> {
-        if self.at(range.start_us) == value {
-            return Some(range.start_us);
-        }
-        let inside = |at_us: i64| at_us > range.start_us && at_us <= range.end_us;
-        self.steps
-            .iter()
-            .find(|(at_us, holds)| inside(*at_us) && *holds == value)
-            .map(|(at_us, _)| *at_us)
-    }
-
-    /// Start of the stretch that holds at the end of `range`, if one does.
-    fn last_stretch(&self, range: TimeRange) -> Option<i64> {
-        if !self.at(range.end_us) {
-            return None;
-        }
-        let start = self
-            .steps
-            .iter()
-            .rev()
-            .find(|(at_us, holds)| *holds && *at_us <= range.end_us);
-        start.map(|(at_us, _)| (*at_us).max(range.start_us))
-    }
-}
-
-/// The instances that report the breaker at any time.
-fn holders(record: &Record, breaker: &str) -> Instances {
-    let reports = record
-        .events
-        .iter()
-        .filter_map(|stamped| match &stamped.event {
-            RunEvent::Breaker(report) if report.breaker == breaker => Some(report.instance.clone()),
-            _ => None,
-        });
-    reports
-        .map(|instance| (instance, Instance::default()))
-        .collect()
-}
-
-/// Takes one event into account; `false` when it changes nothing here.
-fn hear(instances: &mut Instances, breaker: &str, event: &RunEvent) -> bool {
-    match event {
-        RunEvent::Breaker(report) if report.breaker == breaker => {
-            let Some(instance) = instances.get_mut(&report.instance) else {
-                return false;
-            };
-            instance.live |= report.state.is_some();
-            instance.state = report.state;
-            instance.has_volume = report.has_volume && report.state.is_some();
-            true
-        }
-        RunEvent::Process {
-            instance, change, ..
-        } => {
-            let Some(known) = instances.get_mut(instance) else {
-                return false;
-            };
-            match change {
-                ProcessChange::Exited { .. } => *known = Instance::default(),
-                ProcessChange::Ready => known.live = true,
-                ProcessChange::Started { .. } | ProcessChange::Restarting => return false,
-            }
-            true
-        }
-        _ => false,
-    }
-}
+pub(crate) use course::{Course, Instances, reached_by};
 
 /// When the breaker was first open in `range`; `None` when it never was, or was
 /// open already when the range began.
 pub(super) fn opened(record: &Record, breaker: &str, range: TimeRange) -> Option<i64> {
-    let course = Course::of(record, breaker, all_open);
+    let course = Course::of(record, breaker, BreakerState::Open);
     if course.at(range.start_us) {
         return None;
     }
@@ -167,7 +27,7 @@ pub(super) fn opened(record: &Record, breaker: &str, range: TimeRange) -> Option
 
 /// Since when the breaker was closed at the end of `range`.
 pub(super) fn closed_for_good(record: &Record, breaker: &str, range: TimeRange) -> Option<i64> {
-    Course::of(record, breaker, all_closed).last_stretch(range)
+    Course::of(record, breaker, BreakerState::Closed).last_stretch(range)
 }
 
 /// `breaker X opens|closes within T` during a window.
@@ -178,27 +38,52 @@ pub(super) fn rule_change(
     change: BreakerChange,
     within: Option<Duration>,
 ) -> Ruling {
+    let course = Course::of(case.record, breaker, reached_by(change));
+    let fault = case.fault(&window.name);
+    let asked = Asked {
+        breaker,
+        within,
+        resolution_us: case.breaker_resolution_us(),
+    };
+    let requested_us = fault.and_then(|fault| fault.requested_us);
+    change_on(&course, &asked, change, window, requested_us)
+}
+
+/// What is asked of a breaker, and how exactly it can be told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// Its name.
+    pub(crate) breaker: &'a str,
+    /// The time allowed.
+    pub(crate) within: Option<Duration>,
+    /// How often it is read.
+    pub(crate) resolution_us: Option<u64>,
+}
+
+/// What a course says of `breaker X opens|closes within T` during a window whose
+/// fault was asked for at `requested_us`.
+pub(crate) fn change_on(
+    course: &Course,
+    asked: &Asked<'_>,
+    change: BreakerChange,
+    window: &Window,
+    requested_us: Option<i64>,
+) -> Ruling {
     if window.ranges.is_empty() {
         return undecided("the window is empty");
     }
-    let condition = match change {
-        BreakerChange::Opens => all_open,
-        BreakerChange::Closes => all_closed,
-    };
-    let course = Course::of(case.record, breaker, condition);
     if !course.reported {
-        return undecided(&format!("no instance reported a breaker `{breaker}`"));
+        return undecided(&format!(
+            "no instance reported a breaker `{}`",
+            asked.breaker
+        ));
     }
     if change == BreakerChange::Opens {
         if !course.asked {
             return undecided("no instance counted enough calls for its breaker to be asked");
         }
-        let fault = case.fault(&window.name);
         // Each period is looked at from where it began.
-        let requested_us = match window.ranges.len() {
-            1 => fault.and_then(|fault| fault.requested_us),
-            _ => None,
-        };
+        let requested_us = requested_us.filter(|_| window.ranges.len() == 1);
         if requested_us.is_some_and(|at_us| course.at(at_us)) {
             return undecided("it was open before the fault was injected");
         }
@@ -214,8 +99,7 @@ pub(super) fn rule_change(
                 clock(range.start_us)
             ));
         }
-        let reached = course.first(range, true);
-        timed(case, (breaker, verb), range, within, reached)
+        timed(asked, verb, range, course.first(range, true))
     });
     worst(periods)
 }
@@ -268,37 +152,42 @@ pub(super) fn rule_after(
     let Some(cleared_us) = case.fault(fault).and_then(|fault| fault.removed_us) else {
         return undecided("the fault was not seen to be gone");
     };
-    let course = Course::of(case.record, breaker, all_closed);
-    if !course.reported {
-        return undecided(&format!("no instance reported a breaker `{breaker}`"));
-    }
+    let course = Course::of(case.record, breaker, BreakerState::Closed);
+    let asked = Asked {
+        breaker,
+        within: Some(within),
+        resolution_us: case.breaker_resolution_us(),
+    };
     let range = TimeRange {
         start_us: cleared_us,
         end_us: observed_until_us(case, fault, cleared_us),
     };
-    let reached = course.last_stretch(range);
-    timed(
-        case,
-        (breaker, "closed for good"),
-        range,
-        Some(within),
-        reached,
-    )
+    after_on(&course, &asked, range)
+}
+
+/// What a course says of `breaker X closes` in `range`, which begins when the
+/// fault was gone.
+pub(crate) fn after_on(course: &Course, asked: &Asked<'_>, range: TimeRange) -> Ruling {
+    if !course.reported {
+        return undecided(&format!(
+            "no instance reported a breaker `{}`",
+            asked.breaker
+        ));
+    }
+    timed(asked, "closed for good", range, course.last_stretch(range))
 }
 
 /// Compares the moment a condition was reached with the time allowed.
-fn timed(
-    case: &Case<'_>,
-    (breaker, verb): (&str, &str),
-    range: TimeRange,
-    within: Option<Duration>,
-    reached: Option<i64>,
-) -> Ruling {
+fn timed(asked: &Asked<'_>, verb: &str, range: TimeRange, reached: Option<i64>) -> Ruling {
+    let &Asked {
+        breaker,
+        within,
+        resolution_us,
+    } = asked;
     let limit_us = within.map(|within| u64::try_from(within.as_micros()).unwrap_or(u64::MAX));
     let observed_us = range.length_us();
     let took_us =
         reached.map(|at_us| u64::try_from(at_us.saturating_sub(range.start_us)).unwrap_or(0));
-    let resolution_us = case.breaker_resolution_us();
     let read = resolution_us.map_or(String::new(), |us| {
         format!(" (read every {})", Quantity::Micros(us))
     });
@@ -361,15 +250,26 @@ pub(super) fn rule_is(
     breaker: &str,
     state: BreakerState,
 ) -> Ruling {
+    let course = Course::of(case.record, breaker, state);
+    let asked = Asked {
+        breaker,
+        within: None,
+        resolution_us: case.breaker_resolution_us(),
+    };
+    state_on(&course, &asked, state, window)
+}
+
+/// What a course says of `breaker X is closed` throughout a window.
+pub(crate) fn state_on(
+    course: &Course,
+    asked: &Asked<'_>,
+    state: BreakerState,
+    window: &Window,
+) -> Ruling {
+    let breaker = asked.breaker;
     let Some(range) = span(window) else {
         return undecided("the window is empty");
     };
-    let condition = match state {
-        BreakerState::Closed => all_closed,
-        BreakerState::Open => all_open,
-        BreakerState::HalfOpen => all_half_open,
-    };
-    let course = Course::of(case.record, breaker, condition);
     if !course
         .steps
         .iter()
@@ -395,7 +295,7 @@ pub(super) fn rule_is(
         explanation,
         evidence: Evidence {
             ranges: vec![range],
-            resolution_us: case.breaker_resolution_us(),
+            resolution_us: asked.resolution_us,
             ..Evidence::default()
         },
     }

@@ -49,11 +49,15 @@ pub(super) fn decide(
             .filter(|gate| gate.origin == GateOrigin::Slo)
             .filter_map(of_gate),
     );
+    let asked = gates.iter().any(|gate| gate.origin == GateOrigin::Slo);
+    let quietest = match asked {
+        true => RunOutcome::Pass,
+        // Nothing that could have failed is nothing to be proud of.
+        false => RunOutcome::Measured,
+    };
     let outcome = causes
         .iter()
-        .fold(RunOutcome::Pass, |loudest, (outcome, _)| {
-            loudest.louder(*outcome)
-        });
+        .fold(quietest, |loudest, (outcome, _)| loudest.louder(*outcome));
     // Stable: among equals, what voids the run stands before what it voids.
     causes.sort_by_key(|(outcome, _)| {
         crate::OUTCOMES
@@ -130,8 +134,8 @@ fn sentence(outcome: RunOutcome, gates: &[GateVerdict], reasons: &[String]) -> S
         .filter(|gate| gate.state == GateState::Fail)
         .count();
     match (outcome, reasons.first()) {
-        (RunOutcome::Pass, _) if judged.is_empty() => {
-            "The load ran to its end, and nothing was asked of the system: the scenario has no gates."
+        (RunOutcome::Measured, _) => {
+            "The load ran to its end, and nothing was asked of the system: no gate, no verdict."
                 .to_owned()
         }
         (RunOutcome::Pass, _) => {

@@ -5,7 +5,7 @@ use squall_scenario::{Scenario, When};
 use super::Case;
 use crate::store::SAMPLES_FILE;
 use crate::verdict::{FaultEvidence, GateState, GateVerdict, WindowKind};
-use crate::{HandAction, Phase, Record, RunEvent, StopReason};
+use crate::{HandAction, HandSide, Phase, Record, RunEvent, StopReason};
 
 /// What stands against judging the run.
 #[derive(Debug, Default)]
@@ -16,8 +16,8 @@ pub(super) struct Validity {
     pub(super) doubts: Vec<String>,
     /// When and why the run was cut short.
     pub(super) cut_short: Option<(i64, String)>,
-    /// When and what a person did to the run.
-    by_hand: Vec<(i64, HandAction)>,
+    /// When and what a person did to the run, and at which screen.
+    by_hand: Vec<(i64, HandAction, HandSide)>,
 }
 
 impl Validity {
@@ -32,8 +32,9 @@ impl Validity {
                         .void
                         .push(format!("the system was not ready: {detail}"));
                 }
-                RunEvent::ByHand { action } => {
-                    validity.by_hand.push((stamped.at_us, action.clone()));
+                RunEvent::ByHand { action, from } => {
+                    let done = (stamped.at_us, action.clone(), *from);
+                    validity.by_hand.push(done);
                 }
                 event => validity.hear_end(stamped.at_us, event),
             }
@@ -64,12 +65,25 @@ impl Validity {
             RunEvent::Interrupted { reason } => match reason {
                 StopReason::Interrupt => "the run was interrupted".to_owned(),
                 StopReason::Terminate => "the run was terminated".to_owned(),
-                StopReason::Finish => "the run was finished early by hand".to_owned(),
+                StopReason::Finish => self.finished_early(),
             },
             _ => return,
         };
         if self.cut_short.is_none() {
             self.cut_short = Some((at_us, why));
+        }
+    }
+
+    /// In words, with the screen where it was another than the run's own.
+    fn finished_early(&self) -> String {
+        let finished =
+            |(_, action, _): &&(i64, HandAction, HandSide)| *action == HandAction::Finish;
+        let from = self.by_hand.iter().find(finished).map(|(_, _, from)| *from);
+        match from.unwrap_or_default() {
+            HandSide::Own => "the run was finished early by hand".to_owned(),
+            HandSide::Attached => {
+                "the run was finished early by hand from another terminal".to_owned()
+            }
         }
     }
 
@@ -170,7 +184,7 @@ impl Case<'_> {
         };
         about.into_iter().find_map(|fault| {
             let ended = |at_us: i64| fault.removal_requested_us.is_some_and(|end| end < at_us);
-            let (at_us, _) = self.validity.by_hand.iter().find(|(at_us, action)| {
+            let (at_us, _, _) = self.validity.by_hand.iter().find(|(at_us, action, _)| {
                 let complete = fault.removed == fault.planned && ended(*at_us);
                 action.stops(&fault.fault) && !complete
             })?;

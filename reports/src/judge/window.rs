@@ -59,6 +59,15 @@ impl Window {
         Self::new(&self.name, self.kind, ranges)
     }
 
+    /// The window as far as it lies before `end_us`.
+    pub(crate) fn until(&self, end_us: i64) -> Self {
+        let cut = |range: &TimeRange| TimeRange {
+            start_us: range.start_us,
+            end_us: range.end_us.min(end_us),
+        };
+        Self::new(&self.name, self.kind, self.ranges.iter().map(cut).collect())
+    }
+
     pub(crate) fn start_us(&self) -> Option<i64> {
         self.ranges.first().map(|range| range.start_us)
     }

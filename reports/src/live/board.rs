@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use squall_scenario::{Gate, Scenario, When, control_window};
 
-use crate::judge::{Slice, Window, rule_slice};
+use super::breakers::BreakerGate;
+use crate::judge::{Ruling, Slice, Window, rule_slice};
 use crate::quantity::Quantity;
 use crate::verdict::{Evidence, GateState, TimeRange, WindowKind};
-use crate::{FaultChange, Interval, RunEvent, Stamped};
+use crate::{FaultChange, Interval, Phase, RunEvent, Stamped};
 
 /// How a gate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +36,23 @@ pub struct LiveGate {
     pub n: u64,
     /// The figures behind it, as far as there are any.
     pub evidence: Evidence,
+    /// What they say, in the judge's words; `None` while they say nothing.
+    pub explanation: Option<String>,
 }
 
 /// Follows the gates of a scenario through its events. Memory is bounded: one
-/// sum per metric gate. Breaker and recovery gates are pending until judged.
+/// sum per metric gate, and the turns of one breaker per breaker gate. Gates on
+/// readings and on `baseline returns` are pending until judged.
 #[derive(Debug)]
 pub struct GateBoard {
     rows: Vec<Row>,
     edges: Edges,
+    /// The latest time that was told, and that the load had not ended by.
+    now_us: i64,
+    /// The planned end of the load.
+    end_us: i64,
+    /// Whether the load is over.
+    is_over: bool,
 }
 
 #[derive(Debug)]
@@ -51,6 +61,7 @@ struct Row {
     settle: Duration,
     gate: Gate,
     slice: Slice,
+    breaker: Option<BreakerGate>,
 }
 
 /// When faults were injected and removed, as far as known.
@@ -84,6 +95,7 @@ impl GateBoard {
                 settle: block.settle,
                 gate: gate.value.clone(),
                 slice: Slice::to_judge(),
+                breaker: BreakerGate::of(&block.when.value, &gate.value),
             })
         });
         let faults = scenario.faults.iter().map(|fault| FaultEdges {
@@ -95,7 +107,11 @@ impl GateBoard {
             injected: 0,
             cycles: fault.cycles().map(|_| [Vec::new(), Vec::new()]),
         });
+        let length_us = scenario.load.duration().as_micros();
         Self {
+            now_us: 0,
+            end_us: i64::try_from(length_us).unwrap_or(i64::MAX),
+            is_over: false,
             rows: rows.collect(),
             edges: Edges {
                 faults: faults.collect(),
@@ -107,7 +123,16 @@ impl GateBoard {
     /// Takes one event into account. An interval belongs to a window whose
     /// edges were told before it; intervals settle seconds after their edges.
     pub fn hear(&mut self, stamped: &Stamped) {
+        if !self.is_over {
+            self.now_us = self.now_us.max(stamped.at_us).min(self.end_us);
+        }
+        for gate in self.rows.iter_mut().filter_map(|row| row.breaker.as_mut()) {
+            gate.hear(stamped);
+        }
         match &stamped.event {
+            RunEvent::Phase(Phase::Drain | Phase::Stopping | Phase::Finished) => {
+                self.is_over = true;
+            }
             RunEvent::Fault { fault, change, .. } => self.edges.hear(stamped.at_us, fault, change),
             RunEvent::Interval(interval) if interval.start_us >= 0 => self.add(interval),
             _ => {}
@@ -129,12 +154,43 @@ impl GateBoard {
     /// Every gate of `slo` in file order, as it stands.
     #[must_use]
     pub fn gates(&self) -> Vec<LiveGate> {
-        self.rows.iter().map(Row::stands).collect()
+        let ruled = self.rows.iter().map(|row| row.stands(self.ruling(row)));
+        ruled.collect()
+    }
+
+    /// What the figures say so far.
+    fn ruling(&self, row: &Row) -> Option<Ruling> {
+        if let Gate::Metric(gate) = &row.gate {
+            let settled = row.slice.counts.settled();
+            return (settled > 0).then(|| rule_slice(&row.slice, gate, None));
+        }
+        let breaker = row.breaker.as_ref()?;
+        match &row.when {
+            When::During(name) => {
+                let window = self.edges.window(name)?.settled(row.settle);
+                let is_open = window.ranges.iter().any(|range| range.end_us > self.now_us);
+                let window = window.until(self.now_us);
+                if window.ranges.is_empty() {
+                    return None;
+                }
+                let fault = self.edges.fault(name);
+                let requested_us = fault.and_then(|fault| fault.requested_us);
+                breaker.during(&window, is_open && !self.is_over, requested_us)
+            }
+            When::After { fault, .. } => {
+                let cleared_us = self.edges.fault(fault)?.removed_us?;
+                let next_us = self.edges.next_after(fault, cleared_us);
+                breaker.after(TimeRange {
+                    start_us: cleared_us,
+                    end_us: next_us.min(self.now_us).max(cleared_us),
+                })
+            }
+        }
     }
 }
 
 impl Row {
-    fn stands(&self) -> LiveGate {
+    fn stands(&self, ruling: Option<Ruling>) -> LiveGate {
         let mut live = LiveGate {
             when: self.when.to_string(),
             gate: self.gate.to_string(),
@@ -142,11 +198,9 @@ impl Row {
             observed: None,
             n: self.slice.counts.settled(),
             evidence: Evidence::default(),
+            explanation: None,
         };
-        if let Gate::Metric(gate) = &self.gate
-            && live.n > 0
-        {
-            let ruling = rule_slice(&self.slice, gate, None);
+        if let Some(ruling) = ruling {
             live.observed = ruling.evidence.observed;
             live.state = match ruling.state {
                 GateState::Pass => LiveState::OnTrack,
@@ -154,6 +208,7 @@ impl Row {
                 GateState::Inconclusive | GateState::NotReached => LiveState::Pending,
             };
             live.evidence = ruling.evidence;
+            live.explanation = Some(ruling.explanation);
         }
         live
     }
@@ -220,6 +275,19 @@ impl Edges {
         }
     }
 
+    fn fault(&self, name: &str) -> Option<&FaultEdges> {
+        self.faults.iter().find(|fault| fault.name == name)
+    }
+
+    /// When another fault was asked for after `at_us`; the end of time where
+    /// none was.
+    fn next_after(&self, name: &str, at_us: i64) -> i64 {
+        let others = self.faults.iter().filter(|fault| fault.name != name);
+        let asked = others.filter_map(|fault| fault.requested_us);
+        let later = asked.filter(|requested_us| *requested_us > at_us);
+        later.min().unwrap_or(i64::MAX)
+    }
+
     /// The control periods of the fault whose control window has this name.
     fn control(&self, name: &str) -> Option<&Vec<TimeRange>> {
         let mut faults = self.faults.iter();
@@ -253,7 +321,7 @@ impl Edges {
                 (WindowKind::Control, self.control(name)?.clone())
             }
             name => {
-                let fault = self.faults.iter().find(|fault| fault.name == name)?;
+                let fault = self.fault(name)?;
                 if let Some([with, _]) = &fault.cycles {
                     return Some(Window::new(name, WindowKind::Fault, with.clone()));
                 }

@@ -50,8 +50,8 @@ fn of_another(number: u32, event: &RunEvent) -> Option<RunEvent> {
         },
         RunEvent::Note { text } => RunEvent::Note { text: mark(text) },
         // Only the first shard has faults that could be stopped.
-        RunEvent::ByHand { action } => RunEvent::Note {
-            text: mark(&format!("by hand: {}", action.words())),
+        RunEvent::ByHand { action, from } => RunEvent::Note {
+            text: mark(&format!("by hand: {}", action.words_from(*from))),
         },
         RunEvent::Resources { usage } => {
             let own = usage.get("squall")?;

@@ -48,7 +48,10 @@ fn the_loudest_event_decides() {
 fn a_fault_that_was_stopped_by_hand_passes_nothing() {
     let stopped = |seconds: f64, action: HandAction| {
         let mut record = passing();
-        record.events.push(at(seconds, RunEvent::ByHand { action }));
+        let from = HandSide::Own;
+        record
+            .events
+            .push(at(seconds, RunEvent::ByHand { action, from }));
         judge(&record)
     };
     let fault = "slow recommendations".to_owned();

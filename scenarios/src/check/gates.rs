@@ -58,7 +58,7 @@ pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Warns about a scenario that would pass whatever happens. Called last: it is
+/// Warns about a scenario that cannot fail whatever happens. Called last: it is
 /// only worth a word where there is nothing worse to say.
 pub(super) fn anything_asked(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
     if !findings.is_empty() || !draft.slo.is_empty() {
@@ -68,7 +68,7 @@ pub(super) fn anything_asked(draft: &ScenarioDraft, findings: &mut Vec<Diagnosti
         Diagnostic::warning(codes::NO_GATES, "this scenario asks for nothing")
             .at(draft.start, "no gate in `slo`")
             .help("write for instance `slo: [ { during: whole run, expect: [ success >= 99% ] } ]`")
-            .note("as written the run passes whatever the system does"),
+            .note("as written the run is measured and not judged: nothing the system does can fail it"),
     );
 }
 

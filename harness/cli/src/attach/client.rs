@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
@@ -13,7 +13,8 @@ use squall_dashboard::model::Model;
 use squall_dashboard::terminal::Feed;
 use squall_dashboard::update::{Command, Message, update};
 use squall_harness::experiment::Control;
-use squall_reports::store::RecordTail;
+use squall_reports::Verdict;
+use squall_reports::store::{RecordTail, VERDICT_FILE};
 
 use super::{LINE_BYTES_MAX, PROTOCOL_VERSION, Said, Told, line, short_name};
 
@@ -45,19 +46,27 @@ pub struct AttachedFeed {
     stream: UnixStream,
     /// Why nothing more comes, in words.
     pub ended: Option<String>,
-    interrupted: Box<dyn Fn() -> bool>,
+    /// What the run was judged to be, once it was.
+    pub verdict: Option<Arc<Verdict>>,
+    end: End,
+}
+
+/// How watching ends.
+pub struct End {
+    /// The run's directory, where its verdict will be.
+    pub dir: PathBuf,
+    /// Whether the screen stays with the verdict until somebody leaves it.
+    pub stays: bool,
+    /// Whether a signal came.
+    pub interrupted: Box<dyn Fn() -> bool>,
 }
 
 impl AttachedFeed {
-    /// Follows `record` and what comes over `stream`, until a signal comes.
+    /// Follows `record` and what comes over `stream`.
     ///
     /// # Errors
     /// The thread that reads the socket cannot be started.
-    pub fn new(
-        record: RecordTail,
-        stream: UnixStream,
-        interrupted: Box<dyn Fn() -> bool>,
-    ) -> io::Result<Self> {
+    pub fn new(record: RecordTail, stream: UnixStream, end: End) -> io::Result<Self> {
         let (sender, told) = sync_channel(WAITING_MAX);
         let mut lines = BufReader::new(stream.try_clone()?);
         std::thread::Builder::new()
@@ -74,7 +83,8 @@ impl AttachedFeed {
             told,
             stream,
             ended: None,
-            interrupted,
+            verdict: None,
+            end,
         })
     }
 
@@ -106,7 +116,10 @@ impl AttachedFeed {
                 Ok(Told::Refused { why }) => {
                     update(model, keys, Message::Notice(why));
                 }
-                Ok(Told::Bye { why }) => self.ended = Some(why),
+                Ok(Told::Bye { why }) => {
+                    self.judged(model, keys);
+                    self.ended = Some(why);
+                }
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
                     let why = || "the run is gone, or this screen was too slow for it".to_owned();
@@ -114,6 +127,19 @@ impl AttachedFeed {
                     return;
                 }
             }
+        }
+    }
+}
+
+impl AttachedFeed {
+    /// A run says goodbye when it was judged, if it was; one that was killed
+    /// leaves no verdict.
+    fn judged(&mut self, model: &mut Model, keys: &KeyMap) {
+        let verdict = std::fs::read(self.end.dir.join(VERDICT_FILE)).ok();
+        let verdict = verdict.and_then(|bytes| serde_json::from_slice::<Verdict>(&bytes).ok());
+        if let Some(verdict) = verdict.map(Arc::new) {
+            self.verdict = Some(Arc::clone(&verdict));
+            update(model, keys, Message::Judged(verdict));
         }
     }
 }
@@ -133,7 +159,7 @@ impl Feed for AttachedFeed {
     }
 
     fn act(&mut self, model: &mut Model, command: Command) {
-        let Some(Control::ByHand(action)) = request(command) else {
+        let Some(Control::ByHand(action, _)) = request(command) else {
             return;
         };
         if let Err(error) = self.stream.write_all(&line(&Said::Ask(action))) {
@@ -142,6 +168,7 @@ impl Feed for AttachedFeed {
     }
 
     fn over(&self) -> bool {
-        self.ended.is_some() || (self.interrupted)()
+        let stays = self.end.stays && self.verdict.is_some();
+        (self.ended.is_some() && !stays) || (self.end.interrupted)()
     }
 }

@@ -11,7 +11,7 @@ use squall_reports::RunOutcome;
 use squall_reports::store::RecordTail;
 
 use crate::args::AttachArgs;
-use crate::attach::client::{AttachedFeed, connect};
+use crate::attach::client::{AttachedFeed, End, connect};
 use crate::interrupts::Interrupts;
 use crate::{appearance, exit, run_folders, run_names};
 
@@ -26,32 +26,38 @@ pub async fn attach(args: AttachArgs) -> ExitCode {
         Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
     match watch(&args, &dir, stream) {
-        Ok(ended) => {
-            let page = dir.display();
-            match ended {
-                Some(why) => anstream::println!("{why}; it is recorded in {page}"),
-                None => anstream::println!("the run goes on; it is recorded in {page}"),
-            }
+        Ok(end) => {
+            anstream::println!("{end}; it is recorded in {}", dir.display());
             ExitCode::SUCCESS
         }
         Err(message) => exit::fail(RunOutcome::NotReady, &message),
     }
 }
 
-fn watch(args: &AttachArgs, dir: &Path, stream: UnixStream) -> Result<Option<String>, String> {
+/// Watches; how the run stood at the end, in words.
+fn watch(args: &AttachArgs, dir: &Path, stream: UnixStream) -> Result<String, String> {
     let (manifest, record) = RecordTail::open(dir).map_err(|error| error.to_string())?;
     let source = Source::Attached {
         control: args.control,
     };
-    let model = Model::new(Facts::new(manifest.scenario, manifest.seed, source));
-    let interrupts = Interrupts::listen();
-    let interrupted = Box::new(move || interrupts.first().is_some());
-    let mut feed = AttachedFeed::new(record, stream, interrupted)
-        .map_err(|error| format!("cannot watch: {error}"))?;
+    let facts = Facts::new(manifest.scenario, manifest.seed, source);
+    let model = Model::new(facts.in_folder(dir));
     let look = appearance::of(&args.look)?;
+    let interrupts = Interrupts::listen();
+    let end = End {
+        dir: dir.to_owned(),
+        stays: look.stay,
+        interrupted: Box::new(move || interrupts.first().is_some()),
+    };
+    let mut feed =
+        AttachedFeed::new(record, stream, end).map_err(|error| format!("cannot watch: {error}"))?;
     tokio::task::block_in_place(|| show(model, &look.keys, look.appearance, stdout(), &mut feed))
         .map_err(|error| format!("the terminal: {error}"))?;
-    Ok(feed.ended)
+    let ended = feed.ended.map(|why| match feed.verdict {
+        Some(verdict) => format!("{why}: {}", verdict.outcome.word()),
+        None => why,
+    });
+    Ok(ended.unwrap_or_else(|| "the run goes on".to_owned()))
 }
 
 /// The run that is meant, and a connection to it.

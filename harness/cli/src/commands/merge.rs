@@ -42,8 +42,9 @@ pub fn merge(args: &MergeArgs) -> ExitCode {
         dir: args.out.clone(),
     };
     finished.print(Ui::Plain, &[finished.page()], None);
-    match finished.write(&requests) {
-        Ok(_) => exit::code(finished.verdict.outcome),
+    let written = finished.write();
+    match written.and_then(|()| finished.write_requested(&requests)) {
+        Ok(()) => exit::code(finished.verdict.outcome),
         Err(message) => {
             exit::fail(RunOutcome::NotReady, &message);
             exit::code(finished.verdict.outcome.louder(RunOutcome::NotReady))

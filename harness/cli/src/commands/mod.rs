@@ -9,6 +9,7 @@ mod explain;
 mod faults;
 mod init;
 mod judge;
+mod load;
 mod man;
 mod merge;
 mod plan;
@@ -40,6 +41,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
     .write_global();
     match cli.command {
         Command::Run(args) => with_runtime(run::run(args)),
+        Command::Load(args) => with_runtime(load::load(*args)),
         Command::Prove(args) => with_runtime(prove::prove(args)),
         Command::Calibrate(args) => with_runtime(calibrate::calibrate(args)),
         Command::Check(args) => check::check(&args),

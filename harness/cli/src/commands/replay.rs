@@ -22,15 +22,15 @@ pub async fn replay(args: ReplayArgs) -> ExitCode {
                        `squall report RUN --report text=-` writes the run as text";
         return exit::fail(RunOutcome::Usage, message);
     }
-    let record = match run_names::read(&args.run, &args.place.out) {
-        Ok(run) => run.record,
+    let run_names::NamedRun { dir, record } = match run_names::read(&args.run, &args.place.out) {
+        Ok(run) => run,
         Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
     let look = match appearance::of(&args.look) {
         Ok(look) => look,
         Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
-    let model = Model::new(facts(&record));
+    let model = Model::new(facts(&record).in_folder(dir));
     let verdict = judge(&record);
     let mut feed = Replay {
         player: Player::new(record, verdict, args.speed),

@@ -4,25 +4,51 @@ use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
 
-use crate::args::{InconclusiveAs, RunArgs, Ui};
+use crate::args::{InconclusiveAs, RunArgs, RunOptions, ScenarioArgs, Ui};
 use crate::locate::Sound;
 use crate::metrics::Metrics;
 use crate::session::{Attempt, Finished, ReportRequest, Session};
 use crate::sharding::Part;
 use crate::{exit, locate};
 
-/// Runs every scenario in turn; the loudest outcome decides the exit code.
+/// What is run, one after the other.
+pub struct Plan {
+    /// The scenarios.
+    pub scenarios: Vec<Sound>,
+    /// The variant that takes the place of each.
+    pub variant: Option<String>,
+    /// How they were read.
+    pub reading: ScenarioArgs,
+    /// How they are run.
+    pub options: RunOptions,
+}
+
+/// Reads every scenario before the first is run.
 pub async fn run(args: RunArgs) -> ExitCode {
-    let requests = match ReportRequest::parse_all(&args.reports) {
+    let allowed = &args.options.execution.allow_remote;
+    match locate::sound_scenarios(&args.scenarios, &args.reading, allowed) {
+        Ok(scenarios) => {
+            let plan = Plan {
+                scenarios,
+                variant: args.variant,
+                reading: args.reading,
+                options: args.options,
+            };
+            carry_out(plan).await
+        }
+        Err(code) => code,
+    }
+}
+
+/// Runs every scenario in turn; the loudest outcome decides the exit code.
+pub async fn carry_out(plan: Plan) -> ExitCode {
+    let Plan {
+        scenarios, options, ..
+    } = &plan;
+    let requests = match ReportRequest::parse_all(&options.reports) {
         Ok(requests) => requests,
         Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
-    let scenarios =
-        match locate::sound_scenarios(&args.scenarios, &args.reading, &args.execution.allow_remote)
-        {
-            Ok(scenarios) => scenarios,
-            Err(code) => return code,
-        };
     let to_a_file =
         |request: &ReportRequest| !request.goes_into_the_run() && !request.takes_standard_output();
     if scenarios.len() > 1 && requests.iter().any(to_a_file) {
@@ -30,38 +56,34 @@ pub async fn run(args: RunArgs) -> ExitCode {
                        leave out `=PATH` and take each from its run directory";
         return exit::fail(RunOutcome::Usage, message);
     }
-    let part = match part(&args, &scenarios) {
+    let part = match part(options, scenarios) {
         Ok(part) => part,
         Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
-    let mut session = match Session::new(&args.execution) {
+    let mut session = match Session::new(&options.execution) {
         Ok(session) => session,
         Err(message) => return exit::fail(RunOutcome::NotReady, &message),
     };
-    if let Err(message) = serve_metrics(&mut session, &args).await {
+    if let Err(message) = serve_metrics(&mut session, options).await {
         return exit::fail(RunOutcome::Usage, &message);
     }
     let mut loudest = RunOutcome::Pass;
+    // Where more is to come, no screen waits for anybody.
+    let last = scenarios.len() == 1;
     for sound in scenarios {
-        let seed = args
+        let seed = options
             .seed
             .or(sound.scenario.seed)
             .unwrap_or_else(crate::session::fresh_seed);
         let what = Attempt {
-            sound: &sound,
-            variant: args.variant.as_deref(),
+            sound,
+            variant: plan.variant.as_deref(),
             seed,
-            reading: &args.reading,
+            reading: &plan.reading,
             part: part.as_ref(),
             withhold_faults: false,
         };
-        let outcome = match session.attempt(&what).await {
-            Ok(finished) => conclude(&finished, &args, &requests),
-            Err(failed) => {
-                exit::fail(failed.outcome, &failed.message);
-                failed.outcome
-            }
-        };
+        let outcome = one(&mut session, &what, options, &requests, last).await;
         loudest = loudest.louder(outcome);
         // What is left behind would disturb the next one.
         if matches!(
@@ -74,13 +96,48 @@ pub async fn run(args: RunArgs) -> ExitCode {
     exit::code(loudest)
 }
 
-/// Shows a run and writes its reports; what it counts as.
-fn conclude(finished: &Finished, args: &RunArgs, requests: &[ReportRequest]) -> RunOutcome {
-    let counted = counted(finished.verdict.outcome, args.inconclusive_as);
-    show(finished, args, requests, counted);
+/// Runs a scenario and shows it; on the dashboard until somebody leaves it,
+/// where it is the `last`. What it counts as.
+async fn one(
+    session: &mut Session,
+    what: &Attempt<'_>,
+    options: &RunOptions,
+    requests: &[ReportRequest],
+    last: bool,
+) -> RunOutcome {
+    let (attempted, console) = session.attempt_shown(what).await;
+    // Whoever reads the screen can open the page already.
+    let attempted = attempted.map(|finished| (finished.write(), finished));
+    if let Some(console) = console {
+        match &attempted {
+            Ok((_, finished)) if last => {
+                console.stay(&finished.verdict, session.interrupts()).await;
+            }
+            _ => console.finish().await,
+        }
+    }
+    match attempted {
+        Ok((reports, finished)) => conclude(&finished, options, requests, reports),
+        Err(failed) => {
+            exit::fail(failed.outcome, &failed.message);
+            failed.outcome
+        }
+    }
+}
+
+/// Prints the verdict of a run whose own `reports` were written, or not, and
+/// writes those that were asked for; what it counts as.
+fn conclude(
+    finished: &Finished,
+    options: &RunOptions,
+    requests: &[ReportRequest],
+    reports: Result<(), String>,
+) -> RunOutcome {
+    let counted = counted(finished.verdict.outcome, options.inconclusive_as);
+    show(finished, options, requests, counted);
     let outcome = counted.unwrap_or(finished.verdict.outcome);
-    match finished.write(requests) {
-        Ok(_) => outcome,
+    match reports.and_then(|()| finished.write_requested(requests)) {
+        Ok(()) => outcome,
         Err(message) => {
             exit::fail(RunOutcome::NotReady, &message);
             outcome.louder(RunOutcome::NotReady)
@@ -89,27 +146,27 @@ fn conclude(finished: &Finished, args: &RunArgs, requests: &[ReportRequest]) -> 
 }
 
 /// Serves metrics where the command line says so.
-async fn serve_metrics(session: &mut Session, args: &RunArgs) -> Result<(), String> {
-    let Some(address) = args.metrics else {
+async fn serve_metrics(session: &mut Session, options: &RunOptions) -> Result<(), String> {
+    let Some(address) = options.metrics else {
         return Ok(());
     };
-    let metrics = Metrics::listen(address, args.metrics_token_file.as_deref()).await?;
+    let metrics = Metrics::listen(address, options.metrics_token_file.as_deref()).await?;
     anstream::eprintln!("metrics at http://{}/metrics", metrics.address());
     session.show_on(metrics);
     Ok(())
 }
 
 /// The share of the load that is sent; `None` for all of it.
-fn part(args: &RunArgs, scenarios: &[Sound]) -> Result<Option<Part>, String> {
+fn part(options: &RunOptions, scenarios: &[Sound]) -> Result<Option<Part>, String> {
     let environment = |name: &str| std::env::var(name).ok();
-    let share = &args.share;
+    let share = &options.share;
     let part = Part::from_args(share.shard.as_deref(), share.start_at, &environment)?;
     if let Some(part) = &part {
         let [sound] = scenarios else {
             return Err("--shard is for one scenario at a time".to_owned());
         };
         part.refuse_unfit(&sound.scenario)?;
-        if args.seed.or(sound.scenario.seed).is_none() {
+        if options.seed.or(sound.scenario.seed).is_none() {
             return Err("shards need one seed: give --seed, or `seed:` in the scenario".into());
         }
     }
@@ -119,15 +176,16 @@ fn part(args: &RunArgs, scenarios: &[Sound]) -> Result<Option<Part>, String> {
 /// Prints the verdict; to standard error where standard output is for a report.
 fn show(
     finished: &Finished,
-    args: &RunArgs,
+    options: &RunOptions,
     requests: &[ReportRequest],
     counted: Option<RunOutcome>,
 ) {
     let pages = [finished.page()];
-    if requests.iter().any(ReportRequest::takes_standard_output) && args.execution.ui != Ui::Json {
+    if requests.iter().any(ReportRequest::takes_standard_output) && options.execution.ui != Ui::Json
+    {
         anstream::eprint!("{}", finished.block(&pages, counted));
     } else {
-        finished.print(args.execution.ui, &pages, counted);
+        finished.print(options.execution.ui, &pages, counted);
     }
 }
 

@@ -36,16 +36,17 @@ impl Progress {
             Ui::Json => Ok(Self::Json),
             Ui::None => Ok(Self::Nothing),
             Ui::Auto if !place.is_watched() => Ok(Self::Plain),
-            Ui::Auto => Self::dashboard(look),
+            Ui::Auto => place.dashboard(look),
             Ui::Tui => {
                 place.can_show()?;
-                Self::dashboard(look)
+                place.dashboard(look)
             }
         }
     }
 
-    fn dashboard(look: &LookArgs) -> Result<Self, String> {
-        Ok(Self::Dashboard(Box::new(appearance::of(look)?)))
+    /// Whether somebody is meant to leave it once the run is over.
+    pub fn stays(&self) -> bool {
+        matches!(self, Self::Dashboard(look) if look.stay)
     }
 }
 
@@ -75,6 +76,13 @@ struct Place {
 impl Place {
     const fn is_watched(self) -> bool {
         self.terminal && self.foreground && !self.ci && !self.dumb
+    }
+
+    /// The dashboard; where nobody watches, it does not wait for anybody.
+    fn dashboard(self, look: &LookArgs) -> Result<Progress, String> {
+        let mut look = appearance::of(look)?;
+        look.stay &= !self.ci;
+        Ok(Progress::Dashboard(Box::new(look)))
     }
 
     fn can_show(self) -> Result<(), String> {

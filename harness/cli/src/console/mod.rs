@@ -8,13 +8,14 @@ mod plain;
 use std::time::Duration;
 
 use squall_harness::experiment::RunView;
-use squall_reports::RunEvent;
 use squall_reports::format::Style;
+use squall_reports::{RunEvent, Verdict};
 use squall_scenario::Scenario;
 use tokio::task::JoinHandle;
 
 pub use crate::attach::server::Ask;
 use crate::attach::server::Server;
+use crate::interrupts::Interrupts;
 pub use choice::Progress;
 
 /// How long the last event may take to be shown; a terminal that stalls is
@@ -36,9 +37,10 @@ pub struct Watched<'w> {
 /// A console that follows a run.
 pub struct Console {
     task: Option<JoinHandle<()>>,
-    end: Option<dashboard::End>,
+    screen: Option<dashboard::Screen>,
+    stays: bool,
     /// For screens elsewhere.
-    _server: Option<Server>,
+    server: Option<Server>,
 }
 
 impl Console {
@@ -50,11 +52,11 @@ impl Console {
             let text = format!("no other terminal can watch this run: {error}");
             view.hub.emit_at_once(RunEvent::Note { text });
         }
-        let mut end = None;
+        let mut screen = None;
         let task = match progress {
             Progress::Dashboard(look) => {
-                let (task, ending) = dashboard::start(look, watched, ask);
-                end = Some(ending);
+                let (task, shown) = dashboard::start(look, watched, ask);
+                screen = Some(shown);
                 Some(tokio::spawn(task))
             }
             Progress::Plain => {
@@ -66,15 +68,32 @@ impl Console {
         };
         Self {
             task,
-            end,
-            _server: server.ok(),
+            screen,
+            stays: progress.stays(),
+            server: server.ok(),
         }
+    }
+
+    /// Shows the verdict on the dashboard until somebody leaves it or a signal
+    /// comes; then, or where there is no dashboard that stays, as
+    /// [`Console::finish`]. The run is over and holds nothing any more.
+    pub async fn stay(mut self, verdict: &Verdict, interrupts: &Interrupts) {
+        if let (Some(screen), Some(task), true) = (&self.screen, &mut self.task, self.stays) {
+            // There is nothing left to watch or to ask for.
+            self.server = None;
+            screen.show_verdict(verdict.clone());
+            tokio::select! {
+                _ = task => return,
+                _ = interrupts.heard() => {}
+            }
+        }
+        self.finish().await;
     }
 
     /// Waits until the last event was shown and the terminal was given back.
     pub async fn finish(self) {
-        if let Some(end) = self.end {
-            end.tell();
+        if let Some(screen) = &self.screen {
+            screen.end();
         }
         if let Some(task) = self.task {
             let _ = tokio::time::timeout(SHOWN_WITHIN, task).await;

@@ -167,7 +167,9 @@ impl PlainLines {
                 StopReason::Finish => "finishing early: removing faults".to_owned(),
             }),
             RunEvent::Note { text } => Some(text.clone()),
-            RunEvent::ByHand { action } => Some(format!("BY HAND {}", action.words())),
+            RunEvent::ByHand { action, from } => {
+                Some(format!("BY HAND {}", action.words_from(*from)))
+            }
             RunEvent::NotReady { detail } => Some(format!("NOT READY {detail}")),
             RunEvent::UndoFailed { detail } => Some(format!("UNDO FAILED {detail}")),
             RunEvent::UndoVerified { detail } => Some(format!("put back: {detail}")),

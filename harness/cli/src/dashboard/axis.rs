@@ -1,9 +1,5 @@
 //! The axis of time that lanes and charts share, and how times are written.
 
-use squall_reports::quantity;
-
-use crate::model::series::ResponseTime;
-
 /// A stretch of time over a number of columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Axis {
@@ -100,16 +96,6 @@ pub fn clock(us: i64) -> String {
 #[must_use]
 pub fn clock_tenths(us: i64) -> String {
     format!("{}.{}", clock(us), us.max(0) / 100_000 % 10)
-}
-
-/// A response time in few characters; failures are slower than any.
-#[must_use]
-pub fn time_of(time: Option<ResponseTime>) -> String {
-    match time.map(ResponseTime::us) {
-        None => "-".to_owned(),
-        Some(None) => "failed".to_owned(),
-        Some(Some(us)) => quantity::micros(us),
-    }
 }
 
 /// A length of time in few characters: `41s`, `3m20s`.

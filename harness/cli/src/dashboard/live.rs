@@ -2,13 +2,12 @@
 //! keys ask for goes to the engine.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use squall_harness::clock::RunClock;
 use squall_harness::experiment::{Control, RunView};
 use squall_harness::load::Gauges;
-use squall_reports::{HandAction, Stamped, StopReason};
+use squall_reports::{HandAction, HandSide, Stamped, StopReason, Verdict};
 use tokio::sync::broadcast::{self, error::TryRecvError};
 use tokio::sync::watch;
 
@@ -20,25 +19,39 @@ use crate::update::{Command, Message, update};
 /// Passes a request on to the engine; whether it was taken.
 pub type Ask = Box<dyn Fn(Control) -> bool + Send>;
 
+/// How far the run is that a screen shows.
+#[derive(Debug, Clone, Default)]
+pub enum Stage {
+    /// It is under way, or being judged.
+    #[default]
+    UnderWay,
+    /// It was judged, everything was put back, and the screen stays until
+    /// somebody leaves it.
+    Judged(Arc<Verdict>),
+    /// There is nothing more to show.
+    Over,
+}
+
 /// Follows a run of this process.
 pub struct LiveFeed {
     clock: RunClock,
     events: broadcast::Receiver<Arc<Stamped>>,
     gauges: watch::Receiver<Gauges>,
     ask: Ask,
-    over: Arc<AtomicBool>,
+    stage: watch::Receiver<Stage>,
 }
 
 impl LiveFeed {
-    /// Follows the run from now on until `over` is set.
+    /// Follows the run from now on until `stage` is [`Stage::Over`], or nobody
+    /// can say so any more.
     #[must_use]
-    pub fn new(view: &RunView, ask: Ask, over: Arc<AtomicBool>) -> Self {
+    pub fn new(view: &RunView, ask: Ask, stage: watch::Receiver<Stage>) -> Self {
         Self {
             clock: view.hub.clock().clone(),
             events: view.hub.subscribe(),
             gauges: view.gauges.clone(),
             ask,
-            over,
+            stage,
         }
     }
 
@@ -63,6 +76,11 @@ impl Feed for LiveFeed {
             update(model, keys, Message::Gauges(now_us, gauges));
         }
         update(model, keys, Message::Tick(now_us));
+        if self.stage.has_changed().is_ok_and(|changed| changed)
+            && let Stage::Judged(verdict) = self.stage.borrow_and_update().clone()
+        {
+            update(model, keys, Message::Judged(verdict));
+        }
     }
 
     fn act(&mut self, model: &mut Model, command: Command) {
@@ -76,19 +94,25 @@ impl Feed for LiveFeed {
     }
 
     fn over(&self) -> bool {
-        self.over.load(Ordering::SeqCst)
+        self.stage.has_changed().is_err() || matches!(*self.stage.borrow(), Stage::Over)
     }
 }
 
 /// What a command asks of the engine; `None` for those that are not for it.
 #[must_use]
 pub fn request(command: Command) -> Option<Control> {
+    let by_hand = |action| Control::ByHand(action, HandSide::Own);
     Some(match command {
-        Command::Finish => Control::Stop(StopReason::Finish),
         Command::Interrupt => Control::Stop(StopReason::Interrupt),
-        Command::StopFault(fault) => Control::ByHand(HandAction::StopFault { fault }),
-        Command::RecoverAll => Control::ByHand(HandAction::StopAllFaults),
-        Command::Mark(text) => Control::ByHand(HandAction::Mark { text }),
-        Command::Leave | Command::Play(_) | Command::Redraw => return None,
+        Command::Finish => by_hand(HandAction::Finish),
+        Command::StopFault(fault) => by_hand(HandAction::StopFault { fault }),
+        Command::RecoverAll => by_hand(HandAction::StopAllFaults),
+        Command::Mark(text) => by_hand(HandAction::Mark { text }),
+        Command::Leave
+        | Command::Play(_)
+        | Command::Redraw
+        | Command::Copy
+        | Command::Mouse(_)
+        | Command::OpenReport(_) => return None,
     })
 }

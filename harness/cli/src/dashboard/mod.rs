@@ -7,11 +7,13 @@
 //! that stalls stalls a thread that nobody waits for.
 
 pub mod axis;
+pub mod browser;
 pub mod keys;
 pub mod live;
 pub mod model;
 pub mod panels;
 pub mod pen;
+pub mod pointer;
 pub mod replay;
 pub mod screen;
 pub mod terminal;

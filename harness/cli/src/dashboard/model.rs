@@ -11,6 +11,8 @@ pub mod processes;
 pub mod routes;
 pub mod series;
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use squall_harness::load::Gauges;
@@ -77,6 +79,8 @@ pub struct Facts {
     pub planned_us: i64,
     /// Limits for quantiles, as the scenario states them.
     pub objectives: Vec<Objective>,
+    /// The run's directory, where its reports are once it was judged.
+    pub folder: Option<PathBuf>,
 }
 
 impl Facts {
@@ -87,9 +91,19 @@ impl Facts {
         Self {
             planned_us: micros(scenario.load.duration()),
             objectives: objectives(&scenario),
+            folder: None,
             seed,
             source,
             scenario,
+        }
+    }
+
+    /// The same, of a run whose directory is `folder`.
+    #[must_use]
+    pub fn in_folder(self, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: Some(folder.into()),
+            ..self
         }
     }
 }
@@ -163,7 +177,7 @@ pub struct RunState {
     /// Why the run was cut short, in words.
     pub cut_short: Option<String>,
     /// What the judge found, once it did.
-    pub verdict: Option<Box<Verdict>>,
+    pub verdict: Option<Arc<Verdict>>,
 }
 
 impl RunState {
@@ -229,6 +243,7 @@ impl RunState {
             RunEvent::Resources { usage } => self.processes.used(at_us, usage),
             RunEvent::ByHand {
                 action: HandAction::Mark { text },
+                ..
             } if self.marks.len() < MARKS_MAX => self.marks.push(Mark {
                 at_us,
                 text: terminal_text(text),
@@ -346,8 +361,18 @@ impl Model {
     }
 
     /// The judge has found.
-    pub fn judged(&mut self, verdict: Verdict) {
-        self.run.verdict = Some(Box::new(verdict));
+    pub fn judged(&mut self, verdict: Arc<Verdict>) {
+        let words = format!("{}: {}", verdict.outcome.word(), verdict.sentence);
+        let at_us = self.run.told_us;
+        self.run.log.add(at_us, log::Topic::Run, &words);
+        self.run.verdict = Some(verdict);
+    }
+
+    /// Whether the run is over and judged, so that there is nothing left to act
+    /// on. A replay comes to its end again and again, and is never over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.run.verdict.is_some() && self.facts.source != Source::Record
     }
 
     /// Time goes on, also where nothing happens.

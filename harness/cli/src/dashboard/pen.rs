@@ -151,9 +151,36 @@ pub fn fit(text: &str, room: u16) -> String {
     cut
 }
 
+/// A text in lines of at most `room` columns, broken between words; a longer
+/// word has a line of its own, cut.
+#[must_use]
+pub fn wrap(text: &str, room: u16) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if cells(line).saturating_add(cells(word)) < room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(fit(word, room)),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_is_broken_between_words() {
+        assert_eq!(
+            wrap("it took 9.9s to open", 8),
+            ["it took", "9.9s to", "open"]
+        );
+        assert_eq!(wrap("recommendations", 6), ["recom\u{2026}"]);
+        assert_eq!(wrap("", 6), [""]);
+    }
 
     #[test]
     fn text_is_cut_by_columns_not_characters() {

@@ -19,7 +19,7 @@ const AT_EDGE_US: i64 = 200_000;
 pub struct Player {
     events: Vec<Arc<Stamped>>,
     edges: Vec<i64>,
-    verdict: Verdict,
+    verdict: Arc<Verdict>,
     next: usize,
     at_us: i64,
     end_us: i64,
@@ -53,7 +53,7 @@ impl Player {
         Self {
             events: events.into_iter().map(Arc::new).collect(),
             edges,
-            verdict,
+            verdict: Arc::new(verdict),
             next: 0,
             at_us: 0,
             end_us,
@@ -121,7 +121,7 @@ impl Player {
         }
         model.advance(self.at_us);
         if self.next == self.events.len() && model.run().verdict.is_none() {
-            model.judged(self.verdict.clone());
+            model.judged(Arc::clone(&self.verdict));
         }
         model.screen.position = Some(Position {
             at_us: self.at_us,

@@ -1,5 +1,9 @@
 //! The state of the screen: what a person chose to look at, and how.
 
+use squall_reports::quantity::{self, Quantity, significant};
+
+use crate::pointer::Targets;
+
 /// The views, reached by the keys 1 to 6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
@@ -79,6 +83,66 @@ impl SortBy {
             Self::Success => "success",
             Self::P99 => "p99",
             Self::Errors => "failures",
+        }
+    }
+}
+
+/// How response times are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// In the unit that fits each.
+    Fitting,
+    /// All in milliseconds.
+    Millis,
+    /// All in seconds.
+    Seconds,
+}
+
+impl TimeUnit {
+    /// The next one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self {
+            Self::Fitting => Self::Millis,
+            Self::Millis => Self::Seconds,
+            Self::Seconds => Self::Fitting,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fitting => "times in the unit that fits each",
+            Self::Millis => "all times in ms",
+            Self::Seconds => "all times in s",
+        }
+    }
+
+    /// So many microseconds with three significant digits, or as many as fit
+    /// below one.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+    pub fn write(self, us: u64) -> String {
+        let (value, unit) = match self {
+            Self::Fitting => return quantity::micros(us),
+            Self::Millis => (us as f64 / 1e3, "ms"),
+            Self::Seconds => (us as f64 / 1e6, "s"),
+        };
+        if value == 0.0 || value >= 1.0 {
+            return format!("{}{unit}", significant(value));
+        }
+        let text = format!("{value:.4}");
+        let text = text.trim_end_matches('0').trim_end_matches('.');
+        format!("{text}{unit}")
+    }
+
+    /// A measured value; anything but a time has one form only.
+    #[must_use]
+    pub fn write_quantity(self, quantity: Quantity) -> String {
+        match quantity {
+            Quantity::Micros(us) => self.write(us),
+            other => other.to_string(),
         }
     }
 }
@@ -176,6 +240,12 @@ pub struct Screen {
     pub size: (u16, u16),
     /// How often the theme was changed.
     pub theme_steps: usize,
+    /// How response times are written.
+    pub unit: TimeUnit,
+    /// Whether the mouse is taken from the terminal.
+    pub mouse: bool,
+    /// What a click meets, as it was drawn last.
+    pub targets: Targets,
 }
 
 impl Default for Screen {
@@ -196,6 +266,9 @@ impl Default for Screen {
             position: None,
             size: (80, 24),
             theme_steps: 0,
+            unit: TimeUnit::Fitting,
+            mouse: false,
+            targets: Targets::default(),
         }
     }
 }
@@ -216,5 +289,28 @@ impl Screen {
     #[must_use]
     pub fn lets_pass(&self, words: &str) -> bool {
         self.filter.is_empty() || words.to_lowercase().contains(&self.filter.to_lowercase())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_in_the_unit_that_was_chosen() {
+        let cases = [
+            (84, "84\u{b5}s", "0.084ms", "0.0001s"),
+            (361_500, "362ms", "362ms", "0.3615s"),
+            (1_200_000, "1.2s", "1200ms", "1.2s"),
+            (75_000_000, "1m15s", "75000ms", "75s"),
+            (0, "0s", "0ms", "0s"),
+        ];
+        for (us, fitting, millis, seconds) in cases {
+            assert_eq!(TimeUnit::Fitting.write(us), fitting);
+            assert_eq!(TimeUnit::Millis.write(us), millis);
+            assert_eq!(TimeUnit::Seconds.write(us), seconds);
+        }
+        let share = Quantity::Share(0.5);
+        assert_eq!(TimeUnit::Millis.write_quantity(share), "50%");
     }
 }

@@ -1,6 +1,7 @@
 //! The screen as it is drawn from a replayed real run, and what must hold of
 //! any stream of events and keys.
 
+mod acting;
 mod properties;
 mod screens;
 
@@ -67,7 +68,8 @@ impl Replayed {
         update(&mut self.model, &self.keys, resize);
         let area = Rect::new(0, 0, columns, rows);
         let mut buffer = Buffer::empty(area);
-        draw(&self.model, area, &mut buffer, theme, &self.keys);
+        let targets = draw(&self.model, area, &mut buffer, theme, &self.keys);
+        self.model.screen.targets = targets;
         buffer
     }
 }

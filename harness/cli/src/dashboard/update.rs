@@ -1,23 +1,26 @@
 //! What a message does to the model, and what it asks of the world.
 
+mod axis;
+mod lists;
+mod steer;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use squall_harness::load::Gauges;
-use squall_reports::Stamped;
+use squall_reports::{Stamped, Verdict};
 
 use crate::keys::{Action, BINDINGS, KeyMap};
-use crate::model::{Model, Source};
-use crate::screen::{Help, Prompt, Purpose, Question, Reach, VIEWS, View};
+use crate::model::Model;
+use crate::pointer::{Pointer, Target};
+use crate::screen::{Help, Prompt, Purpose, VIEWS};
+pub use axis::axis_range;
 
 /// Longest mark or filter, in characters.
 const TYPED_MAX: usize = 80;
-/// The least and the most time an axis shows, in microseconds.
-const REACH_US: (i64, i64) = (5_000_000, 86_400_000_000);
-/// How far a seek goes, in microseconds.
-const SEEK_US: i64 = 10_000_000;
-/// Rows of a page.
-const PAGE: usize = 10;
+/// Rows that a step of the wheel goes.
+const WHEEL_ROWS: usize = 3;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -28,8 +31,12 @@ pub enum Message {
     Missed(u64),
     /// The load's gauges at a time in microseconds since time zero.
     Gauges(i64, Gauges),
+    /// The judge has found, and everything was put back.
+    Judged(Arc<Verdict>),
     /// A key was pressed.
     Key(KeyEvent),
+    /// The mouse was used.
+    Pointer(Pointer),
     /// The terminal has so many columns and rows now.
     Resize(u16, u16),
     /// Time went on; microseconds since time zero.
@@ -41,7 +48,7 @@ pub enum Message {
 /// Something to be done outside the model.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// Leave the screen; the run, where there is one, goes on or has ended.
+    /// Leave the screen; the run, where there is one, goes on or is over.
     Leave,
     /// Finish the run early.
     Finish,
@@ -57,6 +64,12 @@ pub enum Command {
     Play(Play),
     /// Draw everything anew.
     Redraw,
+    /// Copy the selected row to the clipboard of the terminal.
+    Copy,
+    /// Take the mouse, or give it back to the terminal.
+    Mouse(bool),
+    /// Open this report.
+    OpenReport(PathBuf),
 }
 
 /// A move through a record.
@@ -90,6 +103,12 @@ pub fn update(model: &mut Model, keys: &KeyMap, message: Message) -> Vec<Command
             model.settle();
         }
         Message::Notice(text) => model.screen.notice = Some(text),
+        Message::Judged(verdict) => {
+            // Whatever was asked about the run needs no answer any more.
+            model.screen.question = None;
+            model.judged(verdict);
+        }
+        Message::Pointer(pointer) => pointed(model, pointer),
         Message::Key(key) => return pressed(model, keys, key),
     }
     Vec::new()
@@ -100,10 +119,10 @@ fn pressed(model: &mut Model, keys: &KeyMap, key: KeyEvent) -> Vec<Command> {
     let action = keys.action(&key);
     // Whatever is open, an interrupt is an interrupt.
     if action == Some(Action::Interrupt) {
-        return interrupt(model);
+        return steer::interrupt(model);
     }
     if let Some(question) = model.screen.question.take() {
-        return answered(question, key);
+        return steer::answered(question, key);
     }
     if model.screen.prompt.is_some() {
         return typed(model, key);
@@ -116,25 +135,6 @@ fn pressed(model: &mut Model, keys: &KeyMap, key: KeyEvent) -> Vec<Command> {
         Some(action) => act(model, action),
         None => Vec::new(),
     }
-}
-
-fn interrupt(model: &Model) -> Vec<Command> {
-    match model.facts.source {
-        Source::Own => vec![Command::Interrupt],
-        Source::Attached { .. } | Source::Record => vec![Command::Leave],
-    }
-}
-
-fn answered(question: Question, key: KeyEvent) -> Vec<Command> {
-    // Enter is no answer: it is pressed too easily.
-    if !matches!(key.code, KeyCode::Char('y' | 'Y')) {
-        return Vec::new();
-    }
-    vec![match question {
-        Question::Finish => Command::Finish,
-        Question::StopFault(name) => Command::StopFault(name),
-        Question::RecoverAll => Command::RecoverAll,
-    }]
 }
 
 fn typed(model: &mut Model, key: KeyEvent) -> Vec<Command> {
@@ -185,8 +185,8 @@ fn search_help(model: &mut Model, action: Option<Action>, key: KeyEvent) {
         KeyCode::Esc if help.search.is_empty() => model.screen.help = None,
         KeyCode::Esc => help.search.clear(),
         KeyCode::Enter => model.screen.help = None,
-        KeyCode::Up => help.scroll = help.scroll.saturating_sub(1),
-        KeyCode::Down => help.scroll = (help.scroll + 1).min(BINDINGS.len()),
+        KeyCode::Up => scroll_help(help, Action::Up),
+        KeyCode::Down => scroll_help(help, Action::Down),
         KeyCode::Backspace => {
             help.search.pop();
         }
@@ -210,16 +210,16 @@ fn act(model: &mut Model, action: Action) -> Vec<Command> {
         | Action::PageUp
         | Action::PageDown
         | Action::Top
-        | Action::Bottom => move_cursor(model, action),
-        Action::Open => open(model),
-        Action::Back => back(model),
+        | Action::Bottom => lists::move_cursor(model, action),
+        Action::Open => lists::open(model),
+        Action::Back => lists::back(model),
         Action::ZoomIn
         | Action::ZoomOut
         | Action::ZoomWhole
         | Action::PanLeft
         | Action::PanRight
-        | Action::Follow => move_axis(model, action),
-        Action::Freeze => return freeze(model),
+        | Action::Follow => axis::move_axis(model, action),
+        Action::Freeze => return steer::freeze(model),
         Action::Filter => {
             model.screen.prompt = Some(Prompt {
                 purpose: Purpose::Filter,
@@ -229,14 +229,23 @@ fn act(model: &mut Model, action: Action) -> Vec<Command> {
         Action::Sort => model.screen.sort = model.screen.sort.next(),
         Action::Scope => model.screen.whole_run = !model.screen.whole_run,
         Action::Theme => model.screen.theme_steps += 1,
+        Action::Unit => {
+            model.screen.unit = model.screen.unit.next();
+            model.screen.notice = Some(model.screen.unit.name().to_owned());
+        }
         Action::Redraw => return vec![Command::Redraw],
-        Action::Mark | Action::StopFault | Action::RecoverAll => steer(model, action),
-        Action::Finish => return finish(model),
+        Action::Copy => return vec![Command::Copy],
+        Action::Mouse => return vec![Command::Mouse(take_mouse(model))],
+        Action::Report => return steer::report(model),
+        Action::Mark | Action::StopFault | Action::RecoverAll | Action::Finish => {
+            steer::steer(model, action);
+        }
+        Action::Leave => return steer::leave(model),
         Action::Suspend => {
             let text = "suspending squall would stop the load; use another terminal";
             model.screen.notice = Some(text.to_owned());
         }
-        Action::Interrupt => return interrupt(model),
+        Action::Interrupt => return steer::interrupt(model),
         Action::SeekBack
         | Action::SeekOn
         | Action::PreviousEdge
@@ -245,7 +254,7 @@ fn act(model: &mut Model, action: Action) -> Vec<Command> {
         | Action::End
         | Action::Slower
         | Action::Faster => {
-            return play(model, action);
+            return steer::play(model, action);
         }
     }
     Vec::new()
@@ -256,200 +265,50 @@ fn show(model: &mut Model, place: usize) {
     model.screen.detail = false;
 }
 
-/// Rows of the list of the present view.
-fn rows(model: &Model) -> usize {
-    let run = model.shown();
-    match model.screen.view {
-        View::Overview | View::Routes => run.routes.each.len() + 1,
-        View::Faults => run.faults.each.len(),
-        View::System => run.breakers.each.len() + run.processes.each.len(),
-        View::Gates => model
-            .facts
-            .scenario
-            .slo
-            .iter()
-            .map(|b| b.expect.len())
-            .sum(),
-        View::Events => run.log.lines.len(),
-    }
-}
-
-fn move_cursor(model: &mut Model, action: Action) {
-    let last = rows(model).saturating_sub(1);
-    // Events are scrolled from their newest end.
-    let upwards = model.screen.view == View::Events;
-    let cursor = model.screen.cursor_mut();
-    let by = if matches!(action, Action::PageUp | Action::PageDown) {
-        PAGE
-    } else {
-        1
-    };
-    let back = match action {
-        Action::Top => {
-            *cursor = if upwards { last } else { 0 };
-            return;
-        }
-        Action::Bottom => {
-            *cursor = if upwards { 0 } else { last };
-            return;
-        }
-        Action::Up | Action::PageUp => !upwards,
-        _ => upwards,
-    };
-    *cursor = if back {
-        cursor.saturating_sub(by)
-    } else {
-        (*cursor + by).min(last)
-    };
-}
-
-fn open(model: &mut Model) {
-    match model.screen.view {
-        View::Overview => {
-            let row = model.screen.cursor();
-            show(model, View::Routes as usize);
-            *model.screen.cursor_mut() = row;
-        }
-        View::Routes => model.screen.detail = !model.screen.detail,
-        View::Faults | View::System | View::Gates | View::Events => {}
-    }
-}
-
-fn back(model: &mut Model) {
+/// Takes the mouse or gives it back; whether it is taken now.
+fn take_mouse(model: &mut Model) -> bool {
     let screen = &mut model.screen;
-    if !screen.filter.is_empty() {
-        screen.filter.clear();
-    } else if screen.detail {
-        screen.detail = false;
+    screen.mouse = !screen.mouse;
+    let text = if screen.mouse {
+        "the mouse scrolls and selects here; the terminal may select text with shift"
     } else {
-        screen.view = View::Overview;
-    }
+        "the mouse is the terminal's again"
+    };
+    screen.notice = Some(text.to_owned());
+    screen.mouse
 }
 
-/// Start and end of the time that is shown, in microseconds since time zero.
-#[must_use]
-pub fn axis_range(model: &Model) -> (i64, i64) {
-    let now_us = model.shown().told_us.max(0);
-    let whole = model.facts.planned_us.max(now_us).max(REACH_US.0);
-    match model.screen.reach {
-        Reach::Whole => (0, whole),
-        Reach::Micros(reach_us) => {
-            // A little of the future, so that the present is not at the edge.
-            let end = model.screen.pan_us.unwrap_or(now_us + reach_us / 20);
-            let end = end.max(reach_us);
-            (end - reach_us, end)
+fn pointed(model: &mut Model, pointer: Pointer) {
+    let action = match pointer {
+        Pointer::WheelUp => Action::Up,
+        Pointer::WheelDown => Action::Down,
+        Pointer::Click { column, row } => return clicked(model, column, row),
+    };
+    for _ in 0..WHEEL_ROWS {
+        match &mut model.screen.help {
+            Some(help) => scroll_help(help, action),
+            None => lists::move_cursor(model, action),
         }
     }
 }
 
-fn move_axis(model: &mut Model, action: Action) {
-    let (start_us, end_us) = axis_range(model);
-    let reach_us = end_us - start_us;
-    let now_us = model.shown().told_us.max(0);
+/// A click is no answer to a question, and types nothing.
+fn clicked(model: &mut Model, column: u16, row: u16) {
     let screen = &mut model.screen;
-    match action {
-        Action::ZoomIn => screen.reach = Reach::Micros((reach_us / 2).max(REACH_US.0)),
-        Action::ZoomOut => {
-            let reach_us = (reach_us.saturating_mul(2)).min(REACH_US.1);
-            screen.reach = Reach::Micros(reach_us);
-            if reach_us >= model.facts.planned_us.max(now_us) {
-                screen.reach = Reach::Whole;
-                screen.pan_us = None;
-            }
-        }
-        Action::ZoomWhole => {
-            screen.reach = Reach::Whole;
-            screen.pan_us = None;
-        }
-        Action::PanLeft | Action::PanRight => {
-            let by = if action == Action::PanLeft {
-                -reach_us / 4
-            } else {
-                reach_us / 4
-            };
-            screen.reach = Reach::Micros(reach_us);
-            let latest = model.facts.planned_us.max(now_us).max(reach_us);
-            screen.pan_us = Some((end_us + by).clamp(reach_us, latest));
-        }
-        _ => screen.pan_us = None,
-    }
-}
-
-fn freeze(model: &mut Model) -> Vec<Command> {
-    if model.facts.source == Source::Record {
-        return vec![Command::Play(Play::Toggle)];
-    }
-    let frozen = !model.is_frozen();
-    model.freeze(frozen);
-    Vec::new()
-}
-
-fn steer(model: &mut Model, action: Action) {
-    if !model.facts.source.steers() {
-        let text = match model.facts.source {
-            Source::Record => "this run is over: there is nothing left to steer",
-            _ => "this screen only watches; `squall attach --control` may steer",
-        };
-        model.screen.notice = Some(text.to_owned());
+    if screen.help.take().is_some() || screen.question.is_some() || screen.prompt.is_some() {
         return;
     }
-    match action {
-        Action::Mark => {
-            model.screen.prompt = Some(Prompt {
-                purpose: Purpose::Mark,
-                text: String::new(),
-            });
-        }
-        Action::StopFault => match fault_to_stop(model) {
-            Some(name) => model.screen.question = Some(Question::StopFault(name)),
-            None => model.screen.notice = Some("no fault is in force".to_owned()),
-        },
-        _ => model.screen.question = Some(Question::RecoverAll),
+    screen.notice = None;
+    match screen.targets.at(column, row) {
+        Some(Target::View(view)) => show(model, view as usize),
+        Some(Target::Row(row)) => *screen.cursor_mut() = row,
+        None => {}
     }
 }
 
-/// The selected fault in the view of faults, else the one injected last.
-fn fault_to_stop(model: &Model) -> Option<String> {
-    let faults = &model.run().faults;
-    let selected = (model.screen.view == View::Faults)
-        .then(|| faults.each.get(model.screen.cursor()))
-        .flatten()
-        .filter(|fault| fault.in_force());
-    let newest = faults
-        .each
-        .iter()
-        .filter(|fault| fault.in_force())
-        .max_by_key(|fault| {
-            fault
-                .injections
-                .back()
-                .map(|injection| injection.requested_us)
-        });
-    selected.or(newest).map(|fault| fault.name.clone())
-}
-
-fn finish(model: &mut Model) -> Vec<Command> {
-    match model.facts.source {
-        Source::Own => model.screen.question = Some(Question::Finish),
-        Source::Attached { .. } | Source::Record => return vec![Command::Leave],
-    }
-    Vec::new()
-}
-
-fn play(model: &mut Model, action: Action) -> Vec<Command> {
-    if model.facts.source != Source::Record {
-        let text = "only a replay can move in time; the run goes on as it does";
-        model.screen.notice = Some(text.to_owned());
-        return Vec::new();
-    }
-    vec![Command::Play(match action {
-        Action::SeekBack => Play::By(-SEEK_US),
-        Action::SeekOn => Play::By(SEEK_US),
-        Action::PreviousEdge => Play::PreviousEdge,
-        Action::NextEdge => Play::NextEdge,
-        Action::Start => Play::Start,
-        Action::End => Play::End,
-        Action::Slower => Play::Speed(0.5),
-        _ => Play::Speed(2.0),
-    })]
+fn scroll_help(help: &mut Help, action: Action) {
+    help.scroll = match action {
+        Action::Up => help.scroll.saturating_sub(1),
+        _ => (help.scroll + 1).min(BINDINGS.len()),
+    };
 }

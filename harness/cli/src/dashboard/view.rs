@@ -12,6 +12,8 @@
 //!  footer
 //! ```
 
+use std::cell::RefCell;
+
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -23,6 +25,7 @@ use crate::panels::{
     routes, system, timeline,
 };
 use crate::pen::Pen;
+use crate::pointer::{Target, Targets};
 use crate::screen::View;
 use crate::theme::{Theme, flatten};
 
@@ -35,15 +38,22 @@ const TWO_COLUMNS_FROM: u16 = 100;
 /// From this width on the second column holds the processes too.
 const PROCESSES_FROM: u16 = 120;
 
-/// Draws the model.
-pub fn view(model: &Model, frame: &mut Frame<'_>, theme: &Theme, keys: &KeyMap) {
+/// Draws the model; what a click meets then.
+pub fn view(model: &Model, frame: &mut Frame<'_>, theme: &Theme, keys: &KeyMap) -> Targets {
     let area = frame.area();
-    draw(model, area, frame.buffer_mut(), theme, keys);
+    draw(model, area, frame.buffer_mut(), theme, keys)
 }
 
-/// Draws the model into a buffer.
-pub fn draw(model: &Model, area: Rect, buffer: &mut Buffer, theme: &Theme, keys: &KeyMap) {
-    let scene = Scene::new(model, theme, keys);
+/// Draws the model into a buffer; what a click meets then.
+pub fn draw(
+    model: &Model,
+    area: Rect,
+    buffer: &mut Buffer,
+    theme: &Theme,
+    keys: &KeyMap,
+) -> Targets {
+    let targets = RefCell::new(Targets::default());
+    let scene = Scene::new(model, theme, keys, &targets);
     let area = area.intersection(buffer.area);
     if area.width < PANELS_FROM.0 || area.height < PANELS_FROM.1 {
         brief::draw(&scene, area, buffer);
@@ -62,6 +72,7 @@ pub fn draw(model: &Model, area: Rect, buffer: &mut Buffer, theme: &Theme, keys:
     if theme.ascii {
         flatten(buffer);
     }
+    targets.into_inner()
 }
 
 const fn row(area: Rect, y: u16) -> Rect {
@@ -83,8 +94,23 @@ fn framed(
     if area.width < 4 || area.height < 3 {
         return;
     }
+    if let (View::Overview, Some(view)) = (scene.screen.view, view_of(title)) {
+        scene.clickable(area, Target::View(view));
+    }
     let inside = Pen::new(buffer, area).frame(scene.theme, title, right);
     panel(scene, inside, buffer);
+}
+
+/// The view that shows more of what a panel of the overview shows.
+fn view_of(title: &str) -> Option<View> {
+    Some(match title {
+        "timeline" => View::Faults,
+        "gates" => View::Gates,
+        "processes" => View::System,
+        "events" => View::Events,
+        "routes" => View::Routes,
+        _ => return None,
+    })
 }
 
 /// Cuts `height` rows off the top of `area`.

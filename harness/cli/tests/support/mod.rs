@@ -8,6 +8,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 mod processes;
+pub(crate) mod pty;
 mod running;
 pub(crate) mod tmux;
 
@@ -58,6 +59,14 @@ impl Sandbox {
     pub(crate) fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> String {
         std::fs::write(self.work().join(name), contents).unwrap();
         name.to_owned()
+    }
+
+    /// A browser that writes the page it shows into the file `shown`.
+    pub(crate) fn browser(&self) -> String {
+        let shown = self.work().join("shown");
+        let script = format!("echo \"$1\" > {0}.part; mv {0}.part {0}", shown.display());
+        let name = self.write("browser.sh", script);
+        format!("sh {}", self.work().join(name).display())
     }
 
     /// Every run directory, oldest first.
@@ -170,6 +179,15 @@ impl Drop for Sandbox {
 /// Lets other threads run while something outside is waited for.
 pub(crate) fn pause() {
     std::thread::park_timeout(Duration::from_millis(10));
+}
+
+/// Waits for something outside.
+pub(crate) fn wait_until(what: &str, is_it: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_it() {
+        assert!(start.elapsed() < HANG, "no {what}");
+        pause();
+    }
 }
 
 /// Paths in a folder, sorted; none when it does not exist.

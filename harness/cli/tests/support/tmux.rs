@@ -47,6 +47,7 @@ impl Tmux {
             .current_dir(sandbox.work())
             .env("SQUALL", squall)
             .env("HOME", sandbox.work())
+            .env("BROWSER", sandbox.browser())
             .env_remove("CI")
             .env_remove("ENV")
             .env_remove("TMUX")
@@ -56,7 +57,8 @@ impl Tmux {
         Some(tmux)
     }
 
-    fn tell(&self, words: &[&str]) -> Output {
+    /// Tells the server something; fails unless it does it.
+    pub(crate) fn tell(&self, words: &[&str]) -> Output {
         let mut command = Command::new("tmux");
         command.args(["-L", &self.server]).args(words);
         let output = command.output().unwrap();

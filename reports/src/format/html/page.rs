@@ -134,6 +134,7 @@ impl Page {
         let (events, events_left_out) = events::rows(record);
         let (class, mark) = match verdict.outcome {
             RunOutcome::Pass => ("pass", "\u{2713}"),
+            RunOutcome::Measured => ("none", "\u{2013}"),
             RunOutcome::Inconclusive => ("open", "?"),
             _ => ("fail", "\u{2717}"),
         };

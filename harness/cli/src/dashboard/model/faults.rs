@@ -6,6 +6,8 @@ use squall_reports::FaultChange;
 use squall_reports::format::terminal_text;
 use squall_scenario::{FaultSpec, Scenario};
 
+use crate::screen::Screen;
+
 /// Injections of one fault that are kept; the oldest go first.
 const INJECTIONS_MAX: usize = 512;
 /// Faults that are told apart.
@@ -173,6 +175,13 @@ impl Faults {
             None => return,
         };
         self.each[place].change(at_us, number, targets, change);
+    }
+
+    /// Those that the filter of the screen lets pass.
+    pub fn passing<'f>(&'f self, screen: &'f Screen) -> impl Iterator<Item = &'f Fault> {
+        let words = |fault: &Fault| format!("{} {} {}", fault.name, fault.what, fault.into);
+        let each = self.each.iter();
+        each.filter(move |fault| screen.lets_pass(&words(fault)))
     }
 
     /// Names of those in force.

@@ -118,7 +118,10 @@ fn words(event: &RunEvent) -> Option<(Topic, String)> {
             }
             .to_owned(),
         ),
-        RunEvent::ByHand { action } => (Topic::ByHand, format!("by hand: {}", action.words())),
+        RunEvent::ByHand { action, from } => {
+            let words = action.words_from(*from);
+            (Topic::ByHand, format!("by hand: {words}"))
+        }
         RunEvent::Note { text } => (Topic::Run, text.clone()),
         RunEvent::NotReady { detail } => (Topic::Trouble, format!("NOT READY {detail}")),
         RunEvent::UndoFailed { detail } => (Topic::Trouble, format!("UNDO FAILED {detail}")),

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{Scene, arrivals, gates};
-use crate::axis::{clock, time_of};
+use crate::axis::clock;
 use crate::pen::Pen;
 
 /// Draws as many facts as there are lines, the most important first.
@@ -16,8 +16,8 @@ pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     let last = run.series.last();
     let latency = format!(
         "p50 {} p99 {}",
-        time_of(last.map(|point| point.p50)),
-        time_of(last.map(|point| point.p99))
+        scene.time(last.map(|point| point.p50)),
+        scene.time(last.map(|point| point.p99))
     );
     let gates = format!("gates {holding} hold {failing} fail {open} open");
     let events = run
@@ -25,8 +25,12 @@ pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
         .lines
         .back()
         .map_or_else(String::new, |line| line.text.clone());
+    let present = match &run.verdict {
+        Some(verdict) => format!("run finished: {}  {gates}", verdict.outcome.word()),
+        None => format!("{} {} {latency} {gates}", clock(scene.now_us()), run.window),
+    };
     let lines = [
-        format!("{} {} {latency} {gates}", clock(scene.now_us()), run.window),
+        present,
         gates,
         latency,
         arrivals::brief(scene),

@@ -32,6 +32,16 @@ pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer, scrolled: usize)
     }
 }
 
+/// The lowest line that is shown.
+#[must_use]
+pub fn selected(scene: &Scene<'_>) -> Option<String> {
+    let lines = scene.run.log.lines.iter().rev();
+    let mut lines = lines.filter(|line| scene.screen.lets_pass(&line.text));
+    let line = lines.nth(scene.screen.cursor())?;
+    let time = line.at_us.map_or_else(|| "--".to_owned(), clock_tenths);
+    Some(format!("{time} {}", line.text))
+}
+
 fn style(scene: &Scene<'_>, topic: Topic) -> Style {
     match topic {
         Topic::Run => scene.theme.dim,

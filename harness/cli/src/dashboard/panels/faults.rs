@@ -8,6 +8,7 @@ use super::{Scene, visible};
 use crate::axis::{clock, clock_tenths, length};
 use crate::model::faults::{Fault, Injection};
 use crate::pen::Pen;
+use crate::pointer::Target;
 
 /// Rows below the table that tell of the selected fault.
 const DETAIL_ROWS: u16 = 6;
@@ -15,14 +16,7 @@ const DETAIL_ROWS: u16 = 6;
 /// Draws the table and the selected fault in detail.
 pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     let mut pen = Pen::new(buffer, area);
-    let each = scene.run.faults.each.iter();
-    let rows: Vec<_> = each
-        .filter(|f| {
-            scene
-                .screen
-                .lets_pass(&format!("{} {} {}", f.name, f.what, f.into))
-        })
-        .collect();
+    let rows: Vec<_> = scene.run.faults.passing(scene.screen).collect();
     if rows.is_empty() {
         pen.put(0, 0, "no fault to show", scene.theme.dim);
         return;
@@ -42,6 +36,8 @@ pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
         pen.put_fit(name + 2, y, what - 1, &asked, scene.theme.text);
         let (words, style) = seen(scene, fault);
         pen.put_fit(name + what + 2, y, width, &words, style);
+        let line = Rect::new(area.x, area.y.saturating_add(y), area.width, 1);
+        scene.clickable(line, Target::Row(index));
         if index == selected {
             pen.put(0, y, "\u{25b8}", scene.theme.key);
             pen.style(0, y, width, scene.theme.selected);
@@ -76,6 +72,23 @@ fn seen(scene: &Scene<'_>, fault: &Fault) -> (String, Style) {
         (Some(at), _) => (format!("removed at {}{times}", clock(at)), theme.good),
         (None, _) => ("asked for, not in force yet".to_owned(), theme.open),
     }
+}
+
+/// The selected fault in words.
+#[must_use]
+pub fn selected(scene: &Scene<'_>) -> Option<String> {
+    let rows: Vec<_> = scene.run.faults.passing(scene.screen).collect();
+    let last = rows.len().checked_sub(1)?;
+    let fault = rows[scene.screen.cursor().min(last)];
+    let (words, _) = seen(scene, fault);
+    let mut text = format!(
+        "{}: {} into {}; {words}",
+        fault.name, fault.what, fault.into
+    );
+    for (name, words) in fault.injections.back().map_or_else(Vec::new, detail) {
+        text.push_str(&format!("; {name}: {words}"));
+    }
+    Some(text)
 }
 
 fn draw_detail(scene: &Scene<'_>, pen: &mut Pen<'_>, fault: &Fault) {

@@ -8,7 +8,11 @@ use squall_reports::quantity::grouped;
 use squall_reports::verdict::{Evidence, GateOrigin, GateState};
 
 use super::{Scene, visible};
-use crate::pen::{Pen, cells};
+use crate::pen::{Pen, cells, wrap};
+use crate::pointer::Target;
+
+/// Rows that the words on one gate may take.
+const WORDS_ROWS_MAX: usize = 4;
 
 /// How a gate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +59,8 @@ pub struct GateRow {
     pub evidence: Evidence,
     /// Why, where the judge has said.
     pub why: Option<String>,
+    /// What the figures say so far, where they say anything.
+    pub so_far: Option<String>,
 }
 
 /// Every gate of `slo`: as judged where the run was, else as it stands.
@@ -73,6 +79,7 @@ pub fn rows(scene: &Scene<'_>) -> Vec<GateRow> {
                 gate: gate.gate.clone(),
                 evidence: gate.evidence.clone(),
                 why: Some(gate.explanation.clone()),
+                so_far: None,
             })
             .collect();
     }
@@ -88,6 +95,7 @@ pub fn rows(scene: &Scene<'_>) -> Vec<GateRow> {
             gate: gate.gate.clone(),
             evidence: gate.evidence.clone(),
             why: None,
+            so_far: gate.explanation.clone(),
         })
         .collect()
 }
@@ -100,9 +108,9 @@ pub fn count(rows: &[GateRow]) -> (usize, usize, usize) {
     (of(Standing::Holds), of(Standing::Fails), open)
 }
 
-fn observed(row: &GateRow) -> String {
+fn observed(scene: &Scene<'_>, row: &GateRow) -> String {
     let observed = row.evidence.observed;
-    observed.map_or_else(String::new, |observed| observed.to_string())
+    observed.map_or_else(String::new, |observed| scene.quantity(observed))
 }
 
 /// Lines of the small panel: a heading per window, its gates below.
@@ -166,7 +174,7 @@ fn draw_gate(scene: &Scene<'_>, pen: &mut Pen<'_>, y: u16, row: &GateRow) {
     let style = row.standing.style(scene);
     pen.put(1, y, row.standing.glyph(), style);
     let width = pen.width();
-    let mut tail = observed(row);
+    let mut tail = observed(scene, row);
     let evidence = &row.evidence;
     if width >= 46 && evidence.n > 0 {
         tail = format!("{tail}  n={}", grouped(evidence.n));
@@ -202,22 +210,47 @@ pub fn draw_all(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     let head = header(width >= 96);
     pen.put(3, 0, "gate", scene.theme.dim);
     pen.put(room + 3, 0, &head, scene.theme.dim);
-    let height = usize::from(pen.height().saturating_sub(3));
     let selected = scene.screen.cursor().min(rows.len() - 1);
+    let mut words = wrap(&explanation(rows[selected]), width.saturating_sub(2));
+    words.truncate(WORDS_ROWS_MAX.min(usize::from(pen.height()) / 3).max(1));
+    let below = u16::try_from(words.len()).unwrap_or(1) + 2;
+    let height = usize::from(pen.height().saturating_sub(below));
     for (y, index) in (1..).zip(visible(rows.len(), selected, height)) {
         let row = rows[index];
         let style = row.standing.style(scene);
         pen.put(1, y, row.standing.glyph(), style);
         let name = format!("{}: {}", row.when, row.gate);
         pen.put_fit(3, y, room.saturating_sub(1), &name, scene.theme.text);
-        pen.put(room + 3, y, &figure_line(row, width >= 96), style);
+        pen.put(room + 3, y, &figure_line(scene, row, width >= 96), style);
+        let line = Rect::new(area.x, area.y.saturating_add(y), area.width, 1);
+        scene.clickable(line, Target::Row(index));
         if index == selected {
             pen.style(0, y, width, scene.theme.selected);
         }
     }
-    let words = explanation(rows[selected]);
-    let y = pen.height().saturating_sub(1);
-    pen.put_fit(1, y, width.saturating_sub(2), &words, scene.theme.text);
+    let top = pen.height().saturating_sub(below - 2);
+    for (y, line) in (top..).zip(&words) {
+        pen.put_fit(1, y, width.saturating_sub(2), line, scene.theme.text);
+    }
+}
+
+/// The selected gate of the view in words.
+#[must_use]
+pub fn selected(scene: &Scene<'_>) -> Option<String> {
+    let rows = rows(scene);
+    let rows: Vec<_> = rows.iter().filter(|row| shown(scene, row)).collect();
+    let last = rows.len().checked_sub(1)?;
+    let row = rows[scene.screen.cursor().min(last)];
+    let observed = row.evidence.observed;
+    let observed = observed.map_or_else(|| "nothing".to_owned(), |q| scene.quantity(q));
+    Some(format!(
+        "{} {}: {}: {observed} observed, n={}; {}",
+        row.standing.glyph(),
+        row.when,
+        row.gate,
+        row.evidence.n,
+        explanation(row)
+    ))
 }
 
 fn header(wide: bool) -> String {
@@ -231,10 +264,10 @@ fn header(wide: bool) -> String {
     }
 }
 
-fn figure_line(row: &GateRow, wide: bool) -> String {
+fn figure_line(scene: &Scene<'_>, row: &GateRow, wide: bool) -> String {
     let evidence = &row.evidence;
     let quantity = |q: Option<squall_reports::quantity::Quantity>| {
-        q.map_or_else(|| "-".to_owned(), |q| q.to_string())
+        q.map_or_else(|| "-".to_owned(), |q| scene.quantity(q))
     };
     let margin = evidence.margin.map_or_else(|| "-".to_owned(), margin_text);
     let narrow = format!(
@@ -256,21 +289,28 @@ fn explanation(row: &GateRow) -> String {
         return why.clone();
     }
     let evidence = &row.evidence;
-    match (row.standing, evidence.needed) {
-        (Standing::Open, Some(needed)) => format!(
+    match (row.standing, evidence.needed, &row.so_far) {
+        (Standing::Open, Some(needed), _) => format!(
             "{} settled arrivals so far; it takes {} to decide",
             grouped(evidence.n),
             grouped(needed)
         ),
-        (Standing::Open, None) if evidence.n == 0 => {
+        (Standing::Open, None, Some(so_far)) => format!("if the run ended now: {so_far}"),
+        (Standing::Open, None, None) => {
             "open: its window has not begun, or only the judge can tell, after the run".to_owned()
         }
-        (Standing::Open | Standing::Undecided, _) => "not decided yet".to_owned(),
-        (Standing::Holds, _) => {
-            "holds so far; only the judge decides, on the whole record".to_owned()
-        }
-        (Standing::Fails, _) => {
-            "would fail if the run ended now; only the judge decides".to_owned()
-        }
+        (Standing::Undecided, ..) => "not decided".to_owned(),
+        (Standing::Holds, _, so_far) => format!(
+            "holds so far{}; only the judge decides, on the whole record",
+            after_colon(so_far.as_deref())
+        ),
+        (Standing::Fails, _, so_far) => format!(
+            "would fail if the run ended now{}; only the judge decides",
+            after_colon(so_far.as_deref())
+        ),
     }
+}
+
+fn after_colon(words: Option<&str>) -> String {
+    words.map_or_else(String::new, |words| format!(": {words}"))
 }

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use squall_reports::Phase;
+use squall_reports::{Phase, RunOutcome, Verdict};
 
 use super::{Scene, gates};
 use crate::axis::clock;
@@ -101,11 +101,7 @@ fn phase(scene: &Scene<'_>) -> (String, Style) {
 fn standing(scene: &Scene<'_>) -> Vec<(String, Style, u8)> {
     let theme = scene.theme;
     if let Some(verdict) = &scene.run.verdict {
-        let style = match verdict.exit_code {
-            0 => theme.good,
-            3 => theme.open,
-            _ => theme.bad,
-        };
+        let style = verdict_style(scene, verdict);
         return vec![(format!("verdict {}", verdict.outcome.word()), style, 0)];
     }
     let (holding, failing, open) = gates::count(&gates::rows(scene));
@@ -115,4 +111,15 @@ fn standing(scene: &Scene<'_>) -> Vec<(String, Style, u8)> {
         (format!("\u{2717}{failing}"), failed, 3),
         (format!("\u{b7}{open}"), theme.dim, 3),
     ]
+}
+
+/// How a verdict is drawn.
+#[must_use]
+pub fn verdict_style(scene: &Scene<'_>, verdict: &Verdict) -> Style {
+    match verdict.outcome {
+        RunOutcome::Pass => scene.theme.good,
+        RunOutcome::Measured => scene.theme.text,
+        RunOutcome::Inconclusive => scene.theme.open,
+        _ => scene.theme.bad,
+    }
 }

@@ -4,10 +4,9 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use squall_reports::quantity;
 
 use super::{Margins, Scene};
-use crate::axis::{Axis, time_of};
+use crate::axis::Axis;
 use crate::model::series::{Point, ResponseTime};
 use crate::pen::{Pen, cells};
 
@@ -143,7 +142,7 @@ fn objectives(scene: &Scene<'_>, pen: &mut Pen<'_>, margins: Margins, scale: &Sc
         for column in 0..plot {
             pen.put(margins.left + column, y, "\u{2504}", scene.theme.objective);
         }
-        let limit = quantity::micros(objective.limit_us);
+        let limit = scene.micros(objective.limit_us);
         let short = objective.name.split(' ').next().unwrap_or_default();
         let label = format!("{short} < {limit}");
         if margins.right > 1 {
@@ -269,7 +268,7 @@ fn labels(scene: &Scene<'_>, pen: &mut Pen<'_>, margins: Margins, scale: &Scale)
         let y = scale.row(us);
         if !taken.contains(&y) {
             taken.push(y);
-            pen.put_right(ends, y, &quantity::micros(us), scene.theme.dim);
+            pen.put_right(ends, y, &scene.micros(us), scene.theme.dim);
         }
         time_us *= 10.0;
     }
@@ -282,6 +281,6 @@ fn labels(scene: &Scene<'_>, pen: &mut Pen<'_>, margins: Margins, scale: &Scale)
         ("p50", last.map(|p| p.p50), scene.theme.p50),
     ];
     for (y, (name, time, style)) in (0..).zip(figures) {
-        pen.put(0, y, &format!("{name} {}", time_of(time)), style);
+        pen.put(0, y, &format!("{name} {}", scene.time(time)), style);
     }
 }

@@ -15,10 +15,17 @@ pub mod routes;
 pub mod system;
 pub mod timeline;
 
+use std::cell::RefCell;
+
+use ratatui::layout::Rect;
+use squall_reports::quantity::Quantity;
+
 use crate::axis::Axis;
 use crate::keys::KeyMap;
+use crate::model::series::ResponseTime;
 use crate::model::{Model, RunState};
-use crate::screen::Screen;
+use crate::pointer::{Target, Targets};
+use crate::screen::{Screen, View};
 use crate::theme::Theme;
 use crate::update::axis_range;
 
@@ -35,19 +42,54 @@ pub struct Scene<'m> {
     pub theme: &'m Theme,
     /// Which key does what.
     pub keys: &'m KeyMap,
+    /// What a click meets; filled while it is drawn.
+    targets: &'m RefCell<Targets>,
 }
 
 impl<'m> Scene<'m> {
-    /// A scene of the model.
+    /// A scene of the model, which notes in `targets` what it draws where.
     #[must_use]
-    pub fn new(model: &'m Model, theme: &'m Theme, keys: &'m KeyMap) -> Self {
+    pub fn new(
+        model: &'m Model,
+        theme: &'m Theme,
+        keys: &'m KeyMap,
+        targets: &'m RefCell<Targets>,
+    ) -> Self {
         Self {
             model,
             run: model.shown(),
             screen: &model.screen,
             theme,
             keys,
+            targets,
         }
+    }
+
+    /// Notes what a click into `area` does.
+    pub fn clickable(&self, area: Rect, target: Target) {
+        self.targets.borrow_mut().add(area, target);
+    }
+
+    /// So many microseconds, in the unit that was chosen.
+    #[must_use]
+    pub fn micros(&self, us: u64) -> String {
+        self.screen.unit.write(us)
+    }
+
+    /// A response time in few characters; failures are slower than any.
+    #[must_use]
+    pub fn time(&self, time: Option<ResponseTime>) -> String {
+        match time.map(ResponseTime::us) {
+            None => "-".to_owned(),
+            Some(None) => "failed".to_owned(),
+            Some(Some(us)) => self.micros(us),
+        }
+    }
+
+    /// A measured value, times in the unit that was chosen.
+    #[must_use]
+    pub fn quantity(&self, quantity: Quantity) -> String {
+        self.screen.unit.write_quantity(quantity)
     }
 
     /// The axis of time over so many columns.
@@ -128,4 +170,17 @@ pub fn bar(value: f64) -> &'static str {
     )]
     let step = (value * 8.0).floor().clamp(0.0, 7.0) as usize;
     BARS[step]
+}
+
+/// The selected row of the present view, in words to be copied; `None` where
+/// nothing can be selected.
+#[must_use]
+pub fn selected(scene: &Scene<'_>) -> Option<String> {
+    match scene.screen.view {
+        View::Overview | View::Routes => Some(routes::selected(scene)),
+        View::Faults => faults::selected(scene),
+        View::System => processes::selected(scene),
+        View::Gates => gates::selected(scene),
+        View::Events => events::selected(scene),
+    }
 }

@@ -7,6 +7,7 @@ use ratatui::style::Style;
 use super::{Scene, bar, visible};
 use crate::model::processes::{Condition, Instance, SQUALL};
 use crate::pen::Pen;
+use crate::pointer::Target;
 
 /// Instances that pass the filter; those in trouble first where `by_trouble`.
 fn ordered<'m>(scene: &Scene<'m>, by_trouble: bool) -> Vec<&'m Instance> {
@@ -72,6 +73,25 @@ pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     }
 }
 
+/// The selected process of the view in words.
+#[must_use]
+pub fn selected(scene: &Scene<'_>) -> Option<String> {
+    let rows = ordered(scene, false);
+    let last = rows.len().checked_sub(1)?;
+    let instance = rows[scene.screen.cursor().min(last)];
+    let (condition, _) = condition(scene, instance);
+    let pid = instance
+        .pid
+        .map_or_else(String::new, |pid| format!(" (pid {pid})"));
+    Some(format!(
+        "{}{pid}: {condition}, cpu {}, memory {}, restarts {}",
+        instance.name,
+        cpu(instance),
+        memory(instance),
+        instance.restarts
+    ))
+}
+
 /// Draws the table of the view; `selected` counts from the first process.
 pub fn draw_all(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer, selected: usize) {
     let mut pen = Pen::new(buffer, area);
@@ -85,6 +105,7 @@ pub fn draw_all(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer, selected: us
     pen.put(0, 0, "process", scene.theme.dim);
     pen.put(name + 19, 0, &head, scene.theme.dim);
     pen.put(name + 53, 0, "cpu lately", scene.theme.dim);
+    let selected = selected.min(rows.len().saturating_sub(1));
     let room = usize::from(pen.height().saturating_sub(1));
     for (y, index) in (1..).zip(visible(rows.len(), selected, room)) {
         let instance = rows[index];
@@ -101,6 +122,11 @@ pub fn draw_all(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer, selected: us
             instance.restarts
         );
         pen.put(name + 19, y, &figures, scene.theme.text);
+        let row = Rect::new(area.x, area.y.saturating_add(y), area.width, 1);
+        scene.clickable(row, Target::Row(index));
+        if index == selected {
+            pen.style(0, y, width, scene.theme.selected);
+        }
         let most = instance.cpu.iter().copied().fold(0.01, f32::max);
         let sparks: String = instance
             .cpu

@@ -3,11 +3,10 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use squall_reports::ALL_BAD_KINDS;
-use squall_reports::quantity::{grouped, micros, percent};
+use squall_reports::quantity::{grouped, percent};
 
 use super::Scene;
 use super::routes::{ordered, scope, tally};
-use crate::axis::time_of;
 use crate::model::routes::{Tally, bad_word};
 use crate::pen::Pen;
 
@@ -29,7 +28,7 @@ pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     let mut x = 0;
     for (name, q) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)] {
         x = pen.put(x, 0, &format!("{name} "), theme.dim);
-        x = pen.put(x, 0, &time_of(tally.quantile(q)), theme.text) + 2;
+        x = pen.put(x, 0, &scene.time(tally.quantile(q)), theme.text) + 2;
     }
     let failures = failures(tally);
     let below = u16::try_from(failures.len()).unwrap_or(0) + 1;
@@ -94,7 +93,7 @@ fn draw_bars(scene: &Scene<'_>, pen: &mut Pen<'_>, (top, rows): (u16, u16), tall
     let room = pen.width().saturating_sub(30);
     for (y, place) in (top..top + rows).zip(first..=last) {
         let label = match limits.get(place) {
-            Some(limit) => format!("\u{2264} {}", micros(*limit)),
+            Some(limit) => format!("\u{2264} {}", scene.micros(*limit)),
             None => "longer".to_owned(),
         };
         pen.put_right(9, y, &label, scene.theme.dim);

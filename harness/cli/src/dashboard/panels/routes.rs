@@ -6,10 +6,10 @@ use ratatui::style::Style;
 use squall_reports::quantity::{grouped, percent, significant};
 
 use super::{Scene, bar, visible};
-use crate::axis::time_of;
 use crate::model::routes::{Route, Tally};
 use crate::model::series::ResponseTime;
 use crate::pen::Pen;
+use crate::pointer::Target;
 use crate::screen::SortBy;
 
 /// The rows in their order: all routes together, then each that passes the
@@ -105,6 +105,8 @@ pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer, select: bool) {
         if trend > 0 {
             pen.put(x + 2, y, &sparks(route), scene.theme.p99);
         }
+        let row = Rect::new(area.x, area.y.saturating_add(y), area.width, 1);
+        scene.clickable(row, Target::Row(index));
         if select && index == selected {
             pen.put(0, y, "\u{25b8}", scene.theme.key);
             pen.style(0, y, width, scene.theme.selected);
@@ -117,7 +119,7 @@ pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer, select: bool) {
 
 fn figure(scene: &Scene<'_>, tally: &Tally, column: usize) -> (String, Style) {
     let theme = scene.theme;
-    let time = |q: f64| time_of(tally.quantile(q));
+    let time = |q: f64| scene.time(tally.quantile(q));
     let failed = tally.counts.failed();
     match column {
         0 => (format!("{}/s", significant(tally.rate())), theme.text),
@@ -128,7 +130,7 @@ fn figure(scene: &Scene<'_>, tally: &Tally, column: usize) -> (String, Style) {
         2 => (time(0.5), theme.p50),
         3 => (time(0.99), theme.p99),
         4 => (time(0.999), theme.text),
-        5 => (time_of(tally.max()), theme.text),
+        5 => (scene.time(tally.max()), theme.text),
         6 => (
             grouped(failed),
             if failed > 0 { theme.bad } else { theme.dim },
@@ -138,6 +140,21 @@ fn figure(scene: &Scene<'_>, tally: &Tally, column: usize) -> (String, Style) {
             None => ("-".to_owned(), theme.dim),
         },
     }
+}
+
+/// The selected row in words.
+#[must_use]
+pub fn selected(scene: &Scene<'_>) -> String {
+    let rows = ordered(scene);
+    let route = rows[scene.screen.cursor().min(rows.len() - 1)];
+    let tally = tally(scene, route);
+    let figures = COLUMNS.iter().enumerate();
+    let figures = figures.map(|(column, (name, _, _))| {
+        let (text, _) = figure(scene, tally, column);
+        format!("{name} {text}")
+    });
+    let figures: Vec<_> = figures.collect();
+    format!("{} ({}): {}", route.name, scope(scene), figures.join(", "))
 }
 
 /// Recent p99s as bars on a logarithmic scale from 1 ms to 10 s.

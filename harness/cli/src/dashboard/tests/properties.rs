@@ -1,7 +1,7 @@
 //! Any stream of events and keys: nothing panics, nothing grows without bound,
 //! and the run that is shown is a fold of the events alone.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -11,14 +11,15 @@ use ratatui::layout::Rect;
 use squall_harness::load::Gauges;
 use squall_reports::histogram::{new_histogram, record_us};
 use squall_reports::{
-    BreakerReport, Counts, FaultChange, HandAction, Interval, Phase, ProcessChange, ResourceUse,
-    RouteInterval, RunEvent, Stamped, StopReason, Times,
+    BreakerReport, Counts, FaultChange, HandAction, HandSide, Interval, Phase, ProcessChange,
+    ResourceUse, RouteInterval, RunEvent, Stamped, StopReason, Times, Verdict,
 };
 use squall_scenario::BreakerState;
 
 use super::Replayed;
 use crate::keys::KeyMap;
 use crate::model::{Facts, Model, Source};
+use crate::pointer::Pointer;
 use crate::theme::{Depth, Theme, ThemeName};
 use crate::update::{Message, update};
 use crate::view::draw;
@@ -130,12 +131,22 @@ fn event() -> impl Strategy<Value = RunEvent> {
             RunEvent::Resources { usage: [(name, ResourceUse { cpu_ms, rss_bytes, fds: None })].into() }
         }),
         1 => name().prop_map(|text| RunEvent::Note { text }),
-        1 => name().prop_map(|text| RunEvent::ByHand { action: HandAction::Mark { text } }),
-        1 => name().prop_map(|fault| RunEvent::ByHand { action: HandAction::StopFault { fault } }),
+        1 => name().prop_map(|text| RunEvent::ByHand {
+            action: HandAction::Mark { text }, from: HandSide::Own,
+        }),
+        1 => name().prop_map(|fault| RunEvent::ByHand {
+            action: HandAction::StopFault { fault }, from: HandSide::Attached,
+        }),
         1 => Just(RunEvent::Interrupted { reason: StopReason::Finish }),
         1 => name().prop_map(|detail| RunEvent::Abort { guard: "p99 < 1s".to_owned(), detail }),
     ]
 }
+
+/// The verdict of the replayed run.
+static VERDICT: LazyLock<Arc<Verdict>> = LazyLock::new(|| {
+    let model = Replayed::at(1000.0).model;
+    Arc::clone(model.run().verdict.as_ref().unwrap())
+});
 
 /// What the run tells.
 fn told() -> impl Strategy<Value = Message> {
@@ -155,13 +166,14 @@ fn told() -> impl Strategy<Value = Message> {
             Message::Gauges(at_us, gauges)
         }),
         1 => any::<u32>().prop_map(|events| Message::Missed(events.into())),
+        1 => Just(()).prop_map(|()| Message::Judged(Arc::clone(&VERDICT))),
     ]
 }
 
 /// What a person does.
 fn done() -> impl Strategy<Value = Message> {
     let keys = prop_oneof![
-        8 => prop::sample::select("?123456kjgG/swt+-0hlf ax!q[]{}<>pnyYzoom".chars().collect::<Vec<_>>())
+        8 => prop::sample::select("?123456kjgG/swtum+-0hlf ax!qQr[]{}<>pnyYzoom".chars().collect::<Vec<_>>())
             .prop_map(KeyCode::Char),
         1 => any::<char>().prop_map(KeyCode::Char),
         3 => prop::sample::select(vec![
@@ -177,6 +189,12 @@ fn done() -> impl Strategy<Value = Message> {
     prop_oneof![
         8 => (keys, modifiers).prop_map(|(code, with)| Message::Key(KeyEvent::new(code, with))),
         1 => (0..220_u16, 0..70_u16).prop_map(|(columns, rows)| Message::Resize(columns, rows)),
+        1 => (0..220_u16, 0..70_u16).prop_map(|(column, row)| {
+            Message::Pointer(Pointer::Click { column, row })
+        }),
+        1 => any::<bool>().prop_map(|up| {
+            Message::Pointer(if up { Pointer::WheelUp } else { Pointer::WheelDown })
+        }),
     ]
 }
 
@@ -214,7 +232,10 @@ fn check(facts: &Facts, messages: Vec<Message>) -> Result<(), TestCaseError> {
     let mut model = Model::new(facts.clone());
     let mut fold = Model::new(facts.clone());
     for (number, message) in messages.into_iter().enumerate() {
-        if !matches!(message, Message::Key(_) | Message::Resize(..)) {
+        if !matches!(
+            message,
+            Message::Key(_) | Message::Pointer(_) | Message::Resize(..)
+        ) {
             update(&mut fold, &keys, message.clone());
         }
         update(&mut model, &keys, message);
@@ -223,7 +244,8 @@ fn check(facts: &Facts, messages: Vec<Message>) -> Result<(), TestCaseError> {
         if number % 3 == 0 {
             let (columns, rows) = model.screen.size;
             let area = Rect::new(0, 0, columns, rows);
-            draw(&model, area, &mut Buffer::empty(area), &theme, &keys);
+            let targets = draw(&model, area, &mut Buffer::empty(area), &theme, &keys);
+            model.screen.targets = targets;
         }
     }
     fold.settle();

@@ -92,7 +92,7 @@ fn tell(event: &RunEvent) -> Option<(&'static str, String)> {
         RunEvent::Abort { guard, detail } => ("abort", format!("{guard}: {detail}")),
         RunEvent::Interrupted { reason } => ("interrupted", format!("{reason:?}").to_lowercase()),
         RunEvent::Note { text } => ("note", text.clone()),
-        RunEvent::ByHand { action } => ("by hand", action.words()),
+        RunEvent::ByHand { action, from } => ("by hand", action.words_from(*from)),
         RunEvent::NotReady { detail } => ("not ready", detail.clone()),
         RunEvent::UndoFailed { detail } => ("undo failed", detail.clone()),
         RunEvent::UndoVerified { detail } => ("undo verified", detail.clone()),

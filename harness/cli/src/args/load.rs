@@ -1,0 +1,86 @@
+//! What `squall load` takes.
+
+use clap::{Args, ValueEnum};
+
+use super::RunOptions;
+
+/// Examples of `squall load`.
+pub const LOAD_EXAMPLES: &str = "Examples:
+  squall load http://127.0.0.1:8080/items
+  squall load http://127.0.0.1:8080/items -r 200/s -d 30s -e 'p99 < 300ms' -e 'success >= 99.9%'
+  squall load 'http://127.0.0.1:8080/search?q=a&page=2' --arrivals poisson --within 1s
+  squall load http://127.0.0.1:8080/orders -H 'content-type: application/json' -b @order.json
+  squall load http://127.0.0.1:8080/me -H 'authorization: Bearer ${TOKEN}'
+  squall load http://127.0.0.1:8080/items -r 200/s -e 'p99 < 300ms' --print-scenario > items.yaml
+
+Requests start when the schedule says so, whatever the answers do, and response
+time counts from then. Without --expect the run is measured and not judged:
+exit code 0 says that the load ran to its end, and no more.
+
+In a header, ${NAME} is taken from the environment and never shown or recorded;
+quote it for the shell. What needs more than one kind of request, test data or
+a fault is a scenario: --print-scenario writes one to start from.";
+
+/// What `squall load` takes.
+#[derive(Debug, Clone, Args)]
+pub struct LoadArgs {
+    /// What is requested: http://HOST:PORT/PATH?QUERY, sent as it is written
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// Arrivals per second, minute or hour
+    #[arg(short, long, value_name = "RATE", default_value = "50/s")]
+    pub rate: String,
+    /// How long the rate stays
+    #[arg(short, long, value_name = "TIME", default_value = "10s")]
+    pub duration: String,
+    /// Rise from 0 to the rate over this time first; measured and judged too
+    #[arg(long, value_name = "TIME")]
+    pub ramp: Option<String>,
+    /// Spacing of the arrivals
+    #[arg(long, value_enum, default_value_t = ArrivalsArg::Even)]
+    pub arrivals: ArrivalsArg,
+    /// Load that is not measured, before the rest; 2s when absent, none with
+    /// --ramp
+    #[arg(long, value_name = "TIME")]
+    pub warm_up: Option<String>,
+    /// Method; GET when absent, POST with --body
+    #[arg(short, long, value_name = "METHOD")]
+    pub method: Option<String>,
+    /// A header, 'NAME: VALUE' (may be repeated)
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub headers: Vec<String>,
+    /// Body of every request: a text, or @FILE
+    #[arg(short, long, value_name = "TEXT|@FILE")]
+    pub body: Option<String>,
+    /// Response time above which an answer is not good
+    #[arg(long, value_name = "TIME")]
+    pub within: Option<String>,
+    /// Good statuses, such as 200,404 or 2xx; any from 200 to 399 when absent
+    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    pub status: Vec<String>,
+    /// How long a client waits for an answer; 10s when absent
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<String>,
+    /// The most connections open at once; as many as needed when absent
+    #[arg(short, long, value_name = "N")]
+    pub connections: Option<String>,
+    /// A gate on the whole run, such as 'p99 < 300ms' or 'success >= 99.9%'
+    /// (may be repeated)
+    #[arg(short, long = "expect", value_name = "GATE")]
+    pub expect: Vec<String>,
+    /// Print the scenario that this line stands for, and run nothing
+    #[arg(long)]
+    pub print_scenario: bool,
+    /// What is the same as for a scenario.
+    #[command(flatten)]
+    pub options: RunOptions,
+}
+
+/// Spacing of arrivals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ArrivalsArg {
+    /// Equal gaps.
+    Even,
+    /// Exponential gaps: independent users.
+    Poisson,
+}

@@ -1,0 +1,29 @@
+//! `squall load`.
+
+use std::process::ExitCode;
+
+use squall_reports::RunOutcome;
+
+use super::run::{Plan, carry_out};
+use crate::args::{LoadArgs, ScenarioArgs};
+use crate::{exit, one_line};
+
+/// Runs the scenario that a line stands for as `squall run` runs one, or
+/// prints it.
+pub async fn load(args: LoadArgs) -> ExitCode {
+    let sound = match one_line::sound(&args) {
+        Ok(sound) => sound,
+        Err(code) => return code,
+    };
+    if args.print_scenario {
+        anstream::print!("{}", sound.text);
+        return exit::code(RunOutcome::Pass);
+    }
+    let plan = Plan {
+        scenarios: vec![sound],
+        variant: None,
+        reading: ScenarioArgs { set: Vec::new() },
+        options: args.options,
+    };
+    carry_out(plan).await
+}

@@ -1,0 +1,149 @@
+//! `squall load`: arguments to the text of a scenario, and back from what is
+//! wrong with that text to the argument behind it.
+//!
+//! Nothing is parsed twice: the text is read as that of any file, and a
+//! diagnostic about a part of it is shown at the argument it came from.
+
+mod again;
+mod arguments;
+mod compose;
+mod url;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::process::ExitCode;
+
+use arguments::Arguments;
+use squall_harness::load::RequestMaker;
+use squall_reports::RunOutcome;
+use squall_scenario::{
+    Diagnostic, ParseOptions, Scenario, Source, parse_scenario, process_environment,
+};
+use writer::Writer;
+
+use crate::args::LoadArgs;
+use crate::exit;
+use crate::locate::{Sound, color_on_stderr};
+
+/// What messages, records and annotations call the place of the arguments.
+const COMMAND_LINE: &str = "command line";
+
+/// Without a gate in a file there is a warning; a line may just measure.
+const NO_GATES: &str = "S0326";
+
+/// Headers whose values are secrets as a rule.
+const SECRET_HEADERS: [&str; 4] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "x-api-key",
+];
+
+/// A scenario that was composed, with the way back to the arguments.
+struct Composed {
+    arguments: Arguments,
+    written: Writer,
+    findings: Vec<Diagnostic>,
+}
+
+/// What came of a line: a scenario unless a finding is an error. All findings
+/// point into the arguments.
+struct Read {
+    arguments: Arguments,
+    findings: Vec<Diagnostic>,
+    sound: Option<Sound>,
+}
+
+/// The scenario that the arguments stand for. What is wrong with them is
+/// printed.
+///
+/// # Errors
+/// The exit code, when there is none.
+pub fn sound(args: &LoadArgs) -> Result<Sound, ExitCode> {
+    // Nothing is sent by printing.
+    let allowed = (!args.print_scenario).then_some(args.options.execution.allow_remote.as_slice());
+    let Read {
+        arguments,
+        findings,
+        sound,
+    } = read(args, allowed);
+    let sources = [arguments.source().clone()];
+    for finding in &findings {
+        anstream::eprintln!("{}", finding.render(&sources, color_on_stderr()));
+    }
+    if let Some(sound) = sound {
+        warn_of_secrets(&args.headers);
+        return Ok(sound);
+    }
+    let errors = findings.iter().filter(|found| found.is_error()).count();
+    let noun = if errors == 1 { "mistake" } else { "mistakes" };
+    let message = format!("{COMMAND_LINE}: {errors} {noun}; nothing was run");
+    Err(exit::fail(RunOutcome::Usage, &message))
+}
+
+/// Reads the line; hosts off this machine are refused unless they are among
+/// `allowed`, where it is given.
+fn read(args: &LoadArgs, allowed: Option<&[String]>) -> Read {
+    let Composed {
+        arguments,
+        written,
+        mut findings,
+    } = compose::compose(args);
+    let source = Source::new(COMMAND_LINE, written.text());
+    let checked = parse_scenario(&source, &ParseOptions::new(&process_environment));
+    let mut found = checked.diagnostics.clone();
+    found.retain(|finding| finding.code != NO_GATES);
+    if let Some(allowed) = allowed {
+        found.extend(checked.remote_diagnostics(allowed));
+    }
+    for finding in &mut found {
+        written.point_back(finding, &arguments);
+    }
+    findings.extend(found);
+    findings.extend(checked.value.as_ref().and_then(not_http));
+    let broken = findings.iter().any(Diagnostic::is_error);
+    let sound = checked.value.zip(checked.redacted).filter(|_| !broken);
+    let sound = sound.map(|(scenario, redacted)| Sound {
+        given: COMMAND_LINE.to_owned(),
+        scenario,
+        redacted,
+        text: source.text,
+        secrets: checked.secrets,
+        folder: None,
+        command: Some(again::command(args)),
+    });
+    Read {
+        arguments,
+        findings,
+        sound,
+    }
+}
+
+/// What only the making of a request can tell, for instance that a header
+/// cannot hold this value.
+fn not_http(scenario: &Scenario) -> Option<Diagnostic> {
+    let error = RequestMaker::new(&scenario.load, 0).err()?;
+    Some(Diagnostic {
+        code: "S0114",
+        severity: squall_scenario::Severity::Error,
+        title: error.to_string(),
+        labels: Vec::new(),
+        help: vec!["percent-encode what a URL cannot hold: a space is `%20`".to_owned()],
+        notes: Vec::new(),
+    })
+}
+
+/// What is typed out stands in the record, as what is written in a file does.
+fn warn_of_secrets(headers: &[String]) {
+    for (name, value) in headers.iter().filter_map(|header| header.split_once(':')) {
+        let name = name.trim().to_ascii_lowercase();
+        if SECRET_HEADERS.contains(&name.as_str()) && !value.contains("${") {
+            anstream::eprintln!(
+                "warning: the value of `{name}` will stand in the record of the run; write \
+                 -H '{name}: ${{NAME}}' and it is taken from the environment and never shown"
+            );
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The line that repeats a load.
+
+use clap::ValueEnum;
+
+use crate::args::{ArrivalsArg, LoadArgs};
+use crate::session::quoted;
+
+/// `squall load …` with everything that decides what is sent and judged; the
+/// seed is left to the caller. Defaults of rate and duration are written out,
+/// so that the line means the same to a later version. Nothing of the
+/// environment is in it.
+pub(super) fn command(args: &LoadArgs) -> String {
+    let mut line = format!("squall load {}", quoted(&args.url));
+    let mut add = |name: &str, value: &str| {
+        line.push_str(&format!(" {name} {}", quoted(value)));
+    };
+    add("-r", &args.rate);
+    add("-d", &args.duration);
+    if args.arrivals != ArrivalsArg::Even
+        && let Some(word) = args.arrivals.to_possible_value()
+    {
+        add("--arrivals", word.get_name());
+    }
+    let optional = [
+        ("--ramp", &args.ramp),
+        ("--warm-up", &args.warm_up),
+        ("-m", &args.method),
+        ("-b", &args.body),
+        ("--within", &args.within),
+        ("--timeout", &args.timeout),
+        ("-c", &args.connections),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            add(name, value);
+        }
+    }
+    let repeated = [
+        ("-H", &args.headers),
+        ("--status", &args.status),
+        ("-e", &args.expect),
+    ];
+    for (name, values) in repeated {
+        for value in values {
+            add(name, value);
+        }
+    }
+    line
+}

@@ -1,0 +1,362 @@
+//! The arguments as the text of a scenario.
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::ops::Range;
+
+use squall_scenario::{Diagnostic, SOURCE_BYTES_MAX};
+
+use super::arguments::{Argument, Arguments, Mistake};
+use super::writer::{Piece, Writer, is_plain};
+use super::{Composed, url};
+use crate::args::{ArrivalsArg, LoadArgs};
+
+/// Codes of the same mistakes in a file.
+const UNREADABLE: &str = "S0001";
+const NOT_TEXT: &str = "S0003";
+const TOO_LARGE: &str = "S0004";
+const BAD_NAME: &str = "S0107";
+const DUPLICATE_NAME: &str = "S0112";
+const BAD_ENV: &str = "S0402";
+
+/// Longest name of a scenario or of a request.
+const NAME_CHARACTERS_MAX: usize = 80;
+
+/// What a line with everything in it consists of.
+struct Line<'a> {
+    args: &'a LoadArgs,
+    arguments: Arguments,
+    findings: Vec<Diagnostic>,
+    out: Writer,
+}
+
+/// A header, taken apart.
+struct Header<'a> {
+    argument: Argument,
+    name: &'a str,
+    value: &'a str,
+    /// First byte of the value in the argument.
+    value_at: usize,
+}
+
+/// Writes the scenario that the arguments stand for. What no scenario could
+/// hold is found here and left out of it.
+pub(super) fn compose(args: &LoadArgs) -> Composed {
+    let mut line = Line {
+        args,
+        arguments: Arguments::new(),
+        findings: Vec::new(),
+        out: Writer::default(),
+    };
+    line.write();
+    Composed {
+        arguments: line.arguments,
+        written: line.out,
+        findings: line.findings,
+    }
+}
+
+impl<'a> Line<'a> {
+    fn write(&mut self) {
+        let args = self.args;
+        let url = self.arguments.add("", &args.url);
+        let parts = url::split(&args.url).unwrap_or_else(|(part, mistake)| {
+            let finding = self.arguments.refuse(url, part, mistake);
+            self.findings.push(finding);
+            url::Parts::default()
+        });
+        let part = |range: &Range<usize>| args.url.get(range.clone()).unwrap_or_default();
+        let path = Some(part(&parts.path)).filter(|path| !path.is_empty());
+        let path = path.unwrap_or("/");
+        // The rest of a line with a wrong URL is looked at all the same.
+        let target = Some(part(&parts.target)).filter(|target| !target.is_empty());
+        let target = target.unwrap_or("http://127.0.0.1");
+        self.out.line("# written by `squall load`");
+        self.out.line("version: 1");
+        let place = target.strip_prefix("http://").unwrap_or(target);
+        let name = name(&format!("load {place}{path}"));
+        self.out.value("name:", &[Piece::own(&name)]);
+        if let Some(seed) = args.options.seed {
+            self.out.line(&format!("seed: {seed}"));
+        }
+        self.out.value("target:", &[Piece::of(url, target)]);
+        self.out.line("load:");
+        self.shape();
+        self.out.line("  requests:");
+        self.send(url, &parts, path, part(&parts.query));
+        self.request();
+        self.optional(
+            "  connections:",
+            "--connections ",
+            args.connections.as_ref(),
+        );
+        self.optional("  timeout:", "--timeout ", args.timeout.as_ref());
+        match (&args.warm_up, &args.ramp) {
+            // The rise is the warm-up.
+            (None, Some(_)) => self.out.line("  warm_up: 0s"),
+            (warm_up, _) => self.optional("  warm_up:", "--warm-up ", warm_up.as_ref()),
+        }
+        self.gates();
+    }
+
+    /// An argument as a value of its own.
+    fn typed(&mut self, key: &str, before: &str, value: &str) {
+        let argument = self.arguments.add(before, value);
+        let value = unresolved(value);
+        self.out.value(key, &[Piece::of(argument, &value)]);
+    }
+
+    fn optional(&mut self, key: &str, before: &str, value: Option<&String>) {
+        if let Some(value) = value {
+            self.typed(key, before, value);
+        }
+    }
+
+    fn shape(&mut self) {
+        let args = self.args;
+        self.out.line("  shape:");
+        let argument = self.arguments.add("--rate ", &args.rate);
+        let rate = unresolved(&args.rate);
+        let rate = [Piece::of(argument, &rate)];
+        if let Some(ramp) = &args.ramp {
+            self.out.line("    - ramp:");
+            self.out.line("        from: 0/s");
+            self.out.value("        to:", &rate);
+            self.typed("        over:", "--ramp ", ramp);
+        }
+        self.out.line("    - hold:");
+        self.out.value("        rate:", &rate);
+        self.typed("        for:", "--duration ", &args.duration);
+        if args.arrivals == ArrivalsArg::Poisson {
+            self.out.line("        arrivals: poisson");
+        }
+    }
+
+    /// The first line of a request. Its name leaves out the query, which is
+    /// long as a rule and may hold a secret.
+    fn send(&mut self, url: Argument, parts: &url::Parts, path: &str, query: &str) {
+        let args = self.args;
+        let typed = args.method.as_ref().map(|method| {
+            let argument = self.arguments.add("--method ", method);
+            (argument, method.to_ascii_uppercase())
+        });
+        let method = match &typed {
+            Some((argument, method)) => Piece::of(*argument, method),
+            None if args.body.is_some() => Piece::own("POST"),
+            None => Piece::own("GET"),
+        };
+        let name = name(&format!("{} {path}", method.text));
+        self.out.value("    - name:", &[Piece::own(&name)]);
+        let written = literal(path);
+        let query = literal(query);
+        let asked = [
+            method,
+            Piece::own(" "),
+            Piece {
+                text: &written,
+                from: Some((url, parts.path.start)),
+            },
+            Piece {
+                text: &query,
+                from: Some((url, parts.query.start)),
+            },
+        ];
+        self.out.value("      send:", &asked);
+    }
+
+    /// The rest of a request.
+    fn request(&mut self) {
+        let args = self.args;
+        self.optional("      within:", "--within ", args.within.as_ref());
+        if !args.status.is_empty() {
+            self.out.line("      expect:");
+            self.out.line("        status:");
+            for status in &args.status {
+                self.typed("          -", "--status ", status);
+            }
+        }
+        let headers = self.headers();
+        if !headers.is_empty() {
+            self.out.line("      headers:");
+        }
+        for header in headers {
+            self.header(&header);
+        }
+        if let Some(body) = &args.body {
+            self.body(body);
+        }
+    }
+
+    fn body(&mut self, given: &str) {
+        let argument = self.arguments.add("--body ", given);
+        let refuse = |line: &mut Self, mistake| {
+            let finding = line.arguments.refuse_all(argument, mistake);
+            line.findings.push(finding);
+        };
+        let text = match body_text(given) {
+            Ok(text) => text,
+            Err(mistake) => return refuse(self, mistake),
+        };
+        let text = literal(&text);
+        self.out.value("      body:", &[Piece::of(argument, &text)]);
+        if self.out.text().len() as u64 > SOURCE_BYTES_MAX {
+            let title = "the body does not fit into a scenario".to_owned();
+            let mistake = Mistake {
+                code: TOO_LARGE,
+                title,
+                remark: "too large",
+                help: "send less with each request".to_owned(),
+            };
+            refuse(self, mistake);
+        }
+    }
+
+    /// Headers that have a name and a value, each name once.
+    fn headers(&mut self) -> Vec<Header<'a>> {
+        let mut headers: Vec<Header<'a>> = Vec::new();
+        for text in &self.args.headers {
+            let argument = self.arguments.add("--header ", text);
+            let Some((name, value)) = text.split_once(':') else {
+                let mistake = Mistake {
+                    code: BAD_NAME,
+                    title: "a header has a name and a value".to_owned(),
+                    remark: "no colon",
+                    help: format!("write `-H '{}: VALUE'`", text.trim()),
+                };
+                self.findings
+                    .push(self.arguments.refuse_all(argument, mistake));
+                continue;
+            };
+            let trimmed = value.trim();
+            let header = Header {
+                argument,
+                name: name.trim(),
+                value: trimmed,
+                value_at: text.len() - value.trim_start().len(),
+            };
+            let again = |known: &Header<'_>| known.name.eq_ignore_ascii_case(header.name);
+            if headers.iter().any(again) {
+                let mistake = Mistake {
+                    code: DUPLICATE_NAME,
+                    title: format!("the header {:?} is there already", header.name),
+                    remark: "again here",
+                    help: "a request carries each header once; join the values by `, `".to_owned(),
+                };
+                self.findings
+                    .push(self.arguments.refuse(argument, 0..name.len(), mistake));
+                continue;
+            }
+            headers.push(header);
+        }
+        headers
+    }
+
+    fn header(&mut self, header: &Header<'_>) {
+        let name_at = Piece::of(header.argument, header.name);
+        self.out.key("        ", name_at);
+        let value = with_environment(header.value);
+        if header.value.contains("${") && !is_plain(&value) {
+            let mistake = Mistake {
+                code: BAD_ENV,
+                title: "nothing can be taken from the environment beside these characters"
+                    .to_owned(),
+                remark: "quotes would be needed in a scenario",
+                help: format!(
+                    "put the whole value into a variable: -H '{}: ${{NAME}}'",
+                    header.name
+                ),
+            };
+            let end = header.value_at + header.value.len();
+            let finding = self
+                .arguments
+                .refuse(header.argument, header.value_at..end, mistake);
+            self.findings.push(finding);
+        }
+        let piece = Piece {
+            text: &value,
+            from: Some((header.argument, header.value_at)),
+        };
+        self.out.value("", &[piece]);
+    }
+
+    fn gates(&mut self) {
+        let args = self.args;
+        if args.expect.is_empty() {
+            return;
+        }
+        self.out.line("slo:");
+        self.out.line("  - during: whole run");
+        self.out.line("    expect:");
+        for gate in &args.expect {
+            self.typed("      -", "--expect ", gate);
+        }
+    }
+}
+
+/// A text as a scenario names things.
+fn name(text: &str) -> String {
+    let fits = |c: char| if "<>=".contains(c) { '-' } else { c };
+    unresolved(text)
+        .chars()
+        .filter(|c| !c.is_control())
+        .map(fits)
+        .take(NAME_CHARACTERS_MAX)
+        .collect()
+}
+
+/// A text in which nothing is taken from the environment.
+fn unresolved(text: &str) -> String {
+    text.replace("${", "$${")
+}
+
+/// A text in which no dollar sign means anything.
+fn literal(text: &str) -> Cow<'_, str> {
+    match text.contains('$') {
+        true => Cow::Owned(text.replace('$', "$$")),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// The same, but `${NAME}` is taken from the environment.
+fn with_environment(text: &str) -> String {
+    literal(text).replace("$${", "${")
+}
+
+/// The body: the argument itself, or what stands in the file that it names.
+fn body_text(given: &str) -> Result<Cow<'_, str>, Mistake> {
+    let Some(path) = given.strip_prefix('@') else {
+        return Ok(Cow::Borrowed(given));
+    };
+    let mistake = |code, title, help: &str| Mistake {
+        code,
+        title,
+        remark: "this file",
+        help: help.to_owned(),
+    };
+    let bytes = read_file(path).map_err(|error| {
+        let title = format!("I cannot read {path}: {error}");
+        mistake(UNREADABLE, title, "write @FILE with the path from here")
+    })?;
+    if bytes.len() as u64 > SOURCE_BYTES_MAX {
+        let title = format!("{path} is larger than {} KiB", SOURCE_BYTES_MAX >> 10);
+        return Err(mistake(TOO_LARGE, title, "send less with each request"));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let title = format!("{path} is not a text: byte {at} is no UTF-8");
+        mistake(
+            NOT_TEXT,
+            title,
+            "a scenario is a text, and so are its bodies",
+        )
+    })?;
+    Ok(Cow::Owned(text))
+}
+
+/// At most a byte more than a scenario may have.
+fn read_file(path: &str) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(SOURCE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
