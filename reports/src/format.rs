@@ -1,5 +1,6 @@
 //! Output formats: each renders a record and its verdict to bytes.
 
+mod by_hand;
 mod course;
 mod csv;
 mod effects;

@@ -24,6 +24,65 @@ fn text() {
     insta::assert_snapshot!("text_fail", render("text", &failing()));
 }
 
+/// A run in which a person marked a moment and stopped a fault.
+fn touched() -> Record {
+    let mut record = passing();
+    let text = "the *deploy* <b>`of` the day".to_owned();
+    for (seconds, action, from) in [
+        (12.0, HandAction::Mark { text }, HandSide::Own),
+        (30.0, HandAction::StopAllFaults, HandSide::Attached),
+    ] {
+        record
+            .events
+            .push(at(seconds, RunEvent::ByHand { action, from }));
+    }
+    record
+}
+
+#[test]
+fn what_was_done_by_hand_stands_in_the_reports_and_on_their_timelines() {
+    let deeds = [
+        "marked: the *deploy*",
+        "stopped every fault, from another terminal",
+    ];
+    let text = render("text", &touched());
+    let text_lines: Vec<_> = text.lines().map(str::trim).collect();
+    assert!(
+        text_lines.contains(&"12.0s by hand: marked: the *deploy* <b>`of` the day"),
+        "{text}"
+    );
+    assert!(text_lines.contains(&"30.0s by hand: stopped every fault, from another terminal"));
+    let row = text
+        .lines()
+        .find(|line| line.trim_start().starts_with("by hand"));
+    let (cells, marks) = (row.unwrap(), ['*', '!']);
+    let place = |mark| {
+        cells
+            .find(mark)
+            .unwrap_or_else(|| panic!("no {mark} in {cells}"))
+    };
+    assert!(place(marks[0]) < place(marks[1]), "{cells}");
+    let markdown = render("markdown", &touched());
+    let hostile = markdown.contains("<b>")
+        || markdown.contains("*deploy*") && !markdown.contains("\\*deploy");
+    assert!(!hostile, "{markdown}");
+    assert!(markdown.contains("- 30.0s by hand: stopped every fault, from another terminal"));
+    assert!(markdown.contains("* a mark"), "the legend");
+    let page = render("html", &touched());
+    let chart = &page[page.find("Timeline of the run").unwrap()..];
+    let svg = &chart[..chart.find("</svg>").unwrap()];
+    assert!(
+        svg.contains(">by hand<") && svg.contains("marked: the *deploy* &lt;b&gt;"),
+        "{svg}"
+    );
+    for deed in deeds {
+        assert!(page.contains(deed), "no {deed:?} among the events");
+    }
+    for untouched in ["text", "markdown"] {
+        assert!(!render(untouched, &passing()).contains("by hand"));
+    }
+}
+
 #[test]
 fn text_for_a_narrow_terminal_without_unicode() {
     let record = failing();

@@ -2,10 +2,10 @@
 
 use super::effects::{Effect, LEGEND as EFFECTS, Row};
 use super::escape::markdown_text;
-use super::strip::{LEGEND, fitted, rows};
+use super::strip::{LEGEND, LEGEND_BY_HAND, fitted, rows};
 use super::text::margin_text;
 use super::told::Told;
-use super::{Format, course, terminal_text};
+use super::{Format, by_hand, course, terminal_text};
 use crate::quantity::{Quantity, grouped, percent, significant};
 use crate::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict};
 use crate::{Record, RunOutcome};
@@ -287,7 +287,22 @@ fn timeline(record: &Record, verdict: &Verdict) -> String {
         text.push_str(&format!("{label:<28} |{}|\n", row.cells));
     }
     text.push_str(LEGEND);
+    let (deeds, more) = by_hand::told(record);
+    if !deeds.is_empty() {
+        text.push('\n');
+        text.push_str(LEGEND_BY_HAND);
+    }
     text.push_str("\n```\n\n");
+    for deed in &deeds {
+        let (when, words) = (by_hand::when(deed.at_us), markdown_text(&deed.words));
+        text.push_str(&format!("- {when} by hand: {words}\n"));
+    }
+    if more > 0 {
+        text.push_str(&format!("- and {more} more by hand\n"));
+    }
+    if !deeds.is_empty() {
+        text.push('\n');
+    }
     text
 }
 

@@ -2,6 +2,7 @@
 
 use squall_scenario::BreakerState;
 
+use super::by_hand::deeds;
 use crate::verdict::{TimeRange, Verdict, WindowKind};
 use crate::{Counts, Record};
 
@@ -52,6 +53,7 @@ pub(super) fn rows(record: &Record, verdict: &Verdict, width: usize) -> Vec<Row>
         label: "failures".to_owned(),
         cells: failures(record, &cells),
     });
+    rows.extend(by_hand(record, &cells));
     for process in verdict
         .processes
         .iter()
@@ -86,6 +88,28 @@ pub(super) fn rows(record: &Record, verdict: &Verdict, width: usize) -> Vec<Row>
 /// What the marks mean.
 pub(super) const LEGEND: &str =
     "failures: . < 1%  : < 10%  + < 50%  # more   breakers: - closed  O open  h half-open   x down";
+
+/// What the marks of the row of what was done by hand mean, where there is one.
+pub(super) const LEGEND_BY_HAND: &str = "by hand: * a mark  ! something was stopped";
+
+/// Where people marked or stopped something; no row where they did not.
+fn by_hand(record: &Record, cells: &Cells) -> Option<Row> {
+    let mut line = vec![' '; cells.width];
+    for deed in deeds(record).filter(|deed| deed.at_us >= 0) {
+        let at = cells.at(deed.at_us).min(cells.width - 1);
+        // What changed the run is never hidden by a mark.
+        if !deed.is_mark {
+            line[at] = '!';
+        } else if line[at] == ' ' {
+            line[at] = '*';
+        }
+    }
+    let marked = line.iter().any(|cell| *cell != ' ');
+    marked.then(|| Row {
+        label: "by hand".to_owned(),
+        cells: line.into_iter().collect(),
+    })
+}
 
 struct Cells {
     end_us: i64,

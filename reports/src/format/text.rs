@@ -1,8 +1,8 @@
 //! `text`: the verdict for a terminal, the last thing a run prints.
 
-use super::strip::{LEGEND, fitted, rows};
+use super::strip::{LEGEND, LEGEND_BY_HAND, fitted, rows};
 use super::told::Told;
-use super::{Format, course, terminal_text};
+use super::{Format, by_hand, course, terminal_text};
 use crate::quantity::{clock, grouped, percent, significant};
 use crate::verdict::{
     GateOrigin, GateState, GateVerdict, ProcessTimeline, SliceStats, Verdict, WindowKind,
@@ -79,7 +79,8 @@ pub fn verdict_block(
         page.windows(verdict);
     }
     page.failures(verdict);
-    if has_a_course(verdict) {
+    let touched = by_hand::deeds(record).next().is_some();
+    if touched || has_a_course(verdict) {
         page.timeline(record, verdict);
     }
     page.footer(record, verdict, reports);
@@ -326,6 +327,24 @@ impl Page {
         }
         let legend = self.tone(Tone::Faint, LEGEND);
         self.line(&format!("  {legend}"));
+        self.by_hand(record);
+    }
+
+    /// What people marked and did, with the marks of the timeline above it.
+    fn by_hand(&mut self, record: &Record) {
+        let (deeds, more) = by_hand::told(record);
+        if deeds.is_empty() {
+            return;
+        }
+        let legend = self.tone(Tone::Faint, LEGEND_BY_HAND);
+        self.line(&format!("  {legend}"));
+        for deed in deeds {
+            let when = by_hand::when(deed.at_us);
+            self.paragraph(&format!("{when} by hand: {}", deed.words), 4);
+        }
+        if more > 0 {
+            self.paragraph(&format!("and {more} more"), 4);
+        }
     }
 
     fn footer(&mut self, record: &Record, verdict: &Verdict, reports: &[String]) {

@@ -193,3 +193,98 @@ async fn heard(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<Said>
     bounded.read_until(b'\n', &mut bytes).await?;
     Ok(serde_json::from_slice(&bytes).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A run that is watched at `dir`/[`SOCKET_FILE`]; how often it was asked
+    /// for something, and what ends it.
+    fn watched(dir: &Path) -> (Arc<AtomicUsize>, watch::Sender<bool>, JoinHandle<()>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let (over, ending) = watch::channel(false);
+        let run = Run {
+            clock: RunClock::start(Duration::from_secs(60)),
+            gauges: watch::channel(Gauges::default()).1,
+            ask: Arc::new(move |_| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                true
+            }),
+            over: ending,
+        };
+        let task = tokio::spawn(accept(listen(dir).unwrap(), run));
+        (asked, over, task)
+    }
+
+    async fn watcher(dir: &Path, control: bool) -> UnixStream {
+        let mut stream = UnixStream::connect(dir.join(SOCKET_FILE)).await.unwrap();
+        let version = PROTOCOL_VERSION;
+        let watch = Said::Watch { version, control };
+        stream.write_all(&line(&watch)).await.unwrap();
+        stream
+    }
+
+    async fn read(from: &mut BufReader<UnixStream>) -> Option<Told> {
+        let mut bytes = Vec::new();
+        from.read_until(b'\n', &mut bytes).await.unwrap();
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    // Time stands still unless everybody waits for it.
+    #[tokio::test(start_paused = true)]
+    async fn watchers_that_do_not_read_are_let_go_and_hold_up_nobody() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (_, _over, _task) = watched(dir.path());
+        let mut silent = Vec::new();
+        for _ in 0..WATCHERS_MAX {
+            silent.push(watcher(dir.path(), false).await);
+        }
+        // There is no place for one more until one is let go.
+        let start = tokio::time::Instant::now();
+        let mut last = BufReader::new(watcher(dir.path(), false).await);
+        let served = tokio::time::timeout(PATIENCE * 100, read(&mut last)).await;
+        assert!(matches!(served, Ok(Some(Told::Now { .. }))), "{served:?}");
+        assert!(start.elapsed() >= PATIENCE, "{:?}", start.elapsed());
+        // Those that were let go find the lines that had been written, and then
+        // the end of them, in the middle of a line.
+        let mut lines = 0_u32;
+        let mut slow = BufReader::new(silent.remove(0));
+        while read(&mut slow).await.is_some() {
+            lines += 1;
+        }
+        assert!(lines > 100, "{lines} lines fit into the socket");
+        // Who reads is served on.
+        for _ in 0..50 {
+            assert!(matches!(read(&mut last).await, Some(Told::Now { .. })));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_who_may_is_heard_and_the_end_is_told() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (asked, over, _task) = watched(dir.path());
+        for (control, count) in [(false, 0), (true, 1)] {
+            let mut stream = watcher(dir.path(), control).await;
+            let ask = Said::Ask(squall_reports::HandAction::Finish);
+            stream.write_all(&line(&ask)).await.unwrap();
+            let mut told = BufReader::new(stream);
+            let mut refused = false;
+            for _ in 0..20 {
+                refused |= matches!(read(&mut told).await, Some(Told::Refused { .. }));
+            }
+            assert_eq!(asked.load(Ordering::SeqCst), count);
+            assert_eq!(refused, !control);
+        }
+        let mut told = BufReader::new(watcher(dir.path(), false).await);
+        read(&mut told).await.unwrap();
+        over.send_replace(true);
+        let mut last = None;
+        while let Some(next) = read(&mut told).await {
+            last = Some(next);
+        }
+        assert!(matches!(last, Some(Told::Bye { .. })), "{last:?}");
+    }
+}

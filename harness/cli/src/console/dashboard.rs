@@ -4,7 +4,7 @@ use std::io::{self, stderr};
 use std::sync::Arc;
 
 use squall_dashboard::live::{LiveFeed, Stage};
-use squall_dashboard::model::{Facts, Model, Source};
+use squall_dashboard::model::{self, Facts, Model};
 use squall_dashboard::terminal::show;
 use squall_harness::hub::EventHub;
 use squall_reports::Verdict;
@@ -40,7 +40,7 @@ pub fn start(
     let (screen, stage) = watch::channel(Stage::UnderWay);
     let ask = Box::new(move |request| ask(request));
     let mut feed = LiveFeed::new(view, ask, stage.clone());
-    let facts = Facts::new(watched.scenario.clone(), watched.seed, Source::Own);
+    let facts = Facts::new(watched.scenario.clone(), watched.seed, model::Source::Own);
     let facts = facts.in_folder(watched.dir);
     let look = look.clone();
     let on_screen = move || {
@@ -87,4 +87,65 @@ async fn follow(
         anstream::eprintln!("the dashboard ended ({error}); plain lines from here on");
     }
     lines.follow(hub.subscribe()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use squall_harness::clock::RunClock;
+    use squall_harness::experiment::RunView;
+    use squall_harness::load::Gauges;
+    use squall_reports::{Phase, RunEvent};
+    use squall_scenario::{ParseOptions, Source, parse_scenario};
+
+    use super::*;
+
+    const SCENARIO: &str = "version: 1
+name: small
+target: http://127.0.0.1:9
+load:
+  shape: [ { hold: { rate: 1/s, for: 1s } } ]
+  requests: [ GET / ]
+";
+
+    /// Longer than anything may hang.
+    const HANG: Duration = Duration::from_secs(60);
+
+    fn view() -> RunView {
+        RunView {
+            hub: EventHub::without_record(RunClock::start(Duration::from_secs(1))),
+            gauges: watch::channel(Gauges::default()).1,
+        }
+    }
+
+    fn lines(view: &RunView) -> (PlainLines, EventHub) {
+        let source = Source::new("small.yaml", SCENARIO);
+        let checked = parse_scenario(&source, &ParseOptions::new(&|_| None));
+        let scenario = checked.value.unwrap();
+        (PlainLines::new(&scenario, view), view.hub.clone())
+    }
+
+    #[tokio::test]
+    async fn a_screen_that_panics_is_followed_by_lines_to_the_end_of_the_run() {
+        let view = view();
+        let screen = spawn(|| panic!("a screen that is broken on purpose"));
+        let (_told, stage) = watch::channel(Stage::UnderWay);
+        let mut following = tokio::spawn(follow(screen, stage, lines(&view)));
+        let early = tokio::time::timeout(Duration::from_millis(500), &mut following).await;
+        assert!(early.is_err(), "the run goes on, and so do its lines");
+        view.hub.emit(RunEvent::Phase(Phase::Finished)).await;
+        let ended = tokio::time::timeout(HANG, following).await;
+        ended.expect("lines end with the run").unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_screen_that_is_left_after_the_end_is_followed_by_nothing() {
+        let view = view();
+        let screen = spawn(|| Ok(()));
+        let (told, stage) = watch::channel(Stage::UnderWay);
+        told.send_replace(Stage::Over);
+        let ended = tokio::time::timeout(HANG, follow(screen, stage, lines(&view))).await;
+        ended.expect("nothing more is waited for");
+    }
 }

@@ -8,6 +8,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 
 mod processes;
+pub(crate) mod pty;
 mod running;
 pub(crate) mod tmux;
 

@@ -57,7 +57,8 @@ impl Tmux {
         Some(tmux)
     }
 
-    fn tell(&self, words: &[&str]) -> Output {
+    /// Tells the server something; fails unless it does it.
+    pub(crate) fn tell(&self, words: &[&str]) -> Output {
         let mut command = Command::new("tmux");
         command.args(["-L", &self.server]).args(words);
         let output = command.output().unwrap();

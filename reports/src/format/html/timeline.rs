@@ -6,6 +6,7 @@ mod lanes;
 use squall_scenario::{BreakerState, Gate, GateValue, Metric};
 
 use super::axis::{LogAxis, TimeAxis};
+use crate::format::by_hand::{Deed, deeds};
 use crate::format::svg::{Anchor, Svg, color, fitted};
 use crate::judge::{Slice, Window};
 use crate::quantity::{Quantity, clock, micros};
@@ -58,8 +59,10 @@ pub(super) fn chart(record: &Record, verdict: &Verdict, points: &[Point], summar
         .iter()
         .filter(|p| !p.down.is_empty())
         .take(LANES_MAX);
-    #[expect(clippy::cast_precision_loss, reason = "at most 32 lanes")]
-    let lanes = (breakers + processes.clone().count()) as f64;
+    let deeds: Vec<Deed> = deeds(record).filter(|deed| deed.at_us >= 0).collect();
+    let by_hand = usize::from(!deeds.is_empty());
+    #[expect(clippy::cast_precision_loss, reason = "at most 33 lanes")]
+    let lanes = (by_hand + breakers + processes.clone().count()) as f64;
     let bottom = LANES_TOP + lanes * LANE_HEIGHT + if lanes > 0.0 { 8.0 } else { -20.0 };
     let mut chart = Chart {
         svg: Svg::new(
@@ -85,6 +88,10 @@ pub(super) fn chart(record: &Record, verdict: &Verdict, points: &[Point], summar
     chart.arrivals(points);
     chart.failed(points);
     let mut lane = LANES_TOP;
+    if !deeds.is_empty() {
+        chart.by_hand(lane, &deeds);
+        lane += LANE_HEIGHT;
+    }
     for breaker in verdict.breakers.iter().take(LANES_MAX) {
         let label = format!("{} {}", breaker.breaker, breaker.instance);
         let states: Vec<_> = breaker

@@ -19,6 +19,8 @@ use crate::update::Message;
 
 /// How long the keyboard is waited for before looking whether to stop.
 const KEYS_WAIT: Duration = Duration::from_millis(50);
+/// How long crossterm looks for itself; less than this and it does not look.
+const LOOK: Duration = Duration::from_millis(1);
 /// Keys that may wait; nobody types faster.
 const KEYS_MAX: usize = 256;
 
@@ -62,7 +64,7 @@ impl Drop for Keyboard {
 
 fn read(to: &SyncSender<Input>, stop: &AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
-        let ready = ready().and_then(|()| event::poll(Duration::ZERO));
+        let ready = ready().and_then(|()| event::poll(LOOK));
         let read = match ready {
             Ok(false) => continue,
             Ok(true) => event::read(),

@@ -3,8 +3,10 @@
 use squall_scenario::BreakerState;
 
 use super::{ARRIVALS_HEIGHT, ARRIVALS_TOP, Chart, FAILED_HEIGHT, FAILED_TOP, LEFT, Point};
+use crate::format::by_hand::Deed;
 use crate::format::html::axis::round_up;
 use crate::format::svg::{Anchor, color, fitted};
+use crate::format::terminal_text;
 use crate::quantity::{micros, significant};
 use crate::verdict::TimeRange;
 
@@ -192,6 +194,25 @@ impl Chart {
                     color::INK,
                     &text,
                 ),
+            }
+        }
+    }
+
+    /// What people marked and did: a line at its time and its words behind it,
+    /// as far as there is room until the next; the events tell all of it.
+    pub(super) fn by_hand(&mut self, y: f64, deeds: &[Deed]) {
+        self.label(y + 12.0, "by hand");
+        let places = deeds.iter().map(|deed| self.time.x(deed.at_us));
+        let places: Vec<f64> = places.collect();
+        for (number, deed) in deeds.iter().enumerate() {
+            let x = places[number];
+            let end = places.get(number + 1).copied();
+            let room = end.unwrap_or(self.time.right()) - x - 10.0;
+            let look = [("stroke", color::INK), ("class", "line-ink")];
+            self.svg.line((x, y), (x, y + 16.0), &look);
+            if let Some(text) = fitted(&terminal_text(&deed.words), room) {
+                self.svg
+                    .text((x + 5.0, y + 12.0), Anchor::Start, "ink", color::INK, &text);
             }
         }
     }
