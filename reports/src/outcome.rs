@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum RunOutcome {
     /// Every gate passed, and there was one.
     Pass,
-    /// The load ran to its end, and no gate was asked: there is nothing that
-    /// could have failed.
+    /// The load ran to its end without a gate: there is nothing that could
+    /// have failed.
     Measured,
     /// At least one gate failed.
     Fail,
@@ -117,7 +117,7 @@ pub const OUTCOMES: [OutcomeRow; 11] = [
         RunOutcome::Measured,
         0,
         "MEASURED",
-        "the load ran to its end and no gate was asked; nothing is said about the system",
+        "the load ran to its end without a gate: nothing is said about the system",
     ),
     row(RunOutcome::Pass, 0, "PASS", "every gate passed"),
 ];

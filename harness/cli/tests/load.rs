@@ -145,7 +145,7 @@ fn what_is_asked_arrives_and_is_counted() {
     );
     ended.assert_stdout(&[
         "MEASURED",
-        "nothing was asked",
+        "no verdict",
         "p99.9",
         "while the rate stayed",
         "asked 150 requests in 2s",

@@ -85,10 +85,11 @@ pub(super) fn recovery(recovery: &Recovery) -> String {
 
 /// One sentence for each window that had an outage.
 pub(super) fn outages(verdict: &Verdict) -> Vec<String> {
-    verdict.windows.iter().filter_map(of_window).collect()
+    verdict.windows.iter().filter_map(outages_of).collect()
 }
 
-fn of_window(window: &WindowStats) -> Option<String> {
+/// The same for one window.
+pub(super) fn outages_of(window: &WindowStats) -> Option<String> {
     let outages = window
         .outages
         .as_ref()

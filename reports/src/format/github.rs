@@ -36,7 +36,7 @@ impl Format for Github {
         let mut warnings = annotations(record, verdict, GateState::Inconclusive);
         if verdict.outcome == RunOutcome::Measured {
             let message = data(&verdict.sentence);
-            warnings.push(format!("::warning title=Nothing was asked::{message}"));
+            warnings.push(format!("::warning title=No gate::{message}"));
         }
         let mut text = String::new();
         for line in bounded(errors, "error")

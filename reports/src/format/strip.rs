@@ -162,8 +162,10 @@ fn failures(record: &Record, cells: &Cells) -> String {
         .iter()
         .filter(|interval| interval.start_us >= 0)
     {
-        let at = cells.at(i64::midpoint(interval.start_us, interval.end_us));
-        if let Some(sum) = sums.get_mut(at.min(cells.width - 1)) {
+        // In a short run an interval is wider than a cell.
+        let from = cells.at(interval.start_us).min(cells.width - 1);
+        let to = cells.at(interval.end_us).max(from + 1).min(cells.width);
+        for sum in sums.get_mut(from..to).into_iter().flatten() {
             for route in &interval.routes {
                 sum.add(&route.counts);
             }

@@ -135,8 +135,7 @@ fn sentence(outcome: RunOutcome, gates: &[GateVerdict], reasons: &[String]) -> S
         .count();
     match (outcome, reasons.first()) {
         (RunOutcome::Measured, _) => {
-            "The load ran to its end, and nothing was asked of the system: no gate, no verdict."
-                .to_owned()
+            "The load ran to its end. Without a gate there is no verdict on the system.".to_owned()
         }
         (RunOutcome::Pass, _) => {
             let closest = closest(&judged).map_or(String::new(), |text| format!("; {text}"));

@@ -293,13 +293,31 @@ fn the_environment_is_for_headers_only() {
     assert_eq!(request.body, "${PATH}");
     assert_eq!(request.headers[0].1, format!("a $ {path}").as_str());
 
-    let said = refused(&["http://localhost/", "-H", "x: ${SQUALL_IS_NOT_SET}"]);
-    assert!(
-        said.contains("S0401") && said.contains("--header x"),
-        "{said}"
-    );
+    let said = refused(&["http://localhost/", "-H", "x: a ${SQUALL_IS_NOT_SET}"]);
+    insta::assert_snapshot!(said, @r#"
+    error[S0401]: ${SQUALL_IS_NOT_SET} is not set
+     --> command line:4:15
+      |
+    4 | --header x: a ${SQUALL_IS_NOT_SET}
+      |               ^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: export SQUALL_IS_NOT_SET, or give a default: `${SQUALL_IS_NOT_SET:-none}`
+    "#);
     let said = refused(&["http://localhost/", "-H", "x: a: ${PATH}"]);
     assert!(said.contains("S0402") && said.contains("${NAME}"), "{said}");
+}
+
+#[test]
+fn what_no_request_can_carry_is_refused() {
+    for value in ["a\u{1}b", "a\nb"] {
+        let said = refused(&["http://localhost/", "-H", &format!("x: {value}")]);
+        assert!(said.contains("header"), "{said}");
+    }
+    let said = refused(&["http://localhost/a<b"]);
+    assert!(
+        said.contains("S0114") && said.contains("percent-encode"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -14,8 +14,9 @@ impl Page {
     pub(super) fn load(&mut self, verdict: &Verdict) {
         self.heading("Load");
         let of_kind = |kind| verdict.windows.iter().find(|window| window.kind == kind);
-        let Some(whole) = of_kind(WindowKind::WholeRun) else {
-            return self.line("  no load was recorded");
+        let sent = |window: &&WindowStats| window.all.counts.scheduled > 0;
+        let Some(whole) = of_kind(WindowKind::WholeRun).filter(sent) else {
+            return self.line("  nothing was asked of the target");
         };
         self.paragraph(&volume(whole), 2);
         let mut rows = vec![("whole run".to_owned(), &whole.all)];
@@ -37,7 +38,7 @@ impl Page {
         if rows.iter().any(|(_, slice)| slice.p999.is_none()) {
             self.paragraph("n/a: too few arrivals to tell.", 2);
         }
-        for outages in course::outages(verdict) {
+        if let Some(outages) = course::outages_of(whole) {
             self.paragraph(&outages, 2);
         }
         if let Some(users) = whole.users {
