@@ -70,7 +70,7 @@ fn spawn(
 /// take the place of a screen that is gone.
 async fn follow(
     screen: io::Result<oneshot::Receiver<io::Result<()>>>,
-    stage: watch::Receiver<Stage>,
+    mut stage: watch::Receiver<Stage>,
     (lines, hub): (PlainLines, EventHub),
 ) {
     let shown = match screen {
@@ -86,7 +86,12 @@ async fn follow(
     if let Err(error) = shown {
         anstream::eprintln!("the dashboard ended ({error}); plain lines from here on");
     }
-    lines.follow(hub.subscribe()).await;
+    // The last event may have been told before the lines began to listen.
+    tokio::select! {
+        biased;
+        () = lines.follow(hub.subscribe()) => {}
+        _ = stage.wait_for(|stage| !matches!(stage, Stage::UnderWay)) => {}
+    }
 }
 
 #[cfg(test)]
@@ -130,11 +135,26 @@ load:
     async fn a_screen_that_panics_is_followed_by_lines_to_the_end_of_the_run() {
         let view = view();
         let screen = spawn(|| panic!("a screen that is broken on purpose"));
-        let (_told, stage) = watch::channel(Stage::UnderWay);
+        let (told, stage) = watch::channel(Stage::UnderWay);
         let mut following = tokio::spawn(follow(screen, stage, lines(&view)));
         let early = tokio::time::timeout(Duration::from_millis(500), &mut following).await;
         assert!(early.is_err(), "the run goes on, and so do its lines");
         view.hub.emit(RunEvent::Phase(Phase::Finished)).await;
+        told.send_replace(Stage::Over);
+        let ended = tokio::time::timeout(HANG, following).await;
+        ended.expect("lines end with the run").unwrap();
+    }
+
+    #[tokio::test]
+    async fn lines_that_begin_after_the_last_event_end_with_the_run() {
+        let view = view();
+        view.hub.emit(RunEvent::Phase(Phase::Finished)).await;
+        let screen = Err(io::Error::other("no thread"));
+        let (told, stage) = watch::channel(Stage::UnderWay);
+        let following = tokio::spawn(follow(screen, stage, lines(&view)));
+        // On this one thread the lines listen before the stage changes.
+        tokio::task::yield_now().await;
+        told.send_replace(Stage::Over);
         let ended = tokio::time::timeout(HANG, following).await;
         ended.expect("lines end with the run").unwrap();
     }
