@@ -210,6 +210,29 @@ fn failures_are_slower_than_any_answer() {
 }
 
 #[test]
+fn failures_of_control_periods_are_the_systems() {
+    let origins = |fails: fn(bool, f64) -> bool| {
+        let mut record = run(3, 5, &|with, s| Behaviour {
+            fail: if fails(with, s) { 0.2 } else { 0.0 },
+            ..Behaviour::healthy(14_000.0)
+        });
+        // The fault stands where the requests themselves pass.
+        for stamped in &mut record.events {
+            if let RunEvent::LinkUp { listen, .. } = &mut stamped.event {
+                *listen = "127.0.0.1:21000".to_owned();
+            }
+        }
+        let errors = judge(&record).errors;
+        errors.iter().map(|error| error.origin).collect::<Vec<_>>()
+    };
+    let only = |origins: Vec<FailureOrigin>, origin| {
+        assert!(!origins.is_empty() && origins.iter().all(|o| *o == origin));
+    };
+    only(origins(|with, _| with), FailureOrigin::InjectedFault);
+    only(origins(|with, s| !with && s >= 10.0), FailureOrigin::System);
+}
+
+#[test]
 fn too_few_arrivals_for_a_p99_are_named() {
     let mut record = run(3, 5, &slower);
     for interval in &mut record.intervals {

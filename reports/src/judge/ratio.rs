@@ -3,7 +3,7 @@
 
 use squall_scenario::{BURST_ASSUMED, Comparison, GateValue, Metric, MetricGate};
 
-use crate::statistics::{lower_bound, samples_to_prove, upper_bound};
+use crate::statistics::{samples_to_prove, surely_above, surely_at_most};
 
 /// A claim about the share of bad arrivals.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -135,13 +135,13 @@ impl Claim {
         let (bad, n) = (trial.bad as f64 / spread, trial.n as f64 / spread);
         let (surely_within, surely_outside) = if self.at_most {
             (
-                upper_bound(bad, n, to_pass) <= self.limit,
-                lower_bound(bad, n, to_fail) > self.limit,
+                surely_at_most(bad, n, self.limit, to_pass),
+                surely_above(bad, n, self.limit, to_fail),
             )
         } else {
             (
-                lower_bound(bad, n, to_pass) >= self.limit,
-                upper_bound(bad, n, to_fail) < self.limit,
+                self.limit <= 0.0 || surely_above(bad, n, self.limit, to_pass),
+                bad < n && surely_at_most(bad, n, self.limit, to_fail),
             )
         };
         if surely_within {

@@ -17,7 +17,7 @@ use self::resample::{Side, widened};
 use super::ratio::Inference;
 use super::{CONFIDENCE, Case, Ruling, Slice, Window, dispersion, spread};
 use crate::quantity::{Quantity, grouped};
-use crate::statistics::{lower_bound, upper_bound};
+use crate::statistics::{surely_above, surely_at_most};
 use crate::verdict::{Evidence, GateState};
 
 /// Resampled ratios behind a bound.
@@ -298,10 +298,10 @@ fn exact(pair: &Pair, q: f64, times: f64, sure: Inference, assume: bool) -> Exac
     };
     let base_weight = weight(&pair.base, usual_us);
     let n = pair.base.arrivals() / base_weight;
-    let surely_above = |bad: f64| lower_bound(bad / base_weight, n, to_pass) >= share;
-    let surely_below = |bad: f64| upper_bound(bad / base_weight, n, to_fail) <= share;
-    let low_us = pair.base.slowest(surely_above);
-    let high_us = pair.base.fastest(surely_below);
+    let above = |bad: f64| surely_above(bad / base_weight, n, share, to_pass);
+    let within = |bad: f64| surely_at_most(bad / base_weight, n, share, to_fail);
+    let low_us = pair.base.slowest(above);
+    let high_us = pair.base.fastest(within);
     let now = |limit_us: f64| {
         let weight = weight(&pair.side, limit_us);
         let n = pair.side.arrivals() / weight;
@@ -309,16 +309,16 @@ fn exact(pair: &Pair, q: f64, times: f64, sure: Inference, assume: bool) -> Exac
     };
     if let Some(low_us) = low_us {
         let (bad, n, _) = now(low_us * times);
-        if upper_bound(bad, n, to_pass) <= share {
+        if surely_at_most(bad, n, share, to_pass) {
             return Exact::Within;
         }
     }
     if let Some(high_us) = high_us {
         let (bad, n, weight) = now(high_us * times);
-        if lower_bound(bad, n, to_fail) > share {
+        if surely_above(bad, n, share, to_fail) {
             #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
             let unlagged = pair.now.slower_unlagged(whole(high_us * times), false) as f64 / weight;
-            let still = lower_bound(unlagged.min(bad), n, to_fail) > share;
+            let still = surely_above(unlagged.min(bad), n, share, to_fail);
             return if still {
                 Exact::Beyond
             } else {

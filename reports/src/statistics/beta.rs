@@ -61,11 +61,7 @@ pub(super) fn ln_front(a: f64, b: f64, x: f64) -> f64 {
 pub(super) fn stirling_error(z: f64) -> f64 {
     if z < 16.0 {
         // Shift upwards until the series is exact: Γ(z+1) = Γ(z+2) / (z+1).
-        let next = z + 1.0;
-        return stirling_error(next) + (next + 0.5) * next.ln()
-            - 1.0
-            - (z + 0.5) * z.ln()
-            - next.ln();
+        return stirling_error(z + 1.0) + (z + 0.5) * (1.0 / z).ln_1p() - 1.0;
     }
     let square = z * z;
     (1.0 / 12.0

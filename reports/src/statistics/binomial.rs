@@ -26,6 +26,23 @@ pub fn lower_bound(bad: f64, n: f64, confidence: f64) -> f64 {
     beta::inverse(bad, n - bad + 1.0, 1.0 - confidence)
 }
 
+/// Whether [`upper_bound`] is at most `share`: the same statement, by one
+/// evaluation instead of a search for the bound. Nothing is sure without data.
+#[must_use]
+pub fn surely_at_most(bad: f64, n: f64, share: f64, confidence: f64) -> bool {
+    if n <= 0.0 {
+        return false;
+    }
+    // All bad bounds nothing, and I is 0 and 1 at the ends of its range.
+    share >= 1.0 || (bad < n && beta::regularized(bad + 1.0, n - bad, share) >= confidence)
+}
+
+/// Whether [`lower_bound`] is above `share`, as [`surely_at_most`] does it.
+#[must_use]
+pub fn surely_above(bad: f64, n: f64, share: f64, confidence: f64) -> bool {
+    n > 0.0 && bad > 0.0 && beta::regularized(bad, n - bad + 1.0, share) < 1.0 - confidence
+}
+
 /// The fewest arrivals at which quantile `q` has an upper bound at
 /// `confidence`: ceil(ln(1 - confidence) / ln q). 299 for p99, 2 995 for p99.9.
 #[must_use]
@@ -49,7 +66,7 @@ pub fn samples_for_quantile(q: f64, confidence: f64) -> u64 {
 #[expect(clippy::cast_precision_loss, reason = "searched below 2^30")]
 pub fn samples_to_prove(bad: u64, share: f64, confidence: f64, spread: f64) -> Option<u64> {
     const SEARCH_MAX: u64 = 1 << 30;
-    let proves = |n: u64| upper_bound(bad as f64 / spread, n as f64 / spread, confidence) <= share;
+    let proves = |n: u64| surely_at_most(bad as f64 / spread, n as f64 / spread, share, confidence);
     if share <= 0.0 || bad >= SEARCH_MAX || !proves(SEARCH_MAX) {
         return None;
     }
@@ -146,6 +163,35 @@ mod tests {
             assert!((lower_bound(bad, n, 0.95) - low).abs() < 1e-9, "{bad}/{n}");
             assert!((upper_bound(bad, n, 0.95) - high).abs() < 1e-9, "{bad}/{n}");
         }
+    }
+
+    #[test]
+    fn what_is_sure_is_what_the_bounds_say() {
+        let mut sure = 0;
+        for n in [1.0, 20.5, 300.0, 60_000.0] {
+            for bad in [0.0, 0.4, 1.0, 7.0, 0.01 * n, 0.5 * n, n] {
+                for share in [0.0, 0.0005, 0.01, 0.02, 0.5, 0.9, 1.0] {
+                    let most = surely_at_most(bad, n, share, 0.95);
+                    let above = surely_above(bad, n, share, 0.99);
+                    assert_eq!(
+                        most,
+                        upper_bound(bad, n, 0.95) <= share,
+                        "{bad}/{n}: {share}"
+                    );
+                    assert_eq!(
+                        above,
+                        lower_bound(bad, n, 0.99) > share,
+                        "{bad}/{n}: {share}"
+                    );
+                    sure += u32::from(most) + u32::from(above);
+                }
+            }
+        }
+        assert!(sure > 50, "{sure}");
+        assert!(
+            !surely_at_most(0.0, 0.0, 1.0, 0.95),
+            "no data is never a pass"
+        );
     }
 
     #[test]
