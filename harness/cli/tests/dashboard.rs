@@ -164,6 +164,17 @@ fn a_signal_after_the_end_leaves_with_the_code_of_the_run() {
     sandbox.assert_empty();
 }
 
+/// An address that stays taken, and refuses connections, as long as the socket
+/// is there.
+fn nobody_listens() -> (std::os::fd::OwnedFd, std::net::SocketAddr) {
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
+    let bound = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    bind(&bound, &any).unwrap();
+    let address = getsockname(&bound).unwrap().try_into().unwrap();
+    (bound, address)
+}
+
 #[test]
 fn several_scenarios_and_those_who_want_it_so_wait_for_nobody() {
     let sandbox = Sandbox::new();
@@ -179,7 +190,13 @@ fn several_scenarios_and_those_who_want_it_so_wait_for_nobody() {
     tmux.wait_for("left=0");
     tmux.enter("clear; CI=1 $SQUALL run one.yaml --ui tui; echo ended=$?");
     tmux.wait_for("ended=0");
-    assert_eq!(sandbox.runs().len(), 4);
+    // Nothing listens there: a run that never began has nothing to show.
+    let (_bound, address) = nobody_listens();
+    tmux.enter(&format!(
+        "clear; $SQUALL load http://{address}/; echo never=$?"
+    ));
+    tmux.wait_for("never=5");
+    assert_eq!(sandbox.runs().len(), 5);
 }
 
 #[test]

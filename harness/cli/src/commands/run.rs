@@ -110,7 +110,7 @@ async fn one(
     let attempted = attempted.map(|finished| (finished.write(), finished));
     if let Some(console) = console {
         match &attempted {
-            Ok((_, finished)) if last => {
+            Ok((_, finished)) if last && is_to_be_read(finished.verdict.outcome) => {
                 console.stay(&finished.verdict, session.interrupts()).await;
             }
             _ => console.finish().await,
@@ -123,6 +123,20 @@ async fn one(
             failed.outcome
         }
     }
+}
+
+/// Whether there is something on the screen to be read after such an end. Not
+/// where the run never began; and what was left behind is told at once, in
+/// full.
+const fn is_to_be_read(outcome: RunOutcome) -> bool {
+    matches!(
+        outcome,
+        RunOutcome::Pass
+            | RunOutcome::Measured
+            | RunOutcome::Fail
+            | RunOutcome::Inconclusive
+            | RunOutcome::Aborted
+    )
 }
 
 /// Prints the verdict of a run whose own `reports` were written, or not, and
