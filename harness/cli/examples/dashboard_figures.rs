@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             anstream::println!(
                 "after {:>4} s: model {:>6} KiB, process {:>6} KiB resident",
                 second + 1,
-                model.run().bytes() / 1024,
+                model.bytes() / 1024,
                 resident_kib()
             );
         }

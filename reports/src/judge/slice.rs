@@ -40,6 +40,14 @@ impl Slice {
         }
     }
 
+    /// Bytes that its histograms and bins take.
+    pub(crate) fn bytes(&self) -> usize {
+        let histogram = |h: &Histogram<u64>| h.distinct_values() * size_of::<u64>();
+        histogram(&self.response)
+            + self.unlagged.as_ref().map_or(0, histogram)
+            + self.bins.capacity() * size_of::<Bin>()
+    }
+
     /// Nothing yet; for tables and charts.
     pub(crate) fn to_show() -> Self {
         Self {

@@ -40,8 +40,9 @@ pub struct LiveGate {
     pub explanation: Option<String>,
 }
 
-/// Follows the gates of a scenario through its events. Memory is bounded: one
-/// sum per metric gate, and the turns of one breaker per breaker gate. Gates on
+/// Follows the gates of a scenario through its events. It keeps one sum per
+/// metric gate with the failures of each interval of its window (24 bytes a
+/// second), and the turns of one breaker per breaker gate. Gates on
 /// readings and on `baseline returns` are pending until judged.
 #[derive(Debug)]
 pub struct GateBoard {
@@ -149,6 +150,13 @@ impl GateBoard {
                 row.slice.add(interval, gate.of.as_deref());
             }
         }
+    }
+
+    /// Bytes that the sums behind the metric gates take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let each = self.rows.iter();
+        each.map(|row| size_of::<Row>() + row.slice.bytes()).sum()
     }
 
     /// Every gate of `slo` in file order, as it stands.

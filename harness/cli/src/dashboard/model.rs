@@ -343,6 +343,12 @@ impl Model {
         }
     }
 
+    /// Bytes that the run and its gates take, without a frozen copy.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.run.bytes() + self.board.bytes()
+    }
+
     /// Takes an event into account.
     pub fn hear(&mut self, stamped: &Stamped) {
         self.board.hear(stamped);
