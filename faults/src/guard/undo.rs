@@ -107,26 +107,32 @@ pub(crate) fn end_each(
         // A stopped process acts on SIGTERM only once it is continued.
         signal_quietly(handle, Signal::CONT);
     }
-    let mut report = ShutdownReport {
-        ended: first.len() as u32,
-        ..ShutdownReport::default()
-    };
+    let asked: HashSet<ProcessIdentity> = first.iter().map(|handle| handle.identity).collect();
     let mut killed = kill_when_due(&first, grace_of);
+    let mut signalled = first;
     let deadline = Instant::now() + KILL_DEADLINE;
     loop {
-        let left = open_all(&find());
-        report.left = left.iter().map(|handle| handle.identity.pid).collect();
+        let mut left = open_all(&find());
+        // One that is about to end has given up its environment already, and
+        // what is found by that is not found any more.
+        signalled.retain(|handle| {
+            let found = left.iter().any(|known| known.identity == handle.identity);
+            !found && !handle.ended_within(Duration::ZERO)
+        });
+        left.append(&mut signalled);
         if left.is_empty() || Instant::now() >= deadline {
-            let killed_first = first.iter().filter(|h| killed.contains(&h.identity));
-            report.ended -= killed_first.count() as u32;
-            report.killed = killed.len() as u32;
-            return report;
+            return ShutdownReport {
+                ended: asked.difference(&killed).count() as u32,
+                killed: killed.len() as u32,
+                left: left.iter().map(|handle| handle.identity.pid).collect(),
+            };
         }
         for handle in &left {
             signal_quietly(handle, Signal::KILL);
             killed.insert(handle.identity);
         }
         wait_all(&left, Duration::from_millis(200));
+        signalled = left;
     }
 }
 
@@ -190,4 +196,31 @@ pub(crate) fn marked(mark: &str) -> Vec<ProcessIdentity> {
         .filter_map(|pid| ProcessIdentity::of(pid).ok())
         .filter(ProcessIdentity::is_alive)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::process::Command;
+
+    use super::*;
+
+    /// A process that ends frees its memory, and its environment with it,
+    /// before it is gone.
+    #[test]
+    fn what_is_not_found_any_more_is_waited_for_all_the_same() {
+        for _ in 0..20 {
+            let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+            let identity = ProcessIdentity::of(child.id()).unwrap();
+            let looked = Cell::new(false);
+            let once = || match looked.replace(true) {
+                false => vec![identity],
+                true => Vec::new(),
+            };
+            let report = end_all(once, Duration::ZERO);
+            assert!(!identity.is_alive(), "{report:?}");
+            assert_eq!((report.killed + report.ended, report.left), (1, Vec::new()));
+            child.wait().unwrap();
+        }
+    }
 }
