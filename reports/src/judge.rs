@@ -1,5 +1,6 @@
 //! The judge: a record and objectives in, a verdict out. A pure function.
 
+mod baseline;
 mod breaker;
 mod conservation;
 mod detection;
@@ -54,9 +55,9 @@ pub fn judge(record: &Record) -> Verdict {
 pub fn judge_with(record: &Record, objectives: &Scenario) -> Verdict {
     let mut case = Case::open(record, objectives);
     let conservation = conservation::check(record);
-    let mut recoveries = recovery::of_all_faults(&case);
-    let steady = gate::steady_state_gates(&case);
+    let steady = baseline::steady_state_gates(&mut case);
     case.validity.hear_steady_state(&steady);
+    let mut recoveries = recovery::of_all_faults(&case);
     let (mut gates, gate_recoveries) = gate::slo_gates(&case);
     prefer(&mut recoveries, gate_recoveries);
     gates.splice(0..0, steady);

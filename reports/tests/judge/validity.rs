@@ -254,3 +254,33 @@ fn arrivals_that_do_not_add_up_are_our_fault() {
         .push("events.ndjson: line 77 cannot be read".to_owned());
     assert_eq!(judge(&record).outcome, RunOutcome::Inconclusive);
 }
+
+#[test]
+fn requests_that_were_under_way_when_the_fault_began_do_not_break_the_baseline() {
+    // What was asked for in the last second before the fault at 20 s met it.
+    let verdict = judge(&failing(0.2, 19.0, 20.0));
+    let steady = &verdict.gates[0];
+    assert_eq!(steady.state, GateState::Pass, "{}", steady.explanation);
+    assert!(
+        steady
+            .explanation
+            .ends_with("since 19.0s was still under way when the first fault began"),
+        "{}",
+        steady.explanation
+    );
+    let baseline = verdict
+        .windows
+        .iter()
+        .find(|w| w.name == "baseline")
+        .unwrap();
+    assert_eq!(baseline.ranges[0].end_us, 19 * SECOND);
+    assert_eq!(verdict.outcome, RunOutcome::Pass, "{}", verdict.sentence);
+    // A second earlier the answers were due before the fault began.
+    let earlier = judge(&failing(0.2, 18.0, 19.0));
+    assert_eq!(earlier.outcome, RunOutcome::Inconclusive);
+    assert!(
+        earlier.sentence.contains("baseline"),
+        "{}",
+        earlier.sentence
+    );
+}
