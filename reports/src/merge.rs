@@ -150,17 +150,17 @@ fn doubt(name: &str, record: &Record, start_at: Option<&str>, doubts: &mut Vec<S
         doubts.extend(set.doubts.iter().cloned());
         if set.start_at.as_deref() != start_at {
             doubts.push(format!(
-                "{name} started at {}, the first shard at {}",
+                "the shard {name} started at {}, the first shard at {}",
                 set.start_at.as_deref().unwrap_or("a time of its own"),
                 start_at.unwrap_or("a time of its own")
             ));
         }
     }
     if let Some(line) = record.damage.first() {
-        doubts.push(format!("{name} is damaged: {line}"));
+        doubts.push(format!("the shard {name} is damaged: {line}"));
     }
     if !record.complete {
-        doubts.push(format!("{name} did not come to its end"));
+        doubts.push(format!("the shard {name} did not come to its end"));
     }
 }
 

@@ -100,8 +100,8 @@ fn two_shards_make_one_verdict() {
         .assert_stderr(&["shard 2 of 2 alone"]);
     sandbox
         .squall(&["merge", runs[0], "--out", "merged"])
-        .assert_code(5)
-        .assert_stderr(&["merged"]);
+        .assert_code(2)
+        .assert_stderr(&["merged holds a run already"]);
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl AbortGuard {
             detail: format!(
                 "{} was {observed} at last, and the condition held for {}",
                 gate.metric,
-                squall_scenario::format_duration(held)
+                crate::quantity::micros(u64::try_from(held.as_micros()).unwrap_or(u64::MAX))
             ),
         })
     }

@@ -78,7 +78,7 @@ pub const ATTACH_EXAMPLES: &str = "Examples:
   squall attach --control
 
 Several screens may watch one run; a slow one is let go and never slows the
-run. With --control the keys a, x and ! act on the run; q only leaves.";
+run. With --control the keys a, x, ! and Q act on the run; q only leaves.";
 
 /// What `squall attach` takes.
 #[derive(Debug, Clone, Args)]

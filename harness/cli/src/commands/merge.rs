@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use squall_reports::format::terminal_text;
+use squall_reports::store::MANIFEST_FILE;
 use squall_reports::{Record, RecordWriter, RunOutcome, judge, merge as put_together};
 
 use crate::args::{MergeArgs, Ui};
@@ -15,6 +16,13 @@ pub fn merge(args: &MergeArgs) -> ExitCode {
         Ok(requests) => requests,
         Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
+    if args.out.join(MANIFEST_FILE).exists() {
+        let message = format!(
+            "{} holds a run already; give --out a directory that does not exist yet",
+            args.out.display()
+        );
+        return exit::fail(RunOutcome::Usage, &message);
+    }
     let mut shards = Vec::with_capacity(args.runs.len());
     for dir in &args.runs {
         match Record::read(dir) {
