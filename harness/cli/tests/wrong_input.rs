@@ -373,6 +373,17 @@ fn a_target_that_is_not_there() {
 }
 
 #[test]
+fn a_target_that_is_not_there_behind_a_link() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let links = format!("links: {{ api: {{ to: {address} }} }}\n");
+    let text = against("http://$links.api") + &links;
+    let expected = format!("nothing listens on the target {address} behind the link api");
+    assert_not_ready(&text, &[&expected]);
+}
+
+#[test]
 fn a_target_that_answers_with_errors_is_not_the_steady_state() {
     let text = one_server(
         "load:

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use squall_faults::Proxy;
 use squall_scenario::LoadTarget;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -39,7 +40,8 @@ impl RunningSystem {
     }
 
     /// Connects once to a target that squall did not start itself: a system
-    /// that is not there is no system that failed.
+    /// that is not there is no system that failed. Behind a link it is asked
+    /// itself, as the link listens whether it is there or not.
     ///
     /// # Errors
     /// Nothing listens; in words, with what to do.
@@ -51,8 +53,14 @@ impl RunningSystem {
         if !matches!(self.system.target, Some(LoadTarget::Url(_))) {
             return Ok(());
         }
+        let mut host = host.to_owned();
         let mut seen = Vec::new();
         for address in addresses {
+            let link = self.links.iter().find(|link| link.address() == *address);
+            let address = link.map_or(*address, Proxy::upstream);
+            if let Some(link) = link {
+                host = format!("{address} behind the link {}", link.name());
+            }
             match timeout(CONNECT_MAX, TcpStream::connect(address)).await {
                 Ok(Ok(_connection)) => return Ok(()),
                 Ok(Err(error)) => seen.push(format!("{address}: {error}")),

@@ -104,7 +104,7 @@ pub const REPLAY_EXAMPLES: &str = "Examples:
   squall replay checkout --speed 8x
   squall replay squall-runs/checkout/20261122T101500Z --theme colour-blind
 
-Keys: space plays and pauses, [ and ] go 10 s back and on, p and n go to the
+Keys: space plays and pauses, [ and ] go 10 s back and on, { and } go to the
 edges of faults, < and > change the speed, ? lists all others, q leaves.";
 
 /// What `squall replay` takes.

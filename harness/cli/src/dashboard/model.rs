@@ -235,6 +235,7 @@ impl RunState {
                 self.routes.add(interval);
                 self.arrivals.settle(interval);
             }
+            RunEvent::LoadFinished { .. } => self.arrivals.end(),
             RunEvent::Abort { guard, detail } => {
                 self.cut_short = Some(format!("aborted by {guard}: {detail}"));
             }

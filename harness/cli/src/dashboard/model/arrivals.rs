@@ -24,6 +24,8 @@ pub struct Flow {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Arrivals {
     readings: VecDeque<(i64, Gauges)>,
+    /// Whether every arrival has come to its end.
+    over: bool,
     settled: Option<Flow>,
     /// What became of all settled arrivals since time zero.
     pub totals: Counts,
@@ -40,7 +42,8 @@ pub struct Arrivals {
 impl Arrivals {
     /// Takes a reading of the gauges.
     pub fn read(&mut self, at_us: i64, gauges: Gauges) {
-        if self.readings.back().is_some_and(|(last, _)| *last >= at_us) {
+        let known = self.readings.back().is_some_and(|(last, _)| *last >= at_us);
+        if known || self.over {
             return;
         }
         if self.readings.len() == READINGS_MAX {
@@ -48,6 +51,13 @@ impl Arrivals {
         }
         self.lag_max_us = self.lag_max_us.max(gauges.lag_max_us);
         self.readings.push_back((at_us, gauges));
+    }
+
+    /// The load is over: its last gauges would say for ever what was under way
+    /// when they were read.
+    pub fn end(&mut self) {
+        self.readings.clear();
+        self.over = true;
     }
 
     /// Takes settled arrivals.
@@ -103,5 +113,24 @@ impl Arrivals {
     #[must_use]
     pub fn gauges(&self) -> Option<&Gauges> {
         self.readings.back().map(|(_, gauges)| gauges)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_in_flight_once_the_load_is_over() {
+        let mut arrivals = Arrivals::default();
+        let gauges = Gauges {
+            in_flight: 2,
+            ..Gauges::default()
+        };
+        arrivals.read(1_000_000, gauges);
+        assert_eq!(arrivals.gauges().map(|g| g.in_flight), Some(2));
+        arrivals.end();
+        arrivals.read(2_000_000, gauges);
+        assert_eq!((arrivals.gauges(), arrivals.flow()), (None, None));
     }
 }
