@@ -1,7 +1,8 @@
 //! The baseline's last moments: requests that were under way when the first
 //! fault began met it, although they were asked for before.
 
-use super::{Case, Slice, gate};
+use super::{Case, gate};
+use crate::Times;
 use crate::quantity::clock;
 use crate::verdict::{GateState, GateVerdict, TimeRange, WindowKind};
 
@@ -35,9 +36,10 @@ fn broken(gates: &[GateVerdict]) -> bool {
     gates.iter().any(|gate| gate.state == GateState::Fail)
 }
 
-/// Where the baseline stands, its range, and the part of it whose arrivals had
-/// all had their answers when it ended, going by the slowest good answer of the
-/// whole. `None` where nothing followed it or nothing would be left.
+/// Where the baseline stands, its range, and the longest part of it that ended
+/// so long before it that every answer had come, going by the slowest good
+/// answer of that part: one that met the fault says nothing of those before.
+/// `None` where nothing followed the baseline or nothing of it would be left.
 fn settled_before(case: &Case<'_>) -> Option<(usize, TimeRange, TimeRange)> {
     let is_baseline = |window: &super::Window| window.kind == WindowKind::Baseline;
     let at = case.windows.iter().position(is_baseline)?;
@@ -48,20 +50,19 @@ fn settled_before(case: &Case<'_>) -> Option<(usize, TimeRange, TimeRange)> {
     if whole.end_us >= case.load_end_us {
         return None;
     }
-    let mut slice = Slice::to_show();
+    let mut slowest_us = 0_i64;
+    let mut settled = None;
     let intervals = case.record.intervals.iter();
-    let inside = || {
-        intervals
-            .clone()
-            .filter(|interval| window.contains(interval))
-    };
-    inside().for_each(|interval| slice.add(interval, None));
-    let slowest_us = i64::try_from(slice.response.max()).unwrap_or(i64::MAX);
-    let under_way_us = whole.end_us.saturating_sub(slowest_us);
-    let end_us = inside()
-        .map(|interval| interval.end_us)
-        .filter(|end_us| *end_us <= under_way_us)
-        .max()?;
-    let settled = TimeRange { end_us, ..*whole };
-    (settled.length_us() > 0).then_some((at, *whole, settled))
+    for interval in intervals.filter(|interval| window.contains(interval)) {
+        let times = interval.routes.iter().filter_map(|r| r.response.as_ref());
+        let here_us = times.map(Times::max_us).max().unwrap_or(0);
+        slowest_us = slowest_us.max(i64::try_from(here_us).unwrap_or(i64::MAX));
+        let end_us = interval.end_us;
+        if end_us < whole.end_us && end_us.saturating_add(slowest_us) <= whole.end_us {
+            settled = Some(TimeRange { end_us, ..*whole });
+        }
+    }
+    settled
+        .filter(|settled| settled.length_us() > 0)
+        .map(|settled| (at, *whole, settled))
 }

@@ -284,3 +284,23 @@ fn requests_that_were_under_way_when_the_fault_began_do_not_break_the_baseline()
         earlier.sentence
     );
 }
+
+#[test]
+fn answers_that_met_the_fault_excuse_nothing_that_was_due_before_it() {
+    // Asked for in the last second, they were held by the fault; what failed at
+    // 18 s did so by itself.
+    let mut record = failing(0.2, 18.0, 19.0);
+    let last = |interval: &&mut Interval| interval.start_us == 19 * SECOND;
+    for route in &mut record.intervals.iter_mut().find(last).unwrap().routes {
+        let mut held = squall_reports::histogram::new_histogram();
+        held.record_n(1_500_000, route.counts.good).unwrap();
+        route.response = Some(Times::of(&held));
+    }
+    let verdict = judge(&record);
+    assert_eq!(verdict.outcome, RunOutcome::Inconclusive);
+    assert!(
+        verdict.sentence.contains("baseline"),
+        "{}",
+        verdict.sentence
+    );
+}
