@@ -1,24 +1,26 @@
 //! Ports that stay ours for the life of a run.
 
-use std::fs::{File, OpenOptions};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 /// Below the ephemeral range of Linux (32768-60999), so that no outgoing
 /// connection takes a port while its process is being restarted.
 const FIRST_PORT: u16 = 21_000;
 const LAST_PORT: u16 = 31_999;
 
-/// A port on loopback, kept from other runs by a file lock that the kernel
-/// drops when squall ends, however it ends.
+/// A port on loopback, kept from other runs until squall ends, however it ends.
+///
+/// What keeps it is a name in the abstract namespace of sockets, which reaches
+/// as far as the port itself does (one network namespace, all users), leaves no
+/// file behind and asks nobody to trust a folder that may be anybody's.
 #[derive(Debug)]
 pub struct PortLease {
     port: u16,
-    _lock: File,
+    _name: OwnedFd,
 }
 
 impl PortLease {
@@ -32,12 +34,11 @@ impl PortLease {
 /// Leases `count` free ports.
 ///
 /// # Errors
-/// The lock folder cannot be used, or there are not so many free ports.
+/// There is no descriptor left, or there are not so many free ports.
 pub fn lease(count: usize) -> io::Result<Vec<PortLease>> {
-    let folder = lock_folder()?;
     let mut leases = Vec::with_capacity(count);
     // Starting points differ between processes, so that runs that start
-    // together do not try the same locks in the same order.
+    // together do not try the same names in the same order.
     let span = LAST_PORT - FIRST_PORT;
     let offset = (std::process::id() % u32::from(span)) as u16;
     for step in 0..span {
@@ -45,7 +46,7 @@ pub fn lease(count: usize) -> io::Result<Vec<PortLease>> {
             break;
         }
         let port = FIRST_PORT + (offset + step) % span;
-        if let Some(lease) = try_lease(&folder, port)? {
+        if let Some(lease) = try_lease(port)? {
             leases.push(lease);
         }
     }
@@ -61,27 +62,18 @@ pub fn lease(count: usize) -> io::Result<Vec<PortLease>> {
     Ok(leases)
 }
 
-fn lock_folder() -> io::Result<PathBuf> {
-    let uid = rustix::process::getuid().as_raw();
-    let folder = std::env::temp_dir().join(format!("squall-ports-{uid}"));
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(&folder)?;
-    Ok(folder)
-}
-
-fn try_lease(folder: &Path, port: u16) -> io::Result<Option<PortLease>> {
-    let lock = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(folder.join(port.to_string()))?;
-    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-        return Ok(None);
+/// `None` where another run has the port, or something else serves on it.
+fn try_lease(port: u16) -> io::Result<Option<PortLease>> {
+    let flags = SocketFlags::CLOEXEC;
+    let name = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+    let address = SocketAddrUnix::new_abstract_name(format!("squall-port-{port}").as_bytes())?;
+    match rustix::net::bind(&name, &address) {
+        Ok(()) => {}
+        Err(Errno::ADDRINUSE) => return Ok(None),
+        Err(error) => return Err(error.into()),
     }
     match TcpListener::bind(("127.0.0.1", port)) {
-        Ok(_free) => Ok(Some(PortLease { port, _lock: lock })),
+        Ok(_free) => Ok(Some(PortLease { port, _name: name })),
         Err(_taken) => Ok(None),
     }
 }
@@ -111,13 +103,11 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_not_leased() {
-        let taken = lease(1).unwrap();
-        let _listener = TcpListener::bind(taken[0].address()).unwrap();
-        let folder = lock_folder().unwrap();
-        assert!(
-            try_lease(&folder, taken[0].address().port())
-                .unwrap()
-                .is_none()
-        );
+        let taken = lease(1).unwrap().remove(0);
+        let address = taken.address();
+        assert!(try_lease(address.port()).unwrap().is_none(), "it is leased");
+        let _listener = TcpListener::bind(address).unwrap();
+        drop(taken);
+        assert!(try_lease(address.port()).unwrap().is_none(), "it is served");
     }
 }
