@@ -12,6 +12,7 @@ mod fault;
 mod fault_reference;
 mod gate;
 mod grammar;
+mod http;
 mod interpolate;
 mod json;
 mod keys;

@@ -16,11 +16,8 @@ mod tests;
 use std::process::ExitCode;
 
 use arguments::Arguments;
-use squall_harness::load::RequestMaker;
 use squall_reports::RunOutcome;
-use squall_scenario::{
-    Diagnostic, ParseOptions, Scenario, Source, parse_scenario, process_environment,
-};
+use squall_scenario::{Diagnostic, ParseOptions, Source, parse_scenario, process_environment};
 use writer::Writer;
 
 use crate::args::LoadArgs;
@@ -102,7 +99,6 @@ fn read(args: &LoadArgs, allowed: Option<&[String]>) -> Read {
         written.point_back(finding, &arguments);
     }
     findings.extend(found);
-    findings.extend(checked.value.as_ref().and_then(not_http));
     let broken = findings.iter().any(Diagnostic::is_error);
     let sound = checked.value.zip(checked.redacted).filter(|_| !broken);
     let sound = sound.map(|(scenario, redacted)| Sound {
@@ -119,20 +115,6 @@ fn read(args: &LoadArgs, allowed: Option<&[String]>) -> Read {
         findings,
         sound,
     }
-}
-
-/// What only the making of a request can tell, for instance that a header
-/// cannot hold this value.
-fn not_http(scenario: &Scenario) -> Option<Diagnostic> {
-    let error = RequestMaker::new(&scenario.load, 0).err()?;
-    Some(Diagnostic {
-        code: "S0114",
-        severity: squall_scenario::Severity::Error,
-        title: error.to_string(),
-        labels: Vec::new(),
-        help: vec!["percent-encode what a URL cannot hold: a space is `%20`".to_owned()],
-        notes: Vec::new(),
-    })
 }
 
 /// What is typed out stands in the record, as what is written in a file does.

@@ -1,8 +1,9 @@
 //! Rules about the load.
 
-use crate::diagnostic::Place;
+use crate::diagnostic::{Place, quoted};
+use crate::http::header_misfit;
 use crate::read::{LoadDraft, SystemDraft};
-use crate::{Diagnostic, codes, format_duration};
+use crate::{DataSource, Diagnostic, codes, format_duration};
 
 /// Most arrivals of a run: their schedule and samples have to fit a laptop.
 const ARRIVALS_MAX: f64 = 50e6;
@@ -63,11 +64,49 @@ pub(super) fn check(
             );
         }
     }
+    drawn_headers(draft, findings);
     if system.system.target.is_none() && system.target.is_none() && !system.names.incomplete {
         findings.push(
             Diagnostic::error(codes::NO_TARGET, "the load has nowhere to go")
                 .at(start, "no `target` in this file")
                 .help("add `target: http://127.0.0.1:8080`, or `target: NAME` of a process"),
         );
+    }
+}
+
+/// Values that a header draws: what one of them cannot carry is found before
+/// some arrival meets it.
+fn drawn_headers(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
+    for (request, places) in draft.load.requests.iter().zip(&draft.requests) {
+        for ((name, value), used) in request.headers.iter().zip(&places.headers) {
+            for variable in value.variables() {
+                drawn_header(draft, (name, *used), variable, findings);
+            }
+        }
+    }
+}
+
+fn drawn_header(
+    draft: &LoadDraft,
+    (header, used): (&str, Place),
+    variable: &str,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let mut data = draft.load.data.iter();
+    let Some((_, DataSource::Pick(values))) = data.find(|(name, _)| name == variable) else {
+        return;
+    };
+    let places = draft.picks.iter().find(|(name, _)| name == variable);
+    let places = places.map_or(&[][..], |(_, places)| places);
+    for (value, place) in values.iter().zip(places) {
+        if let Some(misfit) = header_misfit(header, value) {
+            let title = format!("the header {} cannot have this value", quoted(header));
+            findings.push(
+                Diagnostic::error(codes::NOT_SENDABLE, title)
+                    .at(*place, misfit.label)
+                    .also(used, "drawn for this header")
+                    .help(misfit.help),
+            );
+        }
     }
 }

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::{Context, Fields, Reader};
+use super::request::RequestPlaces;
+use super::{Fields, Reader};
 use crate::diagnostic::{Place, quoted};
 use crate::keys;
 use crate::shape::Kind;
 use crate::suggest::nearest;
 use crate::yaml::{Node, NodeKind};
-use crate::{Arrivals, DataSource, Diagnostic, Load, Rate, Request, Stage, Template, codes};
+use crate::{Arrivals, DataSource, Diagnostic, Load, Rate, Stage, codes};
 
 const IN_FLIGHT_MAX: u32 = 10_000;
 const TIMEOUT: Duration = Duration::from_secs(10);
 const WARM_UP: Duration = Duration::from_secs(2);
-const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// The load and where its parts stand.
 #[derive(Debug, Clone)]
@@ -28,14 +28,10 @@ pub(crate) struct LoadDraft {
     pub(crate) requests: Vec<RequestPlaces>,
     /// Every name that was written, whether its source could be read or not.
     pub(crate) data_names: Vec<(String, Place)>,
+    /// Where the values of each list of data stand.
+    pub(crate) picks: Vec<(String, Vec<Place>)>,
     /// Names of requests that could not be read as a whole.
     pub(crate) requests_complete: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RequestPlaces {
-    pub(crate) name: Place,
-    pub(crate) within: Place,
 }
 
 impl Reader {
@@ -43,7 +39,8 @@ impl Reader {
         let fields = self.fields(node, &keys::LOAD)?;
         let (shape, shape_complete, end) = self.stages(fields);
         let (requests, places, requests_complete) = self.requests(fields);
-        let (data, data_names) = self.data(fields);
+        let mut picks = Vec::new();
+        let (data, data_names) = self.data(fields, &mut picks);
         let users = self.users(fields, &data_names);
         let load = Load {
             users,
@@ -67,6 +64,7 @@ impl Reader {
             end,
             requests: places,
             data_names,
+            picks,
             requests_complete,
         })
     }
@@ -108,7 +106,7 @@ impl Reader {
         (stages, complete, end)
     }
 
-    fn report_empty(&mut self, node: &Node, title: &str, example: &str) {
+    pub(super) fn report_empty(&mut self, node: &Node, title: &str, example: &str) {
         self.report(
             Diagnostic::error(codes::NOTHING_IN_IT, title)
                 .at(node.place, "nothing in it")
@@ -162,182 +160,15 @@ impl Reader {
         fields.get(key).and_then(|node| self.rate(node))
     }
 
-    fn requests(&mut self, fields: Fields<'_>) -> (Vec<Request>, Vec<RequestPlaces>, bool) {
-        let Some(node) = fields.get("requests") else {
-            return (Vec::new(), Vec::new(), false);
-        };
-        let items = self.list(node, "requests");
-        if items.is_empty() && matches!(node.kind, NodeKind::List(_)) {
-            self.report_empty(node, "the load has no request", "GET /");
-        }
-        let (requests, places): (Vec<_>, Vec<_>) =
-            items.iter().filter_map(|item| self.request(item)).unzip();
-        let complete = requests.len() == items.len();
-        (requests, places, complete)
-    }
-
-    fn request(&mut self, node: &Node) -> Option<(Request, RequestPlaces)> {
-        if node.scalar().is_some() {
-            let (method, path, name) = self.send(node)?;
-            let places = RequestPlaces {
-                name: node.place,
-                within: node.place,
-            };
-            return Some((plain_request(method, path, name), places));
-        }
-        let fields = self.fields(node, &keys::REQUEST)?;
-        let send = fields.get("send").and_then(|node| self.send(node));
-        let name = fields.get("name").map(|node| self.title(node));
-        let headers = fields
-            .get("headers")
-            .map(|node| self.headers(node))
-            .unwrap_or_default();
-        let body = fields
-            .get("body")
-            .and_then(|node| self.template(node, Context::Request));
-        let expect_status = fields
-            .get("expect")
-            .map_or_else(|| Some(vec![(200, 399)]), |node| self.expect(node));
-        let within = fields.get("within").and_then(|node| self.duration(node));
-        let weight = match fields.get("weight") {
-            Some(node) => self.whole_u32(node, 1, 1_000_000),
-            None => Some(1),
-        };
-        let (method, path, sent) = send?;
-        let places = RequestPlaces {
-            name: match fields.get("name") {
-                Some(node) => node.place,
-                None => fields.place("send"),
-            },
-            within: fields.place("within"),
-        };
-        let request = Request {
-            headers,
-            body,
-            expect_status: expect_status?,
-            within,
-            weight: weight?,
-            ..plain_request(method, path, name.unwrap_or(Some(sent))?)
-        };
-        Some((request, places))
-    }
-
-    /// `GET /path`: method, path and the two together.
-    fn send(&mut self, node: &Node) -> Option<(String, Template, String)> {
-        let text = self.text(node)?;
-        let (method, path) = text.split_once(' ').unwrap_or((&text, ""));
-        let trimmed = path.trim();
-        let problem = if !METHODS.contains(&method) {
-            let upper = method.to_uppercase();
-            let help = if METHODS.contains(&upper.as_str()) {
-                format!("methods are in capitals: `{upper}`")
-            } else if let Some(near) = nearest(&upper, METHODS) {
-                format!("did you mean `{near}`?")
-            } else {
-                format!("write a method and a path: `GET {}`", text.trim())
-            };
-            Some((0..method.len(), "not a method", help))
-        } else if !trimmed.starts_with('/') {
-            let help = "the target says where; write only the path: `GET /search?q=$word`";
-            Some((
-                method.len()..text.len(),
-                "a path starts with a slash",
-                help.to_owned(),
-            ))
-        } else if trimmed.contains(char::is_whitespace) || trimmed.contains(char::is_control) {
-            let help = "write a space as `%20`".to_owned();
-            Some((method.len()..text.len(), "a path has no spaces", help))
-        } else {
-            None
-        };
-        if let Some((range, label, help)) = problem {
-            let title = format!("{} is not a method and a path", quoted(&text));
-            let diagnostic = Diagnostic::error(codes::BAD_REQUEST_LINE, title)
-                .at(node.part(range), label)
-                .help(help);
-            self.report_value(node, diagnostic);
-            return None;
-        }
-        let offset = text.len() - path.trim_start().len();
-        let resolved = node.scalar().and_then(|scalar| scalar.resolved.as_ref());
-        let path_of = |send: &str| {
-            let (_, path) = send.split_once(' ').unwrap_or_default();
-            path.trim().to_owned()
-        };
-        let (source, name) = match resolved {
-            Some(resolved) if self.redact => (path_of(&resolved.shown), &resolved.shown),
-            Some(resolved) => (path_of(&resolved.template), &resolved.shown),
-            None => (trimmed.to_owned(), &text),
-        };
-        let path = self.template_of(node, &source, offset, Context::Request);
-        Some((method.to_owned(), path, name.trim().to_owned()))
-    }
-
-    fn headers(&mut self, node: &Node) -> Vec<(String, Template)> {
-        let mut headers = Vec::new();
-        for entry in self.names(node, "headers") {
-            let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-            if entry.key.is_empty() || !entry.key.chars().all(token) {
-                let title = format!("{} cannot be a header", quoted(&entry.key));
-                self.report(
-                    Diagnostic::error(codes::BAD_NAME, title)
-                        .at(entry.key_place, "here")
-                        .help("header names have letters, digits and dashes: `content-type`"),
-                );
-                continue;
-            }
-            if let Some(value) = self.template(&entry.value, Context::Request) {
-                if value.source().contains(['\n', '\r']) {
-                    self.report(
-                        Diagnostic::error(codes::BAD_NAME, "a header is one line")
-                            .at(entry.value.place, "has a line break")
-                            .help("write the value on one line"),
-                    );
-                    continue;
-                }
-                headers.push((entry.key.to_ascii_lowercase(), value));
-            }
-        }
-        headers
-    }
-
-    fn expect(&mut self, node: &Node) -> Option<Vec<(u16, u16)>> {
-        let fields = self.fields(node, &keys::EXPECT)?;
-        let status = fields.get("status")?;
-        match &status.kind {
-            NodeKind::List(items) if !items.is_empty() => {
-                items.iter().map(|item| self.status(item)).collect()
-            }
-            _ => Some(vec![self.status(status)?]),
-        }
-    }
-
-    /// `200` or `2xx`.
-    fn status(&mut self, node: &Node) -> Option<(u16, u16)> {
-        let text = self.text(node)?;
-        let class = text
-            .strip_suffix("xx")
-            .and_then(|digit| digit.parse::<u16>().ok())
-            .filter(|digit| (1..=5).contains(digit));
-        if let Some(class) = class {
-            return Some((class * 100, class * 100 + 99));
-        }
-        if let Some(code) = text.parse().ok().filter(|code| (100..=599).contains(code)) {
-            return Some((code, code));
-        }
-        let title = format!("{} is not a status", quoted(&text));
-        let diagnostic = Diagnostic::error(codes::OUT_OF_RANGE, title)
-            .at(node.place, "100 to 599, or 2xx")
-            .help("write for instance `200`, `2xx` or `[200, 404]`");
-        self.report_value(node, diagnostic);
-        None
-    }
-
     #[expect(
         clippy::type_complexity,
         reason = "two lists that are taken apart at once"
     )]
-    fn data(&mut self, fields: Fields<'_>) -> (Vec<(String, DataSource)>, Vec<(String, Place)>) {
+    fn data(
+        &mut self,
+        fields: Fields<'_>,
+        picks: &mut Vec<(String, Vec<Place>)>,
+    ) -> (Vec<(String, DataSource)>, Vec<(String, Place)>) {
         let Some(node) = fields.get("data") else {
             return (Vec::new(), Vec::new());
         };
@@ -347,6 +178,11 @@ impl Reader {
             names.push((entry.key.clone(), entry.key_place));
             let good = self.name(&entry.key, entry.key_place, true);
             if let Some(source) = self.data_source(&entry.value).filter(|_| good) {
+                let values = entry.value.get("pick").map(|node| &node.kind);
+                if let Some(NodeKind::List(values)) = values {
+                    let places = values.iter().map(|value| value.place).collect();
+                    picks.push((entry.key.clone(), places));
+                }
                 data.push((entry.key.clone(), source));
             }
         }
@@ -436,18 +272,5 @@ impl Reader {
             return None;
         }
         Some(DataSource::Uniform { from, to })
-    }
-}
-
-fn plain_request(method: String, path: Template, name: String) -> Request {
-    Request {
-        name,
-        method,
-        path,
-        headers: Vec::new(),
-        body: None,
-        expect_status: vec![(200, 399)],
-        within: None,
-        weight: 1,
     }
 }

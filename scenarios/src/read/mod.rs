@@ -9,6 +9,7 @@ mod fault;
 mod load;
 mod probe;
 mod process;
+mod request;
 mod scenario;
 mod slo;
 mod system;
@@ -24,7 +25,7 @@ pub(crate) use system::{NameKind, Names, SystemDraft};
 use crate::diagnostic::{Place, quoted};
 use crate::shape::{Key, Shape};
 use crate::suggest::nearest;
-use crate::yaml::{Entry, Node, NodeKind};
+use crate::yaml::{Entry, Node, NodeKind, Scalar};
 use crate::{Diagnostic, codes};
 
 /// Goes through a tree and collects what it finds.
@@ -101,7 +102,8 @@ impl Reader {
     /// Reports a mistake in the value of one node. Where the value came from
     /// the environment, nothing of it is said.
     pub(crate) fn report_value(&mut self, node: &Node, mut diagnostic: Diagnostic) {
-        if let Some(scalar) = node.scalar().filter(|scalar| scalar.resolved.is_some()) {
+        let hidden = |scalar: &&Scalar| scalar.shown() != scalar.text;
+        if let Some(scalar) = node.scalar().filter(hidden) {
             diagnostic.title = format!("the value of {} does not fit here", quoted(scalar.shown()));
             diagnostic.help = vec!["look at the environment variable's value".to_owned()];
             diagnostic.notes.clear();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Context, Reader, Use};
 use crate::diagnostic::{Place, quoted};
+use crate::http::path_misfit;
 use crate::quantity::QuantityError;
 use crate::suggest::nearest;
 use crate::yaml::{Entry, Node, NodeKind, Scalar};
@@ -303,18 +304,20 @@ impl Reader {
         None
     }
 
-    /// A path that starts with a slash.
+    /// A path that can be asked for.
     pub(crate) fn path(&mut self, node: &Node) -> Option<String> {
         let text = self.text(node)?;
-        if text.starts_with('/') && !text.contains(char::is_whitespace) {
+        let Some(misfit) = path_misfit(&text) else {
             return Some(text);
-        }
-        let diagnostic = Diagnostic::error(
-            codes::BAD_REQUEST_LINE,
-            format!("{} is not a path", quoted(&text)),
-        )
-        .at(node.place, "starts with a slash, has no spaces")
-        .help("write for instance `/health`");
+        };
+        let help = match text.starts_with('/') {
+            true => misfit.help,
+            false => "write for instance `/health`".to_owned(),
+        };
+        let title = format!("{} is not a path", quoted(&text));
+        let diagnostic = Diagnostic::error(codes::BAD_REQUEST_LINE, title)
+            .at(node.part(misfit.range), misfit.label)
+            .help(help);
         self.report_value(node, diagnostic);
         None
     }
