@@ -117,7 +117,7 @@ fn on_process(identity: ProcessIdentity, inject: Inject) -> Fault {
         target: ProcessTarget {
             name: "victim".to_owned(),
             identity,
-            started_by_squall: false,
+            mark: None,
         },
         inject,
     })

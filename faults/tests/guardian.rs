@@ -95,7 +95,7 @@ async fn a_kill_is_seen_on_the_pidfd_and_reported_as_an_exit() {
     let guardian = ProcessTarget {
         name: "guardian".to_owned(),
         identity: run.guardian.identity(),
-        started_by_squall: false,
+        mark: None,
     };
     let refusal = |context| {
         let fault = fault(guardian.clone(), kill.clone());

@@ -1,5 +1,6 @@
 //! Faults on a service that runs behind a start script: the script leads the
-//! process group, its child holds the listening socket.
+//! process group, its child holds the listening socket, in that group or far
+//! away from it.
 #![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 mod support;
@@ -10,11 +11,11 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
-use squall_faults::guardian::protocol::RUN_MARK;
+use squall_faults::guardian::protocol::INSTANCE_MARK;
 use squall_faults::guardian::{ExitStatus, Exited, GroupSignal};
 use squall_faults::{
-    EvidenceLevel, Fault, FaultError, FaultGuard, Inverse, Journal, ProcessFault, ProcessIdentity,
-    ProcessTarget, recover,
+    EvidenceLevel, Fault, FaultError, FaultGuard, Inverse, Journal, Origin, ProcessFault,
+    ProcessIdentity, ProcessTarget, members, recover,
 };
 use squall_scenario::{Inject, Kill};
 use support::run::{FIXTURE, Run};
@@ -33,9 +34,13 @@ struct Wrapped {
 impl Wrapped {
     /// What follows the service keeps the shell from becoming it.
     async fn start(run: &Run, key: &str, address: &str) -> Self {
-        let lines = run.log(key).lines().count();
         let script = format!("{FIXTURE} serve {address}; true");
-        let target = run.target(key, &script).await;
+        Self::start_script(run, key, &script).await
+    }
+
+    async fn start_script(run: &Run, key: &str, script: &str) -> Self {
+        let lines = run.log(key).lines().count();
+        let target = run.target(key, script).await;
         until("the service is up", || {
             run.log(key).ends_with('\n') && run.log(key).lines().count() > lines
         })
@@ -159,6 +164,93 @@ async fn a_pause_stops_and_continues_everyone() {
     run.stop().await;
 }
 
+/// How a server gets away from the process that squall started; `{}` is the
+/// server. All but the first leave the group and the session.
+const ESCAPES: [(&str, &str); 5] = [
+    ("a child", "{}; true"),
+    ("a session of its own", "setsid {} & wait"),
+    ("orphaned", "(setsid {} &); sleep 1000"),
+    ("a cleared environment", "env -i setsid -w {}; true"),
+    (
+        "orphaned with a cleared environment",
+        "(env -i setsid {} &); sleep 1000",
+    ),
+];
+
+#[tokio::test]
+async fn a_pause_reaches_what_serves_wherever_it_went() {
+    let run = Run::start().await;
+    for (at, (how, script)) in ESCAPES.into_iter().enumerate() {
+        let script = script.replace("{}", &format!("{FIXTURE} serve 127.0.0.1:0"));
+        let web = Wrapped::start_script(&run, &format!("web-{at}"), &script).await;
+        assert!(web.serves().await, "{how}");
+        let mut guard = web.inject(&run, Inject::Pause).await;
+        soon(guard.verify()).await.unwrap();
+        assert_eq!(web.states(), ['T', 'T'], "{how}");
+        soon(guard.remove()).await.unwrap();
+        assert!(!web.states().contains(&'T'), "{how}");
+        assert!(web.serves().await, "{how}");
+    }
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_kill_reaches_what_serves_wherever_it_went() {
+    let run = Run::start().await;
+    let mut exits = run.guardian.exits();
+    for (at, (how, script)) in ESCAPES.into_iter().enumerate() {
+        let script = script.replace("{}", &format!("{FIXTURE} serve 127.0.0.1:0"));
+        let web = Wrapped::start_script(&run, &format!("web-{at}"), &script).await;
+        let guard = web.inject(&run, Inject::Kill(Kill::default())).await;
+        soon(guard.verify()).await.unwrap();
+        assert!(!web.service.is_alive(), "{how}");
+        assert_eq!(exit_of(&mut exits).await.identity, web.target.identity);
+    }
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn what_went_away_from_a_process_that_ends_is_ended_before_its_exit_is_reported() {
+    let run = Run::start().await;
+    let mut exits = run.guardian.exits();
+    for (at, (how, script)) in ESCAPES.into_iter().enumerate() {
+        let script = script.replace("{}", &format!("{FIXTURE} serve 127.0.0.1:0"));
+        let web = Wrapped::start_script(&run, &format!("web-{at}"), &script).await;
+        signal(web.target.identity, Signal::KILL);
+        assert_eq!(exit_of(&mut exits).await.identity, web.target.identity);
+        assert!(!web.service.is_alive(), "{how}");
+    }
+    run.stop().await;
+}
+
+/// Two instances of one run, and two starts of one instance, are told apart.
+#[tokio::test]
+async fn an_instance_is_made_of_what_it_started_and_nothing_else() {
+    let run = Run::start().await;
+    let mut exits = run.guardian.exits();
+    let script = format!("(env -i setsid {FIXTURE} serve 127.0.0.1:0 &); sleep 1000");
+    let first = Wrapped::start_script(&run, "web", &script).await;
+    let other = Wrapped::start_script(&run, "other", &script).await;
+    let pids = |web: &Wrapped| -> Vec<u32> {
+        let origin = Origin {
+            root: web.target.identity,
+            mark: web.target.mark.clone().unwrap(),
+        };
+        let members = members(&origin).unwrap();
+        members.iter().map(|member| member.identity.pid).collect()
+    };
+    let of_first = pids(&first);
+    assert_eq!(of_first[0], first.target.identity.pid, "the root is first");
+    assert!(of_first.contains(&first.service.pid), "{of_first:?}");
+    assert!(of_first.iter().all(|pid| !pids(&other).contains(pid)));
+    signal(first.target.identity, Signal::KILL);
+    exit_of(&mut exits).await;
+    let again = Wrapped::start_script(&run, "web", &script).await;
+    assert_eq!(pids(&first), Vec::<u32>::new());
+    assert_eq!(pids(&again).len(), of_first.len());
+    run.stop().await;
+}
+
 #[tokio::test]
 async fn a_pause_that_somebody_else_ended_is_no_evidence() {
     let run = Run::start().await;
@@ -202,7 +294,8 @@ async fn recover_continues_a_group_with_and_without_its_leader() {
         .await
         .unwrap();
     until("all are stopped", || web.states() == ['T', 'T']).await;
-    let report = replay(&run, leader, run.journal.mark());
+    let mark = web.target.mark.as_deref().unwrap();
+    let report = replay(&run, leader, mark);
     assert!(report.is_clean() && report.undone.len() == 1, "{report:?}");
     assert!(!web.states().contains(&'T'));
 
@@ -212,7 +305,7 @@ async fn recover_continues_a_group_with_and_without_its_leader() {
     signal(leader, Signal::KILL);
     until("the script is dead", || !leader.is_alive()).await;
     until("the service is stopped", || state(web.service.pid) == 'T').await;
-    let report = replay(&run, leader, run.journal.mark());
+    let report = replay(&run, leader, mark);
     assert!(report.is_clean(), "{report:?}");
     assert_ne!(state(web.service.pid), 'T');
     signal(run.guardian.identity(), Signal::CONT);
@@ -234,7 +327,7 @@ async fn a_group_whose_leader_is_gone_is_known_by_its_mark() {
     let log = run.dir.path().join("orphan.log");
     let mut script = Command::new("sh")
         .args(["-c", &format!("{FIXTURE} serve 127.0.0.1:0; true")])
-        .env(RUN_MARK, "this-run")
+        .env(INSTANCE_MARK, "this-start")
         .stdin(Stdio::null())
         .stdout(File::create(&log).unwrap())
         .stderr(Stdio::null())
@@ -251,9 +344,9 @@ async fn a_group_whose_leader_is_gone_is_known_by_its_mark() {
     script.wait().unwrap();
     signal(service, Signal::STOP);
     until("the service is stopped", || state(service.pid) == 'T').await;
-    replay(&run, leader, "another-run");
+    replay(&run, leader, "another-start");
     assert_eq!(state(service.pid), 'T', "a stranger was continued");
-    let report = replay(&run, leader, "this-run");
+    let report = replay(&run, leader, "this-start");
     assert!(report.is_clean(), "{report:?}");
     assert_ne!(state(service.pid), 'T');
     run.stop().await;

@@ -31,12 +31,13 @@ pub struct EntryId(pub u64);
 pub enum Inverse {
     /// Continue a stopped process.
     Continue(ProcessIdentity),
-    /// Continue a process group of this run.
+    /// Continue an instance of this run.
     ContinueGroup {
-        /// The process that leads it, or led it.
+        /// The process that the guardian started: the root of an
+        /// [`Origin`](crate::Origin).
         leader: ProcessIdentity,
-        /// What its members carry, see [`Journal::mark`]. It tells them from
-        /// others once the leader is gone.
+        /// The mark of that start. It finds what belongs to it once the root
+        /// is gone.
         mark: String,
     },
     /// End a process.

@@ -51,8 +51,8 @@ pub struct ToxicFault {
     pub inject: Inject,
 }
 
-/// A fault on one process, with its group if squall started it: `kill` or
-/// `pause`.
+/// A fault on one process, with everything it started if squall started it:
+/// `kill` or `pause`.
 #[derive(Debug, Clone)]
 pub struct ProcessFault {
     /// Who.
@@ -147,7 +147,7 @@ async fn inject_process(
 ) -> Result<Active, FaultError> {
     let target = &fault.target;
     let pid = target.identity.pid;
-    refuse(pid, target.started_by_squall, context.guardian)?;
+    refuse(pid, target.mark.is_some(), context.guardian)?;
     match &fault.inject {
         Inject::Kill(kill) => Ok(Active::Kill(ActiveKill::inject(target, *kill).await?)),
         Inject::Pause => Ok(Active::Pause(ActivePause::inject(target, context).await?)),

@@ -8,8 +8,8 @@ use rustix::process::Signal;
 
 use super::journal::Inverse;
 use crate::guardian::protocol::ShutdownReport;
-use crate::process::{ProcessHandle, carries_mark, is_stopped, refuse, resume_group};
-use crate::{FaultError, ProcessIdentity};
+use crate::process::{ProcessHandle, carries_mark, is_stopped, refuse, resume_members};
+use crate::{FaultError, Origin, ProcessIdentity};
 
 /// How long a process may take to end on SIGTERM before it is killed.
 pub(crate) const TERM_GRACE: Duration = Duration::from_millis(500);
@@ -23,7 +23,10 @@ const CONTINUE_DEADLINE: Duration = Duration::from_secs(1);
 pub(crate) fn carry_out(inverse: &Inverse) -> Result<String, String> {
     match inverse {
         Inverse::Continue(identity) => resume(*identity),
-        Inverse::ContinueGroup { leader, mark } => resume_all(*leader, mark),
+        Inverse::ContinueGroup { leader, mark } => resume_all(&Origin {
+            root: *leader,
+            mark: mark.clone(),
+        }),
         Inverse::EndProcess(identity) => {
             let report = end_all(|| vec![*identity], TERM_GRACE);
             ended(&format!("process {}", identity.pid), &report)
@@ -69,11 +72,11 @@ fn resume(identity: ProcessIdentity) -> Result<String, String> {
     }
 }
 
-/// Continues the group of a process, whether or not the process still lives.
-fn resume_all(leader: ProcessIdentity, mark: &str) -> Result<String, String> {
-    let pid = leader.pid;
+/// Continues everything of an instance, whether or not its root still lives.
+fn resume_all(origin: &Origin) -> Result<String, String> {
+    let pid = origin.root.pid;
     let handles = refuse(pid, true, None)
-        .and_then(|()| resume_group(leader, mark))
+        .and_then(|()| resume_members(origin))
         .map_err(|error| error.to_string())?;
     let running = |state| !is_stopped(state);
     let stuck = |handle: &&ProcessHandle| !handle.reaches_within(running, CONTINUE_DEADLINE);

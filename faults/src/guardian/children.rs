@@ -8,24 +8,23 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, kill_process_group, pidfd_open, wait,
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getrlimit, pidfd_open,
+    setrlimit, wait,
 };
 
-use super::protocol::{ExitStatus, Exited, GroupSignal, SpawnRequest, Spawned};
-use crate::ProcessIdentity;
+use super::protocol::{ExitStatus, Exited, GroupSignal, INSTANCE_MARK, SpawnRequest, Spawned};
 use crate::guard::undo::TERM_GRACE;
-use crate::process::living_members;
+use crate::process::{limit_mark, members, signal_members};
+use crate::{FaultError, Origin, ProcessIdentity};
 
-/// A started process, until it and its whole group have ended. Its number, and
-/// so its process group, cannot belong to anybody else until then.
+/// A started process, until it and everything it started have ended.
 struct Child {
     pid: Pid,
-    identity: ProcessIdentity,
+    origin: Origin,
     /// Readable when something ends: the process, later what it left.
     exits: Vec<OwnedFd>,
-    /// How the process ended, while others of its group still live.
+    /// How the process ended, while what it started still lives.
     ended: Option<ExitStatus>,
     ending: Option<Ending>,
 }
@@ -62,18 +61,27 @@ impl Children {
         let (pid, exit) = start(&request).map_err(failed)?;
         let identity = ProcessIdentity::of(pid.as_raw_nonzero().get().cast_unsigned());
         let identity = identity.map_err(failed)?;
+        let mark = request.env.get(INSTANCE_MARK).cloned().unwrap_or_default();
+        let origin = Origin {
+            root: identity,
+            mark: mark.clone(),
+        };
         let child = Child {
             pid,
-            identity,
+            origin,
             exits: vec![exit],
             ended: None,
             ending: None,
         };
         self.0.insert(key.clone(), child);
-        Ok(Spawned { key, identity })
+        Ok(Spawned {
+            key,
+            identity,
+            mark,
+        })
     }
 
-    /// Signals the group of `key`.
+    /// Signals everything that `key` is made of.
     pub(super) fn signal(&self, key: &str, signal: GroupSignal) -> Result<(), String> {
         let Some(child) = self.0.get(key) else {
             return Err(format!("no process called {key} is running"));
@@ -104,14 +112,14 @@ impl Children {
     pub(super) fn graces(&self, of: &[(String, u64)]) -> HashMap<u32, Duration> {
         let known = of.iter().filter_map(|(key, grace_ms)| {
             Some((
-                self.0.get(key)?.identity.pid,
+                self.0.get(key)?.origin.root.pid,
                 Duration::from_millis(*grace_ms),
             ))
         });
         known.collect()
     }
 
-    /// Kills the groups whose grace is over.
+    /// Kills what has had its grace.
     pub(super) fn escalate(&mut self, now: Instant) {
         for child in self.0.values_mut() {
             let kill_at = child.ending.as_ref().and_then(|ending| ending.kill_at);
@@ -129,9 +137,9 @@ impl Children {
     }
 
     /// Reaps whatever has ended, adopted orphans included, and returns those
-    /// that were started here and of whose group nobody lives any more. What a
-    /// process leaves in its group is ended: it would keep the port that the
-    /// next start needs.
+    /// that were started here and of whom nothing lives any more. What a process
+    /// leaves is ended, wherever it went: it would keep the port that the next
+    /// start needs.
     pub(super) fn reap(&mut self) -> Vec<Reaped> {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             let mut children = self.0.values_mut();
@@ -145,7 +153,7 @@ impl Children {
         over.filter_map(|(key, child)| {
             let exited = Exited {
                 key,
-                identity: child.identity,
+                identity: child.origin.root,
                 status: child.ended?,
             };
             let waiting = child.ending.map(|ending| ending.waiting);
@@ -165,7 +173,7 @@ impl Children {
 }
 
 impl Child {
-    /// Begins to end the group: SIGTERM now, SIGKILL at `kill_at`, or sooner
+    /// Begins to end all of it: SIGTERM now, SIGKILL at `kill_at`, or sooner
     /// if that was agreed on before.
     fn end(&mut self, kill_at: Instant) -> &mut Ending {
         self.signal_quietly(Signal::TERM);
@@ -179,7 +187,7 @@ impl Child {
         ending
     }
 
-    /// Whether the process and all of its group have ended. Begins to end what
+    /// Whether the process and all it started have ended. Begins to end what
     /// the process left.
     fn is_over(&mut self) -> bool {
         if self.ended.is_none() {
@@ -193,10 +201,10 @@ impl Child {
         self.exits.is_empty()
     }
 
-    /// Those of the group who outlived the process. There is no group to be
-    /// found without `/proc`, and no process would have been started.
+    /// Those who outlived the process. Nobody is found without `/proc`, and no
+    /// process would have been started.
     fn left(&self) -> Vec<OwnedFd> {
-        let members = living_members(self.identity).unwrap_or_default();
+        let members = members(&self.origin).unwrap_or_default();
         let pids = members.iter().filter_map(|member| {
             let pid = i32::try_from(member.identity.pid).ok()?;
             Pid::from_raw(pid)
@@ -205,19 +213,14 @@ impl Child {
             .collect()
     }
 
-    /// The number is the group's own while the process is not reaped, and
-    /// after that as long as somebody is in the group.
-    fn signal(&self, signal: Signal) -> Result<(), Errno> {
-        if self.ended.is_some() && self.left().is_empty() {
-            return Err(Errno::SRCH);
-        }
-        kill_process_group(self.pid, signal)
+    fn signal(&self, signal: Signal) -> Result<(), FaultError> {
+        signal_members(&self.origin, signal).map(drop)
     }
 
-    /// A group that is gone needs no signal.
+    /// What is gone needs no signal.
     fn signal_quietly(&self, signal: Signal) {
         if let Err(error) = self.signal(signal) {
-            tracing::debug!(%error, "group not signalled");
+            tracing::debug!(%error, "not signalled");
         }
     }
 }
@@ -242,9 +245,27 @@ fn start(request: &SpawnRequest) -> io::Result<(Pid, OwnedFd)> {
         command.current_dir(cwd);
     }
     // Not kept as a `Child`: all reaping is done in one place, `reap`.
-    let pid = command.spawn()?.id().cast_signed();
+    let pid = marked(request, || command.spawn())?.id().cast_signed();
     let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;
     Ok((pid, pidfd_open(pid, PidfdFlags::empty())?))
+}
+
+/// Starts something while the mark is in the guardian's own limit of file locks,
+/// which what is started inherits. The guardian has one thread.
+fn marked<T>(request: &SpawnRequest, start: impl FnOnce() -> T) -> T {
+    let own = getrlimit(Resource::Locks);
+    let mark = request.env.get(INSTANCE_MARK).map(|mark| limit_mark(mark));
+    let limit = Rlimit {
+        current: mark.or(own.current),
+        maximum: own.maximum,
+    };
+    // Where the limit may not be set, the environment is the mark.
+    let set = setrlimit(Resource::Locks, limit);
+    let started = start();
+    if set.and_then(|()| setrlimit(Resource::Locks, own)).is_err() {
+        tracing::debug!("the limit of file locks was not marked");
+    }
+    started
 }
 
 fn exit_status(status: WaitStatus) -> Option<ExitStatus> {

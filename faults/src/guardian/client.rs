@@ -19,8 +19,8 @@ use tokio::sync::{broadcast, oneshot};
 use tokio::time::timeout;
 
 use super::protocol::{
-    Answer, Ask, Exited, GroupSignal, Notice, RUN_MARK, Request, ShutdownReport, SpawnRequest,
-    Spawned,
+    Answer, Ask, Exited, GroupSignal, INSTANCE_MARK, Notice, RUN_MARK, Request, ShutdownReport,
+    SpawnRequest, Spawned,
 };
 use crate::guard::undo::{end_all, marked};
 use crate::{EntryId, Inverse, Journal, JournalError, ProcessIdentity};
@@ -68,6 +68,8 @@ struct Inner {
     entry: EntryId,
     requests: tokio::sync::Mutex<OwnedWriteHalf>,
     next_id: AtomicU64,
+    /// How many processes were asked for.
+    starts: AtomicU64,
     listening: Arc<Mutex<Listening>>,
     process: Mutex<Option<Child>>,
 }
@@ -119,6 +121,7 @@ impl GuardianClient {
             entry,
             requests: tokio::sync::Mutex::new(met.requests),
             next_id: AtomicU64::new(0),
+            starts: AtomicU64::new(0),
             listening,
             process: Mutex::new(Some(met.process)),
         }))
@@ -130,20 +133,24 @@ impl GuardianClient {
         self.0.identity
     }
 
-    /// Starts a process in its own process group, marked as the run's.
+    /// Starts a process in its own process group, marked as the run's and as
+    /// this one start of `key`.
     ///
     /// # Errors
     /// [`GuardianError::Refused`] when it cannot be started or the key is taken.
     pub async fn spawn(&self, mut request: SpawnRequest) -> Result<Spawned, GuardianError> {
         let mark = self.0.journal.mark().to_owned();
+        let start = self.0.starts.fetch_add(1, Ordering::Relaxed);
+        let of_start = format!("{mark}/{}/{start}", request.key);
         request.env.insert(RUN_MARK.to_owned(), mark);
+        request.env.insert(INSTANCE_MARK.to_owned(), of_start);
         match self.ask(Ask::Spawn(request), ANSWER_WITHIN).await? {
             Answer::Spawned(spawned) => Ok(spawned),
             other => Err(unexpected(other)),
         }
     }
 
-    /// Signals the process group of `key`.
+    /// Signals everything that `key` is made of.
     ///
     /// # Errors
     /// [`GuardianError::Refused`] when there is no such process.
@@ -152,8 +159,8 @@ impl GuardianClient {
         self.done(Ask::Signal { key, signal }, ANSWER_WITHIN).await
     }
 
-    /// SIGTERM, `grace`, then SIGKILL to the process group of `key`; returns
-    /// when it has ended. A process that has ended already is fine.
+    /// SIGTERM, `grace`, then SIGKILL to everything that `key` is made of;
+    /// returns when it has ended. A process that has ended already is fine.
     ///
     /// # Errors
     /// See [`GuardianError`].

@@ -11,6 +11,11 @@ use crate::ProcessIdentity;
 /// children included, with [`crate::Journal::mark`].
 pub const RUN_MARK: &str = "SQUALL_RUN_MARK";
 
+/// The environment variable that marks what one start of one process is made
+/// of. The mark is also put into a limit that nobody uses: some programs clear
+/// their environment.
+pub const INSTANCE_MARK: &str = "SQUALL_INSTANCE_MARK";
+
 /// A process to start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpawnRequest {
@@ -34,10 +39,11 @@ pub struct Spawned {
     pub key: String,
     /// Who it is.
     pub identity: ProcessIdentity,
+    /// What marks everything that it starts, see [`INSTANCE_MARK`].
+    pub mark: String,
 }
 
-/// A started process ended, and with it whatever was left of its process
-/// group.
+/// A started process ended, and with it whatever it had started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exited {
     /// Its name.

@@ -1,12 +1,13 @@
-//! `kill`: a process, with its group if squall started it, is ended by a signal.
+//! `kill`: a process, with everything it started if squall started it, is ended
+//! by a signal.
 
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal as Raw;
 use squall_scenario::{Kill, Signal};
 
-use super::group::Reach;
-use super::{ProcessTarget, count};
+use super::reach::Reach;
+use super::{Member, ProcessHandle, ProcessTarget, count};
 use crate::{Evidence, EvidenceLevel, FaultError, Removal};
 
 /// A kill that was sent. Nothing can undo it; who starts the process again is
@@ -15,7 +16,9 @@ use crate::{Evidence, EvidenceLevel, FaultError, Removal};
 pub(crate) struct ActiveKill {
     name: String,
     reach: Reach,
-    /// How many lived when the signal was sent.
+    /// Who was signalled, as far as they had not ended at once.
+    signalled: Vec<ProcessHandle>,
+    /// How many were signalled.
     processes: usize,
     sent: Instant,
     signal: &'static str,
@@ -29,25 +32,33 @@ impl ActiveKill {
             Signal::Term => (Raw::TERM, "SIGTERM"),
             Signal::Int => (Raw::INT, "SIGINT"),
         };
-        let processes = reach.living().await?.len();
         let sent = Instant::now();
-        reach.signal(raw)?;
+        let hit = reach.signal(raw).await?;
+        let open = |member: &Member| ProcessHandle::open(member.identity).ok();
         Ok(Self {
             name: target.name.clone(),
+            signalled: hit.iter().filter_map(open).collect(),
+            processes: hit.len(),
             reach,
-            processes,
             sent,
             signal,
         })
     }
 
-    /// Waits for the end of the process on its pidfd, then for the end of its
-    /// group.
+    /// Waits for the end of the process and of everyone who was signalled, on
+    /// their pidfds: one that is about to end may not be found any more. Then
+    /// nobody else may be left.
     pub(crate) async fn verify(&self, within: Duration) -> Result<Evidence, FaultError> {
         let pid = self.reach.handle.identity.pid;
         let asked = Instant::now();
         // When this takes too long, the look below says who is left.
-        let _ = tokio::time::timeout(within, self.reach.handle.ended()).await;
+        let all_ended = async {
+            self.reach.handle.ended().await;
+            for handle in &self.signalled {
+                handle.ended().await;
+            }
+        };
+        let _ = tokio::time::timeout(within, all_ended).await;
         let rest = within.saturating_sub(asked.elapsed());
         let left = self.reach.settle(<[_]>::is_empty, rest).await?;
         if let Some(member) = left.first() {

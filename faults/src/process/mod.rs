@@ -1,9 +1,10 @@
 //! Faults on processes, and who a process is.
 
-mod group;
 mod handle;
 mod kill;
+mod members;
 mod pause;
+mod reach;
 mod refusal;
 
 use std::io;
@@ -11,10 +12,12 @@ use std::io;
 use procfs::process::{Process, Stat};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use group::{living_members, resume_group};
 pub(crate) use handle::ProcessHandle;
 pub(crate) use kill::ActiveKill;
+pub(crate) use members::limit_mark;
+pub use members::{Member, Origin, Processes, members};
 pub(crate) use pause::ActivePause;
+pub(crate) use reach::{resume_members, signal_members};
 pub(crate) use refusal::refuse;
 
 use crate::guardian::protocol::RUN_MARK;
@@ -37,10 +40,10 @@ pub struct ProcessTarget {
     pub name: String,
     /// Who it is.
     pub identity: ProcessIdentity,
-    /// Whether squall's guardian started it. Then a fault reaches its whole
-    /// process group; otherwise the process alone, and a session leader is
-    /// refused.
-    pub started_by_squall: bool,
+    /// What marks everything that it starts, if squall's guardian started it.
+    /// Then a fault reaches all of that; otherwise the process alone, and a
+    /// session leader is refused.
+    pub mark: Option<String>,
 }
 
 impl ProcessIdentity {
@@ -66,11 +69,6 @@ impl ProcessIdentity {
     pub fn is_alive(&self) -> bool {
         self.state()
             .is_some_and(|state| !matches!(state, 'Z' | 'X'))
-    }
-
-    /// Whether the number is still its own: it runs, or nobody has reaped it.
-    pub(crate) fn holds_number(&self) -> bool {
-        self.state().is_some()
     }
 
     /// State letter of `/proc/PID/stat`, unless the process is gone.

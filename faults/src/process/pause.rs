@@ -1,5 +1,5 @@
-//! `pause`: a process, with its group if squall started it, is stopped and
-//! continued.
+//! `pause`: a process, with everything it started if squall started it, is
+//! stopped and continued.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rustix::process::Signal as Raw;
 
-use super::group::{Member, Reach, off_runtime};
-use super::{ProcessTarget, count, is_stopped, resume_group};
+use super::reach::{Reach, off_runtime};
+use super::{Member, ProcessTarget, count, is_stopped, resume_members};
 use crate::{
     EntryId, Evidence, EvidenceLevel, FaultContext, FaultError, FaultEvent, Inverse, Journal,
     Removal,
@@ -34,13 +34,12 @@ impl ActivePause {
         let reach = Reach::open(target)?;
         let journal = Arc::clone(&context.journal);
         let intent = format!("pause {}", target.name);
-        let inverse = if reach.is_group() {
-            Inverse::ContinueGroup {
-                leader: target.identity,
-                mark: journal.mark().to_owned(),
-            }
-        } else {
-            Inverse::Continue(target.identity)
+        let inverse = match reach.origin() {
+            Some(origin) => Inverse::ContinueGroup {
+                leader: origin.root,
+                mark: origin.mark.clone(),
+            },
+            None => Inverse::Continue(target.identity),
         };
         let entry = Journal::record_off_runtime(&journal, intent, inverse).await?;
         context.events.emit(FaultEvent::Journaled {
@@ -54,7 +53,7 @@ impl ActivePause {
             entry,
             seen: AtomicBool::new(false),
         };
-        if let Err(error) = active.reach.signal(Raw::STOP) {
+        if let Err(error) = active.reach.signal(Raw::STOP).await {
             active.mark_done();
             return Err(error);
         }
@@ -102,11 +101,9 @@ impl ActivePause {
     /// SIGCONT, then waits until nobody is stopped any more.
     pub(crate) async fn remove(&self, within: Duration) -> Result<Removal, FaultError> {
         let pid = self.reach.handle.identity.pid;
-        if self.reach.is_group() {
-            let (leader, mark) = (self.reach.handle.identity, self.journal.mark().to_owned());
-            off_runtime(move || resume_group(leader, &mark)).await?;
-        } else {
-            self.continue_alone()?;
+        match self.reach.origin().cloned() {
+            Some(origin) => off_runtime(move || resume_members(&origin).map(drop)).await?,
+            None => self.continue_alone()?,
         }
         let none_stopped = |members: &[Member]| members.iter().all(runs);
         let members = self.reach.settle(none_stopped, within).await?;
@@ -128,10 +125,9 @@ impl ActivePause {
 
     /// For a dropped guard: the signal is sent, the proof is left out.
     pub(crate) fn signal_removal(&self) {
-        let result = if self.reach.is_group() {
-            resume_group(self.reach.handle.identity, self.journal.mark()).map(drop)
-        } else {
-            self.continue_alone()
+        let result = match self.reach.origin() {
+            Some(origin) => resume_members(origin).map(drop),
+            None => self.continue_alone(),
         };
         match result {
             Ok(()) => self.mark_done(),
@@ -140,7 +136,7 @@ impl ActivePause {
     }
 
     fn continue_alone(&self) -> Result<(), FaultError> {
-        match self.reach.signal(Raw::CONT) {
+        match self.reach.handle.signal(Raw::CONT) {
             Ok(()) | Err(FaultError::ProcessGone { .. }) => Ok(()),
             Err(error) => Err(error),
         }

@@ -163,7 +163,7 @@ async fn pause_and_resume(
         target: ProcessTarget {
             name: "victim".to_owned(),
             identity,
-            started_by_squall: false,
+            mark: None,
         },
         inject: Inject::Pause,
     });

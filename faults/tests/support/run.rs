@@ -50,7 +50,7 @@ impl Run {
         ProcessTarget {
             name: spawned.key,
             identity: spawned.identity,
-            started_by_squall: true,
+            mark: Some(spawned.mark),
         }
     }
 

@@ -189,13 +189,13 @@ fn faults(spec: &FaultSpec, members: &[Member]) -> Result<Vec<Fault>, String> {
         let Member::Instance(instance) = member else {
             return Err(format!("`{}` is a link, not a process", member.name()));
         };
-        let identity = instance
-            .identity()
+        let origin = instance
+            .origin()
             .ok_or_else(|| format!("{} is not running, so it cannot be hit", instance.name))?;
         let target = ProcessTarget {
             name: instance.name.clone(),
-            identity,
-            started_by_squall: true,
+            identity: origin.root,
+            mark: Some(origin.mark),
         };
         faults.push(Fault::Process(ProcessFault {
             target,

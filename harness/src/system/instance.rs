@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use squall_faults::guardian::{ExitStatus, Exited, GuardianClient, SpawnRequest};
-use squall_faults::{ProcessIdentity, Proxy};
+use squall_faults::{Origin, ProcessIdentity, Proxy};
 use squall_reports::{ProcessChange, RunEvent};
 use squall_scenario::{Process, Restart};
 use tokio::sync::{broadcast, watch};
@@ -30,9 +30,9 @@ pub enum InstanceState {
     /// Not running.
     Down,
     /// Running, not known to serve.
-    Starting(ProcessIdentity),
+    Starting(Origin),
     /// Running, and its ready probe succeeded.
-    Ready(ProcessIdentity),
+    Ready(Origin),
     /// It never became ready, or stays down against the plan; in words.
     Failed(String),
 }
@@ -115,8 +115,14 @@ impl Instance {
     /// Who it is, if it runs.
     #[must_use]
     pub fn identity(&self) -> Option<ProcessIdentity> {
-        match *self.state.borrow() {
-            InstanceState::Starting(identity) | InstanceState::Ready(identity) => Some(identity),
+        self.origin().map(|origin| origin.root)
+    }
+
+    /// What it is made of, if it runs.
+    #[must_use]
+    pub fn origin(&self) -> Option<Origin> {
+        match &*self.state.borrow() {
+            InstanceState::Starting(origin) | InstanceState::Ready(origin) => Some(origin.clone()),
             InstanceState::Down | InstanceState::Failed(_) => None,
         }
     }
@@ -166,8 +172,8 @@ impl Instance {
         let ready = async {
             loop {
                 match &*states.borrow_and_update() {
-                    InstanceState::Ready(identity) if Some(*identity) != not => {
-                        return Ok(*identity);
+                    InstanceState::Ready(origin) if Some(origin.root) != not => {
+                        return Ok(origin.root);
                     }
                     InstanceState::Failed(why) => return Err(why.clone()),
                     InstanceState::Down | InstanceState::Starting(_) | InstanceState::Ready(_) => {}
@@ -248,9 +254,13 @@ impl Supervision {
                 return false;
             }
         };
+        let origin = Origin {
+            root: spawned.identity,
+            mark: spawned.mark,
+        };
         instance
             .state
-            .send_replace(InstanceState::Starting(spawned.identity));
+            .send_replace(InstanceState::Starting(origin.clone()));
         self.tell(
             instance,
             ProcessChange::Started {
@@ -278,9 +288,7 @@ impl Supervision {
                 // the event in the record.
                 self.tell(instance, ProcessChange::Ready).await;
                 instance.served.store(true, Ordering::SeqCst);
-                instance
-                    .state
-                    .send_replace(InstanceState::Ready(spawned.identity));
+                instance.state.send_replace(InstanceState::Ready(origin));
                 true
             }
             Err(_) if instance.end_is_expected() => true,

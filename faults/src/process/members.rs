@@ -1,0 +1,200 @@
+//! Who belongs to an instance: the one answer that faults, proof of their
+//! effect, ready probes, figures and the guardian share.
+//!
+//! A process may leave its group and its session, close its standard output
+//! and be orphaned on purpose: so do daemons. What it cannot leave behind is
+//! that the guardian, a subreaper, is above it, and what it inherited.
+
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::io;
+
+use procfs::process::{LimitValue, Process, Stat};
+use serde::{Deserialize, Serialize};
+
+use super::ProcessIdentity;
+use crate::FaultError;
+use crate::guardian::protocol::INSTANCE_MARK;
+
+/// One start of an instance: the process that the guardian started, and what
+/// marks everything that this one starts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// The process that was started. It may have ended.
+    pub root: ProcessIdentity,
+    /// See [`INSTANCE_MARK`]; empty when squall did not start it.
+    pub mark: String,
+}
+
+/// A living process of an instance, as it was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// Who it is.
+    pub identity: ProcessIdentity,
+    /// State letter of `/proc/PID/stat`.
+    pub state: char,
+}
+
+/// Every process there is, as one look at `/proc` showed it.
+#[derive(Debug)]
+pub struct Processes {
+    seen: Vec<Seen>,
+    by_pid: HashMap<u32, usize>,
+    /// Those that a process started, whose group or whose session it leads.
+    under: HashMap<u32, Vec<usize>>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    member: Member,
+    inherited: OnceCell<Inherited>,
+}
+
+/// What tells whose a process is, however it was started.
+#[derive(Debug, Default)]
+struct Inherited {
+    /// [`INSTANCE_MARK`] in its environment.
+    mark: Option<String>,
+    /// Its limit of file locks.
+    locks_max: Option<u64>,
+}
+
+impl Processes {
+    /// Looks at every process. Blocks: it reads all of `/proc`.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn look() -> Result<Self, FaultError> {
+        let failed = |error| FaultError::io("reading /proc", io::Error::other(error));
+        let all = procfs::process::all_processes().map_err(failed)?;
+        // One that ended while it was looked at is none that lives.
+        Ok(Self::of(
+            all.filter_map(|process| process.ok()?.stat().ok()),
+        ))
+    }
+
+    fn of(stats: impl Iterator<Item = Stat>) -> Self {
+        let mut processes = Self {
+            seen: Vec::new(),
+            by_pid: HashMap::new(),
+            under: HashMap::new(),
+        };
+        for stat in stats {
+            let at = processes.seen.len();
+            let member = Member {
+                identity: ProcessIdentity {
+                    pid: stat.pid.cast_unsigned(),
+                    start_time: stat.starttime,
+                },
+                state: stat.state,
+            };
+            processes.by_pid.insert(member.identity.pid, at);
+            let above = HashSet::from([stat.ppid, stat.pgrp, stat.session]);
+            for above in above.into_iter().filter(|above| *above > 0) {
+                let under = processes.under.entry(above.cast_unsigned());
+                under.or_default().push(at);
+            }
+            processes.seen.push(Seen {
+                member,
+                inherited: OnceCell::new(),
+            });
+        }
+        processes
+    }
+
+    /// Everything that lives of an instance, parents before their children:
+    /// the root, what carries its mark, and what any of these started, or has
+    /// in its group or session.
+    #[must_use]
+    pub fn members(&self, origin: &Origin) -> Vec<Member> {
+        let mut found: VecDeque<usize> = VecDeque::new();
+        let mut known: HashSet<usize> = HashSet::new();
+        let root = self.by_pid.get(&origin.root.pid).copied();
+        // The number of a root that is gone may be that of a stranger's group.
+        found.extend(root.filter(|at| self.seen[*at].member.identity == origin.root));
+        let mut members = Vec::new();
+        let mut marked = self.marked(origin);
+        loop {
+            let Some(at) = found.pop_front().or_else(|| marked.next()) else {
+                return members;
+            };
+            let member = self.seen[at].member;
+            if member.identity.start_time < origin.root.start_time || !known.insert(at) {
+                continue;
+            }
+            if !matches!(member.state, 'Z' | 'X') {
+                members.push(member);
+            }
+            let under = self.under.get(&member.identity.pid);
+            found.extend(under.into_iter().flatten().copied());
+        }
+    }
+
+    /// Whether a process is one of an instance's.
+    #[must_use]
+    pub fn is_member(&self, pid: u32, origin: &Origin) -> bool {
+        let members = self.members(origin);
+        members.iter().any(|member| member.identity.pid == pid)
+    }
+
+    /// What carries the mark, oldest first. Nothing older than the root can.
+    fn marked<'a>(&'a self, origin: &'a Origin) -> impl Iterator<Item = usize> + 'a {
+        let mut younger: Vec<usize> = (0..self.seen.len())
+            .filter(|at| {
+                let start_time = self.seen[*at].member.identity.start_time;
+                !origin.mark.is_empty() && start_time >= origin.root.start_time
+            })
+            .collect();
+        younger.sort_by_key(|at| self.seen[*at].member.identity.start_time);
+        let limit = limit_mark(&origin.mark);
+        younger.into_iter().filter(move |at| {
+            let inherited = self.seen[*at].inherited();
+            inherited.locks_max == Some(limit) || inherited.mark.as_ref() == Some(&origin.mark)
+        })
+    }
+}
+
+impl Seen {
+    /// Read once; a process that shows nothing has inherited nothing.
+    fn inherited(&self) -> &Inherited {
+        self.inherited.get_or_init(|| {
+            let process = i32::try_from(self.member.identity.pid)
+                .ok()
+                .and_then(|pid| Process::new(pid).ok());
+            let Some(process) = process else {
+                return Inherited::default();
+            };
+            let locks = process.limits().ok().map(|limits| limits.max_file_locks);
+            let locks_max = locks.and_then(|locks| match locks.soft_limit {
+                LimitValue::Value(value) => Some(value),
+                LimitValue::Unlimited => None,
+            });
+            let environ = process.environ().unwrap_or_default();
+            let mark = environ.get(std::ffi::OsStr::new(INSTANCE_MARK));
+            Inherited {
+                mark: mark.map(|mark| mark.to_string_lossy().into_owned()),
+                locks_max,
+            }
+        })
+    }
+}
+
+/// Everything that lives of an instance. Blocks: it reads all of `/proc`.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn members(origin: &Origin) -> Result<Vec<Member>, FaultError> {
+    Ok(Processes::look()?.members(origin))
+}
+
+/// The mark as a limit of file locks, which Linux keeps and hands down but has
+/// not looked at since 2.4.25. A process that clears its environment still has
+/// it, and unlike the environment everybody may read it.
+pub(crate) fn limit_mark(mark: &str) -> u64 {
+    let fnv = mark.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    // Far above what anybody would set, and not "unlimited".
+    (fnv >> 2) | (1 << 61)
+}
