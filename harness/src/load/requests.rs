@@ -7,7 +7,10 @@ use http::{HeaderName, HeaderValue, Method};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Zipf};
-use squall_scenario::{DataSource, Load, Template, UnknownVariable};
+use squall_scenario::{
+    DataSource, Load, RenderError, Request, RequestPart, RequestProblem, RequestText,
+    UnknownVariable, Unsendable,
+};
 
 use squall_scenario::seed::{nth, sub_seed, unit_interval};
 
@@ -37,6 +40,28 @@ pub enum RequestError {
         /// The placeholder.
         source: UnknownVariable,
     },
+    /// A value that cannot be sent where it stands.
+    #[error("request `{route}`: `${name}` is {value:?}, and {why}")]
+    Value {
+        /// The request's name.
+        route: String,
+        /// The placeholder.
+        name: String,
+        /// Its value.
+        value: String,
+        /// Why it cannot be sent.
+        why: Unsendable,
+    },
+    /// A text of the scenario that cannot be sent as it is written.
+    #[error("request `{route}`: {part} cannot be sent: {why}")]
+    Text {
+        /// The request's name.
+        route: String,
+        /// Which part.
+        part: RequestPart,
+        /// Why it cannot be sent.
+        why: Unsendable,
+    },
     /// A method, header name or header value that HTTP does not allow.
     #[error("request `{route}`: {part} {text:?} is not valid in HTTP")]
     Invalid {
@@ -53,7 +78,7 @@ pub enum RequestError {
 #[derive(Debug)]
 pub struct RequestMaker {
     load: Load,
-    methods: Vec<Method>,
+    routes: Vec<Route>,
     data: Vec<(String, u64, DataSource)>,
     /// Which of the data says who asks.
     users: Option<usize>,
@@ -61,21 +86,56 @@ pub struct RequestMaker {
     weight_total: u64,
 }
 
+/// What does not change from one request of a route to the next.
+#[derive(Debug)]
+struct Route {
+    method: Method,
+    target: RequestText,
+    headers: Vec<(HeaderName, RequestText)>,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// The same every time.
+    Fixed(Bytes),
+    Drawn(RequestText),
+}
+
+impl Route {
+    fn of(request: &Request) -> Result<Self, RequestError> {
+        let method = Method::from_bytes(request.method.as_bytes())
+            .map_err(|_| invalid(&request.name, "method", &request.method))?;
+        let headers = request.headers.iter().map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| invalid(&request.name, "header name", name))?;
+            Ok((name, RequestText::header(value)))
+        });
+        let body = match request.body_text() {
+            None => Body::Fixed(Bytes::new()),
+            Some(text) if text.values().next().is_none() => {
+                Body::Fixed(text.literals().collect::<String>().into())
+            }
+            Some(text) => Body::Drawn(text),
+        };
+        Ok(Self {
+            method,
+            target: request.target_text(),
+            headers: headers.collect::<Result<_, _>>()?,
+            body,
+        })
+    }
+}
+
 impl RequestMaker {
-    /// Checks everything that does not depend on the arrival, by preparing
-    /// arrival 0 of every route once.
+    /// Checks every request over all of its data, so that what cannot be sent
+    /// does not depend on what a seed draws.
     ///
     /// # Errors
     /// The first request that cannot be turned into HTTP.
     pub fn new(load: &Load, seed: u64) -> Result<Self, RequestError> {
-        let methods = load
-            .requests
-            .iter()
-            .map(|request| {
-                Method::from_bytes(request.method.as_bytes())
-                    .map_err(|_| invalid(&request.name, "method", &request.method))
-            })
-            .collect::<Result<_, _>>()?;
+        let routes = load.requests.iter().map(Route::of);
+        let routes = routes.collect::<Result<_, _>>()?;
         let data = load
             .data
             .iter()
@@ -89,7 +149,7 @@ impl RequestMaker {
             .collect();
         let maker = Self {
             load: load.clone(),
-            methods,
+            routes,
             data,
             users: load
                 .users
@@ -103,7 +163,11 @@ impl RequestMaker {
                 .sum::<u64>()
                 .max(1),
         };
-        for route in 0..maker.load.requests.len() {
+        for (route, request) in maker.load.requests.iter().enumerate() {
+            let problems = request.problems(&maker.load.data);
+            if let Some(problem) = problems.into_iter().next() {
+                return Err(refused(request, problem));
+            }
             maker.prepare_route(route, 0)?;
         }
         Ok(maker)
@@ -140,45 +204,72 @@ impl RequestMaker {
         self.load.requests.len() - 1
     }
 
-    fn prepare_route(&self, route: usize, number: u64) -> Result<PreparedRequest, RequestError> {
-        let request = &self.load.requests[route];
-        let render = |template: &Template| {
-            template
-                .render(|name| self.value(name, number).map(Cow::Owned))
-                .map_err(|source| RequestError::UnknownVariable {
-                    route: request.name.clone(),
-                    source,
-                })
-        };
-        let mut headers = Vec::with_capacity(request.headers.len());
-        for (name, value) in &request.headers {
-            let text = render(value)?;
-            let name = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| invalid(&request.name, "header name", name))?;
-            let value = HeaderValue::from_str(&text)
-                .map_err(|_| invalid(&request.name, "the value of header", name.as_str()))?;
-            headers.push((name, value));
+    fn prepare_route(&self, index: usize, number: u64) -> Result<PreparedRequest, RequestError> {
+        let route = &self.routes[index];
+        let mut headers = Vec::with_capacity(route.headers.len());
+        for (name, value) in &route.headers {
+            let text = self.render(value, index, number)?;
+            let value = HeaderValue::from_bytes(text.as_bytes())
+                .map_err(|_| self.invalid(index, "the value of header", name.as_str()))?;
+            headers.push((name.clone(), value));
         }
-        let body = match &request.body {
-            Some(body) => Bytes::from(render(body)?),
-            None => Bytes::new(),
+        let body = match &route.body {
+            Body::Fixed(body) => body.clone(),
+            Body::Drawn(text) => Bytes::from(self.render(text, index, number)?),
         };
-        let path = render(&request.path)?;
-        if path.parse::<http::uri::PathAndQuery>().is_err() {
-            return Err(invalid(&request.name, "path", &path));
-        }
+        let path = self.render(&route.target, index, number)?;
         Ok(PreparedRequest {
-            route,
-            method: self.methods[route].clone(),
+            route: index,
+            method: route.method.clone(),
             path,
             headers,
             body,
         })
     }
 
+    fn render(
+        &self,
+        text: &RequestText,
+        route: usize,
+        number: u64,
+    ) -> Result<String, RequestError> {
+        text.render(|name| self.value(name, number).map(Cow::Owned))
+            .map_err(|error| {
+                let route = self.load.requests[route].name.clone();
+                match error {
+                    RenderError::Unknown(source) => RequestError::UnknownVariable { route, source },
+                    RenderError::Unsendable { name, value, why } => RequestError::Value {
+                        route,
+                        name,
+                        value,
+                        why,
+                    },
+                }
+            })
+    }
+
+    fn invalid(&self, route: usize, part: &'static str, text: &str) -> RequestError {
+        invalid(&self.load.requests[route].name, part, text)
+    }
+
     fn value(&self, name: &str, number: u64) -> Option<String> {
         let (_, seed, source) = self.data.iter().find(|(known, _, _)| known == name)?;
         Some(draw(source, *seed, number))
+    }
+}
+
+fn refused(request: &Request, problem: RequestProblem) -> RequestError {
+    let route = request.name.clone();
+    match problem {
+        RequestProblem::Text { part, why } => RequestError::Text { route, part, why },
+        RequestProblem::Value {
+            name, value, why, ..
+        } => RequestError::Value {
+            route,
+            name,
+            value,
+            why,
+        },
     }
 }
 
@@ -226,7 +317,7 @@ fn draw_number(source: &DataSource, seed: u64, number: u64) -> u64 {
 mod tests {
     use std::time::Duration;
 
-    use squall_scenario::Request;
+    use squall_scenario::Template;
 
     use super::*;
 
@@ -296,6 +387,37 @@ mod tests {
         assert_eq!(path, again.prepare(7).unwrap().path);
         assert_ne!(path, other.prepare(7).unwrap().path);
         assert!(path.ends_with("/12"), "{path}");
+    }
+
+    #[test]
+    fn drawn_values_are_written_for_their_place() {
+        let words = DataSource::Pick(vec!["c# & \"d\"".into()]);
+        let mut search = request("a", "/find/$w?q=$w&lang=en", 1);
+        search.headers = vec![("x-word".into(), Template::parse("<$w>"))];
+        search.body = Some(Template::parse(r#"{"q":"$w"}"#));
+        let maker = RequestMaker::new(&load(vec![search], vec![("w".into(), words)]), 1).unwrap();
+        let sent = maker.prepare(7).unwrap();
+        assert_eq!(
+            sent.path,
+            "/find/c%23%20&%20%22d%22?q=c%23%20%26%20%22d%22&lang=en"
+        );
+        assert_eq!(sent.headers[0].1, "<c# & \"d\">");
+        assert_eq!(sent.body, r#"{"q":"c# & \"d\""}"#);
+    }
+
+    #[test]
+    fn what_cannot_be_sent_names_the_value() {
+        // Most seeds do not draw it for arrival 0.
+        let mut values = vec!["good".to_owned(); 50];
+        values.push("a\nb".into());
+        let lines = DataSource::Pick(values);
+        let mut header = request("a", "/", 1);
+        header.headers = vec![("x-line".into(), Template::parse("$v"))];
+        let error = RequestMaker::new(&load(vec![header], vec![("v".into(), lines)]), 1);
+        let text = error.unwrap_err().to_string();
+        assert!(text.contains("`$v`") && text.contains("\\n"), "{text}");
+        let error = RequestMaker::new(&load(vec![request("a", "/docs#intro", 1)], vec![]), 1);
+        assert!(error.unwrap_err().to_string().contains("fragment"));
     }
 
     #[test]

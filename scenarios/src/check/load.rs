@@ -3,7 +3,7 @@
 use crate::diagnostic::{Place, quoted};
 use crate::http::header_misfit;
 use crate::read::{LoadDraft, SystemDraft};
-use crate::{DataSource, Diagnostic, codes, format_duration};
+use crate::{DataSource, Diagnostic, RequestPart, RequestProblem, codes, format_duration};
 
 /// Most arrivals of a run: their schedule and samples have to fit a laptop.
 const ARRIVALS_MAX: f64 = 50e6;
@@ -65,6 +65,7 @@ pub(super) fn check(
         }
     }
     drawn_headers(draft, findings);
+    drawn_bodies(draft, findings);
     if system.system.target.is_none() && system.target.is_none() && !system.names.incomplete {
         findings.push(
             Diagnostic::error(codes::NO_TARGET, "the load has nowhere to go")
@@ -106,6 +107,41 @@ fn drawn_header(
                     .at(*place, misfit.label)
                     .also(used, "drawn for this header")
                     .help(misfit.help),
+            );
+        }
+    }
+}
+
+/// Values that a body draws and cannot hold where they stand.
+fn drawn_bodies(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
+    for (request, places) in draft.load.requests.iter().zip(&draft.requests) {
+        for problem in request.problems(&draft.load.data) {
+            let RequestProblem::Value {
+                part: RequestPart::Body,
+                name,
+                index,
+                why,
+                ..
+            } = problem
+            else {
+                continue;
+            };
+            let drawn = draft.picks.iter().find(|(known, _)| *known == name);
+            let place = drawn.and_then(|(_, places)| places.get(index));
+            let title = format!(
+                "the body of {} cannot hold this value",
+                quoted(&request.name)
+            );
+            findings.push(
+                Diagnostic::error(codes::NOT_SENDABLE, title)
+                    .at(*place.unwrap_or(&places.name), why.to_string())
+                    .also(
+                        places.name,
+                        format!("`${name}` stands there without quotes"),
+                    )
+                    .help(format!(
+                        "write `\"${name}\"` in the body: it is escaped for its place"
+                    )),
             );
         }
     }
