@@ -15,6 +15,8 @@ use crate::{FaultError, Origin, ProcessIdentity};
 pub(crate) const TERM_GRACE: Duration = Duration::from_millis(500);
 /// How long a killed process may take to be gone.
 const KILL_DEADLINE: Duration = Duration::from_secs(2);
+/// How often it is asked whether it is hurried.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a continued process may take to leave the stopped state.
 const CONTINUE_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -96,13 +98,15 @@ fn resume_all(origin: &Origin) -> Result<String, String> {
 /// Ends everything `find` names: SIGTERM, `grace`, SIGKILL, and again for what
 /// appeared meanwhile.
 pub(crate) fn end_all(find: impl Fn() -> Vec<ProcessIdentity>, grace: Duration) -> ShutdownReport {
-    end_each(find, |_| grace)
+    end_each(find, |_| grace, || false)
 }
 
-/// The same with a grace for each process.
+/// The same with a grace for each process, and at most [`TERM_GRACE`] more for
+/// all of them once it is `hurried`.
 pub(crate) fn end_each(
     find: impl Fn() -> Vec<ProcessIdentity>,
     grace_of: impl Fn(&ProcessIdentity) -> Duration,
+    hurried: impl Fn() -> bool,
 ) -> ShutdownReport {
     let first = open_all(&find());
     for handle in &first {
@@ -111,7 +115,7 @@ pub(crate) fn end_each(
         signal_quietly(handle, Signal::CONT);
     }
     let asked: HashSet<ProcessIdentity> = first.iter().map(|handle| handle.identity).collect();
-    let mut killed = kill_when_due(&first, grace_of);
+    let mut killed = kill_when_due(&first, grace_of, hurried);
     let mut signalled = first;
     let deadline = Instant::now() + KILL_DEADLINE;
     loop {
@@ -144,24 +148,37 @@ pub(crate) fn end_each(
 fn kill_when_due(
     handles: &[ProcessHandle],
     grace_of: impl Fn(&ProcessIdentity) -> Duration,
+    hurried: impl Fn() -> bool,
 ) -> HashSet<ProcessIdentity> {
     let begun = Instant::now();
+    let mut hurried_at = None;
     let graces = handles.iter().map(|handle| grace_of(&handle.identity));
-    let graces: Vec<Duration> = graces.collect();
-    let mut dues = graces.clone();
-    dues.sort_unstable();
-    dues.dedup();
+    let mut waiting: Vec<(&ProcessHandle, Duration)> = handles.iter().zip(graces).collect();
     let mut killed = HashSet::new();
-    for due in dues {
-        wait_all(handles, due.saturating_sub(begun.elapsed()));
-        for (handle, _) in handles.iter().zip(&graces).filter(|(_, own)| **own == due) {
-            if !handle.ended_within(Duration::ZERO) {
+    loop {
+        if hurried_at.is_none() && hurried() {
+            hurried_at = Some(begun.elapsed());
+        }
+        let last = hurried_at.map_or(Duration::MAX, |at| at + TERM_GRACE);
+        waiting.retain(|(handle, grace)| {
+            if handle.ended_within(Duration::ZERO) {
+                return false;
+            }
+            let due = begun.elapsed() >= (*grace).min(last);
+            if due {
                 signal_quietly(handle, Signal::KILL);
                 killed.insert(handle.identity);
             }
-        }
+            !due
+        });
+        // The first that ends or is due; none of them waits for another.
+        let Some((handle, _)) = waiting.first() else {
+            return killed;
+        };
+        let due = waiting.iter().map(|(_, grace)| *grace).min();
+        let rest = due.unwrap_or_default().saturating_sub(begun.elapsed());
+        handle.ended_within(rest.min(LOOK_EVERY));
     }
-    killed
 }
 
 /// Opens those that are alive and may be touched.

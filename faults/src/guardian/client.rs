@@ -17,18 +17,21 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{broadcast, oneshot};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::protocol::{
     Answer, Ask, Exited, GroupSignal, INSTANCE_MARK, Notice, RUN_MARK, Request, ShutdownReport,
     SpawnRequest, Spawned,
 };
-use crate::guard::undo::{end_all, marked};
+use crate::guard::undo::{end_each, marked};
 use crate::{EntryId, Inverse, Journal, JournalError, ProcessIdentity};
 
 /// How long the guardian may take for what it does at once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long it may take beyond a grace: killing, counting, exiting.
 const BEYOND_GRACE: Duration = Duration::from_secs(5);
+/// How long it may take to take in that there is no time.
+const HURRY_WITHIN: Duration = Duration::from_millis(200);
 /// Exits a slow reader may lag behind.
 const EXITS_KEPT: usize = 1024;
 
@@ -71,6 +74,8 @@ struct Inner {
     /// How many processes were asked for.
     starts: AtomicU64,
     listening: Arc<Mutex<Listening>>,
+    gone: CancellationToken,
+    hurried: CancellationToken,
     process: Mutex<Option<Child>>,
 }
 
@@ -114,7 +119,13 @@ impl GuardianClient {
             answers: HashMap::new(),
             exits: Some(broadcast::channel(EXITS_KEPT).0),
         }));
-        tokio::spawn(listen(met.notices, Arc::clone(&listening)));
+        let gone = CancellationToken::new();
+        let hearing = listen(met.notices, Arc::clone(&listening));
+        let ended = gone.clone().drop_guard();
+        tokio::spawn(async move {
+            hearing.await;
+            drop(ended);
+        });
         Self(Arc::new(Inner {
             identity: met.identity,
             journal: Arc::clone(journal),
@@ -123,6 +134,8 @@ impl GuardianClient {
             next_id: AtomicU64::new(0),
             starts: AtomicU64::new(0),
             listening,
+            gone,
+            hurried: CancellationToken::new(),
             process: Mutex::new(Some(met.process)),
         }))
     }
@@ -181,6 +194,20 @@ impl GuardianClient {
         sender.map_or_else(|| broadcast::channel(1).1, broadcast::Sender::subscribe)
     }
 
+    /// Returns when the guardian is gone: nothing that needs it can come about
+    /// any more.
+    pub async fn gone(&self) {
+        self.0.gone.cancelled().await;
+    }
+
+    /// Takes away the time that processes have to end by themselves, from a
+    /// shutdown under way as well as from a later one.
+    pub async fn hurry(&self) {
+        self.0.hurried.cancel();
+        // A guardian that does not take it in is not waited for either.
+        let _ = timeout(HURRY_WITHIN, self.send(self.next_id(), Ask::Hurry)).await;
+    }
+
     /// Ends everything (SIGCONT, SIGTERM, `grace`, SIGKILL), descendants that
     /// went astray included, then the guardian itself. When the guardian is
     /// gone or silent, squall ends every process with the mark of the run.
@@ -210,7 +237,16 @@ impl GuardianClient {
                 .map(|(key, own)| (key.clone(), millis(*own)))
                 .collect(),
         };
-        let report = match self.ask(ask, within).await {
+        let asked = self.ask(ask, within);
+        let patience = async {
+            self.0.hurried.cancelled().await;
+            tokio::time::sleep(BEYOND_GRACE).await;
+        };
+        let answer = tokio::select! {
+            answer = asked => answer,
+            () = patience => Err(silent(BEYOND_GRACE)),
+        };
+        let report = match answer {
             Ok(Answer::Report(report)) => report,
             Ok(other) => return Err(unexpected(other)),
             Err(GuardianError::Gone | GuardianError::Silent { .. }) => {
@@ -237,7 +273,10 @@ impl GuardianClient {
             let _ = guardian.kill();
         }
         let mark = self.0.journal.mark().to_owned();
-        let ending = tokio::task::spawn_blocking(move || end_all(|| marked(&mark), grace));
+        let hurried = self.0.hurried.clone();
+        let ending = tokio::task::spawn_blocking(move || {
+            end_each(|| marked(&mark), |_| grace, || hurried.is_cancelled())
+        });
         ending
             .await
             .map_err(|error| GuardianError::Refused(format!("the run was not ended: {error}")))
@@ -250,8 +289,18 @@ impl GuardianClient {
         }
     }
 
+    fn next_id(&self) -> u64 {
+        self.0.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    async fn send(&self, id: u64, ask: Ask) -> io::Result<()> {
+        let mut line = serde_json::to_vec(&Request { id, ask })?;
+        line.push(b'\n');
+        self.0.requests.lock().await.write_all(&line).await
+    }
+
     async fn ask(&self, ask: Ask, within: Duration) -> Result<Answer, GuardianError> {
-        let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
+        let id = self.next_id();
         let (answer, answered) = oneshot::channel();
         {
             let mut listening = lock(&self.0.listening);
@@ -261,9 +310,7 @@ impl GuardianClient {
             listening.answers.insert(id, answer);
         }
         let exchange = async {
-            let mut line = serde_json::to_vec(&Request { id, ask }).map_err(io::Error::from)?;
-            line.push(b'\n');
-            self.0.requests.lock().await.write_all(&line).await?;
+            self.send(id, ask).await?;
             answered.await.map_err(io::Error::other)
         };
         let result = timeout(within, exchange).await;

@@ -111,7 +111,12 @@ pub(crate) enum Ask {
         key: String,
         grace_ms: u64,
     },
+    /// Whatever is being ended, or will be, gets no more time than squall's own
+    /// patience allows. Not answered.
+    Hurry,
     /// `graces_ms` are those of single keys; `grace_ms` is that of all others.
+    /// Whatever is asked meanwhile means [`Ask::Hurry`], as does the end of
+    /// squall.
     Shutdown {
         grace_ms: u64,
         graces_ms: Vec<(String, u64)>,

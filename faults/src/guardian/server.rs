@@ -29,6 +29,8 @@ pub(super) struct Server {
     identity: ProcessIdentity,
     journal: PathBuf,
     children: Children,
+    /// Whether squall has no time left for graces.
+    hurried: bool,
     inbox: Vec<u8>,
     outbox: Vec<u8>,
 }
@@ -51,6 +53,7 @@ impl Server {
             identity,
             journal,
             children: Children::default(),
+            hurried: false,
             inbox: Vec::new(),
             outbox: Vec::new(),
         }
@@ -146,17 +149,22 @@ impl Server {
                 }
                 Answer::Done
             }
+            Ask::Hurry => {
+                self.hurried = true;
+                return Next::Go;
+            }
             Ask::Shutdown {
                 grace_ms,
                 graces_ms,
             } => {
                 let grace = Duration::from_millis(grace_ms);
                 let own = self.children.graces(&graces_ms);
-                let report = undo::end_each(descendants, |who| {
+                let grace_of = |who: &ProcessIdentity| {
                     let group = group_of(who);
                     let own = group.and_then(|group| own.get(&group));
                     own.copied().unwrap_or(grace)
-                });
+                };
+                let report = undo::end_each(descendants, grace_of, || self.is_hurried());
                 let clean = report.left.is_empty();
                 self.report_exits();
                 self.answer(id, Answer::Report(report));
@@ -165,6 +173,13 @@ impl Server {
         };
         self.answer(id, answer);
         Next::Go
+    }
+
+    /// Whether squall has said more, or is gone, while something is being ended.
+    fn is_hurried(&self) -> bool {
+        let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+        let now = Timespec::default();
+        self.hurried || !self.inbox.is_empty() || poll(&mut fds, Some(&now)).is_ok_and(|n| n > 0)
     }
 
     fn report_exits(&mut self) {

@@ -268,3 +268,28 @@ fn its_guardian_alone() {
     sandbox.wait_until_empty(&listeners, Duration::ZERO);
     assert!(sandbox.journals().is_empty(), "{:?}", sandbox.journals());
 }
+
+/// The guardian would have started it again; without one nobody can.
+#[test]
+fn its_guardian_while_a_killed_process_is_awaited() {
+    let sandbox = Sandbox::new();
+    let killed = "  - { name: broken, at: 1s, inject: kill, into: api-0 }";
+    let text = scenario(killed)
+        .replace("restart: { after: 100ms }", "restart: { after: 30m }")
+        .replace("rate: 50/s, for: 5s", "rate: 50/s, for: 1h");
+    assert!(text.contains("30m") && text.contains("1h"));
+    let file = sandbox.write("dies.yaml", text);
+    let mut running = sandbox.start(&["run", &file]);
+    running.line("the fault", |line| line.contains("FAULT broken: active"));
+    let listeners = sandbox.listeners();
+    guardian(&sandbox).kill();
+    let ended = running.end();
+    ended
+        .assert_code(4)
+        .assert_stdout(&["ABORTED", "the guardian is alive"])
+        .assert_stderr(&["put back: "]);
+    let waited = ended.stderr.contains("was not ready within");
+    assert!(!waited, "waited for nobody: {}", ended.stderr);
+    sandbox.wait_until_empty(&listeners, Duration::ZERO);
+    assert!(sandbox.journals().is_empty(), "{:?}", sandbox.journals());
+}

@@ -70,15 +70,78 @@ fn ctrl_c_in_a_pause_continues_the_process() {
     assert_put_back(&sandbox, RunOutcome::Interrupted);
 }
 
+/// A server that is killed soon, under a load of this length.
+fn killed_soon(load: &str) -> String {
+    one_server(&format!(
+        "load:
+  shape: [ {{ hold: {{ rate: 20/s, for: {load} }} }} ]
+  requests: [ GET /health ]
+faults:
+  - {{ name: killed, at: 100ms, inject: kill, into: api-0 }}
+"
+    ))
+}
+
+/// Nobody wants a process of a run that is over.
 #[test]
-fn ctrl_c_in_a_kill_brings_the_process_back() {
+fn ctrl_c_waits_for_no_restart() {
+    for signals in [&[Signal::INT][..], &[Signal::INT, Signal::INT]] {
+        let sandbox = Sandbox::new();
+        // Far beyond any time that a test waits for.
+        let text = killed_soon("2h").replace("after: 100ms", "after: 1h");
+        assert!(text.contains("1h"));
+        let file = sandbox.write("late.yaml", text);
+        let mut running = sandbox.start(&["run", &file, "--ui", "json"]);
+        running.fault("active");
+        for signal in signals {
+            running.signal(*signal);
+        }
+        running.end().assert_code(130);
+        assert_put_back(&sandbox, RunOutcome::Interrupted);
+        let fault = verdict(&sandbox.run()).faults.remove(0);
+        let seen = fault.seen.join("\n");
+        assert!(seen.contains("is not waited for"), "{seen}");
+    }
+}
+
+/// The load is over and has been answered; only the fault is waited for.
+#[test]
+fn ctrl_c_is_heard_after_the_load() {
     let sandbox = Sandbox::new();
-    let ended = signal_in_fault(&sandbox, "kill", &[Signal::INT]);
-    ended.assert_code(130);
+    // It starts again, and never serves.
+    let text = killed_soon("1s")
+        .replace("exec \"$$0\"", "mkdir once && exec \"$$0\"")
+        .replace("\"$$@\"'", "\"$$@\"; sleep 600'")
+        .replace(
+            "ready: { http: /health }",
+            "ready: { http: { path: /health, within: 1h } }",
+        );
+    assert!(text.contains("mkdir") && text.contains("; sleep 600") && text.contains("1h"));
+    let file = sandbox.write("late.yaml", text);
+    let mut running = sandbox.start(&["run", &file, "--ui", "json"]);
+    running.event("the end of the load", |event| {
+        event.get("load-finished").is_some()
+    });
+    running.signal(Signal::INT);
+    running.end().assert_code(130);
     assert_put_back(&sandbox, RunOutcome::Interrupted);
-    let fault = verdict(&sandbox.run()).faults.remove(0);
-    let seen = fault.seen.join("\n");
-    assert!(seen.contains("serves again"), "{seen}");
+}
+
+/// A process may take its time to end, until somebody has none.
+#[test]
+fn a_second_ctrl_c_takes_away_the_grace() {
+    let sandbox = Sandbox::new();
+    let text = long_fault("cut")
+        .replace("grace: 1s", "grace: 30m")
+        .replace("(sleep 600 &)", r#"( (trap "" TERM; exec sleep 600) & )"#);
+    let file = sandbox.write("stubborn.yaml", text);
+    let mut running = sandbox.start(&["run", &file, "--ui", "json"]);
+    running.fault("active");
+    running.signal(Signal::INT);
+    running.phase("stopping");
+    running.signal(Signal::INT);
+    running.end().assert_code(130);
+    assert_put_back(&sandbox, RunOutcome::Interrupted);
 }
 
 #[test]

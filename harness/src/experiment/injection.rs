@@ -10,6 +10,7 @@ use squall_faults::{
     ProcessTarget, Proxy, ToxicFault,
 };
 use squall_scenario::{FaultSpec, FaultTarget, Inject};
+use tokio_util::sync::CancellationToken;
 
 use super::{BACK_WITHIN, EFFECT_WITHIN, RunContext};
 use crate::system::{Instance, InstanceState, Member, RunningSystem};
@@ -21,6 +22,14 @@ pub(super) struct Injection {
     guards: Vec<FaultGuard>,
     /// Processes that the fault ended, as they were.
     ended: Vec<(Arc<Instance>, ProcessIdentity)>,
+}
+
+/// An injection that did not come about.
+pub(super) struct NotInjected {
+    /// In words.
+    pub(super) why: String,
+    /// What could not be taken back of the half that did.
+    pub(super) rest: Injection,
 }
 
 /// What was seen of an injection.
@@ -57,14 +66,16 @@ fn serves(member: &Member) -> bool {
 }
 
 impl Injection {
-    /// Breaks `members`. When this fails nothing stays broken.
+    /// Breaks all of `members` or none; what could not be taken back then comes
+    /// with the error.
     pub(super) async fn inject(
         context: &RunContext,
         system: &RunningSystem,
         spec: &FaultSpec,
         number: u32,
         members: &[Member],
-    ) -> Result<Self, String> {
+        cut_short: &CancellationToken,
+    ) -> Result<Self, NotInjected> {
         let fault_context = FaultContext {
             fault: spec.name.value.clone(),
             injection: number,
@@ -77,7 +88,16 @@ impl Injection {
             guards: Vec::new(),
             ended: Vec::new(),
         };
-        for fault in faults(spec, members)? {
+        let faults = match faults(spec, members) {
+            Ok(faults) => faults,
+            Err(why) => {
+                return Err(NotInjected {
+                    why,
+                    rest: injection,
+                });
+            }
+        };
+        for fault in faults {
             if let Inject::Kill(_) = spec.inject {
                 injection.announce_end(&fault, members, spec.duration.is_some());
             }
@@ -91,9 +111,12 @@ impl Injection {
                     {
                         instance.expect_no_end();
                     }
-                    let taken_back = injection.remove().await.err();
-                    let rest = taken_back.map_or_else(String::new, |why| format!("; {why}"));
-                    return Err(format!("{error}{rest}"));
+                    let taken_back = injection.remove(cut_short).await.err();
+                    let more = taken_back.map_or_else(String::new, |why| format!("; {why}"));
+                    return Err(NotInjected {
+                        why: format!("{error}{more}"),
+                        rest: injection,
+                    });
                 }
             }
         }
@@ -129,18 +152,29 @@ impl Injection {
         })
     }
 
+    /// Whether something of it still has to be taken back.
+    pub(super) fn is_in_force(&self) -> bool {
+        !self.guards.is_empty()
+    }
+
     /// Takes everything back and checks that it is gone. Goes on after an
-    /// error: one part that stays must not keep the others.
-    pub(super) async fn remove(&mut self) -> Result<String, String> {
+    /// error: one part that stays must not keep the others. What stays may be
+    /// tried again. Processes that serve again are waited for unless the run is
+    /// `cut_short`: then nobody wants them any more.
+    pub(super) async fn remove(&mut self, cut_short: &CancellationToken) -> Result<String, String> {
         let mut texts = Vec::new();
         let mut failures = Vec::new();
-        for guard in &mut self.guards {
+        let mut stay = Vec::new();
+        for mut guard in self.guards.drain(..) {
             match guard.remove().await {
                 Ok(removal) => texts.push(removal.text),
-                Err(error) => failures.push(error.to_string()),
+                Err(error) => {
+                    failures.push(error.to_string());
+                    stay.push(guard);
+                }
             }
         }
-        self.guards.clear();
+        self.guards = stay;
         if !self.ended.is_empty() {
             // The undo of a kill is the process that serves again.
             texts.clear();
@@ -151,20 +185,22 @@ impl Injection {
             }
         }
         for (instance, killed) in self.ended.drain(..) {
+            let name = &instance.name;
             if killed.is_alive() {
                 // It ignored the signal: there is nothing to bring back.
                 instance.expect_no_end();
-                texts.push(format!("{} never ended", instance.name));
+                texts.push(format!("{name} never ended"));
                 continue;
             }
-            match instance.wait_until_ready(Some(killed), BACK_WITHIN).await {
-                Ok(identity) => {
-                    texts.push(format!(
-                        "{} serves again as pid {}",
-                        instance.name, identity.pid
-                    ));
+            let ready = instance.wait_until_ready(Some(killed), BACK_WITHIN);
+            match cut_short.run_until_cancelled(ready).await {
+                Some(Ok(identity)) => {
+                    texts.push(format!("{name} serves again as pid {}", identity.pid));
                 }
-                Err(why) => failures.push(format!("{}: {why}", instance.name)),
+                Some(Err(why)) => failures.push(format!("{name}: {why}")),
+                None => texts.push(format!(
+                    "{name} is not waited for: the run ends, and it would with it"
+                )),
             }
         }
         if failures.is_empty() {

@@ -54,7 +54,7 @@ pub async fn run(
         Ok(Some(system)) => {
             let mut live = LiveRun::new(&context, &request, system).await;
             live.load(&request, &mut control, gauges_sender).await;
-            live.stop().await
+            live.stop(&mut control).await
         }
         Ok(None) => Vec::new(),
         Err(NotReady { detail, left }) => {

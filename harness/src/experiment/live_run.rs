@@ -1,19 +1,19 @@
 //! A run whose system is up: load, steady state, faults, drain.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use squall_faults::guardian::Exited;
 use squall_reports::live::{AbortGuard, AbortTrip};
 use squall_reports::{HandAction, HandSide, Interval, Phase, RunEvent, Shard, Stamped, StopReason};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::reading_guards::ReadingGuards;
 use super::steady::SteadyWatch;
-use super::timeline::Timeline;
+use super::timeline::{Timeline, Unremoved};
 use super::{Control, RunContext, RunRequest, next_request, refused, stop_reason};
 use crate::load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use crate::probe::{ProbeSetup, watch_probes};
@@ -30,7 +30,10 @@ pub(super) struct LiveRun<'c> {
     system: Arc<RunningSystem>,
     watchers: TaskTracker,
     stop_watchers: CancellationToken,
-    undo_failures: Vec<String>,
+    /// Faults that could not be taken back so far.
+    not_undone: Vec<Unremoved>,
+    /// How often the run was asked to stop.
+    asked_to_stop: AtomicU32,
 }
 
 impl<'c> LiveRun<'c> {
@@ -64,7 +67,8 @@ impl<'c> LiveRun<'c> {
             system,
             watchers,
             stop_watchers: stop,
-            undo_failures: Vec::new(),
+            not_undone: Vec::new(),
+            asked_to_stop: AtomicU32::new(0),
         }
     }
 
@@ -151,11 +155,15 @@ impl<'c> LiveRun<'c> {
                     }
                 },
                 reason = stop_reason(&self.context.hub, control) => {
-                    self.emit(RunEvent::Interrupted { reason }).await;
+                    self.interrupted(reason).await;
                     return false;
                 }
                 () = self.context.hub.record_lost() => {
                     self.emit(record_lost()).await;
+                    return false;
+                }
+                () = self.system.guardian().gone() => {
+                    self.emit(guardian_lost()).await;
                     return false;
                 }
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}
@@ -207,7 +215,11 @@ impl<'c> LiveRun<'c> {
                     return false;
                 },
                 reason = stop_reason(&self.context.hub, control) => {
-                    self.emit(RunEvent::Interrupted { reason }).await;
+                    self.interrupted(reason).await;
+                    return false;
+                }
+                () = self.system.guardian().gone() => {
+                    self.emit(guardian_lost()).await;
                     return false;
                 }
             }
@@ -236,7 +248,37 @@ impl<'c> LiveRun<'c> {
         let injects = request.shard.is_none_or(Shard::is_first);
         let timeline = Timeline::start(self.context, &self.system, &load.commands, zero, injects);
         let cut_short = self.follow(load, control, &timeline).await;
-        self.undo_failures.extend(timeline.finish(cut_short).await);
+        self.end_faults(timeline, control, cut_short).await;
+    }
+
+    /// Waits until no fault is in force, unless the run is cut short meanwhile:
+    /// then nothing is waited for that only time brings.
+    async fn end_faults(
+        &mut self,
+        timeline: Timeline,
+        control: &mut mpsc::Receiver<Control>,
+        mut cut_short: bool,
+    ) {
+        let stop = timeline.stop_token();
+        if cut_short {
+            stop.cancel();
+        }
+        let finishing = timeline.finish();
+        tokio::pin!(finishing);
+        self.not_undone = loop {
+            tokio::select! {
+                not_undone = &mut finishing => break not_undone,
+                reason = stop_reason(&self.context.hub, control) => {
+                    self.interrupted(reason).await;
+                    cut_short = true;
+                }
+                () = self.system.guardian().gone(), if !cut_short => {
+                    self.emit(guardian_lost()).await;
+                    cut_short = true;
+                }
+            }
+            stop.cancel();
+        };
     }
 
     /// Passes on what the load tells until it is finished; whether the run was
@@ -256,7 +298,6 @@ impl<'c> LiveRun<'c> {
             .map(|rule| AbortGuard::new(rule.value.clone()))
             .collect();
         let mut reading_guards = ReadingGuards::new(self.context, &self.system);
-        let mut exits = self.system.guardian().exits();
         let mut cut_short = false;
         loop {
             tokio::select! {
@@ -281,7 +322,7 @@ impl<'c> LiveRun<'c> {
                     self.emit(RunEvent::Abort { guard, detail }).await;
                     cut_load_short(load, stop_faults, CUT_SHORT_GRACE).await;
                 }
-                () = guardian_gone(&mut exits), if !cut_short => {
+                () = self.system.guardian().gone(), if !cut_short => {
                     cut_short = true;
                     self.emit(guardian_lost()).await;
                     cut_load_short(load, stop_faults, CUT_SHORT_GRACE).await;
@@ -302,7 +343,7 @@ impl<'c> LiveRun<'c> {
                         }
                     };
                     let grace = if cut_short { Duration::ZERO } else { CUT_SHORT_GRACE };
-                    self.emit(RunEvent::Interrupted { reason }).await;
+                    self.interrupted(reason).await;
                     cut_short = true;
                     cut_load_short(load, stop_faults, grace).await;
                 }
@@ -348,15 +389,42 @@ impl<'c> LiveRun<'c> {
         true
     }
 
-    /// Ends the system; returns what could not be undone.
-    pub(super) async fn stop(mut self) -> Vec<String> {
+    /// Ends the system; returns what could not be undone. A request to stop
+    /// takes away the time that processes have to end by themselves.
+    pub(super) async fn stop(mut self, control: &mut mpsc::Receiver<Control>) -> Vec<String> {
         self.emit(RunEvent::Phase(Phase::Stopping)).await;
         self.stop_watchers.cancel();
         self.watchers.wait().await;
-        if let Err(left) = self.system.stop().await {
-            self.undo_failures.push(left);
+        if self.asked_to_stop.load(Ordering::SeqCst) > 1 {
+            self.system.guardian().hurry().await;
         }
-        self.undo_failures
+        let mut left = Vec::new();
+        let stopping = self.system.stop();
+        tokio::pin!(stopping);
+        loop {
+            tokio::select! {
+                ended = &mut stopping => {
+                    left.extend(ended.err());
+                    break;
+                }
+                // The load is over and its verdict stands.
+                _ = stop_reason(&self.context.hub, control) => {
+                    let text = "asked to stop while stopping: processes have no more time to end";
+                    self.emit(RunEvent::Note { text: text.to_owned() }).await;
+                    self.system.guardian().hurry().await;
+                }
+            }
+        }
+        // The end of a process undoes what was done to it.
+        for fault in std::mem::take(&mut self.not_undone) {
+            left.extend(fault.try_a_last_time().await);
+        }
+        left
+    }
+
+    async fn interrupted(&self, reason: StopReason) {
+        self.asked_to_stop.fetch_add(1, Ordering::SeqCst);
+        self.emit(RunEvent::Interrupted { reason }).await;
     }
 
     async fn emit(&self, event: RunEvent) {
@@ -385,11 +453,6 @@ fn started_too_late(late: Duration) -> RunEvent {
              give all shards a later --start-at"
         ),
     }
-}
-
-/// Returns when the guardian is gone.
-async fn guardian_gone(exits: &mut broadcast::Receiver<Exited>) {
-    while !matches!(exits.recv().await, Err(broadcast::error::RecvError::Closed)) {}
 }
 
 fn guardian_lost() -> RunEvent {

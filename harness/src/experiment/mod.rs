@@ -133,8 +133,8 @@ async fn next_request(control: &mut mpsc::Receiver<Control>) -> Control {
     }
 }
 
-/// The next request to stop, at a time when no fault can be in force: marks
-/// are recorded, anything else is refused.
+/// The next request to stop, at a time when no fault can be stopped by hand:
+/// marks are recorded, anything else is refused.
 async fn stop_reason(hub: &EventHub, control: &mut mpsc::Receiver<Control>) -> StopReason {
     loop {
         match next_request(control).await {
@@ -147,7 +147,7 @@ async fn stop_reason(hub: &EventHub, control: &mut mpsc::Receiver<Control>) -> S
                 return StopReason::Finish;
             }
             Control::ByHand(action, _) => {
-                hub.emit_at_once(refused(&action, "no fault is in force"))
+                hub.emit_at_once(refused(&action, "there is no fault that it could end now"))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The fault timeline: one task per injection.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use squall_reports::{FaultChange, HandAction, RunEvent};
 use squall_scenario::{FaultSpec, Inject};
@@ -10,18 +10,40 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::RunContext;
-use super::injection::{Injection, choose};
+use super::injection::{Injection, NotInjected, choose};
 use crate::load::LoadCommand;
 use crate::system::{Member, RunningSystem};
+
+/// Between two tries to take back a fault that could not be taken back.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// The faults of a run under way.
 #[derive(Debug)]
 pub(super) struct Timeline {
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// The load is over: what could not be taken back so far is handed over.
+    closing: CancellationToken,
     /// Each fault that this run injects, and what ends it alone.
     faults: Vec<(String, CancellationToken)>,
-    undo_failures: mpsc::Receiver<String>,
+    unremoved: mpsc::Receiver<Unremoved>,
+}
+
+/// An injection that could not be taken back so far.
+#[derive(Debug)]
+pub(super) struct Unremoved {
+    fault: String,
+    injection: Injection,
+}
+
+impl Unremoved {
+    /// Tries once more; what is left after that, in words.
+    pub(super) async fn try_a_last_time(mut self) -> Option<String> {
+        let ended = CancellationToken::new();
+        ended.cancel();
+        let failed = self.injection.remove(&ended).await.err()?;
+        Some(format!("fault `{}`: {failed}", self.fault))
+    }
 }
 
 /// What every injection's task shares.
@@ -32,7 +54,10 @@ struct Shared {
     load: mpsc::Sender<LoadCommand>,
     /// Ends the fault, with all others or alone.
     stop: CancellationToken,
-    undo_failures: mpsc::Sender<String>,
+    /// The run is cut short: nobody waits for what is of no use to it any more.
+    cut_short: CancellationToken,
+    closing: CancellationToken,
+    unremoved: mpsc::Sender<Unremoved>,
     zero: Instant,
 }
 
@@ -48,13 +73,22 @@ impl Timeline {
     ) -> Self {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
-        let (failed, undo_failures) = mpsc::channel(1024);
+        let closing = CancellationToken::new();
+        // One for each injection at most: none ever waits for room.
+        let injections = context
+            .scenario
+            .faults
+            .iter()
+            .map(|f| f.injections().count());
+        let (failed, unremoved) = mpsc::channel(injections.sum::<usize>().max(1));
         let shared = Shared {
             context: context.clone(),
             system: Arc::clone(system),
             load: load.clone(),
             stop: stop.clone(),
-            undo_failures: failed,
+            cut_short: stop.clone(),
+            closing: closing.clone(),
+            unremoved: failed,
             zero,
         };
         let mut faults = Vec::new();
@@ -91,8 +125,9 @@ impl Timeline {
         Self {
             tasks,
             stop,
+            closing,
             faults,
-            undo_failures,
+            unremoved,
         }
     }
 
@@ -119,18 +154,16 @@ impl Timeline {
         }
     }
 
-    /// Removes what is in force, injects nothing more, and waits until every
-    /// removal is verified. Returns what could not be undone, in words.
-    pub(super) async fn finish(mut self, at_once: bool) -> Vec<String> {
-        if at_once {
-            self.stop.cancel();
-        }
+    /// Waits until every removal is verified or given up. Returns what could
+    /// not be undone.
+    pub(super) async fn finish(mut self) -> Vec<Unremoved> {
+        self.closing.cancel();
         self.tasks.wait().await;
-        let mut failures = Vec::new();
-        while let Ok(failure) = self.undo_failures.try_recv() {
-            failures.push(failure);
+        let mut left = Vec::new();
+        while let Ok(unremoved) = self.unremoved.try_recv() {
+            left.push(unremoved);
         }
-        failures
+        left
     }
 
     /// A token that ends every injection when it is cancelled.
@@ -174,17 +207,35 @@ impl Live<'_> {
         if !killed {
             self.edge(FaultChange::RemovalRequested).await;
         }
-        let removed = injection.remove().await;
+        let removed = injection.remove(&shared.cut_short).await;
         if killed {
             self.edge(FaultChange::RemovalRequested).await;
         }
         match removed {
             Ok(evidence) => self.edge(FaultChange::Removed { evidence }).await,
             Err(detail) => {
-                let words = format!("fault `{}`: {detail}", self.spec.name.value);
                 self.tell(Instant::now(), FaultChange::Failed { detail })
                     .await;
-                let _ = shared.undo_failures.send(words).await;
+                self.try_again(injection).await;
+            }
+        }
+    }
+
+    /// Tries again and again to take an injection back, as long as the load
+    /// lasts. What is in force after that is handed over.
+    async fn try_again(&self, mut injection: Injection) {
+        let shared = self.shared;
+        while injection.is_in_force() {
+            let pause = tokio::time::sleep(AGAIN_AFTER);
+            if shared.closing.run_until_cancelled(pause).await.is_none() {
+                let fault = self.spec.name.value.clone();
+                // Nobody waits for it only if the run itself was given up; the
+                // injection is taken back once more as it is dropped.
+                let _ = shared.unremoved.send(Unremoved { fault, injection }).await;
+                return;
+            }
+            if let Ok(evidence) = injection.remove(&shared.cut_short).await {
+                return self.edge(FaultChange::Removed { evidence }).await;
             }
         }
     }
@@ -226,12 +277,14 @@ impl Live<'_> {
             self.spec,
             self.number,
             members,
+            &shared.cut_short,
         );
         let mut injection = match injected.await {
             Ok(injection) => injection,
-            Err(detail) => {
-                self.tell(Instant::now(), FaultChange::Failed { detail })
-                    .await;
+            Err(NotInjected { why, rest }) => {
+                let failed = FaultChange::Failed { detail: why };
+                self.tell(Instant::now(), failed).await;
+                self.try_again(rest).await;
                 return None;
             }
         };
@@ -246,8 +299,8 @@ impl Live<'_> {
             Err(detail) => {
                 self.tell(Instant::now(), FaultChange::Failed { detail })
                     .await;
-                if let Err(words) = injection.remove().await {
-                    let _ = shared.undo_failures.send(words).await;
+                if injection.remove(&shared.cut_short).await.is_err() {
+                    self.try_again(injection).await;
                 }
                 None
             }

@@ -154,6 +154,12 @@ impl Instance {
         });
     }
 
+    /// Nobody can start it again, so nobody need wait for it.
+    fn lost_its_guardian(&self) {
+        let why = "its guardian is gone".to_owned();
+        self.state.send_replace(InstanceState::Failed(why));
+    }
+
     fn end_is_expected(&self) -> bool {
         *self.wanted.borrow() != Wanted::Policy
     }
@@ -214,7 +220,9 @@ impl Supervision {
                 end = next_exit(&mut exits, &instance) => end,
             };
             // Without a guardian nobody knows what became of the process.
-            let Some(end) = end else { return };
+            let Some(end) = end else {
+                return instance.lost_its_guardian();
+            };
             instance.state.send_replace(InstanceState::Down);
             let expected = instance.end_is_expected();
             let status = describe(end);
@@ -222,6 +230,7 @@ impl Supervision {
                 .await;
             tokio::select! {
                 () = self.stop.cancelled() => return,
+                () = self.guardian.gone() => return instance.lost_its_guardian(),
                 again = wait_for_restart(&instance) => if !again {
                     let why = "it ended and its restart policy is `never`".to_owned();
                     instance.state.send_replace(InstanceState::Failed(why));
@@ -245,7 +254,12 @@ impl Supervision {
         };
         // From before the start on: some end before anybody has looked.
         let mut own_exits = exits.resubscribe();
-        let spawned = match self.guardian.spawn(request).await {
+        // What a guardian starts after that ends with the guardian.
+        let spawning = self.stop.run_until_cancelled(self.guardian.spawn(request));
+        let Some(spawned) = spawning.await else {
+            return true;
+        };
+        let spawned = match spawned {
             Ok(spawned) => spawned,
             Err(error) => {
                 instance
