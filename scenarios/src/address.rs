@@ -1,5 +1,9 @@
 //! Addresses as files write them.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::http::Misfit;
+
 /// Host and port of `host:port`, `[::1]:port`.
 pub(crate) fn split_address(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.rsplit_once(':')?;
@@ -25,20 +29,313 @@ pub(crate) fn base_url(url: &str) -> &str {
     &url[..end]
 }
 
-/// The host of `http://host:port`; placeholders may stand in it. A path other
-/// than `/` is refused: requests bring their own.
+/// The host of `http://host:port`.
 pub(crate) fn url_host(url: &str) -> Option<&str> {
-    let rest = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("https://"))?;
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-._:[]$%".contains(c);
-    if !path.is_empty() || authority.is_empty() || !authority.chars().all(fits) {
+    let authority = url.strip_prefix("http://")?;
+    let (host, _port) = split_authority(authority);
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    // What a colon would end is no host when there is an `@` behind it.
+    (is_host(host) && !authority.contains('@')).then_some(bare.unwrap_or(host))
+}
+
+/// What of a URL nothing can connect to, its path and query left aside.
+/// Placeholders may stand in it; what they stand for is not known yet.
+pub(crate) fn base_url_misfit(url: &str) -> Option<Misfit> {
+    let base = base_url(url);
+    let Some(authority) = base.strip_prefix("http://") else {
+        return Some(scheme_misfit(url));
+    };
+    let offset = "http://".len();
+    let misfit = authority_misfit(authority)?;
+    Some(Misfit {
+        range: offset + misfit.range.start..offset + misfit.range.end,
+        ..misfit
+    })
+}
+
+fn scheme_misfit(url: &str) -> Misfit {
+    let misfit = |range, help: String| Misfit {
+        range,
+        label: "only http://",
+        help,
+    };
+    match url.split_once("://") {
+        None => misfit(0..url.len(), format!("write `http://{url}`")),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => misfit(
+            0..scheme.len(),
+            format!("squall speaks no TLS; name where plain HTTP is taken: `http://{rest}`"),
+        ),
+        Some((scheme, rest)) => misfit(0..scheme.len(), format!("write `http://{rest}`")),
+    }
+}
+
+/// What of `host`, `host:port`, `[::1]` or `[::1]:port` nothing can connect to.
+fn authority_misfit(authority: &str) -> Option<Misfit> {
+    let misfit = |range, label, help: &str| {
+        Some(Misfit {
+            range,
+            label,
+            help: help.to_owned(),
+        })
+    };
+    if let Some(at) = authority.rfind('@') {
+        let help = "leave them out; a request's header can carry them: \
+                    `authorization: Basic ${NAME}`";
+        return misfit(0..at + 1, "credentials are not sent from a URL", help);
+    }
+    let (host, port) = split_authority(authority);
+    let port_at = host.len();
+    if authority.parse::<Ipv6Addr>().is_ok() {
+        let help = format!("write `[{authority}]`, with its port after the bracket");
+        return misfit(0..authority.len(), "an IPv6 address in brackets", &help);
+    }
+    if !is_host(host) {
+        let help = "write for instance `127.0.0.1`, `[::1]` or `shop.example`";
+        return misfit(0..port_at, "not a host", help);
+    }
+    let known = |port: &str| port.contains('$') || matches!(port.parse::<u16>(), Ok(1..));
+    let fits = port.is_empty() || port.strip_prefix(':').is_some_and(known);
+    let help = "write a number from 1 to 65535, or leave out the colon for port 80";
+    match fits {
+        true => None,
+        false => misfit(port_at..authority.len(), "not a port", help),
+    }
+}
+
+/// The host, with its brackets, and the port with its colon.
+fn split_authority(authority: &str) -> (&str, &str) {
+    let port_at = match authority.rfind(']') {
+        Some(bracket) => bracket + 1,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    authority.split_at(port_at)
+}
+
+/// What of a literal `address:port` nothing can connect to, or listen on.
+/// Placeholders may stand in it.
+pub(crate) fn address_misfit(address: &str) -> Option<Misfit> {
+    if let Some(misfit) = authority_misfit(address) {
+        return Some(misfit);
+    }
+    if address.contains('$') || socket_address(address).is_some() {
         return None;
     }
-    if let Some(inner) = authority.strip_prefix('[') {
-        return inner.split_once(']').map(|(host, _)| host);
+    let (label, help) = match split_address(address) {
+        Some(_) => (
+            "names are not looked up here",
+            "write the address that the name has: `10.0.0.7:9001`",
+        ),
+        None => (
+            "host:port, or the name of a process",
+            "write for instance `127.0.0.1:9001` or `$processes.api.address`",
+        ),
+    };
+    Some(Misfit {
+        range: 0..address.len(),
+        label,
+        help: help.to_owned(),
+    })
+}
+
+/// Whether a text is the name of a host, an IPv4 address, or an IPv6 address
+/// in brackets, as far as placeholders in it let that be seen.
+fn is_host(host: &str) -> bool {
+    if let Some(inner) = host.strip_prefix('[') {
+        let Some(inner) = inner.strip_suffix(']') else {
+            return false;
+        };
+        return inner.contains('$') || (inner.contains(':') && ip_address(inner).is_some());
     }
-    let host = authority.split(':').next()?;
-    (!host.is_empty()).then_some(host)
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._$".contains(c);
+    if host.is_empty() || host.len() > 253 || !host.chars().all(fits) {
+        return false;
+    }
+    if host.contains('$') {
+        return true;
+    }
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let sound = |label: &str| {
+        (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let last = name.rsplit('.').next().unwrap_or_default();
+    // No top-level domain is a number: it was meant as an address.
+    let numeric = number(last).is_some();
+    name.split('.').all(sound) && (!numeric || ip_address(host).is_some())
+}
+
+/// Whether a host is the name that every machine has for itself.
+pub(crate) fn is_localhost(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    name.eq_ignore_ascii_case("localhost")
+}
+
+/// The address of `localhost:PORT`, or of a literal address with a port.
+#[must_use]
+pub fn socket_address(text: &str) -> Option<SocketAddr> {
+    let (host, port) = split_address(text)?;
+    match is_localhost(host) {
+        true => Some(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)),
+        // A zone stands in no plain address.
+        false if host.contains('%') => text.parse().ok(),
+        false => ip_address(host).map(|ip| SocketAddr::new(ip, port)),
+    }
+}
+
+/// The address that a host is by its spelling alone, in every form that
+/// resolvers take: `127.1`, `2130706433` and `0x7f.0.0.1` are 127.0.0.1, a
+/// mapped address is the IPv4 address in it, and a zone is left aside. `None`
+/// for names.
+#[must_use]
+pub fn ip_address(host: &str) -> Option<IpAddr> {
+    if host.contains(':') {
+        let (address, _zone) = host.split_once('%').unwrap_or((host, ""));
+        let address: Ipv6Addr = address.parse().ok()?;
+        return Some(address.to_canonical());
+    }
+    ipv4_address(host.strip_suffix('.').unwrap_or(host)).map(IpAddr::V4)
+}
+
+/// One to four numbers; the last one fills all bytes that are left.
+fn ipv4_address(text: &str) -> Option<Ipv4Addr> {
+    let numbers: Vec<u64> = text.split('.').map(number).collect::<Option<_>>()?;
+    let (last, bytes) = numbers.split_last()?;
+    let left = 4_u32.checked_sub(u32::try_from(bytes.len()).ok()?)?;
+    if left == 0 || *last >= 1 << (8 * left) {
+        return None;
+    }
+    let mut address = *last;
+    for (place, byte) in (1..).zip(bytes) {
+        if *byte > 255 {
+            return None;
+        }
+        address |= byte << (32 - 8 * place);
+    }
+    u32::try_from(address).ok().map(Ipv4Addr::from)
+}
+
+/// A number as addresses have them: decimal, octal after `0`, hexadecimal
+/// after `0x`.
+fn number(text: &str) -> Option<u64> {
+    let lower = text.to_ascii_lowercase();
+    let (digits, radix) = match lower.strip_prefix("0x") {
+        Some(digits) => (digits, 16),
+        None if lower.len() > 1 && lower.starts_with('0') => (&lower[1..], 8),
+        None => (lower.as_str(), 10),
+    };
+    if !digits.starts_with(|c: char| c.is_ascii_hexdigit()) {
+        return None;
+    }
+    u64::from_str_radix(digits, radix).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_resolvers_read_them() {
+        for (text, address) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("127.1", "127.0.0.1"),
+            ("127.0.1", "127.0.0.1"),
+            ("127.0.0.1.", "127.0.0.1"),
+            ("2130706433", "127.0.0.1"),
+            ("0x7f.1", "127.0.0.1"),
+            ("0177.0.0.01", "127.0.0.1"),
+            ("0", "0.0.0.0"),
+            ("167772161", "10.0.0.1"),
+            ("::ffff:127.0.0.1", "127.0.0.1"),
+            ("::ffff:a00:1", "10.0.0.1"),
+            ("::1%lo", "::1"),
+            ("::", "::"),
+            ("::127.0.0.1", "::127.0.0.1"),
+        ] {
+            assert_eq!(ip_address(text), address.parse().ok(), "{text}");
+        }
+        for text in [
+            "",
+            ".",
+            "256.1.1.1",
+            "1.2.3.4.5",
+            "1..2",
+            "127.0.0.x",
+            "4294967296",
+            "0x",
+            "-1",
+            "127.0x1ffffff",
+            "localhost",
+            "+1",
+            "09",
+        ] {
+            assert_eq!(ip_address(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_nothing_can_connect_to_is_pointed_at() {
+        for (url, part) in [
+            ("http://127.0.0.1:99999", ":99999"),
+            ("http://127.0.0.1:0", ":0"),
+            ("http://127.0.0.1:", ":"),
+            ("http://127.0.0.1:80:80/x", ":80:80"),
+            ("http://a:port", ":port"),
+            ("http://[::1]x", "x"),
+            ("http://[::1", "["),
+            ("http://::1", "::1"),
+            ("http://[127.0.0.1]:80", "[127.0.0.1]"),
+            ("http://a..b", "a..b"),
+            ("http://-a", "-a"),
+            ("http://256.1.1.1:80", "256.1.1.1"),
+            ("http://", ""),
+            ("http:///x", ""),
+            ("http://me:secret@a:1", "me:secret@"),
+            ("http://caf\u{e9}:1", "caf\u{e9}"),
+            ("https://a", "https"),
+            ("ftp://a", "ftp"),
+            ("a:80", "a:80"),
+        ] {
+            let misfit = base_url_misfit(url).unwrap_or_else(|| panic!("{url}"));
+            assert_eq!(&url[misfit.range], part, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_something_can_connect_to_is_not() {
+        for url in [
+            "http://127.0.0.1",
+            "http://127.0.0.1:1/",
+            "http://127.1:1?x",
+            "http://[::1]:80",
+            "http://[::ffff:127.0.0.1]:80",
+            "http://[fe80::1%25eth0]:80",
+            "http://exa_mple.example.:65535/x",
+            "http://$links.api",
+            "http://127.0.0.1:$processes.api.port",
+        ] {
+            assert_eq!(base_url_misfit(url), None, "{url}");
+        }
+        for address in [
+            "127.0.0.1:1",
+            "[::1]:1",
+            "localhost:1",
+            "127.1:1",
+            "$links.api",
+            "127.0.0.1:$settings.port",
+        ] {
+            assert_eq!(address_misfit(address), None, "{address}");
+        }
+        for address in [
+            "a",
+            "a:1",
+            "a:0",
+            "a b:1",
+            "http://a:1",
+            "::1:80",
+            "a:99999",
+        ] {
+            assert!(address_misfit(address).is_some(), "{address}");
+        }
+    }
 }

@@ -42,6 +42,7 @@ mod variant;
 mod windows;
 mod yaml;
 
+pub use address::{ip_address, socket_address};
 pub use codes::{Explanation, explain, explanations};
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use fault::{
@@ -65,7 +66,7 @@ pub use plan::{Overlap, Plan, PlanCycles, PlanGate, PlanStep, PlanWindow};
 pub use probe::{Probe, ProbeRead};
 pub use quantity::{QuantityError, parse_duration};
 pub use reading::{FallbackSource, ProcessFigure, Reading, ReadingGate};
-pub use remote::{RemoteTarget, remote_targets};
+pub use remote::{RemoteTarget, is_allowed, is_on_this_machine, remote_targets};
 pub use request_text::{RenderError, RequestPart, RequestProblem, RequestText, Slot, Unsendable};
 pub use scenario::{AbortRule, ExpectedFailure, Scenario, SteadyState, Variant};
 pub use schema::{scenario_schema, system_schema};

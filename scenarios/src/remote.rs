@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::address::{base_url, split_address, url_host};
+use crate::address::{base_url, ip_address, is_localhost, split_address, url_host};
 use crate::diagnostic::{Place, quoted};
 use crate::{Diagnostic, LoadTarget, ProbeRead, Scenario, System, Template, codes};
 
@@ -67,7 +67,7 @@ pub(crate) fn remote_of(system: &System) -> Vec<RemoteTarget> {
     if let Some(LoadTarget::Url(url)) = &system.target {
         let url = rendered(url, system);
         // What is no URL after all is treated as far away.
-        let host = url_host(&url).unwrap_or(&url);
+        let host = url_host(base_url(&url)).unwrap_or(&url);
         if !is_local(host) {
             let host = host.to_owned();
             remote.push(RemoteTarget::Load { host });
@@ -113,7 +113,7 @@ pub(crate) fn remote_of(system: &System) -> Vec<RemoteTarget> {
 
 /// The text with settings put in, and stand-ins for what a run allocates,
 /// which is on loopback always: a setting must not smuggle in another host.
-fn rendered(template: &Template, system: &System) -> String {
+pub(crate) fn rendered(template: &Template, system: &System) -> String {
     let value = |name: &str| -> Option<Cow<'_, str>> {
         if let Some(setting) = name.strip_prefix("settings.") {
             return system.setting(setting).map(|value| value.to_owned().into());
@@ -134,10 +134,25 @@ fn is_process(name: &str, system: &System) -> bool {
     system.process(name).is_some() || system.process(base).is_some()
 }
 
-/// Whether a host is this machine and no other can reach it there.
+/// Whether an address is this machine and no other can reach it there; one
+/// that maps IPv4 is what it maps.
+#[must_use]
+pub const fn is_on_this_machine(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
+/// Whether a host is one of those that were allowed, by its name or by its
+/// address in any spelling.
+#[must_use]
+pub fn is_allowed(host: &str, allowed: &[String]) -> bool {
+    let address = ip_address(host);
+    allowed
+        .iter()
+        .any(|known| known == host || (address.is_some() && ip_address(known) == address))
+}
+
 fn is_local(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    is_localhost(host) || ip_address(host).is_some_and(is_on_this_machine)
 }
 
 pub(crate) fn remote_diagnostics(
@@ -146,22 +161,49 @@ pub(crate) fn remote_diagnostics(
 ) -> Vec<Diagnostic> {
     remote
         .iter()
-        .filter(|(target, _)| !allowed.iter().any(|host| host == target.host()))
-        .map(|(target, place)| {
-            let host = target.host();
-            let what = match target {
-                RemoteTarget::Load { .. } => "load would go there",
-                RemoteTarget::LinkTo { .. } => "this link would connect there",
-                RemoteTarget::Listen { .. } => "others could reach the fault proxy there",
-                RemoteTarget::Probe { .. } => "this probe would read there",
-            };
-            let title = format!("{} is not on this machine", quoted(host));
-            Diagnostic::error(codes::REMOTE_TARGET, title)
-                .at(*place, what)
-                .help(format!("if you may do that, pass `--allow-remote {host}`"))
-                .note("a file cannot give this permission to itself")
-        })
+        .filter(|(target, _)| !is_allowed(target.host(), allowed))
+        .map(|(target, place)| remote_diagnostic(target, *place))
         .collect()
+}
+
+fn remote_diagnostic(target: &RemoteTarget, place: Place) -> Diagnostic {
+    let host = target.host();
+    let shown = quoted(host);
+    let address = ip_address(host);
+    let listens = matches!(target, RemoteTarget::Listen { .. });
+    let what = match target {
+        RemoteTarget::Load { .. } => "load would go there",
+        RemoteTarget::LinkTo { .. } => "this link would connect there",
+        RemoteTarget::Listen { .. } => "others could reach the fault proxy there",
+        RemoteTarget::Probe { .. } => "this probe would read there",
+    };
+    let permission = format!(
+        "if you may do that, pass `--allow-remote {}`",
+        address.map_or_else(|| host.to_owned(), |address| address.to_string())
+    );
+    let loopback = match address {
+        Some(IpAddr::V6(_)) => "[::1]",
+        _ => "127.0.0.1",
+    };
+    let error = |title| Diagnostic::error(codes::REMOTE_TARGET, title).at(place, what);
+    let diagnostic = match address {
+        Some(ip) if ip.is_unspecified() && !listens => {
+            return error(format!(
+                "{shown} is every address of a machine, and none to connect to"
+            ))
+            .help(format!("write `{loopback}` for this machine"));
+        }
+        Some(ip) if ip.is_unspecified() => {
+            error(format!("{shown} is every address of this machine"))
+                .help(format!("write `{loopback}`"))
+                .help(permission)
+        }
+        Some(ip) if ip.to_string() != host => {
+            error(format!("{shown} is {ip}, which is not on this machine")).help(permission)
+        }
+        _ => error(format!("{shown} is not on this machine")).help(permission),
+    };
+    diagnostic.note("a file cannot give this permission to itself")
 }
 
 #[cfg(test)]
@@ -170,13 +212,59 @@ mod tests {
 
     #[test]
     fn only_loopback_is_local() {
-        for host in ["127.0.0.1", "127.9.9.9", "localhost", "::1"] {
+        for host in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "127.1",
+            "2130706433",
+            "0x7f.0.0.1",
+            "0177.1",
+            "127.0.0.1.",
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "::1",
+            "::1%lo",
+            "::ffff:127.0.0.1",
+            "::ffff:7f00:1",
+        ] {
             assert!(is_local(host), "{host}");
         }
-        for host in ["0.0.0.0", "10.0.0.1", "example.com", "::", "localhost.evil"] {
+        for host in [
+            "0.0.0.0",
+            "0",
+            "10.0.0.1",
+            "128.0.0.1",
+            "167772161",
+            "example.com",
+            "::",
+            "::2",
+            "::ffff:10.0.0.1",
+            "::ffff:0.0.0.0",
+            "::127.0.0.1",
+            "64:ff9b::127.0.0.1",
+            "localhost.evil",
+            "evil.localhost",
+            "127.0.0.1.evil",
+            "127.0.0.256",
+            "127.0.0.1@evil",
+            "",
+        ] {
             assert!(!is_local(host), "{host}");
         }
     }
+
+    #[test]
+    fn a_host_is_allowed_in_any_spelling_of_its_address() {
+        let allowed = ["10.0.0.1".to_owned(), "example.com".to_owned()];
+        for host in ["10.0.0.1", "10.1", "::ffff:10.0.0.1", "example.com"] {
+            assert!(is_allowed(host, &allowed), "{host}");
+        }
+        for host in ["10.0.0.2", "a.example.com", "example.com.", ""] {
+            assert!(!is_allowed(host, &allowed), "{host}");
+        }
+    }
+
     fn hosts(target: &str, setting: &str) -> Vec<String> {
         let system = System {
             target: Some(LoadTarget::Url(Template::parse(target))),

@@ -35,7 +35,7 @@ impl Metrics {
     /// others can reach need a token, which is the first line of a file.
     pub async fn listen(address: SocketAddr, token_file: Option<&Path>) -> Result<Self, String> {
         let token = token_file.map(read_token).transpose()?;
-        if token.is_none() && !address.ip().is_loopback() {
+        if token.is_none() && !squall_scenario::is_on_this_machine(address.ip()) {
             return Err(format!(
                 "--metrics {address} can be reached from other machines; give a token with \
                  --metrics-token-file FILE, or listen on 127.0.0.1:{}",

@@ -1,5 +1,6 @@
 //! A run whose system is up: load, steady state, faults, drain.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use squall_reports::live::{AbortGuard, AbortTrip};
 use squall_reports::{HandAction, HandSide, Interval, Phase, RunEvent, Shard, Stamped, StopReason};
+use squall_scenario::{is_allowed, is_on_this_machine};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -104,17 +106,16 @@ impl<'c> LiveRun<'c> {
 
     async fn start_load(&self, request: &RunRequest) -> Result<LoadHandle, String> {
         let (addresses, host) = self.system.load_target().await?;
-        let name = host
-            .rsplit_once(':')
-            .map_or(host.as_str(), |(name, _)| name);
-        let remote = addresses.iter().find(|address| !address.ip().is_loopback());
-        if let Some(remote) = remote
-            && !request.allowed_hosts.iter().any(|allowed| allowed == name)
+        // Without its port; an IPv6 address without its brackets.
+        let end = host.rfind(']').or_else(|| host.find(':'));
+        let name = host[..end.unwrap_or(host.len())].trim_start_matches('[');
+        let mut remote = addresses.iter().map(SocketAddr::ip);
+        if let Some(remote) = remote.find(|ip| !is_on_this_machine(*ip))
+            && !is_allowed(name, &request.allowed_hosts)
         {
             return Err(format!(
-                "{host} is {}, which is not this machine; if it is yours to load, \
-                 pass `--allow-remote {name}`",
-                remote.ip()
+                "{host} is {remote}, which is not this machine; if it is yours to load, \
+                 pass `--allow-remote {name}`"
             ));
         }
         self.system.probe_target(&host, &addresses).await?;

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use serde_json::Value;
+use squall_scenario::{is_allowed, is_on_this_machine};
 
 use crate::system::answer::answer;
+use crate::system::look_up;
 
 /// A client for one URL that goes where the name led at first, and nowhere
 /// but to this machine unless that was allowed. Redirects are not followed.
@@ -43,18 +45,17 @@ async fn connect(url: &str, allowed_hosts: &[String]) -> Result<reqwest::Client,
     }
     let host = uri.host().ok_or_else(|| format!("{url:?} names no host"))?;
     let name = host.trim_matches(['[', ']']);
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name, uri.port_u16().unwrap_or(80)))
+    let addresses = look_up(name, uri.port_u16().unwrap_or(80))
         .await
-        .map_err(|error| format!("{name}: {error}"))?
-        .collect();
-    let remote = addresses.iter().find(|address| !address.ip().is_loopback());
-    if let Some(remote) = remote
-        && !allowed_hosts.iter().any(|allowed| allowed == name)
+        .map_err(|error| format!("{name}: {error}"))?;
+    let mut remote = addresses.iter().map(SocketAddr::ip);
+    if let Some(remote) = remote.find(|ip| !is_on_this_machine(*ip))
+        && !is_allowed(name, allowed_hosts)
     {
         return Err(format!(
             "{name} is {}, which is not this machine; if you may read there, \
              pass `--allow-remote {name}`",
-            remote.ip()
+            remote
         ));
     }
     reqwest::Client::builder()

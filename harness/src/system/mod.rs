@@ -29,6 +29,7 @@ pub use breakers::{BREAKERS_EVERY, watch_breakers};
 pub use instance::{Instance, InstanceState};
 pub use resources::watch_resources;
 pub use stand_alone::StandAlone;
+pub(crate) use target::look_up;
 pub use variables::Variables;
 
 use crate::hub::EventHub;

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use squall_faults::{Proxy, ProxyConfig};
-use squall_scenario::Template;
 use squall_scenario::seed::sub_seed;
+use squall_scenario::{Template, is_allowed, is_on_this_machine, socket_address};
 
 use super::instance::Instance;
 use super::variables::Variables;
@@ -98,21 +98,21 @@ pub(super) fn start_links(
             .iter()
             .find(|instance| instance.process.name == to || instance.name == to)
             .map(Instance::address)
-            .or_else(|| parse_local(&to));
+            .or_else(|| socket_address(&to));
         let bad = |text: &str| SystemError::LinkAddress {
             link: link.name.clone(),
             text: text.to_owned(),
         };
         let upstream = upstream.ok_or_else(|| bad(&to))?;
         let host = upstream.ip().to_string();
-        if !upstream.ip().is_loopback() && !request.allowed_hosts.contains(&host) {
+        if !is_on_this_machine(upstream.ip()) && !is_allowed(&host, &request.allowed_hosts) {
             return Err(SystemError::Remote {
                 link: link.name.clone(),
                 host,
             });
         }
         let listen = match &link.listen {
-            Some(text) => parse_local(text).ok_or_else(|| bad(text))?,
+            Some(text) => socket_address(text).ok_or_else(|| bad(text))?,
             None => any_port(),
         };
         let proxy = start_proxy(&link.name, listen, upstream, request.seed)?;
@@ -120,14 +120,6 @@ pub(super) fn start_links(
         links.push(proxy);
     }
     Ok(links)
-}
-
-/// `localhost:PORT` or a literal address.
-fn parse_local(text: &str) -> Option<SocketAddr> {
-    let text = text
-        .strip_prefix("localhost:")
-        .map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
-    text.parse().ok()
 }
 
 pub(super) fn resolve_command(

@@ -1,10 +1,10 @@
 //! Where the load goes, and whether anybody is there.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use squall_faults::Proxy;
-use squall_scenario::LoadTarget;
+use squall_scenario::{LoadTarget, ip_address};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -87,12 +87,41 @@ async fn resolve_url(url: &str) -> Result<(Vec<SocketAddr>, String), String> {
         .ok_or_else(|| format!("{url:?} names no host"))?;
     let port = authority.port_u16().unwrap_or(80);
     let host = authority.host().trim_matches(['[', ']']);
-    let addresses: Vec<_> = tokio::net::lookup_host((host, port))
+    let addresses = look_up(host, port)
         .await
-        .map_err(|error| format!("{url:?}: {error}"))?
-        .collect();
+        .map_err(|error| format!("{url:?}: {error}"))?;
     match addresses.is_empty() {
         true => Err(format!("{url:?} has no address")),
         false => Ok((addresses, authority.to_string())),
+    }
+}
+
+/// The addresses of a host. One that is an address by its spelling is that
+/// address, whatever a resolver makes of it.
+pub(crate) async fn look_up(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+    let literal = match host.strip_suffix('.') {
+        Some(name) if name.eq_ignore_ascii_case("localhost") => Some(Ipv4Addr::LOCALHOST.into()),
+        // A zone is part of where to connect to.
+        _ if host.contains('%') => None,
+        _ => ip_address(host),
+    };
+    match literal {
+        Some(ip) => Ok(vec![SocketAddr::new(ip, port)]),
+        None => Ok(tokio::net::lookup_host((host, port)).await?.collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_in_any_spelling_needs_no_resolver() {
+        for host in ["127.1", "2130706433", "0x7f.1", "127.0.0.1.", "localhost."] {
+            let found = look_up(host, 80).await.unwrap();
+            assert_eq!(found, ["127.0.0.1:80".parse().unwrap()], "{host}");
+        }
+        let mapped = look_up("::ffff:127.0.0.1", 80).await.unwrap();
+        assert_eq!(mapped, ["127.0.0.1:80".parse().unwrap()]);
     }
 }

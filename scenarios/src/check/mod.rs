@@ -1,5 +1,6 @@
 //! Rules that need more than one place of a file.
 
+mod addresses;
 mod faults;
 mod gates;
 mod guards;
@@ -24,6 +25,7 @@ pub(crate) fn scenario(draft: &ScenarioDraft, uses: &[Use], findings: &mut Vec<D
     if let Some(load) = &draft.load {
         load::check(load, &draft.system, draft.start, findings);
     }
+    addresses::check(&draft.system, &draft.variants, findings);
     faults::check(draft, findings);
     gates::check(draft, findings);
     guards::check(draft, findings);
@@ -35,6 +37,7 @@ pub(crate) fn scenario(draft: &ScenarioDraft, uses: &[Use], findings: &mut Vec<D
 pub(crate) fn system(draft: &SystemDraft, uses: &[Use], findings: &mut Vec<Diagnostic>) {
     names::check_system(draft, findings);
     names::check_uses(draft, None, uses, findings);
+    addresses::check(draft, &[], findings);
 }
 
 /// The windows of a scenario, if its times could be read.

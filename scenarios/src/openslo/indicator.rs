@@ -2,7 +2,7 @@
 
 use super::{Object, keys};
 use crate::diagnostic::{Place, quoted};
-use crate::read::{Fields, Reader};
+use crate::read::{Fields, Reader, probe_url_misfit};
 use crate::yaml::Node;
 use crate::{Diagnostic, codes};
 
@@ -427,12 +427,12 @@ impl Reader {
             );
             return None;
         };
-        if !at.starts_with("http://") {
+        if let Some(misfit) = probe_url_misfit(at) {
             let title = format!("{} is not an address of a probe", quoted(at));
             self.report(
                 Diagnostic::error(codes::BAD_ADDRESS, title)
-                    .at(at_place, "http://host:port")
-                    .help("only http:// can be read so far"),
+                    .at(at_place, misfit.label)
+                    .help(misfit.help),
             );
             return None;
         }

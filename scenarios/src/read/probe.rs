@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{Context, Fields, Reader, SystemDraft};
-use crate::address::{base_url, url_host};
+use crate::address::{base_url, base_url_misfit};
 use crate::diagnostic::quoted;
+use crate::http::{Misfit, path_misfit};
 use crate::keys;
 use crate::shape::Kind;
 use crate::yaml::Node;
@@ -175,22 +176,34 @@ impl Reader {
     fn probe_url(&mut self, node: &Node, probe: &str, draft: &mut SystemDraft) -> Option<Template> {
         let template = self.template(node, Context::Address)?;
         draft.probe_addresses.push((probe.to_owned(), node.place));
-        let source = template.source();
-        if self.is_hidden(node) || source.starts_with("http://") {
+        if self.is_hidden(node) {
             return Some(template);
         }
-        let title = format!("{} is not an address of a probe", quoted(source));
-        let help = if url_host(base_url(source)).is_some() {
-            "only http:// can be read so far".to_owned()
-        } else {
-            "write for instance `http://127.0.0.1:9000/stats`".to_owned()
+        let source = template.source();
+        let Some(misfit) = probe_url_misfit(source) else {
+            return Some(template);
         };
-        self.report_value(
-            node,
-            Diagnostic::error(codes::BAD_ADDRESS, title)
-                .at(node.place, "http://host:port/…")
-                .help(help),
-        );
+        let title = format!("{} is not an address of a probe", quoted(source));
+        self.bad_address(node, title, misfit);
         None
     }
+}
+
+/// What of a URL a probe cannot ask for.
+pub(crate) fn probe_url_misfit(url: &str) -> Option<Misfit> {
+    base_url_misfit(url).or_else(|| {
+        let (at, path) = (base_url(url).len(), &url[base_url(url).len()..]);
+        // Without a path it is `/`, with or without a query.
+        let misfit = match path.starts_with('?') || path.is_empty() {
+            true => path_misfit(&format!("/{path}")).map(|misfit| Misfit {
+                range: misfit.range.start - 1..misfit.range.end - 1,
+                ..misfit
+            }),
+            false => path_misfit(path),
+        }?;
+        Some(Misfit {
+            range: at + misfit.range.start..at + misfit.range.end,
+            ..misfit
+        })
+    })
 }

@@ -1,8 +1,9 @@
 //! Processes, links, settings, breakers, groups and the target.
 
 use super::{Context, Fields, Reader};
-use crate::address::{split_address, url_host};
+use crate::address::{address_misfit, base_url, base_url_misfit};
 use crate::diagnostic::{Place, listed, quoted};
+use crate::http::Misfit;
 use crate::keys;
 use crate::suggest::nearest;
 use crate::yaml::{Node, NodeKind};
@@ -213,18 +214,16 @@ impl Reader {
         };
         let to = fields.get("to")?;
         let template = self.template(to, Context::Address)?;
-        let fixed = template.variables().next().is_none() && !self.is_hidden(to);
+        let readable = !self.is_hidden(to) && !draft.names.incomplete;
         let source = template.source();
         let named = matches!(
             draft.names.resolve(source),
             Some(FaultTarget::Process(_) | FaultTarget::Instance { .. })
         );
-        if fixed && !named && !draft.names.incomplete && split_address(source).is_none() {
+        let misfit = address_misfit(source).filter(|_| readable && !named);
+        if let Some(misfit) = misfit {
             let title = format!("{} is not an address", quoted(source));
-            let diagnostic = Diagnostic::error(codes::BAD_ADDRESS, title)
-                .at(to.place, "host:port, or the name of a process")
-                .help("write for instance `127.0.0.1:9001` or `$processes.api.address`");
-            self.report_value(to, diagnostic);
+            self.bad_address(to, title, misfit);
             return None;
         }
         let places = (name.to_owned(), to.place, fields.place("listen"));
@@ -238,15 +237,33 @@ impl Reader {
 
     fn listen(&mut self, node: &Node) -> Option<String> {
         let text = self.text(node)?;
-        if split_address(&text).is_some() {
+        // Port 0 is any free one.
+        let misfit = address_misfit(&text).filter(|_| !text.ends_with(":0"));
+        let Some(misfit) = misfit else {
             return Some(text);
-        }
+        };
         let title = format!("{} is not an address to listen on", quoted(&text));
-        let diagnostic = Diagnostic::error(codes::BAD_ADDRESS, title)
-            .at(node.place, "host:port")
-            .help("write for instance `127.0.0.1:9101`, or leave it out to get a free port");
-        self.report_value(node, diagnostic);
+        let help = "write for instance `127.0.0.1:9101`, or leave it out to get a free port";
+        let help = help.to_owned();
+        let label = "host:port";
+        self.bad_address(
+            node,
+            title,
+            Misfit {
+                label,
+                help,
+                ..misfit
+            },
+        );
         None
+    }
+
+    /// Reports an address by its first part that is wrong.
+    pub(super) fn bad_address(&mut self, node: &Node, title: String, misfit: Misfit) {
+        let diagnostic = Diagnostic::error(codes::BAD_ADDRESS, title)
+            .at(node.part(misfit.range), misfit.label)
+            .help(misfit.help);
+        self.report_value(node, diagnostic);
     }
 
     fn group(&mut self, node: &Node, names: &Names) -> Vec<FaultTarget> {
@@ -287,12 +304,9 @@ impl Reader {
             return;
         }
         if source.contains("://") {
-            if url_host(source).is_none() {
+            if let Some(misfit) = target_misfit(source) {
                 let title = format!("{} is not an address for load", quoted(source));
-                let diagnostic = Diagnostic::error(codes::BAD_ADDRESS, title)
-                    .at(node.place, "http://host:port")
-                    .help("write for instance `http://127.0.0.1:8080`, without a path");
-                self.report_value(node, diagnostic);
+                self.bad_address(node, title, misfit);
                 return;
             }
             draft.system.target = Some(LoadTarget::Url(template));
@@ -326,4 +340,17 @@ impl Reader {
             self.report_value(node, diagnostic);
         }
     }
+}
+
+/// What of a target the load cannot use: requests bring their own path.
+pub(crate) fn target_misfit(url: &str) -> Option<Misfit> {
+    let base = base_url(url);
+    base_url_misfit(url).or_else(|| {
+        let rest = &url[base.len()..];
+        (!rest.is_empty() && rest != "/").then(|| Misfit {
+            range: base.len()..url.len(),
+            label: "requests bring their own path",
+            help: format!("write `target: {base}`, and this part in every request"),
+        })
+    })
 }
