@@ -43,6 +43,9 @@ pub struct Dependency {
     pub retry: RetryClass,
     /// What stands in when the call fails; none if nothing may.
     pub fallback: Option<&'static str>,
+    /// Whether the very first request fails without it: nothing stands in, or only what earlier
+    /// requests have left behind.
+    pub vital_at_start: bool,
     /// What a failure means.
     pub criticality: Criticality,
 }
@@ -68,14 +71,17 @@ pub const REQUEST_BUDGET_MS: u64 = 1_000;
 const TABLE: &[Dependency] = &[
     row(Gateway, "recommendations", Some(Recommendations), 300, 150)
         .falls_back("the rows of the last visit, else the country's popular titles"),
-    row(Gateway, "catalog", Some(Catalog), 250, 150).falls_back("the cached copy of each title"),
+    row(Gateway, "catalog", Some(Catalog), 250, 150)
+        .falls_back_on_the_past("the cached copy of each title"),
     row(Gateway, "playback", Some(Playback), 400, 150),
     row(Gateway, "edge", Some(Edge), 800, 64),
-    row(Gateway, "store", Some(Store), 120, 150).falls_back("what anyone anywhere may see"),
+    row(Gateway, "store", Some(Store), 120, 150)
+        .falls_back_on_the_past("what anyone anywhere may see, from the cache"),
     row(Gateway, "evcache", Some(Cache), 40, 300).falls_back("a miss"),
     row(Recommendations, "store", Some(Store), 120, 150),
     row(Recommendations, "evcache", Some(Cache), 40, 300).falls_back("a miss"),
-    row(Catalog, "store", Some(Store), 120, 150).falls_back("the titles that were cached"),
+    row(Catalog, "store", Some(Store), 120, 150)
+        .falls_back_on_the_past("the titles that were cached"),
     row(Catalog, "evcache", Some(Cache), 40, 300).falls_back("a miss"),
     row(Playback, "catalog", Some(Catalog), 250, 150),
     row(Playback, "drm", None, 50, 150).retries(Never),
@@ -84,6 +90,9 @@ const TABLE: &[Dependency] = &[
         .falls_back("the bookmark or history row is lost"),
     row(Edge, "origin", Some(Origin), 500, 64),
 ];
+
+/// Services whose addresses stand in an answer of a service that never calls them itself.
+const NAMED: &[(ServiceKind, ServiceKind)] = &[(Playback, Edge)];
 
 /// The discovery row, the same for everyone: a background loop that tries again for ever.
 const DISCOVERY_TIMEOUT_MS: u64 = 1_000;
@@ -108,6 +117,36 @@ pub fn dependencies() -> Vec<Dependency> {
     TABLE.iter().copied().chain(discovery).collect()
 }
 
+/// A service that another must have seen in discovery before it is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Need {
+    /// Which.
+    pub(crate) service: ServiceKind,
+    /// Whether the first request fails without it.
+    pub(crate) vital: bool,
+}
+
+/// What the requests of a service are answered with: everyone it calls and everyone it names, each
+/// once.
+pub(crate) fn needs(service: ServiceKind) -> Vec<Need> {
+    let called = TABLE
+        .iter()
+        .filter(|row| row.service == service)
+        .filter_map(|row| Some((row.target?, row.vital_at_start)));
+    let named = NAMED
+        .iter()
+        .filter(|(who, _)| *who == service)
+        .map(|(_, named)| (*named, true));
+    let mut needs: Vec<Need> = Vec::new();
+    for (service, vital) in called.chain(named) {
+        match needs.iter_mut().find(|need| need.service == service) {
+            Some(need) => need.vital |= vital,
+            None => needs.push(Need { service, vital }),
+        }
+    }
+    needs
+}
+
 /// The row of one command of a service, if there is one.
 pub(crate) fn dependency(service: ServiceKind, command: &str) -> Option<Dependency> {
     dependencies()
@@ -130,12 +169,19 @@ const fn row(
         concurrency_max,
         retry: NextInstance,
         fallback: None,
+        vital_at_start: true,
         criticality: Fatal,
     }
 }
 
 impl Dependency {
     const fn falls_back(mut self, to: &'static str) -> Self {
+        self.vital_at_start = false;
+        self.falls_back_on_the_past(to)
+    }
+
+    /// As [`falls_back`](Self::falls_back), on something that only earlier requests put there.
+    const fn falls_back_on_the_past(mut self, to: &'static str) -> Self {
         self.fallback = Some(to);
         self.criticality = Degrades;
         self

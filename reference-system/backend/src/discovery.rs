@@ -5,3 +5,4 @@ pub(crate) mod client;
 pub(crate) mod directory;
 pub(crate) mod lease;
 pub(crate) mod server;
+mod start;

@@ -1,10 +1,11 @@
-//! An edge: a CDN appliance that keeps the segments asked for most recently.
+//! An edge: a CDN appliance that keeps the segments asked for most recently, and hands them only to
+//! those who show the licence of a play.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use bytes::Bytes;
@@ -12,7 +13,9 @@ use http::{HeaderMap, HeaderValue, header};
 use squall_resilience::Deadline;
 
 use crate::cache::lru::{Lru, Weigh};
+use crate::clock;
 use crate::host::Host;
+use crate::playback::licence::{Licences, Viewer};
 use crate::remote::{Ask, Remote};
 use crate::reply::{CACHE, Failure};
 use crate::segment::{CONTENT_DIGEST, intact};
@@ -47,16 +50,18 @@ impl Weigh for Segment {
 struct Edge {
     host: Arc<Host>,
     origin: Remote,
+    licences: Licences,
     segments: Mutex<Lru<SegmentId, Segment>>,
 }
 
 /// The routes of an edge.
 ///
 /// # Errors
-/// The client of the origin cannot be set up.
+/// The client of the origin or the key of the licences cannot be set up.
 pub(crate) fn routes(host: &Arc<Host>) -> Result<Router, ServeError> {
     let edge = Arc::new(Edge {
         origin: Remote::new(host, "origin")?,
+        licences: Licences::new(host.config.seed)?,
         segments: Mutex::new(Lru::new(host.config.settings.edge_size.0)),
         host: Arc::clone(host),
     });
@@ -73,7 +78,14 @@ async fn segment(
     State(edge): State<Arc<Edge>>,
     Extension(deadline): Extension<Deadline>,
     Path((title, n)): Path<(u32, u32)>,
+    Query(viewer): Query<Viewer>,
+    headers: HeaderMap,
 ) -> Result<impl IntoResponse, Failure> {
+    let now = clock::unix_seconds();
+    if let Err(refusal) = edge.licences.check(&headers, title, &viewer, now) {
+        edge.host.metrics.count("segments_refused");
+        return Err(refusal.into());
+    }
     let id = SegmentId { title, n };
     let kept = edge.segments().get(&id, Instant::now()).cloned();
     let (segment, cache) = match kept {

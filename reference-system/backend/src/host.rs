@@ -4,8 +4,8 @@
 pub(crate) mod guard;
 pub(crate) mod operations;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use squall_resilience::{Command, DEADLINE_MS_MAX, Deadline, Properties, Registry};
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::dependencies::{Dependency, REQUEST_BUDGET_MS, RetryClass, dependency};
 use crate::discovery::directory::{Directory, zone_of};
 use crate::metrics::Metrics;
-use crate::service::{ServeError, ServiceConfig};
+use crate::service::{ServeError, ServiceConfig, ServiceKind};
 
 /// Event streams open at a time, as in Hystrix.
 const EVENT_STREAMS_MAX: usize = 5;
@@ -37,6 +37,8 @@ pub(crate) struct Host {
     /// Room for event streams.
     event_streams: Arc<Semaphore>,
     ready: AtomicBool,
+    /// The services it has not seen yet, while it is not ready.
+    waiting_for: Mutex<Vec<&'static str>>,
 }
 
 impl Host {
@@ -50,6 +52,7 @@ impl Host {
             stop: CancellationToken::new(),
             event_streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
             ready: AtomicBool::new(false),
+            waiting_for: Mutex::new(vec![ServiceKind::Discovery.name()]),
             config,
         })
     }
@@ -60,6 +63,21 @@ impl Host {
         if !self.ready.swap(true, Ordering::Relaxed) {
             tracing::info!(service = %self.config.kind, instance = %self.config.instance, "ready");
         }
+    }
+
+    /// Notes which services a start still waits for, for whoever asks and, once each time that
+    /// changes, for the log.
+    pub(crate) fn set_waiting_for(&self, missing: Vec<&'static str>) {
+        let mut waiting_for = lock(&self.waiting_for);
+        if *waiting_for != missing {
+            tracing::info!(service = %self.config.kind, instance = %self.config.instance, ?missing, "waiting");
+            *waiting_for = missing;
+        }
+    }
+
+    /// The services a start still waits for.
+    pub(crate) fn waiting_for(&self) -> Vec<&'static str> {
+        lock(&self.waiting_for).clone()
     }
 
     /// Whether it can serve.
@@ -113,4 +131,9 @@ impl Host {
         };
         Deadline::after(now, Duration::from_millis(budget_ms))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind it is replaced as a whole; a panic elsewhere cannot have broken it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

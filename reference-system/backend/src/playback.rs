@@ -3,6 +3,7 @@
 //! No instance remembers anything: licence and session are signed tokens, bookmarks are rows in
 //! the store, so any instance can go on where another has died.
 
+pub(crate) mod licence;
 mod steering;
 mod token;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use squall_resilience::{Command, Deadline};
 use tokio::sync::Semaphore;
 
+use self::licence::{Licences, Viewer};
 use self::token::{Expiring, Signer};
 use crate::catalog::{Record, Titles, titles_path};
 use crate::clock;
@@ -31,8 +33,6 @@ use crate::service::{ServeError, ServiceKind};
 use crate::store::client::StoreClient;
 use crate::store::table::Table;
 
-/// How long a licence holds.
-const LICENCE_SECONDS: u64 = 4 * 60 * 60;
 /// How long a session holds.
 const SESSION_SECONDS: u64 = 12 * 60 * 60;
 /// The bit rates a player can choose from, in kilobits per second.
@@ -52,6 +52,8 @@ pub(crate) struct StartRequest {
     pub(crate) title: u32,
     /// Who plays; none for a preview.
     pub(crate) viewer: Option<Profile>,
+    /// On which device, if the player says so.
+    pub(crate) device: Option<String>,
 }
 
 /// What a player needs to play a title.
@@ -66,16 +68,8 @@ struct Manifest {
     segment_count: u32,
     ladder_kbps: [u32; 5],
     edges: Vec<SocketAddr>,
-    segment_path: &'static str,
+    segment_path: String,
     segments: Vec<String>,
-}
-
-/// The right to decrypt a title.
-#[derive(Debug, Serialize, Deserialize)]
-struct Licence {
-    title: u32,
-    profile: Option<u32>,
-    expires_unix_seconds: u64,
 }
 
 /// Everything about a playback that a heartbeat needs.
@@ -104,7 +98,7 @@ struct Playback {
     catalog: Remote,
     drm: Command,
     store: StoreClient,
-    licences: Signer,
+    licences: Licences,
     sessions: Signer,
     writes: Arc<Semaphore>,
 }
@@ -114,18 +108,12 @@ struct Playback {
 /// # Errors
 /// A client or a key cannot be set up.
 pub(crate) fn routes(host: &Arc<Host>) -> Result<Router, ServeError> {
-    let signer = |purpose| {
-        Signer::new(host.config.seed, purpose).ok_or_else(|| ServeError::Setup {
-            what: purpose,
-            reason: "the signing key is not accepted".to_owned(),
-        })
-    };
     let playback = Arc::new(Playback {
         catalog: Remote::new(host, "catalog")?,
         drm: host.command("drm")?.0,
         store: StoreClient::new(host)?,
-        licences: signer("drm")?,
-        sessions: signer("session")?,
+        licences: Licences::new(host.config.seed)?,
+        sessions: Signer::new(host.config.seed, "session")?,
         writes: Arc::new(Semaphore::new(WRITES_MAX)),
         host: Arc::clone(host),
     });
@@ -142,10 +130,13 @@ async fn start(
 ) -> Result<Json<Manifest>, Failure> {
     let record = playback.record(request.title, deadline).await?;
     permit(&record, request.viewer.as_ref())?;
-    let profile = request.viewer.map(|viewer| viewer.id);
-    let licence = playback.licence(request.title, profile, deadline).await?;
-    let manifest = playback.manifest(record, profile, licence)?;
-    playback.note_start(request.title, profile);
+    let viewer = Viewer {
+        profile: request.viewer.map(|viewer| viewer.id),
+        device: request.device,
+    };
+    let licence = playback.licence(request.title, &viewer, deadline).await?;
+    let manifest = playback.manifest(record, &viewer, licence)?;
+    playback.note_start(request.title, viewer.profile);
     Ok(Json(manifest))
 }
 
@@ -186,17 +177,13 @@ impl Playback {
     async fn licence(
         &self,
         title: u32,
-        profile: Option<u32>,
+        viewer: &Viewer,
         deadline: Deadline,
     ) -> Result<String, Failure> {
-        let work = |_| async {
-            let expires_unix_seconds = clock::unix_seconds() + LICENCE_SECONDS;
-            let licence = Licence {
-                title,
-                profile,
-                expires_unix_seconds,
-            };
-            Ok::<_, RemoteError>(self.licences.sign(&licence))
+        let work = |_| {
+            let now = clock::unix_seconds();
+            let licence = self.licences.issue(title, viewer.clone(), now);
+            std::future::ready(Ok::<_, RemoteError>(licence))
         };
         self.drm
             .execute(deadline, work)
@@ -207,7 +194,7 @@ impl Playback {
     fn manifest(
         &self,
         record: Record,
-        profile: Option<u32>,
+        viewer: &Viewer,
         licence: String,
     ) -> Result<Manifest, Failure> {
         let title = record.title;
@@ -225,9 +212,10 @@ impl Playback {
         let expires_unix_seconds = clock::unix_seconds() + SESSION_SECONDS;
         let session = Session {
             title: title.id,
-            profile,
+            profile: viewer.profile,
             expires_unix_seconds,
         };
+        let query = viewer.query();
         let segment_count = title.runtime_seconds.div_ceil(SEGMENT_SECONDS);
         Ok(Manifest {
             title: title.id,
@@ -237,9 +225,9 @@ impl Playback {
             segment_seconds: SEGMENT_SECONDS,
             segment_count,
             ladder_kbps: LADDER_KBPS,
-            segment_path: "/segment/{title}/{n}",
+            segment_path: format!("/segment/{{title}}/{{n}}{query}"),
             segments: (0..segment_count.min(FIRST_SEGMENTS))
-                .map(|n| format!("http://{best}/segment/{}/{n}", title.id))
+                .map(|n| format!("http://{best}/segment/{}/{n}{query}", title.id))
                 .collect(),
             edges,
             name: title.name,

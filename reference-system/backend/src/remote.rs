@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use squall_resilience::{
@@ -87,6 +87,7 @@ pub(crate) struct Ask {
     body: Option<Bytes>,
     idempotent: bool,
     affinity: Option<u64>,
+    authorization: Option<HeaderValue>,
 }
 
 impl Ask {
@@ -98,6 +99,7 @@ impl Ask {
             body: None,
             idempotent: true,
             affinity: None,
+            authorization: None,
         }
     }
 
@@ -125,6 +127,12 @@ impl Ask {
     /// Asking twice is the same as asking once.
     pub(crate) fn repeatable(mut self) -> Self {
         self.idempotent = true;
+        self
+    }
+
+    /// With what the caller of the caller showed to be let in, if anything.
+    pub(crate) fn authorized_as(mut self, headers: &HeaderMap) -> Self {
+        self.authorization = headers.get(header::AUTHORIZATION).cloned();
         self
     }
 
@@ -298,8 +306,11 @@ pub(crate) async fn send(
     let mut request = http.request(ask.method.clone(), url);
     if let Some(body) = &ask.body {
         request = request
-            .header(http::header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_TYPE, "application/json")
             .body(body.clone());
+    }
+    if let Some(value) = &ask.authorization {
+        request = request.header(header::AUTHORIZATION, value);
     }
     if let Some(deadline) = deadline {
         request = request.header(Deadline::HEADER, deadline.header_value(Instant::now()));

@@ -65,6 +65,9 @@ impl IntoResponse for Failure {
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         (self.status, headers, self.reason + "\n").into_response()
     }
 }

@@ -2,5 +2,6 @@
 
 mod backend;
 mod catalogue_of_calls;
+mod cold_start;
 mod faults;
 mod journey;

@@ -14,18 +14,16 @@ use tokio::time::{sleep, timeout};
 use super::directory::Instance;
 use super::lease::RENEW_EVERY;
 use super::server::Apps;
-use crate::dependencies::dependencies;
+use super::start::{Start, Verdict};
+use crate::dependencies::needs;
 use crate::host::Host;
 use crate::remote::{Ask, CallError, RemoteError, Reply, http_client, send};
-use crate::service::ServeError;
+use crate::service::{ServeError, ServiceKind};
 
 /// How often the registry is read while starting.
 const STARTING_EVERY: Duration = Duration::from_millis(50);
 /// The longest wait between two tries while discovery cannot be reached.
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// How long a start waits for dependencies to appear once discovery answers. After that the
-/// instance serves what it can without them.
-const DEPENDENCIES_WAIT: Duration = Duration::from_secs(10);
 /// How long leaving may take.
 const CANCEL_WAIT: Duration = Duration::from_millis(500);
 
@@ -69,6 +67,9 @@ impl Announcer {
             registered = self.keep_lease(registered).await;
             if registered {
                 self.host.set_ready();
+            } else {
+                let registry = ServiceKind::Discovery.name();
+                self.host.set_waiting_for(vec![registry]);
             }
             let fetched = self.fetch().await;
             let next = if registered && fetched {
@@ -80,30 +81,27 @@ impl Announcer {
         }
     }
 
-    /// Returns when all services this one calls have been seen, or have not come in time.
+    /// Returns when everything that requests are answered with has been seen, or when waiting on
+    /// would not help.
     async fn find_dependencies(&self) {
-        let mut wanted: Vec<&str> = dependencies()
-            .into_iter()
-            .filter(|row| row.service == self.host.config.kind && row.command != "discovery")
-            .filter_map(|row| row.target.map(|target| target.name()))
-            .collect();
+        let mut start = Start::new(needs(self.host.config.kind));
         let mut wait = STARTING_EVERY;
-        let mut since = None;
         loop {
             if self.fetch().await {
-                wanted.retain(|service| self.host.directory.instances(service).is_empty());
-                let since = *since.get_or_insert_with(Instant::now);
-                if wanted.is_empty() || since.elapsed() >= DEPENDENCIES_WAIT {
-                    break;
+                match start.look(&self.host.directory.listing(), Instant::now()) {
+                    Verdict::Start(without) => {
+                        if !without.is_empty() {
+                            tracing::warn!(?without, "starting without these services");
+                        }
+                        return;
+                    }
+                    Verdict::Wait(missing) => self.host.set_waiting_for(missing),
                 }
                 wait = STARTING_EVERY;
             } else {
                 wait = (wait * 2).min(BACKOFF_MAX);
             }
             sleep(wait).await;
-        }
-        if !wanted.is_empty() {
-            tracing::warn!(missing = ?wanted, "starting without these services");
         }
     }
 

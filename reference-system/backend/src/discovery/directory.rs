@@ -22,8 +22,20 @@ pub(crate) struct Instance {
 /// Everyone, by service.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Listing {
-    /// Instances by service name, by instance name.
+    /// Instances by service name, by instance name. A service that was there and is gone has none.
     pub(crate) services: BTreeMap<String, Vec<Instance>>,
+}
+
+impl Listing {
+    /// The instances of a service, possibly none.
+    pub(crate) fn instances(&self, service: &str) -> &[Instance] {
+        self.services.get(service).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a service is there or has been.
+    pub(crate) fn has_seen(&self, service: &str) -> bool {
+        self.services.contains_key(service)
+    }
 }
 
 /// The zone of an instance: the parity of the number at the end of its name, so that two
@@ -64,8 +76,7 @@ impl Directory {
 
     /// The instances of a service, possibly none.
     pub(crate) fn instances(&self, service: &str) -> Vec<Instance> {
-        let listing = self.listing();
-        listing.services.get(service).cloned().unwrap_or_default()
+        self.listing().instances(service).to_vec()
     }
 }
 

@@ -3,7 +3,7 @@
 //! The times are Eureka's divided by about thirty (renew 30 s, lease 90 s, sweep 60 s), so that a
 //! scenario of a minute sees what production sees in half an hour.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::directory::{Instance, Listing};
@@ -20,7 +20,7 @@ const RENEWALS_PER_WINDOW: usize = 2;
 /// Below this share of the expected renewals it is more likely that the network is broken than
 /// that everyone died: nothing is evicted.
 const PRESERVATION_PERCENT: usize = 85;
-/// Instances the registry holds at most.
+/// Instances the registry holds at most, and services it remembers.
 const INSTANCES_MAX: usize = 1_000;
 
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ struct Lease {
 #[derive(Debug, Default)]
 pub(crate) struct Leases {
     leases: BTreeMap<(String, String), Lease>,
+    /// Services that have ever been registered.
+    services: BTreeSet<String>,
     renewals: VecDeque<Instant>,
 }
 
@@ -42,6 +44,9 @@ impl Leases {
         let key = (service.to_owned(), instance.name.clone());
         if self.leases.len() >= INSTANCES_MAX && !self.leases.contains_key(&key) {
             return false;
+        }
+        if self.services.len() < INSTANCES_MAX {
+            self.services.insert(service.to_owned());
         }
         self.leases.insert(
             key,
@@ -107,9 +112,12 @@ impl Leases {
         recent * 100 < expected * PRESERVATION_PERCENT
     }
 
-    /// Everyone registered, expired or not.
+    /// Everyone registered, expired or not, and the services that have nobody any more.
     pub(crate) fn listing(&self) -> Listing {
-        let mut listing = Listing::default();
+        let nobody = |service: &String| (service.clone(), Vec::new());
+        let mut listing = Listing {
+            services: self.services.iter().map(nobody).collect(),
+        };
         for ((service, _), lease) in &self.leases {
             let instances = listing.services.entry(service.clone()).or_default();
             instances.push(lease.instance.clone());
@@ -230,6 +238,17 @@ mod tests {
             .iter()
             .find(|i| i.name == "catalog-3");
         assert_eq!(found.map(|i| i.load), Some(7));
+    }
+
+    #[test]
+    fn a_service_that_has_lost_everyone_is_told_from_one_that_never_was() {
+        let (mut leases, _) = ten(Instant::now());
+        for n in 0..10 {
+            assert!(leases.cancel("catalog", &format!("catalog-{n}")));
+        }
+        let listing = leases.listing();
+        assert!(listing.has_seen("catalog") && listing.instances("catalog").is_empty());
+        assert!(!listing.has_seen("edge"));
     }
 
     #[test]

@@ -6,34 +6,33 @@ use axum::extract::{Extension, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
-use serde::Deserialize;
 use squall_resilience::Deadline;
 
 use super::Gateway;
 use crate::playback::StartRequest;
+use crate::playback::licence::Viewer;
 use crate::remote::{Ask, Remote, Reply};
 use crate::reply::{FALLBACK, Failure};
 
-/// The query of `/play/{title}`.
-#[derive(Debug, Deserialize)]
-pub(super) struct PlayQuery {
-    /// Who plays. Without it nothing is remembered and no country or age is checked: a preview.
-    profile: Option<u32>,
-}
-
-/// Starts playback.
+/// Starts playback. Without a profile nothing is remembered and no country or age is checked: a
+/// preview.
 pub(super) async fn play(
     State(gateway): State<Arc<Gateway>>,
     Extension(deadline): Extension<Deadline>,
     Path(title): Path<u32>,
-    Query(query): Query<PlayQuery>,
+    Query(query): Query<Viewer>,
 ) -> Result<Response, Failure> {
+    query.check()?;
     let viewer = match query.profile {
         // No stranger's profile here: what may be played is a question of licences and of age.
         Some(id) => Some(gateway.profile(id, deadline).await??),
         None => None,
     };
-    let request = StartRequest { title, viewer };
+    let request = StartRequest {
+        title,
+        viewer,
+        device: query.device,
+    };
     // A second manifest costs nothing, and the first is never used.
     let ask = Ask::post("/start", &request).repeatable();
     pass_on(&gateway.playback, ask, deadline).await

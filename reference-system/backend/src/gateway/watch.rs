@@ -6,12 +6,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use squall_resilience::Deadline;
 
 use super::Gateway;
+use crate::playback::licence::Viewer;
 use crate::remote::Ask;
 use crate::reply::{CACHE, Failure};
 use crate::segment::{CONTENT_DIGEST, intact};
@@ -21,19 +22,25 @@ pub(super) async fn watch(
     State(gateway): State<Arc<Gateway>>,
     Extension(deadline): Extension<Deadline>,
     Path((title, n)): Path<(u32, u32)>,
+    Query(viewer): Query<Viewer>,
+    headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    // A title stays with one edge, so that it is cached once.
-    let ask = Ask::get(format!("/segment/{title}/{n}")).near(title.into());
+    viewer.check()?;
+    // A title stays with one edge, so that it is cached once. Whether the licence is good is the
+    // edge's question, whoever asks it.
+    let ask = Ask::get(format!("/segment/{title}/{n}{}", viewer.query()))
+        .near(title.into())
+        .authorized_as(&headers);
     let reply = gateway
         .edge
         .ask(&ask, deadline, intact)
         .await
         .map_err(|error| Failure::of("edge", &error))?;
-    let mut headers = HeaderMap::new();
+    let mut told = HeaderMap::new();
     for name in [header::CONTENT_TYPE, CONTENT_DIGEST, CACHE] {
         if let Some(value) = reply.headers.get(&name) {
-            headers.insert(name, value.clone());
+            told.insert(name, value.clone());
         }
     }
-    Ok((headers, reply.body).into_response())
+    Ok((told, reply.body).into_response())
 }

@@ -23,15 +23,13 @@ pub(crate) fn routes(host: &Arc<Host>) -> Router {
         .with_state(Arc::clone(host))
 }
 
-async fn health(State(host): State<Arc<Host>>) -> (StatusCode, &'static str) {
+async fn health(State(host): State<Arc<Host>>) -> (StatusCode, String) {
     if host.is_ready() {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not ready: waiting for discovery and dependencies\n",
-        )
+        return (StatusCode::OK, "ready\n".to_owned());
     }
+    let missing = host.waiting_for().join(", ");
+    let body = format!("not ready: waiting for {missing}\n");
+    (StatusCode::SERVICE_UNAVAILABLE, body)
 }
 
 async fn metrics(State(host): State<Arc<Host>>) -> impl IntoResponse {

@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use crate::service::ServeError;
+
 /// Longest token accepted, in bytes.
 const TOKEN_BYTES_MAX: usize = 1_024;
 
@@ -38,13 +40,20 @@ pub(crate) struct Signer {
 impl Signer {
     /// The signer of a purpose. All instances of a backend share its seed and so the key; a real
     /// service would fetch the key from a vault.
-    pub(crate) fn new(seed: u64, purpose: &str) -> Option<Self> {
+    ///
+    /// # Errors
+    /// The key is not accepted.
+    pub(crate) fn new(seed: u64, purpose: &'static str) -> Result<Self, ServeError> {
         let mut material = Sha256::new();
         material.update(seed.to_le_bytes());
         material.update(purpose);
-        Some(Self {
-            key: Hmac::new_from_slice(&material.finalize()).ok()?,
-        })
+        match Hmac::new_from_slice(&material.finalize()) {
+            Ok(key) => Ok(Self { key }),
+            Err(error) => Err(ServeError::Setup {
+                what: purpose,
+                reason: error.to_string(),
+            }),
+        }
     }
 
     /// A token of this payload.

@@ -1,6 +1,7 @@
 //! A backend for tests: every service with two instances where there are two, on 127.0.0.1:0.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -32,6 +33,8 @@ pub(super) struct Backend {
     pub(super) instances: HashMap<String, Running>,
     pub(super) http: reqwest::Client,
     directory: tempfile::TempDir,
+    registry: SocketAddr,
+    settings: Settings,
 }
 
 /// One instance of each service, two of what must survive the loss of one.
@@ -51,38 +54,7 @@ impl Backend {
     /// Starts everything at once, users first and what they need last, and waits until all of it
     /// is ready.
     pub(super) async fn start(settings: Settings) -> Self {
-        let mut backend = Self {
-            instances: HashMap::new(),
-            http: reqwest::Client::new(),
-            directory: tempfile::tempdir().unwrap(),
-        };
-        let discovery = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let registry = discovery.local_addr().unwrap();
-        let mut discovery = Some(discovery);
-        for (kind, count) in TOPOLOGY {
-            for n in 0..count {
-                let listener = match (kind, discovery.take()) {
-                    (ServiceKind::Discovery, Some(listener)) => listener,
-                    (_, kept) => {
-                        discovery = kept;
-                        TcpListener::bind("127.0.0.1:0").await.unwrap()
-                    }
-                };
-                let address = listener.local_addr().unwrap();
-                let config = ServiceConfig {
-                    kind,
-                    instance: format!("{kind}-{n}"),
-                    listen: address,
-                    advertise: address,
-                    discovery: (kind != ServiceKind::Discovery).then_some(registry),
-                    data_dir: backend.directory.path().join("data"),
-                    cache_dir: shared_dataset().to_path_buf(),
-                    seed: 42,
-                    settings: settings.clone(),
-                };
-                backend.run(config, listener);
-            }
-        }
+        let backend = Self::with(settings, |_| true).await;
         backend
             .until("everyone is ready and knows everyone", |backend| {
                 let others = backend.instances.len() - 1;
@@ -95,6 +67,52 @@ impl Backend {
             })
             .await;
         backend
+    }
+
+    /// Starts these services, and waits for nothing. [`add`](Self::add) starts more.
+    pub(super) async fn with(settings: Settings, wanted: impl Fn(ServiceKind) -> bool) -> Self {
+        let discovery = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut backend = Self {
+            instances: HashMap::new(),
+            http: reqwest::Client::new(),
+            directory: tempfile::tempdir().unwrap(),
+            registry: discovery.local_addr().unwrap(),
+            settings,
+        };
+        backend.run(
+            backend.config(ServiceKind::Discovery, 0, backend.registry),
+            discovery,
+        );
+        for (kind, _) in TOPOLOGY {
+            if kind != ServiceKind::Discovery && wanted(kind) {
+                backend.add(kind).await;
+            }
+        }
+        backend
+    }
+
+    /// Starts all instances of a service, and waits for nothing.
+    pub(super) async fn add(&mut self, kind: ServiceKind) {
+        let count = TOPOLOGY.iter().find(|(of, _)| *of == kind).unwrap().1;
+        for n in 0..count {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let config = self.config(kind, n, listener.local_addr().unwrap());
+            self.run(config, listener);
+        }
+    }
+
+    fn config(&self, kind: ServiceKind, n: usize, address: SocketAddr) -> ServiceConfig {
+        ServiceConfig {
+            kind,
+            instance: format!("{kind}-{n}"),
+            listen: address,
+            advertise: address,
+            discovery: (kind != ServiceKind::Discovery).then_some(self.registry),
+            data_dir: self.directory.path().join("data"),
+            cache_dir: shared_dataset().to_path_buf(),
+            seed: 42,
+            settings: self.settings.clone(),
+        }
     }
 
     /// Runs an instance on a runtime of its own, like a process: when it ends, so does all it has
@@ -169,6 +187,27 @@ impl Backend {
         let address = self.host(instance).config.listen;
         let sent = self.http.get(format!("http://{address}{path}")).send();
         tokio::time::timeout(HANG, sent).await.unwrap().unwrap()
+    }
+
+    /// The licence of a preview of this title, as a player gets it.
+    pub(super) async fn licence(&self, title: u64) -> String {
+        let response = self.get(&format!("/play/{title}")).await;
+        assert_eq!(response.status(), 200, "play {title}");
+        let manifest: serde_json::Value = response.json().await.unwrap();
+        manifest["licence"].as_str().unwrap().to_owned()
+    }
+
+    /// The answer of this address to a player that shows this licence.
+    pub(super) async fn licensed(&self, url: &str, licence: &str) -> reqwest::Response {
+        let sent = self.http.get(url).bearer_auth(licence).send();
+        tokio::time::timeout(HANG, sent).await.unwrap().unwrap()
+    }
+
+    /// A segment through the gateway, with this licence.
+    pub(super) async fn watch(&self, path: &str, licence: &str) -> reqwest::Response {
+        let gateway = self.host("gateway-0").config.listen;
+        self.licensed(&format!("http://{gateway}{path}"), licence)
+            .await
     }
 
     /// Waits for something to become true.

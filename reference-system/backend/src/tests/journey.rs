@@ -30,16 +30,18 @@ async fn a_viewer_browses_plays_and_watches() {
     let manifest: serde_json::Value = response.json().await.unwrap();
     assert_eq!(manifest["ladder_kbps"].as_array().unwrap().len(), 5);
 
+    let licence = manifest["licence"].as_str().unwrap();
     let url = manifest["segments"][0].as_str().unwrap();
     for expected in ["miss", "hit"] {
-        let response = backend.http.get(url).send().await.unwrap();
+        let response = backend.licensed(url, licence).await;
         assert_eq!(response.headers()["x-cache"], expected);
         let digest = response.headers()["content-digest"].clone();
         let body = response.bytes().await.unwrap();
         assert_eq!(Some(digest), segment::digest(&body));
         assert_eq!(body, segment::bytes(42, title as u32, 0, 256 << 10));
     }
-    let watched = backend.get(&format!("/watch/{title}/1")).await;
+    let watch = format!("/watch/{title}/1?profile=7");
+    let watched = backend.watch(&watch, licence).await;
     assert_eq!(watched.status(), 200);
     let body = watched.bytes().await.unwrap();
     assert_eq!(body, segment::bytes(42, title as u32, 1, 256 << 10));
@@ -71,11 +73,15 @@ async fn what_does_not_exist_or_is_not_allowed_is_said_plainly() {
         ("/home/10001", 404),
         ("/home/me", 400),
         ("/play/15001", 404),
-        ("/watch/0/0", 404),
+        ("/play/1?device=a%26b", 400),
+        ("/watch/1/0", 401),
         ("/nothing", 404),
     ] {
         assert_eq!(backend.get(path).await.status(), status, "{path}");
     }
+    let licence = backend.licence(1).await;
+    let response = backend.watch("/watch/1/2700", &licence).await;
+    assert_eq!(response.status(), 404, "a title has an end");
     // Some title is not licensed where this viewer lives, and some is not for a child.
     let mut seen = std::collections::BTreeSet::new();
     for title in 1..=60 {
@@ -87,6 +93,63 @@ async fn what_does_not_exist_or_is_not_allowed_is_said_plainly() {
         }
     }
     assert_eq!(seen, [200, 403, 451].into());
+}
+
+#[tokio::test]
+async fn a_segment_is_sent_only_for_the_licence_of_its_play() {
+    let backend = Backend::start(Settings::default()).await;
+    let response = backend.get("/play/1?profile=1&device=tv-1").await;
+    // Whether this viewer may see this title is another test's question.
+    let play = if response.status() == 200 {
+        response
+    } else {
+        backend.get("/play/1?device=tv-1").await
+    };
+    let who = play.url().query().unwrap().to_owned();
+    let manifest: serde_json::Value = play.json().await.unwrap();
+    let (licence, preview) = (
+        manifest["licence"].as_str().unwrap(),
+        backend.licence(1).await,
+    );
+    let url = manifest["segments"][0].as_str().unwrap();
+    let (edge, _) = url.split_once("/segment").unwrap();
+    assert!(url.ends_with(&format!("?{who}")), "{url}");
+    let gateway = format!("http://{}", backend.host("gateway-0").config.listen);
+    let hit = backend.licensed(url, licence).await;
+    assert_eq!(
+        hit.status(),
+        200,
+        "now it is kept, and guarded all the same"
+    );
+    for (base, route) in [(edge, "segment"), (gateway.as_str(), "watch")] {
+        for (path, licence, status) in [
+            (format!("1/0?{who}"), licence, 200),
+            (format!("1/1?{who}"), licence, 200),
+            (format!("2/0?{who}"), licence, 403),
+            ("1/0".to_owned(), licence, 403),
+            (format!("1/0?{who}-"), licence, 403),
+            (format!("1/0?{who}"), &preview, 403),
+            ("1/0".to_owned(), &preview, 200),
+            ("1/0".to_owned(), "x.y", 401),
+            ("1/0".to_owned(), "", 401),
+        ] {
+            let response = backend
+                .licensed(&format!("{base}/{route}/{path}"), licence)
+                .await;
+            assert_eq!(response.status(), status, "{route} {path} {licence}");
+            let challenged = response.headers().contains_key("www-authenticate");
+            assert_eq!(challenged, status == 401, "{route} {path} {licence}");
+        }
+        let bare = backend.http.get(format!("{base}/{route}/1/0")).send();
+        assert_eq!(
+            bare.await.unwrap().status(),
+            401,
+            "{route} without a licence"
+        );
+    }
+    // Being refused is the caller's fault, not the edge's.
+    let edge = backend.host("gateway-0").commands.get("edge").unwrap();
+    assert_eq!(edge.snapshot().health.errors, 0);
 }
 
 #[tokio::test]

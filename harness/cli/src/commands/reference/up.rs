@@ -1,11 +1,13 @@
 //! `squall reference up`: the whole backend, alone.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use squall_faults::Journal;
 use squall_harness::system::StandAlone;
+use squall_reference::ServiceKind;
 use squall_reports::RunOutcome;
 use squall_scenario::{ParseOptions, open_system, parse_system, process_environment};
 
@@ -19,11 +21,9 @@ pub async fn up(args: UpArgs) -> ExitCode {
         Ok(running) => {
             let started = running.system();
             for instance in started.instances() {
-                anstream::println!(
-                    "{:<18} http://{}",
-                    instance.name,
-                    instance.callers_address()
-                );
+                let address = instance.callers_address();
+                let place = place(&instance.process.name, address);
+                anstream::println!("{:<18} {place}", instance.name);
             }
             anstream::eprintln!("\nCtrl-C ends it");
             super::terminated().await;
@@ -33,6 +33,16 @@ pub async fn up(args: UpArgs) -> ExitCode {
             }
         }
         Err((outcome, message)) => exit::fail(outcome, &message),
+    }
+}
+
+/// How a client writes the address of a service: all of them speak HTTP but
+/// the cache.
+fn place(service: &str, address: SocketAddr) -> String {
+    if service == ServiceKind::Cache.name() {
+        format!("{address} (memcached text protocol)")
+    } else {
+        format!("http://{address}")
     }
 }
 
