@@ -41,6 +41,9 @@ pub struct Dependency {
     pub concurrency_max: usize,
     /// What happens after a failure.
     pub retry: RetryClass,
+    /// After how many milliseconds without an answer another instance is asked as well, if ever.
+    /// The first answer counts. It is a retry, and costs the budget of retries as much.
+    pub hedge_after_ms: Option<u64>,
     /// What stands in when the call fails; none if nothing may.
     pub fallback: Option<&'static str>,
     /// Whether the very first request fails without it: nothing stands in, or only what earlier
@@ -74,7 +77,9 @@ const TABLE: &[Dependency] = &[
     row(Gateway, "catalog", Some(Catalog), 250, 150)
         .falls_back_on_the_past("the cached copy of each title"),
     row(Gateway, "playback", Some(Playback), 400, 150),
-    row(Gateway, "edge", Some(Edge), 800, 64),
+    // Titles keep to an edge, so one that hangs takes most of a popular title's calls with it:
+    // without a second edge its timeouts would open the breaker of the living one too.
+    row(Gateway, "edge", Some(Edge), 800, 64).hedged_after(200),
     row(Gateway, "store", Some(Store), 120, 150)
         .falls_back_on_the_past("what anyone anywhere may see, from the cache"),
     row(Gateway, "evcache", Some(Cache), 40, 300).falls_back("a miss"),
@@ -168,6 +173,7 @@ const fn row(
         timeout_ms,
         concurrency_max,
         retry: NextInstance,
+        hedge_after_ms: None,
         fallback: None,
         vital_at_start: true,
         criticality: Fatal,
@@ -184,6 +190,11 @@ impl Dependency {
     const fn falls_back_on_the_past(mut self, to: &'static str) -> Self {
         self.fallback = Some(to);
         self.criticality = Degrades;
+        self
+    }
+
+    const fn hedged_after(mut self, ms: u64) -> Self {
+        self.hedge_after_ms = Some(ms);
         self
     }
 
@@ -224,6 +235,20 @@ mod tests {
                 );
             }
             assert!(outer.timeout_ms < REQUEST_BUDGET_MS);
+        }
+    }
+
+    #[test]
+    fn a_hedge_leaves_the_second_instance_as_long_as_it_may_take() {
+        for outer in TABLE {
+            let Some(after) = outer.hedge_after_ms else {
+                continue;
+            };
+            assert_eq!(outer.retry, NextInstance, "{outer:?}");
+            let callee = |inner: &&Dependency| Some(inner.service) == outer.target;
+            for inner in TABLE.iter().filter(callee) {
+                assert!(after + inner.timeout_ms < outer.timeout_ms, "{outer:?}");
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! a bulkhead, a time limit and a decision about retries.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -14,8 +14,9 @@ use serde::de::DeserializeOwned;
 use squall_resilience::{
     Attempt, CallOptions, Classification, Classify, Command, CommandError, Deadline,
 };
+use tokio::time::timeout;
 
-use crate::discovery::balancer::Balancer;
+use crate::discovery::balancer::{Balancer, Pick};
 use crate::host::Host;
 use crate::service::ServeError;
 
@@ -165,6 +166,7 @@ pub(crate) struct Remote {
     http: reqwest::Client,
     balancer: Arc<Balancer>,
     bounded: bool,
+    hedge_after: Option<Duration>,
 }
 
 impl Remote {
@@ -190,6 +192,10 @@ impl Remote {
             http: http_client(name)?,
             balancer,
             bounded: host.config.settings.timeouts.is_enabled(),
+            hedge_after: row
+                .hedge_after_ms
+                .filter(|_| host.config.settings.retries.is_enabled())
+                .map(Duration::from_millis),
         })
     }
 
@@ -204,7 +210,7 @@ impl Remote {
         deadline: Deadline,
         read: impl Fn(Reply) -> Result<T, RemoteError>,
     ) -> Result<T, CallError> {
-        let tried = Mutex::default();
+        let tried = Tried::default();
         self.command
             .execute(options(ask, deadline), |attempt| {
                 self.attempt(ask, attempt, &tried, &read)
@@ -227,31 +233,66 @@ impl Remote {
         F: FnOnce(&CallError) -> Fut,
         Fut: Future<Output = Result<T, RemoteError>>,
     {
-        let tried = Mutex::default();
+        let tried = Tried::default();
         let work = |attempt| self.attempt(ask, attempt, &tried, &read);
         self.command
             .execute_or(options(ask, deadline), work, fallback)
             .await
     }
 
+    /// One attempt, and where the dependency is hedged and slow, one beside it elsewhere.
     async fn attempt<T>(
         &self,
         ask: &Ask,
         attempt: Attempt,
-        tried: &Mutex<Vec<SocketAddr>>,
+        tried: &Tried,
         read: &impl Fn(Reply) -> Result<T, RemoteError>,
     ) -> Result<T, RemoteError> {
-        let now = Instant::now();
-        let before = tried.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let pick = self
             .balancer
-            .choose(now, &before, ask.affinity)
+            .choose(Instant::now(), &tried.all(), ask.affinity)
             .ok_or(RemoteError::NoInstance(self.balancer.service()))?;
+        tried.add(pick.address());
+        let first = self.try_at(pick, ask, attempt, read);
+        let Some(after) = self.hedge_after.filter(|_| ask.idempotent) else {
+            return first.await;
+        };
+        tokio::pin!(first);
+        if let Ok(outcome) = timeout(after, &mut first).await {
+            return outcome;
+        }
+        let Some(pick) = self.hedge(ask, tried) else {
+            return first.await;
+        };
+        let second = self.try_at(pick, ask, attempt, read);
+        tokio::pin!(second);
+        // The first answer counts; a failure is none while the other may still answer.
+        tokio::select! {
+            outcome = &mut first => if fails(&outcome) { second.await } else { outcome },
+            outcome = &mut second => if fails(&outcome) { first.await } else { outcome },
+        }
+    }
+
+    /// Where a second attempt may go, if there is such an instance and the budget bears it.
+    fn hedge(&self, ask: &Ask, tried: &Tried) -> Option<Pick> {
+        let now = Instant::now();
+        let pick = self.balancer.another(now, &tried.all(), ask.affinity)?;
+        // A pick that is not used has been held for no time, which is no failure.
+        if !self.command.retry_budget().try_withdraw(now) {
+            return None;
+        }
+        tried.add(pick.address());
+        Some(pick)
+    }
+
+    async fn try_at<T>(
+        &self,
+        pick: Pick,
+        ask: &Ask,
+        attempt: Attempt,
+        read: &impl Fn(Reply) -> Result<T, RemoteError>,
+    ) -> Result<T, RemoteError> {
         let address = pick.address();
-        tried
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(address);
         let deadline = self.bounded.then_some(attempt.deadline);
         match send(&self.http, address, ask, deadline).await {
             // It answered, whatever it said: it is there.
@@ -265,6 +306,30 @@ impl Remote {
             }
         }
     }
+}
+
+/// The instances one call has been sent to.
+#[derive(Default)]
+struct Tried(Mutex<Vec<SocketAddr>>);
+
+impl Tried {
+    fn all(&self) -> Vec<SocketAddr> {
+        self.lock().clone()
+    }
+
+    fn add(&self, address: SocketAddr) {
+        self.lock().push(address);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<SocketAddr>> {
+        // The list is whole after every change; a panic elsewhere cannot have broken it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether another instance might do better.
+fn fails<T>(outcome: &Result<T, RemoteError>) -> bool {
+    matches!(outcome, Err(error) if error.classify() != Classification::BadRequest)
 }
 
 fn options(ask: &Ask, deadline: Deadline) -> CallOptions {

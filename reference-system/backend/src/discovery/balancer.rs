@@ -47,6 +47,15 @@ impl Circuit {
     }
 }
 
+/// What is done when every instance is bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reluctance {
+    /// A bad one is better than none.
+    TakeAny,
+    /// None is better than a bad one.
+    OnlyGood,
+}
+
 /// Chooses among the instances of one service.
 pub(crate) struct Balancer {
     service: &'static str,
@@ -80,6 +89,27 @@ impl Balancer {
         tried: &[SocketAddr],
         affinity: Option<u64>,
     ) -> Option<Pick> {
+        self.pick_from(now, tried, affinity, Reluctance::TakeAny)
+    }
+
+    /// The instance for a second attempt beside one that is under way: one that is neither in
+    /// `tried` nor blacked out. None if there is no such instance.
+    pub(crate) fn another(
+        self: &Arc<Self>,
+        now: Instant,
+        tried: &[SocketAddr],
+        affinity: Option<u64>,
+    ) -> Option<Pick> {
+        self.pick_from(now, tried, affinity, Reluctance::OnlyGood)
+    }
+
+    fn pick_from(
+        self: &Arc<Self>,
+        now: Instant,
+        tried: &[SocketAddr],
+        affinity: Option<u64>,
+        reluctance: Reluctance,
+    ) -> Option<Pick> {
         let all = self.directory.instances(self.service);
         let mut circuits = self.circuits();
         circuits.retain(|address, _| all.iter().any(|instance| instance.address == *address));
@@ -88,16 +118,22 @@ impl Balancer {
             circuit.is_none_or(|circuit| circuit.is_usable(now))
         };
         let fresh = |instance: &&Instance| !tried.contains(&instance.address);
-        let candidates = [
-            all.iter().filter(usable).filter(fresh).collect::<Vec<_>>(),
-            all.iter().filter(fresh).collect(),
-            all.iter().collect(),
-        ];
-        let candidates = candidates.into_iter().find(|list| !list.is_empty())?;
+        let good: Vec<&Instance> = all.iter().filter(usable).filter(fresh).collect();
+        let candidates = match reluctance {
+            Reluctance::OnlyGood => good,
+            Reluctance::TakeAny => [
+                good,
+                all.iter().filter(fresh).collect(),
+                all.iter().collect(),
+            ]
+            .into_iter()
+            .find(|list| !list.is_empty())?,
+        };
         let chosen = match affinity {
             Some(number) => candidates
                 .into_iter()
                 .max_by_key(|instance| rendezvous(number, &instance.name))?,
+            None if candidates.is_empty() => return None,
             None => candidates[self.turn.fetch_add(1, Ordering::Relaxed) % candidates.len()],
         };
         circuits.entry(chosen.address).or_default().admit(now);
@@ -281,6 +317,22 @@ mod tests {
             }
         }
         assert!(balancer.choose(now, &[], None).is_some());
+    }
+
+    #[test]
+    fn another_is_never_the_same_nor_one_blacked_out() {
+        let now = Instant::now();
+        for affinity in [None, Some(5)] {
+            assert!(balancer(0).another(now, &[], affinity).is_none());
+            let balancer = balancer(2);
+            let first = pick(&balancer, now, affinity);
+            let second = balancer.another(now, &[first], affinity).unwrap().address();
+            assert_ne!(second, first);
+            for _ in 0..FAILURES_MIN {
+                balancer.fail(second, now);
+            }
+            assert!(balancer.another(now, &[first], affinity).is_none());
+        }
     }
 
     #[test]

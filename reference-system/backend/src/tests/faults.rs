@@ -1,6 +1,5 @@
 //! What a user sees while something is broken, and that the weakened backend does not hide it.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncReadExt;
@@ -9,31 +8,35 @@ use tokio::net::TcpListener;
 use super::backend::{Backend, HANG, fallback, settings, titles};
 use crate::catalog::Record;
 use crate::dataset::model::PopularTitle;
+use crate::discovery::balancer::rendezvous;
 use crate::evcache::client::EvCache;
 use crate::service::ServiceKind;
 use crate::settings::Settings;
 use squall_resilience::BreakerState;
 
-/// Replaces both instances of a service by listeners that accept, read and never answer, and
-/// returns when the gateway has noticed the change of address.
+/// Replaces both instances of a service by listeners that accept, read and never answer.
 async fn hang(backend: &mut Backend, kind: ServiceKind) -> Vec<tokio::task::JoinHandle<()>> {
     let mut hanging = Vec::new();
     for n in 0..2 {
-        let name = format!("{kind}-{n}");
-        let address = backend.host(&name).config.listen;
-        backend.kill(&name).await;
-        let listener = Arc::new(TcpListener::bind(address).await.unwrap());
-        hanging.push(tokio::spawn(async move {
-            loop {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(async move {
-                    let mut sink = [0; 1024];
-                    while stream.read(&mut sink).await.is_ok_and(|read| read > 0) {}
-                });
-            }
-        }));
+        hanging.push(hang_one(backend, &format!("{kind}-{n}")).await);
     }
     hanging
+}
+
+/// Replaces an instance by a listener that accepts, reads and never answers.
+async fn hang_one(backend: &mut Backend, name: &str) -> tokio::task::JoinHandle<()> {
+    let address = backend.host(name).config.listen;
+    backend.kill(name).await;
+    let listener = TcpListener::bind(address).await.unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut sink = [0; 1024];
+                while stream.read(&mut sink).await.is_ok_and(|read| read > 0) {}
+            });
+        }
+    })
 }
 
 #[tokio::test]
@@ -115,6 +118,51 @@ async fn one_dead_instance_of_each_stateless_service_costs_nobody_a_page() {
         let segment = backend.watch(&format!("/watch/{n}/0"), &licence).await;
         assert_eq!(segment.status(), 200, "watch {n}");
     }
+}
+
+/// Titles whose segments stay with this edge.
+fn titles_of(edge: &str) -> Vec<u64> {
+    let other = if edge == "edge-0" { "edge-1" } else { "edge-0" };
+    let is_of = |title: &u64| rendezvous(*title, edge) > rendezvous(*title, other);
+    (1..=200).filter(is_of).collect()
+}
+
+#[tokio::test]
+async fn an_edge_that_hangs_costs_no_viewer_a_segment_and_opens_no_breaker() {
+    let mut backend = Backend::start(settings(&[("segment_size", "64KiB")])).await;
+    let (theirs, others) = (titles_of("edge-0"), titles_of("edge-1"));
+    let licence = backend.licence(theirs[0]).await;
+    let other_licence = backend.licence(others[0]).await;
+    let _hanging = hang_one(&mut backend, "edge-0").await;
+    // More at once than a breaker needs to judge, all of them where the hanging edge is first.
+    let paths: Vec<String> = (0..25)
+        .map(|n| format!("/watch/{}/{n}", theirs[0]))
+        .collect();
+    let segments = paths.iter().map(|path| backend.watch(path, &licence));
+    for segment in futures_util::future::join_all(segments).await {
+        assert_eq!(segment.status(), 200, "{}", segment.text().await.unwrap());
+    }
+    let command = backend.host("gateway-0").commands.get("edge").unwrap();
+    assert_eq!(command.breaker().opened_count(), 0);
+    let path = format!("/watch/{}/0", others[0]);
+    assert_eq!(backend.watch(&path, &other_licence).await.status(), 200);
+}
+
+#[tokio::test]
+async fn without_retries_a_hanging_edge_takes_the_living_one_with_it() {
+    let settings = settings(&[("segment_size", "64KiB"), ("retries", "disabled")]);
+    let mut backend = Backend::start(settings).await;
+    let title = titles_of("edge-0")[0];
+    let licence = backend.licence(title).await;
+    let _hanging = hang_one(&mut backend, "edge-0").await;
+    let paths: Vec<String> = (0..25).map(|n| format!("/watch/{title}/{n}")).collect();
+    let segments = paths.iter().map(|path| backend.watch(path, &licence));
+    for segment in futures_util::future::join_all(segments).await {
+        assert_eq!(segment.status(), 503);
+    }
+    let command = backend.host("gateway-0").commands.get("edge").unwrap();
+    let opened = |_: &Backend| command.breaker_state() == BreakerState::Open;
+    backend.until("the breaker opens", opened).await;
 }
 
 #[tokio::test]
