@@ -5,6 +5,7 @@ use std::io;
 use thiserror::Error;
 
 use crate::guard::journal::JournalError;
+use crate::guardian::GuardianError;
 use crate::proxy::AttachError;
 
 /// A fault did not do what it was asked to.
@@ -76,6 +77,9 @@ pub enum FaultError {
     /// The undo could not be put on disk, so nothing was done.
     #[error("the undo could not be journalled, so nothing was injected: {0}")]
     Journal(#[from] JournalError),
+    /// The guardian did not do its part.
+    #[error(transparent)]
+    Guardian(#[from] GuardianError),
     /// A system call failed.
     #[error("{doing}: {source}")]
     Io {

@@ -241,16 +241,15 @@ impl Journal {
             .map_err(JournalError::at(&self.path))
     }
 
-    /// Marks an undo as done (or not needed). Not synced: replaying an undo
-    /// that was done already does no harm.
-    ///
-    /// # Errors
-    /// The disk refused; the undo will be replayed.
-    pub fn done(&self, entry: EntryId) -> Result<(), JournalError> {
+    /// Marks an undo as done (or not needed). Not synced, and a disk that takes
+    /// nothing more does not matter: the file goes when the run ends, and
+    /// replaying an undo that was done already does no harm.
+    pub fn done(&self, entry: EntryId) {
         let mut state = self.lock();
-        append(&mut state.file, &Line::Done(entry)).map_err(JournalError::at(&self.path))?;
+        if let Err(error) = append(&mut state.file, &Line::Done(entry)) {
+            tracing::warn!(%error, "a finished undo stays in the journal");
+        }
         state.pending.retain(|id| *id != entry);
-        Ok(())
     }
 
     /// Removes the file when nothing is pending; returns how many undos are.
@@ -377,4 +376,26 @@ fn append(file: &mut File, line: &Line) -> io::Result<()> {
 fn is_run_id(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=128).contains(&text.len()) && !text.starts_with('.') && text.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk that is full takes no mark; what was undone is undone all the
+    /// same, and the file goes with the run.
+    #[test]
+    fn an_undo_that_cannot_be_noted_is_not_pending() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let journal = Journal::create(dir.path(), "run").unwrap();
+        let inverse = Inverse::EndMarked {
+            mark: journal.mark().to_owned(),
+        };
+        let entry = journal.record("start", inverse).unwrap();
+        // Whatever is written to it fails.
+        journal.lock().file = File::open(journal.path()).unwrap();
+        journal.done(entry);
+        assert_eq!(journal.close().unwrap(), 0);
+        assert!(!journal.path().exists());
+    }
 }

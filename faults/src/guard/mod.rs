@@ -11,8 +11,9 @@ use std::time::Duration;
 use serde::Serialize;
 use squall_scenario::Inject;
 
+use crate::guardian::GuardianClient;
 use crate::process::{ActiveKill, ActivePause, refuse};
-use crate::{EventSink, FaultError, FaultEvent, Journal, ProcessIdentity, ProcessTarget, Proxy};
+use crate::{EventSink, FaultError, FaultEvent, Journal, ProcessTarget, Proxy};
 use toxic_fault::ActiveToxics;
 
 /// What every injection needs to know about the run.
@@ -27,8 +28,9 @@ pub struct FaultContext {
     /// Where undos are written first. Faults that die with squall (toxics)
     /// do not use it.
     pub journal: Arc<Journal>,
-    /// The guardian, which no fault may hit.
-    pub guardian: Option<ProcessIdentity>,
+    /// The guardian, which no fault may hit, and which does and undoes faults on
+    /// the processes that it started.
+    pub guardian: Option<GuardianClient>,
     /// How long effects and their undo may take to show.
     pub deadline: Duration,
 }
@@ -147,9 +149,13 @@ async fn inject_process(
 ) -> Result<Active, FaultError> {
     let target = &fault.target;
     let pid = target.identity.pid;
-    refuse(pid, target.mark.is_some(), context.guardian)?;
+    let guardian = context.guardian.as_ref().map(GuardianClient::identity);
+    refuse(pid, target.mark.is_some(), guardian)?;
     match &fault.inject {
-        Inject::Kill(kill) => Ok(Active::Kill(ActiveKill::inject(target, *kill).await?)),
+        Inject::Kill(kill) => {
+            let killed = ActiveKill::inject(target, *kill, context).await?;
+            Ok(Active::Kill(killed))
+        }
         Inject::Pause => Ok(Active::Pause(ActivePause::inject(target, context).await?)),
         Inject::Delay(_) | Inject::Cut(_) | Inject::Reset(_) | Inject::Bandwidth(_) => {
             Err(FaultError::WrongKind {
@@ -212,6 +218,16 @@ impl FaultGuard {
             }),
         }
         result
+    }
+
+    /// Whether the process that was hit has ended; `false` for a fault on links.
+    #[must_use]
+    pub fn target_ended(&self) -> bool {
+        match &self.active {
+            Active::Toxics(_) => false,
+            Active::Kill(kill) => kill.target_ended(),
+            Active::Pause(pause) => pause.target_ended(),
+        }
     }
 
     fn emit(&self, event: impl FnOnce(String, u32) -> FaultEvent) {

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use rustix::event::{Timespec, poll};
 use rustix::process::Signal;
 
 use super::journal::Inverse;
@@ -20,6 +21,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a continued process may take to leave the stopped state.
 const CONTINUE_DEADLINE: Duration = Duration::from_secs(1);
 
+/// Processes that were looked for, or why nobody could look.
+pub(crate) type Found = Result<Vec<ProcessIdentity>, String>;
+
 /// Carries out one inverse and checks it; a sentence on what was done, or on
 /// why it could not be. Doing it twice does no harm.
 pub(crate) fn carry_out(inverse: &Inverse) -> Result<String, String> {
@@ -30,11 +34,11 @@ pub(crate) fn carry_out(inverse: &Inverse) -> Result<String, String> {
             mark: mark.clone(),
         }),
         Inverse::EndProcess(identity) => {
-            let report = end_all(|| vec![*identity], TERM_GRACE);
+            let report = end_all(|| Ok(vec![*identity]), TERM_GRACE)?;
             ended(&format!("process {}", identity.pid), &report)
         }
         Inverse::EndMarked { mark } => {
-            let report = end_all(|| marked(mark), TERM_GRACE);
+            let report = end_all(|| marked(mark), TERM_GRACE)?;
             ended(&format!("processes of run {mark}"), &report)
         }
     }
@@ -96,19 +100,19 @@ fn resume_all(origin: &Origin) -> Result<String, String> {
 }
 
 /// Ends everything `find` names: SIGTERM, `grace`, SIGKILL, and again for what
-/// appeared meanwhile.
-pub(crate) fn end_all(find: impl Fn() -> Vec<ProcessIdentity>, grace: Duration) -> ShutdownReport {
+/// appeared meanwhile. An error says why it is not known what is left.
+pub(crate) fn end_all(find: impl Fn() -> Found, grace: Duration) -> Result<ShutdownReport, String> {
     end_each(find, |_| grace, || false)
 }
 
 /// The same with a grace for each process, and at most [`TERM_GRACE`] more for
 /// all of them once it is `hurried`.
 pub(crate) fn end_each(
-    find: impl Fn() -> Vec<ProcessIdentity>,
+    find: impl Fn() -> Found,
     grace_of: impl Fn(&ProcessIdentity) -> Duration,
     hurried: impl Fn() -> bool,
-) -> ShutdownReport {
-    let first = open_all(&find());
+) -> Result<ShutdownReport, String> {
+    let first = look(&find)?;
     for handle in &first {
         signal_quietly(handle, Signal::TERM);
         // A stopped process acts on SIGTERM only once it is continued.
@@ -119,7 +123,7 @@ pub(crate) fn end_each(
     let mut signalled = first;
     let deadline = Instant::now() + KILL_DEADLINE;
     loop {
-        let mut left = open_all(&find());
+        let mut left = look(&find)?;
         // One that is about to end has given up its environment already, and
         // what is found by that is not found any more.
         signalled.retain(|handle| {
@@ -128,11 +132,11 @@ pub(crate) fn end_each(
         });
         left.append(&mut signalled);
         if left.is_empty() || Instant::now() >= deadline {
-            return ShutdownReport {
+            return Ok(ShutdownReport {
                 ended: asked.difference(&killed).count() as u32,
                 killed: killed.len() as u32,
                 left: left.iter().map(|handle| handle.identity.pid).collect(),
-            };
+            });
         }
         for handle in &left {
             signal_quietly(handle, Signal::KILL);
@@ -181,13 +185,37 @@ fn kill_when_due(
     }
 }
 
-/// Opens those that are alive and may be touched.
-fn open_all(identities: &[ProcessIdentity]) -> Vec<ProcessHandle> {
+/// Finds and opens those that are alive and may be touched. Where nothing can
+/// be opened, tries for a while: descriptors come back.
+fn look(find: &impl Fn() -> Found) -> Result<Vec<ProcessHandle>, String> {
+    let deadline = Instant::now() + KILL_DEADLINE;
+    loop {
+        match find().and_then(|found| open_all(&found)) {
+            Err(_) if Instant::now() < deadline => pause(LOOK_EVERY),
+            looked => return looked,
+        }
+    }
+}
+
+fn open_all(identities: &[ProcessIdentity]) -> Result<Vec<ProcessHandle>, String> {
     let allowed = |identity: &&ProcessIdentity| refuse(identity.pid, true, None).is_ok();
-    let candidates = identities.iter().filter(allowed);
-    candidates
-        .filter_map(|identity| ProcessHandle::open(*identity).ok())
-        .collect()
+    let opened =
+        identities.iter().filter(allowed).filter_map(|identity| {
+            match ProcessHandle::open(*identity) {
+                Err(FaultError::ProcessGone { .. }) => None,
+                opened => Some(opened.map_err(|error| error.to_string())),
+            }
+        });
+    opened.collect()
+}
+
+fn pause(time: Duration) {
+    let timeout = Timespec {
+        tv_sec: 0,
+        tv_nsec: i64::from(time.subsec_nanos()),
+    };
+    // An interrupted pause is a short one.
+    let _ = poll(&mut [], Some(&timeout));
 }
 
 /// A process that is gone needs no signal; one that may not be signalled shows
@@ -206,16 +234,14 @@ fn wait_all(handles: &[ProcessHandle], within: Duration) {
 }
 
 /// Living processes whose environment carries the mark of a run.
-pub(crate) fn marked(mark: &str) -> Vec<ProcessIdentity> {
-    let Ok(processes) = procfs::process::all_processes() else {
-        return Vec::new();
-    };
-    processes
+pub(crate) fn marked(mark: &str) -> Found {
+    let processes = procfs::process::all_processes().map_err(|error| error.to_string())?;
+    let found = processes
         .filter_map(|process| u32::try_from(process.ok()?.pid()).ok())
         .filter(|pid| carries_mark(*pid, mark))
         .filter_map(|pid| ProcessIdentity::of(pid).ok())
-        .filter(ProcessIdentity::is_alive)
-        .collect()
+        .filter(ProcessIdentity::is_alive);
+    Ok(found.collect())
 }
 
 #[cfg(test)]
@@ -234,13 +260,37 @@ mod tests {
             let identity = ProcessIdentity::of(child.id()).unwrap();
             let looked = Cell::new(false);
             let once = || match looked.replace(true) {
-                false => vec![identity],
-                true => Vec::new(),
+                false => Ok(vec![identity]),
+                true => Ok(Vec::new()),
             };
-            let report = end_all(once, Duration::ZERO);
+            let report = end_all(once, Duration::ZERO).unwrap();
             assert!(!identity.is_alive(), "{report:?}");
             assert_eq!((report.killed + report.ended, report.left), (1, Vec::new()));
             child.wait().unwrap();
         }
+    }
+
+    /// Where nobody can look, nothing is known to have ended.
+    #[test]
+    fn what_could_not_be_looked_for_is_not_called_ended() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let identity = ProcessIdentity::of(child.id()).unwrap();
+        let blind = || Err("no descriptor".to_owned());
+        assert_eq!(end_all(blind, Duration::ZERO).unwrap_err(), "no descriptor");
+        let looks = Cell::new(0);
+        let recovers = || {
+            looks.set(looks.get() + 1);
+            match looks.get() {
+                1 => Err("no descriptor".to_owned()),
+                _ => Ok(vec![identity]
+                    .into_iter()
+                    .filter(|who| who.is_alive())
+                    .collect()),
+            }
+        };
+        let report = end_all(recovers, Duration::ZERO).unwrap();
+        assert_eq!((report.killed + report.ended, report.left), (1, Vec::new()));
+        assert!(!identity.is_alive());
+        child.wait().unwrap();
     }
 }

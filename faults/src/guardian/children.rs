@@ -15,8 +15,10 @@ use rustix::process::{
 
 use super::protocol::{ExitStatus, Exited, GroupSignal, INSTANCE_MARK, SpawnRequest, Spawned};
 use crate::guard::undo::TERM_GRACE;
-use crate::process::{limit_mark, members, signal_members};
-use crate::{FaultError, Origin, ProcessIdentity};
+use crate::process::{
+    ProcessHandle, is_stopped, limit_mark, members, resume_members, signal_members,
+};
+use crate::{FaultError, Member, Origin, ProcessIdentity};
 
 /// A started process, until it and everything it started have ended.
 struct Child {
@@ -27,6 +29,8 @@ struct Child {
     /// How the process ended, while what it started still lives.
     ended: Option<ExitStatus>,
     ending: Option<Ending>,
+    /// Whom squall had stopped, until they were seen to run again.
+    stopped: Vec<ProcessHandle>,
 }
 
 /// A termination under way.
@@ -72,6 +76,7 @@ impl Children {
             exits: vec![exit],
             ended: None,
             ending: None,
+            stopped: Vec::new(),
         };
         self.0.insert(key.clone(), child);
         Ok(Spawned {
@@ -86,16 +91,32 @@ impl Children {
         let Some(child) = self.0.get(key) else {
             return Err(format!("no process called {key} is running"));
         };
-        let signal = match signal {
-            GroupSignal::Kill => Signal::KILL,
-            GroupSignal::Term => Signal::TERM,
-            GroupSignal::Int => Signal::INT,
-            GroupSignal::Stop => Signal::STOP,
-            GroupSignal::Cont => Signal::CONT,
-        };
         child
-            .signal(signal)
+            .signal(signal.into())
             .map_err(|error| format!("{key}: {error}"))
+    }
+
+    /// Signals everything that came of `root`, unless it is only looked at;
+    /// what was signalled, or what lives. Nothing when all of it has ended.
+    pub(super) fn reach(
+        &mut self,
+        root: ProcessIdentity,
+        signal: Option<GroupSignal>,
+    ) -> Result<Vec<Member>, String> {
+        let mut children = self.0.values_mut();
+        let Some(child) = children.find(|child| child.origin.root == root) else {
+            return Ok(Vec::new());
+        };
+        let reached = match signal {
+            None => members(&child.origin),
+            Some(GroupSignal::Stop) => child.stop(),
+            Some(GroupSignal::Cont) => child.resume(),
+            Some(signal) => signal_members(&child.origin, signal.into()),
+        };
+        match reached {
+            Err(FaultError::ProcessGone { .. }) => Ok(Vec::new()),
+            reached => reached.map_err(|error| error.to_string()),
+        }
     }
 
     /// Begins to end `key`; `false` when there is no such process. The request
@@ -213,6 +234,43 @@ impl Child {
             .collect()
     }
 
+    /// Stops everything and holds on to it.
+    fn stop(&mut self) -> Result<Vec<Member>, FaultError> {
+        // Those who are there already are held before they are stopped.
+        let before = members(&self.origin)?;
+        self.hold(&before);
+        let stopped = signal_members(&self.origin, Signal::STOP)?;
+        self.hold(&stopped);
+        Ok(stopped)
+    }
+
+    fn hold(&mut self, members: &[Member]) {
+        for member in members {
+            let held = |known: &ProcessHandle| known.identity == member.identity;
+            if !self.stopped.iter().any(held) {
+                self.stopped
+                    .extend(ProcessHandle::open(member.identity).ok());
+            }
+        }
+    }
+
+    /// Continues everything: first who is held, then who is found.
+    fn resume(&mut self) -> Result<Vec<Member>, FaultError> {
+        for handle in &self.stopped {
+            if let Err(error) = handle.signal(Signal::CONT) {
+                tracing::debug!(%error, "not continued");
+            }
+        }
+        resume_members(&self.origin)?;
+        let members = members(&self.origin)?;
+        let stuck = |handle: &ProcessHandle| {
+            let mut stopped = members.iter().filter(|member| is_stopped(member.state));
+            stopped.any(|member| member.identity == handle.identity)
+        };
+        self.stopped.retain(stuck);
+        Ok(members)
+    }
+
     fn signal(&self, signal: Signal) -> Result<(), FaultError> {
         signal_members(&self.origin, signal).map(drop)
     }
@@ -266,6 +324,18 @@ fn marked<T>(request: &SpawnRequest, start: impl FnOnce() -> T) -> T {
         tracing::debug!("the limit of file locks was not marked");
     }
     started
+}
+
+impl From<GroupSignal> for Signal {
+    fn from(signal: GroupSignal) -> Self {
+        match signal {
+            GroupSignal::Kill => Self::KILL,
+            GroupSignal::Term => Self::TERM,
+            GroupSignal::Int => Self::INT,
+            GroupSignal::Stop => Self::STOP,
+            GroupSignal::Cont => Self::CONT,
+        }
+    }
 }
 
 fn exit_status(status: WaitStatus) -> Option<ExitStatus> {

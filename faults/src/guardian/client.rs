@@ -24,14 +24,18 @@ use super::protocol::{
     SpawnRequest, Spawned,
 };
 use crate::guard::undo::{end_each, marked};
-use crate::{EntryId, Inverse, Journal, JournalError, ProcessIdentity};
+use crate::{EntryId, Inverse, Journal, JournalError, Member, ProcessIdentity};
 
 /// How long the guardian may take for what it does at once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long it may take to signal or find an instance, before squall tries to.
+const REACH_WITHIN: Duration = Duration::from_secs(3);
 /// How long it may take beyond a grace: killing, counting, exiting.
 const BEYOND_GRACE: Duration = Duration::from_secs(5);
 /// How long it may take to take in that there is no time.
 const HURRY_WITHIN: Duration = Duration::from_millis(200);
+/// How often it is looked whether it has ended.
+const REAP_EVERY: Duration = Duration::from_millis(5);
 /// Exits a slow reader may lag behind.
 const EXITS_KEPT: usize = 1024;
 
@@ -106,9 +110,7 @@ impl GuardianClient {
             Err(error) => {
                 // No request was sent, so nothing was started that would have
                 // to be ended.
-                if let Err(error) = journal.done(entry) {
-                    tracing::warn!(%error, "an undo that is not needed stays in the journal");
-                }
+                journal.done(entry);
                 Err(error)
             }
         }
@@ -185,6 +187,20 @@ impl GuardianClient {
         self.done(ask, grace + BEYOND_GRACE).await
     }
 
+    /// Signals everything that came of a started process, or only looks at it
+    /// (`None`); what was signalled, or what lives of it. Needs nothing of
+    /// squall but the open socket.
+    pub(crate) async fn reach(
+        &self,
+        root: ProcessIdentity,
+        signal: Option<GroupSignal>,
+    ) -> Result<Vec<Member>, GuardianError> {
+        match self.ask(Ask::Reach { root, signal }, REACH_WITHIN).await? {
+            Answer::Members(members) => Ok(members),
+            other => Err(unexpected(other)),
+        }
+    }
+
     /// Every end of a started process from now on; subscribe before you spawn.
     /// Closed when the guardian is gone.
     #[must_use]
@@ -255,7 +271,7 @@ impl GuardianClient {
             Err(error) => return Err(error),
         };
         if report.left.is_empty() {
-            self.0.journal.done(self.0.entry)?;
+            self.0.journal.done(self.0.entry);
         }
         let process = lock(&self.0.process).take();
         if let Some(process) = process {
@@ -279,7 +295,8 @@ impl GuardianClient {
         });
         ending
             .await
-            .map_err(|error| GuardianError::Refused(format!("the run was not ended: {error}")))
+            .unwrap_or_else(|error| Err(error.to_string()))
+            .map_err(|why| GuardianError::Refused(format!("the run was not ended: {why}")))
     }
 
     async fn done(&self, ask: Ask, within: Duration) -> Result<(), GuardianError> {
@@ -358,14 +375,18 @@ async fn meet(exe: &Path, args: &[OsString], journal: &Journal) -> Result<Met, G
     }
 }
 
-/// Waits for the end of a guardian.
+/// Waits for the end of a guardian. Looks again and again: a thread that could
+/// wait may not be had.
 async fn reap(mut process: Child) -> Result<(), GuardianError> {
-    let reaped = tokio::task::spawn_blocking(move || process.wait());
+    let reaped = async {
+        while process.try_wait()?.is_none() {
+            tokio::time::sleep(REAP_EVERY).await;
+        }
+        Ok(())
+    };
     let reaped = timeout(BEYOND_GRACE, reaped).await;
-    let reaped = reaped.map_err(|_| silent(BEYOND_GRACE))?;
     reaped
-        .map_err(io::Error::other)
-        .and_then(|status| status.map(drop))
+        .map_err(|_| silent(BEYOND_GRACE))?
         .map_err(GuardianError::Start)
 }
 

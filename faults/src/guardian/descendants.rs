@@ -3,13 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::ProcessIdentity;
+use crate::guard::undo::Found;
 
 /// Every living descendant of this process. Complete because this process is
 /// a subreaper: an orphan is never re-parented past it.
-pub(super) fn descendants() -> Vec<ProcessIdentity> {
-    let Ok(processes) = procfs::process::all_processes() else {
-        return Vec::new();
-    };
+pub(super) fn descendants() -> Found {
+    let processes = procfs::process::all_processes().map_err(|error| error.to_string())?;
     let mut children: HashMap<i32, Vec<(i32, u64, char)>> = HashMap::new();
     for stat in processes.filter_map(|process| process.ok()?.stat().ok()) {
         let child = (stat.pid, stat.starttime, stat.state);
@@ -30,7 +29,7 @@ pub(super) fn descendants() -> Vec<ProcessIdentity> {
             }
         }
     }
-    found
+    Ok(found)
 }
 
 /// The process group that a process is in, by the number of its leader.

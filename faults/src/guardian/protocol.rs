@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ProcessIdentity;
+use crate::{Member, ProcessIdentity};
 
 /// The environment variable that marks every process of a run, children of
 /// children included, with [`crate::Journal::mark`].
@@ -107,6 +107,13 @@ pub(crate) enum Ask {
         key: String,
         signal: GroupSignal,
     },
+    /// Signals everything that the process and what it started are made of, or
+    /// only looks at it. Whom the guardian has stopped it holds by pidfd, so
+    /// that continuing them needs nothing else.
+    Reach {
+        root: ProcessIdentity,
+        signal: Option<GroupSignal>,
+    },
     Terminate {
         key: String,
         grace_ms: u64,
@@ -141,6 +148,8 @@ pub(crate) enum Notice {
 pub(crate) enum Answer {
     Spawned(Spawned),
     Done,
+    /// What lives of an instance; nothing once all of it has ended.
+    Members(Vec<Member>),
     Report(ShutdownReport),
     Refused(String),
 }

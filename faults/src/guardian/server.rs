@@ -142,6 +142,10 @@ impl Server {
                 .children
                 .signal(&key, signal)
                 .map_or_else(Answer::Refused, |()| Answer::Done),
+            Ask::Reach { root, signal } => self
+                .children
+                .reach(root, signal)
+                .map_or_else(Answer::Refused, Answer::Members),
             Ask::Terminate { key, grace_ms } => {
                 let grace = Duration::from_millis(grace_ms);
                 if self.children.terminate(&key, grace, id) {
@@ -165,9 +169,10 @@ impl Server {
                     own.copied().unwrap_or(grace)
                 };
                 let report = undo::end_each(descendants, grace_of, || self.is_hurried());
-                let clean = report.left.is_empty();
+                let clean = report.as_ref().is_ok_and(|report| report.left.is_empty());
                 self.report_exits();
-                self.answer(id, Answer::Report(report));
+                let answer = report.map_or_else(Answer::Refused, Answer::Report);
+                self.answer(id, answer);
                 return Next::Finished { clean };
             }
         };
@@ -235,6 +240,6 @@ impl Server {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => report.failed.push(error.to_string()),
         }
-        ended.left.is_empty() && report.is_clean()
+        ended.is_ok_and(|ended| ended.left.is_empty()) && report.is_clean()
     }
 }

@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal as Raw;
 use squall_scenario::{Kill, Signal};
 
 use super::reach::Reach;
 use super::{Member, ProcessHandle, ProcessTarget, count};
-use crate::{Evidence, EvidenceLevel, FaultError, Removal};
+use crate::guardian::GroupSignal;
+use crate::{Evidence, EvidenceLevel, FaultContext, FaultError, Removal};
 
 /// A kill that was sent. Nothing can undo it; who starts the process again is
 /// decided elsewhere.
@@ -25,12 +25,16 @@ pub(crate) struct ActiveKill {
 }
 
 impl ActiveKill {
-    pub(crate) async fn inject(target: &ProcessTarget, kill: Kill) -> Result<Self, FaultError> {
-        let reach = Reach::open(target)?;
+    pub(crate) async fn inject(
+        target: &ProcessTarget,
+        kill: Kill,
+        context: &FaultContext,
+    ) -> Result<Self, FaultError> {
+        let reach = Reach::open(target, context)?;
         let (raw, signal) = match kill.signal {
-            Signal::Kill => (Raw::KILL, "SIGKILL"),
-            Signal::Term => (Raw::TERM, "SIGTERM"),
-            Signal::Int => (Raw::INT, "SIGINT"),
+            Signal::Kill => (GroupSignal::Kill, "SIGKILL"),
+            Signal::Term => (GroupSignal::Term, "SIGTERM"),
+            Signal::Int => (GroupSignal::Int, "SIGINT"),
         };
         let sent = Instant::now();
         let hit = reach.signal(raw).await?;
@@ -81,6 +85,10 @@ impl ActiveKill {
                 ("seen_after_us".to_owned(), micros(self.sent)),
             ],
         })
+    }
+
+    pub(crate) fn target_ended(&self) -> bool {
+        self.reach.handle.ended_within(Duration::ZERO)
     }
 
     pub(crate) fn remove(&self) -> Removal {

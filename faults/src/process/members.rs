@@ -28,7 +28,7 @@ pub struct Origin {
 }
 
 /// A living process of an instance, as it was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// Who it is.
     pub identity: ProcessIdentity,

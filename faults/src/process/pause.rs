@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::process::Signal as Raw;
-
-use super::reach::{Reach, off_runtime};
-use super::{Member, ProcessTarget, count, is_stopped, resume_members};
+use super::reach::Reach;
+use super::{Member, ProcessTarget, count, is_stopped};
+use crate::guardian::GroupSignal;
 use crate::{
     EntryId, Evidence, EvidenceLevel, FaultContext, FaultError, FaultEvent, Inverse, Journal,
     Removal,
@@ -31,7 +30,7 @@ impl ActivePause {
         target: &ProcessTarget,
         context: &FaultContext,
     ) -> Result<Self, FaultError> {
-        let reach = Reach::open(target)?;
+        let reach = Reach::open(target, context)?;
         let journal = Arc::clone(&context.journal);
         let intent = format!("pause {}", target.name);
         let inverse = match reach.origin() {
@@ -53,8 +52,9 @@ impl ActivePause {
             entry,
             seen: AtomicBool::new(false),
         };
-        if let Err(error) = active.reach.signal(Raw::STOP).await {
-            active.mark_done();
+        if let Err(error) = active.reach.signal(GroupSignal::Stop).await {
+            // Some may have been stopped before it failed.
+            active.signal_removal();
             return Err(error);
         }
         Ok(active)
@@ -101,9 +101,9 @@ impl ActivePause {
     /// SIGCONT, then waits until nobody is stopped any more.
     pub(crate) async fn remove(&self, within: Duration) -> Result<Removal, FaultError> {
         let pid = self.reach.handle.identity.pid;
-        match self.reach.origin().cloned() {
-            Some(origin) => off_runtime(move || resume_members(&origin).map(drop)).await?,
-            None => self.continue_alone()?,
+        match self.reach.signal(GroupSignal::Cont).await {
+            Ok(_) | Err(FaultError::ProcessGone { .. }) => {}
+            Err(error) => return Err(error),
         }
         let none_stopped = |members: &[Member]| members.iter().all(runs);
         let members = self.reach.settle(none_stopped, within).await?;
@@ -116,7 +116,7 @@ impl ActivePause {
             let processes = count(members.len());
             format!("{} (pid {pid}, {processes}) runs again", self.name)
         };
-        self.mark_done();
+        self.journal.done(self.entry);
         Ok(Removal {
             text,
             counters: vec![("processes_continued".to_owned(), members.len() as u64)],
@@ -125,28 +125,14 @@ impl ActivePause {
 
     /// For a dropped guard: the signal is sent, the proof is left out.
     pub(crate) fn signal_removal(&self) {
-        let result = match self.reach.origin() {
-            Some(origin) => resume_members(origin).map(drop),
-            None => self.continue_alone(),
-        };
-        match result {
-            Ok(()) => self.mark_done(),
+        match self.reach.resume_at_once() {
+            Ok(()) => self.journal.done(self.entry),
             Err(error) => tracing::error!(%error, "a paused process was not continued"),
         }
     }
 
-    fn continue_alone(&self) -> Result<(), FaultError> {
-        match self.reach.handle.signal(Raw::CONT) {
-            Ok(()) | Err(FaultError::ProcessGone { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn mark_done(&self) {
-        if let Err(error) = self.journal.done(self.entry) {
-            // Harmless: continuing a running process changes nothing.
-            tracing::warn!(%error, "a finished undo stays in the journal");
-        }
+    pub(crate) fn target_ended(&self) -> bool {
+        self.reach.handle.ended_within(Duration::ZERO)
     }
 }
 

@@ -16,7 +16,8 @@ use tokio::time::Instant;
 use super::handle::LOOK_EVERY;
 use super::members::{Member, Origin, members};
 use super::{ProcessHandle, ProcessIdentity, ProcessTarget, is_stopped, stat};
-use crate::FaultError;
+use crate::guardian::{GroupSignal, GuardianClient, GuardianError};
+use crate::{FaultContext, FaultError};
 
 /// The longest pause between two looks at an instance; a look reads all of
 /// `/proc`.
@@ -30,18 +31,23 @@ const ROUNDS_MAX: usize = 16;
 pub(super) struct Reach {
     pub(super) handle: ProcessHandle,
     origin: Option<Origin>,
+    guardian: Option<GuardianClient>,
 }
 
 impl Reach {
     /// Opens the process. Everything of its instance goes with it if squall
     /// started it.
-    pub(super) fn open(target: &ProcessTarget) -> Result<Self, FaultError> {
+    pub(super) fn open(target: &ProcessTarget, context: &FaultContext) -> Result<Self, FaultError> {
         let handle = ProcessHandle::open(target.identity)?;
         let origin = target.mark.as_ref().map(|mark| Origin {
             root: target.identity,
             mark: mark.clone(),
         });
-        Ok(Self { handle, origin })
+        Ok(Self {
+            handle,
+            origin,
+            guardian: context.guardian.clone(),
+        })
     }
 
     /// The instance, unless it is the process alone.
@@ -49,23 +55,68 @@ impl Reach {
         self.origin.as_ref()
     }
 
-    /// Signals everything in reach; who was signalled. Blocks.
-    pub(super) async fn signal(&self, signal: Signal) -> Result<Vec<Member>, FaultError> {
-        match self.origin.clone() {
-            Some(origin) => off_runtime(move || signal_members(&origin, signal)).await,
-            None => {
-                let members = alone(self.handle.identity).into_iter().collect();
-                self.handle.signal(signal)?;
-                Ok(members)
+    /// Signals everything in reach; who was signalled, or lives after they were
+    /// continued. An instance is its guardian's to signal, who needs nothing
+    /// that is short here; squall does it itself once the guardian is gone.
+    pub(super) async fn signal(&self, signal: GroupSignal) -> Result<Vec<Member>, FaultError> {
+        let Some(origin) = self.origin.clone() else {
+            let members = alone(self.handle.identity).into_iter().collect();
+            self.handle.signal(signal.into())?;
+            return Ok(members);
+        };
+        if let Some(guarded) = self.guarded(&origin, Some(signal)).await {
+            return guarded;
+        }
+        match signal {
+            GroupSignal::Cont => {
+                off_runtime(move || {
+                    resume_members(&origin)?;
+                    members(&origin)
+                })
+                .await
             }
+            _ => off_runtime(move || signal_members(&origin, signal.into())).await,
         }
     }
 
     /// What lives within reach.
     pub(super) async fn living(&self) -> Result<Vec<Member>, FaultError> {
-        match self.origin.clone() {
-            Some(origin) => off_runtime(move || members(&origin)).await,
-            None => Ok(alone(self.handle.identity).into_iter().collect()),
+        let Some(origin) = self.origin.clone() else {
+            return Ok(alone(self.handle.identity).into_iter().collect());
+        };
+        match self.guarded(&origin, None).await {
+            Some(guarded) => guarded,
+            None => off_runtime(move || members(&origin)).await,
+        }
+    }
+
+    /// What the guardian says; `None` without one.
+    async fn guarded(
+        &self,
+        origin: &Origin,
+        signal: Option<GroupSignal>,
+    ) -> Option<Result<Vec<Member>, FaultError>> {
+        let reached = self.guardian.as_ref()?.reach(origin.root, signal).await;
+        match reached {
+            Err(GuardianError::Gone | GuardianError::Silent { .. }) => None,
+            Ok(members) if members.is_empty() && signal.is_some() => {
+                let pid = origin.root.pid;
+                Some(Err(FaultError::ProcessGone { pid }))
+            }
+            reached => Some(reached.map_err(FaultError::Guardian)),
+        }
+    }
+
+    /// Continues everything in reach on the spot, as well as squall can by
+    /// itself.
+    pub(super) fn resume_at_once(&self) -> Result<(), FaultError> {
+        match self.handle.signal(Signal::CONT) {
+            Ok(()) | Err(FaultError::ProcessGone { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        match &self.origin {
+            Some(origin) => resume_members(origin).map(drop),
+            None => Ok(()),
         }
     }
 

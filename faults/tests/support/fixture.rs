@@ -156,7 +156,7 @@ async fn pause_and_resume(
             }
         }),
         journal: Arc::clone(journal),
-        guardian: Some(guardian.identity()),
+        guardian: Some(guardian.clone()),
         deadline: Duration::from_secs(5),
     };
     let fault = Fault::Process(ProcessFault {

@@ -61,7 +61,7 @@ impl Run {
             injection: 0,
             events: EventSink::discard(),
             journal: Arc::clone(&self.journal),
-            guardian: Some(self.guardian.identity()),
+            guardian: Some(self.guardian.clone()),
             deadline: HANG,
         }
     }

@@ -81,7 +81,7 @@ impl Injection {
             injection: number,
             events: EventSink::discard(),
             journal: Arc::clone(&context.journal),
-            guardian: Some(system.guardian().identity()),
+            guardian: Some(system.guardian().clone()),
             deadline: EFFECT_WITHIN,
         };
         let mut injection = Self {
@@ -165,6 +165,13 @@ impl Injection {
         let mut texts = Vec::new();
         let mut failures = Vec::new();
         let mut stay = Vec::new();
+        // One that ignored the signal is not to be brought back. Asked of what is
+        // open already: there may be no descriptor to look with.
+        let lives: Vec<bool> = self
+            .guards
+            .iter()
+            .map(|guard| !guard.target_ended())
+            .collect();
         for mut guard in self.guards.drain(..) {
             match guard.remove().await {
                 Ok(removal) => texts.push(removal.text),
@@ -179,15 +186,14 @@ impl Injection {
             // The undo of a kill is the process that serves again.
             texts.clear();
         }
-        for (instance, killed) in &self.ended {
-            if !killed.is_alive() {
-                instance.release();
-            }
+        let lives = lives.into_iter().chain(std::iter::repeat(false));
+        let ended: Vec<_> = self.ended.drain(..).zip(lives).collect();
+        for ((instance, _), _) in ended.iter().filter(|(_, lives)| !lives) {
+            instance.release();
         }
-        for (instance, killed) in self.ended.drain(..) {
+        for ((instance, killed), lives) in ended {
             let name = &instance.name;
-            if killed.is_alive() {
-                // It ignored the signal: there is nothing to bring back.
+            if lives {
                 instance.expect_no_end();
                 texts.push(format!("{name} never ended"));
                 continue;

@@ -109,12 +109,11 @@ fn journal_id(request: &RunRequest) -> String {
 
 /// Says what could not be undone, or that everything was; the former.
 async fn finish(context: &RunContext, mut failures: Vec<String>) -> Vec<String> {
-    let journal = Arc::clone(&context.journal);
-    match tokio::task::spawn_blocking(move || journal.close()).await {
-        Ok(Ok(0)) => {}
-        Ok(Ok(pending)) => failures.push(format!("{pending} undos are pending in the journal")),
-        Ok(Err(error)) => failures.push(error.to_string()),
-        Err(_) => failures.push("the journal could not be closed".to_owned()),
+    // On the spot: it takes no time, and there may be no thread for it.
+    match context.journal.close() {
+        Ok(0) => {}
+        Ok(pending) => failures.push(format!("{pending} undos are pending in the journal")),
+        Err(error) => failures.push(error.to_string()),
     }
     let event = if failures.is_empty() {
         RunEvent::UndoVerified {

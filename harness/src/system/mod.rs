@@ -297,14 +297,17 @@ impl RunningSystem {
             .collect();
         // What left its group belongs to nobody, and has the longest.
         let longest = own.iter().map(|(_, grace)| *grace).max();
-        let report = self
-            .guardian()
-            .shutdown_each(longest.unwrap_or_default(), &own)
-            .await
-            .map_err(|error| format!("the guardian did not end the processes: {error}"))?;
+        let longest = longest.unwrap_or_default();
+        let mut ended = self.guardian().shutdown_each(longest, &own).await;
         for proxy in self.proxies() {
             proxy.shutdown().await;
         }
+        if ended.is_err() {
+            // Links hold descriptors that squall may have lacked.
+            ended = self.guardian().shutdown_each(longest, &own).await;
+        }
+        let report =
+            ended.map_err(|error| format!("the guardian did not end the processes: {error}"))?;
         if report.left.is_empty() {
             Ok(format!(
                 "{} processes ended, {} killed",

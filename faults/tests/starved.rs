@@ -1,0 +1,77 @@
+//! Undoing without a descriptor to spare: load, links and the system under test
+//! may have used up all that squall may open. Alone in its executable, whose
+//! limit it takes away.
+#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
+
+mod support;
+
+use std::fs::File;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use squall_faults::{Fault, ProcessFault, ProcessIdentity};
+use squall_scenario::Inject;
+use support::run::Run;
+use support::{soon, until};
+
+/// Nothing can be opened, forked or looked at while this lives.
+struct Starved(Rlimit);
+
+impl Starved {
+    fn begin() -> Self {
+        let before = getrlimit(Resource::Nofile);
+        let none = Rlimit {
+            current: Some(0),
+            ..before
+        };
+        setrlimit(Resource::Nofile, none).unwrap();
+        assert!(File::open("/dev/null").is_err(), "there is one left");
+        Self(before)
+    }
+}
+
+impl Drop for Starved {
+    fn drop(&mut self) {
+        setrlimit(Resource::Nofile, self.0).unwrap();
+    }
+}
+
+fn state(pid: u32) -> char {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, rest) = stat.rsplit_once(") ").unwrap();
+    rest.chars().next().unwrap()
+}
+
+#[tokio::test]
+async fn a_pause_is_taken_back_and_the_run_ended_without_a_descriptor_left() {
+    let run = Run::start().await;
+    let script = "(setsid sleep 1000 & echo $!); while :; do sleep 0.05; done";
+    let target = run.target("web", script).await;
+    until("it is up", || run.log("web").ends_with('\n')).await;
+    let stray = run.log("web").trim().parse().unwrap();
+    let stray = ProcessIdentity::of(stray).unwrap();
+    let fault = Fault::Process(ProcessFault {
+        target: target.clone(),
+        inject: Inject::Pause,
+    });
+    let mut guard = fault.inject(&run.context()).await.unwrap();
+    soon(guard.verify()).await.unwrap();
+    assert_eq!([state(target.identity.pid), state(stray.pid)], ['T', 'T']);
+
+    let starved = Starved::begin();
+    soon(guard.verify()).await.unwrap();
+    soon(guard.remove()).await.unwrap();
+    drop(starved);
+    for who in [target.identity, stray] {
+        assert_ne!(state(who.pid), 'T');
+    }
+
+    let starved = Starved::begin();
+    let ended = soon(run.guardian.shutdown(Duration::from_millis(50))).await;
+    assert!(ended.unwrap().left.is_empty());
+    assert_eq!(run.journal.close().unwrap(), 0);
+    drop(starved);
+    for who in [target.identity, stray, run.guardian.identity()] {
+        assert!(!who.is_alive(), "{who:?}");
+    }
+}
