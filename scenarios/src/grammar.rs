@@ -97,15 +97,31 @@ pub(crate) fn parse_gate(text: &str) -> Parsed<Sentence> {
 
 const EXAMPLES: &str = "gates read `p99 < 300ms`, `success >= 99.9%`, `breaker NAME opens within 8s` or `baseline returns`";
 
-/// A failure a variant must show: the gate's left-hand side and its window.
+/// A failure a variant must show: the gate's left-hand side and its window,
+/// which is `after FAULT` for a gate on recovery.
 pub(crate) fn parse_failure(text: &str) -> Parsed<(String, String)> {
     let whole = 0..text.len();
-    let help = "write for instance `success during NAME OF A FAULT`";
-    let Some((metric, window)) = text.rsplit_once(" during ") else {
-        return Err(syntax(whole, "this names no gate", "needs a window", help));
+    let help = "write for instance `success during NAME OF A FAULT`, or \
+                `baseline returns after NAME OF A FAULT`";
+    // Requests have names with spaces; breakers and the baseline do not.
+    let during = match is_recovery(text) {
+        true => text.split_once(" during "),
+        false => text.rsplit_once(" during "),
+    };
+    let after = text.split_once(" after ");
+    let first = |(metric, _): &(&str, &str)| metric.len();
+    let (metric, window) = match (during, after) {
+        (Some(during), Some(after)) if first(&after) < first(&during) && is_recovery(after.0) => {
+            (after.0, format!("after {}", after.1.trim()))
+        }
+        (Some((metric, window)), _) => (metric, window.trim().to_owned()),
+        (None, Some((metric, fault))) => (metric, format!("after {}", fault.trim())),
+        (None, None) => {
+            return Err(syntax(whole, "this names no gate", "needs a window", help));
+        }
     };
     let metric = metric.split_whitespace().collect::<Vec<_>>().join(" ");
-    if metric.is_empty() || window.trim().is_empty() {
+    if metric.is_empty() || ["", "after "].contains(&window.as_str()) {
         return Err(syntax(
             whole,
             "this names no gate",
@@ -113,7 +129,12 @@ pub(crate) fn parse_failure(text: &str) -> Parsed<(String, String)> {
             help,
         ));
     }
-    Ok((metric, window.trim().to_owned()))
+    Ok((metric, window))
+}
+
+/// Whether the left-hand side of a gate is one that `after` can ask for.
+fn is_recovery(subject: &str) -> bool {
+    subject.starts_with("breaker ") || subject.starts_with("baseline ")
 }
 
 fn breaker(cursor: &mut Cursor<'_>) -> Parsed<Sentence> {

@@ -280,7 +280,7 @@ pub(crate) static VARIANT: Shape = Shape {
         needed(
             "fails",
             List(&Failure),
-            "Gates that must fail: `success during slow recommendations`.",
+            "Gates that must fail: `success during slow recommendations`, `baseline returns after slow recommendations`.",
         ),
     ],
 };

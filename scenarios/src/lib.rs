@@ -72,6 +72,7 @@ pub use scenario::{AbortRule, ExpectedFailure, Scenario, SteadyState, Variant};
 pub use schema::{scenario_schema, system_schema};
 pub use source::{SOURCE_BYTES_MAX, Source};
 pub use span::{Located, Span};
+pub use suggest::nearest;
 pub use system::{
     BreakerSource, Count, Link, LoadTarget, Process, Ready, Restart, Setting, Stop, System,
 };

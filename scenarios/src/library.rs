@@ -1,5 +1,7 @@
 //! The scenarios and systems that come with the binary.
 
+use crate::suggest::nearest;
+
 /// Start of the name of a source from the library.
 pub const PREFIX: &str = "library:";
 
@@ -45,8 +47,31 @@ pub fn source(name: &str) -> Option<crate::Source> {
     scenario(name).map(|text| crate::Source::new(format!("{PREFIX}{name}"), text))
 }
 
+/// The scenario of the library that a name is most likely a slip of.
+#[must_use]
+pub fn meant(name: &str) -> Option<&'static str> {
+    nearest(name, SCENARIOS.iter().map(|(known, _)| *known))
+}
+
 fn find(list: &'static [(&'static str, &'static str)], name: &str) -> Option<&'static str> {
     list.iter()
         .find(|(known, _)| *known == name)
         .map(|(_, text)| *text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_in_names_are_recognised() {
+        for slip in [
+            "slow-recomendations",
+            "slow_recommendations",
+            "Slow-Recommendation",
+        ] {
+            assert_eq!(meant(slip), Some("slow-recommendations"));
+        }
+        assert_eq!(meant("checkout"), None);
+    }
 }

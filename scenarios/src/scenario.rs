@@ -77,11 +77,12 @@ pub struct Variant {
     pub fails: Vec<Located<ExpectedFailure>>,
 }
 
-/// `success during slow recommendations`, `p99 of homepage during baseline`.
+/// `success during slow recommendations`, `p99 of homepage during baseline`,
+/// `baseline returns after slow recommendations`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExpectedFailure {
     /// Text of the gate's left-hand side: `success`, `p99 of homepage`.
     pub metric: String,
-    /// The window's name.
+    /// The window's name; `after FAULT` for a gate on recovery.
     pub window: String,
 }

@@ -99,7 +99,10 @@ fn of(kind: &Kind) -> Value {
             GATE,
             &["p99 < 300ms", "success >= 99.9%", "baseline returns"],
         ),
-        Kind::Failure => pattern(r" during ", &["success during slow recommendations"]),
+        Kind::Failure => pattern(
+            r" (during|after) ",
+            &["success during slow recommendations"],
+        ),
         Kind::Object(shape) => Value::Object(object(shape)),
         Kind::List(item) => json!({ "type": "array", "minItems": 1, "items": of(item) }),
         Kind::Names(value) => json!({ "type": "object", "additionalProperties": of(value) }),

@@ -2,10 +2,8 @@
 
 /// The candidate that `word` is most likely a slip of, if any is near enough:
 /// at most one edit for every three characters, swaps counting as one.
-pub(crate) fn nearest<'c>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+#[must_use]
+pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     // Comparing is quadratic, and nobody misspells a word of that length.
     const CHARACTERS_MAX: usize = 64;
     let word: Vec<char> = word.to_lowercase().chars().collect();

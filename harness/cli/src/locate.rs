@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
 use squall_scenario::{
-    Checked, Diagnostic, ParseOptions, Scenario, Secrets, Source, library, parse_scenario,
+    Checked, Diagnostic, ParseOptions, Scenario, Secrets, Source, library, nearest, parse_scenario,
     process_environment,
 };
 
@@ -150,6 +150,12 @@ fn source(given: &str) -> Result<Source, Box<Diagnostic>> {
 
 fn unreadable(given: &str, diagnostic: &Diagnostic) -> ExitCode {
     let source = Source::new(given, "");
+    let mut diagnostic = diagnostic.clone();
+    if let Some(meant) = meant(given) {
+        diagnostic
+            .help
+            .insert(0, format!("did you mean `{meant}`?"));
+    }
     anstream::eprintln!("{}", diagnostic.render(&[source], color_on_stderr()));
     if !given.contains(['/', '.']) {
         let names: Vec<_> = library::scenarios().iter().map(|(name, _)| *name).collect();
@@ -158,7 +164,64 @@ fn unreadable(given: &str, diagnostic: &Diagnostic) -> ExitCode {
     exit::code(RunOutcome::Usage)
 }
 
+/// Most files that are looked at for one whose name was meant.
+const NEIGHBOURS_MAX: usize = 1000;
+
+/// The scenario that a path or a name is most likely a slip of: one of the
+/// library, or a file beside the one that is not there.
+fn meant(given: &str) -> Option<String> {
+    let path = Path::new(given);
+    let name = path.file_name()?.to_str()?;
+    if path.exists() {
+        return None;
+    }
+    let bare = !given.contains(['/', '.']);
+    if let Some(meant) = library::meant(given).filter(|_| bare) {
+        return Some(meant.to_owned());
+    }
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let files: Vec<String> = std::fs::read_dir(folder)
+        .ok()?
+        .take(NEIGHBOURS_MAX)
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".yaml") || name.ends_with(".yml"))
+        .collect();
+    let whole = if bare {
+        format!("{name}.yaml")
+    } else {
+        name.to_owned()
+    };
+    let near = nearest(&whole, files.iter().map(String::as_str))?;
+    Some(path.with_file_name(near).display().to_string())
+}
+
 /// Whether standard error takes colours.
 pub fn color_on_stderr() -> bool {
     anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_meant_is_named() {
+        assert_eq!(
+            meant("slow-recomendations").as_deref(),
+            Some("slow-recommendations")
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        std::fs::write(at("checkout.yaml"), "").unwrap();
+        std::fs::write(at("checkout.json"), "").unwrap();
+        for slip in ["chekout.yaml", "checkout.yml", "Checkout.yaml"] {
+            assert_eq!(meant(&at(slip)), Some(at("checkout.yaml")), "{slip}");
+        }
+        for other in ["checkout.yaml", "payments.yaml", "missing/checkout.yaml"] {
+            assert_eq!(meant(&at(other)), None, "{other}");
+        }
+    }
 }

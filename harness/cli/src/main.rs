@@ -12,6 +12,7 @@ mod locate;
 mod metrics;
 mod objectives;
 mod one_line;
+mod output_paths;
 mod report_files;
 mod run_folders;
 mod run_names;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use squall_reports::format::{FORMATS, Format};
 use squall_reports::{Record, Verdict};
 
+use crate::output_paths::{are_one_file, refuse_unwritable};
+
 /// `--report FORMAT[=PATH]`.
 #[derive(Clone)]
 pub struct ReportRequest {
@@ -27,8 +29,21 @@ impl ReportRequest {
     }
 
     /// Parses every `--report`.
+    ///
+    /// # Errors
+    /// What cannot work is told before anything runs.
     pub fn parse_all(texts: &[String]) -> Result<Vec<Self>, String> {
-        texts.iter().map(|text| Self::parse(text)).collect()
+        let mut requests: Vec<Self> = Vec::new();
+        for text in texts {
+            let request = Self::parse(text)?;
+            if requests.iter().any(|other| other.overwrites(&request)) {
+                return Err(format!(
+                    "--report {text}: another report goes there already; give each its own place"
+                ));
+            }
+            requests.push(request);
+        }
+        Ok(requests)
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -36,9 +51,6 @@ impl ReportRequest {
             Some((name, path)) => (name, Some(PathBuf::from(path))),
             None => (text, None),
         };
-        if let Some(path) = &path {
-            writable(path)?;
-        }
         let format = squall_reports::format::format(name).ok_or_else(|| {
             let known: Vec<_> = FORMATS.iter().map(|format| format.name()).collect();
             format!(
@@ -46,24 +58,33 @@ impl ReportRequest {
                 known.join(", ")
             )
         })?;
-        Ok(Self { format, path })
+        let request = Self { format, path };
+        match &request.path {
+            Some(path) if path.as_os_str().is_empty() => Err(
+                "write --report FORMAT=PATH, or --report FORMAT=- for standard output".to_owned(),
+            ),
+            Some(path) if !request.takes_standard_output() => {
+                refuse_unwritable(path).map_err(|why| format!("--report {name}: {why}"))
+            }
+            _ => Ok(()),
+        }?;
+        Ok(request)
     }
-}
 
-/// Told before the run, not after it.
-fn writable(path: &Path) -> Result<(), String> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    if path.as_os_str().is_empty() {
-        return Err("write --report FORMAT=PATH, or --report FORMAT=- for standard output".into());
+    /// Whether both go to one place, where one of them would be lost.
+    fn overwrites(&self, other: &Self) -> bool {
+        match (&self.path, &other.path) {
+            (Some(one), Some(two)) => {
+                let out = (self.takes_standard_output(), other.takes_standard_output());
+                match out {
+                    (false, false) => are_one_file(one, two),
+                    (one, two) => one && two,
+                }
+            }
+            // Each format has its own name in the run directory.
+            _ => false,
+        }
     }
-    if folder.as_os_str().is_empty() || folder.is_dir() {
-        return Ok(());
-    }
-    Err(format!(
-        "{}: there is no folder {}",
-        path.display(),
-        folder.display()
-    ))
 }
 
 /// Renders and writes; every format into `dir` when none is asked for.
@@ -95,4 +116,40 @@ pub fn write_reports(
         }
     }
     Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_work_is_told_when_it_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let parse = |texts: &[String]| ReportRequest::parse_all(texts).map(|all| all.len());
+        let (one, missing) = (path("one"), path("missing/one"));
+        for (texts, why) in [
+            (vec!["xunit=a".to_owned()], "no report format"),
+            (vec!["junit=".to_owned()], "FORMAT=-"),
+            (vec![format!("junit={missing}")], "there is no folder"),
+            (vec![format!("junit={}", path(""))], "a folder"),
+            (
+                vec![format!("junit={one}"), format!("json={one}")],
+                "another report",
+            ),
+            (
+                vec!["junit=-".to_owned(), "json=-".to_owned()],
+                "another report",
+            ),
+        ] {
+            let said = parse(&texts).unwrap_err();
+            assert!(said.contains(why), "{said}");
+        }
+        let good = [
+            format!("junit={one}"),
+            "json=-".to_owned(),
+            "html".to_owned(),
+        ];
+        assert_eq!(parse(&good), Ok(3));
+    }
 }

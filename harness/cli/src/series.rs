@@ -3,6 +3,7 @@
 use squall_reports::RunOutcome;
 
 use crate::args::{Listing, ResultArgs, Ui};
+use crate::output_paths::refuse_unwritable;
 use crate::session::{Attempt, Failed, Finished, Session};
 
 /// One attempt of a series: carried out, shown, and its reports written.
@@ -72,9 +73,8 @@ pub fn refuse(result: &ResultArgs, ui: Ui) -> Result<(), String> {
                 .to_owned(),
         );
     }
-    let folder = result.save.as_ref().and_then(|path| path.parent());
-    match folder.filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
-        Some(folder) => Err(format!("--save: there is no folder {}", folder.display())),
+    match &result.save {
+        Some(path) => refuse_unwritable(path).map_err(|why| format!("--save {why}")),
         None => Ok(()),
     }
 }

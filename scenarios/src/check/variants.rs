@@ -121,36 +121,52 @@ fn failures(variant: &VariantDraft, draft: &ScenarioDraft, findings: &mut Vec<Di
                 "a variant must fail on something that users notice",
             )
             .at(variant.fails_place, "only about breakers or readings")
-            .help("add a gate on success or response time, such as `success during NAME`"),
+            .help(
+                "add a gate on success, on response time or on the return of both, such as \
+                 `success during NAME` or `baseline returns after NAME`",
+            ),
         );
     }
 }
 
-/// Every gate with a window: its left-hand side and the window's name.
-fn judged_gates(draft: &ScenarioDraft) -> Vec<(String, &str)> {
+/// Every gate: its left-hand side and its window, which is `after FAULT` for
+/// those on recovery.
+fn judged_gates(draft: &ScenarioDraft) -> Vec<(String, String)> {
     let mut judged = Vec::new();
     for block in &draft.slo {
-        if let When::During(window) = &block.when.value {
-            for gate in &block.gates {
-                judged.push((left_hand_side(&gate.gate.value), window.as_str()));
-            }
+        let window = match &block.when.value {
+            When::During(window) => window.clone(),
+            When::After { fault, .. } => format!("after {fault}"),
+        };
+        for gate in &block.gates {
+            judged.push((left_hand_side(&gate.gate.value), window.clone()));
         }
     }
     for gate in draft.steady_state.iter().flat_map(|(_, gates)| gates) {
-        judged.push((left_hand_side(&gate.gate.value), BASELINE));
+        judged.push((left_hand_side(&gate.gate.value), BASELINE.to_owned()));
     }
     judged
+}
+
+/// The gate as `fails` names it.
+fn named(metric: &str, window: &str) -> String {
+    let preposition = if window.starts_with("after ") {
+        ""
+    } else {
+        "during "
+    };
+    format!("{metric} {preposition}{window}")
 }
 
 fn no_such_gate(
     failure: &crate::ExpectedFailure,
     place: crate::diagnostic::Place,
-    judged: &[(String, &str)],
+    judged: &[(String, String)],
 ) -> Diagnostic {
-    let written = format!("{} during {}", failure.metric, failure.window);
+    let written = named(&failure.metric, &failure.window);
     let gates: Vec<String> = judged
         .iter()
-        .map(|(metric, window)| format!("{metric} during {window}"))
+        .map(|(metric, window)| named(metric, window))
         .collect();
     let names: Vec<&str> = gates.iter().map(String::as_str).collect();
     let title = format!("no gate is called {}", quoted(&written));

@@ -54,7 +54,7 @@ impl Reader {
     }
 
     fn metrics_source(&mut self, fields: Fields<'_>, of: Option<String>) -> Option<BreakerSource> {
-        let name = fields.get("name").and_then(|node| self.text(node));
+        let name = fields.get("name").and_then(|node| self.metric_name(node));
         let path = self.path_or(fields, METRICS_PATH);
         let labels = self.labels(fields);
         Some(BreakerSource::Metrics {
@@ -95,6 +95,29 @@ impl Reader {
             .iter()
             .filter_map(|entry| Some((entry.key.clone(), self.text(&entry.value)?)))
             .collect()
+    }
+
+    /// The name of a metric as an exposition writes it, without labels.
+    pub(super) fn metric_name(&mut self, node: &Node) -> Option<String> {
+        let text = self.text(node)?;
+        let fits = |c: char| c.is_ascii_alphanumeric() || "_:.".contains(c);
+        if !text.is_empty() && text.chars().all(fits) {
+            return Some(text);
+        }
+        let title = format!("{} is not the name of a metric", quoted(&text));
+        let help = match text.split_once('{') {
+            Some((name, _)) => format!(
+                "write `name: {name}`, and the labels beside it: `labels: {{ queue: mail }}`"
+            ),
+            None => "names have letters, digits and underscores: `jobs_waiting`".to_owned(),
+        };
+        self.report_value(
+            node,
+            Diagnostic::error(codes::BAD_NAME, title)
+                .at(node.place, "nothing is exposed under it")
+                .help(help),
+        );
+        None
     }
 
     /// A regular expression that can be compiled.

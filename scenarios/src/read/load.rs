@@ -54,7 +54,10 @@ impl Reader {
                 .get("in_flight_max")
                 .and_then(|node| self.whole_u32(node, 1, 1_000_000))
                 .unwrap_or(IN_FLIGHT_MAX),
-            timeout: self.duration_or(fields, "timeout", TIMEOUT),
+            timeout: fields
+                .get("timeout")
+                .and_then(|node| self.some_time(node, "no answer comes in no time"))
+                .unwrap_or(TIMEOUT),
             warm_up: self.duration_or(fields, "warm_up", WARM_UP),
         };
         Some(LoadDraft {

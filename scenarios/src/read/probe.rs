@@ -99,7 +99,7 @@ impl Reader {
                 let items = self.list(fields.get("run")?, "words of a command");
                 let run: Vec<Template> = items
                     .iter()
-                    .filter_map(|item| self.template(item, Context::Address))
+                    .filter_map(|item| self.program_text(item, Context::Address))
                     .collect();
                 (!run.is_empty()).then_some(ProbeRead::Command { run })
             }
@@ -113,7 +113,7 @@ impl Reader {
             }
             "metrics" => {
                 let of = self.text(fields.get("of")?);
-                let name = self.text(fields.get("name")?);
+                let name = self.metric_name(fields.get("name")?);
                 Some(ProbeRead::Metrics {
                     of: of?,
                     path: self.path_or(fields, "/metrics")?,

@@ -10,6 +10,8 @@ use crate::{Count, Diagnostic, Process, Ready, Restart, Stop, Template, codes};
 
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
+const NEVER_READY: &str = "no process is ready at once";
+
 /// Most instances of one process.
 pub(crate) const INSTANCES_MAX: u32 = 100;
 
@@ -78,9 +80,16 @@ impl Reader {
                     .help("write for instance `command: [./server, --port, $self.port]`"),
             );
         }
+        if let Some(first) = items.first().filter(|first| is_empty_text(first)) {
+            self.report(
+                Diagnostic::error(codes::NOTHING_IN_IT, "there is no program to start")
+                    .at(first.place, "no name of one")
+                    .help("write for instance `command: [./server, --port, $self.port]`"),
+            );
+        }
         items
             .iter()
-            .filter_map(|item| self.template(item, Context::Process))
+            .filter_map(|item| self.program_text(item, Context::Process))
             .collect()
     }
 
@@ -96,7 +105,7 @@ impl Reader {
                 );
                 continue;
             }
-            if let Some(value) = self.template(&entry.value, Context::Process) {
+            if let Some(value) = self.program_text(&entry.value, Context::Process) {
                 env.push((entry.key.clone(), value));
             }
         }
@@ -155,7 +164,7 @@ impl Reader {
                 None => None,
             };
             let within = match fields.and_then(|fields| fields.get("within")) {
-                Some(node) => self.duration(node)?,
+                Some(node) => self.some_time(node, NEVER_READY)?,
                 None => READY_WITHIN,
             };
             return Some(Ready::Tcp { within });
@@ -174,7 +183,10 @@ impl Reader {
             Some(node) => self.whole(node, 100, 599),
             None => Some(200),
         };
-        let within = self.duration_or(fields, "within", READY_WITHIN);
+        let within = match fields.get("within") {
+            Some(node) => self.some_time(node, NEVER_READY)?,
+            None => READY_WITHIN,
+        };
         Some(Ready::Http {
             path: path?,
             status: u16::try_from(status?).ok()?,
@@ -197,4 +209,9 @@ impl Reader {
         let grace = self.duration(fields.get("grace")?)?;
         Some(Stop { grace })
     }
+}
+
+fn is_empty_text(node: &Node) -> bool {
+    let text = node.scalar().filter(|scalar| !scalar.is_nothing());
+    text.is_some_and(|scalar| scalar.text.trim().is_empty())
 }

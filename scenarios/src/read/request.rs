@@ -58,7 +58,9 @@ impl Reader {
         let expect_status = fields
             .get("expect")
             .map_or_else(|| Some(vec![(200, 399)]), |node| self.expect(node));
-        let within = fields.get("within").and_then(|node| self.duration(node));
+        let within = fields
+            .get("within")
+            .and_then(|node| self.some_time(node, "no answer comes in no time"));
         let weight = match fields.get("weight") {
             Some(node) => self.whole_u32(node, 1, 1_000_000),
             None => Some(1),

@@ -177,7 +177,10 @@ impl Reader {
 
     fn steady_state(&mut self, node: &Node) -> Option<(std::time::Duration, Vec<GateDraft>)> {
         let fields = self.fields(node, &keys::STEADY_STATE)?;
-        let duration = fields.get("for").and_then(|node| self.duration(node));
+        let title = "a steady state has to last some time";
+        let duration = fields
+            .get("for")
+            .and_then(|node| self.some_time(node, title));
         let gates = fields
             .get("expect")
             .map(|node| self.gates(node))
@@ -193,6 +196,7 @@ impl Reader {
         if let Some(node) = fields.get("with") {
             for entry in self.names(node, "settings") {
                 if let Some(value) = self.secret_text(&entry.value) {
+                    self.refuse_nul(&value, entry.value.place);
                     with.push((entry.key.clone(), value));
                     with_places.push(entry.key_place);
                 }

@@ -151,6 +151,7 @@ impl Reader {
             };
             draft.settings.push((entry.key.clone(), place));
             if let Some(value) = value {
+                self.refuse_nul(&value, place);
                 let name = entry.key.clone();
                 draft.system.settings.push(Setting { name, value });
             }

@@ -149,6 +149,44 @@ impl Reader {
         template
     }
 
+    /// Reports a text with a NUL character, at which the kernel ends it: a
+    /// program would be given something else.
+    pub(crate) fn refuse_nul(&mut self, text: &str, place: Place) -> bool {
+        let nul = text.contains('\0');
+        if nul {
+            self.report(
+                Diagnostic::error(
+                    codes::NUL_IN_TEXT,
+                    "no program can be given a NUL character",
+                )
+                .at(place, "has one in it")
+                .help("leave it out, or let the program read it from a file"),
+            );
+        }
+        nul
+    }
+
+    /// A template without a NUL character, for a program.
+    pub(crate) fn program_text(&mut self, node: &Node, context: Context) -> Option<Template> {
+        let template = self.template(node, context)?;
+        let nul = self.refuse_nul(&node.scalar()?.text, node.place);
+        (!nul).then_some(template)
+    }
+
+    /// A duration that has some length.
+    pub(crate) fn some_time(&mut self, node: &Node, title: &str) -> Option<Duration> {
+        let duration = self.duration(node)?;
+        if !duration.is_zero() {
+            return Some(duration);
+        }
+        self.report(
+            Diagnostic::error(codes::OUT_OF_RANGE, title)
+                .at(node.place, "no time at all")
+                .help("write for instance `1s`"),
+        );
+        None
+    }
+
     /// The items of a list.
     pub(crate) fn list<'n>(&mut self, node: &'n Node, wanted: &str) -> &'n [Node] {
         match &node.kind {
