@@ -114,6 +114,35 @@ fn recovery_is_an_interval_and_must_hold() {
 }
 
 #[test]
+fn a_variant_may_fail_on_its_recovery() {
+    let variant = |metric: &str| Variant {
+        name: "no breakers".to_owned(),
+        with: Vec::new(),
+        fails: vec![located(
+            ExpectedFailure {
+                metric: metric.to_owned(),
+                window: "after slow recommendations".to_owned(),
+            },
+            50,
+        )],
+    };
+    let late = judge(&failing(0.3, 21.0, 52.0));
+    assert!(matches!(
+        variant_outcome(&late, &variant("baseline returns")),
+        VariantOutcome::Proven(_)
+    ));
+    // What a breaker does is no proof by itself.
+    assert!(matches!(
+        variant_outcome(&late, &variant("breaker recommendations closes")),
+        VariantOutcome::Nothing(_)
+    ));
+    assert!(matches!(
+        variant_outcome(&judge(&passing()), &variant("baseline returns")),
+        VariantOutcome::Toothless(_)
+    ));
+}
+
+#[test]
 fn a_recovery_cut_off_by_the_end_is_not_judged() {
     let mut record = failing(0.3, 21.0, 60.0);
     record.manifest.scenario.slo = vec![after(
