@@ -2,10 +2,12 @@
 //!
 //! A probe reads one thing at a time. A reading that takes longer than its
 //! deadline is recorded as failed; the next one is asked for at the next tick
-//! after that.
+//! after that. A reading speaks of the time between question and answer and
+//! says nothing of any other.
 
 mod command;
 mod http;
+mod log;
 mod source;
 
 use std::path::PathBuf;
@@ -13,11 +15,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use squall_reports::{ProbeReading, RunEvent};
-use squall_scenario::Probe;
+use squall_scenario::{Probe, ProbeRead};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::log::LogSource;
 use self::source::Source;
 use crate::hub::EventHub;
 use crate::system::RunningSystem;
@@ -49,10 +52,42 @@ pub fn watch_probes(
     stop: &CancellationToken,
 ) {
     for (number, probe) in system.description().probes.iter().enumerate() {
-        let source = Source::new(probe, number, system, setup);
+        let source = match &probe.read {
+            ProbeRead::Log { of, pattern } => match LogSource::new(system, of, pattern) {
+                Ok(lines) => {
+                    let (probe, hub, stop) = (probe.clone(), hub.clone(), stop.clone());
+                    tasks.spawn(async move { lines.follow(&probe, &hub, &stop).await });
+                    continue;
+                }
+                Err(why) => Source::Broken(why),
+            },
+            _ => Source::new(probe, number, system, setup),
+        };
         let (probe, hub, stop) = (probe.clone(), hub.clone(), stop.clone());
         tasks.spawn(read_until(probe, source, hub, stop));
     }
+}
+
+/// What a look at a source gave.
+struct Reading {
+    result: Result<f64, String>,
+    asked: Instant,
+    answered: Instant,
+    /// Of a count that never falls: how long before `asked` it had not changed
+    /// yet.
+    looked: Option<Duration>,
+}
+
+async fn tell(hub: &EventHub, probe: &Probe, reading: Reading) {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let event = RunEvent::Probe(ProbeReading {
+        probe: probe.name.clone(),
+        value: reading.result.as_ref().ok().copied(),
+        error: reading.result.err().map(|why| cut(&why)),
+        took_us: micros(reading.answered.duration_since(reading.asked)),
+        looked_us: reading.looked.map(micros),
+    });
+    hub.emit_at(reading.answered, event).await;
 }
 
 async fn read_until(probe: Probe, mut source: Source, hub: EventHub, stop: CancellationToken) {
@@ -73,14 +108,13 @@ async fn read_until(probe: Probe, mut source: Source, hub: EventHub, stop: Cance
                     squall_scenario::format_duration(probe.within)
                 )),
             };
-            let took = answered.duration_since(asked);
-            let event = RunEvent::Probe(ProbeReading {
-                probe: probe.name.clone(),
-                value: result.as_ref().ok().copied(),
-                error: result.err().map(|why| cut(&why)),
-                took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            });
-            hub.emit_at(answered, event).await;
+            let reading = Reading {
+                result,
+                asked,
+                answered,
+                looked: None,
+            };
+            tell(&hub, &probe, reading).await;
             source.end(END_MAX).await;
         }
     };

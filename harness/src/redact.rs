@@ -27,6 +27,11 @@ pub(crate) fn event(event: &mut RunEvent, secrets: &Secrets) {
                 words(error, secrets);
             }
         }
+        RunEvent::Breaker(report) => {
+            if let Some(why) = &mut report.why {
+                words(why, secrets);
+            }
+        }
         RunEvent::Fault { change, .. } => match change {
             FaultChange::Active { evidence }
             | FaultChange::Observed { evidence, .. }

@@ -171,6 +171,12 @@ pub struct ProbeReading {
     pub error: Option<String>,
     /// From the question to the answer, in microseconds.
     pub took_us: u64,
+    /// Only of a count that never falls (lines of an output). The number is
+    /// that of the moment it was asked for, whenever the answer came, and so
+    /// many microseconds before that moment it was still the number of the
+    /// reading before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_us: Option<u64>,
 }
 
 /// Rolling counts of one breaker of one instance.
@@ -274,7 +280,8 @@ pub struct BreakerReport {
     pub breaker: String,
     /// Instance that holds it.
     pub instance: String,
-    /// Its state; `None` when the instance cannot be read (it is down).
+    /// Its state; `None` when it is not known: the instance is down or cannot
+    /// be read, or says nothing of this breaker.
     #[schemars(with = "Option<String>")]
     pub state: Option<BreakerState>,
     /// Whether its window holds at least the volume threshold.
@@ -283,6 +290,19 @@ pub struct BreakerReport {
     pub error_percent: u32,
     /// Calls in its window.
     pub calls: u64,
+    /// Why nothing is known of it although the instance runs: what was looked
+    /// for and what was there instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// Whether the state is the scenario's word (`starts: closed`) and nothing
+    /// that the instance said.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub assumed: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// An edge of a window.

@@ -25,7 +25,9 @@ mod window;
 
 use squall_scenario::Scenario;
 
-pub(crate) use breaker::{Asked, Course, Instances, after_on, change_on, reached_by, state_on};
+pub(crate) use breaker::{
+    Asked, Course, Instances, after_on, change_on, is_told_by_lines, reached_by, state_on,
+};
 pub(crate) use dispersion::{Bin, dispersion, spread};
 pub(crate) use gate::unit_threshold;
 pub(crate) use metric::rule_slice;

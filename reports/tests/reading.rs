@@ -232,6 +232,7 @@ fn reading(value: Option<f64>, error: Option<&str>) -> RunEvent {
         value,
         error: error.map(str::to_owned),
         took_us: 20_000,
+        looked_us: None,
     })
 }
 
@@ -292,6 +293,7 @@ fn a_reading_across_the_edge_of_a_window_is_of_neither() {
         value: Some(5.0),
         error: None,
         took_us: 30_000,
+        looked_us: None,
     });
     add(&mut record, [at(20.02, event)]);
     for window in ["baseline", "slow recommendations"] {
@@ -429,4 +431,120 @@ fn a_guard_trips_on_one_instance_and_only_when_it_lasts() {
     add(&mut restarted, life);
     let one = trips("restarts of catalog > 1", &restarted).unwrap();
     assert_eq!(one.0, seconds(28.0));
+}
+
+/// A passing run that counts lines: looked at five times a second, told when
+/// it is due or has changed.
+fn with_lines(readings: &[(f64, Result<f64, &str>)]) -> Record {
+    let mut record = passing();
+    record.manifest.scenario.system.probes = vec![probe(1000)];
+    let events = readings.iter().map(|(s, result)| {
+        let RunEvent::Probe(reading) = reading(result.ok(), result.err()) else {
+            panic!("another event")
+        };
+        let looked_us = result.is_ok().then_some(200_000);
+        let reading = ProbeReading {
+            looked_us,
+            ..reading
+        };
+        at(*s, RunEvent::Probe(reading))
+    });
+    let events: Vec<_> = events.collect();
+    add(&mut record, events);
+    record
+}
+
+/// Of every second in `seconds`, this one.
+fn every_second(
+    seconds: std::ops::Range<i64>,
+    value: f64,
+) -> Vec<(f64, Result<f64, &'static str>)> {
+    let all = seconds.map(|s| (s as f64 + 0.1, Ok(value)));
+    all.collect()
+}
+
+#[test]
+fn a_count_that_lagged_counts_when_it_has_caught_up() {
+    let behind = "8MiB of output are not read yet";
+    let gate = |readings: &[(f64, Result<f64, &str>)], gate: &str| {
+        judged(&with_lines(readings), "whole run", gate)
+    };
+    // The fault's window ends at 40 s, the run at 60 s; the last reading comes
+    // after it.
+    let mut calm = every_second(0..30, 0.0);
+    calm.extend((30..50).map(|s| (s as f64 + 0.1, Err(behind))));
+    let mut caught_up = calm.clone();
+    caught_up.extend(every_second(50..60, 0.0));
+    caught_up.push((60.5, Ok(0.0)));
+    let fine = gate(&caught_up, "probe queue length < 1");
+    assert_eq!(fine.state, GateState::Pass, "{}", fine.explanation);
+    // It caught up and found something: that lies in the time it was behind.
+    let mut found = calm.clone();
+    found.extend(every_second(50..61, 1.0));
+    let fail = gate(&found, "probe queue length < 1");
+    assert_eq!(fail.state, GateState::Fail, "{}", fail.explanation);
+    let at_least = gate(&found, "probe queue length >= 0");
+    assert_eq!(at_least.state, GateState::Pass, "{}", at_least.explanation);
+    // It never did.
+    calm.extend((50..61).map(|s| (s as f64 + 0.1, Err(behind))));
+    let never = gate(&calm, "probe queue length < 1");
+    assert_eq!(
+        never.state,
+        GateState::Inconclusive,
+        "{}",
+        never.explanation
+    );
+    assert!(never.explanation.contains(behind), "{}", never.explanation);
+}
+
+#[test]
+fn the_number_at_the_end_of_a_window_is_known_from_the_reading_after_it() {
+    let gate = |last: (f64, Result<f64, &'static str>)| {
+        let mut readings = every_second(0..59, 0.0);
+        readings.push((59.5, Ok(0.0)));
+        readings.push(last);
+        judged(
+            &with_lines(&readings),
+            "whole run",
+            "probe queue length < 1",
+        )
+    };
+    assert_eq!(gate((60.3, Ok(0.0))).state, GateState::Pass);
+    // A line after the end of the load: not changed 200 ms before 60.28 s.
+    assert_eq!(gate((60.3, Ok(1.0))).state, GateState::Pass);
+    // One that may have come before it.
+    let edge = gate((60.1, Ok(1.0)));
+    assert_eq!(edge.state, GateState::Inconclusive, "{}", edge.explanation);
+    let why = &edge.explanation;
+    assert!(
+        why.contains("which it was when the window ended, at 60.0s"),
+        "{why}"
+    );
+    // Asked for in the window and answered after it, it is of the window.
+    let inside = gate((60.01, Ok(1.0)));
+    assert_eq!(inside.state, GateState::Fail, "{}", inside.explanation);
+    // The last of the output was never read.
+    let behind = gate((65.0, Err("24MiB of output are not read yet")));
+    assert_eq!(
+        behind.state,
+        GateState::Inconclusive,
+        "{}",
+        behind.explanation
+    );
+    assert!(
+        behind.explanation.contains("24MiB"),
+        "{}",
+        behind.explanation
+    );
+}
+
+#[test]
+fn a_count_that_fails_until_the_first_time_it_is_read_says_nothing_before() {
+    let mut readings: Vec<_> = (0..10).map(|s| (s as f64 + 0.1, Err("gone"))).collect();
+    readings.extend(every_second(10..61, 3.0));
+    let record = with_lines(&readings);
+    let late = judged(&record, "whole run", "probe queue length >= 1");
+    assert_eq!(late.state, GateState::Inconclusive, "{}", late.explanation);
+    let fault = judged(&record, "slow recommendations", "probe queue length >= 1");
+    assert_eq!(fault.state, GateState::Pass, "{}", fault.explanation);
 }

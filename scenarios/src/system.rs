@@ -219,6 +219,10 @@ pub enum BreakerSource {
         closed: String,
         /// A line that matches says that it is half-open now.
         half_open: Option<String>,
+        /// Whether it counts as closed until a line says otherwise; without
+        /// that nothing is known of it until a line matches.
+        #[serde(default)]
+        starts_closed: bool,
     },
 }
 

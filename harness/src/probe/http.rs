@@ -34,7 +34,8 @@ impl HttpClient {
                 .client
                 .insert(connect(&self.url, &self.allowed_hosts).await?),
         };
-        answer(client, &self.url).await
+        let answer = answer(client, &self.url).await?;
+        Ok((answer.status, answer.body))
     }
 }
 

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use regex_lite::Regex;
 use squall_scenario::{Probe, ProbeRead, Template};
 
 use super::ProbeSetup;
 use super::command::CommandSource;
 use super::http::{HttpClient, at_pointer, of_query, query_url};
 use crate::system::answer::answer;
-use crate::system::exposition::series;
-use crate::system::log_lines::LogLines;
+use crate::system::exposition::{exposed, missing, series};
 use crate::system::{RunningSystem, control_client};
 
 /// A probe's source, ready to be read again and again.
@@ -30,11 +28,6 @@ pub(super) enum Source {
         path: String,
         name: String,
         labels: Vec<(String, String)>,
-    },
-    Log {
-        pattern: Regex,
-        files: Vec<LogLines>,
-        matched: u64,
     },
     /// It can never be read; why.
     Broken(String),
@@ -97,14 +90,8 @@ impl Source {
                 name: name.clone(),
                 labels: labels.clone(),
             },
-            ProbeRead::Log { of, pattern } => Self::Log {
-                pattern: Regex::new(pattern).map_err(|error| error.to_string())?,
-                files: system
-                    .instances_of(of)
-                    .map(|instance| LogLines::new(&instance.log_path))
-                    .collect(),
-                matched: 0,
-            },
+            // Followed all the time, and not read now and then.
+            ProbeRead::Log { .. } => return Err("a log is followed".to_owned()),
         })
     }
 
@@ -136,19 +123,6 @@ impl Source {
                 name,
                 labels,
             } => summed(system, client, of, path, (name, labels)).await,
-            Self::Log {
-                pattern,
-                files,
-                matched,
-            } => {
-                for file in files {
-                    let lines = file.read().await;
-                    let hits = lines.iter().filter(|line| pattern.is_match(line)).count();
-                    *matched += hits as u64;
-                }
-                #[expect(clippy::cast_precision_loss, reason = "lines are far below 2^52")]
-                Ok(*matched as f64)
-            }
             Self::Broken(why) => Err(why.clone()),
         }
     }
@@ -176,15 +150,18 @@ async fn summed(
         }
         let who = &instance.name;
         let url = format!("http://{}{path}", instance.address());
-        let (status, body) = answer(client, &url)
+        let answer = answer(client, &url)
             .await
             .map_err(|why| format!("{who}: {why}"))?;
-        if status != 200 {
+        if answer.status != 200 {
+            let status = answer.status;
             return Err(format!("{who} answered {status} to GET {path}"));
         }
-        let found = series(&String::from_utf8_lossy(&body), name, labels);
+        let text = exposed(&answer);
+        let found = series(&text, name, labels);
         if found.is_empty() {
-            return Err(format!("{who} has no such series of {name}"));
+            let why = missing(&text, name, labels);
+            return Err(format!("GET {path} of {who} {why}"));
         }
         let of_instance: f64 = found.iter().map(|series| series.value).sum();
         *sum.get_or_insert(0.0) += of_instance;

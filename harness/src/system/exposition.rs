@@ -1,5 +1,15 @@
 //! The text format in which Prometheus and its kin expose metrics.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::answer::Answer;
+use super::names::there_is;
+
+/// Names of metrics, or of their labels, that are looked at to say what there
+/// is instead of what was looked for.
+const NAMES_MAX: usize = 2_000;
+
 /// One line: a value and the labels it is of.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Series {
@@ -28,6 +38,47 @@ pub(crate) fn series(text: &str, name: &str, labels: &[(String, String)]) -> Vec
                 .all(|(label, value)| series.label(label) == Some(value.as_str()))
         })
         .collect()
+}
+
+/// The whole lines of an exposition: of an answer whose end is not known, the
+/// last line may be a part of one.
+pub(crate) fn exposed(answer: &Answer) -> Cow<'_, str> {
+    let whole = match answer.body.iter().rposition(|byte| *byte == b'\n') {
+        _ if answer.has_end => &answer.body[..],
+        Some(last) => &answer.body[..=last],
+        None => &[],
+    };
+    String::from_utf8_lossy(whole)
+}
+
+/// That an exposition does not have the series that were looked for, and what
+/// it has instead.
+pub(crate) fn missing(text: &str, name: &str, labels: &[(String, String)]) -> String {
+    let all = series(text, name, &[]);
+    if all.is_empty() {
+        let names: BTreeSet<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| line.split(['{', ' ', '\t']).next().unwrap_or_default())
+            .filter(|name| !name.is_empty())
+            .take(NAMES_MAX)
+            .collect();
+        return format!("has no metric `{name}`; {}", there_is(name, &names));
+    }
+    let wrong = labels.iter().find(|(label, value)| {
+        let mut values = all.iter().filter_map(|series| series.label(label));
+        values.all(|other| other != value)
+    });
+    let Some((label, value)) = wrong else {
+        return format!("has `{name}`, but no series of it with all of the labels");
+    };
+    let values: BTreeSet<&str> = all
+        .iter()
+        .filter_map(|series| series.label(label))
+        .take(NAMES_MAX)
+        .collect();
+    let there_is = there_is(value, &values);
+    format!("has no `{name}` with {label}=\"{value}\"; as {label} {there_is}")
 }
 
 /// One line of the metric `name`: `name{label="value"} 1.0 1700000000`.
@@ -94,5 +145,33 @@ mod tests {
         assert_eq!(one.len(), 1);
         assert!((one[0].value - 4.5).abs() < f64::EPSILON);
         assert!(series(text, "job", &[]).is_empty());
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_what_is_there() {
+        let text = "# TYPE breaker_state gauge\nbreaker_state{name=\"payments\"} 0\nup 1\n";
+        let labels = |name: &str| vec![("name".to_owned(), name.to_owned())];
+        assert_eq!(
+            missing(text, "braker_state", &[]),
+            "has no metric `braker_state`; it has breaker_state, up: did you mean `breaker_state`?"
+        );
+        assert_eq!(
+            missing(text, "breaker_state", &labels("paiments")),
+            "has no `breaker_state` with name=\"paiments\"; as name it has payments: \
+             did you mean `payments`?"
+        );
+        assert_eq!(missing("", "x", &[]), "has no metric `x`; it has nothing");
+    }
+
+    #[test]
+    fn half_a_line_at_an_end_that_is_not_known_is_none() {
+        let answer = |body: &str, has_end| Answer {
+            status: 200,
+            body: body.as_bytes().to_vec(),
+            has_end,
+        };
+        assert_eq!(exposed(&answer("jobs 125", true)), "jobs 125");
+        assert_eq!(exposed(&answer("up 1\njobs 12", false)), "up 1\n");
+        assert_eq!(exposed(&answer("jobs 12", false)), "");
     }
 }

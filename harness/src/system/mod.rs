@@ -5,6 +5,7 @@ mod breakers;
 pub(crate) mod exposition;
 mod instance;
 pub(crate) mod log_lines;
+mod names;
 mod port_holder;
 mod ports;
 mod prepare;

@@ -1,33 +1,43 @@
 //! Gates on circuit breakers: what every live instance reported, over time.
 
 mod course;
+mod timeline;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use squall_scenario::{BreakerChange, BreakerState, Gate};
+use squall_scenario::{BreakerChange, BreakerSource, BreakerState, Gate, Scenario};
 
 use super::gate::undecided;
 use super::recovery::observed_until_us;
 use super::{Case, Ruling, Window};
+use crate::Record;
 use crate::quantity::{Quantity, clock};
-use crate::verdict::{BreakerSegment, BreakerTimeline, Evidence, GateState, TimeRange, WindowKind};
-use crate::{ProcessChange, Record, RunEvent};
+use crate::verdict::{Evidence, GateState, TimeRange, WindowKind};
 pub(crate) use course::{Course, Instances, reached_by};
+pub(super) use timeline::timelines;
 
-/// When the breaker was first open in `range`; `None` when it never was, or was
-/// open already when the range began.
+/// When the breaker opened in `range`; `None` when it did not, was open already
+/// when the range began, or was open when it was first heard of.
 pub(super) fn opened(record: &Record, breaker: &str, range: TimeRange) -> Option<i64> {
     let course = Course::of(record, breaker, BreakerState::Open);
-    if course.at(range.start_us) {
-        return None;
+    let from_lines = is_told_by_lines(&record.manifest.scenario, breaker);
+    match course.at(range.start_us) {
+        Some(true) => None,
+        _ if from_lines => course.first(range, true),
+        _ => course.begins(range),
     }
-    course.first(range, true)
 }
 
 /// Since when the breaker was closed at the end of `range`.
 pub(super) fn closed_for_good(record: &Record, breaker: &str, range: TimeRange) -> Option<i64> {
     Course::of(record, breaker, BreakerState::Closed).last_stretch(range)
+}
+
+/// Whether the breaker is read from lines, each of which tells of a change: the
+/// first one need not be preceded by another.
+pub(crate) fn is_told_by_lines(scenario: &Scenario, breaker: &str) -> bool {
+    let mut breakers = scenario.system.breakers.iter();
+    breakers.any(|(name, source)| name == breaker && matches!(source, BreakerSource::Log { .. }))
 }
 
 /// `breaker X opens|closes within T` during a window.
@@ -40,11 +50,7 @@ pub(super) fn rule_change(
 ) -> Ruling {
     let course = Course::of(case.record, breaker, reached_by(change));
     let fault = case.fault(&window.name);
-    let asked = Asked {
-        breaker,
-        within,
-        resolution_us: case.breaker_resolution_us(),
-    };
+    let asked = asked(case, breaker, within);
     let requested_us = fault.and_then(|fault| fault.requested_us);
     change_on(&course, &asked, change, window, requested_us)
 }
@@ -58,6 +64,36 @@ pub(crate) struct Asked<'a> {
     pub(crate) within: Option<Duration>,
     /// How often it is read.
     pub(crate) resolution_us: Option<u64>,
+    /// Whether [`is_told_by_lines`].
+    pub(crate) from_lines: bool,
+}
+
+fn asked<'a>(case: &Case<'_>, breaker: &'a str, within: Option<Duration>) -> Asked<'a> {
+    Asked {
+        breaker,
+        within,
+        resolution_us: case.breaker_resolution_us(),
+        from_lines: is_told_by_lines(&case.record.manifest.scenario, breaker),
+    }
+}
+
+/// Of a breaker that no instance ever spoke of.
+fn never_heard(course: &Course, breaker: &str) -> Ruling {
+    undecided(&format!(
+        "no instance reported a breaker `{breaker}`{}",
+        because(course)
+    ))
+}
+
+/// Why nothing is known, where somebody could say.
+fn because(course: &Course) -> String {
+    let why = course.why.as_ref();
+    why.map_or_else(String::new, |why| format!(": {why}"))
+}
+
+/// Why nothing was reported of a breaker; empty where nobody could say.
+pub(super) fn why_unheard(record: &Record, breaker: &str) -> String {
+    because(&Course::of(record, breaker, BreakerState::Closed))
 }
 
 /// What a course says of `breaker X opens|closes within T` during a window whose
@@ -72,36 +108,95 @@ pub(crate) fn change_on(
     if window.ranges.is_empty() {
         return undecided("the window is empty");
     }
-    if !course.reported {
+    if !course.heard {
+        return never_heard(course, asked.breaker);
+    }
+    match change {
+        BreakerChange::Closes => {
+            worst(periods(window).map(|range| closes_in(course, asked, range)))
+        }
+        BreakerChange::Opens => {
+            if !course.asked {
+                return undecided("no instance counted enough calls for its breaker to be asked");
+            }
+            // Each period is looked at from where it began.
+            let requested_us = requested_us.filter(|_| window.ranges.len() == 1);
+            if requested_us.is_some_and(|at_us| course.at(at_us) == Some(true)) {
+                return undecided("it was open before the fault was injected");
+            }
+            let many = window.ranges.len() > 1;
+            worst(periods(window).map(|range| {
+                if many && course.at(range.start_us) == Some(true) {
+                    return undecided(&format!(
+                        "it was still open when the period at {} began",
+                        clock(range.start_us)
+                    ));
+                }
+                opens_in(course, asked, range, requested_us)
+            }))
+        }
+    }
+}
+
+/// `opens` in one stretch. It must be known not to have been open since the
+/// fault was asked for, which may be a moment before the stretch began.
+fn opens_in(
+    course: &Course,
+    asked: &Asked<'_>,
+    range: TimeRange,
+    requested_us: Option<i64>,
+) -> Ruling {
+    let reached = course.first(range, true);
+    let before = TimeRange {
+        start_us: requested_us.unwrap_or(range.start_us).min(range.start_us),
+        end_us: reached.unwrap_or(range.end_us),
+    };
+    if let Some(at_us) = reached
+        && course.first(before, false).is_none()
+        && !asked.from_lines
+    {
         return undecided(&format!(
-            "no instance reported a breaker `{}`",
-            asked.breaker
+            "{} was open at {} already when it was first heard of: nobody said when it opened{}",
+            asked.breaker,
+            clock(at_us),
+            because(course)
         ));
     }
-    if change == BreakerChange::Opens {
-        if !course.asked {
-            return undecided("no instance counted enough calls for its breaker to be asked");
-        }
-        // Each period is looked at from where it began.
-        let requested_us = requested_us.filter(|_| window.ranges.len() == 1);
-        if requested_us.is_some_and(|at_us| course.at(at_us)) {
-            return undecided("it was open before the fault was injected");
-        }
+    let unheard = course.unheard(allowed(asked, range, reached));
+    timed(course, asked, "opened", range, reached, unheard)
+}
+
+/// `closes` in one stretch: of a breaker that was open in it.
+fn closes_in(course: &Course, asked: &Asked<'_>, range: TimeRange) -> Ruling {
+    if course.first(range, false).is_none() {
+        return never_open(course, asked, "in this window");
     }
-    let verb = match change {
-        BreakerChange::Opens => "opened",
-        BreakerChange::Closes => "closed",
+    let reached = course.begins(range);
+    let unheard = course.unheard(allowed(asked, range, reached));
+    timed(course, asked, "closed", range, reached, unheard)
+}
+
+fn never_open(course: &Course, asked: &Asked<'_>, when: &str) -> Ruling {
+    let why = if course.said {
+        String::new()
+    } else {
+        because(course)
     };
-    let periods = periods(window).map(|range| {
-        if change == BreakerChange::Opens && window.ranges.len() > 1 && course.at(range.start_us) {
-            return undecided(&format!(
-                "it was still open when the period at {} began",
-                clock(range.start_us)
-            ));
-        }
-        timed(asked, verb, range, course.first(range, true))
-    });
-    worst(periods)
+    undecided(&format!(
+        "{} was never heard to be open {when}, so it could not close{why}",
+        asked.breaker
+    ))
+}
+
+/// The part of `range` in which the change had to come, as far as it did not.
+fn allowed(asked: &Asked<'_>, range: TimeRange, reached: Option<i64>) -> TimeRange {
+    let within = asked.within.unwrap_or(Duration::MAX);
+    let limit_us = i64::try_from(within.as_micros()).unwrap_or(i64::MAX);
+    let end_us = range.start_us.saturating_add(limit_us).min(range.end_us);
+    TimeRange {
+        start_us: range.start_us,
+        end_us: reached.unwrap_or(end_us).min(end_us),
+    }
 }
 
 /// The stretches of a window that are looked at one by one: the periods of a
@@ -153,36 +248,59 @@ pub(super) fn rule_after(
         return undecided("the fault was not seen to be gone");
     };
     let course = Course::of(case.record, breaker, BreakerState::Closed);
-    let asked = Asked {
-        breaker,
-        within: Some(within),
-        resolution_us: case.breaker_resolution_us(),
-    };
+    let asked = asked(case, breaker, Some(within));
+    let requested_us = case.fault(fault).and_then(|fault| fault.requested_us);
     let range = TimeRange {
         start_us: cleared_us,
         end_us: observed_until_us(case, fault, cleared_us),
     };
-    after_on(&course, &asked, range)
+    after_on(&course, &asked, range, requested_us)
 }
 
 /// What a course says of `breaker X closes` in `range`, which begins when the
-/// fault was gone.
-pub(crate) fn after_on(course: &Course, asked: &Asked<'_>, range: TimeRange) -> Ruling {
-    if !course.reported {
-        return undecided(&format!(
-            "no instance reported a breaker `{}`",
-            asked.breaker
-        ));
+/// fault was gone that was asked for at `requested_us`.
+pub(crate) fn after_on(
+    course: &Course,
+    asked: &Asked<'_>,
+    range: TimeRange,
+    requested_us: Option<i64>,
+) -> Ruling {
+    if !course.heard {
+        return never_heard(course, asked.breaker);
     }
-    timed(asked, "closed for good", range, course.last_stretch(range))
+    let since = TimeRange {
+        start_us: requested_us.unwrap_or(range.start_us).min(range.start_us),
+        end_us: range.end_us,
+    };
+    if course.first(since, false).is_none() {
+        return never_open(course, asked, "since the fault was injected");
+    }
+    let reached = course.last_stretch(range);
+    // One that is open at the end has not closed, whatever was not heard.
+    let is_open = course.at(range.end_us) == Some(false);
+    let unheard = course.unheard(TimeRange {
+        start_us: range.start_us,
+        end_us: reached.unwrap_or(range.end_us),
+    });
+    let unheard = unheard.filter(|_| !is_open);
+    timed(course, asked, "closed for good", range, reached, unheard)
 }
 
-/// Compares the moment a condition was reached with the time allowed.
-fn timed(asked: &Asked<'_>, verb: &str, range: TimeRange, reached: Option<i64>) -> Ruling {
+/// Compares the moment a condition was reached with the time allowed. It may
+/// have been reached while nothing was heard of the breaker.
+fn timed(
+    course: &Course,
+    asked: &Asked<'_>,
+    verb: &str,
+    range: TimeRange,
+    reached: Option<i64>,
+    unheard: Option<TimeRange>,
+) -> Ruling {
     let &Asked {
         breaker,
         within,
         resolution_us,
+        ..
     } = asked;
     let limit_us = within.map(|within| u64::try_from(within.as_micros()).unwrap_or(u64::MAX));
     let observed_us = range.length_us();
@@ -191,7 +309,7 @@ fn timed(asked: &Asked<'_>, verb: &str, range: TimeRange, reached: Option<i64>) 
     let read = resolution_us.map_or(String::new(), |us| {
         format!(" (read every {})", Quantity::Micros(us))
     });
-    let (state, explanation) = match (took_us, limit_us) {
+    let (mut state, mut explanation) = match (took_us, limit_us) {
         (Some(took), limit) if limit.is_none_or(|limit| took <= limit) => (
             GateState::Pass,
             format!(
@@ -221,6 +339,11 @@ fn timed(asked: &Asked<'_>, verb: &str, range: TimeRange, reached: Option<i64>) 
             ),
         ),
     };
+    if let Some(unheard) = unheard.filter(|_| state == GateState::Fail) {
+        state = GateState::Inconclusive;
+        explanation = format!("{}; {explanation}", silence(course, breaker, unheard));
+    }
+    explanation.push_str(&on_trust(course));
     Ruling {
         state,
         explanation,
@@ -251,11 +374,7 @@ pub(super) fn rule_is(
     state: BreakerState,
 ) -> Ruling {
     let course = Course::of(case.record, breaker, state);
-    let asked = Asked {
-        breaker,
-        within: None,
-        resolution_us: case.breaker_resolution_us(),
-    };
+    let asked = asked(case, breaker, None);
     state_on(&course, &asked, state, window)
 }
 
@@ -270,29 +389,25 @@ pub(crate) fn state_on(
     let Some(range) = span(window) else {
         return undecided("the window is empty");
     };
-    if !course
-        .steps
-        .iter()
-        .any(|(at_us, _)| *at_us <= range.start_us)
-    {
-        return undecided(&format!(
-            "no instance had reported `{breaker}` when the window began"
-        ));
+    if !course.heard {
+        return never_heard(course, breaker);
     }
     let broken = periods(window).find_map(|range| course.first(range, false));
-    let (verdict, explanation) = match broken {
-        None => (
-            GateState::Pass,
-            format!("every live instance of {breaker} was {state} throughout"),
-        ),
-        Some(at_us) => (
+    let unheard = periods(window).find_map(|range| course.unheard(range));
+    let (verdict, explanation) = match (broken, unheard) {
+        (Some(at_us), _) => (
             GateState::Fail,
             format!("{breaker} was not {state} everywhere at {}", clock(at_us)),
+        ),
+        (None, Some(unheard)) => (GateState::Inconclusive, silence(course, breaker, unheard)),
+        (None, None) => (
+            GateState::Pass,
+            format!("every live instance of {breaker} was {state} throughout"),
         ),
     };
     Ruling {
         state: verdict,
-        explanation,
+        explanation: format!("{explanation}{}", on_trust(course)),
         evidence: Evidence {
             ranges: vec![range],
             resolution_us: asked.resolution_us,
@@ -301,69 +416,29 @@ pub(crate) fn state_on(
     }
 }
 
+/// That nothing was heard for a stretch, and why.
+fn silence(course: &Course, breaker: &str, unheard: TimeRange) -> String {
+    format!(
+        "nothing is known of {breaker} for {} from {}{}",
+        Quantity::Micros(unheard.length_us()),
+        clock(unheard.start_us),
+        because(course)
+    )
+}
+
+/// What a ruling rests on where no instance ever spoke of the breaker.
+fn on_trust(course: &Course) -> String {
+    if course.said {
+        String::new()
+    } else {
+        "; that it starts closed is the scenario's word: no line of output ever spoke of it"
+            .to_owned()
+    }
+}
+
 fn span(window: &Window) -> Option<TimeRange> {
     Some(TimeRange {
         start_us: window.start_us()?,
         end_us: window.end_us()?,
     })
-}
-
-/// States and when they began.
-type States = Vec<(i64, Option<BreakerState>)>;
-
-/// States of every breaker of every instance, for the reports.
-pub(super) fn timelines(record: &Record, load_end_us: i64) -> Vec<BreakerTimeline> {
-    // By breaker and instance.
-    let mut found: BTreeMap<(String, String), States> = BTreeMap::new();
-    for stamped in &record.events {
-        match &stamped.event {
-            RunEvent::Breaker(report) => {
-                let key = (report.breaker.clone(), report.instance.clone());
-                found
-                    .entry(key)
-                    .or_default()
-                    .push((stamped.at_us, report.state));
-            }
-            RunEvent::Process {
-                instance,
-                change: ProcessChange::Exited { .. },
-                ..
-            } => {
-                for ((_, holder), states) in &mut found {
-                    if holder == instance {
-                        states.push((stamped.at_us, None));
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    found
-        .into_iter()
-        .map(|((breaker, instance), states)| BreakerTimeline {
-            breaker,
-            instance,
-            segments: segments(&states, load_end_us),
-        })
-        .collect()
-}
-
-/// Joins equal neighbours; the last state lasts to the end of the load.
-fn segments(states: &[(i64, Option<BreakerState>)], load_end_us: i64) -> Vec<BreakerSegment> {
-    let mut segments: Vec<BreakerSegment> = Vec::new();
-    for (at_us, state) in states {
-        match segments.last_mut() {
-            Some(last) if last.state == *state => continue,
-            Some(last) => last.range.end_us = *at_us,
-            None => {}
-        }
-        segments.push(BreakerSegment {
-            range: TimeRange {
-                start_us: *at_us,
-                end_us: load_end_us.max(*at_us),
-            },
-            state: *state,
-        });
-    }
-    segments
 }

@@ -2,6 +2,7 @@
 //! their window: one reading against them fails, and a pass needs a reading
 //! wherever one was due.
 
+mod count;
 mod fallback;
 mod process;
 
@@ -77,6 +78,9 @@ struct Point {
     from_us: i64,
     at_us: i64,
     value: f64,
+    /// Of a count that never falls: how long before `from_us` it had not
+    /// changed yet. The value is that of `from_us`.
+    looked_us: Option<i64>,
 }
 
 /// The readings of one thing.
@@ -114,11 +118,16 @@ fn probe_series(record: &Record, probe: &Probe) -> Series {
         if reading.probe != probe.name {
             continue;
         }
+        let took_us = i64::try_from(reading.took_us).unwrap_or(i64::MAX);
+        let asked_us = stamped.at_us.saturating_sub(took_us);
         match (reading.value, &reading.error) {
             (Some(value), _) => series.points.push(Point {
-                from_us: stamped.at_us - i64::try_from(reading.took_us).unwrap_or(i64::MAX),
+                from_us: asked_us,
                 at_us: stamped.at_us,
                 value,
+                looked_us: reading
+                    .looked_us
+                    .map(|us| i64::try_from(us).unwrap_or(i64::MAX)),
             }),
             (None, error) => {
                 let why = error
@@ -200,7 +209,12 @@ fn rule_series(window: &Window, gate: &ReadingGate, series: &[Series]) -> Ruling
                 worst = Some((one, *point));
             }
         }
-        doubts.extend(one.doubt(window, &inside));
+        let holds = |value: f64| gate.comparison.holds(value, limit);
+        doubts.extend(if one.never_falls() {
+            count::doubt(one, window, holds)
+        } else {
+            one.doubt(window, &inside)
+        });
     }
     let every = series
         .first()
@@ -255,13 +269,19 @@ fn rule_series(window: &Window, gate: &ReadingGate, series: &[Series]) -> Ruling
 }
 
 impl Series {
-    /// The readings that lie wholly in the window.
+    /// Whether this is a count that never falls.
+    fn never_falls(&self) -> bool {
+        self.points.iter().any(|point| point.looked_us.is_some())
+    }
+
+    /// The readings that speak of a time that lies wholly in the window.
     fn inside(&self, window: &Window) -> Vec<Point> {
         let points = self.points.iter().copied();
         points
             .filter(|point| {
+                let until_us = point.looked_us.map_or(point.at_us, |_| point.from_us);
                 let mut ranges = window.ranges.iter();
-                ranges.any(|range| point.from_us >= range.start_us && point.at_us < range.end_us)
+                ranges.any(|range| point.from_us >= range.start_us && until_us < range.end_us)
             })
             .collect()
     }

@@ -96,7 +96,7 @@ impl GateBoard {
                 settle: block.settle,
                 gate: gate.value.clone(),
                 slice: Slice::to_judge(),
-                breaker: BreakerGate::of(&block.when.value, &gate.value),
+                breaker: BreakerGate::of(scenario, &block.when.value, &gate.value),
             })
         });
         let faults = scenario.faults.iter().map(|fault| FaultEdges {
@@ -186,12 +186,14 @@ impl GateBoard {
                 breaker.during(&window, is_open && !self.is_over, requested_us)
             }
             When::After { fault, .. } => {
-                let cleared_us = self.edges.fault(fault)?.removed_us?;
+                let edges = self.edges.fault(fault)?;
+                let (cleared_us, requested_us) = (edges.removed_us?, edges.requested_us);
                 let next_us = self.edges.next_after(fault, cleared_us);
-                breaker.after(TimeRange {
+                let range = TimeRange {
                     start_us: cleared_us,
                     end_us: next_us.min(self.now_us).max(cleared_us),
-                })
+                };
+                breaker.after(range, requested_us)
             }
         }
     }

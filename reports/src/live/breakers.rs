@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use squall_scenario::{BreakerChange, BreakerState, Gate, When};
+use squall_scenario::{BreakerChange, BreakerState, Gate, Scenario, When};
 
 use crate::judge::{
-    Asked, Course, Instances, Ruling, Window, after_on, change_on, reached_by, state_on,
+    Asked, Course, Instances, Ruling, Window, after_on, change_on, is_told_by_lines, reached_by,
+    state_on,
 };
 use crate::verdict::TimeRange;
 use crate::{RunEvent, Stamped};
@@ -30,11 +31,12 @@ pub(super) struct BreakerGate {
     expected: Expected,
     course: Course,
     resolution_us: Option<u64>,
+    from_lines: bool,
 }
 
 impl BreakerGate {
     /// Follows a gate on a breaker; `None` for any other gate.
-    pub(super) fn of(when: &When, gate: &Gate) -> Option<Self> {
+    pub(super) fn of(scenario: &Scenario, when: &When, gate: &Gate) -> Option<Self> {
         let (breaker, expected) = match (when, gate) {
             (
                 When::During(_),
@@ -65,6 +67,7 @@ impl BreakerGate {
             breaker: breaker.clone(),
             expected,
             resolution_us: None,
+            from_lines: is_told_by_lines(scenario, breaker),
         })
     }
 
@@ -108,15 +111,15 @@ impl BreakerGate {
         }
     }
 
-    /// What the judge would say of the time since a fault was gone, if it ended
-    /// now.
-    pub(super) fn after(&self, range: TimeRange) -> Option<Ruling> {
+    /// What the judge would say of the time since a fault was gone that was
+    /// asked for at `requested_us`, if it ended now.
+    pub(super) fn after(&self, range: TimeRange, requested_us: Option<i64>) -> Option<Ruling> {
         let Expected::ClosedFor(within) = self.expected else {
             return None;
         };
         let asked = self.asked(Some(within));
         self.is_followed()
-            .then(|| after_on(&self.course, &asked, range))
+            .then(|| after_on(&self.course, &asked, range, requested_us))
     }
 
     fn asked(&self, within: Option<Duration>) -> Asked<'_> {
@@ -124,6 +127,7 @@ impl BreakerGate {
             breaker: &self.breaker,
             within,
             resolution_us: self.resolution_us,
+            from_lines: self.from_lines,
         }
     }
 }

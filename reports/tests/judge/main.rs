@@ -4,6 +4,7 @@ mod ends;
 mod recovery;
 #[path = "../synthetic/mod.rs"]
 mod synthetic;
+mod unheard;
 mod validity;
 
 use std::time::Duration;

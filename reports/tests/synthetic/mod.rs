@@ -100,6 +100,8 @@ pub fn breaker(
         has_volume: calls >= 20,
         error_percent: errors,
         calls,
+        why: None,
+        assumed: false,
     })
 }
 

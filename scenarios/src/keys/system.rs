@@ -214,7 +214,7 @@ pub(crate) static BREAKER_METRICS: Shape = Shape {
 
 pub(crate) static BREAKER_LOG: Shape = Shape {
     noun: "a log source",
-    about: "Lines in the output of every instance; the last line that matches says the state, and a breaker is closed until one does.",
+    about: "Lines in the output of every instance; the last line that matches says the state. Until one does nothing is known of the breaker, unless `starts` says it.",
     reads: "log: { of: api, open: \"circuit .* opened\", closed: \"circuit .* closed\" }",
     keys: &[
         needed("of", Word, "The process whose instances have the breaker."),
@@ -234,8 +234,19 @@ pub(crate) static BREAKER_LOG: Shape = Shape {
             "Regular expression of a line that says: half-open.",
         )
         .otherwise(&["half-open", "halfopen"]),
+        key(
+            "starts",
+            Words(BREAKER_STARTS),
+            "What it is until a line matches, for a service that says nothing before its breaker opens.",
+        )
+        .otherwise(&["initial", "default"]),
     ],
 };
+
+pub(crate) const BREAKER_STARTS: &[(&str, &str)] = &[(
+    "closed",
+    "It counts as closed in every process that starts, on the scenario's word.",
+)];
 
 pub(crate) static HYSTRIX: Shape = Shape {
     noun: "a Hystrix source",

@@ -69,6 +69,9 @@ impl Reader {
         let open = fields.get("open").and_then(|node| self.pattern(node));
         let closed = fields.get("closed").and_then(|node| self.pattern(node));
         let half_open = fields.get("half_open").map(|node| self.pattern(node));
+        let starts = fields
+            .get("starts")
+            .map(|node| self.word(node, keys::BREAKER_STARTS));
         Some(BreakerSource::Log {
             of: of?,
             open: open?,
@@ -76,6 +79,10 @@ impl Reader {
             half_open: match half_open {
                 Some(pattern) => Some(pattern?),
                 None => None,
+            },
+            starts_closed: match starts {
+                Some(word) => word.is_some_and(|word| word == "closed"),
+                None => false,
             },
         })
     }

@@ -217,16 +217,22 @@ impl PlainLines {
     fn breaker_text(&mut self, report: &BreakerReport) -> Option<String> {
         let state = report.state?;
         let key = (report.breaker.clone(), report.instance.clone());
-        let before = self
-            .breakers
-            .insert(key, state)
-            .unwrap_or(BreakerState::Closed);
-        (before != state).then(|| {
-            format!(
-                "breaker {} of {}: {before} -> {state} ({} % of {} calls failed)",
-                report.breaker, report.instance, report.error_percent, report.calls
-            )
-        })
+        let before = self.breakers.insert(key, state);
+        let from = match before {
+            Some(before) if before == state => return None,
+            Some(before) => format!("{before} -> "),
+            None if state == BreakerState::Closed => return None,
+            None => String::new(),
+        };
+        // Metrics and logs tell the state only.
+        let figures = match report.calls {
+            0 => String::new(),
+            calls => format!(" ({} % of {calls} calls failed)", report.error_percent),
+        };
+        Some(format!(
+            "breaker {} of {}: {from}{state}{figures}",
+            report.breaker, report.instance
+        ))
     }
 
     fn fault_text(&mut self, fault: &str, targets: &[String], change: &FaultChange) -> String {

@@ -260,14 +260,22 @@ impl RunState {
         let holder = known.and_then(|b| b.holders.iter().find(|h| h.instance == report.instance));
         let before = holder.and_then(|holder| holder.state);
         let Some(state) = report.state else { return };
-        let before = before.unwrap_or(squall_scenario::BreakerState::Closed);
-        if before != state {
-            let text = format!(
-                "{} of {}: {before} \u{2192} {state} ({}% of {} calls failed)",
-                report.breaker, report.instance, report.error_percent, report.calls
-            );
-            self.log.add(at_us, log::Topic::Breaker, &text);
-        }
+        let from = match before {
+            Some(before) if before == state => return,
+            Some(before) => format!("{before} \u{2192} "),
+            None if state == squall_scenario::BreakerState::Closed => return,
+            None => String::new(),
+        };
+        // Metrics and logs tell the state only.
+        let figures = match report.calls {
+            0 => String::new(),
+            calls => format!(" ({}% of {calls} calls failed)", report.error_percent),
+        };
+        let text = format!(
+            "{} of {}: {from}{state}{figures}",
+            report.breaker, report.instance
+        );
+        self.log.add(at_us, log::Topic::Breaker, &text);
     }
 
     fn name_window(&mut self, at_us: i64) {

@@ -1,67 +1,81 @@
 //! Breakers that say in the output of a process when they change.
 
+use std::time::Instant;
+
 use regex_lite::Regex;
 use squall_scenario::BreakerState;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{BREAKERS_EVERY, Reporter, Seen};
+use super::{BREAKERS_EVERY, Reporter, Seen, Unseen};
 use crate::system::log_lines::LogLines;
 
-/// Follows the output of one instance. A breaker is closed until a line says
-/// something else, as a process that starts has it.
-pub(super) struct LogWatcher {
-    reporter: Reporter,
-    lines: LogLines,
-    changes: Changes,
-    state: BreakerState,
-    /// The process the state is of.
-    pid: Option<u32>,
+/// What lines say, as regular expressions.
+pub(super) struct Patterns {
+    pub(super) open: String,
+    pub(super) closed: String,
+    pub(super) half_open: Option<String>,
 }
 
-/// What lines say.
-struct Changes {
-    patterns: Vec<(Regex, BreakerState)>,
-}
-
-impl Changes {
-    /// `None` where one is no regular expression.
-    fn new(open: &str, closed: &str, half_open: Option<&str>) -> Option<Self> {
+impl Patterns {
+    /// The state after a line, if it says one; `None` where one is no regular
+    /// expression. Half-open is asked first: its line often holds the word open
+    /// as well.
+    fn compile(&self) -> Option<impl Fn(&str) -> Option<BreakerState> + Send + Sync + 'static> {
+        let half_open = self.half_open.as_ref();
         let patterns = [
             half_open.map(|pattern| (pattern, BreakerState::HalfOpen)),
-            Some((open, BreakerState::Open)),
-            Some((closed, BreakerState::Closed)),
+            Some((&self.open, BreakerState::Open)),
+            Some((&self.closed, BreakerState::Closed)),
         ];
         let compiled = patterns
             .into_iter()
             .flatten()
             .map(|(pattern, state)| Some((Regex::new(pattern).ok()?, state)));
         let patterns = compiled.collect::<Option<Vec<_>>>()?;
-        Some(Self { patterns })
+        Some(move |line: &str| {
+            let mut matching = patterns.iter();
+            let found = matching.find(|(pattern, _)| pattern.is_match(line));
+            found.map(|(_, state)| *state)
+        })
     }
 
-    /// The state after this line, if it says one. Half-open is asked first:
-    /// its line often holds the word open as well.
-    fn of(&self, line: &str) -> Option<BreakerState> {
-        let mut matching = self.patterns.iter();
-        matching
-            .find(|(pattern, _)| pattern.is_match(line))
-            .map(|(_, state)| *state)
+    fn words(&self) -> String {
+        let half_open = self.half_open.iter().map(String::as_str);
+        let all: Vec<_> = [self.open.as_str(), self.closed.as_str()]
+            .into_iter()
+            .chain(half_open)
+            .map(|pattern| format!("`{pattern}`"))
+            .collect();
+        all.join(" or ")
     }
 }
 
+/// Follows the output of one instance. Nothing is known of a breaker until a
+/// line says it, unless the scenario does, as long as one process lives.
+pub(super) struct LogWatcher {
+    reporter: Reporter,
+    lines: LogLines<BreakerState>,
+    patterns: Patterns,
+    starts_closed: bool,
+    /// What the last line of this process said.
+    said: Option<BreakerState>,
+    /// What of its output was missed since then.
+    lost: Option<String>,
+    /// The process the state is of.
+    pid: Option<u32>,
+}
+
 impl LogWatcher {
-    pub(super) fn new(
-        reporter: Reporter,
-        open: &str,
-        closed: &str,
-        half_open: Option<&str>,
-    ) -> Option<Self> {
-        let lines = LogLines::new(&reporter.instance.log_path);
+    /// `None` where a pattern is no regular expression.
+    pub(super) fn new(reporter: Reporter, patterns: Patterns, starts_closed: bool) -> Option<Self> {
+        let lines = LogLines::new(&reporter.instance.log_path, patterns.compile()?);
         Some(Self {
             reporter,
             lines,
-            changes: Changes::new(open, closed, half_open)?,
-            state: BreakerState::Closed,
+            patterns,
+            starts_closed,
+            said: None,
+            lost: None,
             pid: None,
         })
     }
@@ -69,34 +83,79 @@ impl LogWatcher {
     pub(super) async fn watch(mut self) {
         let mut ticks = interval(BREAKERS_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut states = self.reporter.instance.state.subscribe();
         loop {
-            ticks.tick().await;
+            // A process that ends has said its last before another one speaks.
+            tokio::select! {
+                _ = ticks.tick() => {}
+                _ = states.changed() => {}
+            }
             self.read().await;
         }
     }
 
     async fn read(&mut self) {
-        let pid = self
-            .reporter
-            .instance
-            .identity()
-            .map(|identity| identity.pid);
-        // What an ended process said last is not the state of the next one.
-        if pid != self.pid && self.pid.is_some() {
+        let identity = self.reporter.instance.identity();
+        let pid = identity.map(|identity| identity.pid);
+        let before = std::mem::replace(&mut self.pid, pid);
+        if pid != before {
+            self.said = None;
+            self.lost = None;
+        }
+        if pid.is_none() || (pid != before && before.is_some()) {
+            // What an ended process said is not the state of the next one.
             self.lines.skip_to_end().await;
-            self.state = BreakerState::Closed;
+            self.lines.take_lost();
         }
-        self.pid = pid;
         if pid.is_none() {
-            return self.reporter.report(None).await;
+            return self.report().await;
         }
-        for line in self.lines.read().await {
-            if let Some(state) = self.changes.of(&line) {
-                self.state = state;
-                self.reporter.report(Some(Seen::only(state))).await;
+        let deadline = Instant::now() + BREAKERS_EVERY;
+        let read = match self.lines.end().await {
+            Ok(end) => self.lines.read_to(end, deadline).await,
+            Err(why) => Err(why),
+        };
+        if let Some(lost) = self.lines.take_lost() {
+            self.said = None;
+            self.lost = Some(lost);
+        }
+        match read {
+            Ok(states) => {
+                for state in states {
+                    self.said = Some(state);
+                    self.lost = None;
+                    self.report().await;
+                }
+                self.report().await;
             }
+            // Where it stands at the end of its output is not known.
+            Err(why) => self.reporter.report(Err(Unseen::Unreadable(why))).await,
         }
-        self.reporter.report(Some(Seen::only(self.state))).await;
+    }
+
+    /// Reports what is known at the end of the output.
+    async fn report(&mut self) {
+        let seen = match (self.said, &self.lost) {
+            (Some(state), _) => Ok(Seen::only(state)),
+            (None, Some(lost)) => Err(Unseen::Unreadable(lost.clone())),
+            (None, None) if self.starts_closed && self.pid.is_some() => Ok(Seen {
+                assumed: true,
+                ..Seen::only(BreakerState::Closed)
+            }),
+            (None, None) => Err(Unseen::Absent(self.nothing_said())),
+        };
+        self.reporter.report(seen).await;
+    }
+
+    /// That no line said anything, and what lines there were.
+    fn nothing_said(&self) -> String {
+        let patterns = self.patterns.words();
+        match self.lines.quoted() {
+            (0, _) => format!("its output has no lines, so none matches {patterns}"),
+            (lines, last) => format!(
+                "none of the {lines} lines of its output matches {patterns}; the last: {last}"
+            ),
+        }
     }
 }
 
@@ -104,17 +163,21 @@ impl LogWatcher {
 mod tests {
     use super::*;
 
+    fn patterns(open: &str) -> Patterns {
+        Patterns {
+            open: open.to_owned(),
+            closed: "breaker .*closed".to_owned(),
+            half_open: Some("half-open".to_owned()),
+        }
+    }
+
     #[test]
     fn a_line_says_at_most_one_state() {
-        let changes =
-            Changes::new("breaker .*open", "breaker .*closed", Some("half-open")).unwrap();
-        assert_eq!(changes.of("breaker x is open"), Some(BreakerState::Open));
-        assert_eq!(changes.of("breaker x closed"), Some(BreakerState::Closed));
-        assert_eq!(
-            changes.of("breaker x half-open"),
-            Some(BreakerState::HalfOpen)
-        );
-        assert_eq!(changes.of("GET / 200"), None);
-        assert!(Changes::new("(", "x", None).is_none());
+        let says = patterns("breaker .*open").compile().unwrap();
+        assert_eq!(says("breaker x is open"), Some(BreakerState::Open));
+        assert_eq!(says("breaker x closed"), Some(BreakerState::Closed));
+        assert_eq!(says("breaker x half-open"), Some(BreakerState::HalfOpen));
+        assert_eq!(says("GET / 200"), None);
+        assert!(patterns("(").compile().is_none());
     }
 }

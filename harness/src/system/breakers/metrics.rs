@@ -3,9 +3,10 @@
 use squall_scenario::BreakerState;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::{BREAKERS_EVERY, Reporter, Seen};
+use super::{BREAKERS_EVERY, Reporter, Seen, Unseen};
 use crate::system::answer::answer;
-use crate::system::exposition::{Series, series};
+use crate::system::exposition::{Series, exposed, missing, series};
+use crate::system::log_lines::quotable;
 
 /// Polls one instance.
 pub(super) struct MetricsWatcher {
@@ -22,52 +23,76 @@ impl MetricsWatcher {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let seen = timeout(BREAKERS_EVERY, self.read()).await;
-            self.reporter
-                .report(seen.ok().flatten().map(Seen::only))
-                .await;
+            let seen = match timeout(BREAKERS_EVERY, self.read()).await {
+                Ok(seen) => seen,
+                Err(_elapsed) => Err(Unseen::Unreadable(format!(
+                    "GET {} was not answered within {}",
+                    self.path,
+                    squall_scenario::format_duration(BREAKERS_EVERY)
+                ))),
+            };
+            self.reporter.report(seen.map(Seen::only)).await;
         }
     }
 
-    async fn read(&self) -> Option<BreakerState> {
-        let url = format!("http://{}{}", self.reporter.instance.address(), self.path);
-        let (status, body) = answer(&self.client, &url).await.ok()?;
-        if status != 200 {
-            return None;
+    async fn read(&self) -> Result<BreakerState, Unseen> {
+        let path = &self.path;
+        let url = format!("http://{}{path}", self.reporter.instance.address());
+        let answer = answer(&self.client, &url)
+            .await
+            .map_err(|why| Unseen::Unreadable(format!("GET {path}: {why}")))?;
+        if answer.status != 200 {
+            let status = answer.status;
+            return Err(Unseen::Unreadable(format!("GET {path} answered {status}")));
         }
-        let text = String::from_utf8_lossy(&body);
-        state(&series(&text, &self.name, &self.labels))
+        let text = exposed(&answer);
+        let found = series(&text, &self.name, &self.labels);
+        let absent = |why| Unseen::Absent(format!("GET {path} {why}"));
+        if found.is_empty() {
+            return Err(absent(missing(&text, &self.name, &self.labels)));
+        }
+        state(&found).map_err(|why| absent(format!("has `{}`, but {why}", self.name)))
     }
 }
 
-/// The state that the series of one breaker say; `None` without any.
+/// The state that the series of one breaker say.
 ///
 /// Series with a `state` label are resilience4j's: one for each state, and the
 /// one that holds has the value 1. Without it they are Envoy's: 0 is closed,
 /// and anything else is open.
-fn state(series: &[Series]) -> Option<BreakerState> {
-    let mut states = series
-        .iter()
-        .filter_map(|one| Some((one.label("state")?, one.value)))
-        .peekable();
-    if states.peek().is_none() {
-        let first = series.first()?;
-        let open = std::iter::once(first)
-            .chain(series)
-            .any(|one| one.value != 0.0);
-        return Some(if open {
-            BreakerState::Open
-        } else {
-            BreakerState::Closed
+///
+/// # Errors
+/// They say none, or several; in words.
+fn state(series: &[Series]) -> Result<BreakerState, String> {
+    let labelled = || {
+        let series = series.iter();
+        series.filter_map(|one| Some((one.label("state")?, one.value)))
+    };
+    if labelled().next().is_none() {
+        if series.is_empty() || series.iter().any(|one| one.value.is_nan()) {
+            return Err("its value is no number".to_owned());
+        }
+        return Ok(match series.iter().any(|one| one.value != 0.0) {
+            true => BreakerState::Open,
+            false => BreakerState::Closed,
         });
     }
-    let (name, _) = states.find(|(_, value)| *value == 1.0)?;
+    let mut states = labelled().filter(|(_, value)| *value == 1.0);
+    let Some((name, _)) = states.next() else {
+        return Err("no series of it with a `state` has the value 1".to_owned());
+    };
+    if let Some((other, _)) = states.find(|(other, _)| *other != name) {
+        let (name, other) = (quotable(name), quotable(other));
+        return Err(format!(
+            "it is {name} and {other} at once: name the breaker with `labels`"
+        ));
+    }
     match name.to_ascii_lowercase().as_str() {
-        "open" | "forced_open" => Some(BreakerState::Open),
-        "half_open" => Some(BreakerState::HalfOpen),
+        "open" | "forced_open" => Ok(BreakerState::Open),
+        "half_open" => Ok(BreakerState::HalfOpen),
         // Calls pass in the other two, whatever is counted.
-        "closed" | "disabled" | "metrics_only" => Some(BreakerState::Closed),
-        _ => None,
+        "closed" | "disabled" | "metrics_only" => Ok(BreakerState::Closed),
+        _ => Err(format!("{:?} is no state that is known", quotable(name))),
     }
 }
 
@@ -85,6 +110,10 @@ resilience4j_circuitbreaker_state{group=\"none\",name=\"stock\",state=\"open\",}
 ";
 
     fn read(text: &str, name: &str, labels: &[(&str, &str)]) -> Option<BreakerState> {
+        said(text, name, labels).ok()
+    }
+
+    fn said(text: &str, name: &str, labels: &[(&str, &str)]) -> Result<BreakerState, String> {
         let labels: Vec<_> = labels
             .iter()
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -117,5 +146,20 @@ resilience4j_circuitbreaker_state{group=\"none\",name=\"stock\",state=\"open\",}
             );
         }
         assert_eq!(read("", metric, &[]), None);
+    }
+
+    #[test]
+    fn what_says_no_state_or_two_is_no_reading() {
+        let nan = said("x_open NaN\n", "x_open", &[]).unwrap_err();
+        assert!(nan.contains("no number"), "{nan}");
+        // Two breakers, and no label that names one.
+        let metric = "resilience4j_circuitbreaker_state";
+        let two = said(RESILIENCE4J, metric, &[]).unwrap_err();
+        assert!(two.contains("open and closed at once"), "{two}");
+        let none = RESILIENCE4J.replace(" 1.0", " 0.0");
+        let none = said(&none, metric, &[("name", "stock")]).unwrap_err();
+        assert!(none.contains("has the value 1"), "{none}");
+        let other = said("x{state=\"ajar\"} 1\n", "x", &[]).unwrap_err();
+        assert!(other.contains("\"ajar\""), "{other}");
     }
 }

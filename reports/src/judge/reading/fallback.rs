@@ -3,6 +3,7 @@
 use squall_scenario::{Comparison, FallbackSource, ReadingGate};
 
 use super::limit;
+use crate::judge::breaker::why_unheard;
 use crate::judge::gate::undecided;
 use crate::judge::slice::share;
 use crate::judge::{Case, Ruling, Slice, Window};
@@ -87,7 +88,10 @@ fn of_breaker(case: &Case<'_>, window: &Window, gate: &ReadingGate, of: &str) ->
                 "no reading of {of} lies wholly in this window; each covers the last {}",
                 Quantity::Micros(us)
             ),
-            None => format!("nobody reported how often the fallback of {of} answered"),
+            None => format!(
+                "nobody reported how often the fallback of {of} answered{}",
+                why_unheard(case.record, of)
+            ),
         });
     }
     let Some(observed) = share(fallbacks, calls) else {

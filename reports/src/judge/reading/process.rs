@@ -136,6 +136,7 @@ pub(super) fn point(
         from_us,
         at_us,
         value,
+        looked_us: None,
     })
 }
 

@@ -121,6 +121,7 @@ fn event() -> impl Strategy<Value = RunEvent> {
             |(breaker, instance, state, error_percent, calls)| {
                 RunEvent::Breaker(BreakerReport {
                     breaker, instance, state, has_volume: true, error_percent, calls,
+                    why: None, assumed: false,
                 })
             }
         ),
