@@ -210,11 +210,7 @@ fn rule_series(window: &Window, gate: &ReadingGate, series: &[Series]) -> Ruling
             }
         }
         let holds = |value: f64| gate.comparison.holds(value, limit);
-        doubts.extend(if one.never_falls() {
-            count::doubt(one, window, holds)
-        } else {
-            one.doubt(window, &inside)
-        });
+        doubts.extend(one.doubt(window, &inside, holds));
     }
     let every = series
         .first()
@@ -287,7 +283,15 @@ impl Series {
     }
 
     /// Why these readings do not speak for the whole window, if so.
-    fn doubt(&self, window: &Window, inside: &[Point]) -> Option<String> {
+    fn doubt(
+        &self,
+        window: &Window,
+        inside: &[Point],
+        holds: impl Fn(f64) -> bool,
+    ) -> Option<String> {
+        if self.never_falls() {
+            return count::doubt(self, window, holds);
+        }
         let failed: Vec<_> = self
             .failed
             .iter()

@@ -46,7 +46,10 @@ const GATES: [&str; 4] = [
 fn judged(record: &Record, window: &str, gate: &str) -> GateVerdict {
     let mut record = record.clone();
     record.manifest.scenario.steady_state = None;
-    let mut block = during(window, 0, vec![parse_gate(gate).unwrap()], 1);
+    let Ok(gate) = parse_gate(gate) else {
+        panic!("no gate: {gate}");
+    };
+    let mut block = during(window, 0, vec![gate], 1);
     if window == "after" {
         block.when.value = When::After {
             fault: "slow recommendations".to_owned(),
