@@ -306,9 +306,7 @@ fn timed(
     let observed_us = range.length_us();
     let took_us =
         reached.map(|at_us| u64::try_from(at_us.saturating_sub(range.start_us)).unwrap_or(0));
-    let read = resolution_us.map_or(String::new(), |us| {
-        format!(" (read every {})", Quantity::Micros(us))
-    });
+    let read = read_every(resolution_us);
     let (mut state, mut explanation) = match (took_us, limit_us) {
         (Some(took), limit) if limit.is_none_or(|limit| took <= limit) => (
             GateState::Pass,
@@ -358,6 +356,12 @@ fn timed(
             ..Evidence::default()
         },
     }
+}
+
+fn read_every(resolution_us: Option<u64>) -> String {
+    resolution_us.map_or(String::new(), |us| {
+        format!(" (read every {})", Quantity::Micros(us))
+    })
 }
 
 /// Share of the time allowed that was left over.
