@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::run_mark::RunMark;
 use crate::ProcessIdentity;
 
 /// A journal larger than this is not read; a run writes some hundred bytes per
@@ -48,6 +49,9 @@ pub enum Inverse {
         /// The mark, see [`Journal::mark`].
         mark: String,
     },
+    /// Remove a socket of this user that nobody listens on any more. Whatever
+    /// else has that name is left alone.
+    RemoveSocket(PathBuf),
 }
 
 /// The journal could not be written or read.
@@ -59,6 +63,17 @@ pub enum JournalError {
     /// The run id would make a bad file name.
     #[error("`{0}` cannot be a run id: 1 to 128 letters, digits, `-`, `_`, `.`, not `.` first")]
     BadRunId(String),
+    /// Others could put journals into the folder, or take them away.
+    #[error(
+        "{path}: {why}, so undo journals in it cannot be trusted; make it a folder of your own \
+         (`chmod 700`), or set XDG_STATE_HOME to one"
+    )]
+    Untrusted {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The file or folder could not be used.
     #[error("{path}: {source}")]
     Io {
@@ -156,10 +171,10 @@ impl Journal {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700);
         builder.create(dir).map_err(JournalError::at(dir))?;
+        check_folder(dir)?;
         let path = dir.join(format!("{run_id}.ndjson"));
         let header = header(run_id).map_err(JournalError::at(&path))?;
-        let ProcessIdentity { pid, start_time } = header.owner;
-        let mark = format!("{run_id}.{pid}.{start_time}");
+        let mark = RunMark::of(run_id, header.owner, dir).to_string();
         let mut options = OpenOptions::new();
         options.append(true).create_new(true).mode(0o600);
         let mut file = options.open(&path).map_err(JournalError::at(&path))?;
@@ -275,7 +290,36 @@ pub(crate) struct Contents {
     pub(crate) header: Option<Header>,
     pub(crate) guardian: Option<ProcessIdentity>,
     pub(crate) pending: BTreeMap<EntryId, Undo>,
+    /// Lines that were cut: what they announce never happened, for a line is
+    /// whole before its effect.
+    pub(crate) cut_lines: usize,
+    /// Lines that say something unknown, or nothing any more.
     pub(crate) unreadable_lines: usize,
+}
+
+/// Refuses a folder that others may write to. One that is not there is fine.
+pub(crate) fn check_folder(dir: &Path) -> Result<(), JournalError> {
+    let metadata = match std::fs::symlink_metadata(dir) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(JournalError::at(dir)(error)),
+    };
+    let mode = metadata.mode() & 0o7777;
+    let why = if metadata.is_symlink() {
+        "it is a symbolic link".to_owned()
+    } else if !metadata.is_dir() {
+        "it is not a folder".to_owned()
+    } else if metadata.uid() != rustix::process::geteuid().as_raw() {
+        format!("it belongs to user {}", metadata.uid())
+    } else if mode & 0o022 != 0 {
+        format!("its mode is {mode:04o}, so others may write to it")
+    } else {
+        return Ok(());
+    };
+    Err(JournalError::Untrusted {
+        path: dir.to_owned(),
+        why,
+    })
 }
 
 /// Reads a journal of this user that nobody else can touch. The outer error is
@@ -314,6 +358,7 @@ fn parse(bytes: &[u8]) -> Contents {
         header: None,
         guardian: None,
         pending: BTreeMap::new(),
+        cut_lines: 0,
         unreadable_lines: 0,
     };
     let lines = bytes.split(|byte| *byte == b'\n');
@@ -327,6 +372,7 @@ fn parse(bytes: &[u8]) -> Contents {
             Ok(Line::Done(id)) => {
                 contents.pending.remove(&id);
             }
+            Err(error) if error.is_eof() => contents.cut_lines += 1,
             Ok(Line::Header(_)) | Err(_) => contents.unreadable_lines += 1,
         }
     }

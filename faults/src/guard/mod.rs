@@ -2,6 +2,7 @@
 
 pub(crate) mod journal;
 pub mod recover;
+pub(crate) mod run_mark;
 mod toxic_fault;
 pub(crate) mod undo;
 

@@ -7,12 +7,16 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::journal::{self, Contents, EntryId, Inverse, JournalError};
-use super::undo;
-use crate::process::ProcessHandle;
+use super::{run_mark, undo};
+use crate::Origin;
+use crate::process::{ProcessHandle, members};
 
 /// How long a guardian that lost its squall may take to clean up by itself.
 /// It needs three seconds at most.
 const GUARDIAN_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long a journal may be without its first line.
+const HEADER_WITHIN: Duration = Duration::from_millis(200);
 
 /// A journal found on disk.
 #[derive(Debug, Clone, Serialize)]
@@ -52,12 +56,13 @@ pub struct RecoverReport {
     pub found: Vec<Found>,
     /// One sentence per undo replayed.
     pub undone: Vec<String>,
-    /// One sentence per undo that failed; its journal is kept.
+    /// One sentence per undo that failed or could not be read; its journal is
+    /// kept.
     pub failed: Vec<String>,
 }
 
 impl RecoverReport {
-    /// Whether every undo that could be replayed was.
+    /// Whether nothing is left: every undo was replayed, every journal read.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.failed.is_empty()
@@ -67,21 +72,36 @@ impl RecoverReport {
 /// Looks at every journal in `dir`; changes nothing.
 ///
 /// # Errors
-/// The folder exists but cannot be read.
+/// The folder exists but cannot be read, or others may write to it.
 pub fn list(dir: &Path) -> Result<Vec<Found>, JournalError> {
     let all = journals(dir)?;
     Ok(all.iter().map(|path| look(path).0).collect())
 }
 
-/// Replays the undos of dead runs and removes their journals. Idempotent.
-/// Blocks for up to a few seconds where processes must end.
+/// Processes of this user that are left of dead runs whose journals belong into
+/// `dir`, whatever became of those: the run's id and how many. Changes nothing.
 ///
 /// # Errors
-/// The folder exists but cannot be read.
+/// Processes cannot be looked at; in words.
+pub fn left_of_dead_runs(dir: &Path) -> Result<Vec<(String, usize)>, String> {
+    let found = run_mark::of_dead_runs(dir)?;
+    let counted = found.iter();
+    Ok(counted
+        .map(|(mark, left)| (mark.run_id().to_owned(), left.len()))
+        .collect())
+}
+
+/// Replays the undos of dead runs and removes their journals; then ends every
+/// process that is left of a dead run, found by the mark it carries. What could
+/// not be read is told as not undone. Idempotent. Blocks for up to a few
+/// seconds where processes must end.
+///
+/// # Errors
+/// The folder exists but cannot be read, or others may write to it.
 pub fn run(dir: &Path) -> Result<RecoverReport, JournalError> {
     let mut report = RecoverReport::default();
     for path in journals(dir)? {
-        let (mut found, mut contents) = look(&path);
+        let (mut found, mut contents) = look_patiently(&path);
         if await_guardian(contents.as_ref()) {
             // The guardian has finished the journal, or left it to us.
             if !path.exists() {
@@ -95,11 +115,70 @@ pub fn run(dir: &Path) -> Result<RecoverReport, JournalError> {
         match (&found.standing, contents) {
             (Standing::Dead, Some(contents)) => replay(&path, &contents, &mut report),
             (Standing::OtherBoot, _) => forget(&path, &mut report),
+            (Standing::Refused(why), _) => report.failed.push(unread(&path, why)),
             _ => {}
         }
         report.found.push(found);
     }
+    end_strays(dir, &mut report);
     Ok(report)
+}
+
+/// Forgets dead runs of which nothing is left: their journals and sockets.
+/// Signals nobody, and leaves everything else to [`run`].
+///
+/// # Errors
+/// The folder exists but cannot be read, or others may write to it.
+pub fn sweep(dir: &Path) -> Result<(), JournalError> {
+    let paths = journals(dir)?;
+    for path in paths {
+        let (found, contents) = look(&path);
+        match (&found.standing, contents) {
+            (Standing::OtherBoot, _) => journal::remove(&path)?,
+            (Standing::Dead, Some(contents)) if nothing_is_left(&contents) => {
+                replay(&path, &contents, &mut RecoverReport::default());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn nothing_is_left(contents: &Contents) -> bool {
+    let gone = |undo: &journal::Undo| match &undo.inverse {
+        Inverse::Continue(who) | Inverse::EndProcess(who) => !who.is_alive(),
+        Inverse::ContinueGroup { leader, mark } => members(&Origin {
+            root: *leader,
+            mark: mark.clone(),
+        })
+        .is_ok_and(|members| members.is_empty()),
+        Inverse::EndMarked { mark } => undo::marked(mark).is_ok_and(|left| left.is_empty()),
+        Inverse::RemoveSocket(_) => true,
+    };
+    contents.unreadable_lines == 0 && contents.pending.values().all(gone)
+}
+
+/// Ends what dead runs left, as the mark in its environment tells.
+fn end_strays(dir: &Path, report: &mut RecoverReport) {
+    let strays = match run_mark::of_dead_runs(dir) {
+        Ok(strays) => strays,
+        Err(why) => return report.failed.push(format!("processes of dead runs: {why}")),
+    };
+    for mark in strays.keys() {
+        let mark = mark.to_string();
+        match undo::carry_out(&Inverse::EndMarked { mark }) {
+            Ok(what) => report.undone.push(what),
+            Err(why) => report.failed.push(why),
+        }
+    }
+}
+
+fn unread(path: &Path, why: &str) -> String {
+    format!(
+        "{}: {why}, so it is not known what its run broke; look at what is stopped or left, \
+         then delete the file",
+        path.display()
+    )
 }
 
 /// Carries out what is pending in a journal, newest first, notes what is done
@@ -115,7 +194,12 @@ pub(crate) fn replay(path: &Path, contents: &Contents, report: &mut RecoverRepor
             Err(why) => report.failed.push(format!("{}: {why}", undo.intent)),
         }
     }
-    let result = if done.len() == contents.pending.len() {
+    if contents.unreadable_lines > 0 {
+        let why = format!("{} lines cannot be read", contents.unreadable_lines);
+        report.failed.push(unread(path, &why));
+    }
+    let all = done.len() == contents.pending.len() && contents.unreadable_lines == 0;
+    let result = if all {
         journal::remove(path)
     } else {
         journal::append_done(path, &done).map_err(JournalError::at(path))
@@ -150,6 +234,7 @@ fn await_guardian(contents: Option<&Contents>) -> bool {
 
 /// The journals in a folder, sorted; a folder that does not exist has none.
 fn journals(dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
+    journal::check_folder(dir)?;
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -161,6 +246,18 @@ fn journals(dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
         .collect();
     paths.sort();
     Ok(paths)
+}
+
+/// Looks again at a journal without a first line: it may be about to get one.
+fn look_patiently(path: &Path) -> (Found, Option<Contents>) {
+    let seen = look(path);
+    match &seen.1 {
+        Some(contents) if contents.header.is_none() => {
+            undo::pause(HEADER_WITHIN);
+            look(path)
+        }
+        _ => seen,
+    }
 }
 
 fn look(path: &Path) -> (Found, Option<Contents>) {
@@ -188,7 +285,7 @@ fn look(path: &Path) -> (Found, Option<Contents>) {
             .values()
             .map(|undo| (undo.intent.clone(), undo.inverse.clone()))
             .collect(),
-        unreadable_lines: contents.unreadable_lines,
+        unreadable_lines: contents.unreadable_lines + contents.cut_lines,
     };
     (found, Some(contents))
 }

@@ -2,6 +2,9 @@
 //! runtime.
 
 use std::collections::HashSet;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{Timespec, poll};
@@ -37,10 +40,26 @@ pub(crate) fn carry_out(inverse: &Inverse) -> Result<String, String> {
             let report = end_all(|| Ok(vec![*identity]), TERM_GRACE)?;
             ended(&format!("process {}", identity.pid), &report)
         }
+        Inverse::RemoveSocket(path) => remove_socket(path),
         Inverse::EndMarked { mark } => {
             let report = end_all(|| marked(mark), TERM_GRACE)?;
             ended(&format!("processes of run {mark}"), &report)
         }
+    }
+}
+
+/// Removes a socket of this user; anything else is not squall's.
+fn remove_socket(path: &Path) -> Result<String, String> {
+    let own = rustix::process::geteuid().as_raw();
+    let found = std::fs::symlink_metadata(path);
+    match found {
+        Ok(found) if found.file_type().is_socket() && found.uid() == own => {
+            let removed = std::fs::remove_file(path).map(|()| "removed".to_owned());
+            removed.map_err(|error| format!("{}: {error}", path.display()))
+        }
+        Ok(_) => Ok("it is no socket of this user, left alone".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("gone already".to_owned()),
+        Err(error) => Err(format!("{}: {error}", path.display())),
     }
 }
 
@@ -209,7 +228,7 @@ fn open_all(identities: &[ProcessIdentity]) -> Result<Vec<ProcessHandle>, String
     opened.collect()
 }
 
-fn pause(time: Duration) {
+pub(crate) fn pause(time: Duration) {
     let timeout = Timespec {
         tv_sec: 0,
         tv_nsec: i64::from(time.subsec_nanos()),

@@ -192,9 +192,13 @@ pub fn members(origin: &Origin) -> Result<Vec<Member>, FaultError> {
 /// not looked at since 2.4.25. A process that clears its environment still has
 /// it, and unlike the environment everybody may read it.
 pub(crate) fn limit_mark(mark: &str) -> u64 {
-    let fnv = mark.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
     // Far above what anybody would set, and not "unlimited".
-    (fnv >> 2) | (1 << 61)
+    (fnv(mark.as_bytes()) >> 2) | (1 << 61)
+}
+
+/// A hash that is the same in every build: FNV-1a.
+pub(crate) fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use handle::ProcessHandle;
 pub(crate) use kill::ActiveKill;
-pub(crate) use members::limit_mark;
 pub use members::{Member, Origin, Processes, members};
+pub(crate) use members::{fnv, limit_mark};
 pub(crate) use pause::ActivePause;
 pub(crate) use reach::{resume_members, signal_members};
 pub(crate) use refusal::refuse;

@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+pub use squall_harness::experiment::ATTACH_SOCKET as SOCKET_FILE;
 use squall_harness::load::Gauges;
 use squall_reports::HandAction;
 
-/// Name of the socket in a run directory; it is there while the run is.
-pub const SOCKET_FILE: &str = "attach.sock";
 /// Version of the words that are exchanged.
 const PROTOCOL_VERSION: u32 = 1;
 /// Bytes of the longest line.

@@ -1,15 +1,16 @@
 //! The life of a run, from the first file to the last.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use squall_faults::Journal;
+use squall_faults::{EntryId, Inverse, Journal, JournalError, recover};
 use squall_reports::{Phase, RunEvent};
 use tokio::sync::{mpsc, watch};
 
 use super::live_run::LiveRun;
 use super::starting::{NotReady, start_system};
-use super::{Control, OnStart, RunContext, RunEnd, RunError, RunRequest, RunView};
+use super::{ATTACH_SOCKET, Control, OnStart, RunContext, RunEnd, RunError, RunRequest, RunView};
 use crate::clock::RunClock;
 use crate::hub::EventHub;
 use crate::load::Gauges;
@@ -39,9 +40,10 @@ pub async fn run(
     });
     let journal_dir = request.journal_dir.clone();
     let journal_id = journal_id(&request);
-    let journal = tokio::task::spawn_blocking(move || Journal::create(&journal_dir, &journal_id))
-        .await
-        .map_err(|_| crate::hub::HubError::Closed)??;
+    let socket = request.run_dir.join(ATTACH_SOCKET);
+    let opened =
+        tokio::task::spawn_blocking(move || open_journal(&journal_dir, &journal_id, socket));
+    let (journal, socket) = opened.await.map_err(|_| crate::hub::HubError::Closed)??;
     let context = RunContext {
         scenario: Arc::new(request.scenario.clone()),
         seed: request.seed,
@@ -62,11 +64,26 @@ pub async fn run(
             left
         }
     };
+    // Its server takes it away; only one that died does not.
+    context.journal.done(socket);
     let undo_failures = finish(&context, failures).await;
     Ok(RunEnd {
         record: hub.close().await,
         undo_failures,
     })
+}
+
+/// Forgets dead runs, of which nobody may hear otherwise, and opens the journal
+/// of this one. Its first entry is the socket that a dead squall leaves.
+fn open_journal(
+    dir: &Path,
+    run_id: &str,
+    socket: PathBuf,
+) -> Result<(Journal, EntryId), JournalError> {
+    recover::sweep(dir)?;
+    let journal = Journal::create(dir, run_id)?;
+    let entry = journal.record("listen for `squall attach`", Inverse::RemoveSocket(socket))?;
+    Ok((journal, entry))
 }
 
 /// The longest a run may take before its time zero.

@@ -107,6 +107,10 @@ pub fn control_channel() -> (mpsc::Sender<Control>, mpsc::Receiver<Control>) {
     mpsc::channel(16)
 }
 
+/// Name of the socket in a run directory on which a run is watched; it is there
+/// while the run is.
+pub const ATTACH_SOCKET: &str = "attach.sock";
+
 /// How long effects of faults and their undo may take to show.
 const EFFECT_WITHIN: Duration = Duration::from_secs(5);
 /// How long a killed process may take to serve again.

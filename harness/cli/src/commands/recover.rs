@@ -1,10 +1,12 @@
 //! `squall recover`: undo what a dead run left behind.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use squall_faults::Journal;
-use squall_faults::recover::{Standing, list, run};
+use squall_faults::recover::{Found, Standing, left_of_dead_runs, list, run};
 use squall_reports::RunOutcome;
+use squall_reports::format::terminal_text;
 
 use crate::args::RecoverArgs;
 use crate::exit;
@@ -17,13 +19,7 @@ pub fn recover(args: &RecoverArgs) -> ExitCode {
     };
     if args.list {
         return match list(&dir) {
-            Ok(found) => {
-                found.iter().for_each(print_found);
-                if found.is_empty() {
-                    anstream::println!("nothing to recover");
-                }
-                exit::code(RunOutcome::Pass)
-            }
+            Ok(found) => show(&dir, &found),
             Err(error) => exit::fail(RunOutcome::UndoFailed, &error.to_string()),
         };
     }
@@ -48,7 +44,24 @@ pub fn recover(args: &RecoverArgs) -> ExitCode {
     }
 }
 
-fn print_found(found: &squall_faults::recover::Found) {
+/// Lists journals, and what is left of dead runs whatever their journals say.
+fn show(dir: &Path, found: &[Found]) -> ExitCode {
+    found.iter().for_each(print_found);
+    let strays = match left_of_dead_runs(dir) {
+        Ok(strays) => strays,
+        Err(why) => return exit::fail(RunOutcome::UndoFailed, &why),
+    };
+    for (run, processes) in &strays {
+        let run = terminal_text(run);
+        anstream::println!("{run}: its run is dead, processes left: {processes}");
+    }
+    if found.is_empty() && strays.is_empty() {
+        anstream::println!("nothing to recover");
+    }
+    exit::code(RunOutcome::Pass)
+}
+
+fn print_found(found: &Found) {
     let run = found
         .run_id
         .clone()

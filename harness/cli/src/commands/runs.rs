@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use squall_faults::Journal;
-use squall_faults::recover::{Standing, list};
+use squall_faults::recover::{Standing, list, sweep};
 use squall_reports::RunOutcome;
 use squall_reports::format::terminal_text;
 
@@ -88,6 +88,9 @@ fn prune(args: &PruneArgs) -> Result<ExitCode, String> {
         (None, None) => return Err("say --keep N or --older-than AGE".to_owned()),
     };
     let found = look(&args.place)?;
+    if !args.dry_run {
+        forget_dead_runs()?;
+    }
     let live = live_runs()?;
     let mut failed = 0;
     for run in old(&found.runs, which, Timestamp::now()) {
@@ -115,6 +118,12 @@ fn prune(args: &PruneArgs) -> Result<ExitCode, String> {
 
 fn tell_failure(dir: &str, error: &io::Error) {
     anstream::eprintln!("not deleted: {dir}: {error}");
+}
+
+/// Takes away what dead runs left beside their records: journals, sockets.
+fn forget_dead_runs() -> Result<(), String> {
+    let dir = Journal::default_dir().map_err(|error| error.to_string())?;
+    sweep(&dir).map_err(|error| error.to_string())
 }
 
 /// Ids of the runs whose undo journal belongs to a live process.
