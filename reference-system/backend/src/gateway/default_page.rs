@@ -19,8 +19,9 @@ use crate::store::table::Table;
 
 /// Rows on a page.
 const ROWS: usize = 4;
-/// How often the page is put into the cache again; well below the time it stays there.
-const WARM_EVERY: Duration = Duration::from_secs(60);
+/// How often the page is put into the cache again, which costs next to nothing while it is there: a
+/// cache that was restarted empty is without it for no longer.
+const WARM_EVERY: Duration = Duration::from_secs(10);
 /// How often it is tried until it has worked once.
 const WARM_RETRY: Duration = Duration::from_secs(1);
 
