@@ -25,7 +25,7 @@ const REPLY_BYTES_MAX: usize = 4 << 20;
 /// Idle connections kept to one instance.
 const IDLE_CONNECTIONS_MAX: usize = 32;
 /// Time to reach an instance, whatever else is switched off.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What one attempt can fail with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -119,9 +119,10 @@ fn accept(
         let node = Arc::new(Node::new(host.config.settings.cache_size.0));
         return Ok(Box::pin(node.serve(listener, drain.clone())));
     }
+    // Operators are let in when nobody else is: that is when they need to look.
     let routes = routes(host, store)?
-        .merge(operations::routes(host))
-        .layer(middleware::from_fn_with_state(Arc::clone(host), guard));
+        .layer(middleware::from_fn_with_state(Arc::clone(host), guard))
+        .merge(operations::routes(host));
     let server =
         axum::serve(listener, routes).with_graceful_shutdown(drain.clone().cancelled_owned());
     Ok(Box::pin(server.into_future()))

@@ -8,8 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::cache::codec::{BadReply, ValueStep, parse_stored, parse_value, write_get, write_set};
+use crate::remote::CONNECT_TIMEOUT;
 
 /// Idle connections kept to one node.
 const IDLE_MAX: usize = 16;
@@ -89,7 +91,9 @@ impl Pool {
             // fresh one tells whether it is there.
             self.forget(node);
         }
-        let mut stream = TcpStream::connect(node).await?;
+        let mut stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(node))
+            .await
+            .unwrap_or(Err(io::ErrorKind::TimedOut.into()))?;
         stream.set_nodelay(true)?;
         let output = talk(&mut stream, request, reader).await?;
         self.put(node, stream);

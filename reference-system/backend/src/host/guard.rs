@@ -1,4 +1,5 @@
-//! What every request passes on its way in: a bound on requests at a time, its deadline, a count.
+//! What every request passes on its way in, but for those of operators: a bound on requests at a
+//! time, its deadline, a count.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +14,7 @@ use super::Host;
 
 /// Requests an instance works on at a time. Far more than it needs when healthy; with time limits
 /// switched off it is what keeps a flood of hanging requests from taking all memory.
-const REQUESTS_MAX: u32 = 2_048;
+pub(crate) const REQUESTS_MAX: u32 = 2_048;
 
 /// Counts, bounds and dates a request. Handlers find the deadline among its extensions.
 pub(crate) async fn guard(

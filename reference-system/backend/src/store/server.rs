@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use http::StatusCode;
 use serde::Serialize;
+use squall_resilience::Deadline;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout_at;
 
 use super::protocol::{
     READ_PARTITIONS_MAX, READ_ROWS_MAX, ReadRequest, WRITE_ROWS_MAX, WriteRequest,
@@ -29,8 +31,8 @@ const WAITING_MAX: usize = 512;
 /// The store as the HTTP handlers share it.
 pub(crate) struct Server {
     store: Arc<WideStore>,
-    operations: Semaphore,
-    places: Semaphore,
+    operations: Arc<Semaphore>,
+    places: Arc<Semaphore>,
 }
 
 impl Server {
@@ -61,11 +63,15 @@ impl Server {
         host.metrics.gauge("store_compaction_backlog", move || {
             backlog.compaction_backlog() as u64
         });
-        Ok(Arc::new(Self {
+        Ok(Arc::new(Self::over(store)))
+    }
+
+    fn over(store: Arc<WideStore>) -> Self {
+        Self {
             store,
-            operations: Semaphore::new(OPERATIONS_MAX),
-            places: Semaphore::new(OPERATIONS_MAX + WAITING_MAX),
-        }))
+            operations: Arc::new(Semaphore::new(OPERATIONS_MAX)),
+            places: Arc::new(Semaphore::new(OPERATIONS_MAX + WAITING_MAX)),
+        }
     }
 
     /// The routes of the store.
@@ -86,22 +92,36 @@ impl Server {
         }
     }
 
-    /// Runs one operation on a thread that may wait for the disk.
+    /// Runs one operation on a thread that may wait for the disk, if its turn comes before the
+    /// deadline. A caller that leaves does not end it: it keeps its thread and its place as long as
+    /// the disk takes.
     async fn operate<T: Serialize + Send + 'static>(
         &self,
+        deadline: Deadline,
         operation: impl FnOnce(&WideStore) -> Result<T, WideError> + Send + 'static,
     ) -> Response {
-        let Ok(_place) = self.places.try_acquire() else {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return refuse(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too many requests wait for the disk",
             );
         };
-        let Ok(_turn) = self.operations.acquire().await else {
-            return refuse(StatusCode::SERVICE_UNAVAILABLE, "the store is closing");
+        let turn = Arc::clone(&self.operations).acquire_owned();
+        let turn = match timeout_at(deadline.instant().into(), turn).await {
+            Ok(Ok(turn)) => turn,
+            Ok(Err(_closed)) => {
+                return refuse(StatusCode::SERVICE_UNAVAILABLE, "the store is closing");
+            }
+            Err(_elapsed) => {
+                return refuse(StatusCode::SERVICE_UNAVAILABLE, "the disk had no time");
+            }
         };
         let store = Arc::clone(&self.store);
-        match spawn_blocking(move || operation(&store)).await {
+        let operated = spawn_blocking(move || {
+            let _held = (place, turn);
+            operation(&store)
+        });
+        match operated.await {
             Ok(Ok(reply)) => Json(reply).into_response(),
             Ok(Err(error)) => {
                 tracing::error!(%error, "store operation failed");
@@ -129,7 +149,11 @@ fn refuse(status: StatusCode, reason: &str) -> Response {
     (status, format!("{reason}\n")).into_response()
 }
 
-async fn read(State(server): State<Arc<Server>>, Json(request): Json<ReadRequest>) -> Response {
+async fn read(
+    State(server): State<Arc<Server>>,
+    Extension(deadline): Extension<Deadline>,
+    Json(request): Json<ReadRequest>,
+) -> Response {
     if request.partitions.len() > READ_PARTITIONS_MAX || request.limit > READ_ROWS_MAX {
         return refuse(
             StatusCode::BAD_REQUEST,
@@ -146,10 +170,16 @@ async fn read(State(server): State<Arc<Server>>, Json(request): Json<ReadRequest
             "a partition key has at most 128 bytes",
         );
     }
-    server.operate(move |store| store.read(&request)).await
+    server
+        .operate(deadline, move |store| store.read(&request))
+        .await
 }
 
-async fn write(State(server): State<Arc<Server>>, Json(request): Json<WriteRequest>) -> Response {
+async fn write(
+    State(server): State<Arc<Server>>,
+    Extension(deadline): Extension<Deadline>,
+    Json(request): Json<WriteRequest>,
+) -> Response {
     if request.rows.len() > WRITE_ROWS_MAX {
         return refuse(StatusCode::BAD_REQUEST, "write at most 256 rows at once");
     }
@@ -162,6 +192,60 @@ async fn write(State(server): State<Arc<Server>>, Json(request): Json<WriteReque
         return refuse(StatusCode::BAD_REQUEST, "a key has at most 128 bytes");
     }
     server
-        .operate(move |store| store.write(&request.rows))
+        .operate(deadline, move |store| store.write(&request.rows))
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::{Duration, Instant};
+
+    /// No step takes longer unless something hangs.
+    const HANG: Duration = Duration::from_secs(60);
+
+    fn server(directory: &tempfile::TempDir) -> Server {
+        Server::over(Arc::new(WideStore::open(directory.path()).unwrap()))
+    }
+
+    fn later() -> Deadline {
+        Deadline::after(Instant::now(), HANG)
+    }
+
+    /// An operation that takes as long as the sender lives.
+    fn stuck() -> (
+        Sender<()>,
+        impl FnOnce(&WideStore) -> Result<(), WideError> + Send,
+    ) {
+        let (release, released): (_, Receiver<()>) = channel();
+        (release, move |_: &WideStore| {
+            let _ = released.recv();
+            Ok(())
+        })
+    }
+
+    #[tokio::test]
+    async fn callers_that_leave_do_not_let_more_operations_at_the_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let server = server(&directory);
+        let mut releases = Vec::new();
+        for _ in 0..OPERATIONS_MAX {
+            let (release, operation) = stuck();
+            // Begun, then given up.
+            assert!(server.operate(later(), operation).now_or_never().is_none());
+            releases.push(release);
+        }
+        assert_eq!(server.operations.available_permits(), 0);
+        let (_, operation) = stuck();
+        let now = Deadline::at(Instant::now());
+        let refused = server.operate(now, operation).await;
+        assert_eq!(refused.status(), 503, "nobody waits past the deadline");
+        assert_eq!(server.places.available_permits(), WAITING_MAX);
+        drop(releases);
+        let served = server.operate(later(), |_| Ok(()));
+        let served = tokio::time::timeout(HANG, served).await.unwrap();
+        assert_eq!(served.status(), 200, "the disk is there again");
+    }
 }

@@ -1,6 +1,7 @@
 //! What a user does while nothing is broken.
 
 use super::backend::{Backend, fallback, titles};
+use crate::host::guard::REQUESTS_MAX;
 use crate::segment;
 use crate::settings::Settings;
 
@@ -93,6 +94,23 @@ async fn what_does_not_exist_or_is_not_allowed_is_said_plainly() {
         }
     }
     assert_eq!(seen, [200, 403, 451].into());
+}
+
+#[tokio::test]
+async fn an_overloaded_instance_says_so_and_still_lets_operators_in() {
+    let backend = Backend::start(Settings::default()).await;
+    let host = backend.host("gateway-0");
+    let held: Vec<_> = (0..REQUESTS_MAX)
+        .map(|_| host.metrics.begin(REQUESTS_MAX).unwrap())
+        .collect();
+    let refused = backend.get("/home/7").await;
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    for path in ["/health", "/metrics", "/hystrix.stream"] {
+        assert_eq!(backend.get(path).await.status(), 200, "{path}");
+    }
+    drop(held);
+    assert_eq!(backend.get("/home/7").await.status(), 200);
 }
 
 #[tokio::test]
