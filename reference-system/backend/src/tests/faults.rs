@@ -179,7 +179,8 @@ async fn without_retries_a_dead_instance_is_noticed() {
 
 #[tokio::test]
 async fn a_dead_cache_costs_time_but_no_page_and_no_data() {
-    let mut backend = Backend::start(Settings::default()).await;
+    // However much time: what is dead refuses at once, so no limit is needed to notice it.
+    let mut backend = Backend::start(settings(&[("timeouts", "disabled")])).await;
     assert_eq!(backend.get("/home/7").await.status(), 200);
     backend.kill("cache-0").await;
     assert_eq!(backend.get("/home/7").await.status(), 200);
