@@ -15,8 +15,9 @@ use crate::redact;
 
 /// Events that may wait for the disk.
 const QUEUE_MAX: usize = 65_536;
-/// Events a slow reader may lag behind before it misses some.
-const READERS_LAG_MAX: usize = 16_384;
+/// Events a slow reader may lag behind before it misses some. One that does not
+/// read at all keeps so many in memory: some 20 KiB each for an interval.
+const READERS_LAG_MAX: usize = 2_048;
 
 /// The record could not be closed.
 #[derive(Debug, thiserror::Error)]

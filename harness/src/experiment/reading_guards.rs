@@ -15,7 +15,9 @@ use crate::system::RunningSystem;
 /// measured load.
 pub(super) struct ReadingGuards {
     guards: Vec<ReadingGuard>,
-    events: broadcast::Receiver<Arc<Stamped>>,
+    /// Only with rules: a reader that never reads keeps thousands of events in
+    /// memory, with all their histograms.
+    events: Option<broadcast::Receiver<Arc<Stamped>>>,
 }
 
 impl ReadingGuards {
@@ -25,23 +27,24 @@ impl ReadingGuards {
             .iter()
             .map(|instance| (instance.name.clone(), instance.process.name.clone()))
             .collect();
-        let rules = context.scenario.abort_on_readings.iter();
+        let rules = &context.scenario.abort_on_readings;
         Self {
             guards: rules
+                .iter()
                 .map(|rule| ReadingGuard::new(rule.value.clone(), instances.clone()))
                 .collect(),
-            events: context.hub.subscribe(),
+            events: (!rules.is_empty()).then(|| context.hub.subscribe()),
         }
     }
 
     /// Returns when a rule trips; never without rules. Safe to drop and call
     /// again.
     pub(super) async fn tripped(&mut self) -> AbortTrip {
-        if self.guards.is_empty() {
+        let Some(events) = &mut self.events else {
             return std::future::pending().await;
-        }
+        };
         loop {
-            let stamped = match self.events.recv().await {
+            let stamped = match events.recv().await {
                 Ok(stamped) => stamped,
                 // What was missed is in the record; the next reading comes
                 // within a second.
