@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use squall_harness::load::{RequestMaker, Schedule};
 use squall_harness::measure::{Recorder, Settled};
 use squall_reports::{
-    BadKind, Interval, Manifest, Outcome, Phase, RECORD_SCHEMA_VERSION, Record, RunEvent, Shard,
-    ShardSet, Stamped, judge, merge,
+    BadKind, DropCause, Interval, Manifest, Outcome, Phase, RECORD_SCHEMA_VERSION, Record,
+    RunEvent, Shard, ShardSet, Stamped, judge, merge,
 };
 use squall_scenario::seed::nth;
 use squall_scenario::{ParseOptions, Scenario, Source, parse_scenario};
@@ -39,6 +39,9 @@ fn answer(number: u64) -> Settled {
     let response_us = 1 + dice % 3_000_000;
     Settled {
         outcome,
+        dropped: (outcome == Outcome::Dropped).then_some(DropCause::InFlight),
+        own_us: dice % 700,
+        resent: dice.is_multiple_of(11),
         lag_us: dice % 700,
         wait_us: dice % 90,
         service_us: response_us / 2,
@@ -60,7 +63,7 @@ fn record(scenario: &Scenario, shard: Option<Shard>, edges_us: &[i64]) -> Record
     let routes = scenario.load.requests.iter().map(|r| r.name.clone());
     let mut recorder = Recorder::new(routes.collect());
     for edge_us in edges_us {
-        recorder.cut(*edge_us);
+        assert!(recorder.cut(*edge_us));
     }
     for arrival in schedule {
         let at_us = i64::try_from(arrival.at.as_micros()).unwrap();

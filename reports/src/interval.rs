@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{IntervalUsers, Times};
+use crate::{Drops, IntervalUsers, Times};
 
 /// All arrivals scheduled in `[start_us, end_us)`, settled. Intervals are cut
 /// at every second and at every fault edge.
@@ -58,10 +58,17 @@ pub struct Counts {
     pub late: u64,
     /// Answered with a status that is not expected.
     pub status: u64,
-    /// The connection broke, or what came was not HTTP.
+    /// The connection broke. In records of squall 0.1 also: what came was not
+    /// HTTP.
     pub broken: u64,
-    /// Never sent: too many were in flight.
+    /// What came was no HTTP answer, or larger than squall reads.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub malformed: u64,
+    /// Never sent.
     pub dropped: u64,
+    /// Of `dropped`: why.
+    #[serde(default, skip_serializing_if = "Drops::is_empty")]
+    pub drops: Drops,
     /// Not settled when the run was cut short.
     pub unfinished: u64,
     /// Of `late`: those that would have been good without the generator's lag.
@@ -70,6 +77,16 @@ pub struct Counts {
     pub fallback: u64,
     /// Bytes of answers' bodies.
     pub bytes: u64,
+    /// Sent a second time, on a new connection, because the reused one had
+    /// been closed; whatever became of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub resent: u64,
+}
+
+/// So that what is rare takes no room in a record.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Why an arrival that was sent is not good.
@@ -86,17 +103,20 @@ pub enum BadKind {
     Late,
     /// Answered with a status that is not expected.
     Status,
-    /// The connection broke, or what came was not HTTP.
+    /// The connection broke.
     Broken,
+    /// What came was no HTTP answer, or larger than squall reads.
+    Malformed,
 }
 
 /// Every [`BadKind`], in the order reports show them.
-pub const ALL_BAD_KINDS: [BadKind; 5] = [
+pub const ALL_BAD_KINDS: [BadKind; 6] = [
     BadKind::Connect,
     BadKind::Timeout,
     BadKind::Late,
     BadKind::Status,
     BadKind::Broken,
+    BadKind::Malformed,
 ];
 
 impl Counts {
@@ -108,6 +128,7 @@ impl Counts {
             .saturating_add(self.late)
             .saturating_add(self.status)
             .saturating_add(self.broken)
+            .saturating_add(self.malformed)
     }
 
     /// Arrivals that are settled: all but the unfinished.
@@ -122,6 +143,21 @@ impl Counts {
         self.bad().saturating_add(self.dropped)
     }
 
+    /// Failures that are the generator's doing: its lag, and what it had no
+    /// descriptor, port or memory for. A gate that fails only because of them
+    /// is inconclusive.
+    #[must_use]
+    pub fn excused(&self) -> u64 {
+        let late = self.late_by_lag.min(self.late);
+        late.saturating_add(self.drops.excused().min(self.dropped))
+    }
+
+    /// Failures that nothing but the system explains.
+    #[must_use]
+    pub fn failed_unexcused(&self) -> u64 {
+        self.failed().saturating_sub(self.excused())
+    }
+
     /// The number of failures of one kind.
     #[must_use]
     pub const fn of(&self, kind: BadKind) -> u64 {
@@ -131,6 +167,7 @@ impl Counts {
             BadKind::Late => self.late,
             BadKind::Status => self.status,
             BadKind::Broken => self.broken,
+            BadKind::Malformed => self.malformed,
         }
     }
 
@@ -151,10 +188,13 @@ impl Counts {
         self.late = self.late.saturating_add(other.late);
         self.status = self.status.saturating_add(other.status);
         self.broken = self.broken.saturating_add(other.broken);
+        self.malformed = self.malformed.saturating_add(other.malformed);
         self.dropped = self.dropped.saturating_add(other.dropped);
+        self.drops.add(&other.drops);
         self.unfinished = self.unfinished.saturating_add(other.unfinished);
         self.late_by_lag = self.late_by_lag.saturating_add(other.late_by_lag);
         self.fallback = self.fallback.saturating_add(other.fallback);
         self.bytes = self.bytes.saturating_add(other.bytes);
+        self.resent = self.resent.saturating_add(other.resent);
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod calibrate;
 pub mod compare;
+mod drops;
 mod event;
 pub mod format;
 pub mod histogram;
@@ -28,6 +29,7 @@ mod users;
 pub mod verdict;
 
 pub use compare::{CompareError, RunComparison, compare};
+pub use drops::{ALL_DROP_CAUSES, DropCause, Drops};
 pub use event::{
     BreakerReport, FallbackReading, FaultChange, HandAction, HandSide, Phase, ProbeReading,
     ProcessChange, RESOURCES_EVERY_US, ResourceUse, RunEvent, Stamped, StopReason, WindowEdge,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::BadKind;
+use crate::{BadKind, DropCause};
 
 /// One arrival.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +30,9 @@ pub struct Sample {
     pub address: Option<String>,
     /// Method and path that were sent.
     pub request: String,
+    /// Why it was dropped, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<DropCause>,
     /// Error text or a note on the answer (for instance its fallback header).
     pub detail: Option<String>,
 }

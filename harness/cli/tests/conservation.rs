@@ -10,9 +10,10 @@ mod support;
 
 use std::ffi::OsStr;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use rustix::process::Signal;
-use squall_reports::{Counts, Record, RunEvent};
+use squall_reports::{Counts, DropCause, Record, RunEvent};
 use support::{Running, Sandbox, one_server, verdict};
 
 /// Adds the only run up, from its record alone, and compares every total there
@@ -135,6 +136,57 @@ load:
     let sum = assert_conserved(&sandbox);
     assert!(sum.dropped > 0 && sum.timeout > 0, "{sum:?}");
     assert_eq!((sum.connect, sum.scheduled), (0, 300), "{sum:?}");
+    // The cause has its name, its count and a sample.
+    assert_eq!(sum.drops.descriptors, sum.dropped, "{sum:?}");
+    let record = Record::read(&sandbox.run()).unwrap();
+    let sample = record
+        .samples
+        .iter()
+        .find(|sample| sample.dropped.is_some());
+    let sample = sample.unwrap();
+    assert_eq!(sample.dropped, Some(DropCause::Descriptors));
+    assert_eq!(sample.request, "GET /");
+    let told = verdict(&sandbox.run()).generator.summary;
+    assert!(told.contains("no file descriptor"), "{told}");
+}
+
+/// squall is stopped, as in a virtual machine that is suspended: in the load,
+/// over a fault, and over the load's end.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "when it stands still, and for how long, is what is tested"
+)]
+fn when_squall_stands_still() {
+    for (wait_ms, still_ms) in [(800, 1_600), (300, 4_000), (2_300, 1_500)] {
+        let sandbox = Sandbox::new();
+        let rest = load(
+            "  shape: [ { hold: { rate: 100/s, for: 3s } } ]
+faults:
+  - { name: slow, at: 500ms, inject: { delay: { by: 20ms } }, into: api, for: 1s }
+",
+        );
+        let file = sandbox.write("still.yaml", one_server(&rest));
+        let mut running = sandbox.start(&["run", &file, "--ui", "json"]);
+        running.phase("load");
+        std::thread::sleep(Duration::from_millis(wait_ms));
+        running.signal(Signal::STOP);
+        std::thread::sleep(Duration::from_millis(still_ms));
+        running.signal(Signal::CONT);
+        let code = running.end().code;
+        assert!(matches!(code, Some(0 | 3)), "{code:?}");
+        let sum = assert_conserved(&sandbox);
+        assert_eq!((sum.scheduled, sum.unfinished), (300, 0), "{sum:?}");
+        assert_eq!(sum.timeout, 0, "no patience runs while it stands: {sum:?}");
+        let record = Record::read(&sandbox.run()).unwrap();
+        let mut seconds = [0; 3];
+        for interval in &record.intervals {
+            let second = usize::try_from(interval.start_us / 1_000_000).unwrap();
+            let arrivals = interval.routes.iter().map(|r| r.counts.scheduled);
+            seconds[second.min(2)] += arrivals.sum::<u64>();
+        }
+        assert_eq!(seconds, [100; 3], "each in its own second");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::reading_guards::ReadingGuards;
 use super::steady::SteadyWatch;
-use super::timeline::{Timeline, Unremoved};
+use super::timeline::{Timeline, Unremoved, late_cut};
 use super::{Control, RunContext, RunRequest, next_request, refused, stop_reason};
 use crate::load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use crate::probe::{ProbeSetup, watch_probes};
@@ -311,6 +311,7 @@ impl<'c> LiveRun<'c> {
                     }
                     Some(LoadOutput::Samples(samples)) => self.context.hub.samples(samples).await,
                     Some(LoadOutput::Draining) => self.emit(RunEvent::Phase(Phase::Drain)).await,
+                    Some(LoadOutput::LateCut { at }) => self.emit(late_cut(self.context, at)).await,
                     Some(LoadOutput::Lead(_)) => {}
                     Some(LoadOutput::Finished { scheduled, lag_max_us }) => {
                         self.emit(RunEvent::LoadFinished { scheduled, lag_max_us }).await;

@@ -172,6 +172,18 @@ impl Timeline {
     }
 }
 
+/// Squall stood still for so long that an edge of a fault was told only when
+/// its second had been recorded.
+pub(super) fn late_cut(context: &RunContext, at: Instant) -> RunEvent {
+    let at_s = context.hub.clock().stamp(at) as f64 / 1e6;
+    RunEvent::Note {
+        text: format!(
+            "squall was too late to cut the second at {at_s:.3}s, where a fault began or ended: \
+             its arrivals count to one side of that edge"
+        ),
+    }
+}
+
 /// One injection under way.
 struct Live<'r> {
     shared: &'r Shared,

@@ -1,19 +1,17 @@
 //! The open-loop driver: sleeps until each scheduled arrival, never waits for
 //! an answer.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use squall_reports::{BadKind, Outcome, Sample, Shard};
-use squall_scenario::{Arrivals, Load, Rate, Request, Stage};
+use squall_reports::Shard;
+use squall_scenario::{Arrivals, Load, Rate, Stage};
 use tokio::sync::{mpsc, watch};
 
-use super::gauges::GaugeBoard;
+use super::exchange::{ExchangeContext, Job};
 use super::pacer::Pacer;
-use super::transport::{Exchange, ExchangeFailure};
 use super::{Arrival, Gauges, LoadCommand, LoadOutput, RequestMaker, Schedule, Transport};
 use crate::measure::{Recorder, Settled};
 
@@ -25,6 +23,9 @@ const LEAD_LENGTH: Duration = Duration::from_secs(86_400);
 const TICK: Duration = Duration::from_millis(100);
 /// A generator that is behind gives its tasks a turn after so many arrivals.
 const CATCH_UP_BATCH: u32 = 16;
+/// An arrival that is sent later than this takes its room from those that are
+/// on time.
+const LATE: Duration = Duration::from_millis(100);
 
 pub(super) struct Driver {
     load: Load,
@@ -35,15 +36,6 @@ pub(super) struct Driver {
     /// Outputs that found the channel full.
     backlog: VecDeque<LoadOutput>,
     gauges: watch::Sender<Gauges>,
-}
-
-/// What every exchange shares.
-struct ExchangeContext {
-    maker: RequestMaker,
-    transport: Arc<Transport>,
-    routes: Vec<Request>,
-    timeout: Duration,
-    board: RefCell<GaugeBoard>,
 }
 
 /// One recorded schedule: the lead or the measured load.
@@ -73,13 +65,7 @@ impl Driver {
         outputs: mpsc::Sender<LoadOutput>,
         gauges: watch::Sender<Gauges>,
     ) -> Self {
-        let exchange = Rc::new(ExchangeContext {
-            maker,
-            transport: Arc::new(transport),
-            routes: load.requests.clone(),
-            timeout: load.timeout,
-            board: RefCell::default(),
-        });
+        let exchange = Rc::new(ExchangeContext::new(&load, maker, transport));
         Self {
             load,
             seed,
@@ -183,8 +169,11 @@ impl Driver {
                 biased;
                 command = commands.recv() => match command {
                     Some(LoadCommand::Begin { zero }) => return TrackEnd::Begin(zero),
-                    Some(LoadCommand::Cut { at }) => track.cut(at),
-                    Some(LoadCommand::Stop { grace }) => return TrackEnd::Stop(grace),
+                    Some(LoadCommand::Cut { at }) => self.cut(track, at),
+                    Some(LoadCommand::Stop { grace }) => {
+                        self.leave_overdue(track, next, schedule);
+                        return TrackEnd::Stop(grace);
+                    }
                     None => return TrackEnd::Stop(Duration::ZERO),
                 },
                 waited = pacer.wait_until(due.min(next_tick)) => {
@@ -194,8 +183,10 @@ impl Driver {
                 }
             }
             let now = Instant::now();
+            self.exchange.take_turn(now, track.origin, &track.recorder);
             if now >= next_tick {
-                self.tick(track, now);
+                let entered = next.map_or(length, |arrival| arrival.at);
+                self.tick(track, now, entered);
                 next_tick = now + TICK;
             }
             if now < due {
@@ -205,7 +196,7 @@ impl Driver {
             let Some(arrival) = next else {
                 return TrackEnd::Done;
             };
-            self.start(track, arrival);
+            self.start(track, arrival, now);
             next = schedule.next();
             behind += 1;
             if behind >= CATCH_UP_BATCH {
@@ -216,40 +207,63 @@ impl Driver {
     }
 
     /// Starts one arrival, or drops it when too many are under way.
-    fn start(&self, track: &Track, arrival: Arrival) {
+    fn start(&self, track: &Track, arrival: Arrival, now: Instant) {
         let number = track.first_number + arrival.number;
         let route = self.exchange.maker.route_of(number);
         let scheduled = track.origin + arrival.at;
-        let scheduled_us = i64::try_from(arrival.at.as_micros()).unwrap_or(i64::MAX);
+        let late = now.saturating_duration_since(scheduled) > LATE;
         let mut recorder = track.recorder.borrow_mut();
-        let full = recorder.in_flight() >= self.load.in_flight_max;
+        let dropped = self
+            .exchange
+            .no_room(recorder.in_flight(), self.load.in_flight_max);
         let user = self.exchange.maker.user_of(number);
-        let ticket = recorder.schedule_for(scheduled_us, route, user);
-        if full {
-            recorder.settle(ticket, Settled::DROPPED);
-        }
-        drop(recorder);
-        if !track.lead {
-            let mut board = self.exchange.board.borrow_mut();
-            board.scheduled();
-            if full {
-                board.settled(&Settled::DROPPED, scheduled);
-            }
-        }
-        if full {
-            return;
-        }
+        let scheduled_us = micros_i64(arrival.at);
         let job = Job {
             number,
             route,
             scheduled,
             scheduled_us,
-            ticket,
+            ticket: recorder.schedule_for(scheduled_us, route, user),
             lead: track.lead,
+            late,
         };
+        drop(recorder);
+        if !track.lead {
+            self.exchange.board.borrow_mut().scheduled();
+        }
+        if let Some(cause) = dropped {
+            return self.exchange.drop_unsent(&job, cause, &track.recorder);
+        }
+        let late_in_flight = &self.exchange.late_in_flight;
+        late_in_flight.set(late_in_flight.get() + u32::from(late));
         let exchange = Rc::clone(&self.exchange);
         let recorder = Rc::clone(&track.recorder);
         tokio::task::spawn_local(async move { exchange.perform(job, &recorder).await });
+    }
+
+    /// Notes what was due before the load was stopped and had not been sent, as
+    /// the generator was late: it is unfinished, and not forgotten.
+    fn leave_overdue(&self, track: &Track, next: Option<Arrival>, schedule: Schedule) {
+        let elapsed = Instant::now().saturating_duration_since(track.origin);
+        let mut recorder = track.recorder.borrow_mut();
+        let due = next.into_iter().chain(schedule);
+        for arrival in due.take_while(|arrival| arrival.at < elapsed) {
+            let number = track.first_number + arrival.number;
+            let (route, user) = (
+                self.exchange.maker.route_of(number),
+                self.exchange.maker.user_of(number),
+            );
+            let ticket = recorder.schedule_for(micros_i64(arrival.at), route, user);
+            recorder.settle(ticket, Settled::UNFINISHED);
+        }
+    }
+
+    /// Cuts the interval at a fault's edge, or tells that it is sealed already.
+    fn cut(&mut self, track: &Track, at: Instant) {
+        let at_us = micros_i64(at.saturating_duration_since(track.origin));
+        if !track.recorder.borrow_mut().cut(at_us) && !track.lead {
+            self.tell(LoadOutput::LateCut { at });
+        }
     }
 
     /// Waits until everything is settled, or gives up after the grace.
@@ -260,30 +274,46 @@ impl Driver {
         end: TrackEnd,
     ) {
         let stopped_at = Instant::now();
-        let (load_end, mut deadline) = match end {
-            // Every exchange ends by the client's patience; a second more
-            // would mean a bug, and the arrivals would show as unfinished.
+        let stalled = self.exchange.stalls.total(stopped_at);
+        let (load_end, mut deadline, excused) = match end {
+            // Every exchange ends by the client's patience, which does not run
+            // while the generator stands still; a second more would mean a
+            // bug, and the arrivals would show as unfinished.
             TrackEnd::Done | TrackEnd::Begin(_) => {
                 let load_end = track.origin + self.load.duration();
                 let last_answer = load_end.max(stopped_at) + self.load.timeout;
-                (load_end, last_answer + Duration::from_secs(1))
+                (
+                    load_end,
+                    last_answer + Duration::from_secs(1),
+                    Duration::ZERO,
+                )
             }
-            TrackEnd::Stop(grace) => (stopped_at, stopped_at + grace),
+            TrackEnd::Stop(grace) => (stopped_at, stopped_at + grace, stalled),
         };
+        let entered = load_end.saturating_duration_since(track.origin);
         self.tell(LoadOutput::Draining);
-        while track.recorder.borrow().in_flight() > 0 && Instant::now() < deadline {
+        loop {
+            let now = Instant::now();
+            self.exchange.take_turn(now, track.origin, &track.recorder);
+            let patience = self.exchange.stalls.total(now).saturating_sub(excused);
+            if track.recorder.borrow().in_flight() == 0 || now >= deadline + patience {
+                break;
+            }
+            self.tick(track, now, entered);
             tokio::select! {
                 command = commands.recv() => match command {
-                    Some(LoadCommand::Cut { at }) => track.cut(at),
+                    Some(LoadCommand::Cut { at }) => self.cut(track, at),
                     Some(LoadCommand::Begin { .. }) => {}
                     Some(LoadCommand::Stop { grace }) => {
                         deadline = deadline.min(Instant::now() + grace);
                     }
-                    None => deadline = Instant::now(),
+                    None => break,
                 },
                 () = tokio::time::sleep(Duration::from_millis(10)) => {}
             }
-            self.tick(track, Instant::now());
+        }
+        if !self.exchange.stalls.total(Instant::now()).is_zero() {
+            self.last_cuts(commands, track).await;
         }
         let mut recorder = track.recorder.borrow_mut();
         recorder.give_up();
@@ -297,12 +327,25 @@ impl Driver {
         self.tell(LoadOutput::Samples(samples));
     }
 
-    /// Seals what can be sealed and publishes the gauges.
-    fn tick(&mut self, track: &Track, now: Instant) {
-        let now_us = now.saturating_duration_since(track.origin).as_micros();
-        let now_us = i64::try_from(now_us).unwrap_or(i64::MAX);
+    /// Edges of faults that were under way when the last answer came. An edge
+    /// within the load may have been stamped before a stall over its end.
+    async fn last_cuts(&mut self, commands: &mut mpsc::Receiver<LoadCommand>, track: &Track) {
+        let until = tokio::time::Instant::now() + TICK;
+        while let Ok(Some(command)) = tokio::time::timeout_at(until, commands.recv()).await {
+            if let LoadCommand::Cut { at } = command {
+                self.cut(track, at);
+            }
+        }
+    }
+
+    /// Seals what can be sealed and publishes the gauges. All arrivals before
+    /// `entered`, counted from the track's origin, have been noted.
+    fn tick(&mut self, track: &Track, now: Instant, entered: Duration) {
+        let now_us = micros_i64(now.saturating_duration_since(track.origin));
+        let entered_us = micros_i64(entered);
+        self.exchange.transport.sweep();
         loop {
-            let sealed = track.recorder.borrow_mut().seal(now_us);
+            let sealed = track.recorder.borrow_mut().seal(now_us, entered_us);
             match sealed {
                 Some(interval) if track.lead => self.tell(LoadOutput::Lead(interval)),
                 Some(interval) => self.tell(LoadOutput::Interval(interval)),
@@ -358,142 +401,8 @@ impl Track {
             lag_max_us: recorder.lag_max_us(),
         }
     }
-
-    fn cut(&self, at: Instant) {
-        let at_us = at.saturating_duration_since(self.origin).as_micros();
-        self.recorder
-            .borrow_mut()
-            .cut(i64::try_from(at_us).unwrap_or(i64::MAX));
-    }
 }
 
-/// One arrival on its way.
-struct Job {
-    number: u64,
-    route: usize,
-    scheduled: Instant,
-    scheduled_us: i64,
-    ticket: u64,
-    lead: bool,
-}
-
-impl ExchangeContext {
-    async fn perform(&self, job: Job, recorder: &RefCell<Recorder>) {
-        let dispatched = Instant::now();
-        let request = match self.maker.prepare(job.number) {
-            Ok(request) => request,
-            Err(error) => {
-                let failure = ExchangeFailure {
-                    outcome: Outcome::Dropped,
-                    written: None,
-                    detail: error.to_string(),
-                    address: None,
-                };
-                return self.settle(&job, dispatched, String::new(), Err(failure), recorder);
-            }
-        };
-        let line = format!("{} {}", request.method, request.path);
-        let written = Cell::new(None);
-        // From when it was dispatched: the generator's lag must not use up the
-        // client's patience. The response time still counts from the schedule.
-        let patience = tokio::time::Instant::from_std(dispatched + self.timeout);
-        let exchange = self.transport.exchange(request, job.number, &written);
-        let result = match tokio::time::timeout_at(patience, exchange).await {
-            Ok(result) => result,
-            Err(_elapsed) => Err(ExchangeFailure {
-                outcome: Outcome::Bad(BadKind::Timeout),
-                written: written.get(),
-                detail: match written.get() {
-                    Some(_) => "no answer in time".to_owned(),
-                    None => "no connection in time".to_owned(),
-                },
-                address: None,
-            }),
-        };
-        self.settle(&job, dispatched, line, result, recorder);
-    }
-
-    fn settle(
-        &self,
-        job: &Job,
-        dispatched: Instant,
-        request: String,
-        result: Result<Exchange, ExchangeFailure>,
-        recorder: &RefCell<Recorder>,
-    ) {
-        let now = result
-            .as_ref()
-            .map_or_else(|_| Instant::now(), |exchange| exchange.done);
-        let settled = self.classify(job, dispatched, now, &result);
-        let mut recorder = recorder.borrow_mut();
-        recorder.settle(job.ticket, settled);
-        if job.lead {
-            return;
-        }
-        self.board.borrow_mut().settled(&settled, now);
-        recorder.offer_sample(job.scheduled_us, &settled, || {
-            let (status, address, detail) = match &result {
-                Ok(exchange) => (
-                    Some(exchange.status),
-                    Some(exchange.address),
-                    exchange
-                        .fallback
-                        .as_ref()
-                        .map(|by| format!("fallback: {by}")),
-                ),
-                Err(failure) => (None, failure.address, Some(failure.detail.clone())),
-            };
-            Sample {
-                arrival: job.number,
-                route: self.routes[job.route].name.clone(),
-                scheduled_us: job.scheduled_us,
-                lag_us: settled.lag_us,
-                wait_us: settled.wait_us,
-                service_us: settled.service_us,
-                response_us: settled.response_us,
-                outcome: settled.outcome,
-                status,
-                address: address.map(|address| address.to_string()),
-                request,
-                detail,
-            }
-        });
-    }
-
-    fn classify(
-        &self,
-        job: &Job,
-        dispatched: Instant,
-        now: Instant,
-        result: &Result<Exchange, ExchangeFailure>,
-    ) -> Settled {
-        let route = &self.routes[job.route];
-        let written = match result {
-            Ok(exchange) => exchange.written,
-            Err(failure) => failure.written.unwrap_or(now),
-        };
-        let response = now.saturating_duration_since(job.scheduled);
-        let lag = dispatched.saturating_duration_since(job.scheduled);
-        let too_late = |time: Duration| route.within.is_some_and(|within| time > within);
-        let outcome = match result {
-            Ok(exchange) if !route.accepts(exchange.status) => Outcome::Bad(BadKind::Status),
-            Ok(_) if too_late(response) => Outcome::Bad(BadKind::Late),
-            Ok(_) => Outcome::Good,
-            Err(failure) => failure.outcome,
-        };
-        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        Settled {
-            outcome,
-            lag_us: micros(lag),
-            wait_us: micros(written.saturating_duration_since(dispatched)),
-            service_us: micros(now.saturating_duration_since(written)),
-            response_us: micros(response),
-            late_by_lag: outcome == Outcome::Bad(BadKind::Late)
-                && !too_late(response.saturating_sub(lag)),
-            fallback: result
-                .as_ref()
-                .is_ok_and(|exchange| exchange.fallback.is_some()),
-            bytes: result.as_ref().map_or(0, |exchange| exchange.body_bytes),
-        }
-    }
+pub(super) fn micros_i64(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

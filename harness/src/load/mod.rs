@@ -1,11 +1,15 @@
 //! Open-loop load: arrivals start when the schedule says so, whatever the
 //! system does.
 
+mod answer;
+mod connection;
 mod driver;
+mod exchange;
 mod gauges;
 mod pacer;
 mod requests;
 mod schedule;
+mod stalls;
 mod thread;
 mod transport;
 
@@ -13,4 +17,4 @@ pub use gauges::Gauges;
 pub use requests::{PreparedRequest, RequestError, RequestMaker};
 pub use schedule::{Arrival, Schedule};
 pub use thread::{LoadCommand, LoadError, LoadHandle, LoadOutput, LoadPlan};
-pub use transport::{Exchange, ExchangeFailure, FALLBACK_HEADER, Transport};
+pub use transport::{Course, Exchange, ExchangeFailure, FALLBACK_HEADER, Transport};

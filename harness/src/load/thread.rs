@@ -58,6 +58,11 @@ pub enum LoadOutput {
     Interval(Interval),
     /// Arrivals kept as evidence.
     Samples(Vec<Sample>),
+    /// A fault's edge came too late to cut the interval that holds it.
+    LateCut {
+        /// When the edge was.
+        at: Instant,
+    },
     /// The schedule has been sent; answers are awaited.
     Draining,
     /// Everything is settled or given up; nothing follows.

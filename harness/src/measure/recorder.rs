@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use hdrhistogram::Histogram;
 use squall_reports::{
-    BadKind, Counts, Interval, IntervalUsers, Outcome, RouteInterval, Sample, Times,
+    BadKind, Counts, DropCause, Interval, IntervalUsers, Outcome, RouteInterval, Sample, Times,
 };
 
 use super::samples::SampleBin;
@@ -12,6 +12,8 @@ use super::samples::SampleBin;
 /// How long after its end an interval may still be cut by a fault edge; edges
 /// are reported within milliseconds of their instant.
 const EDGE_GRACE_US: i64 = 500_000;
+/// How long edges from before a stall are waited for after it.
+const STALL_GRACE_US: i64 = 200_000;
 const SECOND_US: i64 = 1_000_000;
 
 /// What became of an arrival, with its times in microseconds.
@@ -19,6 +21,8 @@ const SECOND_US: i64 = 1_000_000;
 pub struct Settled {
     /// The outcome.
     pub outcome: Outcome,
+    /// Why it was dropped, where it was.
+    pub dropped: Option<DropCause>,
     /// Dispatched - scheduled.
     pub lag_us: u64,
     /// Written - dispatched.
@@ -27,30 +31,45 @@ pub struct Settled {
     pub service_us: u64,
     /// Done - scheduled.
     pub response_us: u64,
+    /// Of the response time: the generator's own, that is the lag and what it
+    /// stood still while the answer was awaited.
+    pub own_us: u64,
     /// Whether a late answer would have been good without the lag.
     pub late_by_lag: bool,
     /// Whether the system marked the answer as a fallback.
     pub fallback: bool,
     /// Bytes of the answer's body.
     pub bytes: u64,
+    /// Whether it was sent again on a new connection.
+    pub resent: bool,
 }
 
 impl Settled {
-    /// An arrival that was never sent.
-    pub const DROPPED: Self = Self::without_times(Outcome::Dropped);
     /// An arrival that was not settled when the run was cut short.
     pub const UNFINISHED: Self = Self::without_times(Outcome::Unfinished);
+
+    /// An arrival that was never sent.
+    #[must_use]
+    pub const fn dropped(cause: DropCause) -> Self {
+        Self {
+            dropped: Some(cause),
+            ..Self::without_times(Outcome::Dropped)
+        }
+    }
 
     const fn without_times(outcome: Outcome) -> Self {
         Self {
             outcome,
+            dropped: None,
             lag_us: 0,
             wait_us: 0,
             service_us: 0,
             response_us: 0,
+            own_us: 0,
             late_by_lag: false,
             fallback: false,
             bytes: 0,
+            resent: false,
         }
     }
 }
@@ -74,6 +93,8 @@ pub struct Recorder {
     first_ticket: u64,
     interval_start_us: i64,
     edges: BTreeSet<i64>,
+    /// Before it nothing is sealed: edges that were reported late come first.
+    hold_until_us: i64,
     samples: VecDeque<SampleBin>,
     in_flight: u32,
     scheduled: u64,
@@ -90,6 +111,7 @@ impl Recorder {
             first_ticket: 0,
             interval_start_us: 0,
             edges: BTreeSet::new(),
+            hold_until_us: i64::MIN,
             samples: VecDeque::new(),
             in_flight: 0,
             scheduled: 0,
@@ -169,19 +191,30 @@ impl Recorder {
         bin.offer(settled, make);
     }
 
-    /// Cuts the interval that holds `at_us`. An edge before the current
-    /// interval comes too late and is ignored.
-    pub fn cut(&mut self, at_us: i64) {
+    /// Cuts the interval that holds `at_us`; whether it could. An edge before
+    /// the current interval comes too late.
+    #[must_use]
+    pub fn cut(&mut self, at_us: i64) -> bool {
         if at_us > self.interval_start_us {
             self.edges.insert(at_us);
         }
+        at_us >= self.interval_start_us
     }
 
-    /// Seals the next interval if it is over and settled. Call again until
-    /// there is none.
-    pub fn seal(&mut self, now_us: i64) -> Option<Interval> {
+    /// The generator has stood still until now. Edges from before may only now
+    /// be on their way, however late the clock says it is.
+    pub fn stood_still(&mut self, now_us: i64) {
+        self.hold_until_us = now_us.saturating_add(STALL_GRACE_US);
+    }
+
+    /// Seals the next interval if it is over and settled. It is over when the
+    /// schedule says so, not when the clock does: every arrival before
+    /// `entered_us` has been noted, and later ones may still be to come. Call
+    /// again until there is none.
+    pub fn seal(&mut self, now_us: i64, entered_us: i64) -> Option<Interval> {
         let end_us = self.next_edge_us();
-        if now_us < end_us + EDGE_GRACE_US || !self.settled_before(end_us) {
+        let edges_may_come = now_us < end_us + EDGE_GRACE_US || now_us < self.hold_until_us;
+        if edges_may_come || entered_us < end_us || !self.settled_before(end_us) {
             return None;
         }
         Some(self.take_interval(end_us))
@@ -317,12 +350,13 @@ impl RouteBuilder {
         let counts = &mut self.counts;
         counts.scheduled += 1;
         counts.bytes += settled.bytes;
+        counts.resent += u64::from(settled.resent);
         match settled.outcome {
             Outcome::Good => {
                 counts.good += 1;
                 counts.fallback += u64::from(settled.fallback);
                 record(&mut self.response, settled.response_us);
-                let unlagged_us = settled.response_us.saturating_sub(settled.lag_us);
+                let unlagged_us = settled.response_us.saturating_sub(settled.own_us);
                 record(&mut self.unlagged, unlagged_us);
             }
             Outcome::Bad(BadKind::Connect) => counts.connect += 1,
@@ -333,7 +367,13 @@ impl RouteBuilder {
             }
             Outcome::Bad(BadKind::Status) => counts.status += 1,
             Outcome::Bad(BadKind::Broken) => counts.broken += 1,
-            Outcome::Dropped => counts.dropped += 1,
+            Outcome::Bad(BadKind::Malformed) => counts.malformed += 1,
+            Outcome::Dropped => {
+                counts.dropped += 1;
+                if let Some(cause) = settled.dropped {
+                    counts.drops.count(cause);
+                }
+            }
             Outcome::Unfinished => counts.unfinished += 1,
         }
     }
@@ -396,18 +436,22 @@ mod tests {
             Just(Outcome::Bad(BadKind::Late)),
             Just(Outcome::Bad(BadKind::Status)),
             Just(Outcome::Bad(BadKind::Broken)),
+            Just(Outcome::Bad(BadKind::Malformed)),
             Just(Outcome::Dropped),
         ];
         (outcome, 0..100_000_u64, 0..20_000_000_u64).prop_map(|(outcome, lag_us, rest_us)| {
             Settled {
                 outcome,
+                dropped: (outcome == Outcome::Dropped).then_some(DropCause::Ports),
                 lag_us,
                 wait_us: 1,
                 service_us: rest_us,
                 response_us: lag_us + rest_us + 1,
+                own_us: lag_us,
                 late_by_lag: false,
                 fallback: false,
                 bytes: 10,
+                resent: false,
             }
         })
     }
@@ -440,13 +484,15 @@ mod tests {
                     let ticket = open.swap_remove(index % open.len());
                     recorder.settle(ticket, *settled);
                     // Only the first word counts.
-                    recorder.settle(ticket, Settled::DROPPED);
+                    recorder.settle(ticket, Settled::dropped(DropCause::InFlight));
                 }
                 Step::Settle(..) => {}
-                Step::Cut(before_us) => recorder.cut(now_us - before_us),
+                Step::Cut(before_us) => {
+                    let _ = recorder.cut(now_us - before_us);
+                }
                 Step::Seal(passed_us) => {
                     now_us += passed_us;
-                    sealed.extend(std::iter::from_fn(|| recorder.seal(now_us)));
+                    sealed.extend(std::iter::from_fn(|| recorder.seal(now_us, now_us)));
                 }
             }
         }
@@ -467,6 +513,7 @@ mod tests {
                 prop_assert!(route.counts.is_conserved());
                 let recorded = route.response.as_ref().map_or(0, Times::len);
                 prop_assert_eq!(recorded, route.counts.good);
+                prop_assert_eq!(route.counts.drops.named(), route.counts.dropped);
                 total.add(&route.counts);
             }
             prop_assert!(total.is_conserved());
@@ -491,23 +538,83 @@ mod tests {
         }
     }
 
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        /// The generator stands still at any moment and for any time, then
+        /// enters what is overdue some arrivals at a time, sealing in between.
+        #[test]
+        fn a_stall_moves_no_arrival_out_of_its_second(
+            wakes_ms in prop::collection::vec((1..5_000_i64, 1..40_usize), 1..60),
+            gap_us in 1_000..60_000_i64,
+            length_s in 1..9_i64,
+            cuts in prop::collection::vec(0..9_000_000_i64, 0..3),
+        ) {
+            let planned: Vec<i64> = (0..).map(|n| n * gap_us + gap_us / 2)
+                .take_while(|at_us| *at_us < length_s * SECOND_US).collect();
+            let mut recorder = Recorder::new(vec!["a".into()]);
+            let (mut now_us, mut entered) = (0, 0);
+            let mut sealed = Vec::new();
+            for (passed_ms, batch) in wakes_ms {
+                now_us += passed_ms * 1_000;
+                recorder.stood_still(now_us - 3 * EDGE_GRACE_US);
+                for at_us in cuts.iter().filter(|at| (now_us - 5_000_000..now_us).contains(at)) {
+                    let _ = recorder.cut(*at_us);
+                }
+                for at_us in planned[entered..].iter().take(batch).take_while(|at| **at <= now_us) {
+                    entered += 1;
+                    let ticket = recorder.schedule(*at_us, 0);
+                    recorder.settle(ticket, Settled::dropped(DropCause::InFlight));
+                }
+                let frontier_us = planned.get(entered).copied().unwrap_or(i64::MAX);
+                sealed.extend(std::iter::from_fn(|| recorder.seal(now_us, frontier_us)));
+            }
+            for at_us in &planned[entered..] {
+                let _ = recorder.schedule(*at_us, 0);
+            }
+            recorder.give_up();
+            sealed.extend(recorder.finish(length_s * SECOND_US));
+            let entered = |interval: &Interval| interval.routes[0].counts.scheduled;
+            prop_assert_eq!(sealed.iter().map(entered).sum::<u64>(), planned.len() as u64);
+            for interval in &sealed {
+                let own = planned.iter()
+                    .filter(|at| (interval.start_us..interval.end_us).contains(at)).count();
+                prop_assert_eq!(entered(interval), own as u64, "{} us", interval.start_us);
+            }
+        }
+    }
+
     #[test]
     fn an_interval_waits_for_its_last_answer_and_for_late_edges() {
         let mut recorder = Recorder::new(vec!["a".into()]);
         let first = recorder.schedule(100, 0);
         let good = Settled {
             outcome: Outcome::Good,
-            ..Settled::DROPPED
+            ..Settled::UNFINISHED
         };
         assert!(
-            recorder.seal(5 * SECOND_US).is_none(),
+            recorder.seal(5 * SECOND_US, 5 * SECOND_US).is_none(),
             "an answer is missing"
         );
         recorder.settle(first, good);
-        assert!(recorder.seal(SECOND_US).is_none(), "an edge may still come");
-        recorder.cut(400_000);
-        let before = recorder.seal(5 * SECOND_US).unwrap();
-        let after = recorder.seal(5 * SECOND_US).unwrap();
+        assert!(
+            recorder.seal(SECOND_US, SECOND_US).is_none(),
+            "an edge may still come"
+        );
+        assert!(recorder.cut(400_000));
+        assert!(
+            recorder.seal(5 * SECOND_US, 399_999).is_none(),
+            "an arrival may still be entered"
+        );
+        recorder.stood_still(5 * SECOND_US);
+        assert!(
+            recorder.seal(5 * SECOND_US, SECOND_US).is_none(),
+            "an edge from before the stall may still come"
+        );
+        let before = recorder.seal(6 * SECOND_US, SECOND_US).unwrap();
+        let after = recorder.seal(6 * SECOND_US, SECOND_US).unwrap();
+        assert!(!recorder.cut(SECOND_US - 1), "it is sealed");
+        assert!(recorder.cut(SECOND_US), "it is an edge already");
         assert_eq!((before.start_us, before.end_us), (0, 400_000));
         assert_eq!((after.start_us, after.end_us), (400_000, SECOND_US));
         assert_eq!(before.routes[0].counts.good, 1);

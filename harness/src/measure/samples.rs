@@ -1,6 +1,6 @@
 //! Which arrivals of a second are kept as evidence.
 
-use squall_reports::{BadKind, Outcome, Sample};
+use squall_reports::{DropCause, Outcome, Sample};
 
 use super::Settled;
 
@@ -9,7 +9,7 @@ const FAILED_MAX: usize = 5;
 /// Slowest good answers kept per second.
 const SLOWEST_MAX: usize = 2;
 
-/// The samples of one second: the first failures of each kind, the slowest
+/// The samples of one second: the first failures of each kind and drops of each cause, the slowest
 /// good answers and the first good one. Bounded whatever the rate is.
 #[derive(Debug)]
 pub(super) struct SampleBin {
@@ -41,12 +41,17 @@ impl SampleBin {
     pub(super) fn offer(&mut self, settled: &Settled, make: impl FnOnce() -> Sample) {
         match settled.outcome {
             Outcome::Good => self.offer_good(settled.response_us, make),
-            Outcome::Bad(kind) => {
-                if self.failed_of(kind) < FAILED_MAX {
+            Outcome::Bad(_) => {
+                if self.failed_of(settled.outcome, None) < FAILED_MAX {
                     self.failed.push(make());
                 }
             }
-            Outcome::Dropped | Outcome::Unfinished => {}
+            Outcome::Dropped => {
+                if self.failed_of(settled.outcome, settled.dropped) < FAILED_MAX {
+                    self.failed.push(make());
+                }
+            }
+            Outcome::Unfinished => {}
         }
     }
 
@@ -59,10 +64,10 @@ impl SampleBin {
         all
     }
 
-    fn failed_of(&self, kind: BadKind) -> usize {
+    fn failed_of(&self, outcome: Outcome, dropped: Option<DropCause>) -> usize {
         self.failed
             .iter()
-            .filter(|sample| sample.outcome == Outcome::Bad(kind))
+            .filter(|sample| sample.outcome == outcome && sample.dropped == dropped)
             .count()
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::Value;
 use squall_scenario::{is_allowed, is_on_this_machine};
 
-use crate::system::answer::answer;
+use crate::system::answer::{answer, client};
 use crate::system::look_up;
 
 /// A client for one URL that goes where the name led at first, and nowhere
@@ -59,9 +59,7 @@ async fn connect(url: &str, allowed_hosts: &[String]) -> Result<reqwest::Client,
             remote
         ));
     }
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
+    client()
         .resolve_to_addrs(name, &addresses)
         .build()
         .map_err(|error| error.to_string())

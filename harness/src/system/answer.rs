@@ -4,6 +4,21 @@
 /// KiB.
 const BODY_MAX: usize = 8 << 20;
 
+/// Most header fields of an answer.
+const FIELDS_MAX: usize = 4_096;
+
+/// A client for what is read beside the load: it goes nowhere but where it is
+/// sent, and takes for an answer what the load's own client does.
+pub(crate) fn client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .http1_max_headers(FIELDS_MAX)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_ignore_invalid_headers_in_responses(true)
+}
+
 /// What a GET gave.
 pub(crate) struct Answer {
     pub(crate) status: u16,

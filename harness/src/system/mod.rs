@@ -352,12 +352,9 @@ impl Member {
     }
 }
 
-/// The client for probes and streams: short connects, no proxy from the
-/// environment, no redirects.
+/// The client for probes and streams: short connects.
 pub(crate) fn control_client() -> Result<reqwest::Client, SystemError> {
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
+    answer::client()
         .connect_timeout(Duration::from_secs(1))
         .build()
         .map_err(|error| SystemError::Io {

@@ -1,8 +1,8 @@
 //! How a fault was felt and survived, in the words that every report uses.
 
-use crate::BadKind;
 use crate::quantity::{clock, grouped, micros, percent};
 use crate::verdict::{Detection, Recovery, TimeRange, Verdict, WindowStats};
+use crate::{BadKind, DropCause};
 
 /// Times of a range that counts from some moment, as one time or two.
 fn span(range: TimeRange) -> String {
@@ -110,10 +110,11 @@ pub(super) fn outages_of(window: &WindowStats) -> Option<String> {
     })
 }
 
-/// A kind of failure in a word; `None` is an arrival that was never sent.
-pub(super) fn failure(kind: Option<BadKind>) -> String {
-    kind.map_or_else(
-        || "dropped".to_owned(),
-        |kind| format!("{kind:?}").to_lowercase(),
-    )
+/// A kind of failure in a word; no kind is an arrival that was never sent.
+pub(super) fn failure(kind: Option<BadKind>, dropped: Option<DropCause>) -> String {
+    match (kind, dropped) {
+        (Some(kind), _) => format!("{kind:?}").to_lowercase(),
+        (None, Some(cause)) => format!("dropped: {cause}"),
+        (None, None) => "dropped".to_owned(),
+    }
 }

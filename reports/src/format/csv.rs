@@ -2,7 +2,7 @@
 
 use super::{Format, terminal_text};
 use crate::histogram::rank;
-use crate::{Interval, Record, RouteInterval, Verdict};
+use crate::{ALL_DROP_CAUSES, Interval, Record, RouteInterval, Verdict};
 
 /// Counts and quantiles of every interval and route.
 #[derive(Debug)]
@@ -10,7 +10,8 @@ pub(super) struct Csv;
 
 const HEAD: &str = "start_s,end_s,route,scheduled,good,connect,timeout,late,status,broken,\
                     dropped,unfinished,late_by_lag,fallback,bytes,p50_us,p90_us,p99_us,p999_us,\
-                    max_good_us\n";
+                    max_good_us,malformed,dropped_in_flight,dropped_lag,dropped_descriptors,\
+                    dropped_ports,dropped_memory,dropped_request,resent\n";
 
 const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
 
@@ -68,6 +69,10 @@ fn row(interval: &Interval, route: &RouteInterval) -> String {
         .filter(|times| !times.is_empty())
         .map(|times| times.max_us().to_string());
     cells.push(max_good.unwrap_or_default());
+    // What came later stands at the end, so that no column moves.
+    cells.push(counts.malformed.to_string());
+    cells.extend(ALL_DROP_CAUSES.map(|cause| counts.drops.of(cause).to_string()));
+    cells.push(counts.resent.to_string());
     cells.join(",")
 }
 

@@ -243,7 +243,7 @@ fn errors(verdict: &Verdict) -> String {
     for error in verdict.errors.iter().take(ROWS_MAX) {
         text.push_str(&format!(
             "| {} | {} | {} | {} |\n",
-            course::failure(error.kind),
+            course::failure(error.kind, error.dropped),
             markdown_text(&error.route),
             error.origin,
             grouped(error.count)

@@ -3,10 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::verdict::{ErrorSummary, FailureOrigin, FaultEvidence, TimeRange};
-use crate::{ALL_BAD_KINDS, BadKind, Counts, Interval, Outcome, Record, RunEvent, Sample};
+use crate::{
+    ALL_BAD_KINDS, BadKind, Counts, DropCause, Interval, Outcome, Record, RunEvent, Sample,
+};
 
-/// What failures are counted by: route, kind (`None`: dropped), origin.
-type Key = (String, Option<BadKind>, FailureOrigin);
+/// What failures are counted by: route, failure, origin.
+type Key = (String, Failure, FailureOrigin);
+
+/// A kind of failure, or that it was dropped and why.
+type Failure = (Option<BadKind>, Option<DropCause>);
 
 /// Every kind of failure that occurred, the most frequent first.
 pub(super) fn summarize(record: &Record, faults: &[FaultEvidence]) -> Vec<ErrorSummary> {
@@ -19,16 +24,17 @@ pub(super) fn summarize(record: &Record, faults: &[FaultEvidence]) -> Vec<ErrorS
     {
         for route in &interval.routes {
             let met_fault = origins.meets_a_fault(&route.route, interval);
-            for (kind, origin, count) in by_origin(&route.counts, met_fault) {
-                let key = (route.route.clone(), kind, origin);
+            for (failure, origin, count) in by_origin(&route.counts, met_fault) {
+                let key = (route.route.clone(), failure, origin);
                 let summary = found.entry(key).or_insert_with(|| ErrorSummary {
                     origin,
-                    kind,
+                    kind: failure.0,
+                    dropped: failure.1,
                     route: route.route.clone(),
                     count: 0,
                     first_us: interval.start_us,
                     last_us: interval.end_us,
-                    example: example(&record.samples, &route.route, kind),
+                    example: example(&record.samples, &route.route, failure),
                 });
                 summary.count = summary.count.saturating_add(count);
                 summary.last_us = interval.end_us;
@@ -44,7 +50,7 @@ pub(super) fn summarize(record: &Record, faults: &[FaultEvidence]) -> Vec<ErrorS
 fn by_origin(
     counts: &Counts,
     met_fault: bool,
-) -> impl Iterator<Item = (Option<BadKind>, FailureOrigin, u64)> {
+) -> impl Iterator<Item = (Failure, FailureOrigin, u64)> {
     let sent = if met_fault {
         FailureOrigin::InjectedFault
     } else {
@@ -54,13 +60,31 @@ fn by_origin(
     let counts = *counts;
     let kinds = ALL_BAD_KINDS.into_iter().map(move |kind| {
         let excused = if kind == BadKind::Late { by_lag } else { 0 };
-        (Some(kind), sent, counts.of(kind).saturating_sub(excused))
+        let count = counts.of(kind).saturating_sub(excused);
+        ((Some(kind), None), sent, count)
     });
+    // What was under way and filled the limit was left unanswered by what it
+    // was sent to.
+    let drops = counts.drops.causes().map(move |(cause, count)| {
+        let origin = match cause.is_excused() {
+            true => FailureOrigin::Generator,
+            false => sent,
+        };
+        ((None, Some(cause)), origin, count)
+    });
+    let unnamed = counts.dropped.saturating_sub(counts.drops.named());
     let generator = [
-        (Some(BadKind::Late), FailureOrigin::Generator, by_lag),
-        (None, FailureOrigin::Generator, counts.dropped),
+        (
+            (Some(BadKind::Late), None),
+            FailureOrigin::Generator,
+            by_lag,
+        ),
+        ((None, None), FailureOrigin::Generator, unnamed),
     ];
-    kinds.chain(generator).filter(|(_, _, count)| *count > 0)
+    kinds
+        .chain(generator)
+        .chain(drops)
+        .filter(|(_, _, count)| *count > 0)
 }
 
 /// Which faults stood between the generator and the system. Known only where
@@ -134,12 +158,12 @@ fn fronts(record: &Record, fault: &FaultEvidence) -> BTreeSet<String> {
 }
 
 /// The most frequent text of the samples of a kind.
-fn example(samples: &[Sample], route: &str, kind: Option<BadKind>) -> Option<String> {
+fn example(samples: &[Sample], route: &str, (kind, dropped): Failure) -> Option<String> {
     let wanted = kind.map_or(Outcome::Dropped, Outcome::Bad);
     let mut texts: BTreeMap<String, u32> = BTreeMap::new();
     for sample in samples
         .iter()
-        .filter(|s| s.route == route && s.outcome == wanted)
+        .filter(|s| s.route == route && s.outcome == wanted && s.dropped == dropped)
     {
         let status = sample.status.map(|status| format!("status {status}"));
         let parts: Vec<String> = status.into_iter().chain(sample.detail.clone()).collect();

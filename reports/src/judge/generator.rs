@@ -5,7 +5,7 @@ use hdrhistogram::Histogram;
 use crate::histogram::{new_histogram, rank, value_at_rank};
 use crate::quantity::{Quantity, grouped};
 use crate::verdict::GeneratorTrust;
-use crate::{Interval, Record, RunEvent, Times};
+use crate::{Counts, Drops, Interval, Record, RunEvent, Times};
 
 /// Lag that is worth a word: gates on times of this size would feel it.
 const LAG_NOTABLE_US: u64 = 5_000;
@@ -14,7 +14,7 @@ const LAG_NOTABLE_US: u64 = 5_000;
 pub(super) fn trust(record: &Record) -> GeneratorTrust {
     let mut lag = new_histogram();
     let mut wait = new_histogram();
-    let (mut dropped, mut late_by_lag) = (0_u64, 0_u64);
+    let mut total = Counts::default();
     for interval in record
         .intervals
         .iter()
@@ -23,21 +23,22 @@ pub(super) fn trust(record: &Record) -> GeneratorTrust {
         add(&mut lag, interval, |interval| interval.lag.as_ref());
         add(&mut wait, interval, |interval| interval.wait.as_ref());
         for route in &interval.routes {
-            dropped = dropped.saturating_add(route.counts.dropped);
-            late_by_lag = late_by_lag.saturating_add(route.counts.late_by_lag);
+            total.add(&route.counts);
         }
     }
     let lag_p99 = at(&lag, 0.99);
     let cpu_cores = cpu_cores(record);
-    let summary = summarize(lag_p99, at(&lag, 1.0), dropped, late_by_lag);
+    let summary = summarize(lag_p99, at(&lag, 1.0), &total);
     GeneratorTrust {
         lag_p50: at(&lag, 0.5).map(Quantity::Micros),
         lag_p99: lag_p99.map(Quantity::Micros),
         lag_max: at(&lag, 1.0).map(Quantity::Micros),
         wait_p50: at(&wait, 0.5).map(Quantity::Micros),
         wait_p99: at(&wait, 0.99).map(Quantity::Micros),
-        dropped,
-        late_by_lag,
+        dropped: total.dropped,
+        drops: total.drops,
+        late_by_lag: total.late_by_lag,
+        resent: total.resent,
         cpu_cores,
         summary,
     }
@@ -71,7 +72,7 @@ fn cpu_cores(record: &Record) -> Option<f64> {
     (elapsed_ms > 0.0).then(|| last.1.saturating_sub(first.1) as f64 / elapsed_ms)
 }
 
-fn summarize(p99_us: Option<u64>, max_us: Option<u64>, dropped: u64, late_by_lag: u64) -> String {
+fn summarize(p99_us: Option<u64>, max_us: Option<u64>, total: &Counts) -> String {
     let Some((p99_us, max_us)) = p99_us.zip(max_us) else {
         return "No lag was recorded, so nothing can be said about the generator.".to_owned();
     };
@@ -83,18 +84,51 @@ fn summarize(p99_us: Option<u64>, max_us: Option<u64>, dropped: u64, late_by_lag
     if p99_us > LAG_NOTABLE_US {
         text.push_str("; that is late enough to matter, and no gate fails only because of it");
     }
-    if late_by_lag > 0 {
+    if total.late_by_lag > 0 {
         text.push_str(&format!(
             "; {} answers were late only because of it",
-            grouped(late_by_lag)
+            grouped(total.late_by_lag)
         ));
     }
-    match dropped {
-        0 => text.push_str("; none was dropped."),
-        _ => text.push_str(&format!(
-            "; {} were never sent, because too many were in flight, and count as failures.",
-            grouped(dropped)
-        )),
+    if total.resent > 0 {
+        text.push_str(&format!(
+            "; {} were sent again on a new connection, as the server had closed the kept-alive one",
+            grouped(total.resent)
+        ));
     }
+    text.push_str("; ");
+    text.push_str(&unsent(total.dropped, &total.drops));
+    text.push('.');
     text
+}
+
+/// What was never sent, and why as far as that was observed.
+fn unsent(dropped: u64, drops: &Drops) -> String {
+    if dropped == 0 {
+        return "none was dropped".to_owned();
+    }
+    let causes: Vec<String> = match drops.causes().collect::<Vec<_>>().as_slice() {
+        [(cause, count)] if *count == dropped => vec![cause.to_string()],
+        causes => causes
+            .iter()
+            .map(|(cause, count)| format!("{} as {cause}", grouped(*count)))
+            .collect(),
+    };
+    let count = grouped(dropped);
+    match causes.as_slice() {
+        [] => format!("{count} were never sent and count as failures"),
+        causes => format!(
+            "{count} were never sent and count as failures ({})",
+            causes.join(", ")
+        ),
+    }
+}
+
+/// Why a gate that fails is inconclusive, up to what it would be without that.
+pub(super) fn excuse(drops: Drops) -> &'static str {
+    if drops.excused() > 0 {
+        "the generator was at its limits: without them"
+    } else {
+        "the generator was late: without its lag"
+    }
 }

@@ -3,6 +3,7 @@
 use squall_scenario::{Comparison, GateValue, Metric, MetricGate};
 
 use super::dispersion::{dispersion, spread};
+use super::generator::excuse;
 use super::ratio::{Decision, Inference, Trial};
 use super::slice::share;
 use super::{CONFIDENCE, Case, Claim, Ruling, Slice, Window, claim_of, unit_threshold};
@@ -99,7 +100,7 @@ pub(crate) fn rule_slice(slice: &Slice, gate: &MetricGate, inference: Option<Inf
             }
             evidence.bad = trial.bad;
             evidence.budget_30d = budget(&claim, slice, gate);
-            weigh(&claim, &trial, gate, inference, needed, evidence)
+            weigh(slice, &claim, &trial, gate, inference, needed, evidence)
         }
         None => rule_scalar(slice, gate, evidence),
     }
@@ -159,6 +160,7 @@ fn upper(bad: u64, n: u64) -> f64 {
 
 /// Turns the decision on a claim into a ruling with its explanation.
 fn weigh(
+    slice: &Slice,
     claim: &Claim,
     trial: &Trial,
     gate: &MetricGate,
@@ -196,7 +198,8 @@ fn weigh(
         Decision::OnlyLag => (
             GateState::Inconclusive,
             format!(
-                "; the generator was late: without its lag it would be {}",
+                "; {} it would be {}",
+                excuse(slice.counts.drops),
                 grouped(trial.bad_unlagged)
             ),
         ),
@@ -282,7 +285,7 @@ pub(super) fn margin(gate: &MetricGate, evidence: &Evidence) -> Option<f64> {
 }
 
 /// The value of a metric as it was seen, as it would be without the
-/// generator's lag, and as it is shown.
+/// generator's lag and limits, and as it is shown.
 fn scalar(slice: &Slice, metric: Metric) -> (f64, f64, Option<Quantity>) {
     let counts = &slice.counts;
     let (mean_us, unlagged_us) = slice.means_us();
@@ -303,12 +306,17 @@ fn scalar(slice: &Slice, metric: Metric) -> (f64, f64, Option<Quantity>) {
         }
         Metric::Goodput => {
             let rate = slice.per_second(counts.good);
-            let unlagged = slice.per_second(counts.good.saturating_add(counts.late_by_lag));
+            let unlagged = slice.per_second(counts.good.saturating_add(counts.excused()));
             (rate, unlagged, Some(Quantity::PerSecond(rate)))
         }
         Metric::DroppedArrivals => {
-            let dropped = counts.dropped as f64;
-            (dropped, dropped, Some(Quantity::Count(counts.dropped)))
+            let excused = counts.drops.excused().min(counts.dropped);
+            let unexcused = counts.dropped - excused;
+            (
+                counts.dropped as f64,
+                unexcused as f64,
+                Some(Quantity::Count(counts.dropped)),
+            )
         }
         // These are judged on the course of the run, not on a sum.
         Metric::Outages { .. } | Metric::LongestOutage { .. } => (f64::NAN, f64::NAN, None),
@@ -342,22 +350,19 @@ fn rule_scalar(slice: &Slice, gate: &MetricGate, mut evidence: Evidence) -> Ruli
     );
     let (state, reason) = if !gate.comparison.holds(seen, limit) {
         if gate.comparison.holds(excused, limit) {
-            (
-                GateState::Inconclusive,
-                "; the generator was late: without its lag it would hold",
-            )
+            let excuse = excuse(counts.drops);
+            (GateState::Inconclusive, format!("; {excuse} it would hold"))
         } else {
-            (GateState::Fail, "")
+            (GateState::Fail, String::new())
         }
     } else if counts.unfinished > 0 {
-        (GateState::Inconclusive, "; some arrivals never settled")
+        let reason = "; some arrivals never settled".to_owned();
+        (GateState::Inconclusive, reason)
     } else if gate.metric == Metric::Mean && counts.good == 0 {
-        (
-            GateState::Inconclusive,
-            "; no answer was good, so there is no mean",
-        )
+        let reason = "; no answer was good, so there is no mean".to_owned();
+        (GateState::Inconclusive, reason)
     } else {
-        (GateState::Pass, "")
+        (GateState::Pass, String::new())
     };
     Ruling {
         state,

@@ -2,6 +2,7 @@
 
 use squall_scenario::{Metric, MetricGate, OUTAGE_BELOW};
 
+use super::generator::excuse;
 use super::slice::share;
 use super::{Case, Ruling, Window, unit_threshold};
 use crate::quantity::{Quantity, clock, grouped, micros, percent};
@@ -199,7 +200,7 @@ pub(super) fn rule(case: &Case<'_>, window: &Window, gate: &MetricGate) -> Rulin
         )
     };
     let course = find(Counts::failed);
-    let unlagged = find(|counts| counts.failed().saturating_sub(counts.late_by_lag));
+    let unlagged = find(Counts::failed_unexcused);
     let (value, limit) = (course.value(gate.metric), unit_threshold(gate.value));
     let evidence = evidence(&course, gate, limit, window);
     if evidence.n == 0 {
@@ -220,17 +221,16 @@ pub(super) fn rule(case: &Case<'_>, window: &Window, gate: &MetricGate) -> Rulin
     let fact = describe(&course, below);
     let (state, reason) = if !holds(value) {
         if holds(unlagged.value(gate.metric)) {
-            (
-                GateState::Inconclusive,
-                "; the generator was late: without its lag it would hold",
-            )
+            let excuse = excuse(course.counts.drops);
+            (GateState::Inconclusive, format!("; {excuse} it would hold"))
         } else {
-            (GateState::Fail, "")
+            (GateState::Fail, String::new())
         }
     } else if course.counts.unfinished > 0 {
-        (GateState::Inconclusive, "; some arrivals never settled")
+        let reason = "; some arrivals never settled".to_owned();
+        (GateState::Inconclusive, reason)
     } else {
-        (GateState::Pass, "")
+        (GateState::Pass, String::new())
     };
     Ruling {
         state,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use squall_scenario::{Comparison, Gate, GateValue, Metric, format_duration};
 
 use super::gate::undecided;
+use super::generator::excuse;
 use super::{Case, Inference, Ruling, Slice, breaker};
 use crate::Interval;
 use crate::quantity::{Quantity, micros, percent};
@@ -98,6 +99,16 @@ pub(super) fn of_all_faults(case: &Case<'_>) -> Vec<Recovery> {
 /// nothing. A scenario with a steady state says more exactly what is sound.
 const BASELINE_FAILURES_MAX: f64 = 0.1;
 
+/// What was dropped over the whole run, by cause.
+fn drops(case: &Case<'_>) -> crate::Drops {
+    let mut drops = crate::Drops::default();
+    let intervals = case.record.intervals.iter();
+    for route in intervals.flat_map(|interval| &interval.routes) {
+        drops.add(&route.counts.drops);
+    }
+    drops
+}
+
 /// Judges `baseline returns`.
 pub(super) fn rule(
     case: &Case<'_>,
@@ -125,7 +136,7 @@ pub(super) fn rule(
     let (mut state, mut explanation) = decide(&with_lag);
     if state == GateState::Fail && decide(&without_lag).0 == GateState::Pass {
         state = GateState::Inconclusive;
-        explanation.push_str("; the generator was late: without its lag it would hold");
+        explanation.push_str(&format!("; {} it would hold", excuse(drops(case))));
     }
     if let Some(inference) = inference {
         let found = (state, explanation);

@@ -14,6 +14,7 @@ mod resample;
 use squall_scenario::{Metric, MetricGate};
 
 use self::resample::{Side, widened};
+use super::generator::excuse;
 use super::ratio::Inference;
 use super::{CONFIDENCE, Case, Ruling, Slice, Window, dispersion, spread};
 use crate::quantity::{Quantity, grouped};
@@ -138,7 +139,7 @@ fn conclude(
         Exact::Beyond if lower > times => (GateState::Fail, String::new()),
         Exact::BeyondByLag if lower > times => (
             GateState::Inconclusive,
-            "; the generator was late: without its lag it would hold".to_owned(),
+            format!("; {} it would hold", excuse(pair.now.counts.drops)),
         ),
         _ => (
             GateState::Inconclusive,

@@ -183,16 +183,16 @@ impl Slice {
         count_above(&self.response, limit_us, strict).saturating_add(self.counts.failed())
     }
 
-    /// The same if the generator had never been late. An answer that missed
+    /// The same if the generator had never been late or at its limits. An answer that missed
     /// `within` only by the lag is given the benefit of the doubt.
     pub(crate) fn slower_unlagged(&self, limit_us: u64, strict: bool) -> u64 {
         let unlagged = self.unlagged.as_ref().unwrap_or(&self.response);
         count_above(unlagged, limit_us, strict).saturating_add(self.failed_unlagged())
     }
 
-    /// Failures that the generator's lag does not explain.
+    /// Failures that the generator's lag and limits do not explain.
     pub(crate) fn failed_unlagged(&self) -> u64 {
-        self.counts.failed().saturating_sub(self.counts.late_by_lag)
+        self.counts.failed_unexcused()
     }
 
     /// Mean response time of good answers in microseconds, with and without

@@ -150,6 +150,8 @@ struct Sum {
     n: u64,
     unfinished: u64,
     missing: u64,
+    /// Dropped at the generator's limits.
+    at_limits: u64,
 }
 
 impl Sum {
@@ -160,6 +162,7 @@ impl Sum {
             n: self.n.saturating_sub(earlier.n),
             unfinished: self.unfinished.saturating_sub(earlier.unfinished),
             missing: self.missing.saturating_sub(earlier.missing),
+            at_limits: self.at_limits.saturating_sub(earlier.at_limits),
         }
     }
 }
@@ -184,6 +187,8 @@ fn sums(intervals: &[&Interval], gate: &MetricGate, limit_us: Option<u64>) -> (V
         sum.missing = sum
             .missing
             .saturating_add(limit_us.map_or(0, |_| slice.missing_times()));
+        let at_limits = slice.counts.drops.excused();
+        sum.at_limits = sum.at_limits.saturating_add(at_limits);
         sums.push(sum);
         bins.append(&mut slice.bins);
     }
@@ -239,6 +244,10 @@ fn by_claim(
             Decision::Holds => (GateState::Pass, ""),
             Decision::Violated => (GateState::Fail, ""),
             Decision::Unfinished => (GateState::Inconclusive, "some arrivals never settled"),
+            Decision::OnlyLag if outer.at_limits > 0 => (
+                GateState::Inconclusive,
+                "the generator was at its limits, and without them it would hold",
+            ),
             Decision::OnlyLag => (
                 GateState::Inconclusive,
                 "the generator was late, and without its lag it would hold",

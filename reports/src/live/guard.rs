@@ -112,7 +112,10 @@ fn held(since_us: i64, interval: &Interval) -> Duration {
 fn bin(slice: &Slice, gate: &MetricGate, start_us: i64) -> Option<Bin> {
     let (claim, limit_us) = claim_of(gate)?;
     let strict = gate.comparison == squall_scenario::Comparison::Below;
-    let bad = limit_us.map_or(slice.counts.failed(), |us| slice.slower(us, strict));
+    // What is the generator's doing is no reason to spare the system.
+    let bad = limit_us.map_or(slice.failed_unlagged(), |us| {
+        slice.slower_unlagged(us, strict)
+    });
     let n = slice.counts.settled();
     (!claim.at_most).then_some(Bin {
         start_us,
@@ -151,11 +154,11 @@ fn holds(slice: &Slice, gate: &MetricGate) -> bool {
     }
     match (gate.metric, claim_of(gate)) {
         (Metric::Success | Metric::ErrorRate, Some((claim, _))) => {
-            claim.holds(slice.counts.failed(), n)
+            claim.holds(slice.failed_unlagged(), n)
         }
         (_, Some((claim, Some(limit_us)))) => {
             let strict = gate.comparison == squall_scenario::Comparison::Below;
-            claim.holds(slice.slower(limit_us, strict), n)
+            claim.holds(slice.slower_unlagged(limit_us, strict), n)
         }
         _ => rule_slice(slice, gate, None).state == GateState::Pass,
     }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use squall_scenario::BreakerState;
 
 use super::TimeRange;
-use crate::BadKind;
 use crate::quantity::Quantity;
+use crate::{BadKind, DropCause, Drops};
 
 /// What was asked of a fault and what was seen of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -122,7 +122,7 @@ pub struct ProcessTimeline {
 
 /// Whose doing a failure is, as far as the record shows. Every failure counts
 /// against the system in the gates all the same, but for what only the
-/// generator's lag explains.
+/// generator's lag and limits explain.
 #[derive(
     Debug,
     Clone,
@@ -145,7 +145,8 @@ pub enum FailureOrigin {
     /// A fault that stood between the generator and the system: every request
     /// of the route went to what it was aimed at, while it was injected.
     InjectedFault,
-    /// The generator: never sent, or late only because it was sent late.
+    /// The generator: late only because it was sent late, or never sent for
+    /// want of something that is squall's own.
     Generator,
 }
 
@@ -167,6 +168,9 @@ pub struct ErrorSummary {
     pub origin: FailureOrigin,
     /// The kind; `None` for arrivals that were dropped.
     pub kind: Option<BadKind>,
+    /// Why they were dropped, where they were and the record says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<DropCause>,
     /// The route.
     pub route: String,
     /// How many.
@@ -194,8 +198,14 @@ pub struct GeneratorTrust {
     pub wait_p99: Option<Quantity>,
     /// Arrivals that were never sent.
     pub dropped: u64,
+    /// Of these: why.
+    #[serde(default, skip_serializing_if = "Drops::is_empty")]
+    pub drops: Drops,
     /// Answers that were late only because of the lag.
     pub late_by_lag: u64,
+    /// Requests that were sent again on a new connection.
+    #[serde(default)]
+    pub resent: u64,
     /// CPU squall used during the load, in cores.
     pub cpu_cores: Option<f64>,
     /// The above in one sentence.

@@ -2,6 +2,7 @@
 //! took effect, a generator that kept up.
 
 use super::*;
+use squall_reports::verdict::FailureOrigin;
 
 #[test]
 fn no_data_is_never_a_pass() {
@@ -238,6 +239,83 @@ fn late_answers_are_excused_only_as_far_as_lag_explains_them() {
         }
     }
     assert_eq!(judge(&record).outcome, RunOutcome::Fail);
+}
+
+/// What squall had no socket for is not the system's failure; what the system
+/// left unanswered until the limit was reached is.
+#[test]
+fn limits_of_the_generator_are_excused_and_those_of_the_system_are_not() {
+    let dropped_by = |cause: Option<DropCause>| {
+        let mut record = failing(0.02, 25.0, 35.0);
+        for interval in &mut record.intervals {
+            for route in &mut interval.routes {
+                let counts = &mut route.counts;
+                counts.dropped = std::mem::take(&mut counts.status);
+                for _ in 0..counts.dropped {
+                    cause
+                        .into_iter()
+                        .for_each(|cause| counts.drops.count(cause));
+                }
+            }
+        }
+        let none = metric(
+            Metric::DroppedArrivals,
+            None,
+            Comparison::Equal,
+            GateValue::Count(0),
+        );
+        let gates = vec![success(99.9), none];
+        only(&mut record, during("slow recommendations", 0, gates, 1));
+        judge(&record)
+    };
+    for cause in squall_reports::ALL_DROP_CAUSES {
+        let verdict = dropped_by(Some(cause));
+        let excused = cause != DropCause::InFlight;
+        let (outcome, origin) = match excused {
+            true => (RunOutcome::Inconclusive, FailureOrigin::Generator),
+            false => (RunOutcome::Fail, FailureOrigin::System),
+        };
+        assert_eq!(verdict.outcome, outcome, "{cause:?}");
+        let error = &verdict.errors[0];
+        assert_eq!((error.origin, error.dropped), (origin, Some(cause)));
+        let summary = &verdict.generator.summary;
+        assert!(summary.contains(&cause.to_string()), "{summary}");
+        let open = verdict.gates.iter().filter(|g| g.state != GateState::Pass);
+        for gate in open {
+            let told = gate.explanation.contains("the generator was at its limits");
+            assert_eq!(told, excused, "{}", gate.explanation);
+        }
+    }
+    // A record of before says nothing about the cause, and nor does squall.
+    let old = dropped_by(None);
+    assert_eq!(old.outcome, RunOutcome::Fail);
+    let error = &old.errors[0];
+    assert_eq!(
+        (error.origin, error.dropped),
+        (FailureOrigin::Generator, None)
+    );
+    assert!(
+        !old.generator.summary.contains("in flight"),
+        "{}",
+        old.generator.summary
+    );
+}
+
+#[test]
+fn a_pass_stands_in_spite_of_the_generators_limits() {
+    let mut record = passing();
+    for interval in record.intervals.iter_mut().filter(|i| i.start_us == 0) {
+        let counts = &mut interval.routes[0].counts;
+        counts.scheduled += 1;
+        counts.dropped += 1;
+        counts.drops.ports += 1;
+    }
+    for stamped in &mut record.events {
+        if let RunEvent::LoadFinished { scheduled, .. } = &mut stamped.event {
+            *scheduled += 1;
+        }
+    }
+    assert_eq!(judge(&record).outcome, RunOutcome::Pass);
 }
 
 #[test]

@@ -412,6 +412,7 @@ impl Filler<'_> {
                     BadKind::Late => counts.late += 1,
                     BadKind::Status => counts.status += 1,
                     BadKind::Broken => counts.broken += 1,
+                    BadKind::Malformed => counts.malformed += 1,
                 }
             } else {
                 counts.good += 1;
@@ -464,6 +465,7 @@ fn sample(
         },
         address: Some("127.0.0.1:21000".to_owned()),
         request: format!("GET /{route}/{}", arrival % 100),
+        dropped: None,
         detail: bad.map(|kind| match kind {
             BadKind::Status => "breaker recommendations is open, no fallback".to_owned(),
             BadKind::Connect => "connection refused (os error 111)".to_owned(),

@@ -355,5 +355,6 @@ const fn outcome(kind: BadKind) -> &'static str {
         BadKind::Late => "late",
         BadKind::Status => "status",
         BadKind::Broken => "broken",
+        BadKind::Malformed => "malformed",
     }
 }

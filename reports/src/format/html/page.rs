@@ -393,6 +393,7 @@ fn generator_facts(verdict: &Verdict) -> Vec<(&'static str, String)> {
         ("wait p99", shown(trust.wait_p99, "n/a")),
         ("dropped", grouped(trust.dropped)),
         ("late by lag only", grouped(trust.late_by_lag)),
+        ("sent again on a new connection", grouped(trust.resent)),
         ("CPU of squall", cores),
     ]
 }
@@ -415,7 +416,7 @@ fn conservation(verdict: &Verdict) -> String {
 
 fn error_row(error: &ErrorSummary) -> ErrorRow {
     ErrorRow {
-        kind: course::failure(error.kind),
+        kind: course::failure(error.kind, error.dropped),
         origin: error.origin.to_string(),
         route: error.route.clone(),
         count: grouped(error.count),

@@ -1,9 +1,9 @@
 //! Why arrivals failed, in lines: one reason each, over all routes.
 
-use crate::BadKind;
 use crate::format::terminal_text;
 use crate::quantity::{clock, grouped};
 use crate::verdict::{ErrorSummary, FailureOrigin};
+use crate::{BadKind, DropCause};
 
 /// Most reasons that are listed.
 const REASONS_MAX: usize = 6;
@@ -12,7 +12,7 @@ const ROUTES_MAX: usize = 3;
 
 /// One reason and where it was met.
 struct Reason<'a> {
-    kind: Option<BadKind>,
+    kind: (Option<BadKind>, Option<DropCause>),
     origin: FailureOrigin,
     example: Option<&'a str>,
     count: u64,
@@ -28,7 +28,8 @@ pub(super) fn lines(errors: &[ErrorSummary]) -> Vec<String> {
         let example = error.example.as_deref();
         let route = (error.route.as_str(), error.count);
         let known = reasons.iter_mut().find(|reason| {
-            (reason.kind, reason.origin, reason.example) == (error.kind, error.origin, example)
+            (reason.kind, reason.origin, reason.example)
+                == ((error.kind, error.dropped), error.origin, example)
         });
         match known {
             Some(reason) => {
@@ -38,7 +39,7 @@ pub(super) fn lines(errors: &[ErrorSummary]) -> Vec<String> {
                 reason.routes.push(route);
             }
             None => reasons.push(Reason {
-                kind: error.kind,
+                kind: (error.kind, error.dropped),
                 origin: error.origin,
                 example,
                 count: error.count,
@@ -92,15 +93,20 @@ impl Reason<'_> {
 }
 
 /// How a terminal calls a kind of failure.
-fn word(kind: Option<BadKind>) -> &'static str {
-    match kind {
-        None => "dropped unsent",
+fn word((kind, dropped): (Option<BadKind>, Option<DropCause>)) -> String {
+    let word = match kind {
+        None => match dropped {
+            Some(cause) => return format!("never sent, as {cause},"),
+            None => "dropped unsent",
+        },
         Some(BadKind::Connect) => "could not connect",
         Some(BadKind::Timeout) => "timed out",
         Some(BadKind::Late) => "too late",
         Some(BadKind::Status) => "wrong status",
         Some(BadKind::Broken) => "broken connection",
-    }
+        Some(BadKind::Malformed) => "malformed answer",
+    };
+    word.to_owned()
 }
 
 #[cfg(test)]
@@ -110,6 +116,7 @@ mod tests {
     fn error(kind: BadKind, route: &str, count: u64, example: &str) -> ErrorSummary {
         ErrorSummary {
             kind: Some(kind),
+            dropped: None,
             route: route.to_owned(),
             count,
             origin: FailureOrigin::System,

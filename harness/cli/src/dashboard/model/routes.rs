@@ -130,6 +130,7 @@ pub const fn bad_word(kind: BadKind) -> &'static str {
         BadKind::Late => "late",
         BadKind::Status => "status",
         BadKind::Broken => "broken",
+        BadKind::Malformed => "malformed",
     }
 }
 

@@ -151,7 +151,10 @@ fn bar(margin: f64) -> String {
 
 fn sample_row(sample: &Sample) -> SampleRow {
     let answer = match (sample.outcome, sample.status) {
-        (Outcome::Dropped, _) => "dropped".to_owned(),
+        (Outcome::Dropped, _) => match sample.dropped {
+            Some(cause) => format!("dropped ({})", cause.name()),
+            None => "dropped".to_owned(),
+        },
         (Outcome::Unfinished, _) => "unfinished".to_owned(),
         (Outcome::Good, Some(status)) => status.to_string(),
         (Outcome::Bad(kind), Some(status)) => format!("{status} ({kind:?})").to_lowercase(),
