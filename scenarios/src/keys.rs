@@ -223,6 +223,24 @@ pub(crate) static PAUSE: Shape = Shape {
     keys: &[],
 };
 
+/// A file with objectives alone, which are asked of a run that was recorded.
+pub(crate) static OBJECTIVES: Shape = Shape {
+    noun: "a file of objectives",
+    about: "What must hold, for a run that was recorded.",
+    reads: "",
+    keys: &[
+        needed("version", Whole(1, 1), "Version of the file format: 1."),
+        key("name", Text, "Name."),
+        key("about", Text, "Why they exist, in prose."),
+        key(
+            "steady_state",
+            Object(&STEADY_STATE),
+            "What must be true until the first fault; that of the run when absent.",
+        ),
+        needed("slo", List(&Object(&SLO)), "What must hold."),
+    ],
+};
+
 pub(crate) static SLO: Shape = Shape {
     noun: "an slo block",
     about: "What must be true in one window.",

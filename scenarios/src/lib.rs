@@ -18,6 +18,7 @@ mod json;
 mod keys;
 pub mod library;
 mod load;
+mod objectives;
 mod openslo;
 mod parse;
 mod plan;
@@ -57,6 +58,7 @@ pub use gate::{
 pub use interpolate::Secrets;
 pub use json::to_json;
 pub use load::{Arrivals, DataSource, Load, Request, Stage};
+pub use objectives::{Objectives, is_objectives, parse_objectives};
 pub use openslo::{OpenSlo, OpenSloObjective, is_openslo};
 pub use parse::{
     Checked, Environment, OpenSystem, ParseOptions, open_system, parse_gate, parse_openslo,

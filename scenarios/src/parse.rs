@@ -181,6 +181,35 @@ pub fn parse_system(source: &Source, options: &ParseOptions<'_>) -> Checked<Syst
     files.outcome(value, redacted, findings, remote)
 }
 
+/// Reads a file that is neither a scenario nor a system by `read`, once with
+/// the values of the environment and once without.
+pub(crate) fn parse_with<T>(
+    source: &Source,
+    options: &ParseOptions<'_>,
+    mut read: impl FnMut(&mut Reader, &Node) -> Option<T>,
+) -> Checked<T> {
+    let mut files = Files::new(source, options);
+    let mut findings = Vec::new();
+    let root = files.tree(0, &mut findings);
+    let openslo_files = root
+        .as_ref()
+        .map(|root| files.openslo(root, &mut findings))
+        .unwrap_or_default();
+    let mut reading = |redact: bool| {
+        let mut reader = Reader {
+            openslo_files: openslo_files.clone(),
+            redact,
+            ..Reader::default()
+        };
+        let value = root.as_ref().and_then(|root| read(&mut reader, root));
+        (value, reader.findings)
+    };
+    let (value, found) = reading(false);
+    let (redacted, _) = reading(true);
+    findings.extend(found);
+    files.outcome(value, redacted, findings, Vec::new())
+}
+
 /// Reads the objectives of an OpenSLO v1 file. `${NAME}` means nothing there.
 #[must_use]
 pub fn parse_openslo(source: &Source, options: &ParseOptions<'_>) -> Checked<OpenSlo> {

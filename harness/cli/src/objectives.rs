@@ -1,13 +1,13 @@
 //! Objectives that stand in another file than the run's scenario: a scenario,
-//! or an OpenSLO v1 file.
+//! a file with objectives alone, or an OpenSLO v1 file.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use squall_reports::{Record, RunOutcome};
 use squall_scenario::{
-    Checked, Gate, Located, OpenSlo, ParseOptions, Scenario, SloBlock, Source, WHOLE_RUN, When,
-    is_openslo, parse_openslo, process_environment,
+    Checked, Gate, Located, OpenSlo, ParseOptions, Scenario, SloBlock, Source, Span, WHOLE_RUN,
+    When, is_objectives, is_openslo, parse_objectives, parse_openslo, process_environment,
 };
 
 use crate::args::JudgeArgs;
@@ -24,6 +24,8 @@ pub struct Objectives {
 
 enum Of {
     Scenario(Box<Scenario>),
+    /// Only a run can say whether its windows exist.
+    Alone(Source),
     OpenSlo(Source, OpenSlo),
 }
 
@@ -43,6 +45,13 @@ impl Objectives {
                 let message = "--during is for OpenSLO files; the blocks of a scenario say \
                                `during` themselves";
                 return Err(exit::fail(RunOutcome::Usage, message));
+            }
+            if let Some(source) = alone(&given) {
+                return Ok(Self {
+                    given,
+                    text: source.text.clone(),
+                    source: Of::Alone(source),
+                });
             }
             let found = locate::scenario(&given, &args.reading)?;
             let sound = found.into_sound()?;
@@ -71,6 +80,7 @@ impl Objectives {
     pub fn of_run(&self, record: &Record, during: Option<&str>) -> Result<Scenario, String> {
         let (source, openslo) = match &self.source {
             Of::Scenario(scenario) => return Ok(scenario.as_ref().clone()),
+            Of::Alone(source) => return self.alone_of_run(source, record),
             Of::OpenSlo(source, openslo) => (source, openslo),
         };
         let mut scenario = record.manifest.scenario.clone();
@@ -93,13 +103,8 @@ impl Objectives {
                 ));
             }
         }
-        // Nothing of the run's own file stands in this one.
         let start = source.span(0, 0);
-        if let Some(steady) = &mut scenario.steady_state {
-            for gate in &mut steady.expect {
-                gate.span = start;
-            }
-        }
+        place_steady_state(&mut scenario, start);
         let window = during.unwrap_or(WHOLE_RUN).to_owned();
         let gates = openslo.objectives.iter().map(|o| o.gate.clone());
         scenario.slo = vec![SloBlock {
@@ -112,6 +117,27 @@ impl Objectives {
         Ok(scenario)
     }
 
+    /// The run with the objectives of a file that has nothing else; they name
+    /// what the run has.
+    fn alone_of_run(&self, source: &Source, record: &Record) -> Result<Scenario, String> {
+        let mut scenario = record.manifest.scenario.clone();
+        let options = ParseOptions::new(&process_environment);
+        let checked = parse_objectives(source, &options, &scenario);
+        locate::print(&checked);
+        let Some(asked) = checked.redacted else {
+            return Err(format!(
+                "{}: these objectives cannot be asked of this run",
+                self.given
+            ));
+        };
+        match asked.steady_state {
+            Some(steady) => scenario.steady_state = Some(steady),
+            None => place_steady_state(&mut scenario, source.span(0, 0)),
+        }
+        scenario.slo = asked.slo;
+        Ok(scenario)
+    }
+
     /// Reports show the objectives the verdict is about, and where they stand.
     pub fn put_into(self, record: &mut Record, judged: Scenario) {
         let manifest = &mut record.manifest;
@@ -120,4 +146,17 @@ impl Objectives {
         manifest.scenario.slo = judged.slo;
         manifest.scenario.steady_state = judged.steady_state;
     }
+}
+
+/// Nothing of the run's own file stands in another one.
+fn place_steady_state(scenario: &mut Scenario, start: Span) {
+    for gate in scenario.steady_state.iter_mut().flat_map(|s| &mut s.expect) {
+        gate.span = start;
+    }
+}
+
+/// The file at a path, if it has objectives and no load.
+fn alone(given: &str) -> Option<Source> {
+    let source = Source::read(Path::new(given)).ok()?;
+    is_objectives(&source).then_some(source)
 }

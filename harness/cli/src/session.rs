@@ -9,7 +9,7 @@ use squall_reports::format::verdict_block;
 use squall_reports::{
     Manifest, RECORD_SCHEMA_VERSION, Record, RunOutcome, StopReason, Verdict, judge,
 };
-use squall_scenario::Scenario;
+use squall_scenario::{ProbeRead, Scenario};
 
 use crate::args::{ExecutionArgs, ScenarioArgs, Ui};
 use crate::console::{Console, Progress, Watched};
@@ -23,7 +23,6 @@ use crate::sharding::Part;
 pub struct Session {
     execution: ExecutionArgs,
     squall_exe: PathBuf,
-    journal_dir: PathBuf,
     interrupts: Interrupts,
     progress: Progress,
     metrics: Option<Metrics>,
@@ -81,13 +80,10 @@ impl Session {
     pub fn new(execution: &ExecutionArgs) -> Result<Self, String> {
         let squall_exe = std::env::current_exe()
             .map_err(|error| format!("cannot find squall's own executable: {error}"))?;
-        let journal_dir =
-            squall_faults::Journal::default_dir().map_err(|error| error.to_string())?;
         Ok(Self {
             progress: Progress::choose(execution.ui, &execution.look)?,
             execution: execution.clone(),
             squall_exe,
-            journal_dir,
             interrupts: Interrupts::listen(),
             metrics: None,
         })
@@ -155,6 +151,7 @@ impl Session {
         } else {
             variant
         };
+        let undo_dir = undo_dir(&scenario)?;
         let dir = self.run_dir(&scenario, label, started)?;
         let manifest = Manifest {
             schema_version: RECORD_SCHEMA_VERSION,
@@ -180,7 +177,7 @@ impl Session {
             cwd: sound.folder.clone(),
             squall_exe: self.squall_exe.clone(),
             run_dir: dir.clone(),
-            journal_dir: self.journal_dir.clone(),
+            journal_dir: undo_dir.unwrap_or_else(|| dir.clone()),
             manifest,
             secrets: sound.secrets.clone(),
             allowed_hosts: self.execution.allow_remote.clone(),
@@ -346,6 +343,23 @@ impl Finished {
         }
         write_reports(&self.dir, &self.record, &self.verdict, requests).map(drop)
     }
+}
+
+/// Where undos outlive the run: in the user's own folder. `None` where nothing
+/// is started and nothing is broken, and so nothing can be left behind; such a
+/// run needs no home.
+fn undo_dir(scenario: &Scenario) -> Result<Option<PathBuf>, Failed> {
+    let starts = |probe: &squall_scenario::Probe| matches!(probe.read, ProbeRead::Command { .. });
+    let system = &scenario.system;
+    if system.processes.is_empty()
+        && scenario.faults.is_empty()
+        && !system.probes.iter().any(starts)
+    {
+        return Ok(None);
+    }
+    squall_faults::Journal::default_dir()
+        .map(Some)
+        .map_err(|error| Failed::new(RunOutcome::NotReady, error))
 }
 
 const fn interrupted(reason: StopReason) -> RunOutcome {

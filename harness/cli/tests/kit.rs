@@ -332,6 +332,16 @@ fn a_run_is_judged_by_other_objectives() {
     let junit = std::fs::read_to_string(sandbox.work().join("new.xml")).unwrap();
     assert!(junit.contains("<failure"), "{junit}");
     assert_eq!(contents(&run), before, "the run is as it was");
+    // Objectives alone need no load; their windows are those of the run.
+    let alone = |window: &str| {
+        format!("version: 1\nslo:\n  - during: {window}\n    expect: [ success >= 99% ]\n")
+    };
+    let good = sandbox.write("alone.yaml", alone("whole run"));
+    judge(&good, &[]).assert_code(0).assert_stdout(&["PASS"]);
+    let lost = sandbox.write("lost.yaml", alone("slow payments"));
+    judge(&lost, &[])
+        .assert_code(2)
+        .assert_stderr(&["lost.yaml:3:13", "windows: baseline"]);
     sandbox
         .squall(&["judge", "nowhere", "--slo", &strict])
         .assert_code(2)

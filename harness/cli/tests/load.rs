@@ -332,3 +332,21 @@ fn secrets_of_the_environment_stay_there() {
         .assert_code(0)
         .assert_stderr(&["`cookie` will stand in the record"]);
 }
+
+#[test]
+fn where_nothing_can_be_left_behind_no_home_is_needed() {
+    let sandbox = Sandbox::new();
+    let server = Server::start("200 OK");
+    let url = server.url("/");
+    let line = ["load", &url, "-r", "50/s", "-d", "1s", "--warm-up", "0s"];
+    let mut command = sandbox.command(&line);
+    let homeless = command.env_remove("HOME").env_remove("XDG_STATE_HOME");
+    let output = homeless.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(!entries(&sandbox.run()).iter().any(|path| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.ends_with(".ndjson")
+            && !["events", "samples", "run"].contains(&name.split('.').next().unwrap())
+    }));
+}

@@ -267,6 +267,21 @@ fn an_output_folder_that_cannot_be_written() {
         .assert_code(2)
         .assert_stderr(&["no/such/folder.xml", "there is no folder"]);
     sandbox.assert_empty();
+    let twice = [
+        "run",
+        &file,
+        "--report",
+        "junit=one",
+        "--report",
+        "json=./one",
+    ];
+    let lost = sandbox.squall(&twice);
+    lost.assert_code(2).assert_stderr(&["another report"]);
+    let misspelt = sandbox.squall(&["run", "slow-recomendations"]);
+    misspelt
+        .assert_code(2)
+        .assert_stderr(&["did you mean `slow-recommendations`?"]);
+    sandbox.assert_empty();
     // Two scenarios would overwrite each other's report.
     let overwriting = sandbox.squall(&["run", &file, &file, "--report", "junit=one.xml"]);
     overwriting.assert_code(2).assert_stderr(&["overwrite"]);

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use squall_faults::guardian::{ExitStatus, Exited, GuardianClient, SpawnRequest};
 use squall_faults::{Origin, ProcessIdentity, Proxy};
@@ -16,6 +16,7 @@ use squall_scenario::{Process, Restart};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::brake::Brake;
 use super::ports::PortLease;
 use super::ready::wait_ready;
 use crate::hub::EventHub;
@@ -211,7 +212,9 @@ impl Supervision {
     /// Starts the instance and keeps its restart policy until the run stops.
     pub(super) async fn supervise(self, instance: Arc<Instance>) {
         let mut exits = self.guardian.exits();
+        let mut brake = Brake::default();
         loop {
+            let started = Instant::now();
             if !self.start(&instance, &mut exits).await {
                 return;
             }
@@ -228,10 +231,11 @@ impl Supervision {
             let status = describe(end);
             self.tell(&instance, ProcessChange::Exited { status, expected })
                 .await;
+            let policy = self.braked(&instance, &mut brake, started.elapsed()).await;
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = self.guardian.gone() => return instance.lost_its_guardian(),
-                again = wait_for_restart(&instance) => if !again {
+                again = wait_for_restart(&instance, policy) => if !again {
                     let why = "it ended and its restart policy is `never`".to_owned();
                     instance.state.send_replace(InstanceState::Failed(why));
                     // A fault that ends it later cannot bring it back either.
@@ -241,6 +245,28 @@ impl Supervision {
             instance.wanted.send_replace(Wanted::Policy);
             self.tell(&instance, ProcessChange::Restarting).await;
         }
+    }
+
+    /// The restart policy, with a longer pause for one that cannot live; told
+    /// when it begins, as the run goes otherwise than the file says.
+    async fn braked(&self, instance: &Instance, brake: &mut Brake, lived: Duration) -> Restart {
+        let Restart::After(asked) = instance.process.restart else {
+            return Restart::Never;
+        };
+        // What a fault ended says nothing about the process.
+        if instance.end_is_expected() {
+            return Restart::After(asked);
+        }
+        let pause = brake.pause(lived, asked);
+        if pause > asked {
+            let text = format!(
+                "{} ends as soon as it is started; it is started again in {}",
+                instance.name,
+                squall_scenario::format_duration(pause)
+            );
+            self.hub.emit(RunEvent::Note { text }).await;
+        }
+        Restart::After(pause)
     }
 
     /// Spawns and probes; whether the process is running afterwards.
@@ -331,10 +357,10 @@ impl Supervision {
 }
 
 /// Waits until the process should be started again; `false` means never.
-async fn wait_for_restart(instance: &Instance) -> bool {
+async fn wait_for_restart(instance: &Instance, policy: Restart) -> bool {
     let mut wanted = instance.wanted.subscribe();
     let now = *wanted.borrow();
-    match (now, instance.process.restart) {
+    match (now, policy) {
         (Wanted::Down | Wanted::Back, _) => {
             // Never an error: the instance owns the sender.
             let _ = wanted.wait_for(|wanted| *wanted == Wanted::Back).await;

@@ -1,6 +1,7 @@
 //! The system under test: its processes, its links, its addresses.
 
 pub(crate) mod answer;
+mod brake;
 mod breakers;
 pub(crate) mod exposition;
 mod instance;

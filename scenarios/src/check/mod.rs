@@ -33,6 +33,11 @@ pub(crate) fn scenario(draft: &ScenarioDraft, uses: &[Use], findings: &mut Vec<D
     gates::anything_asked(draft, findings);
 }
 
+/// Checks objectives that were put into the draft of a run.
+pub(crate) fn objectives(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
+    gates::check(draft, findings);
+}
+
 /// Checks a system file that stands alone.
 pub(crate) fn system(draft: &SystemDraft, uses: &[Use], findings: &mut Vec<Diagnostic>) {
     names::check_system(draft, findings);

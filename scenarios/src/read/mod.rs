@@ -19,9 +19,10 @@ pub(crate) use fault::FaultDraft;
 pub(crate) use load::LoadDraft;
 pub(crate) use probe::probe_url_misfit;
 pub(crate) use process::INSTANCES_MAX;
+pub(crate) use request::RequestPlaces;
 pub(crate) use scenario::{ScenarioDraft, VariantDraft, system_path};
 pub(crate) use slo::{GateDraft, SloDraft, gate_text, openslo_path};
-pub(crate) use system::{NameKind, Names, SystemDraft, target_misfit};
+pub(crate) use system::{Declared, NameKind, Names, SystemDraft, target_misfit};
 
 use crate::diagnostic::{Place, quoted};
 use crate::shape::{Key, Shape};

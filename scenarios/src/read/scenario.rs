@@ -126,6 +126,22 @@ impl Reader {
         Some(self.system(fields, set))
     }
 
+    /// Reads a file of objectives into the draft of the run they are asked of.
+    pub(crate) fn objectives(&mut self, root: &Node, run: &mut ScenarioDraft) -> Option<()> {
+        let fields = self.fields(root, &keys::OBJECTIVES)?;
+        self.version(fields);
+        for key in ["name", "about"] {
+            fields.get(key).and_then(|node| self.text(node));
+        }
+        run.steady_state = fields
+            .get("steady_state")
+            .and_then(|node| self.steady_state(node));
+        for item in self.list(fields.get("slo")?, "slo blocks") {
+            run.slo.extend(self.slo(item));
+        }
+        Some(())
+    }
+
     fn version(&mut self, fields: Fields<'_>) {
         let Some(node) = fields.get("version") else {
             return;

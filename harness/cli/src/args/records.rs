@@ -13,8 +13,8 @@ pub const JUDGE_EXAMPLES: &str = "Examples:
   squall judge latest --slo stricter.yaml --report junit=junit.xml
   squall judge latest --slo slos/checkout.yaml --during 'slow payments'
 
-Only `slo` and `steady_state` of FILE are used; load and faults are those of
-the run. The run directory stays as it is.";
+Only `slo` and `steady_state` of FILE are used, and a FILE may have nothing else;
+load and faults are those of the run. The run directory stays as it is.";
 
 /// Examples of `squall runs`.
 pub const RUNS_EXAMPLES: &str = "Examples:
