@@ -4,6 +4,10 @@
 //!
 //! Client, server and proxy share one process, so CPU figures count all of
 //! them; the proxy's own cost is the difference between the two lines.
+#![allow(
+    clippy::disallowed_macros,
+    reason = "what a test or an example prints is read by a person"
+)]
 #![expect(clippy::expect_used, reason = "a bench: a panic is its error message")]
 
 use std::net::SocketAddr;

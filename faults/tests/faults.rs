@@ -1,4 +1,8 @@
 //! Faults as guards: evidence, removal, removal on drop, refusals.
+#![allow(
+    clippy::disallowed_macros,
+    reason = "what a test or an example prints is read by a person"
+)]
 #![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 mod support;

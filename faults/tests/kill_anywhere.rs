@@ -1,5 +1,9 @@
 //! Squall is killed with SIGKILL at every step of a run, with and without its
 //! guardian; nothing may be left, stopped or running.
+#![allow(
+    clippy::disallowed_macros,
+    reason = "what a test or an example prints is read by a person"
+)]
 #![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 mod support;

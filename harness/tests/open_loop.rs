@@ -1,4 +1,8 @@
 //! The load generator against servers whose truth the test knows.
+#![allow(
+    clippy::disallowed_macros,
+    reason = "what a test or an example prints is read by a person"
+)]
 #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use std::net::SocketAddr;

@@ -21,7 +21,7 @@ mod told;
 use crate::{Record, Verdict};
 
 pub(crate) use escape::markdown_text;
-pub use escape::{html_text, terminal_text};
+pub use escape::{html_text, terminal_block, terminal_line, terminal_text};
 pub(crate) use html::{inert, policy};
 pub(crate) use json::Document as JsonDocument;
 pub use text::{Style, verdict_block};

@@ -92,10 +92,10 @@ pub fn index_page(runs: &[IndexedRun]) -> Vec<u8> {
         Ok(text) => inert(&text).into_bytes(),
         // The template is part of the program and tested; should it fail all
         // the same, the page says so instead of being empty.
-        Err(error) => format!(
+        Err(error) => inert(&format!(
             "<!doctype html><title>squall</title><p>the index could not be rendered: {}",
             html_text(&error.to_string())
-        )
+        ))
         .into_bytes(),
     }
 }

@@ -12,6 +12,7 @@ pub mod format;
 pub mod histogram;
 mod index;
 mod interval;
+mod json_text;
 mod judge;
 pub mod live;
 mod merge;
@@ -36,6 +37,7 @@ pub use event::{
 };
 pub use index::{IndexedRun, index_page};
 pub use interval::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
+pub use json_text::{json_document, json_line};
 pub use judge::{judge, judge_with};
 pub use merge::{MergeError, merge};
 pub use outcome::{OUTCOMES, OutcomeRow, RunOutcome, exit_code_table};

@@ -98,7 +98,8 @@ pub const OUTCOMES: [OutcomeRow; 11] = [
         RunOutcome::NotReady,
         5,
         "NOT READY",
-        "the system under test could not be made ready; nothing was broken",
+        "the system under test could not be made ready and nothing was broken, or what was \
+         asked for could not be written or printed",
     ),
     row(
         RunOutcome::Aborted,

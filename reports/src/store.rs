@@ -1,14 +1,18 @@
 //! The run directory: how a record is written as the run goes and read back.
 
+pub mod files;
 mod hlog;
+mod plausible;
 mod reader;
 mod summary;
 mod tail;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::format::terminal_line;
 pub(crate) use hlog::response_log;
+pub use reader::read_verdict;
 pub use summary::RunSummary;
 pub use tail::RecordTail;
 pub use writer::RecordWriter;
@@ -30,7 +34,7 @@ pub const VERDICT_FILE: &str = "verdict.json";
 #[non_exhaustive]
 pub enum RecordError {
     /// A file could not be read or written.
-    #[error("cannot access {path}: {source}")]
+    #[error("cannot access {}: {source}", shown(path))]
     Io {
         /// The file.
         path: PathBuf,
@@ -39,14 +43,19 @@ pub enum RecordError {
     },
     /// The directory holds no manifest.
     #[error(
-        "{dir} is no run directory: it has no {MANIFEST_FILE}; name a directory that `squall run` wrote"
+        "{} is no run directory: it has no {MANIFEST_FILE}; name a directory that `squall run` wrote",
+        shown(dir)
     )]
     NotARun {
         /// The directory.
         dir: PathBuf,
     },
     /// The manifest is not one of squall's, or is damaged.
-    #[error("{path} is not a manifest of squall: {detail}")]
+    #[error(
+        "{} is not a manifest of squall: {}",
+        shown(path),
+        terminal_line(detail)
+    )]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -55,7 +64,8 @@ pub enum RecordError {
     },
     /// The record was written by a newer squall.
     #[error(
-        "{path} has schema version {found}; this squall reads up to {known}: use the squall that wrote it, or a newer one"
+        "{} has schema version {found}; this squall reads up to {known}: use the squall that wrote it, or a newer one",
+        shown(path)
     )]
     Newer {
         /// The file.
@@ -66,13 +76,18 @@ pub enum RecordError {
         known: u32,
     },
     /// A value could not be turned into its file format.
-    #[error("cannot encode a line of {path}: {detail}")]
+    #[error("cannot encode a line of {}: {detail}", shown(path))]
     Encode {
         /// The file.
         path: PathBuf,
         /// What went wrong.
         detail: String,
     },
+}
+
+/// A path whose names may be anybody's.
+fn shown(path: &Path) -> String {
+    terminal_line(&path.display().to_string())
 }
 
 impl RecordError {

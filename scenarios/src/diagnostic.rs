@@ -7,6 +7,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
 use crate::source::floor_char_boundary;
+use crate::visible::{acts, visible};
 use crate::{Source, Span};
 
 /// How bad a finding is.
@@ -260,9 +261,11 @@ fn shown_range(text: &str, span: Span) -> std::ops::Range<usize> {
     start..line_end
 }
 
+/// Line breaks are those of the message; what else acts is written by its
+/// number.
 fn escape_data(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
+    visible(text, &['\n'])
+        .replace('%', "%25")
         .replace('\n', "%0A")
 }
 
@@ -278,7 +281,7 @@ pub(crate) fn quoted(text: &str) -> String {
 
 pub(crate) fn without_controls(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| if acts(c) { '\u{fffd}' } else { c })
         .collect()
 }
 
@@ -347,6 +350,21 @@ mod tests {
         assert_eq!(
             diagnostic.github_annotation(&[source]),
             "::error file=a%2Cb.yaml,line=2,col=1,title=S0101::100%25 wrong%0Ahelp: write%0Athat"
+        );
+    }
+
+    #[test]
+    fn nothing_in_an_annotation_acts() {
+        let source = Source::new("a\n::error::\u{202e}", "version: 1\n");
+        let place = Place {
+            source: 0,
+            span: source.span(0, 7),
+        };
+        let finding = Diagnostic::error("S0101", "x\r\u{2028}\u{1b}y").at(place, "");
+        assert_eq!(
+            finding.github_annotation(&[source]),
+            "::error file=a%0A%3A%3Aerror%3A%3A\\u{202e},line=1,col=1,title=S0101\
+             ::x\\u{d}\\u{2028}\\u{1b}y"
         );
     }
 

@@ -40,6 +40,7 @@ mod system;
 mod template;
 mod units;
 mod variant;
+mod visible;
 mod windows;
 mod yaml;
 
@@ -81,4 +82,5 @@ pub use system::{
 pub use template::{Template, UnknownVariable};
 pub use units::{ByteCount, Rate, Share, format_duration};
 pub use variant::UnknownVariant;
+pub use visible::{acts, visible};
 pub use windows::{BASELINE, HOLD, PlannedWindow, RECOVERY, WHOLE_RUN, control_window};

@@ -4,6 +4,10 @@
 //! ```text
 //! cargo run --release -p squall --example dashboard_figures
 //! ```
+#![allow(
+    clippy::disallowed_macros,
+    reason = "what a test or an example prints is read by a person"
+)]
 
 use std::time::{Duration, Instant};
 

@@ -3,6 +3,10 @@
 //! ```text
 //! cargo run -p squall --example screen_svg -- RUN SECONDS > docs/dashboard.svg
 //! ```
+#![allow(
+    clippy::disallowed_macros,
+    reason = "what a test or an example prints is read by a person"
+)]
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -7,8 +7,10 @@ pub mod server;
 
 use std::path::{Path, PathBuf};
 
+use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::Uid;
 use serde::{Deserialize, Serialize};
 pub use squall_harness::experiment::ATTACH_SOCKET as SOCKET_FILE;
 use squall_harness::load::Gauges;
@@ -66,10 +68,14 @@ fn line(words: &impl Serialize) -> Vec<u8> {
 
 /// A short name for the socket in `dir`, whose own may be longer than the name
 /// of a socket can be; good for as long as the file descriptor is open.
-fn short_name(dir: &Path) -> Result<(rustix::fd::OwnedFd, PathBuf), Errno> {
-    use rustix::fd::AsRawFd;
+fn short_name(dir: &Path) -> Result<(OwnedFd, PathBuf), Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = rustix::fs::open(dir, flags, Mode::empty())?;
     let name = format!("/proc/self/fd/{}/{SOCKET_FILE}", folder.as_raw_fd());
     Ok((folder, PathBuf::from(name)))
+}
+
+/// A user who may watch and steer: the own one, and root, who could anyway.
+fn is_trusted(uid: Uid) -> bool {
+    uid.is_root() || uid == rustix::process::geteuid()
 }

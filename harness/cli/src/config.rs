@@ -3,18 +3,20 @@
 //! Never a file of the folder squall is called in: that may be anybody's.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_json::Value;
 use squall_dashboard::keys::KeyMap;
+use squall_reports::store::files;
 use squall_scenario::Source;
 
 use crate::args::ThemeArg;
 
 /// A longer file is no configuration.
-const BYTES_MAX: usize = 64 << 10;
+const BYTES_MAX: u64 = 64 << 10;
 
 /// What a user may set once and for all.
 #[derive(Debug, Default, Deserialize)]
@@ -44,18 +46,18 @@ impl Config {
         let Some(path) = path(|name| std::env::var_os(name).map(PathBuf::from)) else {
             return Ok(Self::default());
         };
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        // It may be a link: those who keep such files in one place make links.
+        let wrong = |why: &dyn Display| format!("{}: {why}", path.display());
+        let bytes = match files::read_named(&path, BYTES_MAX) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(format!("{}: {error}", path.display())),
+            Err(error) => return Err(wrong(&error)),
         };
-        Self::parse(&text).map_err(|why| format!("{}: {why}", path.display()))
+        let text = String::from_utf8(bytes).map_err(|error| wrong(&error))?;
+        Self::parse(&text).map_err(|why| wrong(&why))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        if text.len() > BYTES_MAX {
-            return Err("it is too long for a configuration".to_owned());
-        }
         if text.trim().is_empty() {
             return Ok(Self::default());
         }

@@ -5,14 +5,43 @@ use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
 
+use crate::output;
+
 /// The exit code of an outcome.
 pub fn code(outcome: RunOutcome) -> ExitCode {
     ExitCode::from(outcome.exit_code())
 }
 
+/// The exit code of a command whose result is what it prints: where that could
+/// not be printed, something is missing, as with a report that cannot be
+/// written. What is worse is told all the same.
+pub fn of_printed(code: ExitCode) -> ExitCode {
+    let worse = [
+        RunOutcome::UndoFailed,
+        RunOutcome::Internal,
+        RunOutcome::Usage,
+    ];
+    match output::failure() {
+        Some(why) if !worse.map(self::code).contains(&code) => fail(RunOutcome::NotReady, &why),
+        _ => code,
+    }
+}
+
+/// Prints what clap says instead of a command: help, the version, or what is
+/// wrong with the command line.
+pub fn answered(answer: &clap::Error) -> ExitCode {
+    let text = answer.render();
+    if answer.use_stderr() {
+        output::remark_text(text.ansi());
+        return code(RunOutcome::Usage);
+    }
+    output::result_text(text.ansi());
+    of_printed(code(RunOutcome::Pass))
+}
+
 /// Prints `error: …` to standard error and gives the outcome's exit code.
 pub fn fail(outcome: RunOutcome, message: &str) -> ExitCode {
     let bold_red = anstyle::AnsiColor::Red.on_default().bold();
-    anstream::eprintln!("{bold_red}error{bold_red:#}: {message}");
+    output::remark(format_args!("{bold_red}error{bold_red:#}: {message}"));
     code(outcome)
 }

@@ -7,6 +7,8 @@ use squall_reports::StopReason;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
+use crate::output;
+
 /// What a further signal does: less patience, and never less undoing.
 const STILL_STOPPING: &str = "squall is stopping already: open requests are given up now; \
      faults are removed and processes ended, which is never skipped";
@@ -90,7 +92,7 @@ impl Interrupts {
                 _ = hangup.recv() => StopReason::Terminate,
             };
             if self.raise(reason) {
-                anstream::eprintln!("{STILL_STOPPING}");
+                output::progress(STILL_STOPPING);
             }
         }
     }

@@ -10,7 +10,7 @@ use squall_scenario::{
 };
 
 use crate::args::ScenarioArgs;
-use crate::exit;
+use crate::{exit, output};
 
 /// A scenario that was read and checked, with what there is to say about it.
 pub struct Found {
@@ -92,7 +92,7 @@ impl Found {
 /// Prints every diagnostic to standard error, as rustc does.
 pub fn print<T>(checked: &Checked<T>) {
     if !checked.diagnostics.is_empty() {
-        anstream::eprintln!("{}", checked.render(color_on_stderr()));
+        output::remark(checked.render(output::colour_on_stderr()));
     }
 }
 
@@ -156,10 +156,10 @@ fn unreadable(given: &str, diagnostic: &Diagnostic) -> ExitCode {
             .help
             .insert(0, format!("did you mean `{meant}`?"));
     }
-    anstream::eprintln!("{}", diagnostic.render(&[source], color_on_stderr()));
+    output::remark(diagnostic.render(&[source], output::colour_on_stderr()));
     if !given.contains(['/', '.']) {
         let names: Vec<_> = library::scenarios().iter().map(|(name, _)| *name).collect();
-        anstream::eprintln!("the library has: {}", names.join(", "));
+        output::remark(format_args!("the library has: {}", names.join(", ")));
     }
     exit::code(RunOutcome::Usage)
 }
@@ -196,11 +196,6 @@ fn meant(given: &str) -> Option<String> {
     };
     let near = nearest(&whole, files.iter().map(String::as_str))?;
     Some(path.with_file_name(near).display().to_string())
-}
-
-/// Whether standard error takes colours.
-pub fn color_on_stderr() -> bool {
-    anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod locate;
 mod metrics;
 mod objectives;
 mod one_line;
+mod output;
 mod output_paths;
 mod report_files;
 mod run_folders;
@@ -24,12 +25,22 @@ use std::process::ExitCode;
 
 use args::Cli;
 use clap::Parser;
+use squall_reports::RunOutcome;
 
 fn main() -> ExitCode {
+    output::prepare();
+    // A panic is squall's own fault and has its own exit code.
+    std::panic::catch_unwind(carry_out).unwrap_or_else(|_told| exit::code(RunOutcome::Internal))
+}
+
+fn carry_out() -> ExitCode {
     // The guardian is a process without a runtime; it never gets to clap.
     let mut raw = std::env::args_os().skip(1);
     if raw.next().is_some_and(|first| first == "guardian") {
         return squall_faults::guardian::main(raw);
     }
-    commands::dispatch(Cli::parse())
+    match Cli::try_parse() {
+        Ok(cli) => commands::dispatch(cli),
+        Err(answer) => exit::answered(&answer),
+    }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use squall_harness::experiment::RunView;
+use squall_reports::store::files;
 use squall_reports::{Manifest, Phase, RunEvent, Stamped};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
@@ -19,6 +20,8 @@ use squall_harness::load::Gauges;
 
 /// Shortest token that protects an address others can reach.
 const TOKEN_MIN: usize = 16;
+/// A longer file holds something else.
+const TOKEN_FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// A server of metrics; it shows the run that began last.
 pub struct Metrics {
@@ -99,7 +102,9 @@ async fn follow(
 }
 
 fn read_token(path: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let bytes = files::read_named(path, TOKEN_FILE_BYTES_MAX)
+        .map_err(|e| format!("{}: {e}", path.display()))?;
+    let text = String::from_utf8_lossy(&bytes);
     let token = text.lines().next().unwrap_or_default().trim();
     if token.len() < TOKEN_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(format!(

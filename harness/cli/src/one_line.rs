@@ -21,8 +21,8 @@ use squall_scenario::{Diagnostic, ParseOptions, Source, parse_scenario, process_
 use writer::Writer;
 
 use crate::args::LoadArgs;
-use crate::exit;
-use crate::locate::{Sound, color_on_stderr};
+use crate::locate::Sound;
+use crate::{exit, output};
 
 /// What messages, records and annotations call the place of the arguments.
 const COMMAND_LINE: &str = "command line";
@@ -68,7 +68,7 @@ pub fn sound(args: &LoadArgs) -> Result<Sound, ExitCode> {
     } = read(args, allowed);
     let sources = [arguments.source().clone()];
     for finding in &findings {
-        anstream::eprintln!("{}", finding.render(&sources, color_on_stderr()));
+        output::remark(finding.render(&sources, output::colour_on_stderr()));
     }
     if let Some(sound) = sound {
         warn_of_secrets(&args.headers);
@@ -122,10 +122,10 @@ fn warn_of_secrets(headers: &[String]) {
     for (name, value) in headers.iter().filter_map(|header| header.split_once(':')) {
         let name = name.trim().to_ascii_lowercase();
         if SECRET_HEADERS.contains(&name.as_str()) && !value.contains("${") {
-            anstream::eprintln!(
+            output::remark(format_args!(
                 "warning: the value of `{name}` will stand in the record of the run; write \
                  -H '{name}: ${{NAME}}' and it is taken from the environment and never shown"
-            );
+            ));
         }
     }
 }

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use squall_reports::format::{FORMATS, Format};
+use squall_reports::store::files;
 use squall_reports::{Record, Verdict};
 
+use crate::output;
 use crate::output_paths::{are_one_file, refuse_unwritable};
 
 /// `--report FORMAT[=PATH]`.
@@ -101,19 +103,23 @@ pub fn write_reports(
     let mut written = Vec::new();
     for request in requests {
         let bytes = request.format.render(record, verdict);
-        match &request.path {
+        // A name in a run directory is squall's choice and may have been made
+        // to lead elsewhere by somebody else; one on the command line leads
+        // where its author wants it to.
+        let (path, done) = match &request.path {
             Some(path) if path.as_os_str() == "-" => {
-                anstream::print!("{}", String::from_utf8_lossy(&bytes));
+                output::result_document(&bytes);
+                continue;
             }
-            other => {
-                let path = other
-                    .clone()
-                    .unwrap_or_else(|| dir.join(request.format.file_name()));
-                std::fs::write(&path, bytes)
-                    .map_err(|error| format!("{}: {error}", path.display()))?;
-                written.push(path);
+            Some(path) => (path.clone(), files::write_named(path, &bytes)),
+            None => {
+                let path = dir.join(request.format.file_name());
+                let done = files::replace(&path, &bytes);
+                (path, done)
             }
-        }
+        };
+        done.map_err(|error| format!("{}: {error}", path.display()))?;
+        written.push(path);
     }
     Ok(written)
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use rustix::fd::AsRawFd;
+use rustix::fs::{Mode, OFlags};
 use squall_reports::store::MANIFEST_FILE;
 use squall_reports::{RecordError, RunSummary};
 
@@ -158,15 +160,67 @@ pub fn old(runs: &[RunFolder], which: Old, now: Timestamp) -> Vec<&RunFolder> {
 }
 
 /// Deletes a run directory, and its parent when that is empty then. Symbolic
-/// links in it are deleted, not followed.
+/// links in it are deleted, not followed; nor is one that took the place of its
+/// parent since the run was found.
 ///
 /// # Errors
 /// When something in it cannot be deleted.
 pub fn delete(run: &RunFolder) -> io::Result<()> {
-    fs::remove_dir_all(&run.dir)?;
-    if let Some(parent) = run.dir.parent() {
-        // Refused while other runs are in it.
-        let _ = fs::remove_dir(parent);
-    }
+    let (Some(parent), Some(leaf)) = (run.dir.parent(), run.dir.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = rustix::fs::open(parent, flags, Mode::empty())?;
+    // The folder that is held, whatever its name leads to by now.
+    let own = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
+    fs::remove_dir_all(own.join(leaf))?;
+    // Refused while other runs are in it.
+    let _ = fs::remove_dir(parent);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A real record, as a run wrote it, copied to `dir`.
+    fn record(dir: &Path) {
+        let real = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let real = real.join("../../reports/fixtures/records/v1-0.1.0");
+        fs::create_dir_all(dir).unwrap();
+        for entry in fs::read_dir(real).unwrap() {
+            let from = entry.unwrap().path();
+            fs::copy(&from, dir.join(from.file_name().unwrap())).unwrap();
+        }
+    }
+
+    #[test]
+    fn nothing_is_deleted_through_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let elsewhere = folder.path().join("elsewhere");
+        record(&out.join("shop/one"));
+        record(&out.join("shop/two"));
+        record(&elsewhere.join("two"));
+        symlink(&elsewhere, out.join("shop/one/link")).unwrap();
+        symlink(&elsewhere, out.join("linked")).unwrap();
+        symlink(elsewhere.join("two"), out.join("shop/three")).unwrap();
+        let found = find(&out).unwrap();
+        let mut names: Vec<_> = found.runs.iter().map(|run| run.dir.clone()).collect();
+        names.sort();
+        assert_eq!(names, [out.join("shop/one"), out.join("shop/two")]);
+        let run = |leaf: &str| {
+            let mut runs = found.runs.iter();
+            runs.find(|run| run.dir.ends_with(leaf)).unwrap()
+        };
+        delete(run("one")).unwrap();
+        assert!(!out.join("shop/one").exists());
+        // The folder of the runs is swapped for a link between look and deed.
+        fs::rename(out.join("shop"), out.join("moved")).unwrap();
+        symlink(&elsewhere, out.join("shop")).unwrap();
+        assert!(delete(run("two")).is_err());
+        assert!(elsewhere.join("two").join(MANIFEST_FILE).is_file());
+    }
 }

@@ -3,10 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use squall_reports::format::terminal_text;
+use squall_reports::format::terminal_line;
 use squall_reports::store::MANIFEST_FILE;
 use squall_reports::{Record, RecordError};
 
+use crate::output;
 use crate::run_folders::{RunFolder, find, newest_first};
 
 /// The newest run of all scenarios.
@@ -29,7 +30,7 @@ pub fn read(given: &str, out: &Path) -> Result<NamedRun, String> {
     let dir = locate(given, out)?;
     let record = Record::read(&dir).map_err(|error: RecordError| error.to_string())?;
     for damage in &record.damage {
-        anstream::eprintln!("warning: {}", terminal_text(damage));
+        output::remark(format_args!("warning: {}", terminal_line(damage)));
     }
     Ok(NamedRun { dir, record })
 }

@@ -1,8 +1,10 @@
 //! What commands have in common that run a scenario several times.
 
-use squall_reports::RunOutcome;
+use squall_reports::store::files;
+use squall_reports::{RunOutcome, json_document};
 
 use crate::args::{Listing, ResultArgs, Ui};
+use crate::output;
 use crate::output_paths::refuse_unwritable;
 use crate::session::{Attempt, Failed, Finished, Session};
 
@@ -17,12 +19,12 @@ pub async fn attempt(
     let pages = [finished.page()];
     // Standard output is for the result of the series alone.
     if result.format == Listing::Json {
-        anstream::eprint!("{}", finished.block(&pages, None));
+        output::remark_text(finished.block(&pages, None));
     } else {
         finished.print(ui, &pages, None);
     }
     if let Err(message) = finished.write() {
-        anstream::eprintln!("warning: {message}");
+        output::remark(format_args!("warning: {message}"));
     }
     Ok(finished)
 }
@@ -46,19 +48,20 @@ pub fn tell(
     json: &serde_json::Value,
     text: &str,
 ) -> Result<(), String> {
-    let pretty = serde_json::to_string_pretty(json).map_err(|error| error.to_string())?;
+    let pretty = json_document(json).map_err(|error| error.to_string())?;
     match (result.format, ui) {
-        (Listing::Json, _) => anstream::println!("{pretty}"),
+        (Listing::Json, _) => output::result(&pretty),
         // One more line after those of the events.
         (Listing::Text, Ui::Json) => {
-            anstream::println!("{json}");
+            output::result_json(&json);
         }
-        (Listing::Text, _) => anstream::print!("\n{text}"),
+        (Listing::Text, _) => output::result_text(format_args!("\n{text}")),
     }
     let Some(path) = &result.save else {
         return Ok(());
     };
-    std::fs::write(path, pretty + "\n").map_err(|error| format!("{}: {error}", path.display()))
+    files::write_named(path, (pretty + "\n").as_bytes())
+        .map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Refuses what cannot work, before the first run.

@@ -16,6 +16,7 @@ use crate::console::{Console, Progress, Watched};
 use crate::interrupts::Interrupts;
 use crate::locate::Sound;
 use crate::metrics::Metrics;
+use crate::output;
 pub use crate::report_files::{ReportRequest, write_reports};
 use crate::sharding::Part;
 
@@ -272,6 +273,10 @@ impl Session {
             )
         };
         std::fs::create_dir_all(&parent).map_err(fail)?;
+        // Runs behind a link are not found again, and it may lead anywhere.
+        if parent.is_symlink() {
+            return Err(fail(std::io::Error::other("it is a symbolic link")));
+        }
         let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
         for attempt in 0..1000 {
             let leaf = match attempt {
@@ -302,10 +307,10 @@ impl Finished {
             if let Some(counted) = counted {
                 line["counts_as"] = serde_json::json!(counted);
             }
-            anstream::println!("{line}");
+            output::result_json(&line);
             return;
         }
-        anstream::print!("{}", self.block(reports, counted));
+        output::result_text(self.block(reports, counted));
     }
 
     /// The verdict block for people.

@@ -1,5 +1,9 @@
 //! A disk that fills up during a run: the run ends early, everything is put
 //! back, and the exit code says that nothing was proven.
+#![allow(
+    clippy::disallowed_macros,
+    reason = "what a test or an example prints is read by a person"
+)]
 
 mod support;
 

@@ -5,6 +5,10 @@
 //! one. How long the cleaning took is printed (see it with `--nocapture`); the
 //! tests fail only when it takes longer than anybody would wait.
 #![allow(
+    clippy::disallowed_macros,
+    reason = "what a test or an example prints is read by a person"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a failed test is a panic"

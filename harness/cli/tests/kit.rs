@@ -1,6 +1,10 @@
 //! The kit around a run: completions, manual pages, references, run folders
 //! and verdicts from old data.
 #![allow(
+    clippy::disallowed_macros,
+    reason = "what a test or an example prints is read by a person"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a failed test is a panic"

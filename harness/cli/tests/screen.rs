@@ -1,6 +1,10 @@
 //! The screen on a real terminal, without a run: what is written on it, byte by
 //! byte, and what its keys do there.
 #![allow(
+    clippy::disallowed_macros,
+    reason = "what a test or an example prints is read by a person"
+)]
+#![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a failed test is a panic"

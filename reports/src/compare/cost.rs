@@ -142,7 +142,7 @@ fn instance_seconds(record: &Record, load_end_us: i64) -> Option<f64> {
     lived_us += since
         .values()
         .map(|from_us| inside(*from_us, load_end_us))
-        .sum::<i64>();
+        .fold(0, i64::saturating_add);
     started.then_some(lived_us as f64 / 1e6)
 }
 

@@ -1,7 +1,7 @@
 //! `github`: annotations that point at the line of the gate, in the syntax of
 //! GitHub's workflow commands.
 
-use super::{Format, terminal_text};
+use super::{Format, terminal_line};
 use crate::verdict::{GateState, GateVerdict, Verdict};
 use crate::{Record, RunOutcome};
 
@@ -102,8 +102,7 @@ fn bounded(mut lines: Vec<String>, level: &str) -> Vec<String> {
 
 /// A message: no control character, no line break.
 fn data(text: &str) -> String {
-    let words = text.split(' ').map(terminal_text).collect::<Vec<_>>();
-    words.join(" ").replace('%', "%25")
+    terminal_line(text).replace('%', "%25")
 }
 
 /// A property's value: neither may it end nor may the next one begin.

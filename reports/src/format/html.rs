@@ -44,11 +44,11 @@ impl Format for Html {
             Ok(text) => inert(&text).into_bytes(),
             // The template is part of the program and tested; should it fail
             // all the same, the page says so instead of being empty.
-            Err(error) => format!(
+            Err(error) => inert(&format!(
                 "<!doctype html><title>squall</title><p>{}: the report could not be rendered: {}",
                 html_text(&verdict.sentence),
                 html_text(&error.to_string())
-            )
+            ))
             .into_bytes(),
         }
     }
@@ -60,7 +60,7 @@ pub(crate) fn inert(page: &str) -> String {
     page.chars()
         .map(|character| match character {
             '\n' | '\t' => character,
-            acting if super::escape::acts(acting) => char::REPLACEMENT_CHARACTER,
+            acting if squall_scenario::acts(acting) => char::REPLACEMENT_CHARACTER,
             other => other,
         })
         .collect()

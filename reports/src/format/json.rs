@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Format;
+use crate::json_text::json_document;
 use crate::{Interval, Manifest, Record, Sample, Stamped, Verdict};
 
 /// Everything a run left and what it means, in one document.
@@ -52,8 +53,8 @@ impl Format for Json {
         };
         // Plain structs with string keys always serialise; an empty document
         // is what a reader would notice at once.
-        let mut bytes = serde_json::to_vec_pretty(&document).unwrap_or_default();
-        bytes.push(b'\n');
-        bytes
+        let mut text = json_document(&document).unwrap_or_default();
+        text.push('\n');
+        text.into_bytes()
     }
 }

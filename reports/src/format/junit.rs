@@ -7,6 +7,7 @@ use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, Te
 
 use super::Format;
 use super::effects::Effect;
+use super::escape::xml_text;
 use crate::quantity::{Quantity, grouped};
 use crate::verdict::{GateState, GateVerdict, TimeRange, Verdict};
 use crate::{Record, RunOutcome};
@@ -46,13 +47,10 @@ impl Format for Junit {
         }
         report.add_test_suites(suites);
         report.add_test_suite(run_suite(record, verdict, &mut names));
-        let mut bytes = Vec::new();
-        // Writing to a Vec fails for no name: illegal characters were removed
+        // Writing to text fails for no name: illegal characters were removed
         // when the names were made.
-        if report.serialize(&mut bytes).is_err() {
-            bytes.clear();
-        }
-        bytes
+        let document = report.to_string().unwrap_or_default();
+        xml_text(&document).into_bytes()
     }
 }
 

@@ -6,6 +6,7 @@ use squall_scenario::Span;
 
 use super::Format;
 use crate::histogram::rank;
+use crate::json_text::json_line;
 use crate::quantity::Quantity;
 use crate::verdict::{GateState, GateVerdict};
 use crate::{Counts, Interval, Record, RouteInterval, RunEvent, RunOutcome, Sample, Verdict};
@@ -102,8 +103,8 @@ impl Format for Ndjson {
 }
 
 fn write(bytes: &mut Vec<u8>, line: &Line<'_>) {
-    // Plain structs with string keys always serialise, and a vector takes all.
-    let _ = serde_json::to_writer(&mut *bytes, line);
+    // Plain structs with string keys always serialise.
+    bytes.extend(json_line(line).unwrap_or_default().into_bytes());
     bytes.push(b'\n');
 }
 

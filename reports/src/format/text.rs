@@ -2,7 +2,7 @@
 
 use super::strip::{LEGEND, LEGEND_BY_HAND, fitted, rows};
 use super::told::Told;
-use super::{Format, by_hand, course, terminal_text};
+use super::{Format, by_hand, course, terminal_line, terminal_text};
 use crate::quantity::{clock, grouped, percent, significant};
 use crate::verdict::{
     GateOrigin, GateState, GateVerdict, ProcessTimeline, SliceStats, Verdict, WindowKind,
@@ -145,7 +145,7 @@ impl Page {
     fn paragraph(&mut self, text: &str, indent: usize) {
         let width = self.style.width.max(40);
         let mut line = String::new();
-        for word in terminal_text_long(text).split(' ') {
+        for word in terminal_line(text).split(' ') {
             let length = line.chars().count() + 1 + word.chars().count();
             if !line.is_empty() && indent + length > width {
                 let full = format!("{}{line}", " ".repeat(indent));
@@ -418,15 +418,6 @@ fn cells(slice: &SliceStats) -> String {
         show(slice.max),
         grouped(slice.counts.failed()),
     )
-}
-
-/// Like [`terminal_text`], without its limit: our own sentences quote text
-/// that was cut already.
-fn terminal_text_long(text: &str) -> String {
-    text.split(' ')
-        .map(terminal_text)
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 /// Replaces what is not ASCII by what reads alike.

@@ -5,10 +5,13 @@
 //! which keeps the microsecond an interval was cut at; lengths likewise.
 
 use std::fmt::Write as _;
+use std::io::Read as _;
 
+use crate::histogram::SIGNIFICANT_DIGITS;
 use crate::{Record, Times};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flate2::read::ZlibDecoder;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 
@@ -41,7 +44,16 @@ const LOG_HEADER: &str = "#[Histogram log format version 1.3]\n\
 
 /// A longer line than this is damage: a histogram of the widest range with
 /// three digits stays well below it.
-const LINE_BYTES_MAX: usize = 1 << 20;
+pub(super) const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// What a line may hold before it was deflated; 57 344 counters of at most nine
+/// bytes are less.
+const HISTOGRAM_BYTES_MAX: usize = 1 << 20;
+/// Of a histogram before its counters, and where its digits are told.
+const HEAD_BYTES: usize = 40;
+const DIGITS: std::ops::Range<usize> = 12..16;
+/// A counter without a value: its negation has no place in 64 bits.
+const NO_COUNTER: [u8; 9] = [0xff; 9];
 
 /// One line of the log.
 #[derive(Debug)]
@@ -51,6 +63,14 @@ pub(super) struct Line {
     pub(super) route: String,
     pub(super) start_us: i64,
     pub(super) times: Times,
+}
+
+impl Line {
+    /// Bytes of memory it takes, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        const OWN: usize = 100;
+        OWN + self.route.len() + self.times.iter().count() * size_of::<(u32, u64)>()
+    }
 }
 
 /// The response times of a record as a log for other tools: tags are routes.
@@ -120,9 +140,6 @@ pub(super) fn read_line(line: &str) -> Result<Option<Line>, String> {
     if line.is_empty() || line.starts_with('#') || line.starts_with('"') {
         return Ok(None);
     }
-    if line.len() > LINE_BYTES_MAX {
-        return Err("the line is too long for a histogram".to_owned());
-    }
     let mut fields = line.splitn(5, ',');
     let mut field = |name: &str| fields.next().ok_or_else(|| format!("no {name}"));
     let tag = field("tag")?;
@@ -135,15 +152,48 @@ pub(super) fn read_line(line: &str) -> Result<Option<Line>, String> {
     let bytes = STANDARD
         .decode(encoded)
         .map_err(|error| format!("not base64: {error}"))?;
-    let histogram: Histogram<u64> = Deserializer::new()
-        .deserialize(&mut bytes.as_slice())
-        .map_err(|error| format!("not a histogram: {error}"))?;
+    let histogram = histogram(&bytes).map_err(|why| format!("not a histogram: {why}"))?;
     Ok(Some(Line {
         kind,
         route,
         start_us,
         times: Times::of(&histogram),
     }))
+}
+
+/// Looks at the bytes before the library does: it believes the lengths and the
+/// digits they tell of, and takes the memory for them.
+fn histogram(bytes: &[u8]) -> Result<Histogram<u64>, String> {
+    // A cookie and the length of what follows.
+    let deflated = bytes.get(8..).ok_or("it is too short")?;
+    let mut plain = Vec::new();
+    ZlibDecoder::new(deflated)
+        .take(HISTOGRAM_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut plain)
+        .map_err(|error| error.to_string())?;
+    let (head, counters) = plain
+        .split_at_checked(HEAD_BYTES)
+        .filter(|_| plain.len() <= HISTOGRAM_BYTES_MAX)
+        .ok_or("it has no length that a histogram can have")?;
+    let word = |at: std::ops::Range<usize>| {
+        let bytes: [u8; 4] = head[at].try_into().unwrap_or_default();
+        u32::from_be_bytes(bytes)
+    };
+    if usize::try_from(word(4..8)) != Ok(counters.len()) {
+        return Err("it has not the length it tells of".to_owned());
+    }
+    if word(DIGITS) > u32::from(SIGNIFICANT_DIGITS) {
+        return Err(format!("it has {} digits", word(DIGITS)));
+    }
+    if counters
+        .windows(NO_COUNTER.len())
+        .any(|nine| nine == NO_COUNTER)
+    {
+        return Err("it holds a counter without a value".to_owned());
+    }
+    Deserializer::new()
+        .deserialize(&mut plain.as_slice())
+        .map_err(|error| error.to_string())
 }
 
 fn read_tag(tag: &str) -> Result<(Kind, String), String> {
@@ -246,6 +296,45 @@ mod tests {
             assert_eq!(read.times.len(), 4);
             assert_eq!(read.times.max_us(), 9_003_007);
         }
+    }
+
+    /// A line whose histogram, before it is deflated, was changed by `change`.
+    fn changed(change: impl FnOnce(&mut Vec<u8>)) -> Result<Option<Line>, String> {
+        let text = line("homepage", 0);
+        let (before, encoded) = text.trim_end().rsplit_once(',').unwrap();
+        let bytes = STANDARD.decode(encoded).unwrap();
+        let mut plain = Vec::new();
+        ZlibDecoder::new(&bytes[8..])
+            .read_to_end(&mut plain)
+            .unwrap();
+        change(&mut plain);
+        let mut deflated = Vec::new();
+        flate2::read::ZlibEncoder::new(plain.as_slice(), flate2::Compression::fast())
+            .read_to_end(&mut deflated)
+            .unwrap();
+        let mut bytes = bytes[..4].to_vec();
+        bytes.extend(u32::try_from(deflated.len()).unwrap().to_be_bytes());
+        bytes.extend(deflated);
+        read_line(&format!("{before},{}", STANDARD.encode(&bytes)))
+    }
+
+    #[test]
+    fn a_histogram_that_asks_for_more_memory_than_it_needs_is_damage() {
+        let why = |change: fn(&mut Vec<u8>)| changed(change).unwrap_err();
+        assert!(changed(|_| {}).unwrap().is_some());
+        let length = why(|plain| plain[4..8].fill(0xf0));
+        assert!(length.contains("length it tells of"), "{length}");
+        let digits = why(|plain| plain[15] = 5);
+        assert!(digits.contains("5 digits"), "{digits}");
+        let bomb = why(|plain| plain.resize(200 << 20, 0));
+        assert!(bomb.contains("no length"), "{bomb}");
+        let overflow = why(|plain| {
+            plain.truncate(HEAD_BYTES);
+            plain[4..8].copy_from_slice(&9_u32.to_be_bytes());
+            plain.extend(NO_COUNTER);
+        });
+        assert!(overflow.contains("without a value"), "{overflow}");
+        assert!(why(Vec::clear).contains("no length"));
     }
 
     #[test]

@@ -1,21 +1,40 @@
-//! Reading a record back, as far as it goes.
+//! Reading a record back, as far as it goes, in bounded memory: a record may
+//! come from elsewhere and be anything.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io::ErrorKind;
+use std::ops::ControlFlow;
 use std::path::Path;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::files::{self, Bounds, Line, each_line};
 use super::hlog::{self, Kind};
-use super::{EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordError, SAMPLES_FILE};
+use super::plausible;
+use super::{EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordError, SAMPLES_FILE, VERDICT_FILE};
 use crate::{
-    Interval, Manifest, Phase, RECORD_SCHEMA_VERSION, Record, RouteInterval, RunEvent, Stamped,
-    Times,
+    Interval, Manifest, Phase, RECORD_SCHEMA_VERSION, Record, RouteInterval, RunEvent, Sample,
+    Stamped, Times, Verdict,
 };
 
 /// The most complaints about one file; the rest is a count.
 const DAMAGE_LINES_MAX: usize = 5;
+/// The largest manifest and the largest verdict, in bytes.
+const JSON_BYTES_MAX: u64 = 32 << 20;
+/// The longest line of a journal: an interval of ten thousand routes.
+pub(super) const EVENT_BYTES_MAX: usize = 4 << 20;
+/// What is read of a journal: weeks of a run.
+const JOURNAL_BYTES_MAX: u64 = 512 << 20;
+/// What is read of the histograms.
+const HISTOGRAMS_BYTES_MAX: u64 = 4 << 30;
+/// Lines of a file that cannot be read before it is no journal of anything.
+const BROKEN_LINES_MAX: usize = 10_000;
+/// Lines of histograms beyond those that intervals need: the file's head, and
+/// intervals whose event was lost.
+const HISTOGRAM_LINES_SPARE: usize = 100_000;
+/// What is kept of a file, in bytes of memory, roughly: a day of twenty routes.
+const KEPT_BYTES_MAX: usize = 256 << 20;
 
 impl Record {
     /// Reads the run directory `dir`. Truncated, corrupt or missing journals
@@ -28,11 +47,18 @@ impl Record {
         let manifest = read_manifest(dir)?;
         let mut damage = Vec::new();
         let stamped: Vec<Stamped> = read_lines(dir, EVENTS_FILE, &mut damage)?;
-        let samples = read_lines(dir, SAMPLES_FILE, &mut damage)?;
+        let mut samples: Vec<Sample> = read_lines(dir, SAMPLES_FILE, &mut damage)?;
+        let read = samples.len();
+        samples.retain(plausible::sample);
+        if let absurd @ 1.. = read - samples.len() {
+            damage.push(format!(
+                "{SAMPLES_FILE}: {absurd} samples are beyond any run"
+            ));
+        }
         let mut events = Vec::with_capacity(stamped.len());
         let mut intervals = Vec::new();
         for entry in stamped {
-            if let Err(detail) = plausible(&entry) {
+            if let Err(detail) = plausible::event(&entry) {
                 damage.push(format!("{EVENTS_FILE}: {detail}"));
                 continue;
             }
@@ -59,24 +85,29 @@ impl Record {
     }
 }
 
+/// What every manifest has, whatever its version.
+#[derive(Deserialize)]
+struct Versioned {
+    schema_version: u64,
+}
+
 pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, RecordError> {
     let path = dir.join(MANIFEST_FILE);
-    let bytes = fs::read(&path).map_err(|source| match source.kind() {
+    let bytes = files::read(&path, JSON_BYTES_MAX).map_err(|source| match source.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => RecordError::NotARun {
             dir: dir.to_owned(),
         },
         _ => RecordError::io(&path)(source),
     })?;
-    let foreign = |detail: String| RecordError::Foreign {
+    let foreign = |error: serde_json::Error| RecordError::Foreign {
         path: path.clone(),
-        detail,
+        detail: error.to_string(),
     };
-    let value: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|error| foreign(error.to_string()))?;
-    let found = value
-        .get("schema_version")
-        .and_then(serde_json::Value::as_u64)
-        .ok_or_else(|| foreign("it has no schema_version".to_owned()))?;
+    // Not through a tree of values: that takes ten times the memory and forgets
+    // the lines.
+    let found = serde_json::from_slice::<Versioned>(&bytes)
+        .map_err(foreign)?
+        .schema_version;
     if found > u64::from(RECORD_SCHEMA_VERSION) {
         return Err(RecordError::Newer {
             path,
@@ -84,42 +115,15 @@ pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, RecordError> {
             known: RECORD_SCHEMA_VERSION,
         });
     }
-    serde_json::from_value(value).map_err(|error| foreign(error.to_string()))
+    serde_json::from_slice(&bytes).map_err(foreign)
 }
 
-/// Times and counts beyond these are damage: 285 years, 280 million million.
-const TIME_US_MAX: u64 = 1 << 53;
-const COUNT_MAX: u64 = 1 << 48;
-
-/// Keeps numbers that no run can produce from reaching the arithmetic.
-fn plausible(stamped: &Stamped) -> Result<(), String> {
-    let in_range = |us: i64| us.unsigned_abs() < TIME_US_MAX;
-    if !in_range(stamped.at_us) {
-        return Err(format!(
-            "an event at {} us is beyond any run",
-            stamped.at_us
-        ));
-    }
-    let RunEvent::Interval(interval) = &stamped.event else {
-        return Ok(());
-    };
-    let (start_us, end_us) = (interval.start_us, interval.end_us);
-    if !in_range(start_us) || !in_range(end_us) || end_us <= start_us {
-        return Err(format!(
-            "an interval from {start_us} to {end_us} us cannot be"
-        ));
-    }
-    let absurd = interval.routes.iter().find(|route| {
-        let c = &route.counts;
-        c.scheduled > COUNT_MAX || c.bytes > TIME_US_MAX || c.good > c.scheduled
-    });
-    match absurd {
-        Some(route) => Err(format!(
-            "the interval at {start_us} us has impossible counts for {}",
-            route.route
-        )),
-        None => Ok(()),
-    }
+/// The verdict in the run directory `dir`; `None` when there is none that can be
+/// read.
+#[must_use]
+pub fn read_verdict(dir: &Path) -> Option<Verdict> {
+    let bytes = files::read(&dir.join(VERDICT_FILE), JSON_BYTES_MAX).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 /// Collects complaints about one file and bounds their number.
@@ -130,6 +134,11 @@ struct Complaints<'a> {
 }
 
 impl Complaints<'_> {
+    /// What is told whatever was told before.
+    fn tell(&mut self, detail: &str) {
+        self.damage.push(format!("{}: {detail}", self.file));
+    }
+
     fn add(&mut self, detail: &str) {
         self.count += 1;
         if self.count <= DAMAGE_LINES_MAX {
@@ -148,29 +157,42 @@ impl Drop for Complaints<'_> {
     }
 }
 
-/// Bytes of a journal; a missing one is damage, not an error.
-fn read_journal(dir: &Path, complaints: &mut Complaints<'_>) -> Result<Vec<u8>, RecordError> {
+/// Gives every line of a file of the record; a missing file, and one that is
+/// larger than any run's, is damage and not an error.
+fn read_file(
+    dir: &Path,
+    complaints: &mut Complaints<'_>,
+    bounds: Bounds,
+    mut each: impl FnMut(usize, Line<'_>, &mut Complaints<'_>) -> ControlFlow<&'static str>,
+) -> Result<(), RecordError> {
     let path = dir.join(complaints.file);
-    match fs::read(&path) {
-        Ok(bytes) => Ok(bytes),
+    let file = match files::open(&path) {
+        Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             complaints.add("the file is missing");
-            Ok(Vec::new())
+            return Ok(());
         }
-        Err(error) => Err(RecordError::io(path)(error)),
+        Err(error) => return Err(RecordError::io(path)(error)),
+    };
+    let each = |number, line: Line<'_>| {
+        let mut enough = each(number, line, complaints).break_value();
+        if line == Line::TooLong {
+            enough = Some("a line is too long");
+        } else if complaints.count > BROKEN_LINES_MAX {
+            enough = Some("it holds too much that cannot be read");
+        }
+        let Some(why) = enough else {
+            return ControlFlow::Continue(());
+        };
+        complaints.tell(&format!("nothing was read from line {number} on: {why}"));
+        ControlFlow::Break(())
+    };
+    let whole = each_line(file, bounds, each).map_err(RecordError::io(path))?;
+    if !whole {
+        let read = bounds.file_bytes >> 20;
+        complaints.tell(&format!("only its first {read} MiB were read"));
     }
-}
-
-/// Lines with their numbers from 1 and whether their newline is there.
-fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8], bool)> {
-    bytes
-        .split_inclusive(|byte| *byte == b'\n')
-        .enumerate()
-        .map(|(index, line)| match line.split_last() {
-            Some((b'\n', rest)) => (index + 1, rest, true),
-            _ => (index + 1, line, false),
-        })
-        .filter(|(_, line, _)| !line.is_empty())
+    Ok(())
 }
 
 fn read_lines<T: DeserializeOwned>(
@@ -183,16 +205,44 @@ fn read_lines<T: DeserializeOwned>(
         count: 0,
         damage,
     };
-    let bytes = read_journal(dir, &mut complaints)?;
+    let bounds = Bounds {
+        line_bytes: EVENT_BYTES_MAX,
+        file_bytes: JOURNAL_BYTES_MAX,
+    };
     let mut values = Vec::new();
-    for (number, line, whole) in lines(&bytes) {
-        match serde_json::from_slice(line) {
-            Ok(value) => values.push(value),
+    let mut kept = Kept::default();
+    read_file(dir, &mut complaints, bounds, |number, line, complaints| {
+        let (text, whole) = match line {
+            Line::Whole(text) => (text, true),
+            Line::CutOff(text) => (text, false),
+            Line::TooLong => return ControlFlow::Continue(()),
+        };
+        match serde_json::from_slice(text) {
+            Ok(value) => {
+                kept.take(size_of::<T>() + text.len())?;
+                values.push(value);
+            }
             Err(_) if !whole => complaints.add(&format!("line {number} was cut off")),
             Err(error) => complaints.add(&format!("line {number} cannot be read: {error}")),
         }
-    }
+        ControlFlow::Continue(())
+    })?;
     Ok(values)
+}
+
+/// How much memory what was read takes, in bytes, roughly.
+#[derive(Default)]
+struct Kept(usize);
+
+impl Kept {
+    /// Takes room for so many bytes more, if there is any.
+    fn take(&mut self, bytes: usize) -> ControlFlow<&'static str> {
+        if self.0 + bytes > KEPT_BYTES_MAX {
+            return ControlFlow::Break("it holds more than any run leaves");
+        }
+        self.0 += bytes;
+        ControlFlow::Continue(())
+    }
 }
 
 /// Reads the histograms and hangs them on the intervals they belong to.
@@ -206,21 +256,47 @@ fn read_histograms(
         count: 0,
         damage,
     };
-    let bytes = read_journal(dir, &mut complaints)?;
+    let bounds = Bounds {
+        line_bytes: hlog::LINE_BYTES_MAX,
+        file_bytes: HISTOGRAMS_BYTES_MAX,
+    };
+    // Lines that intervals have, and a few. One that belongs to none is not kept.
+    let needed = |interval: &Interval| 2 * interval.routes.len() + 2;
+    let lines_max = HISTOGRAM_LINES_SPARE + intervals.iter().map(needed).sum::<usize>();
+    let places: HashMap<i64, usize> = intervals
+        .iter()
+        .enumerate()
+        .map(|(index, interval)| (interval.start_us, index))
+        .collect();
+    let belongs = |line: &hlog::Line| {
+        places.get(&line.start_us).is_some_and(|index| {
+            let mut routes = intervals[*index].routes.iter();
+            line.route.is_empty() || routes.any(|route| route.route == line.route)
+        })
+    };
     let mut found: HashMap<(i64, Kind, String), Times> = HashMap::new();
-    for (number, line, _) in lines(&bytes) {
-        let read = std::str::from_utf8(line)
-            .map_err(|error| error.to_string())
-            .and_then(hlog::read_line);
+    let mut kept = Kept::default();
+    read_file(dir, &mut complaints, bounds, |number, line, complaints| {
+        if number > lines_max {
+            return ControlFlow::Break("it has more lines than the run has intervals for");
+        }
+        let read = match line {
+            Line::Whole(text) | Line::CutOff(text) => std::str::from_utf8(text)
+                .map_err(|error| error.to_string())
+                .and_then(hlog::read_line),
+            Line::TooLong => Ok(None),
+        };
         match read {
-            Ok(Some(line)) => {
+            Ok(Some(line)) if belongs(&line) => {
+                kept.take(line.bytes())?;
                 let key = (line.start_us, line.kind, line.route);
                 found.insert(key, line.times);
             }
-            Ok(None) => {}
+            Ok(_) => {}
             Err(detail) => complaints.add(&format!("line {number}: {detail}")),
         }
-    }
+        ControlFlow::Continue(())
+    })?;
     for interval in intervals {
         let start_us = interval.start_us;
         interval.lag = found.remove(&(start_us, Kind::Lag, String::new()));

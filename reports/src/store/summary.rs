@@ -1,10 +1,9 @@
 //! What a listing shows of a run, without reading its whole record.
 
-use std::fs;
 use std::path::Path;
 
-use super::reader::read_manifest;
-use super::{RecordError, VERDICT_FILE};
+use super::RecordError;
+use super::reader::{read_manifest, read_verdict};
 use crate::{Manifest, Verdict};
 
 /// The manifest of a run and how it was judged.
@@ -24,9 +23,9 @@ impl RunSummary {
     /// When there is no manifest, or it is foreign or newer than this squall.
     pub fn read(dir: &Path) -> Result<Self, RecordError> {
         let manifest = read_manifest(dir)?;
-        let verdict = fs::read(dir.join(VERDICT_FILE))
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Ok(Self { manifest, verdict })
+        Ok(Self {
+            manifest,
+            verdict: read_verdict(dir),
+        })
     }
 }

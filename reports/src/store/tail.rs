@@ -3,16 +3,21 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::ControlFlow;
 use std::path::Path;
 
+use super::files::{self, Line, LineCutter};
 use super::hlog::{self, Kind};
+use super::plausible;
+use super::reader::EVENT_BYTES_MAX;
 use super::{EVENTS_FILE, INTERVALS_FILE, RecordError};
 use crate::{Interval, Manifest, RunEvent, Stamped, Times};
 
 /// Bytes that are read at once.
 const CHUNK_BYTES: u64 = 256 << 10;
-/// A longer line than this is damage, as in the reader of whole records.
-const LINE_BYTES_MAX: usize = 2 << 20;
+/// Histograms that may wait for their interval; a run writes them right before
+/// it, so that more of them belong to none.
+const WAITING_MAX: usize = 100_000;
 
 /// Reads a record from its beginning and then what is appended to it. Memory
 /// is bounded by what was read and not yet taken.
@@ -32,15 +37,15 @@ impl RecordTail {
     /// It is no record, or cannot be read.
     pub fn open(dir: &Path) -> Result<(Manifest, Self), RecordError> {
         let manifest = super::reader::read_manifest(dir)?;
-        let lines = |name: &str| {
+        let lines = |name: &str, line_bytes_max| {
             let path = dir.join(name);
-            File::open(&path)
-                .map(Lines::new)
+            files::open(&path)
+                .map(|file| Lines::new(file, line_bytes_max))
                 .map_err(RecordError::io(&path))
         };
         let tail = Self {
-            events: lines(EVENTS_FILE)?,
-            histograms: lines(INTERVALS_FILE)?,
+            events: lines(EVENTS_FILE, EVENT_BYTES_MAX)?,
+            histograms: lines(INTERVALS_FILE, hlog::LINE_BYTES_MAX)?,
             found: HashMap::new(),
             damaged: 0,
         };
@@ -57,6 +62,7 @@ impl RecordTail {
         self.events.fill()?;
         while let Some(line) = self.events.next() {
             match serde_json::from_slice::<Stamped>(&line) {
+                Ok(stamped) if plausible::event(&stamped).is_err() => self.damaged += 1,
                 Ok(mut stamped) => {
                     if let RunEvent::Interval(interval) = &mut stamped.event {
                         self.hang_histograms(interval)?;
@@ -108,7 +114,7 @@ impl RecordTail {
         while let Some(line) = self.histograms.next() {
             let read = std::str::from_utf8(&line).map_or(Ok(None), hlog::read_line);
             match read {
-                Ok(Some(line)) if line.kind != Kind::Unlagged => {
+                Ok(Some(line)) if line.kind != Kind::Unlagged && self.found.len() < WAITING_MAX => {
                     let key = (line.start_us, line.kind, line.route);
                     self.found.insert(key, line.times);
                 }
@@ -120,21 +126,22 @@ impl RecordTail {
     }
 }
 
-/// Whole lines of a file that grows.
+/// Whole lines of a file that grows; one that is too long is an empty one, which
+/// nobody can read.
 #[derive(Debug)]
 struct Lines {
     file: File,
     at: u64,
-    rest: Vec<u8>,
+    cutter: LineCutter,
     whole: VecDeque<Vec<u8>>,
 }
 
 impl Lines {
-    fn new(file: File) -> Self {
+    fn new(file: File, line_bytes_max: usize) -> Self {
         Self {
             file,
             at: 0,
-            rest: Vec::new(),
+            cutter: LineCutter::new(line_bytes_max),
             whole: VecDeque::new(),
         }
     }
@@ -153,15 +160,14 @@ impl Lines {
         let mut chunk = Vec::new();
         let read = (&self.file).take(CHUNK_BYTES).read_to_end(&mut chunk)?;
         self.at += read as u64;
-        for part in chunk.split_inclusive(|byte| *byte == b'\n') {
-            self.rest.extend_from_slice(part);
-            if self.rest.last() == Some(&b'\n') {
-                self.rest.pop();
-                self.whole.push_back(std::mem::take(&mut self.rest));
-            } else if self.rest.len() > LINE_BYTES_MAX {
-                self.rest.clear();
-            }
-        }
+        let whole = &mut self.whole;
+        let _ = self.cutter.cut(&chunk, |_, line| {
+            whole.push_back(match line {
+                Line::Whole(line) => line.to_vec(),
+                Line::CutOff(_) | Line::TooLong => Vec::new(),
+            });
+            ControlFlow::Continue(())
+        });
         Ok(read > 0)
     }
 }

@@ -1,6 +1,6 @@
 //! Writing a record while the run goes on: append-only, flushed line by line.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,10 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use serde::Serialize;
 
 use super::hlog::{self, Kind};
-use super::{EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordError, SAMPLES_FILE, VERDICT_FILE};
+use super::{
+    EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordError, SAMPLES_FILE, VERDICT_FILE, files,
+};
+use crate::json_text::{json_document, json_line};
 use crate::{Interval, Manifest, Record, RunEvent, Sample, Stamped, Verdict};
 
 /// Appends a run to its directory. Every line goes to the operating system in
@@ -38,11 +41,7 @@ struct Appender {
 
 impl Appender {
     fn create(path: PathBuf) -> Result<Self, RecordError> {
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(RecordError::io(&path))?;
+        let file = files::create_new(&path).map_err(RecordError::io(&path))?;
         Ok(Self { file, path })
     }
 
@@ -53,7 +52,7 @@ impl Appender {
     }
 
     fn append_json(&mut self, value: &impl Serialize) -> Result<(), RecordError> {
-        let mut line = serde_json::to_string(value).map_err(|error| RecordError::Encode {
+        let mut line = json_line(value).map_err(|error| RecordError::Encode {
             path: self.path.clone(),
             detail: error.to_string(),
         })?;
@@ -184,14 +183,12 @@ fn settled(interval: &Interval) -> Stamped {
     }
 }
 
-/// Replaces `path` by the JSON of `value` in one step: it is never half there.
+/// Replaces `path` by the JSON of `value`.
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), RecordError> {
-    let mut text = serde_json::to_string_pretty(value).map_err(|error| RecordError::Encode {
+    let mut text = json_document(value).map_err(|error| RecordError::Encode {
         path: path.to_owned(),
         detail: error.to_string(),
     })?;
     text.push('\n');
-    let partial = path.with_extension("json.partial");
-    fs::write(&partial, text).map_err(RecordError::io(&partial))?;
-    fs::rename(&partial, path).map_err(RecordError::io(path))
+    files::replace(path, text.as_bytes()).map_err(RecordError::io(path))
 }

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
 
+use rustix::fd::AsRawFd;
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use squall_dashboard::keys::KeyMap;
 use squall_dashboard::live::request;
 use squall_dashboard::model::Model;
@@ -14,9 +17,9 @@ use squall_dashboard::terminal::Feed;
 use squall_dashboard::update::{Command, Message, update};
 use squall_harness::experiment::Control;
 use squall_reports::Verdict;
-use squall_reports::store::{RecordTail, VERDICT_FILE};
+use squall_reports::store::{RecordTail, read_verdict};
 
-use super::{LINE_BYTES_MAX, PROTOCOL_VERSION, Said, Told, line, short_name};
+use super::{LINE_BYTES_MAX, PROTOCOL_VERSION, SOCKET_FILE, Said, Told, is_trusted, line};
 
 /// How long the run may take to take a line.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -29,10 +32,26 @@ const CHUNKS_PER_FRAME: usize = 4;
 /// Connects to the run in `dir`.
 ///
 /// # Errors
-/// Nobody listens there.
+/// Nobody listens there, or somebody who is not to be trusted: the socket is a
+/// link or another user's. A run that does not come to answer is not waited for.
 pub fn connect(dir: &Path, control: bool) -> io::Result<UnixStream> {
-    let (_folder, name) = short_name(dir)?;
-    let mut stream = UnixStream::connect(name)?;
+    let path = dir.join(SOCKET_FILE);
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::open(&path, flags, Mode::empty())?;
+    let found = rustix::fs::fstat(&file)?;
+    if FileType::from_raw_mode(found.st_mode) != FileType::Socket {
+        return Err(io::Error::other("its attach.sock is no socket"));
+    }
+    // The very socket that was looked at, whatever its name leads to by now.
+    let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::connect(&socket, &SocketAddrUnix::new(name)?)?;
+    if !is_trusted(rustix::net::sockopt::socket_peercred(&socket)?.uid) {
+        return Err(io::Error::other("another user listens there"));
+    }
+    let mut stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let version = PROTOCOL_VERSION;
     stream.write_all(&line(&Said::Watch { version, control }))?;
@@ -135,9 +154,7 @@ impl AttachedFeed {
     /// A run says goodbye when it was judged, if it was; one that was killed
     /// leaves no verdict.
     fn judged(&mut self, model: &mut Model, keys: &KeyMap) {
-        let verdict = std::fs::read(self.end.dir.join(VERDICT_FILE)).ok();
-        let verdict = verdict.and_then(|bytes| serde_json::from_slice::<Verdict>(&bytes).ok());
-        if let Some(verdict) = verdict.map(Arc::new) {
+        if let Some(verdict) = read_verdict(&self.end.dir).map(Arc::new) {
             self.verdict = Some(Arc::clone(&verdict));
             update(model, keys, Message::Judged(verdict));
         }

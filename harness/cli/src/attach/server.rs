@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::process::Uid;
 use squall_harness::clock::RunClock;
 use squall_harness::experiment::{Control, RunView};
 use squall_harness::load::Gauges;
@@ -20,7 +21,9 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::{LINE_BYTES_MAX, PROTOCOL_VERSION, SOCKET_FILE, Said, Told, line, short_name};
+use super::{
+    LINE_BYTES_MAX, PROTOCOL_VERSION, SOCKET_FILE, Said, Told, is_trusted, line, short_name,
+};
 
 /// Watchers at once.
 const WATCHERS_MAX: usize = 16;
@@ -111,6 +114,10 @@ async fn accept(listener: UnixListener, run: Run) {
 }
 
 async fn serve(stream: UnixStream, run: Run) -> io::Result<()> {
+    // The mode of the socket says the same; some systems do not look at it.
+    if !is_trusted(Uid::from_raw(stream.peer_cred()?.uid())) {
+        return Ok(());
+    }
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let first = tokio::time::timeout(PATIENCE, heard(&mut reader)).await??;

@@ -13,7 +13,7 @@ use squall_reports::store::RecordTail;
 use crate::args::AttachArgs;
 use crate::attach::client::{AttachedFeed, End, connect};
 use crate::interrupts::Interrupts;
-use crate::{appearance, exit, run_folders, run_names};
+use crate::{appearance, exit, output, run_folders, run_names};
 
 /// Watches a run until it is over or somebody leaves.
 pub async fn attach(args: AttachArgs) -> ExitCode {
@@ -27,7 +27,7 @@ pub async fn attach(args: AttachArgs) -> ExitCode {
     };
     match watch(&args, &dir, stream) {
         Ok(end) => {
-            anstream::println!("{end}; it is recorded in {}", dir.display());
+            output::result(format_args!("{end}; it is recorded in {}", dir.display()));
             ExitCode::SUCCESS
         }
         Err(message) => exit::fail(RunOutcome::NotReady, &message),
@@ -51,8 +51,16 @@ fn watch(args: &AttachArgs, dir: &Path, stream: UnixStream) -> Result<String, St
     };
     let mut feed =
         AttachedFeed::new(record, stream, end).map_err(|error| format!("cannot watch: {error}"))?;
-    tokio::task::block_in_place(|| show(model, &look.keys, look.appearance, stdout(), &mut feed))
-        .map_err(|error| format!("the terminal: {error}"))?;
+    tokio::task::block_in_place(|| {
+        show(
+            model,
+            &look.keys,
+            look.appearance,
+            output::screen(true),
+            &mut feed,
+        )
+    })
+    .map_err(|error| format!("the terminal: {error}"))?;
     let ended = feed.ended.map(|why| match feed.verdict {
         Some(verdict) => format!("{why}: {}", verdict.outcome.word()),
         None => why,

@@ -7,7 +7,7 @@ use squall_reports::{Record, RunOutcome};
 
 use crate::args::CalibrateArgs;
 use crate::session::{Attempt, Session};
-use crate::{exit, locate, series};
+use crate::{exit, locate, output, series};
 
 /// Runs the scenario without its faults, once for each seed, and counts the
 /// false alarms. What was counted before an interruption is told.
@@ -42,11 +42,11 @@ pub async fn calibrate(args: CalibrateArgs) -> ExitCode {
     let mut records: Vec<Record> = Vec::new();
     let mut ended = RunOutcome::Pass;
     for (index, seed) in seeds.iter().enumerate() {
-        anstream::eprintln!(
+        output::remark(format_args!(
             "run {} of {}, seed {seed}, no faults",
             index + 1,
             seeds.len()
-        );
+        ));
         let what = Attempt {
             sound: &sound,
             variant: None,

@@ -6,7 +6,7 @@ use squall_reports::RunOutcome;
 use squall_scenario::{Checked, OpenSlo};
 
 use crate::args::{CheckArgs, DiagnosticFormat};
-use crate::{exit, locate, objectives};
+use crate::{exit, locate, objectives, output};
 
 /// Checks every file and prints what there is to say, all at once.
 pub fn check(args: &CheckArgs) -> ExitCode {
@@ -31,13 +31,13 @@ pub fn check(args: &CheckArgs) -> ExitCode {
         match sound {
             None => wrong += 1,
             Some(remark) if args.format == DiagnosticFormat::Text => {
-                anstream::println!("{given}: sound{remark}");
+                output::result(format_args!("{given}: sound{remark}"));
             }
             Some(_) => {}
         }
     }
     if args.format == DiagnosticFormat::Json {
-        anstream::println!("{}", serde_json::Value::Array(json));
+        output::result_json(&serde_json::Value::Array(json));
     }
     match wrong {
         0 => exit::code(RunOutcome::Pass),
@@ -60,7 +60,7 @@ fn tell<T>(
         }
         DiagnosticFormat::Github => {
             for finding in findings {
-                anstream::println!("{}", finding.github_annotation(sources));
+                output::result(finding.github_annotation(sources));
             }
         }
     }

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use squall_reports::RunOutcome;
 use squall_reports::compare::{Change, RunComparison, compare as compare_records};
+use squall_reports::{RunOutcome, json_document};
 
 use crate::args::{CompareArgs, ComparisonFormat, FailOn};
-use crate::{exit, run_names};
+use crate::{exit, output, run_names};
 
 /// Compares run B with run A and prints what changed; executes nothing of
 /// either.
@@ -21,10 +21,10 @@ pub fn compare(args: &CompareArgs) -> ExitCode {
         Err(error) => return exit::fail(RunOutcome::Inconclusive, &error.to_string()),
     };
     match args.format {
-        ComparisonFormat::Text => anstream::print!("{}", comparison.to_text()),
-        ComparisonFormat::Markdown => anstream::print!("{}", comparison.to_markdown()),
-        ComparisonFormat::Json => match serde_json::to_string_pretty(&comparison) {
-            Ok(json) => anstream::println!("{json}"),
+        ComparisonFormat::Text => output::result_text(comparison.to_text()),
+        ComparisonFormat::Markdown => output::result_text(comparison.to_markdown()),
+        ComparisonFormat::Json => match json_document(&comparison) {
+            Ok(json) => output::result(&json),
             Err(error) => return exit::fail(RunOutcome::Internal, &error.to_string()),
         },
     }

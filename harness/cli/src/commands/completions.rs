@@ -6,12 +6,12 @@ use clap::CommandFactory;
 use squall_reports::RunOutcome;
 
 use crate::args::{Cli, CompletionsArgs};
-use crate::exit;
+use crate::{exit, output};
 
 /// Prints the completion script of a shell.
 pub fn completions(args: &CompletionsArgs) -> ExitCode {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "squall", &mut script);
-    anstream::print!("{}", String::from_utf8_lossy(&script));
+    output::result_document(&script);
     exit::code(RunOutcome::Pass)
 }

@@ -4,23 +4,26 @@ use std::process::ExitCode;
 
 use squall_reports::{OUTCOMES, RunOutcome};
 
-use crate::exit;
+use crate::{exit, output};
 
 /// Prints what a diagnostic code or the exit codes mean.
 pub fn explain(code: &str) -> ExitCode {
     if code == "exit" {
-        anstream::println!("code  outcome         meaning");
+        output::result("code  outcome         meaning");
         let mut rows: Vec<_> = OUTCOMES.iter().collect();
         rows.sort_by_key(|row| row.exit_code);
         for row in rows {
-            anstream::println!("{:>4}  {:<14}  {}", row.exit_code, row.word, row.meaning);
+            output::result(format_args!(
+                "{:>4}  {:<14}  {}",
+                row.exit_code, row.word, row.meaning
+            ));
         }
         return exit::code(RunOutcome::Pass);
     }
     match squall_scenario::explain(code) {
         Some(explanation) => {
-            anstream::println!("{} {}\n", explanation.code, explanation.title);
-            anstream::println!("{}", explanation.text.trim());
+            output::result(format_args!("{} {}\n", explanation.code, explanation.title));
+            output::result(explanation.text.trim());
             exit::code(RunOutcome::Pass)
         }
         None => exit::fail(

@@ -6,7 +6,7 @@ use squall_reports::RunOutcome;
 use squall_scenario::{FaultParameter, FaultReference, fault_reference};
 
 use crate::args::{FaultsArgs, Listing};
-use crate::exit;
+use crate::{exit, output};
 
 /// Lists the faults, or describes one of them.
 pub fn faults(args: &FaultsArgs) -> ExitCode {
@@ -14,7 +14,7 @@ pub fn faults(args: &FaultsArgs) -> ExitCode {
     let Some(wanted) = &args.name else {
         match args.format {
             Listing::Text => print_list(&all),
-            Listing::Json => anstream::println!("{}", serde_json::json!(all)),
+            Listing::Json => output::result_json(&serde_json::json!(all)),
         }
         return exit::code(RunOutcome::Pass);
     };
@@ -30,8 +30,8 @@ pub fn faults(args: &FaultsArgs) -> ExitCode {
         return exit::fail(RunOutcome::Usage, &message);
     };
     match args.format {
-        Listing::Text => anstream::print!("{}", page(fault)),
-        Listing::Json => anstream::println!("{}", serde_json::json!(fault)),
+        Listing::Text => output::result_text(page(fault)),
+        Listing::Json => output::result_json(&serde_json::json!(fault)),
     }
     exit::code(RunOutcome::Pass)
 }
@@ -43,9 +43,12 @@ fn print_list(all: &[FaultReference]) {
             true => String::new(),
             false => format!(" ({})", parameters.join(", ")),
         };
-        anstream::println!("{:<10} {}{parameters}", fault.name, fault.about);
+        output::result(format_args!(
+            "{:<10} {}{parameters}",
+            fault.name, fault.about
+        ));
     }
-    anstream::println!("\n`squall faults NAME` shows the parameters and an example");
+    output::result("\n`squall faults NAME` shows the parameters and an example");
 }
 
 fn page(fault: &FaultReference) -> String {

@@ -1,15 +1,15 @@
 //! `squall init`: a commented scenario to start from.
 
-use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
+use squall_reports::store::files;
 use squall_scenario::{ParseOptions, Source, parse_scenario};
 
 use crate::args::InitArgs;
-use crate::exit;
+use crate::{exit, output};
 
 const HEAD: &str = include_str!("../../templates/head.yaml");
 const PROCESSES: &str = include_str!("../../templates/processes.yaml");
@@ -26,7 +26,7 @@ pub fn init(args: &InitArgs) -> ExitCode {
     };
     match write_new(&args.file, &text) {
         Ok(()) => {
-            anstream::println!("wrote {file}; `squall check {file}` reads it");
+            output::result(format_args!("wrote {file}; `squall check {file}` reads it"));
             exit::code(RunOutcome::Pass)
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -81,6 +81,5 @@ fn sound(file: &Path, text: String) -> Result<String, String> {
 }
 
 fn write_new(file: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(file)?;
-    file.write_all(text.as_bytes())
+    files::create_new(file)?.write_all(text.as_bytes())
 }

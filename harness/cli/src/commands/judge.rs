@@ -8,7 +8,7 @@ use squall_reports::{RunOutcome, Verdict, judge_with};
 use crate::args::{JudgeArgs, Ui};
 use crate::objectives::Objectives;
 use crate::session::{Finished, ReportRequest, write_reports};
-use crate::{exit, run_names};
+use crate::{exit, output, run_names};
 
 /// Judges the record by the objectives of a scenario file; the exit code is
 /// that of the verdict. Nothing is written but the reports asked for.
@@ -50,7 +50,7 @@ pub fn judge(args: &JudgeArgs) -> ExitCode {
     match write(&finished, &requests) {
         Ok(written) => {
             for path in written {
-                anstream::eprintln!("wrote {}", path.display());
+                output::remark(format_args!("wrote {}", path.display()));
             }
             exit::code(finished.verdict.outcome)
         }

@@ -6,7 +6,7 @@ use squall_reports::RunOutcome;
 
 use super::run::{Plan, carry_out};
 use crate::args::{LoadArgs, ScenarioArgs};
-use crate::{exit, one_line};
+use crate::{exit, one_line, output};
 
 /// Runs the scenario that a line stands for as `squall run` runs one, or
 /// prints it.
@@ -16,7 +16,7 @@ pub async fn load(args: LoadArgs) -> ExitCode {
         Err(code) => return code,
     };
     if args.print_scenario {
-        anstream::print!("{}", sound.text);
+        output::result_document(sound.text.as_bytes());
         return exit::code(RunOutcome::Pass);
     }
     let plan = Plan {

@@ -3,17 +3,22 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
+use clap_mangen::Man;
 use squall_reports::RunOutcome;
+use squall_reports::store::files;
 
 use crate::args::{Cli, ManArgs};
-use crate::exit;
+use crate::{exit, output};
 
 /// Writes `squall.1`, `squall-run.1`, … into a folder.
 pub fn man(args: &ManArgs) -> ExitCode {
     match write_pages(&args.dir) {
         Ok(()) => {
-            anstream::println!("wrote the manual pages to {}", args.dir.display());
+            output::result(format_args!(
+                "wrote the manual pages to {}",
+                args.dir.display()
+            ));
             exit::code(RunOutcome::Pass)
         }
         Err(error) => {
@@ -25,5 +30,21 @@ pub fn man(args: &ManArgs) -> ExitCode {
 
 fn write_pages(dir: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(dir)?;
-    clap_mangen::generate_to(Cli::command(), dir)
+    let mut squall = Cli::command().disable_help_subcommand(true);
+    squall.build();
+    write_page(squall, dir)
+}
+
+/// The page of a command, after those of its own commands.
+fn write_page(command: Command, dir: &Path) -> std::io::Result<()> {
+    for inner in command
+        .get_subcommands()
+        .filter(|inner| !inner.is_hide_set())
+    {
+        write_page(inner.clone(), dir)?;
+    }
+    let page = Man::new(command);
+    let mut text = Vec::new();
+    page.render(&mut text)?;
+    files::replace(&dir.join(page.get_filename()), &text)
 }

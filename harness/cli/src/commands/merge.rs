@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use squall_reports::format::terminal_text;
+use squall_reports::format::terminal_line;
 use squall_reports::store::MANIFEST_FILE;
 use squall_reports::{Record, RecordWriter, RunOutcome, judge, merge as put_together};
 
 use crate::args::{MergeArgs, Ui};
-use crate::exit;
 use crate::session::{Finished, ReportRequest};
+use crate::{exit, output};
 
 /// Merges and judges; the exit code is that of the merged verdict.
 pub fn merge(args: &MergeArgs) -> ExitCode {
@@ -38,7 +38,7 @@ pub fn merge(args: &MergeArgs) -> ExitCode {
         record.manifest.run_id = name.to_string_lossy().into_owned();
     }
     for problem in record.manifest.shards.iter().flat_map(|set| set.problems()) {
-        anstream::eprintln!("warning: {}", terminal_text(&problem));
+        output::remark(format_args!("warning: {}", terminal_line(&problem)));
     }
     let verdict = judge(&record);
     if let Err(error) = RecordWriter::write_whole(&args.out, &record, &verdict) {

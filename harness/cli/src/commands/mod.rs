@@ -28,8 +28,8 @@ use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
 
-use crate::args::{Cli, Command, When};
-use crate::exit;
+use crate::args::{Cli, Command, ReferenceCommand, When};
+use crate::{exit, output};
 
 /// Carries out the command line.
 pub fn dispatch(cli: Cli) -> ExitCode {
@@ -39,7 +39,45 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         When::Never => anstream::ColorChoice::Never,
     }
     .write_global();
-    match cli.command {
+    let is_printed = prints_its_result(&cli.command);
+    let code = carry_out(cli.command);
+    match is_printed {
+        true => exit::of_printed(code),
+        false => code,
+    }
+}
+
+/// Whether what a command was asked for is what it prints, as against what it
+/// does, writes or finds out.
+fn prints_its_result(command: &Command) -> bool {
+    match command {
+        Command::Check(_)
+        | Command::Plan(_)
+        | Command::Compare(_)
+        | Command::Explain { .. }
+        | Command::Schema { .. }
+        | Command::Scenarios { .. }
+        | Command::Faults(_)
+        | Command::Completions(_) => true,
+        Command::Load(args) => args.print_scenario,
+        Command::Report(args) => args.reports.iter().any(|report| report.ends_with("=-")),
+        Command::Runs(args) => args.command.is_none(),
+        Command::Recover(args) => args.list,
+        Command::Reference(command) => matches!(command, ReferenceCommand::Settings),
+        Command::Run(_)
+        | Command::Prove(_)
+        | Command::Calibrate(_)
+        | Command::Judge(_)
+        | Command::Attach(_)
+        | Command::Replay(_)
+        | Command::Merge(_)
+        | Command::Init(_)
+        | Command::Man(_) => false,
+    }
+}
+
+fn carry_out(command: Command) -> ExitCode {
+    match command {
         Command::Run(args) => with_runtime(run::run(args)),
         Command::Load(args) => with_runtime(load::load(*args)),
         Command::Prove(args) => with_runtime(prove::prove(args)),
@@ -66,7 +104,8 @@ pub fn dispatch(cli: Cli) -> ExitCode {
 }
 
 /// Runs `work` on a runtime of its own. Blocking threads that still hold a
-/// file are not waited for: everything that matters was awaited.
+/// file are not waited for: everything that matters was awaited. A terminal is
+/// waited for while it reads.
 fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -77,14 +116,17 @@ fn with_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
         Ok(runtime) => {
             // A panic is squall's own fault and has its own exit code; the
             // guardian ends the system when this process does.
+            output::do_not_wait();
             let worked = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
-            runtime.shutdown_background();
-            worked.unwrap_or_else(|_panic| {
+            let code = worked.unwrap_or_else(|_panic| {
                 exit::fail(
                     RunOutcome::Internal,
                     "squall panicked; please report what stands above",
                 )
-            })
+            });
+            runtime.block_on(output::finish());
+            runtime.shutdown_background();
+            code
         }
         Err(error) => exit::fail(
             RunOutcome::NotReady,

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use squall_reports::RunOutcome;
+use squall_reports::{RunOutcome, json_document};
 
 use crate::args::{Listing, PlanArgs};
-use crate::{exit, locate};
+use crate::{exit, locate, output};
 
 /// Prints timeline, arrivals and samples per gate.
 pub fn plan(args: &PlanArgs) -> ExitCode {
@@ -17,9 +17,9 @@ pub fn plan(args: &PlanArgs) -> ExitCode {
     scenario.seed = args.seed.or(scenario.seed);
     let plan = scenario.plan();
     match args.format {
-        Listing::Text => anstream::println!("{plan}"),
-        Listing::Json => match serde_json::to_string_pretty(&plan) {
-            Ok(json) => anstream::println!("{json}"),
+        Listing::Text => output::result(&plan),
+        Listing::Json => match json_document(&plan) {
+            Ok(json) => output::result(&json),
             Err(error) => return exit::fail(RunOutcome::Internal, &error.to_string()),
         },
     }

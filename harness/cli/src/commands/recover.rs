@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use squall_faults::Journal;
 use squall_faults::recover::{Found, Standing, left_of_dead_runs, list, run};
 use squall_reports::RunOutcome;
-use squall_reports::format::terminal_text;
+use squall_reports::format::terminal_line;
 
 use crate::args::RecoverArgs;
-use crate::exit;
+use crate::{exit, output};
 
 /// Replays the undo journals of dead runs, or lists them.
 pub fn recover(args: &RecoverArgs) -> ExitCode {
@@ -31,13 +31,13 @@ pub fn recover(args: &RecoverArgs) -> ExitCode {
         print_found(found);
     }
     for sentence in &report.undone {
-        anstream::println!("undone: {sentence}");
+        output::result(format_args!("undone: {}", terminal_line(sentence)));
     }
     for sentence in &report.failed {
-        anstream::eprintln!("not undone: {sentence}");
+        output::remark(format_args!("not undone: {}", terminal_line(sentence)));
     }
     if report.is_clean() {
-        anstream::println!("clean: nothing of a dead run is left");
+        output::result("clean: nothing of a dead run is left");
         exit::code(RunOutcome::Pass)
     } else {
         exit::code(RunOutcome::UndoFailed)
@@ -52,11 +52,11 @@ fn show(dir: &Path, found: &[Found]) -> ExitCode {
         Err(why) => return exit::fail(RunOutcome::UndoFailed, &why),
     };
     for (run, processes) in &strays {
-        let run = terminal_text(run);
-        anstream::println!("{run}: its run is dead, processes left: {processes}");
+        let line = format!("{run}: its run is dead, processes left: {processes}");
+        output::result(terminal_line(&line));
     }
     if found.is_empty() && strays.is_empty() {
-        anstream::println!("nothing to recover");
+        output::result("nothing to recover");
     }
     exit::code(RunOutcome::Pass)
 }
@@ -72,5 +72,6 @@ fn print_found(found: &Found) {
         Standing::OtherBoot => "from before the last boot".to_owned(),
         Standing::Refused(why) => format!("left alone: {why}"),
     };
-    anstream::println!("{run}: {standing}, {} undos pending", found.pending.len());
+    let line = format!("{run}: {standing}, {} undos pending", found.pending.len());
+    output::result(terminal_line(&line));
 }

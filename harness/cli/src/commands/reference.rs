@@ -7,7 +7,7 @@ use squall_reports::RunOutcome;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{ReferenceCommand, ServeArgs};
-use crate::exit;
+use crate::{exit, output};
 
 mod up;
 
@@ -18,7 +18,10 @@ pub fn reference(command: ReferenceCommand) -> ExitCode {
         ReferenceCommand::Up(args) => super::with_runtime(up::up(args)),
         ReferenceCommand::Settings => {
             for key in Settings::KEYS {
-                anstream::println!("{:<18} {:<10} {}", key.name, key.default, key.meaning);
+                output::result(format_args!(
+                    "{:<18} {:<10} {}",
+                    key.name, key.default, key.meaning
+                ));
             }
             exit::code(RunOutcome::Pass)
         }
@@ -29,7 +32,7 @@ pub fn reference(command: ReferenceCommand) -> ExitCode {
 fn serve(args: ServeArgs) -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
-        .with_writer(std::io::stderr)
+        .with_writer(|| output::Log)
         .with_ansi(false)
         .init();
     let config = match service_config(args) {
@@ -66,24 +69,23 @@ fn service_config(args: ServeArgs) -> Result<ServiceConfig, String> {
         listen: args.listen,
         advertise: args.advertise.unwrap_or(args.listen),
         discovery: args.discovery,
+        cache_dir: cache_dir().unwrap_or_else(|| args.data_dir.clone()),
         data_dir: args.data_dir,
-        cache_dir: cache_dir(),
         seed: args.seed,
         settings,
     })
 }
 
-/// `$XDG_CACHE_HOME/squall`, `~/.cache/squall`, or the temporary folder.
-fn cache_dir() -> std::path::PathBuf {
+/// `$XDG_CACHE_HOME/squall` or `~/.cache/squall`; never a folder that may be
+/// anybody's.
+fn cache_dir() -> Option<std::path::PathBuf> {
     let home = |name: &str| {
         std::env::var_os(name)
             .filter(|v| !v.is_empty())
             .map(std::path::PathBuf::from)
     };
-    home("XDG_CACHE_HOME")
-        .or_else(|| home("HOME").map(|home| home.join(".cache")))
-        .unwrap_or_else(std::env::temp_dir)
-        .join("squall")
+    let folder = home("XDG_CACHE_HOME").or_else(|| Some(home("HOME")?.join(".cache")))?;
+    Some(folder.join("squall"))
 }
 
 /// Ends with SIGTERM or SIGINT.

@@ -13,7 +13,7 @@ use squall_reports::{RunOutcome, judge};
 
 use crate::args::ReplayArgs;
 use crate::interrupts::Interrupts;
-use crate::{appearance, exit, run_names};
+use crate::{appearance, exit, output, run_names};
 
 /// Plays the record of a run until somebody leaves.
 pub async fn replay(args: ReplayArgs) -> ExitCode {
@@ -37,7 +37,13 @@ pub async fn replay(args: ReplayArgs) -> ExitCode {
         interrupts: Interrupts::listen(),
     };
     let shown = tokio::task::block_in_place(|| {
-        show(model, &look.keys, look.appearance, stdout(), &mut feed)
+        show(
+            model,
+            &look.keys,
+            look.appearance,
+            output::screen(true),
+            &mut feed,
+        )
     });
     match shown {
         Ok(()) => ExitCode::SUCCESS,

@@ -9,7 +9,7 @@ use squall_reports::{RunOutcome, judge};
 
 use crate::args::ReportArgs;
 use crate::session::{ReportRequest, write_reports};
-use crate::{exit, run_names};
+use crate::{exit, output, run_names};
 
 /// Judges the record and writes the reports asked for; the exit code says
 /// whether that worked, not what the verdict is.
@@ -28,13 +28,13 @@ pub fn report(args: &ReportArgs) -> ExitCode {
     };
     let record = run.record;
     if !record.complete {
-        anstream::eprintln!("warning: this run did not come to its end; the report is partial");
+        output::remark("warning: this run did not come to its end; the report is partial");
     }
     let verdict = judge(&record);
     match write_reports(&run.dir, &record, &verdict, &requests) {
         Ok(written) => {
             for path in written {
-                anstream::println!("{}", path.display());
+                output::result(path.display());
             }
             exit::code(RunOutcome::Pass)
         }

@@ -9,7 +9,7 @@ use crate::locate::Sound;
 use crate::metrics::Metrics;
 use crate::session::{Attempt, Finished, ReportRequest, Session};
 use crate::sharding::Part;
-use crate::{exit, locate};
+use crate::{exit, locate, output};
 
 /// What is run, one after the other.
 pub struct Plan {
@@ -165,7 +165,10 @@ async fn serve_metrics(session: &mut Session, options: &RunOptions) -> Result<()
         return Ok(());
     };
     let metrics = Metrics::listen(address, options.metrics_token_file.as_deref()).await?;
-    anstream::eprintln!("metrics at http://{}/metrics", metrics.address());
+    output::remark(format_args!(
+        "metrics at http://{}/metrics",
+        metrics.address()
+    ));
     session.show_on(metrics);
     Ok(())
 }
@@ -197,7 +200,7 @@ fn show(
     let pages = [finished.page()];
     if requests.iter().any(ReportRequest::takes_standard_output) && options.execution.ui != Ui::Json
     {
-        anstream::eprint!("{}", finished.block(&pages, counted));
+        output::remark_text(finished.block(&pages, counted));
     } else {
         finished.print(options.execution.ui, &pages, counted);
     }

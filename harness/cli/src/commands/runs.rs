@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use squall_faults::Journal;
 use squall_faults::recover::{Standing, list, sweep};
 use squall_reports::RunOutcome;
-use squall_reports::format::terminal_text;
+use squall_reports::format::{terminal_line, terminal_text};
 
 use crate::args::{Listing, OutArgs, PruneArgs, RunsArgs, RunsCommand};
-use crate::exit;
 use crate::run_folders::{Found, Old, RunFolder, delete, find, old};
+use crate::{exit, output};
 
 /// Lists runs, or prunes them.
 pub fn runs(args: &RunsArgs) -> ExitCode {
@@ -25,7 +25,7 @@ pub fn runs(args: &RunsArgs) -> ExitCode {
 fn look(place: &OutArgs) -> Result<Found, String> {
     let found = find(&place.out).map_err(|error| format!("{}: {error}", place.out.display()))?;
     for left in &found.left_out {
-        anstream::eprintln!("warning: {}", terminal_text(&left.why));
+        output::remark(format_args!("warning: {}", terminal_line(&left.why)));
     }
     Ok(found)
 }
@@ -35,10 +35,10 @@ fn show(args: &RunsArgs) -> Result<ExitCode, String> {
     match args.format {
         Listing::Json => {
             let rows: Vec<_> = found.runs.iter().map(row).collect();
-            anstream::println!("{}", serde_json::Value::Array(rows));
+            output::result_json(&serde_json::Value::Array(rows));
         }
         Listing::Text if found.runs.is_empty() => {
-            anstream::println!("no runs in {}", args.place.out.display());
+            output::result(format_args!("no runs in {}", args.place.out.display()));
         }
         Listing::Text => found.runs.iter().for_each(print_line),
     }
@@ -75,10 +75,10 @@ fn print_line(run: &RunFolder) {
     let variant = variant.map_or_else(String::new, |name| format!(" ({name})"));
     let name = terminal_text(&format!("{}{variant}", manifest.scenario.name));
     let started = run.started.strftime("%Y-%m-%d %H:%M:%SZ");
-    anstream::println!(
+    output::result(format_args!(
         "{started}  {outcome:<14} {load:>6}  {name}  {}",
-        terminal_text(&run.dir.display().to_string())
-    );
+        terminal_line(&run.dir.display().to_string())
+    ));
 }
 
 fn prune(args: &PruneArgs) -> Result<ExitCode, String> {
@@ -94,15 +94,15 @@ fn prune(args: &PruneArgs) -> Result<ExitCode, String> {
     let live = live_runs()?;
     let mut failed = 0;
     for run in old(&found.runs, which, Timestamp::now()) {
-        let dir = terminal_text(&run.dir.display().to_string());
+        let dir = terminal_line(&run.dir.display().to_string());
         if is_live(run, &live) {
-            anstream::println!("left alone, under way: {dir}");
+            output::result(format_args!("left alone, under way: {dir}"));
             continue;
         }
         let done = if args.dry_run { Ok(()) } else { delete(run) };
         match done {
-            Ok(()) if args.dry_run => anstream::println!("would delete {dir}"),
-            Ok(()) => anstream::println!("deleted {dir}"),
+            Ok(()) if args.dry_run => output::result(format_args!("would delete {dir}")),
+            Ok(()) => output::result(format_args!("deleted {dir}")),
             Err(error) => {
                 failed += 1;
                 tell_failure(&dir, &error);
@@ -117,7 +117,7 @@ fn prune(args: &PruneArgs) -> Result<ExitCode, String> {
 }
 
 fn tell_failure(dir: &str, error: &io::Error) {
-    anstream::eprintln!("not deleted: {dir}: {error}");
+    output::remark(format_args!("not deleted: {dir}: {error}"));
 }
 
 /// Takes away what dead runs left beside their records: journals, sockets.

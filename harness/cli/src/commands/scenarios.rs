@@ -6,7 +6,7 @@ use squall_reports::RunOutcome;
 use squall_scenario::library;
 
 use crate::args::{Listing, ScenarioArgs};
-use crate::{exit, locate};
+use crate::{exit, locate, output};
 
 /// Lists the scenarios of the library with what they are about.
 pub fn scenarios(format: Listing) -> ExitCode {
@@ -26,7 +26,7 @@ pub fn scenarios(format: Listing) -> ExitCode {
     match format {
         Listing::Text => {
             for (name, about) in &rows {
-                anstream::println!("{name:<24} {about}");
+                output::result(format_args!("{name:<24} {about}"));
             }
         }
         Listing::Json => {
@@ -34,7 +34,7 @@ pub fn scenarios(format: Listing) -> ExitCode {
                 .iter()
                 .map(|(name, about)| serde_json::json!({ "name": name, "about": about }))
                 .collect();
-            anstream::println!("{}", serde_json::Value::Array(json));
+            output::result_json(&serde_json::Value::Array(json));
         }
     }
     exit::code(RunOutcome::Pass)

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use squall_reports::{RunOutcome, SCHEMAS};
 
 use crate::args::SchemaOf;
-use crate::exit;
+use crate::{exit, output};
 
 /// Prints the schema.
 pub fn schema(of: SchemaOf) -> ExitCode {
@@ -24,7 +24,7 @@ pub fn schema(of: SchemaOf) -> ExitCode {
     };
     match serde_json::to_string_pretty(&schema) {
         Ok(json) => {
-            anstream::println!("{json}");
+            output::result(&json);
             exit::code(RunOutcome::Pass)
         }
         Err(error) => exit::fail(RunOutcome::Internal, &error.to_string()),

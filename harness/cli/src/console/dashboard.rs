@@ -1,6 +1,6 @@
 //! The dashboard of a run of this process, on a thread of its own.
 
-use std::io::{self, stderr};
+use std::io;
 use std::sync::Arc;
 
 use squall_dashboard::live::{LiveFeed, Stage};
@@ -13,6 +13,7 @@ use tokio::sync::{oneshot, watch};
 use super::plain::PlainLines;
 use super::{Ask, Watched};
 use crate::appearance::Look;
+use crate::output;
 
 /// Tells the dashboard how far the run is.
 pub struct Screen(watch::Sender<Stage>);
@@ -45,7 +46,13 @@ pub fn start(
     let look = look.clone();
     let on_screen = move || {
         let model = Model::new(facts);
-        show(model, &look.keys, look.appearance, stderr(), &mut feed)
+        show(
+            model,
+            &look.keys,
+            look.appearance,
+            output::screen(false),
+            &mut feed,
+        )
     };
     let lines = PlainLines::new(watched.scenario, view);
     let follow = follow(spawn(on_screen), stage, (lines, view.hub.clone()));
@@ -84,7 +91,9 @@ async fn follow(
         return;
     }
     if let Err(error) = shown {
-        anstream::eprintln!("the dashboard ended ({error}); plain lines from here on");
+        output::remark(format_args!(
+            "the dashboard ended ({error}); plain lines from here on"
+        ));
     }
     // The last event may have been told before the lines began to listen.
     tokio::select! {

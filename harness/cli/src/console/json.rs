@@ -5,20 +5,22 @@ use std::sync::Arc;
 use squall_reports::{Phase, RunEvent, Stamped};
 use tokio::sync::broadcast;
 
+use crate::output;
+
 /// Prints events until the run is finished.
 pub async fn follow(mut events: broadcast::Receiver<Arc<Stamped>>) {
     loop {
         match events.recv().await {
             Ok(stamped) => {
-                if let Ok(line) = serde_json::to_string(&*stamped) {
-                    anstream::println!("{line}");
-                }
+                // One who reads slowly misses events, and is told so.
+                output::room().await;
+                output::result_json(&*stamped);
                 if matches!(stamped.event, RunEvent::Phase(Phase::Finished)) {
                     return;
                 }
             }
             Err(broadcast::error::RecvError::Lagged(missed)) => {
-                anstream::println!("{}", serde_json::json!({ "missed_events": missed }));
+                output::result_json(&serde_json::json!({ "missed_events": missed }));
             }
             Err(broadcast::error::RecvError::Closed) => return,
         }

@@ -16,10 +16,11 @@ use tokio::task::JoinHandle;
 pub use crate::attach::server::Ask;
 use crate::attach::server::Server;
 use crate::interrupts::Interrupts;
+use crate::output;
 pub use choice::Progress;
 
-/// How long the last event may take to be shown; a terminal that stalls is
-/// given up after that.
+/// How long the last event may take to be shown on a screen; a terminal that
+/// stalls is given up after that.
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is watched.
@@ -95,15 +96,22 @@ impl Console {
         if let Some(screen) = &self.screen {
             screen.end();
         }
-        if let Some(task) = self.task {
+        let Some(task) = self.task else {
+            return;
+        };
+        if self.screen.is_some() {
             let _ = tokio::time::timeout(SHOWN_WITHIN, task).await;
+            return;
+        }
+        tokio::select! {
+            _ = task => {}
+            () = output::abandoned() => {}
         }
     }
 }
 
 /// How the verdict block is drawn on this terminal.
 pub fn text_style() -> Style {
-    let color = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
     let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
@@ -113,7 +121,7 @@ pub fn text_style() -> Style {
         .and_then(|columns| columns.parse().ok());
     let width = width.unwrap_or(Style::default().width);
     Style {
-        color,
+        color: output::colour_on_stdout(),
         ascii: !utf8,
         width,
     }

@@ -8,13 +8,15 @@ use std::time::Duration;
 use squall_harness::clock::RunClock;
 use squall_harness::experiment::RunView;
 use squall_harness::load::Gauges;
-use squall_reports::format::terminal_text;
+use squall_reports::format::terminal_line;
 use squall_reports::live::{GateBoard, LiveState};
 use squall_reports::{
     BreakerReport, FaultChange, Phase, ProcessChange, RunEvent, Stamped, StopReason,
 };
 use squall_scenario::{BreakerState, Scenario, format_duration};
 use tokio::sync::{broadcast, watch};
+
+use crate::output;
 
 /// Follows a run in plain lines.
 pub struct PlainLines {
@@ -51,7 +53,7 @@ impl PlainLines {
 
     /// Prints until the run is finished.
     pub async fn follow(mut self, mut events: broadcast::Receiver<Arc<Stamped>>) {
-        anstream::eprintln!("{}", self.name);
+        output::progress(terminal_line(&self.name));
         let mut seconds = tokio::time::interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -64,7 +66,7 @@ impl PlainLines {
                         }
                     }
                     Err(broadcast::error::RecvError::Lagged(missed)) => {
-                        anstream::eprintln!("      {missed} events were too fast to show");
+                        output::progress(format_args!("      {missed} events were too fast to show"));
                     }
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
@@ -112,15 +114,19 @@ impl PlainLines {
             count(LiveState::Failing),
             count(LiveState::Pending),
         ));
-        anstream::eprintln!("{line}");
+        output::progress(&line);
     }
 
     fn event(&mut self, stamped: &Stamped) {
         self.gates.hear(stamped);
         if let Some(text) = self.describe(&stamped.event) {
             // Some of it was written by the system under test.
-            let safe: Vec<_> = text.lines().map(terminal_text).collect();
-            anstream::eprintln!("{} {}", self.time(stamped.at_us), safe.join("\n"));
+            let safe: Vec<_> = text.lines().map(terminal_line).collect();
+            output::progress(format_args!(
+                "{} {}",
+                self.time(stamped.at_us),
+                safe.join("\n")
+            ));
         }
     }
 

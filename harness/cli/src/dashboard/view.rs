@@ -17,6 +17,7 @@ use std::cell::RefCell;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use squall_scenario::acts;
 
 use crate::keys::KeyMap;
 use crate::model::Model;
@@ -41,7 +42,20 @@ const PROCESSES_FROM: u16 = 120;
 /// Draws the model; what a click meets then.
 pub fn view(model: &Model, frame: &mut Frame<'_>, theme: &Theme, keys: &KeyMap) -> Targets {
     let area = frame.area();
-    draw(model, area, frame.buffer_mut(), theme, keys)
+    let targets = draw(model, area, frame.buffer_mut(), theme, keys);
+    make_inert(frame.buffer_mut());
+    targets
+}
+
+/// The last look at what is drawn: a record may hold anything, and what acts on
+/// the terminal takes no room, so that it hides behind other characters.
+fn make_inert(buffer: &mut Buffer) {
+    for cell in &mut buffer.content {
+        if cell.symbol().chars().any(acts) {
+            let kept: String = cell.symbol().chars().filter(|c| !acts(*c)).collect();
+            cell.set_symbol(if kept.is_empty() { " " } else { &kept });
+        }
+    }
 }
 
 /// Draws the model into a buffer; what a click meets then.

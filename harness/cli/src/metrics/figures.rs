@@ -18,7 +18,7 @@ use squall_reports::{
     ALL_BAD_KINDS, BadKind, BreakerReport, FaultChange, Interval, Manifest, Phase, RouteInterval,
     RunEvent, Stamped, Times,
 };
-use squall_scenario::BreakerState;
+use squall_scenario::{BreakerState, acts};
 use tokio::sync::watch;
 
 /// Breakers and instances that are told apart; the rest is left out.
@@ -226,7 +226,15 @@ impl Figures {
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
-        text
+        // Labels know no escapes but those of quotes, backslashes and line breaks.
+        let inert = |c: char| {
+            if c != '\n' && acts(c) {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        };
+        text.chars().map(inert).collect()
     }
 
     fn enter(&self, now: Phase) {

@@ -1,6 +1,10 @@
 //! A small service as others write them: it answers HTTP/1.1, asks an upstream
 //! through a breaker of its own, and shows where that stands as resilience4j
 //! and Envoy do, and in its output.
+#![allow(
+    clippy::disallowed_macros,
+    reason = "what a test or an example prints is read by a person"
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

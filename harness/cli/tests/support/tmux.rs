@@ -1,4 +1,8 @@
 //! A terminal that a test can press keys on and read.
+#![allow(
+    clippy::disallowed_macros,
+    reason = "what a test or an example prints is read by a person"
+)]
 
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};

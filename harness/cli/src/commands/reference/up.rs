@@ -12,7 +12,7 @@ use squall_reports::RunOutcome;
 use squall_scenario::{ParseOptions, open_system, parse_system, process_environment};
 
 use crate::args::UpArgs;
-use crate::exit;
+use crate::{exit, output};
 
 /// Starts every process of the reference system file, prints the addresses
 /// and waits for Ctrl-C.
@@ -23,9 +23,9 @@ pub async fn up(args: UpArgs) -> ExitCode {
             for instance in started.instances() {
                 let address = instance.callers_address();
                 let place = place(&instance.process.name, address);
-                anstream::println!("{:<18} {place}", instance.name);
+                output::result(format_args!("{:<18} {place}", instance.name));
             }
-            anstream::eprintln!("\nCtrl-C ends it");
+            output::remark("\nCtrl-C ends it");
             super::terminated().await;
             match running.stop().await {
                 Ok(_) => exit::code(RunOutcome::Pass),

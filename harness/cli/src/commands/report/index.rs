@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use squall_reports::store::files;
 use squall_reports::{IndexedRun, RunOutcome, index_page};
 
-use crate::exit;
 use crate::run_folders::find;
+use crate::{exit, output};
 
 /// Writes `dir/index.html` and prints its path.
 pub fn index(dir: &Path) -> ExitCode {
@@ -36,9 +37,9 @@ pub fn index(dir: &Path) -> ExitCode {
     });
     let runs: Vec<_> = sound.chain(damaged).collect();
     let path = dir.join("index.html");
-    match std::fs::write(&path, index_page(&runs)) {
+    match files::replace(&path, &index_page(&runs)) {
         Ok(()) => {
-            anstream::println!("{}", path.display());
+            output::result(path.display());
             exit::code(RunOutcome::Pass)
         }
         Err(error) => exit::fail(

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ratatui::crossterm::terminal::{LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui::crossterm::{cursor, execute};
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::PAUSE;
 
@@ -69,12 +70,19 @@ fn give_back() {
         std::thread::park_timeout(PAUSE);
     }
     let _ = disable_raw_mode();
+    let mut last = Vec::new();
+    // Memory takes everything.
+    let _ = leave(&mut last);
     // One of them is the terminal, and where both are it is the same.
-    let _ = if io::stderr().is_terminal() {
-        leave(&mut io::stderr())
-    } else {
-        leave(&mut io::stdout())
+    let terminal = match rustix::stdio::stderr() {
+        stderr if stderr.is_terminal() => stderr,
+        _ => rustix::stdio::stdout(),
     };
+    // One that takes nothing would hold up the panic for ever.
+    let mut fds = [PollFd::from_borrowed_fd(terminal, PollFlags::OUT)];
+    if rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0) {
+        let _ = rustix::io::write(terminal, &last);
+    }
 }
 
 /// Gives the screen, the cursor and the mouse back.
