@@ -8,17 +8,23 @@ use super::run::{Plan, carry_out};
 use crate::args::{LoadArgs, ScenarioArgs};
 use crate::{exit, one_line, output};
 
-/// Runs the scenario that a line stands for as `squall run` runs one, or
-/// prints it.
+/// Prints the scenario that a line stands for.
+pub fn print(args: &LoadArgs) -> ExitCode {
+    match one_line::sound(args) {
+        Ok(sound) => {
+            output::result_document(sound.text.as_bytes());
+            exit::code(RunOutcome::Pass)
+        }
+        Err(code) => code,
+    }
+}
+
+/// Runs the scenario that a line stands for as `squall run` runs one.
 pub async fn load(args: LoadArgs) -> ExitCode {
     let sound = match one_line::sound(&args) {
         Ok(sound) => sound,
         Err(code) => return code,
     };
-    if args.print_scenario {
-        output::result_document(sound.text.as_bytes());
-        return exit::code(RunOutcome::Pass);
-    }
     let plan = Plan {
         scenarios: vec![sound],
         variant: None,

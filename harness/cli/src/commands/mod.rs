@@ -79,6 +79,7 @@ fn prints_its_result(command: &Command) -> bool {
 fn carry_out(command: Command) -> ExitCode {
     match command {
         Command::Run(args) => with_runtime(run::run(args)),
+        Command::Load(args) if args.print_scenario => load::print(&args),
         Command::Load(args) => with_runtime(load::load(*args)),
         Command::Prove(args) => with_runtime(prove::prove(args)),
         Command::Calibrate(args) => with_runtime(calibrate::calibrate(args)),

@@ -214,16 +214,11 @@ impl Stream {
     /// Returns when everything was taken, or nothing is taken for too long: from
     /// then on it is not waited for.
     pub(super) async fn taken(&self) {
-        let mut state = self.lock();
-        self.tell_left_out(&mut state);
-        drop(state);
+        self.tell_left_out(&mut self.lock());
         loop {
             let taken = self.taken.notified();
-            {
-                let state = self.lock();
-                if state.waiting.is_empty() || state.abandoned {
-                    return;
-                }
+            if !self.lock().is_waited_for() {
+                return;
             }
             if tokio::time::timeout(self.patience(), taken).await.is_err() {
                 let mut state = self.lock();
@@ -273,6 +268,10 @@ impl Stream {
 }
 
 impl State {
+    fn is_waited_for(&self) -> bool {
+        !self.waiting.is_empty() && !self.abandoned
+    }
+
     fn push(&mut self, bytes: Vec<u8>) {
         self.bytes += bytes.len();
         self.waiting.push_back(bytes);
