@@ -121,6 +121,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_macros, reason = "a person reads it")]
     fn folders_and_files_of_others_are_refused() {
         if rustix::process::geteuid().is_root() {
             eprintln!("skipped: needs a user that is not root");
