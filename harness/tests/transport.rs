@@ -1,5 +1,9 @@
 //! The client that sends the load, against servers that misbehave on purpose.
-#![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed test is a panic"
+)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,6 +16,8 @@ use squall_reports::{BadKind, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+/// Longer than anything may hang.
+const HANG: std::time::Duration = std::time::Duration::from_secs(60);
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 fn request(method: Method) -> PreparedRequest {
@@ -77,7 +83,11 @@ impl Sent {
 
 async fn send(transport: &Transport, method: Method) -> Sent {
     let course = Course::default();
-    let result = transport.exchange(&request(method), 0, &course).await;
+    let request = request(method);
+    let exchange = transport.exchange(&request, 0, &course);
+    let result = tokio::time::timeout(HANG, exchange)
+        .await
+        .expect("it hangs");
     Sent {
         result,
         resent: course.resent.get(),
