@@ -188,3 +188,70 @@ slo:
     let (state, why) = state_of(&verdict, "probe well = 1");
     assert_eq!(*state, GateState::Pass, "{why}");
 }
+
+#[test]
+fn breakers_nobody_speaks_of_are_told_and_not_decided() {
+    let sandbox = Sandbox::new();
+    let api = process("api", "");
+    let names = ["typed", "elsewhere", "unlike", "mute"];
+    let gates: Vec<String> = names
+        .iter()
+        .flat_map(|name| {
+            [
+                format!("breaker {name} is closed"),
+                format!("breaker {name} closes"),
+            ]
+        })
+        .collect();
+    let file = sandbox.write(
+        "unheard.yaml",
+        format!(
+            "version: 1\nname: unheard\nseed: 3\ntarget: api\nprocesses:\n{api}\
+breakers:
+  typed:
+    metrics: {{ of: api, path: /stats/prometheus, name: envoy_cluster_circuit_breakers_default_cx_opened }}
+  elsewhere: {{ hystrix: {{ of: api, command: payments, path: /no.stream }} }}
+  unlike: {{ log: {{ of: api, open: 'no such line', closed: 'nor this' }} }}
+  mute: {{ log: {{ of: api, open: 'no such line', closed: 'nor this', starts: closed }} }}
+load:
+  shape: [ hold: {{ rate: 20/s, for: 5s }} ]
+  requests: [ GET /health ]
+slo:
+  - during: whole run
+    expect: [ {} ]
+",
+            gates.join(", ")
+        ),
+    );
+    let ended = sandbox.squall(&["run", &file, "--ui", "plain"]);
+    ended.assert_code(3).assert_stdout(&["INCONCLUSIVE"]);
+    sandbox.assert_empty();
+    let verdict = verdict(&sandbox.run());
+    for (name, reason) in [
+        (
+            "typed",
+            "did you mean `envoy_cluster_circuit_breakers_default_cx_open`?",
+        ),
+        ("elsewhere", "GET /no.stream: the stream ended"),
+        (
+            "unlike",
+            "of its output matches `no such line` or `nor this`",
+        ),
+    ] {
+        for gate in ["is closed", "closes"] {
+            let (state, why) = state_of(&verdict, &format!("breaker {name} {gate}"));
+            assert_eq!(*state, GateState::Inconclusive, "{name}: {why}");
+            assert!(why.contains(reason), "{name}: {why}");
+        }
+        let note = format!("nobody has reported the breaker `{name}` so far");
+        assert!(ended.stderr.contains(&note), "{}", ended.stderr);
+    }
+    // The scenario's word is taken, and told.
+    let (state, why) = state_of(&verdict, "breaker mute is closed");
+    assert_eq!(*state, GateState::Pass, "{why}");
+    assert!(why.contains("the scenario's word"), "{why}");
+    let (state, why) = state_of(&verdict, "breaker mute closes");
+    assert_eq!(*state, GateState::Inconclusive, "{why}");
+    let note = "no line of output ever spoke of the breaker `mute`";
+    assert!(ended.stderr.contains(note), "{}", ended.stderr);
+}

@@ -103,8 +103,23 @@ impl CommandSource {
             .read_to_end(&mut tail)
             .await
             .map_err(failed)?;
-        Ok(String::from_utf8_lossy(&tail).into_owned())
+        whole_lines(&tail, start > 0)
     }
+}
+
+/// The lines of the end of an output. Where it `is_cut`, the first of them is
+/// not whole.
+fn whole_lines(tail: &[u8], is_cut: bool) -> Result<String, String> {
+    let from = match tail.trim_ascii_end().iter().position(|byte| *byte == b'\n') {
+        _ if !is_cut => 0,
+        Some(end) => end + 1,
+        None => {
+            return Err(format!(
+                "its last line is longer than {OUTPUT_BYTES_MAX} bytes"
+            ));
+        }
+    };
+    Ok(String::from_utf8_lossy(&tail[from..]).into_owned())
 }
 
 fn last_line(output: &str) -> &str {
@@ -130,5 +145,14 @@ mod tests {
         assert_eq!(number("counting\n 12.5 \n\n"), Ok(12.5));
         assert!(number("").is_err());
         assert!(number("12 jobs\n").unwrap_err().contains("12 jobs"));
+    }
+
+    #[test]
+    fn the_end_of_a_number_is_no_number() {
+        let digits = [b'7'; 10];
+        assert!(whole_lines(&digits, true).is_err());
+        assert!(whole_lines(b"7777\n", true).is_err());
+        assert_eq!(whole_lines(&digits, false).unwrap(), "7777777777");
+        assert_eq!(whole_lines(b"77\n12\n", true).unwrap(), "12\n");
     }
 }

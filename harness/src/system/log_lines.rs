@@ -2,15 +2,20 @@
 //!
 //! A reader goes on to where the file ended when it was asked, in pieces, or
 //! says how far behind it is. What it could not read it never takes for
-//! nothing: a file that is gone, was emptied or was written anew, and a line
-//! that is too long to be looked at, are lost output, and it says so.
+//! nothing: a file that is gone, was emptied or was written anew, a part of it
+//! that was given back to the file system, and a line that is too long to be
+//! looked at, are lost output, and it says so.
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use rustix::fs::{SeekFrom, seek};
+use squall_reports::quantity::Quantity;
 
 /// Read at a time, and looked through.
 const PIECE_BYTES: u64 = 256 << 10;
@@ -116,7 +121,7 @@ impl<T: Send + 'static> LogLines<T> {
             if Instant::now() >= deadline {
                 return Err(format!(
                     "{} of output are not read yet",
-                    squall_reports::quantity::Quantity::Bytes(left)
+                    Quantity::Bytes(left)
                 ));
             }
         }
@@ -239,6 +244,11 @@ impl<T> Follower<T> {
         let mut new = vec![0; usize::try_from(piece).unwrap_or(usize::MAX)];
         file.read_exact_at(&mut new, self.offset)
             .map_err(|error| format!("its output cannot be read: {error}"))?;
+        // Asked after reading: what was there before is not taken for data.
+        if let Some(hole) = hole_in(file, self.offset, piece) {
+            self.pass_over(hole);
+            return Ok(());
+        }
         self.offset += piece;
         self.before.extend_from_slice(&new);
         let old = self.before.len().saturating_sub(REMEMBERED_BYTES);
@@ -251,6 +261,18 @@ impl<T> Follower<T> {
             }
         }
         Ok(())
+    }
+
+    /// Goes on behind output that is not there any more.
+    fn pass_over(&mut self, hole: Range<u64>) {
+        let gone = Quantity::Bytes(hole.end - hole.start);
+        self.lost = Some(format!(
+            "{gone} of its output were left out before they were read"
+        ));
+        self.offset = hole.end;
+        self.before.clear();
+        self.line = Line::default();
+        self.found.clear();
     }
 
     fn grow_line(&mut self, part: &[u8], find: &Finder<T>) {
@@ -268,7 +290,7 @@ impl<T> Follower<T> {
             if !self.line.found {
                 self.lost = Some(format!(
                     "a line is longer than {}, and the rest of it was not looked at",
-                    squall_reports::quantity::Quantity::Bytes(LINE_MAX as u64)
+                    Quantity::Bytes(LINE_MAX as u64)
                 ));
             }
         }
@@ -317,6 +339,18 @@ impl<T> Follower<T> {
             self.found.clear();
         }
     }
+}
+
+/// The hole that begins in the piece from `from` on. File systems without holes
+/// have none.
+fn hole_in(file: &File, from: u64, piece: u64) -> Option<Range<u64>> {
+    let start = seek(file, SeekFrom::Hole(from)).ok()?;
+    if start >= from.saturating_add(piece) {
+        return None;
+    }
+    let length = file.metadata().map_or(start, |metadata| metadata.len());
+    let end = seek(file, SeekFrom::Data(start)).unwrap_or(length);
+    (end > start).then_some(start..end)
 }
 
 /// Words of the system under test, as they may be quoted: short, in one line.
@@ -472,5 +506,33 @@ mod tests {
         let end = lines.end().await.unwrap();
         assert_eq!(lines.read_to(end, deadline).await.unwrap().len(), 0);
         assert!(lines.lost().unwrap().contains("longer than 4MiB"));
+    }
+
+    #[tokio::test]
+    async fn a_middle_that_was_given_back_before_it_was_read_is_lost() {
+        use rustix::fs::{FallocateFlags, fallocate};
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let block = "x".repeat(1023) + "\n";
+        file.write_all(block.repeat(4 << 10).as_bytes()).unwrap();
+        file.write_all(b"the end\n").unwrap();
+        let find = |line: &str| (line != "x".repeat(1023)).then(|| line.to_owned());
+        let ahead = LogLines::new(file.path(), find);
+        assert_eq!(read(&ahead).await.unwrap(), ["the end"]);
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        if fallocate(file.as_file(), flags, 1 << 20, 2 << 20).is_err() {
+            println!("skipped: needs a file system that makes holes");
+            return;
+        }
+        let behind = LogLines::new(file.path(), find);
+        assert_eq!(read(&behind).await.unwrap(), ["the end"]);
+        let lost = behind.lost().unwrap();
+        assert!(
+            lost.starts_with("2MiB of its output were left out"),
+            "{lost}"
+        );
+        // Whoever had read it has missed nothing.
+        file.write_all(b"more\n").unwrap();
+        assert_eq!(read(&ahead).await.unwrap(), ["more"]);
+        assert_eq!(ahead.lost(), None);
     }
 }
