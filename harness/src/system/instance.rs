@@ -17,6 +17,7 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::brake::Brake;
+use super::port_holder::{self, Listens};
 use super::ports::PortLease;
 use super::ready::wait_ready;
 use crate::hub::EventHub;
@@ -308,7 +309,8 @@ impl Supervision {
             },
         )
         .await;
-        let probe = wait_ready(&instance.process.ready, instance.address(), &self.client);
+        let (ready, address) = (&instance.process.ready, instance.address());
+        let probe = wait_ready(ready, address, &origin, &self.client);
         let mut ended = true;
         let seen = tokio::select! {
             () = self.stop.cancelled() => return true,
@@ -319,11 +321,21 @@ impl Supervision {
             }),
             end = next_exit(&mut own_exits, instance) => {
                 let end = end.map_or_else(|| "its guardian is gone".to_owned(), describe);
-                Err(format!("{} ended before it was ready: {end}", instance.name))
+                let mut why = format!("{} ended before it was ready: {end}", instance.name);
+                // Often the reason: the address is in use.
+                if let Listens::Stranger(who) = port_holder::look(address, &origin).await {
+                    why.push_str("; ");
+                    why.push_str(&who);
+                }
+                Err(why)
             }
         };
         match seen {
-            Ok(()) => {
+            Ok(unseen) => {
+                if let Some(why) = unseen {
+                    let text = format!("{} answers, but {why}", instance.name);
+                    self.hub.emit(RunEvent::Note { text }).await;
+                }
                 // Told before it is seen: whoever waits for the state finds
                 // the event in the record.
                 self.tell(instance, ProcessChange::Ready).await;
