@@ -253,6 +253,10 @@ pub enum FaultChange {
         evidence: String,
         /// Whether traffic has felt the fault (as against: it is attached).
         effective: bool,
+        /// Whether it was no longer in force when it was looked at again, as
+        /// `evidence` says: what it acted on ended, or somebody else undid it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lost: bool,
     },
     /// Its removal was asked for.
     RemovalRequested,

@@ -67,6 +67,7 @@ fn run(seed: u64, cycles: u32, behaviour: &dyn Fn(bool, f64) -> Behaviour) -> Re
         let observed = FaultChange::Observed {
             evidence: evidence(),
             effective: true,
+            lost: false,
         };
         tell(start + 2.9, observed);
         tell(start + 3.0, FaultChange::RemovalRequested);

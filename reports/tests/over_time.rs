@@ -376,6 +376,7 @@ fn every_injection_must_be_felt() {
     let felt = |effective| FaultChange::Observed {
         evidence: seen(),
         effective,
+        lost: false,
     };
     record.events.extend([
         at(30.0, say(1, FaultChange::Requested)),

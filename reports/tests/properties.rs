@@ -22,9 +22,12 @@ fn change() -> impl Strategy<Value = FaultChange> {
     prop_oneof![
         Just(FaultChange::Requested),
         text.prop_map(|evidence| FaultChange::Active { evidence }),
-        (text, any::<bool>()).prop_map(|(evidence, effective)| FaultChange::Observed {
-            evidence,
-            effective
+        (text, any::<bool>(), any::<bool>()).prop_map(|(evidence, effective, lost)| {
+            FaultChange::Observed {
+                evidence,
+                effective,
+                lost,
+            }
         }),
         Just(FaultChange::RemovalRequested),
         text.prop_map(|evidence| FaultChange::Removed { evidence }),

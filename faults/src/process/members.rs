@@ -12,7 +12,7 @@ use std::io;
 use procfs::process::{LimitValue, Process, Stat};
 use serde::{Deserialize, Serialize};
 
-use super::ProcessIdentity;
+use super::{ProcessIdentity, is_stopped};
 use crate::FaultError;
 use crate::guardian::protocol::INSTANCE_MARK;
 
@@ -34,6 +34,14 @@ pub struct Member {
     pub identity: ProcessIdentity,
     /// State letter of `/proc/PID/stat`.
     pub state: char,
+}
+
+impl Member {
+    /// Whether it is stopped by a signal or a tracer.
+    #[must_use]
+    pub const fn is_stopped(&self) -> bool {
+        is_stopped(self.state)
+    }
 }
 
 /// Every process there is, as one look at `/proc` showed it.

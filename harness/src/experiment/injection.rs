@@ -6,20 +6,24 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 use squall_faults::{
-    EventSink, EvidenceLevel, Fault, FaultContext, FaultGuard, ProcessFault, ProcessIdentity,
-    ProcessTarget, Proxy, ToxicFault,
+    EventSink, EvidenceLevel, Fault, FaultContext, FaultError, FaultGuard, Origin, ProcessFault,
+    ProcessIdentity, ProcessTarget, Proxy, ToxicFault,
 };
 use squall_scenario::{FaultSpec, FaultTarget, Inject};
 use tokio_util::sync::CancellationToken;
 
+use super::reached::Reached;
 use super::{BACK_WITHIN, EFFECT_WITHIN, RunContext};
-use crate::system::{Instance, InstanceState, Member, RunningSystem};
+use crate::system::{Instance, InstanceState, Listens, Member, RunningSystem};
 use squall_scenario::seed::sub_seed;
 
 /// A fault that is in force.
 #[derive(Debug)]
 pub(super) struct Injection {
+    inject: Inject,
     guards: Vec<FaultGuard>,
+    /// The instances that a fault on processes was aimed at.
+    reached: Vec<Reached>,
     /// Processes that the fault ended, as they were.
     ended: Vec<(Arc<Instance>, ProcessIdentity)>,
 }
@@ -85,7 +89,9 @@ impl Injection {
             deadline: EFFECT_WITHIN,
         };
         let mut injection = Self {
+            inject: spec.inject.clone(),
             guards: Vec::new(),
+            reached: reached(spec, members),
             ended: Vec::new(),
         };
         let faults = match faults(spec, members) {
@@ -142,14 +148,32 @@ impl Injection {
         let mut texts = Vec::new();
         let mut effective = true;
         for guard in &self.guards {
-            let evidence = guard.verify().await.map_err(|error| error.to_string())?;
+            let evidence = match guard.verify().await {
+                Ok(evidence) => evidence,
+                Err(error) => return Err(self.why_lost(&error).await),
+            };
             effective &= evidence.level == EvidenceLevel::Effective;
             texts.push(evidence.text);
+        }
+        for reached in &self.reached {
+            texts.push(reached.verify(&self.inject).await?);
         }
         Ok(Seen {
             evidence: texts.join("; "),
             effective,
         })
+    }
+
+    /// A paused process that ended says more than that it is not there.
+    async fn why_lost(&self, error: &FaultError) -> String {
+        if let (Inject::Pause, FaultError::ProcessGone { .. }) = (&self.inject, error) {
+            for reached in &self.reached {
+                if let Some(end) = reached.end().await {
+                    return format!("{end} while it was paused");
+                }
+            }
+        }
+        error.to_string()
     }
 
     /// Whether something of it still has to be taken back.
@@ -200,9 +224,7 @@ impl Injection {
             }
             let ready = instance.wait_until_ready(Some(killed), BACK_WITHIN);
             match cut_short.run_until_cancelled(ready).await {
-                Some(Ok(identity)) => {
-                    texts.push(format!("{name} serves again as pid {}", identity.pid));
-                }
+                Some(Ok(origin)) => texts.push(serves_again(&instance, &origin).await),
                 Some(Err(why)) => failures.push(format!("{name}: {why}")),
                 None => texts.push(format!(
                     "{name} is not waited for: the run ends, and it would with it"
@@ -215,6 +237,34 @@ impl Injection {
             Err(failures.join("; "))
         }
     }
+}
+
+/// Whoever answers is not always whom it can be said of.
+async fn serves_again(instance: &Instance, origin: &Origin) -> String {
+    let (name, pid) = (&instance.name, origin.root.pid);
+    match instance.listens(origin).await {
+        Listens::Own(_) => format!("{name} serves again as pid {pid}"),
+        Listens::Nobody => format!("{name} was ready again as pid {pid}"),
+        Listens::Stranger(why) | Listens::Unseen(why) => {
+            format!("{name} was ready again as pid {pid}, but {why}")
+        }
+    }
+}
+
+/// The instances that a fault on processes is aimed at.
+fn reached(spec: &FaultSpec, members: &[Member]) -> Vec<Reached> {
+    if spec.inject.acts_on_bytes() {
+        return Vec::new();
+    }
+    let of = |member: &Member| match member {
+        Member::Instance(instance) => {
+            let origin = instance.origin()?;
+            let held = spec.duration.is_some();
+            Some(Reached::new(Arc::clone(instance), origin, held))
+        }
+        Member::Link(_) => None,
+    };
+    members.iter().filter_map(of).collect()
 }
 
 /// The faults of the fault crate that one injection is made of.

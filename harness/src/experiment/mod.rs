@@ -4,6 +4,7 @@
 mod injection;
 mod life;
 mod live_run;
+mod reached;
 mod reading_guards;
 mod starting;
 mod steady;

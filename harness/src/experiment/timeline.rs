@@ -262,20 +262,25 @@ impl Live<'_> {
         self.edge(FaultChange::WithheldEnds).await;
     }
 
-    /// What traffic felt is known only now; and a pause may have been ended by
-    /// somebody else. The end of a process cannot be taken back.
+    /// What traffic felt is known only now; a pause may have been ended by
+    /// somebody else, and somebody else may serve instead of a killed process.
     async fn look_again(&self, injection: &Injection) {
-        if let Inject::Kill(_) = self.spec.inject {
+        let killed = matches!(self.spec.inject, Inject::Kill(_));
+        if killed && self.spec.duration.is_none() {
             return;
         }
         let change = match injection.verify().await {
+            // That it is still down was said when it went down.
+            Ok(_) if killed => return,
             Ok(seen) => FaultChange::Observed {
                 evidence: seen.evidence,
                 effective: seen.effective,
+                lost: false,
             },
             Err(evidence) => FaultChange::Observed {
                 evidence,
                 effective: false,
+                lost: true,
             },
         };
         self.tell(Instant::now(), change).await;

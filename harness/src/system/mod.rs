@@ -13,6 +13,7 @@ mod prepare;
 mod ready;
 mod resources;
 mod stand_alone;
+mod supervision;
 mod target;
 mod variables;
 
@@ -29,14 +30,15 @@ use tokio_util::sync::CancellationToken;
 
 pub use breakers::{BREAKERS_EVERY, watch_breakers};
 pub use instance::{Instance, InstanceState};
+pub(crate) use port_holder::Listens;
 pub use resources::watch_resources;
 pub use stand_alone::StandAlone;
 pub(crate) use target::look_up;
 pub use variables::Variables;
 
 use crate::hub::EventHub;
-use instance::Supervision;
 use prepare::{base_variables, prepare_instances, resolve_command, start_links};
+use supervision::Supervision;
 
 /// What is needed to start a system.
 #[derive(Debug, Clone)]

@@ -14,6 +14,8 @@ struct Injection {
     active: bool,
     /// Whether traffic felt it; `None` while nobody looked.
     effective: Option<bool>,
+    /// Why it was not in force to its end; in words.
+    lost: Option<String>,
     removed: bool,
     removal_requested: bool,
     /// What went wrong before and after its removal was asked for.
@@ -146,9 +148,14 @@ fn hear(found: &mut FaultEvidence, injection: &mut Injection, at_us: i64, change
         FaultChange::Observed {
             evidence,
             effective,
+            lost,
         } => {
-            injection.effective = Some(injection.effective.unwrap_or(false) || *effective);
             found.seen.push(evidence.clone());
+            if *lost {
+                injection.lost = Some(evidence.clone());
+            } else {
+                injection.effective = Some(injection.effective.unwrap_or(false) || *effective);
+            }
         }
         FaultChange::RemovalRequested => {
             injection.removal_requested = true;
@@ -187,7 +194,7 @@ fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec:
     found.removed = count(|injection| injection.removed);
     let looked = injections
         .values()
-        .any(|injection| injection.effective.is_some());
+        .any(|injection| injection.effective.is_some() || injection.lost.is_some());
     if found.withheld {
         found
             .seen
@@ -198,7 +205,9 @@ fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec:
         found.effective = (found.active > 0).then_some(true);
     } else {
         found.felt = count(|injection| injection.active && injection.effective == Some(true));
-        found.effective = looked.then_some(found.felt > 0);
+        // Nobody looked for traffic at one that was lost.
+        let asked = injections.values().any(|i| i.effective.is_some());
+        found.effective = asked.then_some(found.felt > 0);
     }
     let requested = u32::try_from(injections.len()).unwrap_or(u32::MAX);
     if requested == 0 {
@@ -206,7 +215,16 @@ fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec:
         return;
     }
     weigh_injection(found, injections, requested);
-    weigh_effect(found, spec);
+    match injections.values().find_map(|i| i.lost.as_ref()) {
+        Some(why) => {
+            let lost = count(|injection| injection.lost.is_some());
+            found.problems.push(format!(
+                "was not in force to its end{}: {why}",
+                of(lost, requested)
+            ));
+        }
+        None => weigh_effect(found, spec),
+    }
     weigh_removal(found, injections);
 }
 

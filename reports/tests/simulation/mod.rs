@@ -200,6 +200,7 @@ impl Case {
                     say(FaultChange::Observed {
                         evidence: seen("cut"),
                         effective: true,
+                        lost: false,
                     }),
                 ),
                 at(to_s, say(FaultChange::RemovalRequested)),

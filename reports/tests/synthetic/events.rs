@@ -70,6 +70,7 @@ pub fn fault_events() -> Vec<Stamped> {
             say(FaultChange::Observed {
                 evidence: "1 612 chunks held for 5.0s (median)".to_owned(),
                 effective: true,
+                lost: false,
             }),
         ),
         at(

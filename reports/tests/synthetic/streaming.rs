@@ -181,6 +181,7 @@ fn delay_events(events: &mut Vec<Stamped>) {
             say(FaultChange::Observed {
                 evidence: "1 612 chunks held for 5.0s (median)".to_owned(),
                 effective: true,
+                lost: false,
             }),
         ),
         at(50.0, say(FaultChange::RemovalRequested)),

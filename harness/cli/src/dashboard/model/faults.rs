@@ -113,6 +113,7 @@ impl Fault {
             FaultChange::Observed {
                 evidence,
                 effective,
+                ..
             } => {
                 injection.seen = Some(terminal_text(evidence));
                 injection.effective = Some(*effective);

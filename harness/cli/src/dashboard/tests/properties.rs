@@ -78,9 +78,12 @@ fn change() -> impl Strategy<Value = FaultChange> {
     prop_oneof![
         Just(FaultChange::Requested),
         name().prop_map(|evidence| FaultChange::Active { evidence }),
-        (name(), any::<bool>()).prop_map(|(evidence, effective)| FaultChange::Observed {
-            evidence,
-            effective
+        (name(), any::<bool>(), any::<bool>()).prop_map(|(evidence, effective, lost)| {
+            FaultChange::Observed {
+                evidence,
+                effective,
+                lost,
+            }
         }),
         Just(FaultChange::RemovalRequested),
         name().prop_map(|evidence| FaultChange::Removed { evidence }),
