@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
-use squall_faults::{Proxy, ProxyConfig};
+use squall_faults::{LinkLimit, Proxy, ProxyConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -34,6 +34,8 @@ async fn main() {
         listen,
         upstream: source,
         seed: 0,
+        listening: true,
+        limit: LinkLimit::default(),
     })
     .expect("a proxy");
     let (mut direct, mut proxied) = (Vec::new(), Vec::new());

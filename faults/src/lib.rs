@@ -32,6 +32,6 @@ pub use guard::{
 pub use process::{Member, Origin, ProcessIdentity, ProcessTarget, Processes, members};
 pub use proxy::chain::{Chain, End, Output};
 pub use proxy::counters::{ProxyCounters, ToxicCounters};
-pub use proxy::{AttachError, Proxy, ProxyConfig, Switched};
+pub use proxy::{AttachError, LinkLimit, Proxy, ProxyConfig, Switched};
 pub use toxic::{Chunk, Event, Fate, Fates, Toxic};
 pub use toxics::{ALL_TOXICS, ToxicInfo, acts_on, build};

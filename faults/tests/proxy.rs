@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use squall_faults::{LinkLimit, Proxy, ProxyConfig};
 use squall_scenario::{Bandwidth, ByteCount, Cut, Delay, Direction, Inject, Reset};
 use support::{HANG, connect_through, echo_proxy, exchange, proxy_to, serve_echo, soon, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 fn delay(by_ms: u64) -> Inject {
     Inject::Delay(Delay {
@@ -114,6 +115,7 @@ async fn a_dead_upstream_looks_like_a_reset_and_is_counted() {
     assert_eq!(proxy.counters().dial_failed, 1);
 
     proxy.set_upstream(serve_echo().await);
+    assert!(proxy.listens(HANG).await);
     let client = TcpStream::connect(proxy.address()).await.unwrap();
     assert_eq!(round_trip(client, b"alive").await, b"alive");
 }
@@ -268,4 +270,139 @@ async fn dropping_the_last_handle_stops_the_proxy() {
     drop(proxy);
     assert!(matches!(soon(client.read(&mut [0])).await, Ok(0) | Err(_)));
     soon(async { while TcpStream::connect(address).await.is_ok() {} }).await;
+}
+
+/// Connects; whether the connection was refused.
+async fn is_refused(proxy: &Proxy) -> bool {
+    match soon(TcpStream::connect(proxy.address())).await {
+        Ok(_) => false,
+        Err(error) => error.kind() == ErrorKind::ConnectionRefused,
+    }
+}
+
+/// A server that does not listen yet, and a proxy to it.
+fn proxy_to_silence() -> (TcpSocket, Proxy) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let proxy = proxy_to(socket.local_addr().unwrap());
+    (socket, proxy)
+}
+
+#[tokio::test]
+async fn a_link_refuses_while_its_upstream_does() {
+    let (server, proxy) = proxy_to_silence();
+    // Nobody has asked yet.
+    let mut first = soon(TcpStream::connect(proxy.address())).await.unwrap();
+    let mut byte = [0];
+    let seen = soon(first.read(&mut byte)).await.unwrap_err();
+    assert_eq!(seen.kind(), ErrorKind::ConnectionReset);
+    until("the link is closed", || !proxy.is_listening()).await;
+    for _ in 0..20 {
+        assert!(is_refused(&proxy).await);
+    }
+    assert_eq!(proxy.counters().dial_failed, 1);
+
+    // What was asked of the link while it was closed holds when it is open.
+    proxy.attach("late", &delay(1)).unwrap();
+    let listener = server.listen(16).unwrap();
+    assert!(proxy.listens(HANG).await);
+    let mut client = soon(TcpStream::connect(proxy.address())).await.unwrap();
+    client.write_all(b"a").await.unwrap();
+    let mut server = loop {
+        // The link looked whether somebody is there.
+        let (mut server, _) = soon(listener.accept()).await.unwrap();
+        if soon(server.read(&mut byte)).await.unwrap() == 1 {
+            break server;
+        }
+    };
+    exchange(&mut client, &mut server).await;
+    assert!(proxy.counters().toxics[0].flows > 0);
+}
+
+#[tokio::test]
+async fn a_link_that_is_closed_keeps_its_port_its_connections_and_its_place() {
+    let (server, proxy) = proxy_to_silence();
+    let listener = server.listen(16).unwrap();
+    let mut client = soon(TcpStream::connect(proxy.address())).await.unwrap();
+    let (mut server, _) = soon(listener.accept()).await.unwrap();
+    exchange(&mut client, &mut server).await;
+    for _ in 0..3 {
+        proxy.close();
+        until("the link is closed", || !proxy.is_listening()).await;
+        assert!(is_refused(&proxy).await);
+        // As a server that may use old ports again would.
+        let thief = tokio::net::TcpSocket::new_v4().unwrap();
+        thief.set_reuseaddr(true).unwrap();
+        assert!(thief.bind(proxy.address()).is_err(), "the port was stolen");
+        exchange(&mut client, &mut server).await;
+        proxy.follow();
+        assert!(proxy.listens(HANG).await);
+        soon(TcpStream::connect(proxy.address())).await.unwrap();
+    }
+    assert_eq!(proxy.counters().closed, 3);
+}
+
+#[tokio::test]
+async fn an_upstream_that_only_does_not_accept_is_not_down() {
+    let (server, proxy) = proxy_to_silence();
+    let _listener = server.listen(16).unwrap();
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        let mut client = soon(TcpStream::connect(proxy.address())).await.unwrap();
+        client.write_all(b"a").await.unwrap();
+        clients.push(client);
+    }
+    until("all are dialled", || proxy.counters().bytes_to == 10).await;
+    assert!(proxy.is_listening());
+    assert_eq!(proxy.counters().dial_failed, 0);
+}
+
+#[tokio::test]
+async fn a_link_that_does_not_follow_yet_refuses() {
+    let upstream = serve_echo().await;
+    let proxy = Proxy::start(ProxyConfig {
+        name: "later".to_owned(),
+        listen: ([127, 0, 0, 1], 0).into(),
+        upstream,
+        seed: 1,
+        listening: false,
+        limit: LinkLimit::default(),
+    })
+    .unwrap();
+    assert!(is_refused(&proxy).await);
+    proxy.follow();
+    assert!(proxy.decided(HANG).await);
+    assert!(!is_refused(&proxy).await);
+}
+
+#[tokio::test]
+async fn callers_beyond_the_limit_wait_and_are_counted() {
+    let upstream = serve_echo().await;
+    let proxy = Proxy::start(ProxyConfig {
+        name: "narrow".to_owned(),
+        listen: ([127, 0, 0, 1], 0).into(),
+        upstream,
+        seed: 1,
+        listening: true,
+        limit: LinkLimit::shared(1, 2),
+    })
+    .unwrap();
+    let connect = || TcpStream::connect(proxy.address());
+    let (mut first, mut second) = (
+        soon(connect()).await.unwrap(),
+        soon(connect()).await.unwrap(),
+    );
+    let mut byte = [0];
+    for client in [&mut first, &mut second] {
+        client.write_all(b"a").await.unwrap();
+        soon(client.read_exact(&mut byte)).await.unwrap();
+    }
+    soon(proxy.filled()).await;
+    let mut third = soon(connect()).await.unwrap();
+    third.write_all(b"b").await.unwrap();
+    assert_eq!(proxy.counters().accepted, 2);
+    drop(first);
+    soon(third.read_exact(&mut byte)).await.unwrap();
+    let counters = proxy.counters();
+    assert_eq!((counters.accepted, counters.over_limit), (3, 1));
 }

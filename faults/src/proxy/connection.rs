@@ -5,7 +5,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
@@ -14,18 +13,17 @@ use tokio::sync::watch;
 use super::Shared;
 use super::chain::End;
 use super::counters::add;
+use super::gate::{dial, is_down};
 use super::link::Link;
 use super::roster::Roster;
-
-/// How long an upstream may take to accept. On loopback a refusal is instant;
-/// a longer wait would only hide that nothing is there.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection that was accepted.
 pub(crate) struct Connection {
     pub(crate) shared: Arc<Shared>,
     /// Which one of the proxy's, from 0.
     pub(crate) nth: u64,
+    /// In which stretch of listening it was accepted.
+    pub(crate) stretch: u64,
     pub(crate) roster: watch::Receiver<Roster>,
 }
 
@@ -36,13 +34,16 @@ impl Connection {
         let upstream = tokio::select! {
             biased;
             _ = self.roster.wait_for(|roster| roster.stopped) => return,
-            dialled = dial(&self.shared) => dialled,
+            dialled = dial(self.shared.upstream()) => dialled,
         };
         let upstream = match upstream {
             Ok(upstream) => upstream,
             Err(error) => {
                 tracing::debug!(link = self.shared.name, %error, "upstream not reached");
                 add(&self.shared.totals.dial_failed, 1);
+                if is_down(&error) {
+                    self.shared.refused.send_replace(self.stretch);
+                }
                 return reset(&client);
             }
         };
@@ -131,11 +132,6 @@ impl<'a> Pair<'a> {
         }
         Poll::Pending
     }
-}
-
-async fn dial(shared: &Shared) -> io::Result<TcpStream> {
-    let upstream = shared.upstream();
-    tokio::time::timeout(DIAL_TIMEOUT, TcpStream::connect(upstream)).await?
 }
 
 /// Makes the coming close of a socket a reset.

@@ -13,8 +13,14 @@ pub struct ProxyCounters {
     pub open: u64,
     /// Connections whose upstream could not be reached; the client got a reset.
     pub dial_failed: u64,
-    /// Connections turned away because the limit of open ones was reached.
+    /// Connections that had to wait to be accepted, because the link carried as
+    /// many as it may.
     pub over_limit: u64,
+    /// Times that the kernel would not hand over a connection: no descriptor
+    /// was left.
+    pub accept_failed: u64,
+    /// Times that it stopped listening, because its upstream was down.
+    pub closed: u64,
     /// Connections ended with a reset by a toxic.
     pub reset: u64,
     /// Bytes written to the target, from the callers (upstream).
@@ -67,6 +73,8 @@ pub(crate) struct ProxyTotals {
     pub(crate) open: AtomicU64,
     pub(crate) dial_failed: AtomicU64,
     pub(crate) over_limit: AtomicU64,
+    pub(crate) accept_failed: AtomicU64,
+    pub(crate) closed: AtomicU64,
     pub(crate) reset: AtomicU64,
     pub(crate) bytes_to: AtomicU64,
     pub(crate) bytes_from: AtomicU64,
@@ -89,6 +97,8 @@ impl ProxyTotals {
             open: get(&self.open),
             dial_failed: get(&self.dial_failed),
             over_limit: get(&self.over_limit),
+            accept_failed: get(&self.accept_failed),
+            closed: get(&self.closed),
             reset: get(&self.reset),
             bytes_to: get(&self.bytes_to),
             bytes_from: get(&self.bytes_from),

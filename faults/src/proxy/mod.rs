@@ -1,8 +1,11 @@
 //! A TCP proxy per named link, with toxics on its live connections.
 
+mod accept;
 pub(crate) mod chain;
 mod connection;
 pub(crate) mod counters;
+mod gate;
+mod limit;
 mod link;
 pub(crate) mod roster;
 
@@ -15,22 +18,15 @@ use std::time::Duration;
 
 use squall_scenario::Inject;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::ProxyCounters;
-use connection::Connection;
-use counters::{ProxyTotals, add, get};
+use accept::{Accepting, Wanted};
+use counters::ProxyTotals;
+use gate::Gate;
+pub use limit::LinkLimit;
 use roster::{Attached, Roster};
-
-/// Connections waiting to be accepted; the kernel caps it at `somaxconn`.
-const BACKLOG: u32 = 1024;
-/// Connections carried at once; further ones are reset, and counted.
-const OPEN_MAX: u64 = 16_384;
-/// Pause after a failed accept: with no file descriptor left, trying again at
-/// once would only burn a core.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// How a proxy is started.
 #[derive(Debug, Clone)]
@@ -43,6 +39,11 @@ pub struct ProxyConfig {
     pub upstream: SocketAddr,
     /// Seed of every decision toxics take on this proxy.
     pub seed: u64,
+    /// Whether it listens at once, taking for granted that its upstream does;
+    /// otherwise from [`Proxy::follow`] on.
+    pub listening: bool,
+    /// How many connections it may carry.
+    pub limit: LinkLimit,
 }
 
 /// A running proxy; a cheap handle that can be cloned. It stops when
@@ -56,6 +57,7 @@ struct Handle {
     shared: Arc<Shared>,
     /// Dropping it stops every task of the proxy.
     roster: watch::Sender<Roster>,
+    wanted: watch::Sender<Wanted>,
     tasks: TaskTracker,
 }
 
@@ -70,6 +72,12 @@ pub(crate) struct Shared {
     live: Mutex<HashMap<u64, Arc<AtomicU64>>>,
     /// Told whenever a connection took over a version or ended.
     followed: Notify,
+    /// The last stretch of listening in which the upstream refused.
+    refused: watch::Sender<u64>,
+    /// Whether it listens; `None` until its upstream was asked.
+    listens: watch::Sender<Option<bool>>,
+    /// Whether it ever carried as many connections as it may.
+    full: watch::Sender<bool>,
 }
 
 /// A toxic could not be attached.
@@ -109,14 +117,19 @@ pub struct Switched {
 }
 
 impl Proxy {
-    /// Binds and starts accepting at once. Must be called inside a tokio
-    /// runtime.
+    /// Binds, and listens if the configuration says so. Must be called inside a
+    /// tokio runtime.
+    ///
+    /// From then on it listens while its upstream does: when the upstream
+    /// refuses a connection the link stops listening and looks for it again.
+    /// The port stays bound, so that nobody else gets it.
     ///
     /// # Errors
     /// The address cannot be bound.
     pub fn start(config: ProxyConfig) -> io::Result<Self> {
-        let listener = bind(config.listen)?;
-        let address = listener.local_addr()?;
+        let gate = Gate::bind(config.listen)?;
+        let address = gate.address();
+        let listener = config.listening.then(|| gate.open()).transpose()?;
         let shared = Arc::new(Shared {
             name: config.name,
             seed: config.seed,
@@ -124,15 +137,29 @@ impl Proxy {
             totals: Arc::default(),
             live: Mutex::default(),
             followed: Notify::new(),
+            refused: watch::channel(0).0,
+            listens: watch::channel(listener.as_ref().map(|_| true)).0,
+            full: watch::channel(false).0,
         });
         let (roster, watcher) = watch::channel(Roster::default());
+        let (wanted, wishes) = watch::channel(Wanted::at_start(config.listening));
         let tasks = TaskTracker::new();
-        let accepting = accept_all(listener, Arc::clone(&shared), watcher, tasks.clone());
-        tasks.spawn(accepting);
+        let accepting = Accepting {
+            gate,
+            shared: Arc::clone(&shared),
+            roster: watcher,
+            wanted: wishes,
+            places: config.limit.places(),
+            tasks: tasks.clone(),
+            accepted: 0,
+            stretch: 1,
+        };
+        tasks.spawn(accepting.run(listener));
         Ok(Self(Arc::new(Handle {
             address,
             shared,
             roster,
+            wanted,
             tasks,
         })))
     }
@@ -158,6 +185,53 @@ impl Proxy {
     /// Sends new connections somewhere else; live ones stay where they are.
     pub fn set_upstream(&self, upstream: SocketAddr) {
         *lock(&self.0.shared.upstream) = upstream;
+        // A link that waits for it looks there at once.
+        self.0.wanted.send_modify(|_| {});
+    }
+
+    /// Stops listening, as a process that ends does: callers are refused, those
+    /// who wait to be accepted are reset. Live connections and toxics stay.
+    pub fn close(&self) {
+        self.0.wanted.send_modify(Wanted::close);
+    }
+
+    /// Listens as soon as the upstream does and as long as it does; looks for
+    /// it at once.
+    pub fn follow(&self) {
+        self.0.wanted.send_modify(Wanted::follow);
+    }
+
+    /// Whether callers find it listening.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        *self.0.shared.listens.borrow() == Some(true)
+    }
+
+    /// Waits until it is known whether the upstream listens, at most `within`;
+    /// whether the link does.
+    pub async fn decided(&self, within: Duration) -> bool {
+        let mut listens = self.0.shared.listens.subscribe();
+        // When time ran out it does not listen.
+        let decided = tokio::time::timeout(within, listens.wait_for(Option::is_some));
+        decided
+            .await
+            .is_ok_and(|known| known.is_ok_and(|known| *known == Some(true)))
+    }
+
+    /// Returns once it has carried as many connections as it may: from then on
+    /// callers may have waited for a place. Never while it has not.
+    pub async fn filled(&self) {
+        let mut full = self.0.shared.full.subscribe();
+        if full.wait_for(|full| *full).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until it listens, at most `within`; whether it does.
+    pub async fn listens(&self, within: Duration) -> bool {
+        let mut listens = self.0.shared.listens.subscribe();
+        let waiting = listens.wait_for(|listens| *listens == Some(true));
+        tokio::time::timeout(within, waiting).await.is_ok()
     }
 
     /// A snapshot of the live counters.
@@ -287,71 +361,6 @@ impl Shared {
             waiting: live.values().filter(|seen| !followed(seen)).count(),
         }
     }
-}
-
-fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if listen.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    // A restarted proxy gets its address back while old connections linger.
-    socket.set_reuseaddr(true)?;
-    socket.bind(listen)?;
-    socket.listen(BACKLOG)
-}
-
-async fn accept_all(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    mut roster: watch::Receiver<Roster>,
-    tasks: TaskTracker,
-) {
-    let mut nth = 0;
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = roster.wait_for(|roster| roster.stopped) => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((client, _)) => {
-                admit(client, nth, &shared, &roster, &tasks);
-                nth += 1;
-            }
-            Err(error) => {
-                tracing::warn!(link = shared.name, %error, "accept failed");
-                tokio::time::sleep(ACCEPT_RETRY).await;
-            }
-        }
-    }
-}
-
-/// Starts serving a connection on a task of its own, so that accepting never
-/// waits for a dial.
-fn admit(
-    client: TcpStream,
-    nth: u64,
-    shared: &Arc<Shared>,
-    roster: &watch::Receiver<Roster>,
-    tasks: &TaskTracker,
-) {
-    add(&shared.totals.accepted, 1);
-    if get(&shared.totals.open) >= OPEN_MAX {
-        add(&shared.totals.over_limit, 1);
-        return connection::reset(&client);
-    }
-    add(&shared.totals.open, 1);
-    let connection = Connection {
-        shared: Arc::clone(shared),
-        nth,
-        roster: roster.clone(),
-    };
-    let shared = Arc::clone(shared);
-    tasks.spawn(async move {
-        connection.serve(client).await;
-        shared.totals.open.fetch_sub(1, Ordering::Relaxed);
-    });
 }
 
 /// Locks a mutex whose data stays valid whatever its holder did.

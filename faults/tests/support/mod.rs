@@ -10,7 +10,7 @@ pub(crate) mod run;
 
 use std::time::Duration;
 
-use squall_faults::{Proxy, ProxyConfig};
+use squall_faults::{LinkLimit, Proxy, ProxyConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -47,6 +47,8 @@ pub(crate) fn proxy_to(upstream: std::net::SocketAddr) -> Proxy {
         listen,
         upstream,
         seed: 42,
+        listening: true,
+        limit: LinkLimit::default(),
     })
     .unwrap()
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use squall_reports::live::{AbortGuard, AbortTrip};
 use squall_reports::{HandAction, HandSide, Interval, Phase, RunEvent, Shard, Stamped, StopReason};
 use squall_scenario::{is_allowed, is_on_this_machine};
@@ -19,7 +18,7 @@ use super::timeline::{Timeline, Unremoved, late_cut};
 use super::{Control, RunContext, RunRequest, next_request, refused, stop_reason};
 use crate::load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use crate::probe::{ProbeSetup, watch_probes};
-use crate::system::{BREAKERS_EVERY, RunningSystem, watch_breakers, watch_resources};
+use crate::system::{BREAKERS_EVERY, RunningSystem, watch_breakers, watch_links, watch_resources};
 
 /// Time for answers under way when a run is cut short.
 const CUT_SHORT_GRACE: Duration = Duration::from_millis(500);
@@ -48,10 +47,10 @@ impl<'c> LiveRun<'c> {
             let every_us = u64::try_from(BREAKERS_EVERY.as_micros()).unwrap_or(u64::MAX);
             context.hub.emit(RunEvent::BreakersRead { every_us }).await;
         }
-        raise_descriptor_limit();
         let watchers = TaskTracker::new();
         let stop = CancellationToken::new();
         watch_breakers(&system, &context.hub, &watchers, &stop);
+        watch_links(&system, &context.hub, &watchers, &stop);
         watchers.spawn(watch_resources(
             Arc::clone(&system),
             context.hub.clone(),
@@ -470,19 +469,6 @@ fn record_lost() -> RunEvent {
         guard: "the record can be written".to_owned(),
         detail: "the record cannot be written any more, so nothing more can be proven".to_owned(),
     }
-}
-
-/// Every request in flight and every proxied connection takes file
-/// descriptors. Raised after the guardian was started, so that the system
-/// under test keeps the limit it would have without squall.
-fn raise_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    // Best effort: a run that needs more shows failed connections.
-    let _ = setrlimit(Resource::Nofile, raised);
 }
 
 async fn cut_load_short(load: &LoadHandle, stop_faults: &CancellationToken, grace: Duration) {

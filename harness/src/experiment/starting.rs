@@ -9,7 +9,7 @@ use squall_reports::RunEvent;
 use tokio::sync::mpsc;
 
 use super::{Control, RunContext, RunRequest, stop_reason};
-use crate::system::{RunningSystem, StartSystem};
+use crate::system::{RunningSystem, StartSystem, raise_descriptor_limit};
 
 /// The system is not there, and what of it could not be ended.
 pub(super) struct NotReady {
@@ -31,6 +31,9 @@ pub(super) async fn start_system(
     let guardian = GuardianClient::start(&request.squall_exe, &args, &context.journal)
         .await
         .map_err(|error| not_ready(error.to_string()))?;
+    // Not before the guardian was started: the system under test keeps the limit
+    // that it would have without squall.
+    raise_descriptor_limit();
     let start = StartSystem {
         system: request.scenario.system.clone(),
         cwd: request.cwd.clone(),
@@ -38,6 +41,7 @@ pub(super) async fn start_system(
         seed: request.seed,
         data_dir: request.run_dir.join("data"),
         log_dir: request.run_dir.join("logs"),
+        in_flight_max: request.scenario.load.in_flight_max,
         allowed_hosts: request.allowed_hosts.clone(),
     };
     let starting = RunningSystem::start(&start, guardian.clone(), context.hub.clone());

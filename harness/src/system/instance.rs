@@ -49,6 +49,8 @@ pub struct Instance {
     pub name: String,
     /// Its inbound link, if it has one.
     pub proxy: Option<Proxy>,
+    /// Named links that lead to it.
+    pub(super) named_links: Vec<Proxy>,
     pub(super) lease: PortLease,
     pub(super) argv: Vec<String>,
     pub(super) env: BTreeMap<String, String>,
@@ -74,6 +76,7 @@ impl Instance {
             process,
             name,
             proxy,
+            named_links: Vec::new(),
             lease,
             argv: Vec::new(),
             env: BTreeMap::new(),
@@ -97,6 +100,11 @@ impl Instance {
         self.proxy
             .as_ref()
             .map_or_else(|| self.address(), Proxy::address)
+    }
+
+    /// Every link that listens while it does.
+    pub(super) fn links(&self) -> impl Iterator<Item = &Proxy> {
+        self.proxy.iter().chain(&self.named_links)
     }
 
     /// Where it stands.

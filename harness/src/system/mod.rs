@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 mod brake;
 mod breakers;
+mod descriptors;
 pub(crate) mod exposition;
 mod instance;
 pub(crate) mod log_lines;
@@ -29,6 +30,7 @@ use squall_scenario::{FaultTarget, System};
 use tokio_util::sync::CancellationToken;
 
 pub use breakers::{BREAKERS_EVERY, watch_breakers};
+pub(crate) use descriptors::{raise_descriptor_limit, watch_links};
 pub use instance::{Instance, InstanceState};
 pub(crate) use port_holder::Listens;
 pub use resources::watch_resources;
@@ -37,8 +39,10 @@ pub(crate) use target::look_up;
 pub use variables::Variables;
 
 use crate::hub::EventHub;
+use descriptors::link_limit;
 use prepare::{base_variables, prepare_instances, resolve_command, start_links};
 use supervision::Supervision;
+use target::CONNECT_MAX;
 
 /// What is needed to start a system.
 #[derive(Debug, Clone)]
@@ -56,6 +60,9 @@ pub struct StartSystem {
     pub data_dir: PathBuf,
     /// Where the output of processes goes.
     pub log_dir: PathBuf,
+    /// Most requests that the load has in flight: it needs descriptors as
+    /// links do.
+    pub in_flight_max: u32,
     /// Hosts that links may lead to although they are not on this machine.
     pub allowed_hosts: Vec<String>,
 }
@@ -154,10 +161,13 @@ impl RunningSystem {
             source,
         })?;
         let client = control_client()?;
-        let mut instances = prepare_instances(request)?;
+        let limit = link_limit(&request.system, request.in_flight_max);
+        let mut instances = prepare_instances(request, &limit)?;
         let mut variables = base_variables(request, &instances);
-        let links = start_links(request, &instances, &mut variables)?;
+        let links = start_links(request, &instances, &mut variables, &limit)?;
         for instance in &mut instances {
+            let to_it = |link: &&Proxy| link.upstream() == instance.address();
+            instance.named_links = links.iter().filter(to_it).cloned().collect();
             resolve_command(instance, &variables)?;
         }
         let running = Self {
@@ -175,6 +185,7 @@ impl RunningSystem {
             supervisors: tokio_util::task::TaskTracker::new(),
         };
         running.announce_links().await;
+        running.follow_links().await;
         running.start_processes().await?;
         Ok(running)
     }
@@ -206,6 +217,20 @@ impl RunningSystem {
                 to: proxy.upstream().to_string(),
             };
             self.supervision.hub.emit(event).await;
+        }
+    }
+
+    /// Links to what squall did not start listen if that does; those of
+    /// processes follow when they are started.
+    async fn follow_links(&self) {
+        let own = |link: &&Proxy| {
+            let mut addresses = self.instances.iter().map(|instance| instance.address());
+            addresses.any(|address| address == link.upstream())
+        };
+        let outward: Vec<&Proxy> = self.links.iter().filter(|link| !own(link)).collect();
+        outward.iter().for_each(|link| link.follow());
+        for link in outward {
+            link.decided(CONNECT_MAX).await;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use squall_faults::{Proxy, ProxyConfig};
+use squall_faults::{LinkLimit, Proxy, ProxyConfig};
 use squall_scenario::seed::sub_seed;
 use squall_scenario::{Template, is_allowed, is_on_this_machine, socket_address};
 
@@ -10,7 +10,10 @@ use super::instance::Instance;
 use super::variables::Variables;
 use super::{StartSystem, SystemError, port_holder, ports};
 
-pub(super) fn prepare_instances(request: &StartSystem) -> Result<Vec<Instance>, SystemError> {
+pub(super) fn prepare_instances(
+    request: &StartSystem,
+    limit: &LinkLimit,
+) -> Result<Vec<Instance>, SystemError> {
     let system = &request.system;
     let total = system
         .processes
@@ -34,6 +37,7 @@ pub(super) fn prepare_instances(request: &StartSystem) -> Result<Vec<Instance>, 
                     any_port(),
                     lease.address(),
                     request.seed,
+                    limit,
                 )?),
                 false => None,
             };
@@ -53,6 +57,7 @@ fn start_proxy(
     listen: SocketAddr,
     upstream: SocketAddr,
     seed: u64,
+    limit: &LinkLimit,
 ) -> Result<Proxy, SystemError> {
     let seed = sub_seed(seed, &format!("link/{name}"));
     let config = ProxyConfig {
@@ -60,6 +65,8 @@ fn start_proxy(
         listen,
         upstream,
         seed,
+        listening: false,
+        limit: limit.clone(),
     };
     Proxy::start(config).map_err(|source| SystemError::Listen {
         link: name.to_owned(),
@@ -90,6 +97,7 @@ pub(super) fn start_links(
     request: &StartSystem,
     instances: &[Instance],
     variables: &mut Variables,
+    limit: &LinkLimit,
 ) -> Result<Vec<Proxy>, SystemError> {
     let mut links = Vec::new();
     for link in &request.system.links {
@@ -115,7 +123,7 @@ pub(super) fn start_links(
             Some(text) => socket_address(text).ok_or_else(|| bad(text))?,
             None => any_port(),
         };
-        let proxy = start_proxy(&link.name, listen, upstream, request.seed)?;
+        let proxy = start_proxy(&link.name, listen, upstream, request.seed, limit)?;
         variables.set(format!("links.{}", link.name), proxy.address().to_string());
         links.push(proxy);
     }

@@ -9,7 +9,7 @@ use squall_faults::Journal;
 use squall_faults::guardian::GuardianClient;
 use squall_scenario::System;
 
-use super::{RunningSystem, StartSystem, SystemError};
+use super::{RunningSystem, StartSystem, SystemError, raise_descriptor_limit};
 use crate::clock::RunClock;
 use crate::hub::EventHub;
 
@@ -37,6 +37,7 @@ impl StandAlone {
         let guardian = GuardianClient::start(squall_exe, &args, &journal)
             .await
             .map_err(|error| SystemError::NotReady(error.to_string()))?;
+        raise_descriptor_limit();
         let request = StartSystem {
             system,
             cwd: None,
@@ -44,6 +45,7 @@ impl StandAlone {
             seed,
             data_dir: dir.join("data"),
             log_dir: dir.join("logs"),
+            in_flight_max: 0,
             allowed_hosts: Vec::new(),
         };
         let hub = EventHub::without_record(RunClock::start(Duration::ZERO));

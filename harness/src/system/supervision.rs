@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use squall_faults::Origin;
 use squall_faults::guardian::{ExitStatus, Exited, GuardianClient, SpawnRequest, Spawned};
+use squall_faults::{Origin, Proxy};
 use squall_reports::{ProcessChange, RunEvent};
 use squall_scenario::Restart;
 use tokio::sync::broadcast;
@@ -20,6 +20,8 @@ use super::port_holder::Listens;
 use super::ready::wait_ready;
 use crate::hub::EventHub;
 
+/// How long the link of an instance that listens may take to do so too.
+const LINK_OPENS_WITHIN: Duration = Duration::from_secs(1);
 /// How much of a process's output is quoted when it does not get ready.
 const OUTPUT_BYTES_MAX: u64 = 2048;
 const OUTPUT_LINES_MAX: usize = 5;
@@ -56,6 +58,7 @@ impl Supervision {
             let status = describe(end);
             let who = instance.identity().map(|who| (who, status.clone()));
             instance.last_end.send_replace(who);
+            instance.links().for_each(Proxy::close);
             instance.state.send_replace(InstanceState::Down);
             let expected = instance.end_is_expected();
             self.tell(&instance, ProcessChange::Exited { status, expected })
@@ -120,6 +123,7 @@ impl Supervision {
         instance
             .state
             .send_replace(InstanceState::Starting(origin.clone()));
+        instance.links().for_each(Proxy::follow);
         self.tell(instance, ProcessChange::Started { pid }).await;
         let probing = self.probe(instance, &origin, &mut own_exits);
         let Some(seen) = self.stop.run_until_cancelled(probing).await else {
@@ -127,6 +131,11 @@ impl Supervision {
         };
         match seen {
             Ok(unseen) => {
+                // Whoever waits for it connects to its link.
+                for link in instance.links() {
+                    link.follow();
+                    link.listens(LINK_OPENS_WITHIN).await;
+                }
                 if let Some(why) = unseen {
                     let text = format!("{} answers, but {why}", instance.name);
                     self.hub.emit(RunEvent::Note { text }).await;

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::RunningSystem;
 
 /// For one connection.
-const CONNECT_MAX: Duration = Duration::from_secs(1);
+pub(super) const CONNECT_MAX: Duration = Duration::from_secs(1);
 
 impl RunningSystem {
     /// Addresses the load goes to, and the `Host` it names.
