@@ -22,7 +22,8 @@ pub(super) fn detection(detection: &Detection) -> Vec<String> {
         None if detection.criterion.is_empty() => {
             "whether users felt it is unknown: there is no baseline".to_owned()
         }
-        None => "users did not feel it: no second was worse than the baseline allows".to_owned(),
+        None => "not felt by users: nothing shows that arrivals got worse than in the baseline"
+            .to_owned(),
         Some(felt) => {
             let shown = |us: i64| micros(u64::try_from(us).unwrap_or(0));
             let began = match felt.start_us {

@@ -1,9 +1,16 @@
 //! Time to detect: from the fault in force to the first bad second that is
 //! believed, and to breakers that open.
+//!
+//! A second that is bad by itself says little: machines stall, and among many
+//! seconds one is bad by chance. A fault counts as felt only where the arrivals
+//! under it are, all together, worse than the baseline allows beyond chance; it
+//! is tested after each second, with one error for all of them.
+
+mod evidence;
 
 use std::collections::BTreeSet;
 
-use super::recovery::{self, Bin};
+use super::recovery::{self, Bin, Criterion};
 use super::{Case, breaker};
 use crate::verdict::{BreakerReaction, Detection, FaultEvidence, TimeRange};
 use crate::{Interval, RunEvent};
@@ -24,12 +31,17 @@ fn of_fault(case: &Case<'_>, fault: &FaultEvidence) -> Option<Detection> {
     let criteria = recovery::criteria(case, 1);
     let inside = |interval: &&Interval| {
         let middle_us = i64::midpoint(interval.start_us, interval.end_us);
-        (active_us..until_us).contains(&middle_us)
+        // A cut may leave a moment in which nothing was to be sent.
+        let settled = interval
+            .routes
+            .iter()
+            .any(|route| route.counts.settled() > 0);
+        settled && (active_us..until_us).contains(&middle_us)
     };
     let intervals: Vec<&Interval> = case.record.intervals.iter().filter(inside).collect();
     let felt = criteria
         .as_ref()
-        .and_then(|criteria| first_bad(&recovery::bins(&intervals, criteria)));
+        .and_then(|criteria| felt(case, &intervals, criteria));
     Some(Detection {
         fault: fault.fault.clone(),
         active_us,
@@ -45,17 +57,28 @@ fn of_fault(case: &Case<'_>, fault: &FaultEvidence) -> Option<Detection> {
     })
 }
 
+/// The first bad second of what is worse than the baseline beyond chance.
+fn felt(case: &Case<'_>, intervals: &[&Interval], criteria: &[Criterion]) -> Option<TimeRange> {
+    let worse = evidence::worse(case, intervals, criteria)?;
+    let since: Vec<&Interval> = intervals
+        .iter()
+        .copied()
+        .filter(|interval| interval.end_us > worse.start_us)
+        .collect();
+    Some(first_bad(&recovery::bins(&since, criteria)).unwrap_or(worse))
+}
+
 /// The first bad stretch that the next one confirms, or that is so bad that it
 /// needs no other: its start, and the end of what confirmed it.
 fn first_bad(bins: &[Bin]) -> Option<TimeRange> {
     bins.iter().enumerate().find_map(|(at, bin)| {
-        if bin.good {
+        if bin.good_without_lag {
             return None;
         }
         if bin.surely_bad {
             return Some(bin.range);
         }
-        let next = bins.get(at + 1).filter(|next| !next.good)?;
+        let next = bins.get(at + 1).filter(|next| !next.good_without_lag)?;
         Some(TimeRange {
             start_us: bin.range.start_us,
             end_us: next.range.end_us,

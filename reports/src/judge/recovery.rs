@@ -19,7 +19,7 @@ const HOLD_DEFAULT: Duration = Duration::from_secs(5);
 
 /// A second is bad only when chance makes so many failures in less than one
 /// of a thousand healthy seconds: a stray failure must not undo a recovery.
-const CHANCE: f64 = 0.999;
+pub(super) const CHANCE: f64 = 0.999;
 
 /// A second beyond this needs no other to be believed: chance makes one in a
 /// million healthy ones as bad.
@@ -30,7 +30,7 @@ const CERTAINTY: f64 = 0.999_999;
 const NOISE_FLOOR_US: u64 = 50_000;
 
 /// The quantile that is compared. Seconds hold enough arrivals for it.
-const QUANTILE: f64 = 0.95;
+pub(super) const QUANTILE: f64 = 0.95;
 
 /// A system that takes so many times the allowed time is called metastable: its
 /// overload feeds itself (Bronson and others, HotOS 2021).
@@ -38,11 +38,11 @@ const METASTABLE_FACTOR: u64 = 3;
 
 /// What one second must satisfy to count as recovered.
 pub(super) struct Criterion {
-    route: Option<String>,
+    pub(super) route: Option<String>,
     /// Share of failures that is normal.
-    failures: f64,
+    pub(super) failures: f64,
     /// Response time that 95 % must not exceed, in microseconds.
-    limit_us: Option<u64>,
+    pub(super) limit_us: Option<u64>,
     /// Failures that come together: with `confidence`, one burst in a second is
     /// no more of a relapse than one failure is without.
     together: u64,
@@ -52,7 +52,7 @@ pub(super) struct Criterion {
 pub(super) struct Bin {
     pub(super) range: TimeRange,
     pub(super) good: bool,
-    good_without_lag: bool,
+    pub(super) good_without_lag: bool,
     /// So bad that one such stretch is enough.
     pub(super) surely_bad: bool,
 }

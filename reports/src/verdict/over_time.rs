@@ -72,7 +72,8 @@ pub struct Detection {
     /// End of the observation: the request to remove the fault.
     pub until_us: i64,
     /// From the start of the first bad stretch to the end of the one that
-    /// confirmed it, counted from `active_us`; `None` when users felt nothing.
+    /// confirmed it, counted from `active_us`; `None` when nothing shows, beyond
+    /// chance, that arrivals were worse than the baseline allows.
     pub felt: Option<TimeRange>,
     /// Breakers that opened meanwhile, the first to open first.
     pub breakers: Vec<BreakerReaction>,
