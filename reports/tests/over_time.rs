@@ -286,6 +286,24 @@ fn a_fault_is_felt_when_a_second_is_bad_for_sure() {
     // 2 % fail: four in a second are bad, and the next second confirms it.
     let range = felt(&failing(&[(24.0, 60.0, 0.03)])).unwrap();
     assert!(range.start_us >= 3_987_000, "{range:?}");
+    // A cut leaves a moment without arrivals: nobody was there to feel it.
+    let mut record = failing(&[]);
+    let until_us = judge(&record).detections[0].until_us;
+    let empty = |interval: &squall_reports::Interval| squall_reports::Interval {
+        start_us: until_us - 2_000,
+        end_us: until_us - 1_000,
+        routes: Vec::new(),
+        ..interval.clone()
+    };
+    let last = record
+        .intervals
+        .iter()
+        .position(|i| i.end_us >= until_us)
+        .unwrap();
+    record
+        .intervals
+        .insert(last, empty(&record.intervals[last]));
+    assert_eq!(felt(&record), None);
     // One bad second that may be chance is not believed.
     let mut record = failing(&[]);
     for interval in &mut record.intervals {

@@ -31,12 +31,7 @@ fn of_fault(case: &Case<'_>, fault: &FaultEvidence) -> Option<Detection> {
     let criteria = recovery::criteria(case, 1);
     let inside = |interval: &&Interval| {
         let middle_us = i64::midpoint(interval.start_us, interval.end_us);
-        // A cut may leave a moment in which nothing was to be sent.
-        let settled = interval
-            .routes
-            .iter()
-            .any(|route| route.counts.settled() > 0);
-        settled && (active_us..until_us).contains(&middle_us)
+        (active_us..until_us).contains(&middle_us)
     };
     let intervals: Vec<&Interval> = case.record.intervals.iter().filter(inside).collect();
     let felt = criteria
@@ -65,7 +60,16 @@ fn felt(case: &Case<'_>, intervals: &[&Interval], criteria: &[Criterion]) -> Opt
         .copied()
         .filter(|interval| interval.end_us > worse.start_us)
         .collect();
-    Some(first_bad(&recovery::bins(&since, criteria)).unwrap_or(worse))
+    let mut bins = recovery::bins(&since, criteria);
+    // A cut may leave a moment in which nothing was to be sent.
+    bins.retain(|bin| {
+        let within = |interval: &&&Interval| {
+            bin.range.start_us <= interval.start_us && interval.end_us <= bin.range.end_us
+        };
+        let mut routes = since.iter().filter(within).flat_map(|part| &part.routes);
+        routes.any(|route| route.counts.settled() > 0)
+    });
+    Some(first_bad(&bins).unwrap_or(worse))
 }
 
 /// The first bad stretch that the next one confirms, or that is so bad that it

@@ -101,6 +101,32 @@ fn a_fault_without_effect_proves_nothing_either_way() {
     }
 }
 
+/// A reason is given where it was observed: what ended says nothing of traffic.
+#[test]
+fn a_fault_that_was_lost_says_how() {
+    let mut record = passing();
+    for stamped in &mut record.events {
+        if let RunEvent::Fault {
+            change:
+                FaultChange::Observed {
+                    evidence,
+                    effective,
+                    lost,
+                },
+            ..
+        } = &mut stamped.event
+        {
+            *evidence = "api-0 (pid 7) ended (signal 9) while it was paused".to_owned();
+            (*effective, *lost) = (false, true);
+        }
+    }
+    let verdict = judge(&record);
+    assert_eq!(verdict.outcome, RunOutcome::Inconclusive);
+    let told = "was not in force to its end: api-0 (pid 7) ended (signal 9) while it was paused";
+    assert!(verdict.sentence.contains(told), "{}", verdict.sentence);
+    assert!(!format!("{:?}", verdict.reasons).contains("no traffic felt it"));
+}
+
 #[test]
 fn a_fault_that_was_not_seen_active_or_gone_proves_nothing() {
     let mut record = passing();
