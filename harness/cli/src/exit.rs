@@ -27,6 +27,19 @@ pub fn of_printed(code: ExitCode) -> ExitCode {
     }
 }
 
+/// The exit code of judging a record that was read, by what the verdict counts
+/// as. A record that contradicts itself is a wrong input here, whoever wrote it:
+/// squall itself would have told at the end of the run.
+pub fn of_judged(outcome: RunOutcome) -> ExitCode {
+    match outcome {
+        RunOutcome::Internal => fail(
+            RunOutcome::Usage,
+            "the record contradicts itself: its arrivals do not add up, so it is damaged",
+        ),
+        outcome => code(outcome),
+    }
+}
+
 /// Prints what clap says instead of a command: help, the version, or what is
 /// wrong with the command line.
 pub fn answered(answer: &clap::Error) -> ExitCode {

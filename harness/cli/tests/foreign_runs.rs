@@ -13,7 +13,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use support::{Sandbox, entries};
+use support::{Sandbox, entries, one_server};
 
 /// A real record, as a run wrote it, in `name`.
 fn record(sandbox: &Sandbox, name: &str) -> PathBuf {
@@ -183,4 +183,29 @@ fn records_larger_than_memory_are_read_as_far_as_makes_sense() {
                 .assert_stderr(&[file, "a line is too long"]);
         }
     }
+}
+
+#[test]
+fn a_record_whose_arrivals_do_not_add_up_is_a_wrong_input() {
+    let sandbox = Sandbox::new();
+    let run = record(&sandbox, "run");
+    let events = run.join("events.ndjson");
+    let text = fs::read_to_string(&events).unwrap();
+    let (before, rest) = text
+        .split_once("\"load-finished\":{\"scheduled\":")
+        .unwrap();
+    let changed = format!("{before}\"load-finished\":{{\"scheduled\":1{rest}");
+    fs::write(&events, changed).unwrap();
+    let scenario = one_server(
+        "load:
+  shape: [ { hold: { rate: 20/s, for: 4s } } ]
+  requests: [ { name: health, send: GET /health } ]
+slo:
+  - during: whole run
+    expect: [ success >= 1% ]
+",
+    );
+    let file = sandbox.write("slo.yaml", scenario);
+    let ended = sandbox.squall(&["judge", run.to_str().unwrap(), "--slo", &file]);
+    ended.assert_code(2).assert_stderr(&["contradicts itself"]);
 }

@@ -52,7 +52,7 @@ pub fn judge(args: &JudgeArgs) -> ExitCode {
             for path in written {
                 output::remark(format_args!("wrote {}", path.display()));
             }
-            exit::code(finished.verdict.outcome)
+            exit::of_judged(finished.verdict.outcome)
         }
         Err(message) => {
             exit::fail(RunOutcome::NotReady, &message);

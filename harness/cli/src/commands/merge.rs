@@ -52,7 +52,7 @@ pub fn merge(args: &MergeArgs) -> ExitCode {
     finished.print(Ui::Plain, &[finished.page()], None);
     let written = finished.write();
     match written.and_then(|()| finished.write_requested(&requests)) {
-        Ok(()) => exit::code(finished.verdict.outcome),
+        Ok(()) => exit::of_judged(finished.verdict.outcome),
         Err(message) => {
             exit::fail(RunOutcome::NotReady, &message);
             exit::code(finished.verdict.outcome.louder(RunOutcome::NotReady))
