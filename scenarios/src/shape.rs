@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Rate,
     Share,
     BytesPerSecond,
+    /// `64KiB`.
+    Size,
     Flag,
     /// A whole number between the two.
     Whole(u64, u64),
@@ -102,6 +104,7 @@ impl Kind {
             Self::Rate => "100/s",
             Self::Share => "95%",
             Self::BytesPerSecond => "64KiB/s",
+            Self::Size => "16MiB",
             Self::Flag => "true",
             Self::Whole(..) | Self::Instances => "1",
             Self::Decimal => "1.1",

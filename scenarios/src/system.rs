@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FaultTarget, Probe, Template};
+use crate::{ByteCount, FaultTarget, Probe, Template};
 
 /// A system file, or the same keys written inside a scenario.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -98,6 +98,15 @@ pub struct Process {
     pub inbound_link: bool,
     /// How it is ended.
     pub stop: Stop,
+    /// How much of an instance's output is kept, half from its beginning and
+    /// half from its end.
+    #[serde(default = "keep_output")]
+    pub keep_output: ByteCount,
+}
+
+/// What is kept of an instance's output where the file does not say.
+pub(crate) const fn keep_output() -> ByteCount {
+    ByteCount(16 << 20)
 }
 
 /// A number of instances.

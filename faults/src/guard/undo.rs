@@ -68,6 +68,7 @@ fn ended(what: &str, report: &ShutdownReport) -> Result<String, String> {
         ended,
         killed,
         left,
+        left_out: _,
     } = report;
     if left.is_empty() {
         Ok(format!("{what}: {ended} ended, {killed} had to be killed"))
@@ -155,6 +156,7 @@ pub(crate) fn end_each(
                 ended: asked.difference(&killed).count() as u32,
                 killed: killed.len() as u32,
                 left: left.iter().map(|handle| handle.identity.pid).collect(),
+                left_out: Vec::new(),
             });
         }
         for handle in &left {

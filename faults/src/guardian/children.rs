@@ -1,7 +1,6 @@
 //! The processes the guardian started.
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -13,6 +12,7 @@ use rustix::process::{
     setrlimit, wait,
 };
 
+use super::output::Output;
 use super::protocol::{ExitStatus, Exited, GroupSignal, INSTANCE_MARK, SpawnRequest, Spawned};
 use crate::guard::undo::TERM_GRACE;
 use crate::process::{
@@ -53,7 +53,11 @@ pub(super) struct Children(HashMap<String, Child>);
 
 impl Children {
     /// Starts a process as the leader of its own group.
-    pub(super) fn spawn(&mut self, request: SpawnRequest) -> Result<Spawned, String> {
+    pub(super) fn spawn(
+        &mut self,
+        request: SpawnRequest,
+        output: &mut Output,
+    ) -> Result<Spawned, String> {
         let key = request.key.clone();
         if self.0.contains_key(&key) {
             return Err(format!("a process called {key} is running already"));
@@ -62,7 +66,7 @@ impl Children {
             let program = request.argv.first().map_or("", String::as_str);
             format!("{key}: `{program}` could not be started: {error}")
         };
-        let (pid, exit) = start(&request).map_err(failed)?;
+        let (pid, exit) = start(&request, output).map_err(failed)?;
         let identity = ProcessIdentity::of(pid.as_raw_nonzero().get().cast_unsigned());
         let identity = identity.map_err(failed)?;
         let mark = request.env.get(INSTANCE_MARK).cloned().unwrap_or_default();
@@ -283,21 +287,18 @@ impl Child {
     }
 }
 
-fn start(request: &SpawnRequest) -> io::Result<(Pid, OwnedFd)> {
+fn start(request: &SpawnRequest, output: &mut Output) -> io::Result<(Pid, OwnedFd)> {
     let [program, arguments @ ..] = request.argv.as_slice() else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
-    let log = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&request.log_path)?;
+    let (stdout, stderr) = output.open(request)?;
     let mut command = Command::new(program);
     command
         .args(arguments)
         .envs(&request.env)
         .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
+        .stdout(stdout)
+        .stderr(stderr)
         .process_group(0);
     if let Some(cwd) = &request.cwd {
         command.current_dir(cwd);

@@ -201,6 +201,15 @@ impl GuardianClient {
         }
     }
 
+    /// Returns when everything that processes have written so far is in its
+    /// file.
+    ///
+    /// # Errors
+    /// See [`GuardianError`].
+    pub async fn drain_output(&self) -> Result<(), GuardianError> {
+        self.done(Ask::DrainOutput, ANSWER_WITHIN).await
+    }
+
     /// Every end of a started process from now on; subscribe before you spawn.
     /// Closed when the guardian is gone.
     #[must_use]

@@ -1,11 +1,13 @@
 //! The guardian: a small process that starts the system under test, and ends
 //! all of it when squall is gone, however squall went.
 //!
-//! It is synchronous and has one thread: it must work when nothing else does.
+//! It is synchronous: it must work when nothing else does. A second thread
+//! carries the output of processes to their files.
 
 mod children;
 mod client;
 mod descendants;
+mod output;
 pub mod protocol;
 mod server;
 
@@ -17,7 +19,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use client::{GuardianClient, GuardianError};
-pub use protocol::{ExitStatus, Exited, GroupSignal, ShutdownReport, SpawnRequest, Spawned};
+pub use output::{KEEP_BYTES_MIN, left_out};
+pub use protocol::{
+    ExitStatus, Exited, GroupSignal, LeftOut, ShutdownReport, SpawnRequest, Spawned,
+};
 
 use crate::ProcessIdentity;
 use server::Server;

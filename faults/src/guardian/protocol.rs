@@ -30,6 +30,18 @@ pub struct SpawnRequest {
     pub cwd: Option<PathBuf>,
     /// Standard output and error are appended to this file.
     pub log_path: PathBuf,
+    /// How many bytes of them are kept, half from the beginning and half from
+    /// the end; see [`super::left_out`].
+    pub keep_bytes: u64,
+}
+
+/// What is missing of the output of processes when a run has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The file that holds the rest.
+    pub log: PathBuf,
+    /// How much is missing of it.
+    pub bytes: u64,
 }
 
 /// A process that was started, as the leader of its own process group.
@@ -89,6 +101,8 @@ pub struct ShutdownReport {
     pub killed: u32,
     /// Processes that are still there: must be empty.
     pub left: Vec<u32>,
+    /// What is missing of their output.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// A request and its number.
@@ -121,6 +135,9 @@ pub(crate) enum Ask {
     /// Whatever is being ended, or will be, gets no more time than squall's own
     /// patience allows. Not answered.
     Hurry,
+    /// Answered when everything that processes have written so far is in its
+    /// file.
+    DrainOutput,
     /// `graces_ms` are those of single keys; `grace_ms` is that of all others.
     /// Whatever is asked meanwhile means [`Ask::Hurry`], as does the end of
     /// squall.

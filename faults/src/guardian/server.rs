@@ -9,7 +9,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::children::Children;
 use super::descendants::{descendants, group_of};
-use super::protocol::{Answer, Ask, Notice, Request};
+use super::output::Output;
+use super::protocol::{Answer, Ask, Notice, Request, ShutdownReport};
 use crate::ProcessIdentity;
 use crate::guard::recover::{RecoverReport, replay};
 use crate::guard::{journal, undo};
@@ -31,6 +32,7 @@ pub(super) struct Server {
     children: Children,
     /// Whether squall has no time left for graces.
     hurried: bool,
+    output: Output,
     inbox: Vec<u8>,
     outbox: Vec<u8>,
 }
@@ -54,6 +56,7 @@ impl Server {
             journal,
             children: Children::default(),
             hurried: false,
+            output: Output::default(),
             inbox: Vec::new(),
             outbox: Vec::new(),
         }
@@ -92,7 +95,10 @@ impl Server {
                 .exits()
                 .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
         );
-        let deadline = self.children.deadline();
+        let told = self.output.told();
+        fds.extend(told.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        let deadlines = [self.children.deadline(), self.output.deadline()];
+        let deadline = deadlines.into_iter().flatten().min();
         let within = deadline.map_or(REAP_EVERY, |at| {
             at.saturating_duration_since(Instant::now()).min(REAP_EVERY)
         });
@@ -136,7 +142,7 @@ impl Server {
         let answer = match ask {
             Ask::Spawn(request) => self
                 .children
-                .spawn(request)
+                .spawn(request, &mut self.output)
                 .map_or_else(Answer::Refused, Answer::Spawned),
             Ask::Signal { key, signal } => self
                 .children
@@ -157,6 +163,12 @@ impl Server {
                 self.hurried = true;
                 return Next::Go;
             }
+            Ask::DrainOutput => {
+                let answer = Answer::Done;
+                let news = vec![Notice::Answer { id, answer }];
+                self.output.after_output(news, Instant::now());
+                return Next::Go;
+            }
             Ask::Shutdown {
                 grace_ms,
                 graces_ms,
@@ -171,6 +183,9 @@ impl Server {
                 let report = undo::end_each(descendants, grace_of, || self.is_hurried());
                 let clean = report.as_ref().is_ok_and(|report| report.left.is_empty());
                 self.report_exits();
+                let (news, left_out) = self.output.finish();
+                news.iter().for_each(|notice| self.say(notice));
+                let report = report.map(|report| ShutdownReport { left_out, ..report });
                 let answer = report.map_or_else(Answer::Refused, Answer::Report);
                 self.answer(id, answer);
                 return Next::Finished { clean };
@@ -187,12 +202,23 @@ impl Server {
         self.hurried || !self.inbox.is_empty() || poll(&mut fds, Some(&now)).is_ok_and(|n| n > 0)
     }
 
+    /// Tells of ends once the last words of who ended can be read.
     fn report_exits(&mut self) {
+        let now = Instant::now();
+        let mut news = Vec::new();
         for reaped in self.children.reap() {
-            self.say(&Notice::Exited(reaped.exited));
-            for id in reaped.waiting {
-                self.answer(id, Answer::Done);
-            }
+            news.push(Notice::Exited(reaped.exited));
+            let answer = |id| Notice::Answer {
+                id,
+                answer: Answer::Done,
+            };
+            news.extend(reaped.waiting.into_iter().map(answer));
+        }
+        if !news.is_empty() {
+            self.output.after_output(news, now);
+        }
+        for notice in self.output.news(now) {
+            self.say(&notice);
         }
     }
 
@@ -240,6 +266,8 @@ impl Server {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => report.failed.push(error.to_string()),
         }
+        // Last, as a disk may stall; nobody is there to be told.
+        let _ = self.output.finish();
         ended.is_ok_and(|ended| ended.left.is_empty()) && report.is_clean()
     }
 }

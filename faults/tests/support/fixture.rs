@@ -122,6 +122,7 @@ async fn start_family(guardian: &GuardianClient, dir: &Path) {
         env: BTreeMap::new(),
         cwd: None,
         log_path: dir.join("family.log"),
+        keep_bytes: 1 << 20,
     };
     let log = request.log_path.clone();
     guardian.spawn(request).await.expect("a family");

@@ -41,6 +41,7 @@ impl Run {
             env: BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),
             cwd: Some(self.dir.path().to_owned()),
             log_path: self.dir.path().join(format!("{key}.log")),
+            keep_bytes: 1 << 20,
         }
     }
 
@@ -68,6 +69,11 @@ impl Run {
 
     pub(crate) fn log(&self, key: &str) -> String {
         std::fs::read_to_string(self.dir.path().join(format!("{key}.log"))).unwrap_or_default()
+    }
+
+    pub(crate) fn log_length(&self, key: &str) -> u64 {
+        let log = std::fs::metadata(self.dir.path().join(format!("{key}.log")));
+        log.map_or(0, |log| log.len())
     }
 
     pub(crate) async fn stop(self) {

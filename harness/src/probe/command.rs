@@ -12,6 +12,8 @@ use tokio::time::timeout;
 
 use super::ProbeSetup;
 
+/// Kept of a command's output.
+const OUTPUT_KEPT_BYTES: u64 = 1 << 20;
 /// Read of a command's output, from its end.
 const OUTPUT_BYTES_MAX: u64 = 4096;
 
@@ -61,6 +63,7 @@ impl CommandSource {
             env: BTreeMap::new(),
             cwd: self.cwd.clone(),
             log_path: self.output.clone(),
+            keep_bytes: OUTPUT_KEPT_BYTES,
         };
         if let Err(error) = self.guardian.spawn(request).await {
             self.running = None;

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use squall_faults::Proxy;
-use squall_faults::guardian::GuardianClient;
+use squall_faults::guardian::{GuardianClient, LeftOut};
 use squall_reports::RunEvent;
 use squall_scenario::{FaultTarget, System};
 use tokio_util::sync::CancellationToken;
@@ -337,6 +337,10 @@ impl RunningSystem {
         }
         let report =
             ended.map_err(|error| format!("the guardian did not end the processes: {error}"))?;
+        for left_out in &report.left_out {
+            let text = say_left_out(left_out);
+            self.supervision.hub.emit(RunEvent::Note { text }).await;
+        }
         if report.left.is_empty() {
             Ok(format!(
                 "{} processes ended, {} killed",
@@ -349,6 +353,16 @@ impl RunningSystem {
             ))
         }
     }
+}
+
+fn say_left_out(LeftOut { log, bytes }: &LeftOut) -> String {
+    let name = log.file_name().unwrap_or_default().to_string_lossy();
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    let mebibytes = *bytes as f64 / f64::from(1 << 20);
+    format!(
+        "{mebibytes:.1} MiB of output are left out of logs/{name}, which keeps the beginning \
+         and the end; `keep_output` of the process says how much"
+    )
 }
 
 /// Something a fault can act on.

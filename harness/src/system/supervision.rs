@@ -169,6 +169,7 @@ impl Supervision {
             env: instance.env.clone(),
             cwd: self.cwd.clone(),
             log_path: instance.log_path.clone(),
+            keep_bytes: instance.process.keep_output.0,
         };
         let spawned = self.guardian.spawn(request).await;
         spawned.map_err(|error| error.to_string())

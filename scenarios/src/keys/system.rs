@@ -1,8 +1,8 @@
 //! Keys of system files, which may also stand in a scenario.
 
 use crate::shape::Kind::{
-    self, Duration, Either, FaultTarget, Flag, Instances, List, Names, Object, OneOf, Template,
-    Text, Whole, Word, Words,
+    self, Duration, Either, FaultTarget, Flag, Instances, List, Names, Object, OneOf, Size,
+    Template, Text, Whole, Word, Words,
 };
 use crate::shape::{Key, Shape, key, needed};
 
@@ -97,6 +97,12 @@ pub(crate) static PROCESS: Shape = Shape {
         )
         .otherwise(&["link"]),
         key("stop", Object(&STOP), "How it is ended."),
+        key(
+            "keep_output",
+            Size,
+            "How much of each instance's output is kept, half from its beginning and half from its end; 16MiB when absent.",
+        )
+        .otherwise(&["log", "logs", "output", "log_size"]),
     ],
 };
 

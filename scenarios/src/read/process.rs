@@ -5,12 +5,16 @@ use std::time::Duration;
 use super::{Context, Reader, SystemDraft};
 use crate::diagnostic::{Place, quoted};
 use crate::keys;
+use crate::system::keep_output;
 use crate::yaml::{Node, NodeKind};
-use crate::{Count, Diagnostic, Process, Ready, Restart, Stop, Template, codes};
+use crate::{ByteCount, Count, Diagnostic, Process, Ready, Restart, Stop, Template, codes};
 
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
 const NEVER_READY: &str = "no process is ready at once";
+/// The least and the most that is kept of an instance's output.
+const KEEP_OUTPUT_MIN: ByteCount = ByteCount(64 << 10);
+const KEEP_OUTPUT_MAX: ByteCount = ByteCount(1 << 30);
 
 /// Most instances of one process.
 pub(crate) const INSTANCES_MAX: u32 = 100;
@@ -53,6 +57,10 @@ impl Reader {
             Some(node) => self.stop(node),
             None => Some(Stop::default()),
         };
+        let keep_output = match fields.get("keep_output") {
+            Some(node) => self.keep_output(node),
+            None => Some(keep_output()),
+        };
         let process = Process {
             name: name.to_owned(),
             command,
@@ -62,6 +70,7 @@ impl Reader {
             restart: restart?,
             inbound_link: inbound_link?,
             stop: stop?,
+            keep_output: keep_output?,
         };
         let count = draft.system.instances(&process);
         let declared = &mut draft.names.declared;
@@ -202,6 +211,24 @@ impl Reader {
         let fields = self.fields(node, &keys::RESTART)?;
         let after = self.duration(fields.get("after")?)?;
         Some(Restart::After(after))
+    }
+
+    fn keep_output(&mut self, node: &Node) -> Option<ByteCount> {
+        let bytes: ByteCount = self.size(node)?;
+        if (KEEP_OUTPUT_MIN..=KEEP_OUTPUT_MAX).contains(&bytes) {
+            return Some(bytes);
+        }
+        let diagnostic = Diagnostic::error(
+            codes::OUT_OF_RANGE,
+            format!("{bytes} of output cannot be kept"),
+        )
+        .at(
+            node.place,
+            format!("from {KEEP_OUTPUT_MIN} to {KEEP_OUTPUT_MAX}"),
+        )
+        .help("write for instance `keep_output: 16MiB`");
+        self.report_value(node, diagnostic);
+        None
     }
 
     fn stop(&mut self, node: &Node) -> Option<Stop> {

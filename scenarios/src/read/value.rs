@@ -249,6 +249,11 @@ impl Reader {
         self.quantity(node, "a share", str::parse)
     }
 
+    /// `64KiB`
+    pub(crate) fn size(&mut self, node: &Node) -> Option<ByteCount> {
+        self.quantity(node, "a size", str::parse)
+    }
+
     /// `64KiB/s`
     pub(crate) fn bytes_per_second(&mut self, node: &Node) -> Option<ByteCount> {
         self.quantity(node, "a rate of bytes", |text| {

@@ -1,0 +1,156 @@
+//! Where the output of processes goes: through a pipe, to a thread, to a file.
+//!
+//! The thread reads whatever happens, so a process is never held up by a full
+//! disk or by a guardian that is ending something; without the guardian there is
+//! nobody who reads, and the process ends with it.
+
+mod log_file;
+mod pump;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::Stdio;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use rustix::io::{read, write};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+pub use log_file::{KEEP_BYTES_MIN, left_out};
+
+use super::protocol::{LeftOut, Notice, SpawnRequest};
+use log_file::LogFile;
+use pump::{Command, Pump};
+
+/// How long news wait for the output that was written before them.
+const DRAIN_WITHIN: Duration = Duration::from_secs(1);
+/// How long output may still come once everything has ended.
+const FINISH_WITHIN: Duration = Duration::from_millis(500);
+/// How long logs may take to be put in order.
+const ORDER_WITHIN: Duration = Duration::from_secs(3);
+
+/// The guardian's hold on its pump, which is started with the first process.
+#[derive(Default)]
+pub(super) struct Output {
+    running: Option<Running>,
+    /// News that wait for output, oldest first.
+    waiting: VecDeque<Waiting>,
+    drains: u64,
+}
+
+struct Running {
+    commands: Sender<Command>,
+    wake: OwnedFd,
+    drained: Receiver<u64>,
+    told: OwnedFd,
+}
+
+struct Waiting {
+    drain: u64,
+    until: Instant,
+    news: Vec<Notice>,
+}
+
+impl Output {
+    /// Standard output and error for a process that is about to be started.
+    pub(super) fn open(&mut self, request: &SpawnRequest) -> io::Result<(Stdio, Stdio)> {
+        let log = LogFile::open(&request.log_path, request.keep_bytes)?;
+        let (pipe, ours) = pump::output_pipe()?;
+        let running = match &mut self.running {
+            Some(running) => running,
+            none => none.insert(start()?),
+        };
+        running.tell(Command::Carry { pipe, log })?;
+        Ok((ours.try_clone()?.into(), ours.into()))
+    }
+
+    /// Keeps news back until everything that was written before them is in its
+    /// file, or for a second.
+    pub(super) fn after_output(&mut self, news: Vec<Notice>, now: Instant) {
+        self.drains += 1;
+        let asked = self.running.as_ref().is_some_and(|running| {
+            let command = Command::Drain(self.drains);
+            running.tell(command).is_ok()
+        });
+        self.waiting.push_back(Waiting {
+            drain: self.drains,
+            until: if asked { now + DRAIN_WITHIN } else { now },
+            news,
+        });
+    }
+
+    /// News that have waited for their output, or long enough.
+    pub(super) fn news(&mut self, now: Instant) -> Vec<Notice> {
+        let mut drained = 0;
+        if let Some(running) = &self.running {
+            let mut rung = [0; 64];
+            while matches!(read(&running.told, &mut rung), Ok(1..)) {}
+            drained = running.drained.try_iter().last().unwrap_or(0);
+        }
+        let mut news = Vec::new();
+        while let Some(first) = self
+            .waiting
+            .pop_front_if(|first| first.drain <= drained || first.until <= now)
+        {
+            news.extend(first.news);
+        }
+        news
+    }
+
+    /// When the next news have waited long enough.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.waiting.front().map(|first| first.until)
+    }
+
+    /// Readable when there are news.
+    pub(super) fn told(&self) -> Option<BorrowedFd<'_>> {
+        self.running.as_ref().map(|running| running.told.as_fd())
+    }
+
+    /// The processes have ended: takes what they left in the pipes and puts the
+    /// logs in order. Returns what is missing of them, and news that waited.
+    pub(super) fn finish(&mut self) -> (Vec<Notice>, Vec<LeftOut>) {
+        let mut missing = Vec::new();
+        if let Some(running) = self.running.take() {
+            let (answer, answered) = channel();
+            let until = Instant::now() + FINISH_WITHIN;
+            if running.tell(Command::Finish { until, answer }).is_ok() {
+                // A disk that stalls must not keep the guardian.
+                missing = answered.recv_timeout(ORDER_WITHIN).unwrap_or_default();
+            }
+        }
+        let news = self.waiting.drain(..).flat_map(|waiting| waiting.news);
+        (news.collect(), missing)
+    }
+}
+
+impl Running {
+    fn tell(&self, command: Command) -> io::Result<()> {
+        let gone = |_| io::Error::other("nobody carries output any more");
+        self.commands.send(command).map_err(gone)?;
+        // A pipe that is full has woken it already.
+        let _ = write(&self.wake, b"!");
+        Ok(())
+    }
+}
+
+/// Starts the pump. Not before it is needed: while the guardian has one thread
+/// it may enter namespaces.
+fn start() -> io::Result<Running> {
+    let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
+    let (woken, wake) = pipe_with(flags)?;
+    let (told, tell) = pipe_with(flags)?;
+    let (commands, receiver) = channel();
+    let (drained, answers) = channel();
+    let pump = Pump::new(receiver, woken, drained, tell);
+    std::thread::Builder::new()
+        .name("output".to_owned())
+        .spawn(move || pump.run())?;
+    Ok(Running {
+        commands,
+        wake,
+        drained: answers,
+        told,
+    })
+}

@@ -1,0 +1,203 @@
+//! The thread that carries the output of processes to their logs, whatever the
+//! guardian itself is busy with.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, ioctl_fionread, read, write};
+
+use super::log_file::LogFile;
+use crate::guardian::protocol::LeftOut;
+
+/// Read of one pipe before it is the turn of the next.
+const TURN_BYTES: usize = 256 << 10;
+
+/// What the guardian tells its pump.
+pub(super) enum Command {
+    /// Carry what comes out of the pipe to the log.
+    Carry { pipe: OwnedFd, log: LogFile },
+    /// Say this number once everything written so far is in the logs.
+    Drain(u64),
+    /// Carry what still comes, at most until then, and put the logs in order.
+    Finish {
+        until: Instant,
+        answer: Sender<Vec<LeftOut>>,
+    },
+}
+
+struct Pipe {
+    read: OwnedFd,
+    log: PathBuf,
+}
+
+pub(super) struct Pump {
+    pub(super) commands: Receiver<Command>,
+    /// Readable when there is a command.
+    pub(super) wake: OwnedFd,
+    pub(super) drained: Sender<u64>,
+    /// Written to when something was drained.
+    pub(super) told: OwnedFd,
+    pipes: Vec<Pipe>,
+    logs: HashMap<PathBuf, LogFile>,
+    buffer: Vec<u8>,
+}
+
+impl Pump {
+    pub(super) fn new(
+        commands: Receiver<Command>,
+        wake: OwnedFd,
+        drained: Sender<u64>,
+        told: OwnedFd,
+    ) -> Self {
+        Self {
+            commands,
+            wake,
+            drained,
+            told,
+            pipes: Vec::new(),
+            logs: HashMap::new(),
+            buffer: vec![0; TURN_BYTES],
+        }
+    }
+
+    /// Carries until it is told to finish, or the guardian is gone.
+    pub(super) fn run(mut self) {
+        loop {
+            self.wait(None);
+            self.turn();
+            // Emptied before the commands are looked at: none is missed.
+            let mut rung = [0; 64];
+            while matches!(read(&self.wake, &mut rung), Ok(1..)) {}
+            loop {
+                match self.commands.try_recv() {
+                    Ok(Command::Carry { pipe, log }) => self.carry(pipe, log),
+                    Ok(Command::Drain(number)) => {
+                        self.drain();
+                        // Nobody listens only when the guardian is at its end.
+                        let _ = self.drained.send(number);
+                        let _ = write(&self.told, b"!");
+                    }
+                    Ok(Command::Finish { until, answer }) => {
+                        let _ = answer.send(self.finish(until));
+                        return;
+                    }
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => {
+                        self.finish(Instant::now());
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn carry(&mut self, pipe: OwnedFd, log: LogFile) {
+        let path = log.path().to_owned();
+        // One that is written to already knows where its gap is.
+        let log = self.logs.entry(path.clone()).or_insert(log);
+        log.look_again();
+        self.pipes.push(Pipe {
+            read: pipe,
+            log: path,
+        });
+    }
+
+    /// Waits for output or a command.
+    fn wait(&self, within: Option<Duration>) {
+        let mut fds = vec![PollFd::new(&self.wake, PollFlags::IN)];
+        let pipes = self.pipes.iter();
+        fds.extend(pipes.map(|pipe| PollFd::new(&pipe.read, PollFlags::IN)));
+        let within = within.map(|within| Timespec {
+            tv_sec: i64::try_from(within.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(within.subsec_nanos()),
+        });
+        // An interrupted wait is a short one.
+        let _ = poll(&mut fds, within.as_ref());
+    }
+
+    /// Carries a bounded part of what every pipe holds.
+    fn turn(&mut self) {
+        let mut number = 0;
+        while number < self.pipes.len() {
+            match self.carry_some(number) {
+                Ok(0) => self.end(number),
+                Ok(_) | Err(Errno::AGAIN | Errno::INTR) => number += 1,
+                Err(_) => self.end(number),
+            }
+        }
+    }
+
+    /// Carries at most a turn of one pipe; 0 at its end.
+    fn carry_some(&mut self, number: usize) -> Result<usize, Errno> {
+        let pipe = &self.pipes[number];
+        let count = read(&pipe.read, &mut self.buffer)?;
+        if let Some(log) = self.logs.get_mut(&pipe.log) {
+            log.append(&self.buffer[..count]);
+        }
+        Ok(count)
+    }
+
+    fn end(&mut self, number: usize) {
+        self.pipes.swap_remove(number);
+    }
+
+    /// Carries what the pipes hold now; who goes on writing is not followed.
+    fn drain(&mut self) {
+        let held: Vec<u64> = self
+            .pipes
+            .iter()
+            .map(|pipe| ioctl_fionread(&pipe.read).unwrap_or(0))
+            .collect();
+        for (number, mut held) in held.into_iter().enumerate() {
+            while held > 0 {
+                match self.carry_some(number) {
+                    // Its end is seen once more, in its turn.
+                    Ok(0) => break,
+                    Ok(count) => held = held.saturating_sub(count as u64),
+                    Err(Errno::INTR) => {}
+                    Err(_) => break,
+                }
+            }
+        }
+    }
+
+    /// Carries until every pipe has ended or it is time, and puts the logs in
+    /// order; says what is missing of them.
+    fn finish(&mut self, until: Instant) -> Vec<LeftOut> {
+        loop {
+            self.turn();
+            let left = until.saturating_duration_since(Instant::now());
+            if self.pipes.is_empty() || left.is_zero() {
+                break;
+            }
+            self.wait(Some(left));
+        }
+        let mut missing = Vec::new();
+        for log in self.logs.values_mut() {
+            if let Err(error) = log.finish() {
+                tracing::debug!(%error, log = %log.path().display(), "its gap stays");
+            }
+            let bytes = log.missing();
+            if bytes > 0 {
+                let log = log.path().to_owned();
+                missing.push(LeftOut { log, bytes });
+            }
+        }
+        missing.sort_by(|a, b| a.log.cmp(&b.log));
+        missing
+    }
+}
+
+/// A pipe for output that is read without waiting.
+pub(super) fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&read, true)?;
+    // Best effort: there is a limit for all pipes of a user.
+    let _ = rustix::pipe::fcntl_setpipe_size(&read, 1 << 20);
+    Ok((read, write))
+}
