@@ -5,24 +5,16 @@ mod support;
 use std::time::Duration;
 
 use squall_faults::guardian::GroupSignal;
+use squall_scenario::Secrets;
 use support::run::Run;
 use support::soon;
-
-/// Starts `script` and returns once the guardian has told of its end.
-async fn run_to_its_end(run: &Run, key: &str, script: &str) {
-    let mut exits = run.guardian.exits();
-    soon(run.guardian.spawn(run.request(key, script)))
-        .await
-        .unwrap();
-    while soon(exits.recv()).await.unwrap().key != key {}
-}
 
 #[tokio::test]
 async fn last_words_are_in_the_file_when_an_end_is_told() {
     let run = Run::start().await;
     for round in 0..50 {
         let key = format!("talker-{round}");
-        run_to_its_end(&run, &key, "echo one; echo two >&2; exit 3").await;
+        run.to_its_end(&key, "echo one; echo two >&2; exit 3").await;
         assert_eq!(run.log(&key), "one\ntwo\n");
     }
     run.stop().await;
@@ -64,14 +56,46 @@ async fn a_process_that_writes_for_ever_is_drained_and_not_held_up() {
 }
 
 #[tokio::test]
-async fn who_outlives_its_parent_is_heard_until_the_end() {
+async fn who_left_for_a_session_of_its_own_is_heard() {
     let run = Run::start().await;
-    let script =
-        "(trap '' TERM; setsid sh -c 'while [ ! -e go ]; do sleep 0.05; done; echo late' &)";
-    run_to_its_end(&run, "parent", script).await;
-    assert_eq!(run.log("parent"), "");
+    let daemon = "while [ ! -e go ]; do sleep 0.05; done; echo late; exec sleep 1000";
+    let script = format!("(setsid sh -c '{daemon}' &); exec sleep 1000");
+    soon(run.guardian.spawn(run.request("parent", &script)))
+        .await
+        .unwrap();
     std::fs::write(run.dir.path().join("go"), "").unwrap();
     support::until("it was heard", || run.log("parent") == "late\n").await;
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn secrets_do_not_reach_the_file() {
+    let run = Run::start().await;
+    let mut secrets = Secrets::default();
+    secrets.add("KEY", "line one of it\nXYZZY, \"two\"\n");
+    soon(run.guardian.keep_secrets(&secrets)).await.unwrap();
+    // In one piece, with something between the lines, escaped, and in pieces.
+    let script = r#"printf 'a line one of it\nXYZZY, "two"\n b\n'
+        printf '1: line one of it\n2: XYZZY, "two"\n'
+        printf '%s\n' 'c line one of it\nXYZZY, \"two\" d'
+        printf 'e line one'; sleep 0.01; printf ' of it\nXYZ'; printf 'ZY, "two" f\n'"#;
+    run.to_its_end("talker", script).await;
+    let expected = "a ${KEY}\"\n b\n1: ${KEY}\n2: ${KEY}\"\nc ${KEY}\\\" d\ne ${KEY}\" f\n";
+    assert_eq!(run.log("talker"), expected);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_line_is_there_although_a_secret_could_begin_with_it() {
+    let run = Run::start().await;
+    let mut secrets = Secrets::default();
+    secrets.add("KEY", "s3cret-and-long");
+    soon(run.guardian.keep_secrets(&secrets)).await.unwrap();
+    let script = "echo s3cret-; exec sleep 1000";
+    soon(run.guardian.spawn(run.request("quiet", script)))
+        .await
+        .unwrap();
+    support::until("the line is there", || run.log("quiet") == "s3cret-\n").await;
     run.stop().await;
 }
 
@@ -105,7 +129,7 @@ async fn a_stopped_process_and_one_without_output_do_not_hold_up_others() {
     soon(run.guardian.signal("stopped", GroupSignal::Stop))
         .await
         .unwrap();
-    run_to_its_end(&run, "talker", "echo here").await;
+    run.to_its_end("talker", "echo here").await;
     assert_eq!(run.log("talker"), "here\n");
     run.stop().await;
 }

@@ -104,6 +104,13 @@ impl EventHub {
         self.readers.subscribe()
     }
 
+    /// A text without secrets. Everything that is emitted goes through it
+    /// anyway; whoever cuts or escapes a text before has to ask.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
+        self.secrets.redact(text)
+    }
+
     /// Emits an event that happened now.
     pub async fn emit(&self, event: RunEvent) {
         self.emit_at(Instant::now(), event).await;

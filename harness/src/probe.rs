@@ -83,7 +83,7 @@ async fn tell(hub: &EventHub, probe: &Probe, reading: Reading) {
     let event = RunEvent::Probe(ProbeReading {
         probe: probe.name.clone(),
         value: reading.result.as_ref().ok().copied(),
-        error: reading.result.err().map(|why| cut(&why)),
+        error: reading.result.err().map(|why| cut(&hub.redact(&why))),
         took_us: micros(reading.answered.duration_since(reading.asked)),
         looked_us: reading.looked.map(micros),
     });
@@ -122,7 +122,7 @@ async fn read_until(probe: Probe, mut source: Source, hub: EventHub, stop: Cance
     source.end(END_MAX).await;
 }
 
-/// One line of bounded length.
+/// One line of bounded length, of a text without secrets.
 fn cut(text: &str) -> String {
     let line = text.lines().next().unwrap_or_default();
     let characters = line.chars().filter(|c| !c.is_control());

@@ -11,8 +11,11 @@ pub(crate) fn event(event: &mut RunEvent, secrets: &Secrets) {
         return;
     }
     match event {
+        RunEvent::Abort { guard, detail } => {
+            words(guard, secrets);
+            words(detail, secrets);
+        }
         RunEvent::SteadyState { detail, .. }
-        | RunEvent::Abort { detail, .. }
         | RunEvent::NotReady { detail }
         | RunEvent::UndoFailed { detail }
         | RunEvent::UndoVerified { detail }
@@ -21,7 +24,10 @@ pub(crate) fn event(event: &mut RunEvent, secrets: &Secrets) {
             action: HandAction::Mark { text: detail },
             ..
         } => words(detail, secrets),
-        RunEvent::LinkUp { to, .. } => words(to, secrets),
+        RunEvent::LinkUp { listen, to, .. } => {
+            words(listen, secrets);
+            words(to, secrets);
+        }
         RunEvent::Probe(reading) => {
             if let Some(error) = &mut reading.error {
                 words(error, secrets);

@@ -2,59 +2,9 @@
 
 use std::ops::Range;
 
-use crate::diagnostic::{quoted, without_controls};
+use crate::diagnostic::quoted;
 use crate::yaml::{Node, NodeKind, Resolved};
-use crate::{Diagnostic, codes};
-
-/// Environment values that were put into a file, kept so that they can be
-/// taken out of everything that is shown.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Secrets {
-    values: Vec<(String, String)>,
-}
-
-/// Values shorter than this are not searched for in foreign text: they would
-/// be found everywhere.
-const SEARCHED_BYTES_MIN: usize = 4;
-
-impl Secrets {
-    /// The text with every known value replaced by its `${NAME}`.
-    #[must_use]
-    pub fn redact(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for (name, value) in &self.values {
-            if value.len() >= SEARCHED_BYTES_MIN && text.contains(value.as_str()) {
-                text = text.replace(value.as_str(), &format!("${{{name}}}"));
-            }
-        }
-        text
-    }
-
-    /// As [`Secrets::redact`] for a message of this crate, in which control
-    /// characters were replaced.
-    pub(crate) fn redact_message(&self, text: &str) -> String {
-        let shown = self.values.iter();
-        let shown = shown.map(|(name, value)| (name.clone(), without_controls(value)));
-        let shown = Self {
-            values: shown.collect(),
-        };
-        shown.redact(&self.redact(text))
-    }
-
-    /// Whether no environment value was used.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-
-    fn add(&mut self, name: &str, value: &str) {
-        if !self.values.iter().any(|(known, _)| known == name) {
-            self.values.push((name.to_owned(), value.to_owned()));
-            // A value that contains another one has to be replaced first.
-            self.values.sort_by_key(|(_, v)| std::cmp::Reverse(v.len()));
-        }
-    }
-}
+use crate::{Diagnostic, Secrets, codes};
 
 /// Replaces environment placeholders in every plain scalar of the tree.
 pub(crate) fn resolve(

@@ -31,6 +31,7 @@ mod remote;
 mod request_text;
 mod scenario;
 mod schema;
+mod secrets;
 pub mod seed;
 mod shape;
 mod source;
@@ -56,7 +57,6 @@ pub use gate::{
     BURST_ASSUMED, BreakerChange, BreakerState, Comparison, Gate, GateValue, Metric, MetricGate,
     OUTAGE_BELOW, SloBlock, When,
 };
-pub use interpolate::Secrets;
 pub use json::to_json;
 pub use load::{Arrivals, DataSource, Load, Request, Stage};
 pub use objectives::{Objectives, is_objectives, parse_objectives};
@@ -73,6 +73,7 @@ pub use remote::{RemoteTarget, is_allowed, is_on_this_machine, remote_targets};
 pub use request_text::{RenderError, RequestPart, RequestProblem, RequestText, Slot, Unsendable};
 pub use scenario::{AbortRule, ExpectedFailure, Scenario, SteadyState, Variant};
 pub use schema::{scenario_schema, system_schema};
+pub use secrets::{FRAGMENT_CHARACTERS, Redaction, Secrets, VALUE_CHARACTERS_MIN};
 pub use source::{SOURCE_BYTES_MAX, Source};
 pub use span::{Located, Span};
 pub use suggest::nearest;

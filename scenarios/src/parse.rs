@@ -4,12 +4,14 @@ use std::path::Path;
 
 use crate::diagnostic::{Place, quoted, shortened};
 use crate::grammar::GateError;
-use crate::interpolate::{Secrets, resolve};
+use crate::interpolate::resolve;
 use crate::openslo::ObjectiveDraft;
 use crate::read::{Reader, ScenarioDraft, SystemDraft, Use, gate_text, openslo_path, system_path};
 use crate::remote::{RemoteTarget, remote_diagnostics};
 use crate::yaml::{Node, NodeKind};
-use crate::{Diagnostic, Gate, OpenSlo, Scenario, Source, System, check, codes, library, yaml};
+use crate::{
+    Diagnostic, Gate, OpenSlo, Scenario, Secrets, Source, System, check, codes, library, yaml,
+};
 
 /// How environment variables are looked up.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -108,7 +110,11 @@ impl<T> Checked<T> {
     /// in `allowed`. A file cannot give this permission to itself.
     #[must_use]
     pub fn remote_diagnostics(&self, allowed: &[String]) -> Vec<Diagnostic> {
-        remote_diagnostics(&self.remote, allowed)
+        let mut findings = remote_diagnostics(&self.remote, allowed);
+        for finding in &mut findings {
+            redact(finding, &self.secrets);
+        }
+        findings
     }
 }
 
@@ -439,12 +445,12 @@ fn keep_first(findings: &mut Vec<Diagnostic>) {
 /// Takes environment values out of every text of a finding, and then cuts
 /// what is long: the other way round a part of a value could stay.
 fn redact(finding: &mut Diagnostic, secrets: &Secrets) {
-    finding.title = shortened(&secrets.redact_message(&finding.title));
+    finding.title = shortened(&secrets.redact(&finding.title));
     for help in &mut finding.help {
-        *help = secrets.redact_message(help);
+        *help = secrets.redact(help);
     }
     let notes = finding.notes.iter_mut();
     for line in notes.chain(finding.labels.iter_mut().map(|label| &mut label.text)) {
-        *line = shortened(&secrets.redact_message(line));
+        *line = shortened(&secrets.redact(line));
     }
 }

@@ -310,7 +310,7 @@ fn start(request: &SpawnRequest, output: &mut Output) -> io::Result<(Pid, OwnedF
 }
 
 /// Starts something while the mark is in the guardian's own limit of file locks,
-/// which what is started inherits. The guardian has one thread.
+/// which what is started inherits. Only this thread of the guardian starts any.
 fn marked<T>(request: &SpawnRequest, start: impl FnOnce() -> T) -> T {
     let own = getrlimit(Resource::Locks);
     let mark = request.env.get(INSTANCE_MARK).map(|mark| limit_mark(mark));

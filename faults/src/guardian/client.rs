@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use squall_scenario::Secrets;
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
@@ -199,6 +200,20 @@ impl GuardianClient {
             Answer::Members(members) => Ok(members),
             other => Err(unexpected(other)),
         }
+    }
+
+    /// Takes these values out of the output of everything that is started from
+    /// now on, before it is written.
+    ///
+    /// # Errors
+    /// See [`GuardianError`]; nothing may be started then.
+    pub async fn keep_secrets(&self, secrets: &Secrets) -> Result<(), GuardianError> {
+        for (name, value) in secrets.iter() {
+            let (name, value) = (name.to_owned(), value.to_owned());
+            let ask = Ask::KeepSecret { name, value };
+            self.done(ask, ANSWER_WITHIN).await?;
+        }
+        Ok(())
     }
 
     /// Returns when everything that processes have written so far is in its

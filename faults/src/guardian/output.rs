@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::{read, write};
 use rustix::pipe::{PipeFlags, pipe_with};
+use squall_scenario::Secrets;
 
 pub use log_file::{KEEP_BYTES_MIN, left_out};
 
@@ -34,6 +35,7 @@ const ORDER_WITHIN: Duration = Duration::from_secs(3);
 #[derive(Default)]
 pub(super) struct Output {
     running: Option<Running>,
+    secrets: Secrets,
     /// News that wait for output, oldest first.
     waiting: VecDeque<Waiting>,
     drains: u64,
@@ -50,6 +52,8 @@ struct Waiting {
     drain: u64,
     until: Instant,
     news: Vec<Notice>,
+    /// Told instead when it took too long.
+    late: Option<Notice>,
 }
 
 impl Output {
@@ -61,22 +65,37 @@ impl Output {
             Some(running) => running,
             none => none.insert(start()?),
         };
-        running.tell(Command::Carry { pipe, log })?;
+        let secrets = &self.secrets;
+        let redaction = (!secrets.is_empty()).then(|| secrets.redaction());
+        running.tell(Command::Carry {
+            pipe,
+            log,
+            redaction: redaction.map(Box::new),
+        })?;
         Ok((ours.try_clone()?.into(), ours.into()))
     }
 
+    /// Takes a value out of what is started from now on.
+    pub(super) fn keep_secret(&mut self, name: &str, value: &str) {
+        self.secrets.add(name, value);
+    }
+
     /// Keeps news back until everything that was written before them is in its
-    /// file, or for a second.
-    pub(super) fn after_output(&mut self, news: Vec<Notice>, now: Instant) {
+    /// file, or for a second; `late` is told instead of them then.
+    pub(super) fn after_output(&mut self, news: Vec<Notice>, late: Option<Notice>, now: Instant) {
         self.drains += 1;
-        let asked = self.running.as_ref().is_some_and(|running| {
-            let command = Command::Drain(self.drains);
-            running.tell(command).is_ok()
-        });
+        let drain = Command::Drain(self.drains);
+        let (drain, until) = match self.running.as_ref().map(|running| running.tell(drain)) {
+            // Nothing was started, so nothing was written.
+            None => (0, now),
+            Some(Ok(())) => (self.drains, now + DRAIN_WITHIN),
+            Some(Err(_)) => (self.drains, now),
+        };
         self.waiting.push_back(Waiting {
-            drain: self.drains,
-            until: if asked { now + DRAIN_WITHIN } else { now },
+            drain,
+            until,
             news,
+            late,
         });
     }
 
@@ -88,12 +107,16 @@ impl Output {
             while matches!(read(&running.told, &mut rung), Ok(1..)) {}
             drained = running.drained.try_iter().last().unwrap_or(0);
         }
+        let ready = |first: &Waiting| first.drain <= drained || first.until <= now;
         let mut news = Vec::new();
-        while let Some(first) = self
-            .waiting
-            .pop_front_if(|first| first.drain <= drained || first.until <= now)
-        {
-            news.extend(first.news);
+        while self.waiting.front().is_some_and(ready) {
+            let Some(first) = self.waiting.pop_front() else {
+                break;
+            };
+            match first.late {
+                Some(late) if first.drain > drained => news.push(late),
+                _ => news.extend(first.news),
+            }
         }
         news
     }

@@ -135,6 +135,12 @@ pub(crate) enum Ask {
     /// Whatever is being ended, or will be, gets no more time than squall's own
     /// patience allows. Not answered.
     Hurry,
+    /// Take this value out of the output of everything that is started from now
+    /// on, and write `${name}` instead.
+    KeepSecret {
+        name: String,
+        value: String,
+    },
     /// Answered when everything that processes have written so far is in its
     /// file.
     DrainOutput,

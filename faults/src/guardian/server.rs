@@ -163,10 +163,16 @@ impl Server {
                 self.hurried = true;
                 return Next::Go;
             }
+            Ask::KeepSecret { name, value } => {
+                self.output.keep_secret(&name, &value);
+                Answer::Done
+            }
             Ask::DrainOutput => {
-                let answer = Answer::Done;
-                let news = vec![Notice::Answer { id, answer }];
-                self.output.after_output(news, Instant::now());
+                let news = |answer| Notice::Answer { id, answer };
+                let late = "the output of processes could not be written in time";
+                let late = news(Answer::Refused(late.to_owned()));
+                let done = vec![news(Answer::Done)];
+                self.output.after_output(done, Some(late), Instant::now());
                 return Next::Go;
             }
             Ask::Shutdown {
@@ -215,7 +221,7 @@ impl Server {
             news.extend(reaped.waiting.into_iter().map(answer));
         }
         if !news.is_empty() {
-            self.output.after_output(news, now);
+            self.output.after_output(news, None, now);
         }
         for notice in self.output.news(now) {
             self.say(&notice);

@@ -67,6 +67,14 @@ impl Run {
         }
     }
 
+    /// Starts `script` and returns once the guardian has told of its end.
+    pub(crate) async fn to_its_end(&self, key: &str, script: &str) {
+        let mut exits = self.guardian.exits();
+        let spawned = self.guardian.spawn(self.request(key, script));
+        soon(spawned).await.unwrap();
+        while soon(exits.recv()).await.unwrap().key != key {}
+    }
+
     pub(crate) fn log(&self, key: &str) -> String {
         std::fs::read_to_string(self.dir.path().join(format!("{key}.log"))).unwrap_or_default()
     }

@@ -1,5 +1,6 @@
 //! One attempt at a scenario: run, judge, write.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -112,6 +113,10 @@ impl Session {
     ) -> (Result<Finished, Failed>, Option<Console>) {
         let mut console = None;
         let attempted = self.carry_out(what, &mut console).await;
+        let attempted = attempted.map_err(|mut failed| {
+            failed.message = what.sound.secrets.redact(&failed.message);
+            failed
+        });
         (attempted, console)
     }
 
@@ -165,7 +170,7 @@ impl Session {
             started_utc: started.to_string(),
             host: host_name(),
             seed,
-            rerun: rerun(what),
+            rerun: sound.secrets.redact(&rerun(what)),
             variant: label.map(ToOwned::to_owned),
             scenario_path: sound.given.clone(),
             scenario_text: sound.text.clone(),
@@ -198,11 +203,10 @@ impl Session {
         let (control, receiver) = control_channel();
         self.interrupts.pass_to(Some(control.clone()));
         let seed = request.seed;
-        let scenario = request.scenario.clone();
         let manifest = request.manifest.clone();
         let ran = run(request, receiver, &mut |view: RunView| {
             let watched = Watched {
-                scenario: &scenario,
+                scenario: &manifest.scenario,
                 seed,
                 view: &view,
                 dir: &dir,
@@ -272,7 +276,11 @@ impl Session {
                 format!("{}: {error}", parent.display()),
             )
         };
-        std::fs::create_dir_all(&parent).map_err(fail)?;
+        // For its owner alone; folders that were there are left as they are.
+        let mut private = std::fs::DirBuilder::new();
+        private.mode(0o700);
+        private.recursive(true).create(&parent).map_err(fail)?;
+        private.recursive(false);
         // Runs behind a link are not found again, and it may lead anywhere.
         if parent.is_symlink() {
             return Err(fail(std::io::Error::other("it is a symbolic link")));
@@ -284,7 +292,7 @@ impl Session {
                 again => format!("{stamp}-{again}"),
             };
             let dir = parent.join(leaf);
-            match std::fs::create_dir(&dir) {
+            match private.create(&dir) {
                 Ok(()) => return std::path::absolute(dir).map_err(fail),
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(fail(error)),

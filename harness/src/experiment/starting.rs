@@ -31,6 +31,11 @@ pub(super) async fn start_system(
     let guardian = GuardianClient::start(&request.squall_exe, &args, &context.journal)
         .await
         .map_err(|error| not_ready(error.to_string()))?;
+    if let Err(error) = guardian.keep_secrets(&request.secrets).await {
+        let left = end_guardian(&guardian).await.err().into_iter().collect();
+        let detail = error.to_string();
+        return Err(NotReady { detail, left });
+    }
     // Not before the guardian was started: the system under test keeps the limit
     // that it would have without squall.
     raise_descriptor_limit();

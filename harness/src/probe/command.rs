@@ -136,7 +136,7 @@ fn number(output: &str) -> Result<f64, String> {
         return Err("it printed nothing".to_owned());
     }
     line.parse()
-        .map_err(|_| format!("its last line is {line:?}, which is no number"))
+        .map_err(|_| format!("its last line is no number: {line:?}"))
 }
 
 #[cfg(test)]

@@ -74,10 +74,11 @@ pub(super) fn at_pointer(body: &[u8], pointer: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("there is nothing at {pointer}"))?;
     match found {
         Value::Bool(truth) => Ok(f64::from(u8::from(*truth))),
-        Value::String(text) => text.trim().parse().map_err(|_| {
-            let text: String = text.chars().take(60).collect();
-            format!("at {pointer} stands {text:?}, which is no number")
-        }),
+        // Not cut here: secrets are taken out first.
+        Value::String(text) => text
+            .trim()
+            .parse()
+            .map_err(|_| format!("what stands at {pointer} is no number: {text:?}")),
         other => other
             .as_f64()
             .ok_or_else(|| format!("what stands at {pointer} is no number")),
@@ -128,7 +129,7 @@ pub(super) fn of_query(status: u16, body: &[u8]) -> Result<f64, String> {
     };
     let text = sample[1].as_str().unwrap_or_default();
     text.parse()
-        .map_err(|_| format!("{text:?} is no number of a sample"))
+        .map_err(|_| format!("this is no number of a sample: {text:?}"))
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use regex_lite::Regex;
+use squall_faults::guardian::{GuardianClient, GuardianError};
 use squall_scenario::Probe;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{Reading, tell};
@@ -25,6 +26,7 @@ const LAST_LOOK_MAX: Duration = Duration::from_secs(5);
 
 /// Counts lines in the output of every instance of a process.
 pub(super) struct LogSource {
+    guardian: GuardianClient,
     files: Vec<LogLines<()>>,
     matched: u64,
     /// When it was last known how many there were.
@@ -42,6 +44,7 @@ impl LogSource {
         };
         let instances = system.instances_of(of);
         Ok(Self {
+            guardian: system.guardian().clone(),
             files: instances.map(|one| lines(&one.log_path)).collect(),
             matched: 0,
             looked: None,
@@ -98,6 +101,12 @@ impl LogSource {
     }
 
     async fn count(&mut self, deadline: Instant, is_last: bool) -> Result<u64, String> {
+        match timeout_at(deadline.into(), self.guardian.drain_output()).await {
+            // Without a guardian nothing is written any more.
+            Ok(Ok(()) | Err(GuardianError::Gone)) => {}
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_elapsed) => return Err("its output is not in its file yet".to_owned()),
+        }
         let mut ends = Vec::new();
         for file in &self.files {
             ends.push(file.end().await?);

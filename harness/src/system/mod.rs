@@ -19,6 +19,7 @@ mod target;
 mod variables;
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,7 +157,10 @@ impl RunningSystem {
         guardian: GuardianClient,
         hub: EventHub,
     ) -> Result<Self, SystemError> {
-        std::fs::create_dir_all(&request.log_dir).map_err(|source| SystemError::Io {
+        let mut private = std::fs::DirBuilder::new();
+        private.recursive(true).mode(0o700);
+        let made = private.create(&request.log_dir);
+        made.map_err(|source| SystemError::Io {
             doing: "creating the log folder",
             source,
         })?;

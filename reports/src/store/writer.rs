@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use hdrhistogram::serialization::V2DeflateSerializer;
@@ -62,13 +63,15 @@ impl Appender {
 }
 
 impl RecordWriter {
-    /// Creates `dir` (and its parents) and starts a record in it.
+    /// Creates `dir` (and its parents), for its owner alone, and starts a record in it.
     ///
     /// # Errors
     /// When the directory cannot be created or already holds a record: a run
     /// is never overwritten.
     pub fn create(dir: &Path, manifest: &Manifest) -> Result<Self, RecordError> {
-        fs::create_dir_all(dir).map_err(RecordError::io(dir))?;
+        let mut private = fs::DirBuilder::new();
+        private.recursive(true).mode(0o700);
+        private.create(dir).map_err(RecordError::io(dir))?;
         let mut intervals = Appender::create(dir.join(INTERVALS_FILE))?;
         intervals.append(hlog::HEADER)?;
         let writer = Self {

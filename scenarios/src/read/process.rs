@@ -12,6 +12,7 @@ use crate::{ByteCount, Count, Diagnostic, Process, Ready, Restart, Stop, Templat
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
 const NEVER_READY: &str = "no process is ready at once";
+
 /// The least and the most that is kept of an instance's output.
 const KEEP_OUTPUT_MIN: ByteCount = ByteCount(64 << 10);
 const KEEP_OUTPUT_MAX: ByteCount = ByteCount(1 << 30);

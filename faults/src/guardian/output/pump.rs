@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionread, read, write};
+use squall_scenario::Redaction;
 
 use super::log_file::LogFile;
 use crate::guardian::protocol::LeftOut;
@@ -17,10 +18,17 @@ use crate::guardian::protocol::LeftOut;
 /// Read of one pipe before it is the turn of the next.
 const TURN_BYTES: usize = 256 << 10;
 
+/// How long what could be the beginning of a secret waits for its rest.
+const HOLD_WITHIN: Duration = Duration::from_millis(50);
+
 /// What the guardian tells its pump.
 pub(super) enum Command {
-    /// Carry what comes out of the pipe to the log.
-    Carry { pipe: OwnedFd, log: LogFile },
+    /// Carry what comes out of the pipe to the log, without secrets.
+    Carry {
+        pipe: OwnedFd,
+        log: LogFile,
+        redaction: Option<Box<Redaction>>,
+    },
     /// Say this number once everything written so far is in the logs.
     Drain(u64),
     /// Carry what still comes, at most until then, and put the logs in order.
@@ -33,6 +41,16 @@ pub(super) enum Command {
 struct Pipe {
     read: OwnedFd,
     log: PathBuf,
+    redaction: Option<Box<Redaction>>,
+    /// When something came last.
+    heard: Instant,
+}
+
+impl Pipe {
+    /// Whether something waits that could be the beginning of a secret.
+    fn holds(&self) -> bool {
+        self.redaction.as_ref().is_some_and(|text| text.holds())
+    }
 }
 
 pub(super) struct Pump {
@@ -45,6 +63,7 @@ pub(super) struct Pump {
     pipes: Vec<Pipe>,
     logs: HashMap<PathBuf, LogFile>,
     buffer: Vec<u8>,
+    redacted: Vec<u8>,
 }
 
 impl Pump {
@@ -62,20 +81,27 @@ impl Pump {
             pipes: Vec::new(),
             logs: HashMap::new(),
             buffer: vec![0; TURN_BYTES],
+            redacted: Vec::new(),
         }
     }
 
     /// Carries until it is told to finish, or the guardian is gone.
     pub(super) fn run(mut self) {
         loop {
-            self.wait(None);
+            let holds = self.pipes.iter().any(Pipe::holds);
+            self.wait(holds.then_some(HOLD_WITHIN));
             self.turn();
+            self.show_held(HOLD_WITHIN);
             // Emptied before the commands are looked at: none is missed.
             let mut rung = [0; 64];
             while matches!(read(&self.wake, &mut rung), Ok(1..)) {}
             loop {
                 match self.commands.try_recv() {
-                    Ok(Command::Carry { pipe, log }) => self.carry(pipe, log),
+                    Ok(Command::Carry {
+                        pipe,
+                        log,
+                        redaction,
+                    }) => self.carry(pipe, log, redaction),
                     Ok(Command::Drain(number)) => {
                         self.drain();
                         // Nobody listens only when the guardian is at its end.
@@ -96,7 +122,7 @@ impl Pump {
         }
     }
 
-    fn carry(&mut self, pipe: OwnedFd, log: LogFile) {
+    fn carry(&mut self, pipe: OwnedFd, log: LogFile, redaction: Option<Box<Redaction>>) {
         let path = log.path().to_owned();
         // One that is written to already knows where its gap is.
         let log = self.logs.entry(path.clone()).or_insert(log);
@@ -104,6 +130,8 @@ impl Pump {
         self.pipes.push(Pipe {
             read: pipe,
             log: path,
+            redaction,
+            heard: Instant::now(),
         });
     }
 
@@ -134,16 +162,47 @@ impl Pump {
 
     /// Carries at most a turn of one pipe; 0 at its end.
     fn carry_some(&mut self, number: usize) -> Result<usize, Errno> {
-        let pipe = &self.pipes[number];
+        let pipe = &mut self.pipes[number];
         let count = read(&pipe.read, &mut self.buffer)?;
-        if let Some(log) = self.logs.get_mut(&pipe.log) {
-            log.append(&self.buffer[..count]);
+        let read = &self.buffer[..count];
+        let Some(log) = self.logs.get_mut(&pipe.log) else {
+            return Ok(count);
+        };
+        if let Some(redaction) = &mut pipe.redaction {
+            pipe.heard = Instant::now();
+            redaction.push(read, &mut self.redacted);
+            log.append(&self.redacted);
+            self.redacted.clear();
+        } else {
+            log.append(read);
         }
         Ok(count)
     }
 
+    /// Gives out what was held back for so long that its rest does not seem to
+    /// come: who reads the log waits for it.
+    fn show_held(&mut self, silent: Duration) {
+        for pipe in self.pipes.iter_mut().filter(|pipe| pipe.holds()) {
+            if pipe.heard.elapsed() < silent {
+                continue;
+            }
+            if let (Some(redaction), Some(log)) =
+                (&mut pipe.redaction, self.logs.get_mut(&pipe.log))
+            {
+                redaction.flush(&mut self.redacted);
+                log.append(&self.redacted);
+                self.redacted.clear();
+            }
+        }
+    }
+
     fn end(&mut self, number: usize) {
-        self.pipes.swap_remove(number);
+        let mut pipe = self.pipes.swap_remove(number);
+        if let (Some(redaction), Some(log)) = (&mut pipe.redaction, self.logs.get_mut(&pipe.log)) {
+            redaction.end(&mut self.redacted);
+            log.append(&self.redacted);
+            self.redacted.clear();
+        }
     }
 
     /// Carries what the pipes hold now; who goes on writing is not followed.
@@ -164,6 +223,7 @@ impl Pump {
                 }
             }
         }
+        self.show_held(Duration::ZERO);
     }
 
     /// Carries until every pipe has ended or it is time, and puts the logs in
@@ -176,6 +236,10 @@ impl Pump {
                 break;
             }
             self.wait(Some(left));
+        }
+        // Some may be held open by what could not be ended.
+        while let Some(last) = self.pipes.len().checked_sub(1) {
+            self.end(last);
         }
         let mut missing = Vec::new();
         for log in self.logs.values_mut() {

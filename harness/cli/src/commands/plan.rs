@@ -11,7 +11,7 @@ use crate::{exit, locate, output};
 pub fn plan(args: &PlanArgs) -> ExitCode {
     let found = locate::scenario(&args.scenario, &args.reading);
     let mut scenario = match found.and_then(locate::Found::into_sound) {
-        Ok(sound) => sound.scenario,
+        Ok(sound) => sound.redacted,
         Err(code) => return code,
     };
     scenario.seed = args.seed.or(scenario.seed);

@@ -25,7 +25,7 @@ const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is watched.
 pub struct Watched<'w> {
-    /// The scenario that is run.
+    /// The scenario that is run, without secrets.
     pub scenario: &'w Scenario,
     /// Its seed.
     pub seed: u64,
