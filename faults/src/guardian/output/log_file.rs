@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
 
 /// What a file system takes back in one piece; gaps begin and end there.
 const BLOCK_BYTES: u64 = 4096;
@@ -99,6 +99,7 @@ impl LogFile {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(path)?;
         let length = file.metadata()?.len();
         // Far behind its end, where there is nothing to lose.
