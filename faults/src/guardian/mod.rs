@@ -19,7 +19,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use client::{GuardianClient, GuardianError};
-pub use output::{KEEP_BYTES_MIN, left_out};
 pub use protocol::{
     ExitStatus, Exited, GroupSignal, LeftOut, ShutdownReport, SpawnRequest, Spawned,
 };

@@ -18,8 +18,6 @@ use rustix::io::{read, write};
 use rustix::pipe::{PipeFlags, pipe_with};
 use squall_scenario::Secrets;
 
-pub use log_file::{KEEP_BYTES_MIN, left_out};
-
 use super::protocol::{LeftOut, Notice, SpawnRequest};
 use log_file::LogFile;
 use pump::{Command, Pump};

@@ -31,7 +31,7 @@ pub struct SpawnRequest {
     /// Standard output and error are appended to this file.
     pub log_path: PathBuf,
     /// How many bytes of them are kept, half from the beginning and half from
-    /// the end; see [`super::left_out`].
+    /// the end.
     pub keep_bytes: u64,
 }
 

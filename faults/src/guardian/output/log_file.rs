@@ -4,12 +4,12 @@
 //! While processes run the file only grows, so that a place in it stays what it
 //! was for everybody who reads along. Once it is longer than the bound (and some
 //! room for readers that are behind), its middle is given back to the file
-//! system; a line of fixed length where the gap begins says how much is gone. At
+//! system, in whole blocks: readers find the hole (`SEEK_HOLE`) and know what they
+//! missed. A line of fixed length where the gap begins says how much is gone. At
 //! the end of the run the gap is closed.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -22,35 +22,11 @@ const FOR_READERS_BYTES: u64 = 32 << 20;
 /// The middle is given back in pieces of this size.
 const STEP_BYTES: u64 = 1 << 20;
 /// The least that is kept of a process's output.
-pub const KEEP_BYTES_MIN: u64 = 64 << 10;
+const KEEP_BYTES_MIN: u64 = 64 << 10;
 
 const MARK_BEGINS: &str = "\n[squall: ";
 const MARK_ENDS: &str = " bytes of output are left out here]\n";
 const MARK_DIGITS: usize = 20;
-const MARK_BYTES: usize = MARK_BEGINS.len() + MARK_DIGITS + MARK_ENDS.len();
-
-/// What is missing of a log: bytes of these places were left out of its middle.
-/// `keep` is the bound the process was started with. Ask *after* reading: what
-/// was read of these places may be anything.
-///
-/// # Errors
-/// The file cannot be read.
-pub fn left_out(log: &File, keep: u64) -> io::Result<Option<Range<u64>>> {
-    let begins = head(keep);
-    let mut mark = [0; MARK_BYTES];
-    match log.read_exact_at(&mut mark, begins) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        Err(error) => return Err(error),
-    }
-    Ok(marked(&mark).map(|bytes| begins..begins.saturating_add(bytes)))
-}
-
-fn marked(mark: &[u8]) -> Option<u64> {
-    let number = mark.strip_prefix(MARK_BEGINS.as_bytes())?;
-    let number = number.strip_suffix(MARK_ENDS.as_bytes())?;
-    std::str::from_utf8(number).ok()?.trim_start().parse().ok()
-}
 
 fn mark(bytes: u64) -> String {
     format!("{MARK_BEGINS}{bytes:>MARK_DIGITS$}{MARK_ENDS}")
@@ -173,8 +149,6 @@ impl LogFile {
         if ends < gap_end + STEP_BYTES {
             return;
         }
-        // First the line, then the gap: who reads sees the line if the gap
-        // took what was read.
         let line = mark(ends - begins);
         if self.file.write_all_at(line.as_bytes(), begins).is_err() {
             return;
@@ -237,7 +211,8 @@ impl LogFile {
         match written {
             Ok(new) => {
                 self.file = new;
-                self.length = begins + MARK_BYTES as u64 + self.length - goes_on;
+                let line = mark(goes_on - begins).len() as u64;
+                self.length = begins + line + self.length - goes_on;
                 self.gap_end = Some(goes_on);
                 Ok(())
             }
@@ -252,7 +227,10 @@ impl LogFile {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
     use std::os::unix::fs::MetadataExt;
+
+    use rustix::fs::{SeekFrom, seek};
 
     use super::*;
 
@@ -285,7 +263,6 @@ mod tests {
         assert_eq!(std::fs::read(log.path()).unwrap(), lines(0..KEEP / 16));
         assert_eq!(log.missing(), 0);
         let open = File::open(log.path()).unwrap();
-        assert_eq!(left_out(&open, KEEP).unwrap(), None);
         assert_eq!(open.metadata().unwrap().mode() & 0o777, 0o600);
     }
 
@@ -296,13 +273,17 @@ mod tests {
         let open = File::open(log.path()).unwrap();
         let length = open.metadata().unwrap().len();
         assert_eq!(length, total);
-        let gap = left_out(&open, KEEP).unwrap().unwrap();
-        assert_eq!(gap.start, head(KEEP));
+        let gap = head(KEEP)..log.gap_end.unwrap();
         assert!(length - gap.end >= FOR_READERS_BYTES, "{gap:?}");
         assert!(length - gap.end < FOR_READERS_BYTES + KEEP + 2 * STEP_BYTES);
         let all = std::fs::read(log.path()).unwrap();
         let expected = lines(0..total / 16);
         assert!(all[..gap.start as usize] == expected[..gap.start as usize]);
+        let line = mark(gap.end - gap.start).into_bytes();
+        assert_eq!(all[gap.start as usize..][..line.len()], line);
+        let hole = seek(&open, SeekFrom::Hole(0)).unwrap();
+        assert_eq!(hole, gap.start + BLOCK_BYTES);
+        assert_eq!(seek(&open, SeekFrom::Data(hole)).unwrap(), gap.end);
         assert!(all[gap.end as usize..] == expected[gap.end as usize..]);
         let last = gap.end as usize - 4096..gap.end as usize;
         assert!(all[last.clone()] != expected[last]);
