@@ -31,6 +31,7 @@ fn load(rate: f64, length: Duration, connections: Option<u32>) -> Load {
             path: Template::parse("/$n"),
             headers: vec![],
             body: None,
+            body_file: None,
             expect_status: vec![(200, 399)],
             within: None,
             weight: 1,

@@ -5,6 +5,7 @@
 //! no async runtime, so checking a file is instant and easy to fuzz.
 
 mod address;
+mod body_file;
 mod check;
 mod codes;
 mod diagnostic;
@@ -46,6 +47,7 @@ mod windows;
 mod yaml;
 
 pub use address::{ip_address, socket_address};
+pub use body_file::{BODY_BYTES_MAX, BodyFile};
 pub use codes::{Explanation, explain, explanations};
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use fault::{

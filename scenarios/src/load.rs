@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Rate, Template, format_duration};
+use crate::{BodyFile, Rate, Template, format_duration};
 
 /// The open-loop load of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -183,6 +183,9 @@ pub struct Request {
     pub headers: Vec<(String, Template)>,
     /// Body, sent as it is.
     pub body: Option<Template>,
+    /// Body that stands in a file, instead of `body`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_file: Option<BodyFile>,
     /// Status codes that count as good; inclusive ranges. Default 200..=399.
     pub expect_status: Vec<(u16, u16)>,
     /// Response time above which an answer is not good.

@@ -10,7 +10,8 @@ use crate::read::{Reader, ScenarioDraft, SystemDraft, Use, gate_text, openslo_pa
 use crate::remote::{RemoteTarget, remote_diagnostics};
 use crate::yaml::{Node, NodeKind};
 use crate::{
-    Diagnostic, Gate, OpenSlo, Scenario, Secrets, Source, System, check, codes, library, yaml,
+    BodyFile, Diagnostic, Gate, OpenSlo, Scenario, Secrets, Source, System, check, codes, library,
+    yaml,
 };
 
 /// How environment variables are looked up.
@@ -131,10 +132,15 @@ pub fn parse_scenario(source: &Source, options: &ParseOptions<'_>) -> Checked<Sc
         .as_ref()
         .map(|root| files.openslo(root, &mut findings))
         .unwrap_or_default();
+    let bodies = root
+        .as_ref()
+        .map(|root| files.bodies(root, &mut findings))
+        .unwrap_or_default();
     let read = |redact: bool| {
         let root = root.as_ref()?;
         let mut reader = Reader {
             openslo_files: openslo_files.clone(),
+            bodies: bodies.clone(),
             redact,
             ..Reader::default()
         };
@@ -364,6 +370,32 @@ impl<'o> Files<'o> {
             }
         }
         files
+    }
+
+    /// The bodies that requests take from files, each once.
+    fn bodies(&self, root: &Node, findings: &mut Vec<Diagnostic>) -> Vec<BodyFile> {
+        let mut bodies: Vec<BodyFile> = Vec::new();
+        let requests = root.get("load").and_then(|load| load.get("requests"));
+        let requests = match requests.map(|node| &node.kind) {
+            Some(NodeKind::List(items)) => items.as_slice(),
+            _ => &[],
+        };
+        for node in requests
+            .iter()
+            .filter_map(|item| item.get("body")?.get("file"))
+        {
+            let Some(path) = node.scalar().filter(|path| !path.is_nothing()) else {
+                continue;
+            };
+            if bodies.iter().any(|known| known.path == path.text) {
+                continue;
+            }
+            match BodyFile::read(&path.text, &self.sources[0].name) {
+                Ok(body) => bodies.push(body),
+                Err(problem) => findings.push(problem.at(node.place, "the body stands there")),
+            }
+        }
+        bodies
     }
 
     /// The objects of an OpenSLO file; an empty document is none.

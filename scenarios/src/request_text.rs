@@ -489,6 +489,7 @@ mod tests {
             path: Template::parse("/$v#top"),
             headers: vec![("x-v".into(), Template::parse("$v"))],
             body: Some(Template::parse(r#"{"v":$v,"n":$n}"#)),
+            body_file: None,
             expect_status: vec![(200, 399)],
             within: None,
             weight: 1,

@@ -297,6 +297,7 @@ mod tests {
                 path: Template::parse("/"),
                 headers: vec![],
                 body: None,
+                body_file: None,
                 expect_status: vec![(200, 399)],
                 within: None,
                 weight: 1,

@@ -111,8 +111,11 @@ impl Route {
                 .map_err(|_| invalid(&request.name, "header name", name))?;
             Ok((name, RequestText::header(value)))
         });
+        let file = request.body_file.as_ref();
         let body = match request.body_text() {
-            None => Body::Fixed(Bytes::new()),
+            None => Body::Fixed(
+                file.map_or_else(Bytes::new, |file| Bytes::copy_from_slice(&file.content)),
+            ),
             Some(text) if text.values().next().is_none() => {
                 Body::Fixed(text.literals().collect::<String>().into())
             }
@@ -328,6 +331,7 @@ mod tests {
             path: Template::parse(path),
             headers: vec![],
             body: None,
+            body_file: None,
             expect_status: vec![(200, 399)],
             within: None,
             weight,

@@ -193,6 +193,7 @@ pub fn request(name: &str, method: &str, path: &str, weight: u32) -> Request {
         path: Template::parse(path),
         headers: Vec::new(),
         body: None,
+        body_file: None,
         expect_status: vec![(200, 399)],
         within: Some(Duration::from_secs(1)),
         weight,

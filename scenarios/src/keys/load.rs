@@ -81,13 +81,28 @@ pub(crate) static REQUEST: Shape = Shape {
         )
         .otherwise(&["timeout", "deadline"]),
         key("headers", Names(&Template), "Headers.").otherwise(&["header"]),
-        key("body", Template, "Body, sent as it is."),
+        key(
+            "body",
+            Either(&[Template, Object(&BODY)]),
+            "Body: a text, or a file that is sent as it is.",
+        ),
         key(
             "expect",
             Object(&EXPECT),
             "Which answers are good; any status from 200 to 399 when absent.",
         ),
     ],
+};
+
+pub(crate) static BODY: Shape = Shape {
+    noun: "a body",
+    about: "A body that stands in a file.",
+    reads: "body: { file: order.json }",
+    keys: &[needed(
+        "file",
+        Text,
+        "Path, relative to this file; at most 64 MiB, sent as it is.",
+    )],
 };
 
 pub(crate) static EXPECT: Shape = Shape {

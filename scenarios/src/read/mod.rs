@@ -28,7 +28,7 @@ use crate::diagnostic::{Place, quoted};
 use crate::shape::{Key, Shape};
 use crate::suggest::nearest;
 use crate::yaml::{Entry, Node, NodeKind, Scalar};
-use crate::{Diagnostic, codes};
+use crate::{BodyFile, Diagnostic, codes};
 
 /// Goes through a tree and collects what it finds.
 #[derive(Default)]
@@ -38,6 +38,8 @@ pub(crate) struct Reader {
     pub(crate) uses: Vec<Use>,
     /// OpenSLO files by their path as the scenario writes it.
     pub(crate) openslo_files: Vec<(String, Vec<Node>)>,
+    /// Bodies that stand in files.
+    pub(crate) bodies: Vec<BodyFile>,
     /// Whether environment values are replaced by their names in text.
     pub(crate) redact: bool,
 }

@@ -6,7 +6,7 @@ use crate::http::{FRAMING_HEADERS, header_misfit, is_header_name, path_misfit};
 use crate::keys;
 use crate::suggest::nearest;
 use crate::yaml::{Node, NodeKind};
-use crate::{Diagnostic, Request, Template, codes};
+use crate::{BodyFile, Diagnostic, Request, Template, codes};
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
@@ -52,9 +52,13 @@ impl Reader {
         let name = fields.get("name").map(|node| self.title(node));
         let headers = fields.get("headers").map(|node| self.headers(node));
         let (headers, header_places) = headers.unwrap_or_default().into_iter().unzip();
-        let body = fields
-            .get("body")
-            .and_then(|node| self.template(node, Context::Request));
+        let (body, body_file) = match fields.get("body") {
+            Some(node) if matches!(node.kind, NodeKind::Map(_)) => {
+                (None, Some(self.body_file(node)?))
+            }
+            Some(node) => (self.template(node, Context::Request), None),
+            None => (None, None),
+        };
         let expect_status = fields
             .get("expect")
             .map_or_else(|| Some(vec![(200, 399)]), |node| self.expect(node));
@@ -77,12 +81,25 @@ impl Reader {
         let request = Request {
             headers,
             body,
+            body_file,
             expect_status: expect_status?,
             within,
             weight: weight?,
             ..plain_request(method, path, name.unwrap_or(Some(sent))?)
         };
         Some((request, places))
+    }
+
+    /// A body that stands in a file; its text was read before.
+    fn body_file(&mut self, node: &Node) -> Option<BodyFile> {
+        let fields = self.fields(node, &keys::BODY)?;
+        let node = fields.get("file")?;
+        let path = self.text(node)?;
+        let found = self.bodies.iter().find(|file| file.path == path).cloned()?;
+        Some(BodyFile {
+            path: self.secret_text(node)?,
+            ..found
+        })
     }
 
     /// `GET /path`: method, path and the two together.
@@ -231,6 +248,7 @@ fn plain_request(method: String, path: Template, name: String) -> Request {
         path,
         headers: Vec::new(),
         body: None,
+        body_file: None,
         expect_status: vec![(200, 399)],
         within: None,
         weight: 1,

@@ -1,7 +1,6 @@
 //! The arguments as the text of a scenario.
 
 use std::borrow::Cow;
-use std::io::Read;
 use std::ops::Range;
 
 use squall_scenario::{Diagnostic, SOURCE_BYTES_MAX};
@@ -12,8 +11,6 @@ use super::{Composed, url};
 use crate::args::{ArrivalsArg, LoadArgs};
 
 /// Codes of the same mistakes in a file.
-const UNREADABLE: &str = "S0001";
-const NOT_TEXT: &str = "S0003";
 const TOO_LARGE: &str = "S0004";
 const BAD_NAME: &str = "S0107";
 const DUPLICATE_NAME: &str = "S0112";
@@ -189,25 +186,27 @@ impl<'a> Line<'a> {
 
     fn body(&mut self, given: &str) {
         let argument = self.arguments.add("--body ", given);
-        let refuse = |line: &mut Self, mistake| {
-            let finding = line.arguments.refuse_all(argument, mistake);
-            line.findings.push(finding);
-        };
-        let text = match body_text(given) {
-            Ok(text) => text,
-            Err(mistake) => return refuse(self, mistake),
-        };
-        let text = literal(&text);
+        if let Some(path) = given.strip_prefix('@') {
+            let path = unresolved(path);
+            let piece = Piece {
+                text: &path,
+                from: Some((argument, 1)),
+            };
+            self.out.line("      body:");
+            self.out.value("        file:", &[piece]);
+            return;
+        }
+        let text = literal(given);
         self.out.value("      body:", &[Piece::of(argument, &text)]);
         if self.out.text().len() as u64 > SOURCE_BYTES_MAX {
-            let title = "the body does not fit into a scenario".to_owned();
             let mistake = Mistake {
                 code: TOO_LARGE,
-                title,
+                title: "the body does not fit into a scenario".to_owned(),
                 remark: "too large",
-                help: "send less with each request".to_owned(),
+                help: "put it into a file: `-b @FILE`".to_owned(),
             };
-            refuse(self, mistake);
+            let finding = self.arguments.refuse_all(argument, mistake);
+            self.findings.push(finding);
         }
     }
 
@@ -320,43 +319,4 @@ fn literal(text: &str) -> Cow<'_, str> {
 /// The same, but `${NAME}` is taken from the environment.
 fn with_environment(text: &str) -> String {
     literal(text).replace("$${", "${")
-}
-
-/// The body: the argument itself, or what stands in the file that it names.
-fn body_text(given: &str) -> Result<Cow<'_, str>, Mistake> {
-    let Some(path) = given.strip_prefix('@') else {
-        return Ok(Cow::Borrowed(given));
-    };
-    let mistake = |code, title, help: &str| Mistake {
-        code,
-        title,
-        remark: "this file",
-        help: help.to_owned(),
-    };
-    let bytes = read_file(path).map_err(|error| {
-        let title = format!("I cannot read {path}: {error}");
-        mistake(UNREADABLE, title, "write @FILE with the path from here")
-    })?;
-    if bytes.len() as u64 > SOURCE_BYTES_MAX {
-        let title = format!("{path} is larger than {} KiB", SOURCE_BYTES_MAX >> 10);
-        return Err(mistake(TOO_LARGE, title, "send less with each request"));
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        let title = format!("{path} is not a text: byte {at} is no UTF-8");
-        mistake(
-            NOT_TEXT,
-            title,
-            "a scenario is a text, and so are its bodies",
-        )
-    })?;
-    Ok(Cow::Owned(text))
-}
-
-/// At most a byte more than a scenario may have.
-fn read_file(path: &str) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path)?;
-    file.take(SOURCE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

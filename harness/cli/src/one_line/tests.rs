@@ -332,22 +332,34 @@ fn a_body_may_stand_in_a_file() {
         std::fs::write(&path, bytes).unwrap();
         format!("@{}", path.display())
     };
-    for text in [
-        "",
-        " \n",
-        "{\n\t\"a\": [1]\n}\n",
-        "\u{0}\u{feff}\u{85}\u{2028}\u{1f600}",
-    ] {
-        let (_, scenario) = composed(&["http://localhost/", "-b", &file("b", text.as_bytes())]);
+    let large = vec![0xff; 3 << 20];
+    for bytes in [&b""[..], b"{\n\t\"a\": \"$b\"}\n", b"caf\xe9\0", &large] {
+        let (text, scenario) = composed(&["http://localhost/", "-b", &file("b", bytes)]);
+        assert!(
+            text.contains("        file: ") && text.len() < 1000,
+            "{text}"
+        );
         let maker = RequestMaker::new(&scenario.load, 1).unwrap();
-        assert_eq!(maker.prepare(0).unwrap().body, text);
+        let request = maker.prepare(0).unwrap();
+        assert_eq!(
+            (request.method.as_str(), &request.body[..]),
+            ("POST", bytes)
+        );
     }
     let body = |given: &str| refused(&["http://localhost/", "-b", given]);
-    assert!(body("@/no/such/file").contains("S0001"));
-    assert!(body(&file("latin", b"caf\xe9")).contains("S0003"));
-    assert!(body(&file("large", &vec![b'x'; (1 << 20) + 1])).contains("S0004"));
-    // Fits by itself, and not with the rest.
-    assert!(body(&file("long", &vec![b'x'; 1 << 20])).contains("S0004"));
+    for given in ["@/no/such/file", "@/dev/null", "@/", "@"] {
+        let said = body(given);
+        assert!(
+            said.contains("S0001") && said.contains("--body @"),
+            "{said}"
+        );
+    }
+    let path = folder.path().join("huge");
+    std::fs::File::create(&path)
+        .unwrap()
+        .set_len((64 << 20) + 1)
+        .unwrap();
+    assert!(body(&format!("@{}", path.display())).contains("S0004"));
 }
 
 #[test]
