@@ -44,7 +44,7 @@ fn daemon(text: &str) -> String {
 fn faults_on_a_process_hold_the_daemon_that_it_started() {
     for (inject, evidence) in [
         ("pause", "so is what listens on 127.0.0.1:"),
-        ("kill", "; nobody listens on 127.0.0.1:"),
+        ("kill", "ended on SIGKILL"),
     ] {
         let sandbox = Sandbox::new();
         let file = sandbox.write("daemon.yaml", daemon(&scenario(inject)));

@@ -155,13 +155,21 @@ impl Injection {
             effective &= evidence.level == EvidenceLevel::Effective;
             texts.push(evidence.text);
         }
-        for reached in &self.reached {
-            texts.push(reached.verify(&self.inject).await?);
-        }
         Ok(Seen {
             evidence: texts.join("; "),
             effective,
         })
+    }
+
+    /// Looks whether a fault on processes holds whoever serves; what it does to
+    /// them, in words. Reads the descriptors of all processes, which takes
+    /// longer than a short outage may last: the window begins before.
+    pub(super) async fn holds_who_serves(&self) -> Result<Vec<String>, String> {
+        let mut texts = Vec::new();
+        for reached in &self.reached {
+            texts.push(reached.verify(&self.inject).await?);
+        }
+        Ok(texts)
     }
 
     /// A paused process that ended says more than that it is not there.

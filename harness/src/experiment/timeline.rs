@@ -208,10 +208,13 @@ impl Live<'_> {
         let Some(mut injection) = self.inject(&members).await else {
             return;
         };
-        if let Some(duration) = self.spec.duration {
-            let lasting = tokio::time::sleep(duration);
-            shared.stop.run_until_cancelled(lasting).await;
-        }
+        let lasting = async {
+            if let Some(duration) = self.spec.duration {
+                let lasting = tokio::time::sleep(duration);
+                shared.stop.run_until_cancelled(lasting).await;
+            }
+        };
+        tokio::join!(lasting, self.look_who_serves(&injection));
         self.look_again(&injection).await;
         // What a killed process broke lasts until it serves again, whether it is
         // brought back at once or after a time: so does the window.
@@ -262,6 +265,18 @@ impl Live<'_> {
         self.edge(FaultChange::WithheldEnds).await;
     }
 
+    /// Somebody else may serve from the beginning on.
+    async fn look_who_serves(&self, injection: &Injection) {
+        if let Err(evidence) = injection.holds_who_serves().await {
+            let lost = FaultChange::Observed {
+                evidence,
+                effective: false,
+                lost: true,
+            };
+            self.tell(Instant::now(), lost).await;
+        }
+    }
+
     /// What traffic felt is known only now; a pause may have been ended by
     /// somebody else, and somebody else may serve instead of a killed process.
     async fn look_again(&self, injection: &Injection) {
@@ -269,7 +284,17 @@ impl Live<'_> {
         if killed && self.spec.duration.is_none() {
             return;
         }
-        let change = match injection.verify().await {
+        let seen = match injection.verify().await {
+            Ok(mut seen) => injection.holds_who_serves().await.map(|texts| {
+                for text in texts {
+                    seen.evidence.push_str("; ");
+                    seen.evidence.push_str(&text);
+                }
+                seen
+            }),
+            Err(why) => Err(why),
+        };
+        let change = match seen {
             // That it is still down was said when it went down.
             Ok(_) if killed => return,
             Ok(seen) => FaultChange::Observed {
