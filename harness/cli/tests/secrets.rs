@@ -138,5 +138,7 @@ fn a_run_is_for_its_owner() {
     assert_eq!(mode(run.parent().unwrap()), 0o700);
     assert_eq!(mode(&run), 0o700);
     assert_eq!(mode(&run.join("logs")), 0o700);
-    assert_eq!(mode(&run.join("logs/api-0.log")), 0o600);
+    for file in files(&run) {
+        assert_eq!(mode(&file), 0o600, "{}", file.display());
+    }
 }

@@ -75,14 +75,15 @@ fn bounded(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Creates `path`, to be appended to.
+/// Creates `path` for its owner alone, to be appended to.
 ///
 /// # Errors
 /// It cannot be created, or something is there already, be it a link that leads
 /// nowhere.
 pub fn create_new(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.append(true).create_new(true).open(path)
+    options.append(true).create_new(true).mode(0o600);
+    options.open(path)
 }
 
 /// Puts a file with these bytes in the place of what is at `path`, in one step:
