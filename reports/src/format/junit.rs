@@ -8,7 +8,7 @@ use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, Te
 use super::Format;
 use super::effects::Effect;
 use super::escape::xml_text;
-use crate::quantity::{Quantity, grouped};
+use crate::quantity::{Quantity, grouped, percent};
 use crate::verdict::{GateState, GateVerdict, TimeRange, Verdict};
 use crate::{Record, RunOutcome};
 
@@ -146,6 +146,7 @@ fn properties(gate: &GateVerdict) -> Vec<(&'static str, String)> {
         ("bad", (evidence.n > 0).then(|| grouped(evidence.bad))),
         ("bad allowed", count(evidence.bad_allowed)),
         ("n needed", count(evidence.needed)),
+        ("confidence", gate.confidence.map(percent)),
     ];
     all.into_iter()
         .filter_map(|(name, value)| Some((name, value?)))

@@ -104,9 +104,11 @@ fn gate_row(gate: &GateVerdict, why: &str) -> String {
         .evidence
         .observed
         .map_or(String::new(), |q| q.to_string());
+    let confidence = gate.confidence_text();
     format!(
-        "| {mark} | {when} | {} | {observed} | {} | {} | {} |\n",
+        "| {mark} | {when} | {}{} | {observed} | {} | {} | {} |\n",
         markdown_text(&gate.gate),
+        confidence.map_or(String::new(), |text| format!(" ({text})")),
         gate.evidence.margin.map_or(String::new(), margin_text),
         if gate.evidence.n > 0 {
             grouped(gate.evidence.n)

@@ -383,6 +383,7 @@ fn figures(gate: &GateVerdict) -> String {
             grouped(allowed)
         ));
     }
+    parts.extend(gate.confidence_text());
     parts.join(", ")
 }
 

@@ -2,7 +2,7 @@
 
 use squall_scenario::{Gate, GateValue, Located, SloBlock, When};
 
-use super::{Case, Inference, Ruling, breaker, metric, reading, recovery};
+use super::{Case, Inference, Ruling, breaker, claim_of, metric, reading, recovery};
 use crate::quantity::Quantity;
 use crate::verdict::{Evidence, GateOrigin, GateState, GateVerdict, Recovery, Subject};
 
@@ -113,12 +113,28 @@ fn judge_gate(
             Gate::Breaker { .. } | Gate::BreakerIs { .. } => Subject::Breaker,
             Gate::Reading(_) => Subject::System,
         },
+        confidence: block
+            .inference
+            .filter(|_| is_inferred(&gate.value))
+            .map(|inference| inference.confidence),
         state: ruling.state,
         by_figures,
         explanation: ruling.explanation,
         evidence: ruling.evidence,
     };
     (verdict, recovery)
+}
+
+/// Whether a confidence has a say in a gate: what is counted or read is not
+/// inferred.
+fn is_inferred(gate: &Gate) -> bool {
+    match gate {
+        Gate::BaselineReturns => true,
+        Gate::Metric(gate) => {
+            matches!(gate.value, GateValue::TimesBaseline(_)) || claim_of(gate).is_some()
+        }
+        Gate::Breaker { .. } | Gate::BreakerIs { .. } | Gate::Reading(_) => false,
+    }
 }
 
 /// What the figures say.
@@ -193,12 +209,16 @@ fn temper(case: &Case<'_>, block: &Block<'_>, mut ruling: Ruling) -> Ruling {
         ruling.state = GateState::Inconclusive;
         return ruling;
     }
-    if ruling.state == GateState::Pass {
+    if matches!(ruling.state, GateState::Pass | GateState::Inconclusive) {
+        // A window that was cut short has few samples for that reason.
         let cut = case.window_cut_short(block.when).map(str::to_owned);
         let doubt = cut
             .map(|why| format!("{why} before the window did"))
             .or_else(|| case.stopped_by_hand(block.when))
-            .or_else(|| case.validity.doubts.first().cloned());
+            .or_else(|| {
+                let passed = ruling.state == GateState::Pass;
+                case.validity.doubts.first().filter(|_| passed).cloned()
+            });
         if let Some(doubt) = doubt {
             ruling.explanation = format!("{doubt}; so far: {}", ruling.explanation);
             ruling.state = GateState::Inconclusive;

@@ -8,7 +8,7 @@ use squall_scenario::Span;
 
 use super::{Outage, Stretches, TimeRange};
 use crate::Sample;
-use crate::quantity::Quantity;
+use crate::quantity::{Quantity, percent};
 
 /// What became of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -77,6 +77,10 @@ pub struct GateVerdict {
     pub origin: GateOrigin,
     /// Whom it speaks about.
     pub subject: Subject,
+    /// How sure the gate had to be, from 0 to 1, where it states a confidence
+    /// and is decided by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
     /// What became of it.
     pub state: GateState,
     /// What its figures alone would say, before the validity of the run.
@@ -92,6 +96,13 @@ impl GateVerdict {
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}: {}", self.when, self.gate)
+    }
+
+    /// The confidence that the gate states, in words: `at 95% confidence`.
+    #[must_use]
+    pub fn confidence_text(&self) -> Option<String> {
+        let stated = self.confidence?;
+        Some(format!("at {} confidence", percent(stated)))
     }
 }
 

@@ -27,6 +27,35 @@ fn text() {
     insta::assert_snapshot!("text_fail", render("text", &failing()));
 }
 
+#[test]
+fn a_gate_names_the_confidence_it_states() {
+    let mut record = passing();
+    let stated = squall_scenario::Share::new(0.999);
+    for block in &mut record.manifest.scenario.slo {
+        block.confidence = stated;
+    }
+    let words = "at 99.9% confidence";
+    let verdict = judge(&record);
+    let inferred: Vec<_> = verdict
+        .gates
+        .iter()
+        .filter_map(verdict::GateVerdict::confidence_text)
+        .collect();
+    // Not the steady state, which states none, nor what breakers did, which
+    // is seen and not inferred.
+    assert_eq!((inferred.len(), verdict.gates.len()), (4, 8));
+    for name in ["text", "markdown", "html"] {
+        let named = render(name, &record).matches(words).count();
+        assert_eq!(named, inferred.len(), "{name}");
+        assert!(
+            !render(name, &passing()).contains("% confidence)"),
+            "{name}"
+        );
+    }
+    let property = "name=\"confidence\" value=\"99.9%\"";
+    assert!(render("junit", &record).contains(property));
+}
+
 /// A run in which a person marked a moment and stopped a fault.
 fn touched() -> Record {
     let mut record = passing();

@@ -83,6 +83,40 @@ fn a_fault_that_was_stopped_by_hand_passes_nothing() {
     assert_eq!(marked.outcome, RunOutcome::Pass);
 }
 
+/// Both have few samples, but only one of them for want of load.
+#[test]
+fn too_few_and_cut_short_by_hand_differ() {
+    let judged = |event: Option<RunEvent>| {
+        let mut record = passing();
+        let mut block = during("slow recommendations", 0, vec![success(99.99)], 1);
+        block.confidence = Share::new(0.95);
+        only(&mut record, block);
+        let removal_us = judge(&record).faults[0].removal_requested_us.unwrap();
+        let seconds = removal_us as f64 / 1e6 - 1.0;
+        record.events.extend(event.map(|event| at(seconds, event)));
+        let verdict = judge(&record);
+        let gate = gate(&verdict, "during slow recommendations: success");
+        assert_eq!(gate.state, GateState::Inconclusive);
+        gate.explanation.clone()
+    };
+    let too_few = judged(None);
+    assert!(too_few.contains("too few to tell"), "{too_few}");
+    assert!(!too_few.contains("hand"), "{too_few}");
+    let (action, from) = (HandAction::StopAllFaults, HandSide::Own);
+    let stopped = judged(Some(RunEvent::ByHand { action, from }));
+    assert!(
+        stopped.starts_with("the fault `slow recommendations` was stopped by hand at "),
+        "{stopped}"
+    );
+    let finished = judged(Some(RunEvent::Interrupted {
+        reason: StopReason::Finish,
+    }));
+    assert!(
+        finished.starts_with("the run was finished early by hand before the window did; so far: "),
+        "{finished}"
+    );
+}
+
 #[test]
 fn what_an_abort_kept_from_beginning_is_not_reached() {
     let mut record = passing();
