@@ -29,6 +29,7 @@ pub(crate) use breaker::{
     Asked, Course, Instances, after_on, change_on, is_told_by_lines, reached_by, state_on,
 };
 pub(crate) use dispersion::{Bin, dispersion, spread};
+pub(crate) use errors::Origins;
 pub(crate) use gate::unit_threshold;
 pub(crate) use metric::rule_slice;
 pub(crate) use ratio::{Claim, Inference, claim_of};

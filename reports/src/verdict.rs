@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::RunOutcome;
 pub use effect::{Cycle, EffectFigure, EffectFinding, FaultEffect, RouteEffect};
+pub(crate) use evidence::ALL_ORIGINS;
 pub use evidence::{
     BreakerSegment, BreakerTimeline, Conservation, ErrorSummary, FailureOrigin, FaultEvidence,
     FaultPeriod, GeneratorTrust, ProcessTimeline, Recovery,

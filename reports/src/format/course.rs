@@ -1,7 +1,9 @@
 //! How a fault was felt and survived, in the words that every report uses.
 
 use crate::quantity::{clock, grouped, micros, percent};
-use crate::verdict::{Detection, Recovery, TimeRange, Verdict, WindowStats};
+use crate::verdict::{
+    ALL_ORIGINS, Detection, FailureOrigin, Recovery, TimeRange, Verdict, WindowStats,
+};
 use crate::{BadKind, DropCause};
 
 /// Times of a range that counts from some moment, as one time or two.
@@ -118,4 +120,22 @@ pub(super) fn failure(kind: Option<BadKind>, dropped: Option<DropCause>) -> Stri
         (None, Some(cause)) => format!("dropped: {cause}"),
         (None, None) => "dropped".to_owned(),
     }
+}
+
+/// Whose doing a failure was, in words.
+pub(super) fn by(origin: FailureOrigin) -> String {
+    format!("by the {origin}")
+}
+
+/// Whose doing the failures of a run were, in one line; `None` without any.
+pub(super) fn origins(verdict: &Verdict) -> Option<String> {
+    let parts: Vec<String> = ALL_ORIGINS
+        .into_iter()
+        .filter_map(|origin| {
+            let own = verdict.errors.iter().filter(|e| e.origin == origin);
+            let count = own.fold(0_u64, |sum, error| sum.saturating_add(error.count));
+            (count > 0).then(|| format!("{} {}", grouped(count), by(origin)))
+        })
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -2,6 +2,8 @@
 
 use super::{Format, terminal_text};
 use crate::histogram::rank;
+use crate::judge::Origins;
+use crate::verdict::ALL_ORIGINS;
 use crate::{ALL_DROP_CAUSES, Interval, Record, RouteInterval, Verdict};
 
 /// Counts and quantiles of every interval and route.
@@ -11,7 +13,8 @@ pub(super) struct Csv;
 const HEAD: &str = "start_s,end_s,route,scheduled,good,connect,timeout,late,status,broken,\
                     dropped,unfinished,late_by_lag,fallback,bytes,p50_us,p90_us,p99_us,p999_us,\
                     max_good_us,malformed,dropped_in_flight,dropped_lag,dropped_descriptors,\
-                    dropped_ports,dropped_memory,dropped_request,resent\n";
+                    dropped_ports,dropped_memory,dropped_request,resent,\
+                    failed_system,failed_injected_fault,failed_generator\n";
 
 const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
 
@@ -28,11 +31,12 @@ impl Format for Csv {
         "one row per interval and route; a quantile among failures is `inf`"
     }
 
-    fn render(&self, record: &Record, _verdict: &Verdict) -> Vec<u8> {
+    fn render(&self, record: &Record, verdict: &Verdict) -> Vec<u8> {
+        let origins = Origins::of(record, &verdict.faults);
         let mut text = HEAD.to_owned();
         for interval in &record.intervals {
             for route in &interval.routes {
-                text.push_str(&row(interval, route));
+                text.push_str(&row(interval, route, &origins));
                 text.push('\n');
             }
         }
@@ -40,7 +44,7 @@ impl Format for Csv {
     }
 }
 
-fn row(interval: &Interval, route: &RouteInterval) -> String {
+fn row(interval: &Interval, route: &RouteInterval, origins: &Origins) -> String {
     let counts = &route.counts;
     let mut cells = vec![
         seconds(interval.start_us),
@@ -73,6 +77,8 @@ fn row(interval: &Interval, route: &RouteInterval) -> String {
     cells.push(counts.malformed.to_string());
     cells.extend(ALL_DROP_CAUSES.map(|cause| counts.drops.of(cause).to_string()));
     cells.push(counts.resent.to_string());
+    let by = ALL_ORIGINS.map(|origin| origins.count(origin, interval, route));
+    cells.extend(by.map(|count| count.to_string()));
     cells.join(",")
 }
 

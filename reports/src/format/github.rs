@@ -1,14 +1,15 @@
 //! `github`: annotations that point at the line of the gate, in the syntax of
 //! GitHub's workflow commands.
 
-use super::{Format, terminal_line};
+use super::{Format, course, terminal_line};
 use crate::verdict::{GateState, GateVerdict, Verdict};
 use crate::{Record, RunOutcome};
 
 /// GitHub shows ten annotations of a kind per step and drops the rest.
 const PER_KIND_MAX: usize = 10;
 
-/// One `::error` per failed gate, one `::warning` per undecided one.
+/// One `::error` per failed gate, one `::warning` per undecided one, and with
+/// them a `::notice` of whose doing the failures were.
 #[derive(Debug)]
 pub(super) struct Github;
 
@@ -38,10 +39,14 @@ impl Format for Github {
             let message = data(&verdict.sentence);
             warnings.push(format!("::warning title=No gate::{message}"));
         }
+        let told = !errors.is_empty() || !warnings.is_empty();
+        let origins = course::origins(verdict).filter(|_| told);
+        let notice = origins.map(|origins| format!("::notice title=Failures::{}", data(&origins)));
         let mut text = String::new();
         for line in bounded(errors, "error")
             .iter()
             .chain(&bounded(warnings, "warning"))
+            .chain(&notice)
         {
             text.push_str(line);
             text.push('\n');

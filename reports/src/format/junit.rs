@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::Format;
 use super::effects::Effect;
 use super::escape::xml_text;
+use super::{Format, course};
 use crate::quantity::{Quantity, grouped, percent};
 use crate::verdict::{GateState, GateVerdict, TimeRange, Verdict};
 use crate::{Record, RunOutcome};
@@ -198,6 +198,9 @@ fn run_suite(record: &Record, verdict: &Verdict, names: &mut Names) -> TestSuite
     let mut suite = TestSuite::new("run");
     suite.add_property(Property::new("seed", record.manifest.seed.to_string()));
     suite.add_property(Property::new("outcome", verdict.outcome.word()));
+    if let Some(origins) = course::origins(verdict) {
+        suite.add_property(Property::new("failures", origins));
+    }
     for (name, value) in effects(verdict) {
         suite.add_property(Property::new(name, value));
     }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::verdict::{ErrorSummary, FailureOrigin, FaultEvidence, TimeRange};
 use crate::{
-    ALL_BAD_KINDS, BadKind, Counts, DropCause, Interval, Outcome, Record, RunEvent, Sample,
+    ALL_BAD_KINDS, BadKind, Counts, DropCause, Interval, Outcome, Record, RouteInterval, RunEvent,
+    Sample,
 };
 
 /// What failures are counted by: route, failure, origin.
@@ -91,7 +92,7 @@ fn by_origin(
 /// every sampled request of a route went to an address that a fault was aimed
 /// at: a link, or an instance behind one. What happens deeper in the system is
 /// the system's doing, as keeping it from users is what it is tested for.
-struct Origins {
+pub(crate) struct Origins {
     /// By route: where its requests went.
     addresses: BTreeMap<String, BTreeSet<String>>,
     /// Addresses a fault was aimed at, and when.
@@ -99,7 +100,7 @@ struct Origins {
 }
 
 impl Origins {
-    fn of(record: &Record, faults: &[FaultEvidence]) -> Self {
+    pub(crate) fn of(record: &Record, faults: &[FaultEvidence]) -> Self {
         let mut addresses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for sample in &record.samples {
             if let Some(address) = &sample.address {
@@ -118,6 +119,19 @@ impl Origins {
             addresses,
             aimed: aimed.collect(),
         }
+    }
+
+    /// How many failures of one interval and route were by `origin`.
+    pub(crate) fn count(
+        &self,
+        origin: FailureOrigin,
+        interval: &Interval,
+        route: &RouteInterval,
+    ) -> u64 {
+        let met_fault = self.meets_a_fault(&route.route, interval);
+        by_origin(&route.counts, met_fault)
+            .filter(|(_, whose, _)| *whose == origin)
+            .fold(0, |sum, (_, _, count)| sum.saturating_add(count))
     }
 
     fn meets_a_fault(&self, route: &str, interval: &Interval) -> bool {

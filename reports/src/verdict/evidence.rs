@@ -150,6 +150,13 @@ pub enum FailureOrigin {
     Generator,
 }
 
+/// Every origin, in the order they are listed.
+pub(crate) const ALL_ORIGINS: [FailureOrigin; 3] = [
+    FailureOrigin::System,
+    FailureOrigin::InjectedFault,
+    FailureOrigin::Generator,
+];
+
 impl std::fmt::Display for FailureOrigin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

@@ -276,6 +276,66 @@ fn github_points_at_lines_of_files_only() {
     assert!(render("github", &undone).starts_with("::error title=UNDO FAILED::"));
 }
 
+/// A run with failures of every origin: by the system, by the fault on the
+/// link that the requests go through, and by the generator.
+fn of_every_origin() -> Record {
+    let mut record = passing();
+    for stamped in &mut record.events {
+        if let RunEvent::LinkUp { listen, .. } = &mut stamped.event {
+            *listen = "127.0.0.1:21000".to_owned();
+        }
+    }
+    for (second, status, late_by_lag, dropped) in [(10, 1, 1, 2), (30, 3, 0, 0)] {
+        let mut intervals = record.intervals.iter_mut();
+        let interval = intervals.find(|i| i.start_us == second * SECOND).unwrap();
+        let counts = &mut interval.routes[0].counts;
+        counts.good -= status + late_by_lag + dropped;
+        counts.status += status;
+        counts.late += late_by_lag;
+        counts.late_by_lag += late_by_lag;
+        counts.dropped += dropped;
+    }
+    let detail = "pid 4711 is still stopped".to_owned();
+    record
+        .events
+        .push(at(59.9, RunEvent::UndoFailed { detail }));
+    record
+}
+
+#[test]
+fn reports_for_machines_say_whose_doing_failures_were() {
+    let record = of_every_origin();
+    let words = "1 by the system, 3 by the injected fault, 3 by the generator";
+    let text = render("text", &record);
+    for by in words.split(", ").filter_map(|part| part.split_once(' ')) {
+        assert!(text.contains(by.1), "no {by:?}: {text}");
+    }
+    let junit = render("junit", &record);
+    let property = format!("<property name=\"failures\" value=\"{words}\"/>");
+    assert!(junit.contains(&property), "{junit}");
+    let github = render("github", &record);
+    let notice = format!("::notice title=Failures::{words}\n");
+    assert!(github.ends_with(&notice), "{github}");
+    let csv = render("csv", &record);
+    let mut rows = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let head = rows.next().unwrap();
+    let mut sums = [0, 0, 0];
+    for row in rows {
+        let number = |name: &str| {
+            let column = head.iter().position(|cell| *cell == name);
+            row[column.unwrap()].parse::<u64>().unwrap()
+        };
+        let failed = ["connect", "timeout", "late", "status", "broken", "dropped"].map(number);
+        let names = ["failed_system", "failed_injected_fault", "failed_generator"];
+        let by = names.map(number);
+        let all = failed.iter().sum::<u64>() + number("malformed");
+        assert_eq!(by.iter().sum::<u64>(), all, "{row:?}");
+        sums = std::array::from_fn(|index| sums[index] + by[index]);
+    }
+    assert_eq!(sums, [1, 3, 3]);
+    assert!(!render("junit", &passing()).contains("name=\"failures\""));
+}
+
 #[test]
 fn csv() {
     let text = render("csv", &failing());

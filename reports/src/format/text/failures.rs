@@ -1,6 +1,6 @@
 //! Why arrivals failed, in lines: one reason each, over all routes.
 
-use crate::format::terminal_text;
+use crate::format::{course, terminal_text};
 use crate::quantity::{clock, grouped};
 use crate::verdict::{ErrorSummary, FailureOrigin};
 use crate::{BadKind, DropCause};
@@ -64,13 +64,13 @@ impl Reason<'_> {
             .example
             .map_or_else(String::new, |text| format!(": {}", terminal_text(text)));
         format!(
-            "{} {} between {} and {} ({}), by the {}{example}",
+            "{} {} between {} and {} ({}), {}{example}",
             grouped(self.count),
             word(self.kind),
             clock(self.first_us),
             clock(self.last_us),
             self.places(),
-            self.origin,
+            course::by(self.origin),
         )
     }
 
