@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Kills squall, its guardian or both, many times, and counts what is left.
+
+    cargo build --release
+    python3 harness/cli/benches/kills.py target/release/squall [KILLS] [AT ONCE] [SEED]
+
+The system has grandchildren, a process that ignores SIGTERM, one in a session of
+its own and one that cleared its environment as well; faults of every kind are in
+force. Half of the kills come at a random moment of the run, half just after an
+entry of the undo journal. Nothing may be left after three seconds, without
+`squall recover`. Prints a line per kind, and what was left where something was;
+`late` are kills that found the run over.
+"""
+
+import collections
+import concurrent.futures
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+GONE_WITHIN = 3.0
+RUN_SECONDS = 5.0
+# Undos that a whole run journals: the system and three pauses.
+ENTRIES = 4
+KINDS = ("squall", "guardian", "both", "TERM", "INT twice", "HUP", "stopped, then killed")
+SCENARIO = """version: 1
+name: kills
+seed: 1
+target: shop
+processes:
+  dep:
+    command: [$squall, reference, serve, discovery, --instance, $self.name,
+              --listen, "127.0.0.1:$self.port", --data-dir, $run.dir/$self.name]
+    ready: { http: /health }
+    inbound_link: true
+    restart: { after: 200ms }
+  family:
+    command: [sh, -c, 'setsid sleep TOKEN1 & setsid env -i sleep TOKEN2 &
+              sh -c "sleep TOKEN3 & sleep TOKEN4" & trap "" TERM;
+              "$0" reference serve discovery --instance family --listen "127.0.0.1:$1" --data-dir "$2" & wait; wait',
+              $squall, $self.port, $run.dir/$self.name]
+    ready: { http: /health }
+    inbound_link: true
+    stop: { grace: 200ms }
+  shop:
+    command: [$squall, reference, serve, discovery, --instance, $self.name,
+              --listen, "127.0.0.1:$self.port", --data-dir, $run.dir/$self.name]
+    ready: { http: /health }
+    inbound_link: true
+probes:
+  - { name: pr, every: 200ms, within: 2s, read: { command: { run: [ sh, -c, "sleep 0.1; sleep TOKEN5 & echo 1" ] } } }
+load:
+  shape: [ { hold: { rate: 50/s, for: 5s } } ]
+  requests: [ GET /health ]
+  warm_up: 0s
+faults:
+  - { name: slow, at: 200ms, inject: { delay: { by: 50ms } }, into: shop, for: 4s }
+  - { name: narrow, at: 300ms, inject: { bandwidth: { rate: 10KiB/s } }, into: shop, for: 4s }
+  - { name: torn, at: 400ms, inject: cut, into: dep, for: 1s }
+  - { name: broken, at: 500ms, inject: reset, into: dep, for: 1s }
+  - { name: frozen, at: 600ms, inject: pause, into: family, for: 1s, every: 1200ms, times: 3 }
+  - { name: killed, at: 700ms, inject: kill, into: dep, every: 800ms, times: 4 }
+slo:
+  - during: whole run
+    expect: [ success >= 1% ]
+"""
+
+
+def processes(token):
+    """Living processes of a run: number, state, what they are."""
+    mark, found = token.encode(), []
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes()
+            if mark not in command and mark not in (entry / "environ").read_bytes():
+                continue
+            state, parent = (entry / "stat").read_text().rsplit(") ", 1)[1].split()[:2]
+        except OSError:
+            continue
+        if state not in "ZX":
+            words = command.replace(b"\0", b" ").decode(errors="replace").strip()
+            found.append((int(entry.name), int(parent), state, words))
+    return found
+
+
+def guardians(token):
+    return [p[0] for p in processes(token) if " guardian" in p[3]]
+
+
+def kill(pid, number):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def strike(kind, run, token):
+    if kind in ("guardian", "both"):
+        for pid in guardians(token):
+            kill(pid, signal.SIGKILL)
+    if kind in ("squall", "both"):
+        kill(run.pid, signal.SIGKILL)
+    elif kind == "TERM":
+        kill(run.pid, signal.SIGTERM)
+    elif kind == "HUP":
+        kill(run.pid, signal.SIGHUP)
+    elif kind == "INT twice":
+        kill(run.pid, signal.SIGINT)
+        time.sleep(0.05)
+        kill(run.pid, signal.SIGINT)
+    elif kind == "stopped, then killed":
+        kill(run.pid, signal.SIGSTOP)
+        time.sleep(0.3)
+        kill(run.pid, signal.SIGKILL)
+
+
+def one(squall, number, seed):
+    """Kills one run; kind, moment, what was left, exit code, seconds."""
+    chance = random.Random(f"{seed}/{number}")
+    kind = KINDS[number % len(KINDS)]
+    entry = chance.randrange(1, ENTRIES + 1) if chance.random() < 0.5 else None
+    after = chance.uniform(0.0, RUN_SECONDS)
+    token = f"77{os.getpid()}{number:05}"
+    work = pathlib.Path(tempfile.mkdtemp(prefix="squall-kills-"))
+    scenario = SCENARIO
+    for nth in range(1, 6):
+        scenario = scenario.replace(f"TOKEN{nth}", f"{token}{nth}")
+    (work / "kills.yaml").write_text(scenario)
+    environment = dict(os.environ, XDG_STATE_HOME=str(work / "state"), SQUALL_KILLS=token,
+                       RUST_BACKTRACE="0")
+    undo = work / "state/squall/undo"
+    with open(work / "told", "wb") as told:
+        run = subprocess.Popen([squall, "run", "kills.yaml", "--ui", "plain", "--out", "out"],
+                               cwd=work, env=environment, stdin=subprocess.DEVNULL,
+                               stdout=told, stderr=told, start_new_session=True)
+    begun = time.monotonic()
+    moment = f"after {after:.2f} s" if entry is None else f"just after entry {entry}"
+    while run.poll() is None and time.monotonic() - begun < 20:
+        if entry is None and b"load begins" in (work / "told").read_bytes():
+            time.sleep(after)
+            break
+        if entry is not None:
+            lines = sum(path.read_bytes().count(b"undo") for path in undo.glob("*.ndjson"))
+            if lines >= entry:
+                break
+        time.sleep(0.001 if entry is not None else 0.02)
+    late = run.poll() is not None
+    strike(kind, run, token)
+    struck = time.monotonic()
+    left = processes(token)
+    while left and time.monotonic() - struck < GONE_WITHIN:
+        time.sleep(0.05)
+        left = processes(token)
+    seconds = time.monotonic() - struck
+    for pid, *_ in left:
+        kill(pid, signal.SIGKILL)
+    try:
+        code = run.wait(20)
+    except subprocess.TimeoutExpired:
+        run.kill()
+        code = "hangs"
+    journals = len(list(undo.glob("*.ndjson"))) if undo.exists() else 0
+    panicked = b"panicked" in (work / "told").read_bytes()
+    if left or panicked or code in (6, 70, "hangs"):
+        print(f"  {kind}, {moment}: exit {code}, {'PANICKED, ' if panicked else ''}left {left}\n"
+              f"{(work / 'told').read_text(errors='replace')[-600:]}", flush=True)
+    shutil.rmtree(work, ignore_errors=True)
+    return kind, left, code, seconds, journals, late
+
+
+def main():
+    squall = os.path.abspath(sys.argv[1])
+    kills, at_once, seed = (int(given) if given else default for given, default in zip(
+        sys.argv[2:5] + [None] * 3, (1000, 4, 1)))
+    kinds = collections.defaultdict(list)
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        for kind, *result in pool.map(lambda n: one(squall, n, seed), range(kills)):
+            kinds[kind].append(result)
+            done = sum(map(len, kinds.values()))
+            if done % 50 == 0:
+                print(f"  {done} of {kills}", file=sys.stderr, flush=True)
+    bad = 0
+    print(f"{'kind':22} {'kills':>5} {'late':>4} {'left':>4} {'slowest':>8} {'journals':>8}  exit codes")
+    for kind in KINDS:
+        results = kinds[kind]
+        if not results:
+            continue
+        left = sum(bool(result[0]) for result in results)
+        codes = collections.Counter(str(result[1]) for result in results)
+        wrong = sum(count for code, count in codes.items() if code in ("6", "70", "101", "hangs"))
+        bad += left + wrong
+        print(f"{kind:22} {len(results):5} {sum(r[4] for r in results):4} {left:4} {max(r[2] for r in results):7.2f}s "
+              f"{sum(r[3] for r in results):8}  {dict(codes)}")
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()
