@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
 
-use crate::format::{html_text, inert, policy};
+use crate::format::{html_text, inert, policy, url_path};
 use crate::quantity::{Quantity, grouped, micros, percent};
 use crate::verdict::{GateOrigin, GateState, SliceStats, Verdict, WindowKind};
 use crate::{RunOutcome, RunSummary};
@@ -269,18 +269,9 @@ fn worst(verdict: &Verdict) -> Option<String> {
 }
 
 /// A relative address: it starts with `./`, so that no name is taken for a
-/// scheme, and every unusual byte is encoded.
+/// scheme.
 fn href(dir: &str) -> String {
-    let mut text = String::from("./");
-    for byte in dir.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/+".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text.push_str("/report.html");
-    text
+    format!("./{}/report.html", url_path(dir.as_bytes()))
 }
 
 /// A response time as a number to draw; infinite for failed arrivals.

@@ -4,7 +4,7 @@
 use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
@@ -55,6 +55,35 @@ pub fn are_one_file(one: &Path, other: &Path) -> bool {
         (Err(_), Err(_)) => in_whole(&one) == in_whole(&other),
         _ => false,
     }
+}
+
+/// The way from a file, which may not be there yet, to a folder: relative where
+/// they share one, so that both can be moved together, and absolute where they
+/// do not. A link may be read where it is or where it leads, so it gets an
+/// absolute way too. `None` from what is no file, like a pipe.
+pub fn way_between(file: &Path, folder: &Path) -> Option<PathBuf> {
+    let folder = folder.canonicalize().ok()?;
+    match std::fs::metadata(file) {
+        Ok(found) if !found.is_file() => return None,
+        _ if file.is_symlink() => return Some(folder),
+        _ => {}
+    }
+    let start = folder_of(file).canonicalize().ok()?;
+    let shared = start
+        .components()
+        .zip(folder.components())
+        .take_while(|(one, other)| one == other)
+        .count();
+    // The root, which every path has, is nothing to share.
+    if shared <= 1 && start != folder {
+        return Some(folder);
+    }
+    let up = start
+        .components()
+        .skip(shared)
+        .map(|_| Component::ParentDir);
+    let down = folder.components().skip(shared);
+    Some(up.chain(down).collect())
 }
 
 /// Where a path leads, even if nothing is there yet.
@@ -138,6 +167,38 @@ mod tests {
         set(root.path(), 0o500);
         assert!(refuse_unwritable(&root.path().join("new")).is_err());
         set(root.path(), 0o700);
+    }
+
+    #[test]
+    fn the_way_from_a_report_to_its_run() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        let at = |name: &str| root.join(name);
+        let run = at("runs/a b/1");
+        std::fs::create_dir_all(&run).unwrap();
+        std::fs::create_dir_all(at("out/deep")).unwrap();
+        std::fs::write(at("out/there"), "x").unwrap();
+        symlink(at("out/there"), at("out/link")).unwrap();
+        symlink(at("out/deep"), at("short")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        for (file, way) in [
+            ("runs/a b/1/other.html", Some("")),
+            ("new.html", Some("runs/a b/1")),
+            ("runs/new.html", Some("a b/1")),
+            ("out/there", Some("../runs/a b/1")),
+            ("out/deep/../deep/new.html", Some("../../runs/a b/1")),
+            // Where the file comes to stand, and not where its name does.
+            ("short/new.html", Some("../../runs/a b/1")),
+            ("socket", None),
+            ("missing/new.html", None),
+        ] {
+            let found = way_between(&at(file), &run);
+            assert_eq!(found.as_deref(), way.map(Path::new), "{file}");
+        }
+        assert_eq!(way_between(&at("out/link"), &run), Some(run.clone()));
+        assert_eq!(way_between(Path::new("/new.html"), &run), Some(run.clone()));
+        assert_eq!(way_between(Path::new("/dev/null"), &run), None);
+        assert_eq!(way_between(&at("new.html"), &at("missing")), None);
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use squall_reports::format::{FORMATS, Format};
+use squall_reports::format::{FORMATS, Format, RunFiles};
 use squall_reports::store::files;
 use squall_reports::{Record, Verdict};
 
 use crate::output;
-use crate::output_paths::{are_one_file, refuse_unwritable};
+use crate::output_paths::{are_one_file, refuse_unwritable, way_between};
 
 /// `--report FORMAT[=PATH]`.
 #[derive(Clone)]
@@ -102,7 +102,11 @@ pub fn write_reports(
     let requests = if requests.is_empty() { &all } else { requests };
     let mut written = Vec::new();
     for request in requests {
-        let bytes = request.format.render(record, verdict);
+        let files = match &request.path {
+            Some(path) => run_files(path, dir),
+            None => RunFiles::Beside,
+        };
+        let bytes = request.format.render_apart(record, verdict, &files);
         // A name in a run directory is squall's choice and may have been made
         // to lead elsewhere by somebody else; one on the command line leads
         // where its author wants it to.
@@ -122,6 +126,18 @@ pub fn write_reports(
         written.push(path);
     }
     Ok(written)
+}
+
+/// Where the files in `dir` are for who reads the report at `path`.
+fn run_files(path: &Path, dir: &Path) -> RunFiles {
+    match path.as_os_str() == "-" {
+        true => RunFiles::Unknown,
+        false => match way_between(path, dir) {
+            Some(way) if way.as_os_str().is_empty() => RunFiles::Beside,
+            Some(way) => RunFiles::In(way),
+            None => RunFiles::Unknown,
+        },
+    }
 }
 
 #[cfg(test)]

@@ -94,6 +94,28 @@ fn a_run_is_rendered_again_byte_for_byte() {
     let moved = sandbox.squall(&["report", run.to_str().unwrap(), "--report", &asked]);
     moved.assert_code(0);
     assert_eq!(std::fs::read(outside).unwrap(), first[1]);
+
+    let outside = sandbox.work().join("elsewhere.html");
+    let asked = format!("html={}", outside.display());
+    let moved = sandbox.squall(&["report", run.to_str().unwrap(), "--report", &asked]);
+    moved.assert_code(0);
+    let page = std::fs::read_to_string(&outside).unwrap();
+    let found = links(&page);
+    assert_eq!(found.len(), 5);
+    for link in found {
+        assert!(sandbox.work().join(&link).is_file(), "{link} leads nowhere");
+    }
+    let printed = sandbox.squall(&["report", run.to_str().unwrap(), "--report", "html=-"]);
+    printed.assert_code(0);
+    assert!(printed.stdout.contains("<h1") && links(&printed.stdout).is_empty());
+}
+
+/// The links of a page that lead out of it.
+fn links(page: &str) -> Vec<String> {
+    let links = page.split("<a href=\"").skip(1);
+    let links = links.filter_map(|link| link.split_once('"'));
+    let links = links.map(|(link, _)| link.replace("&#x2f;", "/"));
+    links.filter(|link| !link.starts_with('#')).collect()
 }
 
 #[test]

@@ -111,6 +111,20 @@ pub(crate) fn markdown_text(text: &str) -> String {
     safe
 }
 
+/// A path of the file system as one of an address: every unusual byte is
+/// encoded.
+pub(crate) fn url_path(path: &[u8]) -> String {
+    let mut text = String::new();
+    for byte in path {
+        if byte.is_ascii_alphanumeric() || b"-._~/+".contains(byte) {
+            text.push(char::from(*byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

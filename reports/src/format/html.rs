@@ -11,7 +11,7 @@ use minijinja::{AutoEscape, Environment};
 
 pub(crate) use zoom::policy;
 
-use super::{Format, html_text};
+use super::{Format, RunFiles, html_text};
 use crate::{Record, Verdict};
 
 /// One self-contained page: verdict, evidence, charts, record.
@@ -34,9 +34,13 @@ impl Format for Html {
     }
 
     fn render(&self, record: &Record, verdict: &Verdict) -> Vec<u8> {
+        self.render_apart(record, verdict, &RunFiles::Beside)
+    }
+
+    fn render_apart(&self, record: &Record, verdict: &Verdict, files: &RunFiles) -> Vec<u8> {
         let mut environment = Environment::new();
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
-        let page = page::Page::of(record, verdict);
+        let page = page::Page::of(record, verdict, files);
         let rendered = environment
             .template_from_str(TEMPLATE)
             .and_then(|template| template.render(minijinja::value::Serde(&page)));

@@ -7,7 +7,7 @@ mod page;
 mod synthetic;
 
 use page::hostile;
-use squall_reports::format::{FORMATS, Style, format, format_table, verdict_block};
+use squall_reports::format::{FORMATS, RunFiles, Style, format, format_table, verdict_block};
 use squall_reports::*;
 use synthetic::*;
 

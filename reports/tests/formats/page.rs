@@ -217,3 +217,39 @@ fn a_long_run_with_many_routes_stays_small() {
     let html = render("html", &record);
     assert!(html.len() <= 400_000, "{} bytes", html.len());
 }
+
+#[test]
+fn links_lead_to_the_run_from_wherever_the_page_is() {
+    let record = passing();
+    let verdict = judge(&record);
+    let links = |files: &RunFiles| {
+        let page = format("html").unwrap();
+        let page = String::from_utf8(page.render_apart(&record, &verdict, files)).unwrap();
+        let links = page.split("<a href=\"").skip(1);
+        let links = links.filter_map(|link| link.split_once('"'));
+        let links = links.map(|(link, _)| link.to_owned());
+        let links: Vec<_> = links.filter(|link| !link.starts_with('#')).collect();
+        assert_eq!(
+            page.contains("beside this page"),
+            *files == RunFiles::Beside
+        );
+        links
+    };
+    let beside = links(&RunFiles::Beside);
+    assert_eq!(beside.len(), 5);
+    assert!(beside.contains(&"events.ndjson".to_owned()));
+    for (folder, start) in [
+        ("../runs/a b/1", "./../runs/a%20b/1/"),
+        ("data:x/\"><b>", "./data%3Ax/%22%3E%3Cb%3E/"),
+        ("/runs/100%#?", "/runs/100%25%23%3F/"),
+    ] {
+        let expected: Vec<_> = beside.iter().map(|name| format!("{start}{name}")).collect();
+        // The template escapes slashes of what is no literal.
+        let found: Vec<_> = links(&RunFiles::In(folder.into()))
+            .iter()
+            .map(|link| link.replace("&#x2f;", "/"))
+            .collect();
+        assert_eq!(found, expected);
+    }
+    assert!(links(&RunFiles::Unknown).is_empty());
+}

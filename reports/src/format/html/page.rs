@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{percentiles, timeline, zoom};
 use crate::format::effects::{Effect, LEGEND};
-use crate::format::{course, terminal_text, told};
+use crate::format::{RunFiles, course, terminal_text, told, url_path};
 use crate::quantity::{Quantity, clock, grouped, micros, percent, significant};
 use crate::verdict::{
     ErrorSummary, FaultEvidence, GateState, SliceStats, Verdict, WindowKind, WindowStats,
@@ -45,7 +45,8 @@ pub(super) struct Page {
     policy: String,
     seconds: String,
     version: String,
-    files: [(&'static str, &'static str); 5],
+    beside: bool,
+    files: [FileLink; 5],
     facts: Vec<(&'static str, String)>,
     groups: Vec<gates::Group>,
     timeline: String,
@@ -67,6 +68,13 @@ pub(super) struct Page {
     lines: Vec<SourceLine>,
     rerun: String,
     damage: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct FileLink {
+    name: &'static str,
+    about: &'static str,
+    href: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -127,7 +135,7 @@ struct SourceLine {
 }
 
 impl Page {
-    pub(super) fn of(record: &Record, verdict: &Verdict) -> Self {
+    pub(super) fn of(record: &Record, verdict: &Verdict, files: &RunFiles) -> Self {
         let manifest = &record.manifest;
         let timeline_summary = timeline::summary(record, verdict);
         let points = timeline::points(&record.intervals, verdict.load_end_us);
@@ -155,7 +163,12 @@ impl Page {
             policy: zoom::policy(zoom::STYLE, Some(zoom::SCRIPT)),
             seconds: zoom::data(&points, verdict),
             version: manifest.squall_version.clone(),
-            files: FILES,
+            beside: *files == RunFiles::Beside,
+            files: FILES.map(|(name, about)| FileLink {
+                name,
+                about,
+                href: href(files, name),
+            }),
             facts: facts(record, verdict),
             groups: gates::groups(verdict),
             timeline: timeline::chart(record, verdict, &points, &timeline_summary),
@@ -187,6 +200,20 @@ impl Page {
             rerun: manifest.rerun.clone(),
             damage: record.damage.clone(),
         }
+    }
+}
+
+/// The address of a file of the run; a relative one starts with `./`, so that
+/// no name is taken for a scheme.
+fn href(files: &RunFiles, name: &str) -> Option<String> {
+    match files {
+        RunFiles::Beside => Some(name.to_owned()),
+        RunFiles::In(folder) => {
+            let start = if folder.is_absolute() { "" } else { "./" };
+            let path = url_path(folder.join(name).as_os_str().as_encoded_bytes());
+            Some(format!("{start}{path}"))
+        }
+        RunFiles::Unknown => None,
     }
 }
 
