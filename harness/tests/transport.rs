@@ -296,3 +296,22 @@ async fn many_requests_share_one_connection() {
     }
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test]
+async fn what_a_burst_opened_is_closed_when_nobody_uses_it() {
+    let (address, opened) = server(|_, mut stream| async move {
+        while asked(&mut stream).await {
+            stream.write_all(ANSWER).await.unwrap();
+        }
+    })
+    .await;
+    let transport = transport(address);
+    let burst = || send(&transport, Method::GET);
+    tokio::join!(burst(), burst(), burst());
+    assert_eq!((transport.idle(), opened.load(Ordering::SeqCst)), (3, 3));
+    let now = std::time::Instant::now();
+    transport.sweep(now);
+    assert_eq!(transport.idle(), 3, "they were used just now");
+    transport.sweep(now + std::time::Duration::from_secs(91));
+    assert_eq!(transport.idle(), 0);
+}

@@ -343,7 +343,7 @@ impl Driver {
     fn tick(&mut self, track: &Track, now: Instant, entered: Duration) {
         let now_us = micros_i64(now.saturating_duration_since(track.origin));
         let entered_us = micros_i64(entered);
-        self.exchange.transport.sweep();
+        self.exchange.transport.sweep(now);
         loop {
             let sealed = track.recorder.borrow_mut().seal(now_us, entered_us);
             match sealed {

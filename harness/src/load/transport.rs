@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use rustix::io::Errno;
@@ -20,6 +20,9 @@ pub const FALLBACK_HEADER: &str = "x-fallback";
 const CLOSED_UNREAD: &str = "the connection was closed before the request was sent";
 const SPOKE_FIRST: &str = "an answer came before the request was sent";
 
+/// How long an unused connection is kept: as long as in Go's client and in
+/// hyper's. What a burst or a stall opened does not stay for the whole run.
+const IDLE_MAX: Duration = Duration::from_secs(90);
 /// Idle connections looked at in one sweep.
 const SWEPT_MAX: usize = 64;
 
@@ -36,9 +39,17 @@ const SWEPT_MAX: usize = 64;
 pub struct Transport {
     addresses: Vec<SocketAddr>,
     host: HeaderValue,
-    idle: RefCell<Vec<VecDeque<Connection>>>,
+    /// By address; the longest unused is in front.
+    idle: RefCell<Vec<VecDeque<Idle>>>,
     permits: Option<Arc<Semaphore>>,
     connections_max: usize,
+}
+
+/// A connection that waits for its next request.
+#[derive(Debug)]
+struct Idle {
+    since: Instant,
+    connection: Connection,
 }
 
 /// How far an exchange has come, for a caller who gives up on it.
@@ -153,7 +164,9 @@ impl Transport {
                 Ok(answer) => {
                     let done = Instant::now();
                     if answer.reusable {
-                        self.idle.borrow_mut()[connection.address].push_back(connection);
+                        let since = done;
+                        self.idle.borrow_mut()[connection.address]
+                            .push_back(Idle { since, connection });
                     }
                     return Ok(Exchange {
                         written,
@@ -197,8 +210,8 @@ impl Transport {
                 true => None,
                 false => self.idle.borrow_mut()[address].pop_back(),
             };
-            if let Some(connection) = idle {
-                return Ok(connection);
+            if let Some(idle) = idle {
+                return Ok(idle.connection);
             }
             self.make_room();
             match Connection::open(self.addresses[address], address).await {
@@ -238,18 +251,26 @@ impl Transport {
         }
     }
 
-    /// Lets go of idle connections that the target has closed, which would
-    /// hold a descriptor until they are asked for; the oldest first.
-    pub fn sweep(&self) {
+    /// Lets go of idle connections that the target has closed, or that nobody
+    /// has used for 90 s: they would hold descriptors and memory until they are
+    /// asked for. The oldest first, and only so many at a time.
+    pub fn sweep(&self, now: Instant) {
         for pool in self.idle.borrow_mut().iter_mut() {
-            for _ in 0..pool.len().min(SWEPT_MAX) {
-                let oldest = pool.front().map(Connection::condition);
-                if oldest == Some(Condition::Ready) {
+            for _ in 0..SWEPT_MAX {
+                let Some(oldest) = pool.front() else { break };
+                let unused = now.saturating_duration_since(oldest.since);
+                if unused < IDLE_MAX && oldest.connection.condition() == Condition::Ready {
                     break;
                 }
                 pool.pop_front();
             }
         }
+    }
+
+    /// How many connections wait for their next request.
+    #[must_use]
+    pub fn idle(&self) -> usize {
+        self.idle.borrow().iter().map(VecDeque::len).sum()
     }
 }
 
