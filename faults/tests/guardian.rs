@@ -1,16 +1,17 @@
 //! The guardian as a real process: what it starts, reports and ends.
+#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
 use squall_faults::guardian::{ExitStatus, GroupSignal, GuardianClient, GuardianError};
 use squall_faults::{
-    Fault, FaultContext, FaultError, Journal, ProcessFault, ProcessIdentity, ProcessTarget,
-    Refusal, recover,
+    Fault, FaultContext, FaultError, Journal, Origin, ProcessFault, ProcessIdentity, ProcessTarget,
+    Refusal, members, recover,
 };
 use squall_scenario::{Inject, Kill};
 use support::run::Run;
@@ -180,8 +181,10 @@ async fn squall_ends_the_run_itself_when_its_guardian_is_gone_or_silent() {
         let shutdown = run.guardian.shutdown(Duration::from_millis(50));
         let report = soon(shutdown).await.unwrap();
         assert!(report.left.is_empty(), "{report:?}");
+        // With a guardian that is killed the kernel ends what it had started.
+        let found = if signal == Signal::KILL { 1 } else { 2 };
         assert!(
-            report.killed >= 1 && report.ended + report.killed >= 2,
+            report.killed >= 1 && report.ended + report.killed >= found,
             "{report:?}"
         );
         for who in [target.identity, stray, guardian] {
@@ -213,4 +216,113 @@ async fn each_process_has_its_own_grace() {
     assert!(run.log("orderly").contains("bye"), "it was given its time");
     assert!(!stubborn.identity.is_alive() && !orderly.identity.is_alive());
     assert_eq!(run.journal.close().unwrap(), 0);
+}
+
+/// A child, one in a session of its own, and one that nobody has any mark of;
+/// none of them heeds SIGTERM or SIGHUP.
+const FAMILY: &str = "trap '' TERM HUP; (env -i setsid sh -c 'trap \"\" TERM HUP; sleep 1000' &); \
+                      setsid sleep 1000 & echo up; sleep 1000; wait";
+
+/// Everything that came of a process, once its family is complete.
+async fn family(run: &Run) -> Vec<ProcessIdentity> {
+    let target = run.target("family", FAMILY).await;
+    let origin = Origin {
+        root: target.identity,
+        mark: target.mark.unwrap(),
+    };
+    let found = || members(&origin).unwrap();
+    until("the family is complete", || found().len() >= 5).await;
+    found().iter().map(|member| member.identity).collect()
+}
+
+fn pid_namespace(pid: u32) -> PathBuf {
+    std::fs::read_link(format!("/proc/{pid}/ns/pid")).unwrap()
+}
+
+fn kill(who: ProcessIdentity) {
+    let pid = Pid::from_raw(who.pid.cast_signed()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_macros, reason = "a person reads it")]
+async fn in_a_namespace_the_kernel_ends_everything_with_the_guardian() {
+    let run = Run::start_in_namespace().await;
+    let family = family(&run).await;
+    if pid_namespace(family[0].pid) == pid_namespace(std::process::id()) {
+        println!("skipped: needs PID namespaces");
+        return run.stop().await;
+    }
+    kill(run.guardian.identity());
+    until("all are gone", || {
+        !family.iter().any(ProcessIdentity::is_alive)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_namespace_the_kernel_ends_what_the_guardian_started_itself() {
+    let run = Run::start().await;
+    let family = family(&run).await;
+    kill(run.guardian.identity());
+    until("the first is gone", || !family[0].is_alive()).await;
+    let ended = run.guardian.shutdown(Duration::ZERO).await.unwrap();
+    assert!(ended.left.is_empty(), "{ended:?}");
+    // What nobody has a mark of is found by nobody.
+    for who in family.into_iter().filter(ProcessIdentity::is_alive) {
+        kill(who);
+    }
+}
+
+/// Whether it lives in a namespace or not, a process finds itself in `/proc`,
+/// and its limits are those of whoever called squall.
+#[tokio::test]
+async fn a_process_sees_itself_and_its_callers_limits() {
+    for run in [Run::start().await, Run::start_in_namespace().await] {
+        let mut exits = run.guardian.exits();
+        let script = "test /proc/$$/exe -ef /proc/self/exe || readlink /proc/$$/exe; \
+                      grep -c . /proc/$$/cmdline; ulimit -Sn; kill -0 $$ && echo alive";
+        run.target("curious", script).await;
+        soon(exits.recv()).await.unwrap();
+        let log = run.log("curious");
+        let limit = getrlimit(Resource::Nofile).current.unwrap().to_string();
+        let lines: Vec<&str> = log.lines().collect();
+        assert!(lines.ends_with(&[limit.as_str(), "alive"]), "{log}");
+        assert!(!log.contains("No such file"), "{log}");
+        run.stop().await;
+    }
+}
+
+/// What is asked of a process in a namespace comes about with the numbers that
+/// people see.
+#[tokio::test]
+async fn faults_reach_into_a_namespace() {
+    let run = Run::start_in_namespace().await;
+    let family = family(&run).await;
+    let target = ProcessTarget {
+        name: "family".to_owned(),
+        identity: family[0],
+        mark: None,
+    };
+    let mark = std::fs::read_to_string(format!("/proc/{}/environ", family[0].pid)).unwrap();
+    let mark = mark
+        .split('\0')
+        .find_map(|v| v.strip_prefix("SQUALL_INSTANCE_MARK="));
+    let target = ProcessTarget {
+        mark: mark.map(str::to_owned),
+        ..target
+    };
+    let stopped = |who: &ProcessIdentity| {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", who.pid)).unwrap();
+        stat.rsplit_once(") ").unwrap().1.starts_with('T')
+    };
+    let inject = Inject::Pause;
+    let fault = Fault::Process(ProcessFault { target, inject });
+    let mut guard = fault.inject(&run.context()).await.unwrap();
+    soon(guard.verify()).await.unwrap();
+    assert!(family.iter().all(stopped));
+    soon(guard.remove()).await.unwrap();
+    assert!(!family.iter().any(stopped));
+    run.stop().await;
+    assert!(!family.iter().any(ProcessIdentity::is_alive));
 }

@@ -33,7 +33,7 @@ const STEPS: [&str; 10] = [
 ];
 
 /// Every living process that was told of `dir`: by its arguments (squall, its
-/// guardian) or by its log (the system under test).
+/// guardian) or by its environment (the system under test).
 fn left(dir: &TempDir) -> Vec<String> {
     let dir = dir.path().to_str().unwrap().to_owned();
     let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
@@ -43,8 +43,9 @@ fn left(dir: &TempDir) -> Vec<String> {
     pids.filter_map(|pid| {
         let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let command = String::from_utf8_lossy(&command).replace('\0', " ");
-        let output = std::fs::read_link(format!("/proc/{pid}/fd/1")).unwrap_or_default();
-        let ours = command.contains(&dir) || output.starts_with(&dir);
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let told = format!("CUED_DIR={dir}").into_bytes();
+        let ours = command.contains(&dir) || environ.split(|byte| *byte == 0).any(|v| v == told);
         ours.then(|| format!("{pid} {command}"))
     })
     .collect()
@@ -76,6 +77,11 @@ fn die_at(dir: &TempDir, step: &str, company: &str, victim: &Victim) {
     let status = Command::new(FIXTURE)
         .arg("squall")
         .arg(dir.path())
+        // In a namespace the kernel would leave nothing to recover.
+        .env(
+            "SQUALL_NAMESPACE",
+            if company == "together" { "off" } else { "on" },
+        )
         .args([step, company, &victim.0.id().to_string()])
         .stdin(Stdio::null())
         .status()

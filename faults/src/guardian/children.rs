@@ -12,6 +12,8 @@ use rustix::process::{
     setrlimit, wait,
 };
 
+use super::Start;
+use super::namespace::{Namespace, bind};
 use super::output::Output;
 use super::protocol::{ExitStatus, Exited, GroupSignal, INSTANCE_MARK, SpawnRequest, Spawned};
 use crate::guard::undo::TERM_GRACE;
@@ -48,10 +50,24 @@ pub(super) struct Reaped {
 }
 
 /// All started processes by key.
-#[derive(Default)]
-pub(super) struct Children(HashMap<String, Child>);
+pub(super) struct Children(HashMap<String, Child>, Start);
 
 impl Children {
+    /// None so far.
+    pub(super) fn new(start: Start) -> Self {
+        Self(HashMap::new(), start)
+    }
+
+    /// Takes the namespace away: nothing is started in it any more.
+    pub(super) const fn leave_namespace(&mut self) -> Option<Namespace> {
+        self.1.namespace.take()
+    }
+
+    /// Where they live.
+    pub(super) const fn namespace(&self) -> Option<&Namespace> {
+        self.1.namespace.as_ref()
+    }
+
     /// Starts a process as the leader of its own group.
     pub(super) fn spawn(
         &mut self,
@@ -66,7 +82,7 @@ impl Children {
             let program = request.argv.first().map_or("", String::as_str);
             format!("{key}: `{program}` could not be started: {error}")
         };
-        let (pid, exit) = start(&request, output).map_err(failed)?;
+        let (pid, exit) = start(&request, &self.1, output).map_err(failed)?;
         let identity = ProcessIdentity::of(pid.as_raw_nonzero().get().cast_unsigned());
         let identity = identity.map_err(failed)?;
         let mark = request.env.get(INSTANCE_MARK).cloned().unwrap_or_default();
@@ -287,7 +303,7 @@ impl Child {
     }
 }
 
-fn start(request: &SpawnRequest, output: &mut Output) -> io::Result<(Pid, OwnedFd)> {
+fn start(request: &SpawnRequest, start: &Start, output: &mut Output) -> io::Result<(Pid, OwnedFd)> {
     let [program, arguments @ ..] = request.argv.as_slice() else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
@@ -303,6 +319,8 @@ fn start(request: &SpawnRequest, output: &mut Output) -> io::Result<(Pid, OwnedF
     if let Some(cwd) = &request.cwd {
         command.current_dir(cwd);
     }
+    let in_namespace = start.namespace.is_some();
+    bind(&mut command, in_namespace, Some(start.descriptors));
     // Not kept as a `Child`: all reaping is done in one place, `reap`.
     let pid = marked(request, || command.spawn())?.id().cast_signed();
     let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;

@@ -1,6 +1,6 @@
 //! The asynchronous side: squall's handle on its guardian.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -18,12 +18,13 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{broadcast, oneshot};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::protocol::{
     Answer, Ask, Exited, GroupSignal, INSTANCE_MARK, Notice, RUN_MARK, Request, ShutdownReport,
     SpawnRequest, Spawned,
 };
+use super::reaping;
 use crate::guard::undo::{end_each, marked};
 use crate::{EntryId, Inverse, Journal, JournalError, Member, ProcessIdentity};
 
@@ -35,8 +36,6 @@ const REACH_WITHIN: Duration = Duration::from_secs(3);
 const BEYOND_GRACE: Duration = Duration::from_secs(5);
 /// How long it may take to take in that there is no time.
 const HURRY_WITHIN: Duration = Duration::from_millis(200);
-/// How often it is looked whether it has ended.
-const REAP_EVERY: Duration = Duration::from_millis(5);
 /// Exits a slow reader may lag behind.
 const EXITS_KEPT: usize = 1024;
 
@@ -89,6 +88,8 @@ struct Inner {
 struct Listening {
     answers: HashMap<u64, oneshot::Sender<Answer>>,
     exits: Option<broadcast::Sender<Exited>>,
+    /// Processes that were started and not seen to end.
+    roots: HashSet<u32>,
 }
 
 impl GuardianClient {
@@ -102,6 +103,7 @@ impl GuardianClient {
         args: &[OsString],
         journal: &Arc<Journal>,
     ) -> Result<Self, GuardianError> {
+        reaping::adopt_orphans();
         let mark = journal.mark().to_owned();
         let intent = "start the system under test".to_owned();
         let inverse = Inverse::EndMarked { mark };
@@ -121,14 +123,11 @@ impl GuardianClient {
         let listening = Arc::new(Mutex::new(Listening {
             answers: HashMap::new(),
             exits: Some(broadcast::channel(EXITS_KEPT).0),
+            roots: HashSet::new(),
         }));
         let gone = CancellationToken::new();
-        let hearing = listen(met.notices, Arc::clone(&listening));
         let ended = gone.clone().drop_guard();
-        tokio::spawn(async move {
-            hearing.await;
-            drop(ended);
-        });
+        tokio::spawn(listen(met.notices, Arc::clone(&listening), ended));
         Self(Arc::new(Inner {
             identity: met.identity,
             journal: Arc::clone(journal),
@@ -317,10 +316,18 @@ impl GuardianClient {
         let ending = tokio::task::spawn_blocking(move || {
             end_each(|| marked(&mark), |_| grace, || hurried.is_cancelled())
         });
-        ending
+        let ended = ending
             .await
             .unwrap_or_else(|error| Err(error.to_string()))
-            .map_err(|why| GuardianError::Refused(format!("the run was not ended: {why}")))
+            .map_err(|why| GuardianError::Refused(format!("the run was not ended: {why}")));
+        let roots = std::mem::take(&mut lock(&self.0.listening).roots);
+        if timeout(BEYOND_GRACE, reaping::reap_all(roots))
+            .await
+            .is_err()
+        {
+            tracing::warn!("what the guardian had started was not seen to end");
+        }
+        ended
     }
 
     async fn done(&self, ask: Ask, within: Duration) -> Result<(), GuardianError> {
@@ -399,19 +406,12 @@ async fn meet(exe: &Path, args: &[OsString], journal: &Journal) -> Result<Met, G
     }
 }
 
-/// Waits for the end of a guardian. Looks again and again: a thread that could
-/// wait may not be had.
-async fn reap(mut process: Child) -> Result<(), GuardianError> {
-    let reaped = async {
-        while process.try_wait()?.is_none() {
-            tokio::time::sleep(REAP_EVERY).await;
-        }
-        Ok(())
-    };
-    let reaped = timeout(BEYOND_GRACE, reaped).await;
-    reaped
-        .map_err(|_| silent(BEYOND_GRACE))?
-        .map_err(GuardianError::Start)
+/// Waits for the end of a guardian.
+async fn reap(process: Child) -> Result<(), GuardianError> {
+    match timeout(BEYOND_GRACE, reaping::reap(process)).await {
+        Ok(reaped) => reaped.map_err(GuardianError::Start),
+        Err(_) => Err(silent(BEYOND_GRACE)),
+    }
 }
 
 /// Starts the guardian with one end of a socket as its standard input.
@@ -450,17 +450,21 @@ async fn ready(lines: &mut NoticeLines) -> io::Result<ProcessIdentity> {
 }
 
 /// Hands on what the guardian says until it is gone.
-async fn listen(mut lines: NoticeLines, listening: Arc<Mutex<Listening>>) {
+async fn listen(mut lines: NoticeLines, listening: Arc<Mutex<Listening>>, _ended: DropGuard) {
     while let Ok(Some(notice)) = next(&mut lines).await {
         let mut listening = lock(&listening);
         match notice {
             Notice::Ready(_) => {}
             Notice::Answer { id, answer } => {
+                if let Answer::Spawned(spawned) = &answer {
+                    listening.roots.insert(spawned.identity.pid);
+                }
                 let waiting = listening.answers.remove(&id);
                 // One who gave up waiting has been told so already.
                 let _ = waiting.map(|waiting| waiting.send(answer));
             }
             Notice::Exited(exited) => {
+                listening.roots.remove(&exited.identity.pid);
                 // Nobody need listen.
                 let _ = listening.exits.as_ref().map(|exits| exits.send(exited));
             }

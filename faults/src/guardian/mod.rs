@@ -7,8 +7,10 @@
 mod children;
 mod client;
 mod descendants;
+mod namespace;
 mod output;
 pub mod protocol;
+mod reaping;
 mod server;
 
 use std::ffi::OsString;
@@ -23,7 +25,11 @@ pub use protocol::{
     ExitStatus, Exited, GroupSignal, LeftOut, ShutdownReport, SpawnRequest, Spawned,
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::ProcessIdentity;
+use namespace::Namespace;
+use output::Output;
 use server::Server;
 
 /// Runs the guardian until squall is gone or asks it to end. `args` are those
@@ -43,6 +49,17 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Returns whether nothing was left.
 fn guard(args: impl IntoIterator<Item = OsString>) -> io::Result<bool> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    // What this program is called with to be a guardian.
+    let own: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let own = &own[..own.len().saturating_sub(args.len())];
+    match args.as_slice() {
+        [only] if only == namespace::INIT => {
+            return namespace::reap_until_the_guardian_ends().map(|()| true);
+        }
+        [only] if only == namespace::PROBE => return namespace::try_out(own).map(|()| true),
+        _ => {}
+    }
     let journal = journal_path(args)?;
     // A session of its own: Ctrl-C in squall's terminal does not reach it, nor
     // what it starts. It fails only for one who leads a session already.
@@ -53,7 +70,34 @@ fn guard(args: impl IntoIterator<Item = OsString>) -> io::Result<bool> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     socket.set_nonblocking(true)?;
-    Server::new(socket, ProcessIdentity::own()?, journal).run()
+    let mut output = Output::default();
+    let start = Start {
+        namespace: Namespace::enter(own, || output.start()),
+        descriptors: raise_descriptor_limit(),
+    };
+    Server::new(socket, ProcessIdentity::own()?, journal, start, output).run()
+}
+
+/// How processes are started.
+struct Start {
+    /// Where they live; the guardian's own namespace without one.
+    namespace: Option<Namespace>,
+    /// Their limit of descriptors.
+    descriptors: Rlimit,
+}
+
+/// The guardian holds a handle on everything that it stops. What it starts gets
+/// the limit that it had.
+fn raise_descriptor_limit() -> Rlimit {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "the limit of descriptors stays as it is");
+    }
+    limit
 }
 
 fn journal_path(args: impl IntoIterator<Item = OsString>) -> io::Result<PathBuf> {

@@ -29,7 +29,8 @@ const FINISH_WITHIN: Duration = Duration::from_millis(500);
 /// How long logs may take to be put in order.
 const ORDER_WITHIN: Duration = Duration::from_secs(3);
 
-/// The guardian's hold on its pump, which is started with the first process.
+/// The guardian's hold on its pump, which is started with the first process, or
+/// before.
 #[derive(Default)]
 pub(super) struct Output {
     running: Option<Running>,
@@ -55,14 +56,23 @@ struct Waiting {
 }
 
 impl Output {
+    /// Starts the pump, if it does not run. The first time is before the
+    /// guardian's children live in another PID namespace than the guardian: from
+    /// then on it gets no new thread.
+    pub(super) fn start(&mut self) -> io::Result<()> {
+        if self.running.is_none() {
+            self.running = Some(start()?);
+        }
+        Ok(())
+    }
+
     /// Standard output and error for a process that is about to be started.
     pub(super) fn open(&mut self, request: &SpawnRequest) -> io::Result<(Stdio, Stdio)> {
         let log = LogFile::open(&request.log_path, request.keep_bytes)?;
         let (pipe, ours) = pump::output_pipe()?;
-        let running = match &mut self.running {
-            Some(running) => running,
-            none => none.insert(start()?),
-        };
+        self.start()?;
+        let gone = || io::Error::other("nobody carries output any more");
+        let running = self.running.as_ref().ok_or_else(gone)?;
         let secrets = &self.secrets;
         let redaction = (!secrets.is_empty()).then(|| secrets.redaction());
         running.tell(Command::Carry {
@@ -156,8 +166,6 @@ impl Running {
     }
 }
 
-/// Starts the pump. Not before it is needed: while the guardian has one thread
-/// it may enter namespaces.
 fn start() -> io::Result<Running> {
     let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
     let (woken, wake) = pipe_with(flags)?;

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::Start;
 use super::children::Children;
 use super::descendants::{descendants, group_of};
+use super::namespace::Namespace;
 use super::output::Output;
 use super::protocol::{Answer, Ask, Notice, Request, ShutdownReport};
 use crate::ProcessIdentity;
@@ -49,14 +51,20 @@ enum Next {
 }
 
 impl Server {
-    pub(super) fn new(socket: UnixStream, identity: ProcessIdentity, journal: PathBuf) -> Self {
+    pub(super) fn new(
+        socket: UnixStream,
+        identity: ProcessIdentity,
+        journal: PathBuf,
+        start: Start,
+        output: Output,
+    ) -> Self {
         Self {
             socket,
             identity,
             journal,
-            children: Children::default(),
+            children: Children::new(start),
             hurried: false,
-            output: Output::default(),
+            output,
             inbox: Vec::new(),
             outbox: Vec::new(),
         }
@@ -186,7 +194,7 @@ impl Server {
                     let own = group.and_then(|group| own.get(&group));
                     own.copied().unwrap_or(grace)
                 };
-                let report = undo::end_each(descendants, grace_of, || self.is_hurried());
+                let report = self.end(grace_of);
                 let clean = report.as_ref().is_ok_and(|report| report.left.is_empty());
                 self.report_exits();
                 let (news, left_out) = self.output.finish();
@@ -199,6 +207,25 @@ impl Server {
         };
         self.answer(id, answer);
         Next::Go
+    }
+
+    /// Ends everything that was ever started here.
+    fn end(
+        &mut self,
+        grace_of: impl Fn(&ProcessIdentity) -> Duration,
+    ) -> Result<ShutdownReport, String> {
+        let init = self.children.namespace().map(Namespace::init);
+        let ended = undo::end_each(|| descendants(init), grace_of, || self.is_hurried());
+        let Some(namespace) = self.children.leave_namespace() else {
+            return ended;
+        };
+        namespace.end(|| self.report_exits());
+        // That was the end of everything in there, seen or not.
+        let left = descendants(None)?;
+        Ok(ShutdownReport {
+            left: left.iter().map(|who| who.pid).collect(),
+            ..ended.unwrap_or_default()
+        })
     }
 
     /// Whether squall has said more, or is gone, while something is being ended.
@@ -262,7 +289,7 @@ impl Server {
     /// Squall is gone: ends everything it had started and undoes the rest.
     /// Returns whether nothing is left.
     fn orphaned(&mut self) -> bool {
-        let ended = undo::end_all(descendants, undo::TERM_GRACE);
+        let ended = self.end(|_| undo::TERM_GRACE);
         self.children.reap();
         let mut report = RecoverReport::default();
         match journal::read(&self.journal) {

@@ -119,7 +119,7 @@ async fn start_family(guardian: &GuardianClient, dir: &Path) {
     let request = SpawnRequest {
         key: "family".to_owned(),
         argv: ["sh", "-c", FAMILY].map(str::to_owned).into(),
-        env: BTreeMap::new(),
+        env: BTreeMap::from([("CUED_DIR".to_owned(), dir.display().to_string())]),
         cwd: None,
         log_path: dir.join("family.log"),
         keep_bytes: 1 << 20,

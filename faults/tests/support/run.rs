@@ -21,11 +21,23 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Without a namespace, so that processes know the numbers that tests see.
     pub(crate) async fn start() -> Self {
+        Self::start_with("off").await
+    }
+
+    /// In a PID namespace, where there are any.
+    #[allow(dead_code, reason = "for the tests of some executables only")]
+    pub(crate) async fn start_in_namespace() -> Self {
+        Self::start_with("on").await
+    }
+
+    async fn start_with(namespace: &str) -> Self {
         let dir = TempDir::new().unwrap();
         let journal = Arc::new(Journal::create(dir.path(), &unique_run_id()).unwrap());
-        let args = ["guardian".into()];
-        let guardian = GuardianClient::start(Path::new(FIXTURE), &args, &journal);
+        let setting = format!("SQUALL_NAMESPACE={namespace}");
+        let args = [setting.into(), FIXTURE.into(), "guardian".into()];
+        let guardian = GuardianClient::start(Path::new("env"), &args, &journal);
         let guardian = soon(guardian).await.unwrap();
         Self {
             dir,

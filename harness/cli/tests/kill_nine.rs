@@ -19,7 +19,7 @@ mod support;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use support::{Process, Running, Sandbox};
+use support::{Listener, Process, Running, Sandbox};
 
 /// Far beyond the second it takes, for a machine that does much else.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
@@ -218,31 +218,75 @@ fn in_the_drain() {
 
 #[test]
 fn while_stopping() {
-    die_at("while stopping", &lasting("kill"), phase("stopping"));
+    // A dead squall has no time for graces.
+    let text = scenario(&lasting("kill")).replace("grace: 1s", "grace: 10m");
+    assert!(text.contains("10m"));
+    die_in(&text, "while stopping", phase("stopping"));
 }
 
-/// Nobody is left to clean up but `squall recover`.
-#[test]
-fn together_with_its_guardian() {
-    let sandbox = Sandbox::new();
+/// Kills squall and its guardian at once, under a fault.
+fn kill_together(sandbox: &Sandbox, namespace: &str) -> Vec<Listener> {
     // A paused process would not do: when its guardian dies its group becomes
     // an orphan, and the kernel hangs up stopped orphans.
     let file = sandbox.write("dies.yaml", scenario(&lasting("{ delay: { by: 50ms } }")));
-    let mut running = sandbox.start(&["run", &file, "--ui", "json"]);
+    let mut command = sandbox.command(&["run", &file, "--ui", "json"]);
+    command.env("SQUALL_NAMESPACE", namespace);
+    let mut running = Running::start(command);
     running.fault("active");
     let listeners = sandbox.listeners();
     // Stopped first, so that neither can react to the end of the other.
     running.signal(Signal::STOP);
-    guardian(&sandbox).kill();
+    guardian(sandbox).kill();
     running.signal(Signal::KILL);
     assert_eq!(running.end().code, None, "it was killed");
-    let left = sandbox.processes();
-    assert_eq!(left.len(), 2, "server and daemon are left: {left:#?}");
+    listeners
+}
+
+/// The kernel ends what lived in the namespace; the next command forgets it.
+#[test]
+fn together_with_its_guardian() {
+    let sandbox = Sandbox::new();
+    if !namespaces() {
+        return println!("skipped: needs PID namespaces");
+    }
+    let listeners = kill_together(&sandbox, "on");
+    sandbox.wait_until_empty(&listeners, GONE_WITHIN);
+    let socket = sandbox.run().join("attach.sock");
+    assert!(sandbox.journals().len() == 1 && socket.exists());
+    let pruned = sandbox.squall(&["runs", "prune", "--keep", "9"]);
+    pruned.assert_code(0);
+    assert!(sandbox.journals().is_empty() && !socket.exists());
+    let recovered = sandbox.squall(&["recover"]);
+    recovered.assert_code(0).assert_stdout(&["clean"]);
+}
+
+/// Whether this machine lets us have them.
+fn namespaces() -> bool {
+    let mut unshare = std::process::Command::new("unshare");
+    unshare.args(["--pid", "--fork", "--mount-proc"]);
+    if !rustix::process::geteuid().is_root() {
+        unshare.arg("--map-current-user");
+    }
+    unshare
+        .arg("true")
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Nobody is left to clean up but `squall recover`.
+#[test]
+fn together_with_its_guardian_without_a_namespace() {
+    let sandbox = Sandbox::new();
+    let listeners = kill_together(&sandbox, "off");
+    // The server was the guardian's own child, and ends with it.
+    let left = || sandbox.processes();
+    support::wait_until("the daemon alone", || left().len() == 1);
+    let daemon = left().remove(0).pid;
     let listed = sandbox.squall(&["recover", "--list"]);
-    listed.assert_code(0).assert_stdout(&["its run is dead"]);
-    let pids = |found: Vec<Process>| found.iter().map(|p| p.pid).collect::<Vec<_>>();
-    let still = sandbox.processes();
-    assert_eq!(pids(still), pids(left), "listing changes nothing");
+    listed
+        .assert_code(0)
+        .assert_stdout(&["its run is dead", "processes left: 1"]);
+    assert_eq!(left()[0].pid, daemon, "listing changes nothing");
     let recovered = sandbox.squall(&["recover"]);
     recovered
         .assert_code(0)
