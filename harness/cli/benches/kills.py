@@ -91,8 +91,14 @@ def processes(token):
     return found
 
 
-def guardians(token):
-    return [p[0] for p in processes(token) if " guardian" in p[3]]
+def guardians(run, token):
+    """The guardian of a run; the first journal entry comes before it."""
+    while run.poll() is None:
+        found = [p[0] for p in processes(token) if " guardian --journal" in p[3]]
+        if found:
+            return found
+        time.sleep(0.001)
+    return []
 
 
 def kill(pid, number):
@@ -104,7 +110,7 @@ def kill(pid, number):
 
 def strike(kind, run, token):
     if kind in ("guardian", "both"):
-        for pid in guardians(token):
+        for pid in guardians(run, token):
             kill(pid, signal.SIGKILL)
     if kind in ("squall", "both"):
         kill(run.pid, signal.SIGKILL)
