@@ -14,9 +14,12 @@ const PRIOR: f64 = 0.5;
 /// Natural logarithm of the evidence that the share of failures is above
 /// `limit`, `bad` of `n` seen. Real numbers, as a correction for bursts divides
 /// both. At every n together it reaches `-ln(alpha)` with a probability of at
-/// most alpha while the share is within the limit.
+/// most alpha while the share is within the limit. A damaged record may tell of
+/// more failures than arrivals: then there were as many arrivals as failures.
 #[must_use]
 pub fn ln_evidence_above(bad: f64, n: f64, limit: f64) -> f64 {
+    let bad = bad.max(0.0);
+    let n = n.max(bad);
     if limit >= 1.0 {
         return f64::NEG_INFINITY;
     }
@@ -75,6 +78,15 @@ mod tests {
                 "{bad}/{n} above {limit}: {found}"
             );
         }
+    }
+
+    #[test]
+    fn more_failures_than_arrivals_are_as_many_arrivals() {
+        let all = ln_evidence_above(30.0, 30.0, 0.8);
+        for n in [-1e12, 0.0, 29.0] {
+            assert_eq!(ln_evidence_above(30.0, n, 0.8).to_bits(), all.to_bits());
+        }
+        assert!(ln_evidence_above(-1e12, 10.0, 0.8).is_finite());
     }
 
     #[test]
