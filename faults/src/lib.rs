@@ -29,7 +29,7 @@ pub use guard::recover;
 pub use guard::{
     Evidence, EvidenceLevel, Fault, FaultContext, FaultGuard, ProcessFault, Removal, ToxicFault,
 };
-pub use process::{Member, Origin, ProcessIdentity, ProcessTarget, Processes, members};
+pub use process::{Member, Origin, Pauses, ProcessIdentity, ProcessTarget, Processes, members};
 pub use proxy::chain::{Chain, End, Output};
 pub use proxy::counters::{ProxyCounters, ToxicCounters};
 pub use proxy::{AttachError, LinkLimit, Proxy, ProxyConfig, Switched};

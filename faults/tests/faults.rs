@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use squall_faults::{
-    EventSink, EvidenceLevel, Fault, FaultContext, FaultError, FaultEvent, Journal, ProcessFault,
-    ProcessIdentity, ProcessTarget, Refusal, ToxicFault,
+    EventSink, EvidenceLevel, Fault, FaultContext, FaultError, FaultEvent, Journal, Pauses,
+    ProcessFault, ProcessIdentity, ProcessTarget, Refusal, ToxicFault,
 };
 use squall_scenario::{Delay, Direction, Inject, Kill};
 use support::{HANG, connect_through, exchange, soon};
@@ -29,6 +29,7 @@ fn context(dir: &TempDir) -> (FaultContext, Seen) {
         events: EventSink::observer(move |event| writer.lock().unwrap().push(event)),
         journal: Arc::new(Journal::create(dir.path(), "run").unwrap()),
         guardian: None,
+        pauses: Pauses::default(),
         deadline: HANG,
     };
     (context, seen)
@@ -214,6 +215,52 @@ async fn a_paused_process_stops_and_runs_again() {
     drop(guard);
     support::until("it runs again after a drop", || state() != 'T').await;
     assert_eq!(context.journal.close().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn pauses_that_meet_on_a_process_end_with_the_last() {
+    let dir = TempDir::new().unwrap();
+    let (context, _) = context(&dir);
+    let victim = Victim::start();
+    let pause = on_process(victim.identity, Inject::Pause);
+    let mut first = pause.inject(&context).await.unwrap();
+    let mut second = pause.inject(&context).await.unwrap();
+    let dropped = pause.inject(&context).await.unwrap();
+    soon(second.verify()).await.unwrap();
+    let removal = soon(first.remove()).await.unwrap();
+    assert!(
+        removal.text.ends_with("stays stopped by another pause"),
+        "{}",
+        removal.text
+    );
+    drop(dropped);
+    soon(first.remove()).await.unwrap();
+    soon(second.verify()).await.unwrap();
+    assert_eq!(context.journal.close().unwrap(), 1, "one undo is pending");
+    let removal = soon(second.remove()).await.unwrap();
+    assert!(removal.text.ends_with("runs again"), "{}", removal.text);
+    assert_eq!(context.journal.close().unwrap(), 0);
+}
+
+/// The end of one pause and the beginning of the next must not cancel out,
+/// whichever is first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_begins_as_another_ends_holds() {
+    let dir = TempDir::new().unwrap();
+    let (context, _) = context(&dir);
+    let victim = Victim::start();
+    let pause = on_process(victim.identity, Inject::Pause);
+    let mut ending = pause.inject(&context).await.unwrap();
+    for _ in 0..50 {
+        let (context, begin) = (context.clone(), pause.clone());
+        let ends = tokio::spawn(async move { ending.remove().await.map(|_| ()) });
+        let begins = tokio::spawn(async move { begin.inject(&context).await });
+        let next = soon(begins).await.unwrap().unwrap();
+        soon(ends).await.unwrap().unwrap();
+        soon(next.verify()).await.unwrap();
+        ending = next;
+    }
+    soon(ending.remove()).await.unwrap();
 }
 
 /// As in containers that are entered from outside: own group and session then

@@ -13,7 +13,7 @@ use serde::Serialize;
 use squall_scenario::Inject;
 
 use crate::guardian::GuardianClient;
-use crate::process::{ActiveKill, ActivePause, refuse};
+use crate::process::{ActiveKill, ActivePause, Pauses, refuse};
 use crate::{EventSink, FaultError, FaultEvent, Journal, ProcessTarget, Proxy};
 use toxic_fault::ActiveToxics;
 
@@ -32,6 +32,8 @@ pub struct FaultContext {
     /// The guardian, which no fault may hit, and which does and undoes faults on
     /// the processes that it started.
     pub guardian: Option<GuardianClient>,
+    /// The pauses of the run, all of them: two may meet on one process.
+    pub pauses: Pauses,
     /// How long effects and their undo may take to show.
     pub deadline: Duration,
 }

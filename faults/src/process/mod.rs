@@ -4,6 +4,7 @@ mod handle;
 mod kill;
 mod members;
 mod pause;
+mod pauses;
 mod reach;
 mod refusal;
 
@@ -17,6 +18,7 @@ pub(crate) use kill::ActiveKill;
 pub use members::{Member, Origin, Processes, members};
 pub(crate) use members::{fnv, limit_mark};
 pub(crate) use pause::ActivePause;
+pub use pauses::Pauses;
 pub(crate) use reach::{resume_members, signal_members};
 pub(crate) use refusal::refuse;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::pauses::Hold;
 use super::reach::Reach;
 use super::{Member, ProcessTarget, count, is_stopped};
 use crate::guardian::GroupSignal;
@@ -20,6 +21,7 @@ pub(crate) struct ActivePause {
     reach: Reach,
     journal: Arc<Journal>,
     entry: EntryId,
+    hold: Hold,
     /// Whether the effect has been seen; from then on it must hold.
     seen: AtomicBool,
 }
@@ -31,6 +33,8 @@ impl ActivePause {
         context: &FaultContext,
     ) -> Result<Self, FaultError> {
         let reach = Reach::open(target, context)?;
+        let hold = context.pauses.hold(target.identity);
+        let _turn = hold.turn().await;
         let journal = Arc::clone(&context.journal);
         let intent = format!("pause {}", target.name);
         let inverse = match reach.origin() {
@@ -50,6 +54,7 @@ impl ActivePause {
             reach,
             journal,
             entry,
+            hold,
             seen: AtomicBool::new(false),
         };
         if let Err(error) = active.reach.signal(GroupSignal::Stop).await {
@@ -98,9 +103,18 @@ impl ActivePause {
         })
     }
 
-    /// SIGCONT, then waits until nobody is stopped any more.
+    /// SIGCONT, then waits until nobody is stopped any more. Where another pause
+    /// is in force, that one will do so.
     pub(crate) async fn remove(&self, within: Duration) -> Result<Removal, FaultError> {
         let pid = self.reach.handle.identity.pid;
+        let _turn = self.hold.turn().await;
+        if self.hold.is_shared() {
+            self.let_go();
+            return Ok(Removal {
+                text: format!("{} (pid {pid}) stays stopped by another pause", self.name),
+                counters: Vec::new(),
+            });
+        }
         match self.reach.signal(GroupSignal::Cont).await {
             Ok(_) | Err(FaultError::ProcessGone { .. }) => {}
             Err(error) => return Err(error),
@@ -116,7 +130,7 @@ impl ActivePause {
             let processes = count(members.len());
             format!("{} (pid {pid}, {processes}) runs again", self.name)
         };
-        self.journal.done(self.entry);
+        self.let_go();
         Ok(Removal {
             text,
             counters: vec![("processes_continued".to_owned(), members.len() as u64)],
@@ -125,10 +139,18 @@ impl ActivePause {
 
     /// For a dropped guard: the signal is sent, the proof is left out.
     pub(crate) fn signal_removal(&self) {
+        if self.hold.is_shared() {
+            return self.let_go();
+        }
         match self.reach.resume_at_once() {
-            Ok(()) => self.journal.done(self.entry),
+            Ok(()) => self.let_go(),
             Err(error) => tracing::error!(%error, "a paused process was not continued"),
         }
+    }
+
+    fn let_go(&self) {
+        self.journal.done(self.entry);
+        self.hold.let_go();
     }
 
     pub(crate) fn target_ended(&self) -> bool {

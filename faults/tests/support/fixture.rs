@@ -15,7 +15,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use squall_faults::guardian::{GuardianClient, SpawnRequest};
 use squall_faults::{
-    EventSink, Fault, FaultContext, FaultEvent, Journal, ProcessFault, ProcessIdentity,
+    EventSink, Fault, FaultContext, FaultEvent, Journal, Pauses, ProcessFault, ProcessIdentity,
     ProcessTarget,
 };
 use squall_scenario::Inject;
@@ -158,6 +158,7 @@ async fn pause_and_resume(
         }),
         journal: Arc::clone(journal),
         guardian: Some(guardian.clone()),
+        pauses: Pauses::default(),
         deadline: Duration::from_secs(5),
     };
     let fault = Fault::Process(ProcessFault {

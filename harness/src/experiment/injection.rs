@@ -86,6 +86,7 @@ impl Injection {
             events: EventSink::discard(),
             journal: Arc::clone(&context.journal),
             guardian: Some(system.guardian().clone()),
+            pauses: context.pauses.clone(),
             deadline: EFFECT_WITHIN,
         };
         let mut injection = Self {
@@ -232,7 +233,13 @@ impl Injection {
             }
             let ready = instance.wait_until_ready(Some(killed), BACK_WITHIN);
             match cut_short.run_until_cancelled(ready).await {
-                Some(Ok(origin)) => texts.push(serves_again(&instance, &origin).await),
+                Some(Ok(origin)) => {
+                    let serves = serves_again(&instance, &origin);
+                    let serves = cut_short.run_until_cancelled(serves).await;
+                    texts.push(serves.unwrap_or_else(|| {
+                        format!("{name} was ready again as pid {}", origin.root.pid)
+                    }));
+                }
                 Some(Err(why)) => failures.push(format!("{name}: {why}")),
                 None => texts.push(format!(
                     "{name} is not waited for: the run ends, and it would with it"

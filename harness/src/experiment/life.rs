@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use squall_faults::{EntryId, Inverse, Journal, JournalError, recover};
+use squall_faults::{EntryId, Inverse, Journal, JournalError, Pauses, recover};
 use squall_reports::{Phase, RunEvent};
 use tokio::sync::{mpsc, watch};
 
@@ -50,6 +50,7 @@ pub async fn run(
         withhold_faults: request.withhold_faults,
         hub: hub.clone(),
         journal: Arc::new(journal),
+        pauses: Pauses::default(),
     };
     hub.emit(RunEvent::Phase(Phase::Starting)).await;
     let failures = match start_system(&context, &request, &mut control).await {

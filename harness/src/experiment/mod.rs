@@ -128,6 +128,7 @@ struct RunContext {
     withhold_faults: bool,
     hub: EventHub,
     journal: Arc<squall_faults::Journal>,
+    pauses: squall_faults::Pauses,
 }
 
 /// The next request; never returns when nobody can ask any more.

@@ -17,6 +17,10 @@ use crate::system::{Member, RunningSystem};
 /// Between two tries to take back a fault that could not be taken back.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
+/// A look at a fault that is under way when the run is cut short gets so much
+/// longer.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
 /// The faults of a run under way.
 #[derive(Debug)]
 pub(super) struct Timeline {
@@ -214,8 +218,9 @@ impl Live<'_> {
                 shared.stop.run_until_cancelled(lasting).await;
             }
         };
-        tokio::join!(lasting, self.look_who_serves(&injection));
-        self.look_again(&injection).await;
+        let looking = self.unless_cut_short(self.look_who_serves(&injection));
+        tokio::join!(lasting, looking);
+        self.unless_cut_short(self.look_again(&injection)).await;
         // What a killed process broke lasts until it serves again, whether it is
         // brought back at once or after a time: so does the window.
         let killed = matches!(self.spec.inject, Inject::Kill(_));
@@ -233,6 +238,19 @@ impl Live<'_> {
                     .await;
                 self.try_again(injection).await;
             }
+        }
+    }
+
+    /// Gives a look up, and what it would have told, when the run is cut short.
+    async fn unless_cut_short<T>(&self, look: impl Future<Output = T>) -> Option<T> {
+        let cut_short = async {
+            self.shared.cut_short.cancelled().await;
+            tokio::time::sleep(LAST_LOOK).await;
+        };
+        tokio::select! {
+            biased;
+            seen = look => Some(seen),
+            () = cut_short => None,
         }
     }
 
@@ -330,7 +348,9 @@ impl Live<'_> {
                 return None;
             }
         };
-        match injection.verify().await {
+        let seen = self.unless_cut_short(injection.verify()).await;
+        let not_seen = || Err("the run was cut short before its effect was seen".to_owned());
+        match seen.unwrap_or_else(not_seen) {
             Ok(seen) => {
                 self.edge(FaultChange::Active {
                     evidence: seen.evidence,
