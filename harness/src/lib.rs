@@ -14,3 +14,4 @@ pub mod measure;
 pub mod probe;
 mod redact;
 pub mod system;
+mod world;

@@ -1,10 +1,8 @@
 //! The life of a run: start, steady state, faults on a timeline, recovery,
 //! drain, and everything put back.
 
-mod injection;
 mod life;
 mod live_run;
-mod reached;
 mod reading_guards;
 mod starting;
 mod steady;
@@ -12,7 +10,7 @@ mod timeline;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use squall_reports::{
     HandAction, HandSide, Manifest, RecordError, RecordWriter, RunEvent, Shard, StopReason,
@@ -112,23 +110,18 @@ pub fn control_channel() -> (mpsc::Sender<Control>, mpsc::Receiver<Control>) {
 /// while the run is.
 pub const ATTACH_SOCKET: &str = "attach.sock";
 
-/// How long effects of faults and their undo may take to show.
-const EFFECT_WITHIN: Duration = Duration::from_secs(5);
-/// How long a killed process may take to serve again.
-const BACK_WITHIN: Duration = Duration::from_secs(30);
-
 /// Called once with the view of the run, before anything happens.
 pub type OnStart<'c> = &'c mut (dyn FnMut(RunView) + Send);
 
 /// Shared by everything a run does.
 #[derive(Debug, Clone)]
-struct RunContext {
+pub(crate) struct RunContext {
     scenario: Arc<Scenario>,
     seed: u64,
     withhold_faults: bool,
     hub: EventHub,
-    journal: Arc<squall_faults::Journal>,
-    pauses: squall_faults::Pauses,
+    pub(crate) journal: Arc<squall_faults::Journal>,
+    pub(crate) pauses: squall_faults::Pauses,
 }
 
 /// The next request; never returns when nobody can ask any more.

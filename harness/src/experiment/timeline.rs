@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::RunContext;
-use super::injection::{Injection, NotInjected, choose};
 use crate::load::LoadCommand;
 use crate::system::{Member, RunningSystem};
+use crate::world::injection::{Injection, NotInjected, choose};
 
 /// Between two tries to take back a fault that could not be taken back.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);

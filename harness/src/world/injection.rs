@@ -1,6 +1,7 @@
 //! One injection of a fault: chosen, injected, verified, removed, verified.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -13,13 +14,18 @@ use squall_scenario::{FaultSpec, FaultTarget, Inject};
 use tokio_util::sync::CancellationToken;
 
 use super::reached::Reached;
-use super::{BACK_WITHIN, EFFECT_WITHIN, RunContext};
+use crate::experiment::RunContext;
 use crate::system::{Instance, InstanceState, Listens, Member, RunningSystem};
 use squall_scenario::seed::sub_seed;
 
+/// How long effects of faults and their undo may take to show.
+const EFFECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long a killed process may take to serve again.
+const BACK_WITHIN: Duration = Duration::from_secs(30);
+
 /// A fault that is in force.
 #[derive(Debug)]
-pub(super) struct Injection {
+pub(crate) struct Injection {
     inject: Inject,
     guards: Vec<FaultGuard>,
     /// The instances that a fault on processes was aimed at.
@@ -29,22 +35,22 @@ pub(super) struct Injection {
 }
 
 /// An injection that did not come about.
-pub(super) struct NotInjected {
+pub(crate) struct NotInjected {
     /// In words.
-    pub(super) why: String,
+    pub(crate) why: String,
     /// What could not be taken back of the half that did.
-    pub(super) rest: Injection,
+    pub(crate) rest: Injection,
 }
 
 /// What was seen of an injection.
-pub(super) struct Seen {
-    pub(super) evidence: String,
-    pub(super) effective: bool,
+pub(crate) struct Seen {
+    pub(crate) evidence: String,
+    pub(crate) effective: bool,
 }
 
 /// Chooses what the nth injection of a fault acts on. `any N of X` takes the
 /// first N that serve, in an order that only the seed decides.
-pub(super) fn choose(
+pub(crate) fn choose(
     system: &RunningSystem,
     spec: &FaultSpec,
     number: u32,
@@ -72,7 +78,7 @@ fn serves(member: &Member) -> bool {
 impl Injection {
     /// Breaks all of `members` or none; what could not be taken back then comes
     /// with the error.
-    pub(super) async fn inject(
+    pub(crate) async fn inject(
         context: &RunContext,
         system: &RunningSystem,
         spec: &FaultSpec,
@@ -145,7 +151,7 @@ impl Injection {
     }
 
     /// Looks for proof of the effect.
-    pub(super) async fn verify(&self) -> Result<Seen, String> {
+    pub(crate) async fn verify(&self) -> Result<Seen, String> {
         let mut texts = Vec::new();
         let mut effective = true;
         for guard in &self.guards {
@@ -165,7 +171,7 @@ impl Injection {
     /// Looks whether a fault on processes holds whoever serves; what it does to
     /// them, in words. Reads the descriptors of all processes, which takes
     /// longer than a short outage may last: the window begins before.
-    pub(super) async fn holds_who_serves(&self) -> Result<Vec<String>, String> {
+    pub(crate) async fn holds_who_serves(&self) -> Result<Vec<String>, String> {
         let mut texts = Vec::new();
         for reached in &self.reached {
             texts.push(reached.verify(&self.inject).await?);
@@ -186,7 +192,7 @@ impl Injection {
     }
 
     /// Whether something of it still has to be taken back.
-    pub(super) fn is_in_force(&self) -> bool {
+    pub(crate) fn is_in_force(&self) -> bool {
         !self.guards.is_empty()
     }
 
@@ -194,7 +200,7 @@ impl Injection {
     /// error: one part that stays must not keep the others. What stays may be
     /// tried again. Processes that serve again are waited for unless the run is
     /// `cut_short`: then nobody wants them any more.
-    pub(super) async fn remove(&mut self, cut_short: &CancellationToken) -> Result<String, String> {
+    pub(crate) async fn remove(&mut self, cut_short: &CancellationToken) -> Result<String, String> {
         let mut texts = Vec::new();
         let mut failures = Vec::new();
         let mut stay = Vec::new();
