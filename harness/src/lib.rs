@@ -9,8 +9,6 @@
 pub mod clock;
 pub mod experiment;
 pub mod hub;
-pub mod load;
-pub mod measure;
 pub mod probe;
 mod redact;
 pub mod system;

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::process::Uid;
 use serde::{Deserialize, Serialize};
 pub use squall_harness::experiment::ATTACH_SOCKET as SOCKET_FILE;
-use squall_harness::load::Gauges;
+use squall_load::Gauges;
 use squall_reports::HandAction;
 
 /// Version of the words that are exchanged.

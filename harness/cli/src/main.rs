@@ -8,6 +8,7 @@ mod config;
 mod console;
 mod exit;
 mod interrupts;
+mod live_feed;
 mod locate;
 mod metrics;
 mod objectives;

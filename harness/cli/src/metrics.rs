@@ -16,7 +16,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
 use figures::Figures;
-use squall_harness::load::Gauges;
+use squall_load::Gauges;
 
 /// Shortest token that protects an address others can reach.
 const TOKEN_MIN: usize = 16;

@@ -28,7 +28,7 @@ use support::tmux::Tmux;
 
 /// The record of a real run.
 fn record() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/slow-recommendations")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../dashboard/tests/records/slow-recommendations")
 }
 
 /// A feed that breaks while the screen is drawn.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use squall_faults::{EntryId, Inverse, Journal, JournalError, Pauses, recover};
+use squall_load::Gauges;
 use squall_reports::{Phase, RunEvent};
 use tokio::sync::{mpsc, watch};
 
@@ -13,7 +14,6 @@ use super::starting::{NotReady, start_system};
 use super::{ATTACH_SOCKET, Control, OnStart, RunContext, RunEnd, RunError, RunRequest, RunView};
 use crate::clock::RunClock;
 use crate::hub::EventHub;
-use crate::load::Gauges;
 
 /// Runs a scenario to its end and puts everything back. Everything worth
 /// knowing is in the record; its writer comes back for the verdict.

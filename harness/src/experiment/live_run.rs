@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use squall_load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_reports::live::{AbortGuard, AbortTrip};
 use squall_reports::{HandAction, HandSide, Interval, Phase, RunEvent, Shard, Stamped, StopReason};
 use squall_scenario::{is_allowed, is_on_this_machine};
@@ -16,7 +17,6 @@ use super::reading_guards::ReadingGuards;
 use super::steady::SteadyWatch;
 use super::timeline::{Timeline, Unremoved, late_cut};
 use super::{Control, RunContext, RunRequest, next_request, refused, stop_reason};
-use crate::load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use crate::probe::{ProbeSetup, watch_probes};
 use crate::system::{BREAKERS_EVERY, RunningSystem, watch_breakers, watch_links, watch_resources};
 

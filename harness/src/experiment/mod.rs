@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use squall_load::Gauges;
 use squall_reports::{
     HandAction, HandSide, Manifest, RecordError, RecordWriter, RunEvent, Shard, StopReason,
 };
@@ -21,7 +22,6 @@ use tokio::sync::{mpsc, watch};
 pub use life::run;
 
 use crate::hub::{EventHub, HubError};
-use crate::load::Gauges;
 
 /// What to run and where.
 #[derive(Debug)]

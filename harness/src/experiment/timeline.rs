@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use squall_load::LoadCommand;
 use squall_reports::{FaultChange, HandAction, RunEvent};
 use squall_scenario::{FaultSpec, Inject};
 use tokio::sync::mpsc;
@@ -10,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::RunContext;
-use crate::load::LoadCommand;
 use crate::system::{Member, RunningSystem};
 use crate::world::injection::{Injection, NotInjected, choose};
 

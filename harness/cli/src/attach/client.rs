@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
 
+use crate::live_feed::request;
 use rustix::fd::AsRawFd;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use squall_dashboard::keys::KeyMap;
-use squall_dashboard::live::request;
 use squall_dashboard::model::Model;
 use squall_dashboard::terminal::Feed;
 use squall_dashboard::update::{Command, Message, update};

@@ -12,7 +12,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::Uid;
 use squall_harness::clock::RunClock;
 use squall_harness::experiment::{Control, RunView};
-use squall_harness::load::Gauges;
+use squall_load::Gauges;
 use squall_reports::HandSide;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixListener;

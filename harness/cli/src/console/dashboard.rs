@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use squall_dashboard::live::{LiveFeed, Stage};
+use crate::live_feed::{LiveFeed, Stage};
 use squall_dashboard::model::{self, Facts, Model};
 use squall_dashboard::terminal::show;
 use squall_harness::hub::EventHub;
@@ -109,7 +109,7 @@ mod tests {
 
     use squall_harness::clock::RunClock;
     use squall_harness::experiment::RunView;
-    use squall_harness::load::Gauges;
+    use squall_load::Gauges;
     use squall_reports::{Phase, RunEvent};
     use squall_scenario::{ParseOptions, Source, parse_scenario};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use squall_harness::clock::RunClock;
 use squall_harness::experiment::RunView;
-use squall_harness::load::Gauges;
+use squall_load::Gauges;
 use squall_reports::format::terminal_line;
 use squall_reports::live::{GateBoard, LiveState};
 use squall_reports::{

@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use squall_harness::load::Gauges;
+use squall_load::Gauges;
 use squall_reports::live::{GateBoard, LiveState};
 use squall_reports::{
     ALL_BAD_KINDS, BadKind, BreakerReport, FaultChange, Interval, Manifest, Phase, RouteInterval,

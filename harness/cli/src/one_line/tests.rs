@@ -3,7 +3,7 @@
 
 use clap::Parser;
 use proptest::prelude::*;
-use squall_harness::load::RequestMaker;
+use squall_load::RequestMaker;
 use squall_scenario::{Scenario, Source, explain};
 
 use super::*;

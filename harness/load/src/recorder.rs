@@ -1,0 +1,622 @@
+//! Turns settled arrivals into intervals, cut at every second and fault edge.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use hdrhistogram::Histogram;
+use squall_reports::{
+    BadKind, Counts, DropCause, Interval, IntervalUsers, Outcome, RouteInterval, Sample, Times,
+};
+
+use crate::samples::SampleBin;
+
+/// How long after its end an interval may still be cut by a fault edge; edges
+/// are reported within milliseconds of their instant.
+const EDGE_GRACE_US: i64 = 500_000;
+/// How long edges from before a stall are waited for after it.
+const STALL_GRACE_US: i64 = 200_000;
+const SECOND_US: i64 = 1_000_000;
+
+/// What became of an arrival, with its times in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Settled {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Why it was dropped, where it was.
+    pub dropped: Option<DropCause>,
+    /// Dispatched - scheduled.
+    pub lag_us: u64,
+    /// Written - dispatched.
+    pub wait_us: u64,
+    /// Done - written.
+    pub service_us: u64,
+    /// Done - scheduled.
+    pub response_us: u64,
+    /// Of the response time: the generator's own, that is the lag and what it
+    /// stood still while the answer was awaited.
+    pub own_us: u64,
+    /// Whether a late answer would have been good without the lag.
+    pub late_by_lag: bool,
+    /// Whether the system marked the answer as a fallback.
+    pub fallback: bool,
+    /// Bytes of the answer's body.
+    pub bytes: u64,
+    /// Whether it was sent again on a new connection.
+    pub resent: bool,
+}
+
+impl Settled {
+    /// An arrival that was not settled when the run was cut short.
+    pub const UNFINISHED: Self = Self::without_times(Outcome::Unfinished);
+
+    /// An arrival that was never sent.
+    #[must_use]
+    pub const fn dropped(cause: DropCause) -> Self {
+        Self {
+            dropped: Some(cause),
+            ..Self::without_times(Outcome::Dropped)
+        }
+    }
+
+    const fn without_times(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            dropped: None,
+            lag_us: 0,
+            wait_us: 0,
+            service_us: 0,
+            response_us: 0,
+            own_us: 0,
+            late_by_lag: false,
+            fallback: false,
+            bytes: 0,
+            resent: false,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    scheduled_us: i64,
+    route: usize,
+    user: Option<u64>,
+    settled: Option<Settled>,
+}
+
+/// Collects arrivals in the order of their schedule and seals intervals once
+/// every arrival in them is settled. Holds only the arrivals of intervals that
+/// are not sealed. All times are microseconds since time zero.
+#[derive(Debug)]
+pub struct Recorder {
+    routes: Vec<String>,
+    entries: VecDeque<Entry>,
+    /// Ticket of the first entry that is still held.
+    first_ticket: u64,
+    interval_start_us: i64,
+    edges: BTreeSet<i64>,
+    /// Before it nothing is sealed: edges that were reported late come first.
+    hold_until_us: i64,
+    samples: VecDeque<SampleBin>,
+    in_flight: u32,
+    scheduled: u64,
+    lag_max_us: u64,
+}
+
+impl Recorder {
+    /// A recorder whose first interval starts at time zero.
+    #[must_use]
+    pub fn new(routes: Vec<String>) -> Self {
+        Self {
+            routes,
+            entries: VecDeque::new(),
+            first_ticket: 0,
+            interval_start_us: 0,
+            edges: BTreeSet::new(),
+            hold_until_us: i64::MIN,
+            samples: VecDeque::new(),
+            in_flight: 0,
+            scheduled: 0,
+            lag_max_us: 0,
+        }
+    }
+
+    /// Arrivals that are neither settled nor dropped.
+    #[must_use]
+    pub const fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// Arrivals scheduled so far.
+    #[must_use]
+    pub const fn scheduled(&self) -> u64 {
+        self.scheduled
+    }
+
+    /// The greatest lag so far.
+    #[must_use]
+    pub const fn lag_max_us(&self) -> u64 {
+        self.lag_max_us
+    }
+
+    /// Notes an arrival and returns the ticket to settle it with. Arrivals
+    /// come in the order of their scheduled time.
+    pub fn schedule(&mut self, scheduled_us: i64, route: usize) -> u64 {
+        self.schedule_for(scheduled_us, route, None)
+    }
+
+    /// The same for the arrival of a virtual user.
+    pub fn schedule_for(&mut self, scheduled_us: i64, route: usize, user: Option<u64>) -> u64 {
+        self.entries.push_back(Entry {
+            scheduled_us,
+            route,
+            user,
+            settled: None,
+        });
+        self.scheduled += 1;
+        self.in_flight += 1;
+        self.first_ticket + self.entries.len() as u64 - 1
+    }
+
+    /// Settles an arrival. A ticket that is settled already, or whose arrival
+    /// was given up, is ignored: the first word counts.
+    pub fn settle(&mut self, ticket: u64, settled: Settled) {
+        let Some(index) = ticket.checked_sub(self.first_ticket) else {
+            return;
+        };
+        let Some(entry) = self.entries.get_mut(index as usize) else {
+            return;
+        };
+        if entry.settled.is_none() {
+            entry.settled = Some(settled);
+            self.in_flight -= 1;
+            self.lag_max_us = self.lag_max_us.max(settled.lag_us);
+        }
+    }
+
+    /// Offers an arrival as evidence; `make` is called only if it is kept.
+    pub fn offer_sample(
+        &mut self,
+        scheduled_us: i64,
+        settled: &Settled,
+        make: impl FnOnce() -> Sample,
+    ) {
+        let second = scheduled_us.div_euclid(SECOND_US);
+        let bin = match self.samples.iter().position(|bin| bin.second() == second) {
+            Some(index) => &mut self.samples[index],
+            None => {
+                self.samples.push_back(SampleBin::new(second));
+                let last = self.samples.len() - 1;
+                &mut self.samples[last]
+            }
+        };
+        bin.offer(settled, make);
+    }
+
+    /// Cuts the interval that holds `at_us`; whether it could. An edge before
+    /// the current interval comes too late.
+    #[must_use]
+    pub fn cut(&mut self, at_us: i64) -> bool {
+        if at_us > self.interval_start_us {
+            self.edges.insert(at_us);
+        }
+        at_us >= self.interval_start_us
+    }
+
+    /// The generator has stood still until now. Edges from before may only now
+    /// be on their way, however late the clock says it is.
+    pub fn stood_still(&mut self, now_us: i64) {
+        self.hold_until_us = now_us.saturating_add(STALL_GRACE_US);
+    }
+
+    /// Seals the next interval if it is over and settled. It is over when the
+    /// schedule says so, not when the clock does: every arrival before
+    /// `entered_us` has been noted, and later ones may still be to come. Call
+    /// again until there is none.
+    pub fn seal(&mut self, now_us: i64, entered_us: i64) -> Option<Interval> {
+        let end_us = self.next_edge_us();
+        let edges_may_come = now_us < end_us + EDGE_GRACE_US || now_us < self.hold_until_us;
+        if edges_may_come || entered_us < end_us || !self.settled_before(end_us) {
+            return None;
+        }
+        Some(self.take_interval(end_us))
+    }
+
+    /// Gives up on whatever is not settled: it becomes unfinished.
+    pub fn give_up(&mut self) {
+        for entry in &mut self.entries {
+            entry.settled.get_or_insert(Settled::UNFINISHED);
+        }
+        self.in_flight = 0;
+    }
+
+    /// Seals everything up to `end_us`, the end of the load. All arrivals must
+    /// be settled or given up.
+    pub fn finish(&mut self, end_us: i64) -> Vec<Interval> {
+        let mut sealed = Vec::new();
+        // No arrival is left out, whatever the caller calls the end.
+        let last_us = self
+            .entries
+            .back()
+            .map_or(0, |entry| entry.scheduled_us + 1);
+        let end_us = end_us.max(last_us);
+        while self.interval_start_us < end_us {
+            let edge_us = self.next_edge_us().min(end_us);
+            sealed.push(self.take_interval(edge_us));
+        }
+        sealed
+    }
+
+    /// Samples of seconds that are sealed.
+    pub fn take_samples(&mut self) -> Vec<Sample> {
+        let sealed_before = self.interval_start_us.div_euclid(SECOND_US);
+        let mut samples = Vec::new();
+        self.samples.retain_mut(|bin| {
+            let done = bin.second() < sealed_before;
+            if done {
+                samples.append(&mut bin.take());
+            }
+            !done
+        });
+        samples
+    }
+
+    /// The samples that are still held, at the end.
+    pub fn take_all_samples(&mut self) -> Vec<Sample> {
+        self.samples
+            .drain(..)
+            .flat_map(|mut bin| bin.take())
+            .collect()
+    }
+
+    fn next_edge_us(&self) -> i64 {
+        let second_us = (self.interval_start_us.div_euclid(SECOND_US) + 1) * SECOND_US;
+        let edge = self.edges.range(self.interval_start_us + 1..).next();
+        edge.map_or(second_us, |edge_us| second_us.min(*edge_us))
+    }
+
+    fn settled_before(&self, end_us: i64) -> bool {
+        self.entries
+            .iter()
+            .take_while(|entry| entry.scheduled_us < end_us)
+            .all(|entry| entry.settled.is_some())
+    }
+
+    fn take_interval(&mut self, end_us: i64) -> Interval {
+        let mut builders: Vec<_> = self.routes.iter().map(|_| RouteBuilder::new()).collect();
+        let mut lag = new_histogram();
+        let mut wait = new_histogram();
+        let mut users: Option<(Vec<u64>, Vec<u64>)> = None;
+        while self
+            .entries
+            .front()
+            .is_some_and(|entry| entry.scheduled_us < end_us)
+        {
+            let Some(entry) = self.entries.pop_front() else {
+                break;
+            };
+            self.first_ticket += 1;
+            let settled = entry.settled.unwrap_or(Settled::UNFINISHED);
+            if matches!(settled.outcome, Outcome::Good | Outcome::Bad(_)) {
+                record(&mut lag, settled.lag_us);
+                record(&mut wait, settled.wait_us);
+            }
+            builders[entry.route].add(&settled);
+            if let Some(user) = entry.user {
+                let (seen, hurt) = users.get_or_insert_default();
+                match settled.outcome {
+                    Outcome::Unfinished => {}
+                    Outcome::Good => seen.push(user),
+                    _ => {
+                        seen.push(user);
+                        hurt.push(user);
+                    }
+                }
+            }
+        }
+        let users = users.map(|(seen, hurt)| IntervalUsers::new(seen, hurt));
+        let start_us = std::mem::replace(&mut self.interval_start_us, end_us);
+        self.edges = self.edges.split_off(&(end_us + 1));
+        Interval {
+            start_us,
+            end_us,
+            routes: self
+                .routes
+                .iter()
+                .zip(builders)
+                .map(|(route, builder)| builder.build(route.clone()))
+                .collect(),
+            lag: Some(Times::of(&lag)),
+            wait: Some(Times::of(&wait)),
+            users,
+        }
+    }
+}
+
+struct RouteBuilder {
+    counts: Counts,
+    response: Histogram<u64>,
+    unlagged: Histogram<u64>,
+}
+
+impl RouteBuilder {
+    fn new() -> Self {
+        Self {
+            counts: Counts::default(),
+            response: new_histogram(),
+            unlagged: new_histogram(),
+        }
+    }
+
+    fn add(&mut self, settled: &Settled) {
+        let counts = &mut self.counts;
+        counts.scheduled += 1;
+        counts.bytes += settled.bytes;
+        counts.resent += u64::from(settled.resent);
+        match settled.outcome {
+            Outcome::Good => {
+                counts.good += 1;
+                counts.fallback += u64::from(settled.fallback);
+                record(&mut self.response, settled.response_us);
+                let unlagged_us = settled.response_us.saturating_sub(settled.own_us);
+                record(&mut self.unlagged, unlagged_us);
+            }
+            Outcome::Bad(BadKind::Connect) => counts.connect += 1,
+            Outcome::Bad(BadKind::Timeout) => counts.timeout += 1,
+            Outcome::Bad(BadKind::Late) => {
+                counts.late += 1;
+                counts.late_by_lag += u64::from(settled.late_by_lag);
+            }
+            Outcome::Bad(BadKind::Status) => counts.status += 1,
+            Outcome::Bad(BadKind::Broken) => counts.broken += 1,
+            Outcome::Bad(BadKind::Malformed) => counts.malformed += 1,
+            Outcome::Dropped => {
+                counts.dropped += 1;
+                if let Some(cause) = settled.dropped {
+                    counts.drops.count(cause);
+                }
+            }
+            Outcome::Unfinished => counts.unfinished += 1,
+        }
+    }
+
+    fn build(self, route: String) -> RouteInterval {
+        RouteInterval {
+            route,
+            counts: self.counts,
+            response: Some(Times::of(&self.response)),
+            unlagged: Some(Times::of(&self.unlagged)),
+        }
+    }
+}
+
+/// Counts a time; 0 is counted as 1 µs, which is the histogram's resolution.
+fn record(histogram: &mut Histogram<u64>, value_us: u64) {
+    // A histogram that resizes itself accepts every value but absurd ones,
+    // which count as the longest time it can hold.
+    let value_us = value_us.max(1);
+    if histogram.record(value_us).is_err() {
+        histogram.saturating_record(value_us);
+    }
+}
+
+/// An empty histogram of microseconds: 3 significant digits, growing as needed.
+fn new_histogram() -> Histogram<u64> {
+    #[expect(
+        clippy::expect_used,
+        reason = "the bounds are constants that the crate accepts"
+    )]
+    let mut histogram = Histogram::new_with_bounds(1, 2, 3).expect("valid bounds");
+    histogram.auto(true);
+    histogram
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What may happen to a recorder.
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// An arrival this many microseconds after the last, on this route.
+        Arrive(i64, usize),
+        /// The nth open arrival is settled.
+        Settle(usize, Settled),
+        /// A fault's edge this many microseconds before now.
+        Cut(i64),
+        /// Time passes, intervals are sealed.
+        Seal(i64),
+    }
+
+    fn settled() -> impl Strategy<Value = Settled> {
+        let outcome = prop_oneof![
+            Just(Outcome::Good),
+            Just(Outcome::Bad(BadKind::Connect)),
+            Just(Outcome::Bad(BadKind::Timeout)),
+            Just(Outcome::Bad(BadKind::Late)),
+            Just(Outcome::Bad(BadKind::Status)),
+            Just(Outcome::Bad(BadKind::Broken)),
+            Just(Outcome::Bad(BadKind::Malformed)),
+            Just(Outcome::Dropped),
+        ];
+        (outcome, 0..100_000_u64, 0..20_000_000_u64).prop_map(|(outcome, lag_us, rest_us)| {
+            Settled {
+                outcome,
+                dropped: (outcome == Outcome::Dropped).then_some(DropCause::Ports),
+                lag_us,
+                wait_us: 1,
+                service_us: rest_us,
+                response_us: lag_us + rest_us + 1,
+                own_us: lag_us,
+                late_by_lag: false,
+                fallback: false,
+                bytes: 10,
+                resent: false,
+            }
+        })
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..400_000_i64, 0..2_usize).prop_map(|(gap, route)| Step::Arrive(gap, route)),
+            4 => (0..64_usize, settled()).prop_map(|(index, settled)| Step::Settle(index, settled)),
+            1 => (0..400_000_i64).prop_map(Step::Cut),
+            2 => (0..2_000_000_i64).prop_map(Step::Seal),
+        ]
+    }
+
+    /// Plays the steps, then ends the run: cut short if not all is settled.
+    fn play(steps: &[Step]) -> (u64, u64, Vec<Interval>) {
+        let mut recorder = Recorder::new(vec!["a".into(), "b".into()]);
+        let (mut now_us, mut last_us) = (0, 0);
+        let mut open = Vec::new();
+        let mut sealed = Vec::new();
+        let mut good = 0;
+        for step in steps {
+            match step {
+                Step::Arrive(gap_us, route) => {
+                    last_us = (last_us + gap_us).max(now_us);
+                    now_us = last_us;
+                    open.push(recorder.schedule(last_us, *route));
+                }
+                Step::Settle(index, settled) if !open.is_empty() => {
+                    good += u64::from(settled.outcome == Outcome::Good);
+                    let ticket = open.swap_remove(index % open.len());
+                    recorder.settle(ticket, *settled);
+                    // Only the first word counts.
+                    recorder.settle(ticket, Settled::dropped(DropCause::InFlight));
+                }
+                Step::Settle(..) => {}
+                Step::Cut(before_us) => {
+                    let _ = recorder.cut(now_us - before_us);
+                }
+                Step::Seal(passed_us) => {
+                    now_us += passed_us;
+                    sealed.extend(std::iter::from_fn(|| recorder.seal(now_us, now_us)));
+                }
+            }
+        }
+        assert_eq!(recorder.in_flight() as usize, open.len());
+        recorder.give_up();
+        sealed.extend(recorder.finish(last_us + 1));
+        (recorder.scheduled(), good, sealed)
+    }
+
+    proptest! {
+        #[test]
+        fn every_arrival_is_in_exactly_one_interval(
+            steps in prop::collection::vec(step(), 0..120),
+        ) {
+            let (scheduled, good, intervals) = play(&steps);
+            let mut total = Counts::default();
+            for route in intervals.iter().flat_map(|interval| &interval.routes) {
+                prop_assert!(route.counts.is_conserved());
+                let recorded = route.response.as_ref().map_or(0, Times::len);
+                prop_assert_eq!(recorded, route.counts.good);
+                prop_assert_eq!(route.counts.drops.named(), route.counts.dropped);
+                total.add(&route.counts);
+            }
+            prop_assert!(total.is_conserved());
+            prop_assert_eq!(total.scheduled, scheduled);
+            prop_assert_eq!(total.good, good);
+        }
+
+        #[test]
+        fn intervals_are_contiguous_and_cut_at_every_second(
+            steps in prop::collection::vec(step(), 0..120),
+        ) {
+            let (_, _, intervals) = play(&steps);
+            let mut end_us = 0;
+            for interval in &intervals {
+                prop_assert_eq!(interval.start_us, end_us);
+                prop_assert!(interval.end_us > interval.start_us);
+                let last_us = interval.end_us - 1;
+                let second = |us: i64| us.div_euclid(SECOND_US);
+                prop_assert_eq!(second(interval.start_us), second(last_us));
+                end_us = interval.end_us;
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        /// The generator stands still at any moment and for any time, then
+        /// enters what is overdue some arrivals at a time, sealing in between.
+        #[test]
+        fn a_stall_moves_no_arrival_out_of_its_second(
+            wakes_ms in prop::collection::vec((1..5_000_i64, 1..40_usize), 1..60),
+            gap_us in 1_000..60_000_i64,
+            length_s in 1..9_i64,
+            cuts in prop::collection::vec(0..9_000_000_i64, 0..3),
+        ) {
+            let planned: Vec<i64> = (0..).map(|n| n * gap_us + gap_us / 2)
+                .take_while(|at_us| *at_us < length_s * SECOND_US).collect();
+            let mut recorder = Recorder::new(vec!["a".into()]);
+            let (mut now_us, mut entered) = (0, 0);
+            let mut sealed = Vec::new();
+            for (passed_ms, batch) in wakes_ms {
+                now_us += passed_ms * 1_000;
+                recorder.stood_still(now_us - 3 * EDGE_GRACE_US);
+                for at_us in cuts.iter().filter(|at| (now_us - 5_000_000..now_us).contains(at)) {
+                    let _ = recorder.cut(*at_us);
+                }
+                for at_us in planned[entered..].iter().take(batch).take_while(|at| **at <= now_us) {
+                    entered += 1;
+                    let ticket = recorder.schedule(*at_us, 0);
+                    recorder.settle(ticket, Settled::dropped(DropCause::InFlight));
+                }
+                let frontier_us = planned.get(entered).copied().unwrap_or(i64::MAX);
+                sealed.extend(std::iter::from_fn(|| recorder.seal(now_us, frontier_us)));
+            }
+            for at_us in &planned[entered..] {
+                let _ = recorder.schedule(*at_us, 0);
+            }
+            recorder.give_up();
+            sealed.extend(recorder.finish(length_s * SECOND_US));
+            let entered = |interval: &Interval| interval.routes[0].counts.scheduled;
+            prop_assert_eq!(sealed.iter().map(entered).sum::<u64>(), planned.len() as u64);
+            for interval in &sealed {
+                let own = planned.iter()
+                    .filter(|at| (interval.start_us..interval.end_us).contains(at)).count();
+                prop_assert_eq!(entered(interval), own as u64, "{} us", interval.start_us);
+            }
+        }
+    }
+
+    #[test]
+    fn an_interval_waits_for_its_last_answer_and_for_late_edges() {
+        let mut recorder = Recorder::new(vec!["a".into()]);
+        let first = recorder.schedule(100, 0);
+        let good = Settled {
+            outcome: Outcome::Good,
+            ..Settled::UNFINISHED
+        };
+        assert!(
+            recorder.seal(5 * SECOND_US, 5 * SECOND_US).is_none(),
+            "an answer is missing"
+        );
+        recorder.settle(first, good);
+        assert!(
+            recorder.seal(SECOND_US, SECOND_US).is_none(),
+            "an edge may still come"
+        );
+        assert!(recorder.cut(400_000));
+        assert!(
+            recorder.seal(5 * SECOND_US, 399_999).is_none(),
+            "an arrival may still be entered"
+        );
+        recorder.stood_still(5 * SECOND_US);
+        assert!(
+            recorder.seal(5 * SECOND_US, SECOND_US).is_none(),
+            "an edge from before the stall may still come"
+        );
+        let before = recorder.seal(6 * SECOND_US, SECOND_US).unwrap();
+        let after = recorder.seal(6 * SECOND_US, SECOND_US).unwrap();
+        assert!(!recorder.cut(SECOND_US - 1), "it is sealed");
+        assert!(recorder.cut(SECOND_US), "it is an edge already");
+        assert_eq!((before.start_us, before.end_us), (0, 400_000));
+        assert_eq!((after.start_us, after.end_us), (400_000, SECOND_US));
+        assert_eq!(before.routes[0].counts.good, 1);
+    }
+}

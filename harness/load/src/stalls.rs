@@ -1,0 +1,78 @@
+//! When the generator itself stood still: stopped, suspended or starved.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// Longer than the driver ever sleeps when it gets the processor.
+const PAUSE_MAX: Duration = Duration::from_millis(200);
+
+/// Sums up the time in which the load's thread did not run although it was
+/// due. The driver tells that it runs; whoever asks sees a stall that has just
+/// ended too, before the driver has had its turn.
+#[derive(Debug)]
+pub(crate) struct Stalls {
+    seen_at: Cell<Instant>,
+    total: Cell<Duration>,
+}
+
+impl Stalls {
+    pub(crate) const fn new(now: Instant) -> Self {
+        Self {
+            seen_at: Cell::new(now),
+            total: Cell::new(Duration::ZERO),
+        }
+    }
+
+    /// The driver has a turn; returns the stall that it ends, if it ends one.
+    pub(crate) fn turn(&self, now: Instant) -> Option<Duration> {
+        let stall = self.since_turn(now);
+        self.total.set(self.total.get() + stall);
+        self.seen_at.set(now);
+        (!stall.is_zero()).then_some(stall)
+    }
+
+    /// All stalls until now. The difference between two moments is what of the
+    /// time between them was squall's own.
+    pub(crate) fn total(&self, now: Instant) -> Duration {
+        self.total.get() + self.since_turn(now)
+    }
+
+    fn since_turn(&self, now: Instant) -> Duration {
+        let pause = now.saturating_duration_since(self.seen_at.get());
+        match pause > PAUSE_MAX {
+            // The driver may have slept by right for a part of it, at most
+            // half of what is not called a stall yet.
+            true => pause - PAUSE_MAX / 2,
+            false => Duration::ZERO,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lasts_no_longer_than_a_sleep_is_no_stall() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let stalls = Stalls::new(start);
+        assert_eq!(stalls.turn(at(100)), None);
+        assert_eq!(stalls.turn(at(300)), None);
+        assert_eq!(stalls.total(at(450)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_stall_is_seen_before_the_driver_has_its_turn_and_counts_once() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let stalls = Stalls::new(start);
+        let before = stalls.total(at(50));
+        assert_eq!(
+            stalls.total(at(4_000)) - before,
+            Duration::from_millis(3_900)
+        );
+        assert_eq!(stalls.turn(at(4_000)), Some(Duration::from_millis(3_900)));
+        assert_eq!(stalls.total(at(4_001)), Duration::from_millis(3_900));
+    }
+}

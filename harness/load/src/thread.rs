@@ -1,0 +1,155 @@
+//! The load's own thread: nothing else runs on it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use squall_reports::{Interval, Sample, Shard};
+use squall_scenario::Load;
+use tokio::sync::{mpsc, watch};
+
+use crate::driver::Driver;
+use crate::{Gauges, RequestError, RequestMaker, Transport};
+
+/// What the load thread needs to know.
+#[derive(Debug)]
+pub struct LoadPlan {
+    /// The scenario's load.
+    pub load: Load,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Addresses of the target.
+    pub addresses: Vec<SocketAddr>,
+    /// Value of the `Host` header.
+    pub host: String,
+    /// The share of the arrivals that is sent; `None` for all.
+    pub shard: Option<Shard>,
+    /// Whether there is load before time zero.
+    pub lead: bool,
+}
+
+/// What the load thread is told.
+#[derive(Debug, Clone, Copy)]
+pub enum LoadCommand {
+    /// Time zero: the measured schedule starts at this instant.
+    Begin {
+        /// Time zero.
+        zero: Instant,
+    },
+    /// A fault's edge: cut the interval there.
+    Cut {
+        /// When it was.
+        at: Instant,
+    },
+    /// No more arrivals; wait this long for answers that are under way, then
+    /// call them unfinished.
+    Stop {
+        /// How long.
+        grace: Duration,
+    },
+}
+
+/// What the load thread tells.
+#[derive(Debug)]
+pub enum LoadOutput {
+    /// A settled interval before time zero, counted from the start of the
+    /// thread; for the steady state only.
+    Lead(Interval),
+    /// A settled interval.
+    Interval(Interval),
+    /// Arrivals kept as evidence.
+    Samples(Vec<Sample>),
+    /// A fault's edge came too late to cut the interval that holds it.
+    LateCut {
+        /// When the edge was.
+        at: Instant,
+    },
+    /// The schedule has been sent; answers are awaited.
+    Draining,
+    /// Everything is settled or given up; nothing follows.
+    Finished {
+        /// Measured arrivals scheduled.
+        scheduled: u64,
+        /// Greatest lag in microseconds.
+        lag_max_us: u64,
+    },
+}
+
+/// A running load.
+#[derive(Debug)]
+pub struct LoadHandle {
+    /// Commands to it.
+    pub commands: mpsc::Sender<LoadCommand>,
+    /// What it tells.
+    pub outputs: mpsc::Receiver<LoadOutput>,
+    /// Rough live figures.
+    pub gauges: watch::Receiver<Gauges>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Why a load cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A request is not valid.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The target's name is not valid in HTTP.
+    #[error("the target's host {0:?} is not valid in HTTP")]
+    Host(String),
+    /// The kernel refused a thread, a timer or a runtime.
+    #[error("cannot start the load's thread: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// A channel that holds an hour of intervals.
+const OUTPUTS_MAX: usize = 8192;
+
+impl LoadHandle {
+    /// Starts the thread, which sends the lead load (the first stage's
+    /// starting rate, not measured), where there is one, until it is told to
+    /// begin.
+    ///
+    /// # Errors
+    /// The load is not valid, or the kernel refuses.
+    pub fn start(plan: LoadPlan) -> Result<Self, LoadError> {
+        let maker = RequestMaker::new(&plan.load, plan.seed)?;
+        let transport = Transport::new(plan.addresses, &plan.host, plan.load.connections)
+            .map_err(LoadError::Host)?;
+        let (commands, command_queue) = mpsc::channel(256);
+        let (output_queue, outputs) = mpsc::channel(OUTPUTS_MAX);
+        let (gauge_sender, gauges) = watch::channel(Gauges::default());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (load, seed, shard, lead) = (plan.load, plan.seed, plan.shard, plan.lead);
+        let thread = std::thread::Builder::new()
+            .name("squall-load".into())
+            .spawn(move || {
+                let local = tokio::task::LocalSet::new();
+                let driver = Driver::new(
+                    load,
+                    (seed, shard),
+                    maker,
+                    transport,
+                    output_queue,
+                    gauge_sender,
+                );
+                runtime.block_on(local.run_until(driver.run(command_queue, lead)));
+            })?;
+        Ok(Self {
+            commands,
+            outputs,
+            gauges,
+            thread: Some(thread),
+        })
+    }
+
+    /// Waits for the end of the thread. Call it after `Finished` was received
+    /// or the commands were dropped; both end the thread.
+    pub async fn join(mut self) {
+        drop(self.commands);
+        drop(self.outputs);
+        if let Some(thread) = self.thread.take() {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}

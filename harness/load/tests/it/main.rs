@@ -1,0 +1,13 @@
+//! The load generator as another program sees it.
+#![allow(
+    clippy::disallowed_macros,
+    reason = "what a test or an example prints is read by a person"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a failed test is a panic"
+)]
+
+mod open_loop;
+mod transport;
