@@ -69,7 +69,7 @@ fn words(text: &mut String, secrets: &Secrets) {
 
 #[cfg(test)]
 mod tests {
-    use squall_scenario::{ParseOptions, Source, parse_scenario};
+    use squall_scenario_file::{ParseOptions, Source, parse_scenario};
 
     use super::*;
 

@@ -8,6 +8,7 @@ use squall_reports::quantity::Quantity;
 use squall_reports::verdict::{GateState, GateVerdict};
 use squall_reports::*;
 use squall_scenario::*;
+use squall_scenario_file::parse_gate;
 use synthetic::*;
 
 /// The run of the design page in which a share of arrivals fails in some

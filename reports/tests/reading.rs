@@ -11,6 +11,7 @@ use squall_reports::quantity::Quantity;
 use squall_reports::verdict::{GateState, GateVerdict};
 use squall_reports::*;
 use squall_scenario::*;
+use squall_scenario_file::parse_gate;
 use synthetic::*;
 
 const MIB: u64 = 1 << 20;

@@ -2,10 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::http::Misfit;
-
-/// Host and port of `host:port`, `[::1]:port`.
-pub(crate) fn split_address(text: &str) -> Option<(&str, u16)> {
+/// Host and port of `host:port`, `[::1]:port`; the host without its brackets.
+#[must_use]
+pub fn split_address(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let port = port.parse().ok()?;
     let inner = host
@@ -20,128 +19,10 @@ pub(crate) fn split_address(text: &str) -> Option<(&str, u16)> {
     (!host.is_empty() && host.chars().all(fits)).then_some((host, port))
 }
 
-/// A URL without its path and query: `http://host:port`.
-pub(crate) fn base_url(url: &str) -> &str {
-    let authority = url.find("://").map_or(0, |at| at + "://".len());
-    let end = url[authority..]
-        .find(['/', '?', '#'])
-        .map_or(url.len(), |at| authority + at);
-    &url[..end]
-}
-
-/// The host of `http://host:port`.
-pub(crate) fn url_host(url: &str) -> Option<&str> {
-    let authority = url.strip_prefix("http://")?;
-    let (host, _port) = split_authority(authority);
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
-    // What a colon would end is no host when there is an `@` behind it.
-    (is_host(host) && !authority.contains('@')).then_some(bare.unwrap_or(host))
-}
-
-/// What of a URL nothing can connect to, its path and query left aside.
-/// Placeholders may stand in it; what they stand for is not known yet.
-pub(crate) fn base_url_misfit(url: &str) -> Option<Misfit> {
-    let base = base_url(url);
-    let Some(authority) = base.strip_prefix("http://") else {
-        return Some(scheme_misfit(url));
-    };
-    let offset = "http://".len();
-    let misfit = authority_misfit(authority)?;
-    Some(Misfit {
-        range: offset + misfit.range.start..offset + misfit.range.end,
-        ..misfit
-    })
-}
-
-fn scheme_misfit(url: &str) -> Misfit {
-    let misfit = |range, help: String| Misfit {
-        range,
-        label: "only http://",
-        help,
-    };
-    match url.split_once("://") {
-        None => misfit(0..url.len(), format!("write `http://{url}`")),
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => misfit(
-            0..scheme.len(),
-            format!("squall speaks no TLS; name where plain HTTP is taken: `http://{rest}`"),
-        ),
-        Some((scheme, rest)) => misfit(0..scheme.len(), format!("write `http://{rest}`")),
-    }
-}
-
-/// What of `host`, `host:port`, `[::1]` or `[::1]:port` nothing can connect to.
-fn authority_misfit(authority: &str) -> Option<Misfit> {
-    let misfit = |range, label, help: &str| {
-        Some(Misfit {
-            range,
-            label,
-            help: help.to_owned(),
-        })
-    };
-    if let Some(at) = authority.rfind('@') {
-        let help = "leave them out; a request's header can carry them: \
-                    `authorization: Basic ${NAME}`";
-        return misfit(0..at + 1, "credentials are not sent from a URL", help);
-    }
-    let (host, port) = split_authority(authority);
-    let port_at = host.len();
-    if authority.parse::<Ipv6Addr>().is_ok() {
-        let help = format!("write `[{authority}]`, with its port after the bracket");
-        return misfit(0..authority.len(), "an IPv6 address in brackets", &help);
-    }
-    if !is_host(host) {
-        let help = "write for instance `127.0.0.1`, `[::1]` or `shop.example`";
-        return misfit(0..port_at, "not a host", help);
-    }
-    let known = |port: &str| port.contains('$') || matches!(port.parse::<u16>(), Ok(1..));
-    let fits = port.is_empty() || port.strip_prefix(':').is_some_and(known);
-    let help = "write a number from 1 to 65535, or leave out the colon for port 80";
-    match fits {
-        true => None,
-        false => misfit(port_at..authority.len(), "not a port", help),
-    }
-}
-
-/// The host, with its brackets, and the port with its colon.
-fn split_authority(authority: &str) -> (&str, &str) {
-    let port_at = match authority.rfind(']') {
-        Some(bracket) => bracket + 1,
-        None => authority.find(':').unwrap_or(authority.len()),
-    };
-    authority.split_at(port_at)
-}
-
-/// What of a literal `address:port` nothing can connect to, or listen on.
-/// Placeholders may stand in it.
-pub(crate) fn address_misfit(address: &str) -> Option<Misfit> {
-    if let Some(misfit) = authority_misfit(address) {
-        return Some(misfit);
-    }
-    if address.contains('$') || socket_address(address).is_some() {
-        return None;
-    }
-    let (label, help) = match split_address(address) {
-        Some(_) => (
-            "names are not looked up here",
-            "write the address that the name has: `10.0.0.7:9001`",
-        ),
-        None => (
-            "host:port, or the name of a process",
-            "write for instance `127.0.0.1:9001` or `$processes.api.address`",
-        ),
-    };
-    Some(Misfit {
-        range: 0..address.len(),
-        label,
-        help: help.to_owned(),
-    })
-}
-
 /// Whether a text is the name of a host, an IPv4 address, or an IPv6 address
 /// in brackets, as far as placeholders in it let that be seen.
-fn is_host(host: &str) -> bool {
+#[must_use]
+pub fn is_host(host: &str) -> bool {
     if let Some(inner) = host.strip_prefix('[') {
         let Some(inner) = inner.strip_suffix(']') else {
             return false;
@@ -166,7 +47,8 @@ fn is_host(host: &str) -> bool {
 }
 
 /// Whether a host is the name that every machine has for itself.
-pub(crate) fn is_localhost(host: &str) -> bool {
+#[must_use]
+pub fn is_localhost(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     name.eq_ignore_ascii_case("localhost")
 }
@@ -195,6 +77,23 @@ pub fn ip_address(host: &str) -> Option<IpAddr> {
         return Some(address.to_canonical());
     }
     ipv4_address(host.strip_suffix('.').unwrap_or(host)).map(IpAddr::V4)
+}
+
+/// Whether an address is this machine and no other can reach it there; one
+/// that maps IPv4 is what it maps.
+#[must_use]
+pub const fn is_on_this_machine(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
+/// Whether a host is one of those that were allowed, by its name or by its
+/// address in any spelling.
+#[must_use]
+pub fn is_allowed(host: &str, allowed: &[String]) -> bool {
+    let address = ip_address(host);
+    allowed
+        .iter()
+        .any(|known| known == host || (address.is_some() && ip_address(known) == address))
 }
 
 /// One to four numbers; the last one fills all bytes that are left.
@@ -270,72 +169,6 @@ mod tests {
             "09",
         ] {
             assert_eq!(ip_address(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_nothing_can_connect_to_is_pointed_at() {
-        for (url, part) in [
-            ("http://127.0.0.1:99999", ":99999"),
-            ("http://127.0.0.1:0", ":0"),
-            ("http://127.0.0.1:", ":"),
-            ("http://127.0.0.1:80:80/x", ":80:80"),
-            ("http://a:port", ":port"),
-            ("http://[::1]x", "x"),
-            ("http://[::1", "["),
-            ("http://::1", "::1"),
-            ("http://[127.0.0.1]:80", "[127.0.0.1]"),
-            ("http://a..b", "a..b"),
-            ("http://-a", "-a"),
-            ("http://256.1.1.1:80", "256.1.1.1"),
-            ("http://", ""),
-            ("http:///x", ""),
-            ("http://me:secret@a:1", "me:secret@"),
-            ("http://caf\u{e9}:1", "caf\u{e9}"),
-            ("https://a", "https"),
-            ("ftp://a", "ftp"),
-            ("a:80", "a:80"),
-        ] {
-            let misfit = base_url_misfit(url).unwrap_or_else(|| panic!("{url}"));
-            assert_eq!(&url[misfit.range], part, "{url}");
-        }
-    }
-
-    #[test]
-    fn what_something_can_connect_to_is_not() {
-        for url in [
-            "http://127.0.0.1",
-            "http://127.0.0.1:1/",
-            "http://127.1:1?x",
-            "http://[::1]:80",
-            "http://[::ffff:127.0.0.1]:80",
-            "http://[fe80::1%25eth0]:80",
-            "http://exa_mple.example.:65535/x",
-            "http://$links.api",
-            "http://127.0.0.1:$processes.api.port",
-        ] {
-            assert_eq!(base_url_misfit(url), None, "{url}");
-        }
-        for address in [
-            "127.0.0.1:1",
-            "[::1]:1",
-            "localhost:1",
-            "127.1:1",
-            "$links.api",
-            "127.0.0.1:$settings.port",
-        ] {
-            assert_eq!(address_misfit(address), None, "{address}");
-        }
-        for address in [
-            "a",
-            "a:1",
-            "a:0",
-            "a b:1",
-            "http://a:1",
-            "::1:80",
-            "a:99999",
-        ] {
-            assert!(address_misfit(address).is_some(), "{address}");
         }
     }
 }

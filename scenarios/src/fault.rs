@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::seed::{nth, sub_seed};
-use crate::{ByteCount, Located, format_duration};
+use crate::span::Located;
+use crate::units::{ByteCount, format_duration};
 
 /// One entry of a scenario's `faults`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,7 +26,7 @@ pub struct FaultSpec {
     /// Repetition.
     pub repeat: Option<Repeat>,
     /// Where the whole entry stands.
-    pub span: crate::Span,
+    pub span: crate::span::Span,
 }
 
 impl FaultSpec {

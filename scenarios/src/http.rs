@@ -3,23 +3,24 @@
 use std::ops::Range;
 
 /// Longest path and query, in bytes.
-pub(crate) const PATH_BYTES_MAX: usize = 65_000;
+pub const PATH_BYTES_MAX: usize = 65_000;
 
 /// A part of a text that cannot be sent where it stands.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Misfit {
+pub struct Misfit {
     /// Bytes of the text.
-    pub(crate) range: Range<usize>,
+    pub range: Range<usize>,
     /// Short remark for the place.
-    pub(crate) label: &'static str,
+    pub label: &'static str,
     /// What to write instead.
-    pub(crate) help: String,
+    pub help: String,
 }
 
 /// The first part of a path and query that cannot be sent as it is written, by
 /// RFC 3986 and with the square brackets that all clients send. Placeholders
 /// may stand in it: their letters fit.
-pub(crate) fn path_misfit(path: &str) -> Option<Misfit> {
+#[must_use]
+pub fn path_misfit(path: &str) -> Option<Misfit> {
     if !path.starts_with('/') {
         return Some(Misfit {
             range: 0..path.len(),
@@ -78,17 +79,19 @@ fn encoded(character: char) -> String {
 }
 
 /// Whether a text can be the name of a header.
-pub(crate) fn is_header_name(name: &str) -> bool {
+#[must_use]
+pub fn is_header_name(name: &str) -> bool {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     !name.is_empty() && name.chars().all(token)
 }
 
 /// Headers by which a message is cut out of a connection. They follow from the
 /// body; another value would make the target wait, or read half a request.
-pub(crate) const FRAMING_HEADERS: [&str; 2] = ["content-length", "transfer-encoding"];
+pub const FRAMING_HEADERS: [&str; 2] = ["content-length", "transfer-encoding"];
 
 /// The first part of a header's value that cannot be sent.
-pub(crate) fn header_misfit(name: &str, value: &str) -> Option<Misfit> {
+#[must_use]
+pub fn header_misfit(name: &str, value: &str) -> Option<Misfit> {
     if name.eq_ignore_ascii_case("host") && !is_authority(value) {
         return Some(Misfit {
             range: 0..value.len(),

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BodyFile, Rate, Template, format_duration};
+use crate::body_file::BodyFile;
+use crate::template::Template;
+use crate::units::{Rate, format_duration};
 
 /// The open-loop load of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::check::{needed, per_stretch};
-use crate::windows::{BASELINE, end_of, periods, windows};
-use crate::{
-    Comparison, FaultSpec, FaultTarget, Gate, GateValue, Metric, MetricGate, PlannedWindow,
-    Scenario, Share, System, When, smallest_p,
-};
+use crate::comparison::{Comparison, GateValue};
+use crate::fault::{FaultSpec, smallest_p};
+use crate::gate::{Gate, Metric, MetricGate, When};
+use crate::scenario::Scenario;
+use crate::units::{Share, format_duration};
+use crate::windows::{BASELINE, PlannedWindow, periods, planned_windows};
 
 /// The plan of a scenario. Times count from time zero, the first measured
 /// arrival; numbers of arrivals are expected values. As JSON, times are
@@ -154,7 +154,7 @@ impl Scenario {
     /// `whole run`, as far as they exist.
     #[must_use]
     pub fn windows(&self) -> Vec<PlannedWindow> {
-        windows(&self.load, &self.faults, &self.system, self.seed)
+        planned_windows(&self.load, &self.faults, &self.system, self.seed)
     }
 
     /// How long one injection of a fault is expected to last. A kill without a
@@ -162,7 +162,7 @@ impl Scenario {
     #[must_use]
     pub fn length_of(&self, fault: &FaultSpec) -> Duration {
         let last = fault.injections().last().unwrap_or(fault.at);
-        end_of(fault, &self.system).saturating_sub(last)
+        self.system.end_of(fault).saturating_sub(last)
     }
 
     /// Works out the plan.
@@ -224,7 +224,7 @@ fn steps(scenario: &Scenario) -> Vec<PlanStep> {
             Some(_) => format!("{name}: remove"),
             None => format!("{name}: the restart policy has brought it back"),
         };
-        step(end_of(fault, &scenario.system), removal, Some(name));
+        step(scenario.system.end_of(fault), removal, Some(name));
     }
     steps.sort_by_key(|step| step.at);
     steps
@@ -284,10 +284,7 @@ fn gates(scenario: &Scenario, windows: &[PlannedWindow]) -> Vec<PlanGate> {
         };
         let mut when = block.when.value.to_string();
         if !block.settle.is_zero() {
-            when.push_str(&format!(
-                ", settled {}",
-                crate::format_duration(block.settle)
-            ));
+            when.push_str(&format!(", settled {}", format_duration(block.settle)));
         }
         for gate in &block.expect {
             let sure = (block.confidence, block.burst);
@@ -317,9 +314,9 @@ fn plan_gate(
     let load = &scenario.load;
     let settled = window.settled(settle);
     let arrivals = settled.expected_arrivals(load) * load.share_of(gate.of.as_deref());
-    let samples = whole(per_stretch(gate, arrivals, settled.length()));
+    let samples = whole(gate.samples_per_stretch(arrivals, settled.length()));
     plan.samples = Some(samples);
-    plan.samples_needed = needed(gate, confidence, burst).map(whole);
+    plan.samples_needed = gate.samples_needed(confidence, burst).map(whole);
     // At a confidence the bound decides, and it depends on how failures come.
     plan.failures_tolerated = match confidence {
         Some(_) => None,
@@ -361,12 +358,13 @@ fn overlaps(scenario: &Scenario) -> Vec<Overlap> {
     for (n, first) in scenario.faults.iter().enumerate() {
         for second in &scenario.faults[n + 1..] {
             let from = first.at.max(second.at);
-            let until = end_of(first, system).min(end_of(second, system));
+            let until = system.end_of(first).min(system.end_of(second));
             if from >= until {
                 continue;
             }
-            let others = units(&second.into.value, system);
-            let common: Vec<String> = units(&first.into.value, system)
+            let others = system.units(&second.into.value);
+            let common: Vec<String> = system
+                .units(&first.into.value)
                 .into_iter()
                 .filter(|unit| others.contains(unit))
                 .collect();
@@ -382,22 +380,4 @@ fn overlaps(scenario: &Scenario) -> Vec<Overlap> {
         }
     }
     overlaps
-}
-
-/// The instances and links that a fault may act on.
-pub(crate) fn units(target: &FaultTarget, system: &System) -> Vec<String> {
-    let parts = system.parts(target).into_iter();
-    parts
-        .flat_map(|part| match part {
-            FaultTarget::Process(name) => {
-                let count = system
-                    .process(name)
-                    .map_or(0, |process| system.instances(process));
-                (0..count).map(|index| format!("{name}-{index}")).collect()
-            }
-            FaultTarget::Instance { process, index } => vec![format!("{process}-{index}")],
-            FaultTarget::Link(name) => vec![name.clone()],
-            FaultTarget::Any { .. } | FaultTarget::Group(_) => Vec::new(),
-        })
-        .collect()
 }

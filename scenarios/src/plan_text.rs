@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{Plan, PlanCycles, PlanGate, format_duration};
+use crate::plan::{Plan, PlanCycles, PlanGate};
+use crate::samples::samples_needed;
+use crate::units::format_duration;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,7 +135,7 @@ fn about(cycles: &PlanCycles) -> String {
     );
     let digits = if cycles.smallest_p < 0.001 { 6 } else { 3 };
     let smallest_p = format!("{:.digits$}", cycles.smallest_p);
-    let needed = crate::check::samples_needed(0.99, None, None);
+    let needed = samples_needed(0.99, None, None);
     let p99 = if cycles.arrivals < needed {
         format!("; too few for a p99, which needs {needed:.0}")
     } else {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Template, format_duration};
+use crate::template::Template;
+use crate::units::format_duration;
 
 /// A number and how it is read. It is read on time whatever the load does, and
 /// a reading that fails is recorded as such.

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::{ByteCount, Rate, Share, codes};
+use crate::units::{ByteCount, Rate, Share};
+use crate::visible::quoted;
 
 /// Longest duration that can be written; anything longer is a slip.
 const DURATION_S_MAX: f64 = 30.0 * 24.0 * 3600.0;
@@ -11,16 +12,28 @@ const DURATION_S_MAX: f64 = 30.0 * 24.0 * 3600.0;
 /// Highest rate that can be written.
 const RATE_PER_SECOND_MAX: f64 = 10_000_000.0;
 
+/// What is wrong with a quantity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QuantityProblem {
+    /// A number without a unit.
+    BareNumber,
+    /// No number with a unit that fits.
+    UnknownUnit,
+    /// A number that nobody means.
+    OutOfRange,
+}
+
 /// Why a text is no quantity of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuantityError {
-    pub(crate) code: &'static str,
+    /// The kind of mistake.
+    pub problem: QuantityProblem,
     /// What is wrong.
-    pub(crate) title: String,
+    pub title: String,
     /// Short remark for the place.
-    pub(crate) label: &'static str,
+    pub label: &'static str,
     /// What to write.
-    pub(crate) help: String,
+    pub help: String,
 }
 
 impl std::fmt::Display for QuantityError {
@@ -198,8 +211,8 @@ fn leading_number(text: &str) -> Option<(f64, &str)> {
 
 fn bare(text: &str, label: &'static str, help: String) -> QuantityError {
     QuantityError {
-        code: codes::BARE_NUMBER,
-        title: format!("{} has no unit", crate::diagnostic::quoted(text)),
+        problem: QuantityProblem::BareNumber,
+        title: format!("{} has no unit", quoted(text)),
         label,
         help,
     }
@@ -207,10 +220,10 @@ fn bare(text: &str, label: &'static str, help: String) -> QuantityError {
 
 fn unknown_unit(text: &str, units: &str, help: String) -> QuantityError {
     QuantityError {
-        code: codes::UNKNOWN_UNIT,
+        problem: QuantityProblem::UnknownUnit,
         title: format!(
             "{} has a unit that does not fit; units here: {units}",
-            crate::diagnostic::quoted(text)
+            quoted(text)
         ),
         label: "this unit?",
         help,
@@ -219,8 +232,8 @@ fn unknown_unit(text: &str, units: &str, help: String) -> QuantityError {
 
 fn unreadable(text: &str, wanted: &str, help: &str) -> QuantityError {
     QuantityError {
-        code: codes::UNKNOWN_UNIT,
-        title: format!("{} is not {wanted}", crate::diagnostic::quoted(text)),
+        problem: QuantityProblem::UnknownUnit,
+        title: format!("{} is not {wanted}", quoted(text)),
         label: "a number with its unit goes here",
         help: help.to_owned(),
     }
@@ -228,8 +241,8 @@ fn unreadable(text: &str, wanted: &str, help: &str) -> QuantityError {
 
 fn out_of_range(text: &str, label: &'static str, help: &str) -> QuantityError {
     QuantityError {
-        code: codes::OUT_OF_RANGE,
-        title: format!("{} is out of range", crate::diagnostic::quoted(text)),
+        problem: QuantityProblem::OutOfRange,
+        title: format!("{} is out of range", quoted(text)),
         label,
         help: help.to_owned(),
     }
@@ -237,10 +250,11 @@ fn out_of_range(text: &str, label: &'static str, help: &str) -> QuantityError {
 
 #[cfg(test)]
 mod tests {
+    use super::QuantityProblem::{BareNumber, OutOfRange, UnknownUnit};
     use super::*;
 
-    fn code<T>(parsed: Parsed<T>) -> &'static str {
-        parsed.err().map_or("fine", |error| error.code)
+    fn problem<T>(parsed: Parsed<T>) -> Option<QuantityProblem> {
+        parsed.err().map(|error| error.problem)
     }
 
     #[test]
@@ -251,19 +265,19 @@ mod tests {
         assert_eq!(ms("0.3s"), 300);
         assert_eq!(ms("250 ms"), 250);
         assert_eq!(parse_duration("50us").unwrap(), Duration::from_micros(50));
-        assert_eq!(code(parse_duration("30")), "S0110");
-        assert_eq!(code(parse_duration("1m30")), "S0110");
-        assert_eq!(code(parse_duration("30 secs")), "S0111");
-        assert_eq!(code(parse_duration("soon")), "S0111");
-        assert_eq!(code(parse_duration("-5s")), "S0108");
-        assert_eq!(code(parse_duration("99999h")), "S0108");
+        assert_eq!(problem(parse_duration("30")), Some(BareNumber));
+        assert_eq!(problem(parse_duration("1m30")), Some(BareNumber));
+        assert_eq!(problem(parse_duration("30 secs")), Some(UnknownUnit));
+        assert_eq!(problem(parse_duration("soon")), Some(UnknownUnit));
+        assert_eq!(problem(parse_duration("-5s")), Some(OutOfRange));
+        assert_eq!(problem(parse_duration("99999h")), Some(OutOfRange));
     }
 
     #[test]
     fn what_is_written_is_read_back() {
         for text in ["1m30s", "300ms", "50us", "2h", "0s"] {
             let read = parse_duration(text).unwrap();
-            assert_eq!(crate::format_duration(read), text);
+            assert_eq!(crate::units::format_duration(read), text);
         }
         for text in ["99.9%", "0.1%", "100%"] {
             assert_eq!(text.parse::<Share>().unwrap().to_string(), text);
@@ -281,20 +295,20 @@ mod tests {
         let rate = |text: &str| text.parse::<Rate>().unwrap().as_per_second();
         assert!((rate("200/s") - 200.0).abs() < 1e-9);
         assert!((rate("120 per minute") - 2.0).abs() < 1e-9);
-        assert_eq!(code("200".parse::<Rate>()), "S0110");
-        assert_eq!(code("200s".parse::<Rate>()), "S0111");
-        assert_eq!(code("200/d".parse::<Rate>()), "S0111");
-        assert_eq!(code("99999999999/s".parse::<Rate>()), "S0108");
+        assert_eq!(problem("200".parse::<Rate>()), Some(BareNumber));
+        assert_eq!(problem("200s".parse::<Rate>()), Some(UnknownUnit));
+        assert_eq!(problem("200/d".parse::<Rate>()), Some(UnknownUnit));
+        assert_eq!(problem("99999999999/s".parse::<Rate>()), Some(OutOfRange));
     }
 
     #[test]
     fn shares_and_sizes() {
-        assert_eq!(code("5".parse::<Share>()), "S0110");
+        assert_eq!(problem("5".parse::<Share>()), Some(BareNumber));
         let hint = "0.05".parse::<Share>().unwrap_err().help;
         assert_eq!(hint, "write `5%`");
-        assert_eq!(code("101%".parse::<Share>()), "S0108");
+        assert_eq!(problem("101%".parse::<Share>()), Some(OutOfRange));
         assert_eq!("1MiB".parse::<ByteCount>().unwrap().0, 1 << 20);
-        assert_eq!(code("1MB".parse::<ByteCount>()), "S0111");
-        assert_eq!(code("64".parse::<ByteCount>()), "S0110");
+        assert_eq!(problem("1MB".parse::<ByteCount>()), Some(UnknownUnit));
+        assert_eq!(problem("64".parse::<ByteCount>()), Some(BareNumber));
     }
 }

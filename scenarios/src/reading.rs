@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Comparison, GateValue, format_duration};
+use crate::comparison::{Comparison, GateValue};
+use crate::units::format_duration;
 
 /// `memory of catalog < 500MiB`, `probe queue length < 100`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

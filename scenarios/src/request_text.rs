@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use crate::http::{Misfit, header_misfit, path_misfit};
-use crate::{DataSource, Request, Template, UnknownVariable};
+use crate::load::{DataSource, Request};
+use crate::template::{Template, UnknownVariable};
 
 /// Where in a request a value stands, which decides how it is written.
 ///

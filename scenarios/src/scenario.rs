@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FaultSpec, Gate, Load, Located, MetricGate, ReadingGate, SloBlock, System};
+use crate::fault::FaultSpec;
+use crate::gate::{Gate, MetricGate, SloBlock};
+use crate::load::Load;
+use crate::reading::ReadingGate;
+use crate::span::Located;
+use crate::system::System;
 
 /// A validated scenario: every name resolves, every default is filled in,
 /// every cross-field rule holds.

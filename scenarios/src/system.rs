@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteCount, FaultTarget, Probe, Template};
+use crate::fault::FaultTarget;
+use crate::probe::Probe;
+use crate::template::Template;
+use crate::units::ByteCount;
 
 /// A system file, or the same keys written inside a scenario.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -58,7 +61,7 @@ impl System {
     /// The processes, instances and links behind a target: a group gives its
     /// members, `any 1 of` what it chooses from, everything else itself.
     #[must_use]
-    pub(crate) fn parts<'t>(&'t self, target: &'t FaultTarget) -> Vec<&'t FaultTarget> {
+    pub fn parts<'t>(&'t self, target: &'t FaultTarget) -> Vec<&'t FaultTarget> {
         match target {
             FaultTarget::Any { of, .. } => self.parts(of),
             FaultTarget::Group(name) => self
@@ -75,6 +78,39 @@ impl System {
                 vec![target]
             }
         }
+    }
+
+    /// The processes that a fault is aimed at, links left out.
+    #[must_use]
+    pub fn processes_of<'t>(&'t self, target: &'t FaultTarget) -> Vec<&'t str> {
+        let parts = self.parts(target).into_iter();
+        parts
+            .filter_map(|part| match part {
+                FaultTarget::Process(name) | FaultTarget::Instance { process: name, .. } => {
+                    Some(name.as_str())
+                }
+                FaultTarget::Link(_) | FaultTarget::Group(_) | FaultTarget::Any { .. } => None,
+            })
+            .collect()
+    }
+
+    /// The instances and links that a fault may act on.
+    #[must_use]
+    pub fn units(&self, target: &FaultTarget) -> Vec<String> {
+        let parts = self.parts(target).into_iter();
+        parts
+            .flat_map(|part| match part {
+                FaultTarget::Process(name) => {
+                    let count = self
+                        .process(name)
+                        .map_or(0, |process| self.instances(process));
+                    (0..count).map(|index| format!("{name}-{index}")).collect()
+                }
+                FaultTarget::Instance { process, index } => vec![format!("{process}-{index}")],
+                FaultTarget::Link(name) => vec![name.clone()],
+                FaultTarget::Any { .. } | FaultTarget::Group(_) => Vec::new(),
+            })
+            .collect()
     }
 }
 
@@ -105,7 +141,8 @@ pub struct Process {
 }
 
 /// What is kept of an instance's output where the file does not say.
-pub(crate) const fn keep_output() -> ByteCount {
+#[must_use]
+pub const fn keep_output() -> ByteCount {
     ByteCount(16 << 20)
 }
 

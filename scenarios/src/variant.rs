@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Scenario;
+use crate::scenario::Scenario;
 
 /// A scenario has no variant of that name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct UnknownVariant {
 
 impl fmt::Display for UnknownVariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known = crate::diagnostic::listed(&self.known);
+        let known = crate::listing::listed(&self.known);
         write!(f, "there is no variant `{}`; variants: {known}", self.name)
     }
 }

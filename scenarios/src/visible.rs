@@ -49,9 +49,29 @@ pub fn visible<'t>(text: &'t str, kept: &[char]) -> Cow<'t, str> {
     Cow::Owned(safe)
 }
 
+/// User text for a message: in backticks, without control characters. Long
+/// text is cut by who shows it, after secrets were taken out of it.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    format!("`{}`", without_controls(text))
+}
+
+/// The text with a replacement character for every one that acts.
+#[must_use]
+pub fn without_controls(text: &str) -> String {
+    text.chars()
+        .map(|c| if acts(c) { '\u{fffd}' } else { c })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn control_characters_never_reach_a_message() {
+        assert_eq!(quoted("a\u{1b}[31m"), "`a\u{fffd}[31m`");
+    }
 
     #[test]
     fn what_acts_is_written_by_its_number_and_the_rest_stays() {

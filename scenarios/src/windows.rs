@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FaultSpec, FaultTarget, Load, Restart, Stage, System};
+use crate::fault::{FaultSpec, FaultTarget};
+use crate::load::{Load, Stage};
+use crate::system::{Restart, System};
 
 /// Time zero to the first injection.
 pub const BASELINE: &str = "baseline";
@@ -16,7 +18,7 @@ pub const HOLD: &str = "hold";
 pub const WHOLE_RUN: &str = "whole run";
 
 /// Names that no fault may have.
-pub(crate) const BUILT_IN: [&str; 4] = [BASELINE, RECOVERY, HOLD, WHOLE_RUN];
+pub const BUILT_IN: [&str; 4] = [BASELINE, RECOVERY, HOLD, WHOLE_RUN];
 
 /// A set of stretches of time with a name, counted from time zero. In a run
 /// the edges of faults are where they were verified; these are the planned
@@ -92,7 +94,8 @@ pub fn control_window(fault: &str) -> String {
 /// `whole run`.
 ///
 /// Without a `seed` the fault is taken to come first in every cycle.
-pub(crate) fn windows(
+#[must_use]
+pub fn planned_windows(
     load: &Load,
     faults: &[FaultSpec],
     system: &System,
@@ -113,7 +116,7 @@ pub(crate) fn windows(
     for fault in ordered {
         let name = &fault.name.value;
         if fault.cycles().is_none() {
-            all.push(window(name, fault.at, end_of(fault, system)));
+            all.push(window(name, fault.at, system.end_of(fault)));
             continue;
         }
         for (name, control) in [(name.clone(), false), (control_window(name), true)] {
@@ -123,7 +126,7 @@ pub(crate) fn windows(
             all.push(PlannedWindow::new(&name, ranges));
         }
     }
-    if let Some(last) = faults.iter().map(|fault| end_of(fault, system)).max() {
+    if let Some(last) = faults.iter().map(|fault| system.end_of(fault)).max() {
         all.push(window(RECOVERY, last, end_of_load));
     }
     let holds = holds(&load.shape);
@@ -147,19 +150,22 @@ pub(crate) fn periods(
     })
 }
 
-/// When a fault is expected to be over. A kill without a length is over when
-/// the restart policy has brought the process back.
-pub(crate) fn end_of(fault: &FaultSpec, system: &System) -> Duration {
-    let restart = match fault.duration {
-        Some(_) => Duration::ZERO,
-        None => restart_delay(&fault.into.value, system),
-    };
-    fault.end() + restart
+impl System {
+    /// When a fault is expected to be over. A kill without a length is over when
+    /// the restart policy has brought the process back.
+    #[must_use]
+    pub fn end_of(&self, fault: &FaultSpec) -> Duration {
+        let restart = match fault.duration {
+            Some(_) => Duration::ZERO,
+            None => restart_delay(&fault.into.value, self),
+        };
+        fault.end() + restart
+    }
 }
 
 fn restart_delay(target: &FaultTarget, system: &System) -> Duration {
-    processes_of(target, system)
-        .iter()
+    let processes = system.processes_of(target).into_iter();
+    processes
         .filter_map(|name| system.process(name))
         .filter_map(|process| match process.restart {
             Restart::After(delay) => Some(delay),
@@ -167,19 +173,6 @@ fn restart_delay(target: &FaultTarget, system: &System) -> Duration {
         })
         .max()
         .unwrap_or_default()
-}
-
-/// The processes that a fault is aimed at, links left out.
-pub(crate) fn processes_of<'t>(target: &'t FaultTarget, system: &'t System) -> Vec<&'t str> {
-    let parts = system.parts(target).into_iter();
-    parts
-        .filter_map(|part| match part {
-            FaultTarget::Process(name) | FaultTarget::Instance { process: name, .. } => {
-                Some(name.as_str())
-            }
-            _ => None,
-        })
-        .collect()
 }
 
 fn holds(shape: &[Stage]) -> Vec<(Duration, Duration)> {

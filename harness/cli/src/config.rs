@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use squall_dashboard::keys::KeyMap;
 use squall_reports::store::files;
-use squall_scenario::Source;
+use squall_scenario_file::Source;
 
 use crate::args::ThemeArg;
 
@@ -61,7 +61,7 @@ impl Config {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        let json = squall_scenario::to_json(text).map_err(|findings| {
+        let json = squall_scenario_file::to_json(text).map_err(|findings| {
             let source = [Source::new("the configuration", text)];
             let first = findings
                 .first()

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
-use squall_scenario::{
-    Checked, Diagnostic, ParseOptions, Scenario, Secrets, Source, library, nearest, parse_scenario,
-    process_environment,
+use squall_scenario::{Scenario, Secrets, nearest};
+use squall_scenario_file::{
+    Checked, Diagnostic, ParseOptions, Source, library, parse_scenario, process_environment,
 };
 
 use crate::args::ScenarioArgs;

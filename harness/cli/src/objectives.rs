@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use squall_reports::{Record, RunOutcome};
-use squall_scenario::{
-    Checked, Gate, Located, OpenSlo, ParseOptions, Scenario, SloBlock, Source, Span, WHOLE_RUN,
-    When, is_objectives, is_openslo, parse_objectives, parse_openslo, process_environment,
+use squall_scenario::{Gate, Located, Scenario, SloBlock, Span, WHOLE_RUN, When};
+use squall_scenario_file::{
+    Checked, OpenSlo, ParseOptions, Source, is_objectives, is_openslo, parse_objectives,
+    parse_openslo, process_environment,
 };
 
 use crate::args::JudgeArgs;

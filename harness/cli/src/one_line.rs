@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use arguments::Arguments;
 use squall_reports::RunOutcome;
-use squall_scenario::{Diagnostic, ParseOptions, Source, parse_scenario, process_environment};
+use squall_scenario_file::{Diagnostic, ParseOptions, Source, parse_scenario, process_environment};
 use writer::Writer;
 
 use crate::args::LoadArgs;

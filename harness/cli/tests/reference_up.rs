@@ -13,9 +13,8 @@ use std::net::TcpStream;
 
 use rustix::process::Signal;
 use squall_reference::dependencies;
-use squall_scenario::{
-    BreakerSource, ParseOptions, Source, System, library, parse_scenario, parse_system,
-};
+use squall_scenario::{BreakerSource, System};
+use squall_scenario_file::{ParseOptions, Source, library, parse_scenario, parse_system};
 use support::{HANG, Running, Sandbox};
 
 fn no_environment(_: &str) -> Option<String> {

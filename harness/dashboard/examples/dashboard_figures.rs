@@ -22,7 +22,8 @@ use squall_reports::histogram::{new_histogram, record_us};
 use squall_reports::{
     Counts, FaultChange, Interval, Phase, RouteInterval, RunEvent, Stamped, Times,
 };
-use squall_scenario::{ParseOptions, Scenario, Source, parse_scenario};
+use squall_scenario::Scenario;
+use squall_scenario_file::{ParseOptions, Source, parse_scenario};
 
 const SECONDS: i64 = 2 * 60 * 60;
 const ROUTES: usize = 200;

@@ -7,8 +7,9 @@ use squall_reports::{
     BadKind, DropCause, Interval, Manifest, Outcome, Phase, RECORD_SCHEMA_VERSION, Record,
     RunEvent, Shard, ShardSet, Stamped, judge, merge,
 };
+use squall_scenario::Scenario;
 use squall_scenario::seed::nth;
-use squall_scenario::{ParseOptions, Scenario, Source, parse_scenario};
+use squall_scenario_file::{ParseOptions, Source, parse_scenario};
 
 const SEED: u64 = 11;
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use squall_reports::verdict::{GateState, GateVerdict};
 use squall_reports::*;
 use squall_scenario::*;
+use squall_scenario_file::parse_gate;
 use synthetic::*;
 
 fn gate<'a>(verdict: &'a Verdict, text: &str) -> &'a GateVerdict {

@@ -19,7 +19,8 @@ use squall_reports::live::AbortGuard;
 use squall_reports::statistics::{binomial_quantile, lower_bound, upper_bound};
 use squall_reports::verdict::GateState;
 use squall_reports::*;
-use squall_scenario::{ParseOptions, Scenario, Source, parse_scenario};
+use squall_scenario::Scenario;
+use squall_scenario_file::{ParseOptions, Source, parse_scenario};
 
 use crate::synthetic::{Dice, SECOND, at, fault, manifest};
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
-use squall_scenario::{Checked, OpenSlo};
+use squall_scenario_file::{Checked, OpenSlo};
 
 use crate::args::{CheckArgs, DiagnosticFormat};
 use crate::{exit, locate, objectives, output};

@@ -20,7 +20,7 @@ pub fn explain(code: &str) -> ExitCode {
         }
         return exit::code(RunOutcome::Pass);
     }
-    match squall_scenario::explain(code) {
+    match squall_scenario_file::explain(code) {
         Some(explanation) => {
             output::result(format_args!("{} {}\n", explanation.code, explanation.title));
             output::result(explanation.text.trim());

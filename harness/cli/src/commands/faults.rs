@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
-use squall_scenario::{FaultParameter, FaultReference, fault_reference};
+use squall_scenario_file::{FaultParameter, FaultReference, fault_reference};
 
 use crate::args::{FaultsArgs, Listing};
 use crate::{exit, output};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
 use squall_reports::store::files;
-use squall_scenario::{ParseOptions, Source, parse_scenario};
+use squall_scenario_file::{ParseOptions, Source, parse_scenario};
 
 use crate::args::InitArgs;
 use crate::{exit, output};

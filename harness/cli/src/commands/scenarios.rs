@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use squall_reports::RunOutcome;
-use squall_scenario::library;
+use squall_scenario_file::library;
 
 use crate::args::{Listing, ScenarioArgs};
 use crate::{exit, locate, output};

@@ -14,8 +14,8 @@ pub fn schema(of: SchemaOf) -> ExitCode {
         found.map_or(serde_json::Value::Null, |schema| schema.schema())
     };
     let schema = match of {
-        SchemaOf::Scenario => squall_scenario::scenario_schema(),
-        SchemaOf::System => squall_scenario::system_schema(),
+        SchemaOf::Scenario => squall_scenario_file::scenario_schema(),
+        SchemaOf::System => squall_scenario_file::system_schema(),
         SchemaOf::Record => written("record"),
         SchemaOf::Event => written("event"),
         SchemaOf::Sample => written("sample"),

@@ -111,7 +111,7 @@ mod tests {
     use squall_harness::experiment::RunView;
     use squall_load::Gauges;
     use squall_reports::{Phase, RunEvent};
-    use squall_scenario::{ParseOptions, Source, parse_scenario};
+    use squall_scenario_file::{ParseOptions, Source, parse_scenario};
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use squall_scenario::{Diagnostic, Label, Severity, Source};
+use squall_scenario_file::{Diagnostic, Label, Severity, Source};
 
 use super::COMMAND_LINE;
 

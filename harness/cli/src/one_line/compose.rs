@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use squall_scenario::{Diagnostic, SOURCE_BYTES_MAX};
+use squall_scenario_file::{Diagnostic, SOURCE_BYTES_MAX};
 
 use super::arguments::{Argument, Arguments, Mistake};
 use super::writer::{Piece, Writer, is_plain};

@@ -4,7 +4,8 @@
 use clap::Parser;
 use proptest::prelude::*;
 use squall_load::RequestMaker;
-use squall_scenario::{Scenario, Source, explain};
+use squall_scenario::Scenario;
+use squall_scenario_file::{Source, explain};
 
 use super::*;
 use crate::args::{Cli, Command};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use squall_scenario::{Diagnostic, Label};
+use squall_scenario_file::{Diagnostic, Label};
 
 use super::arguments::{Argument, Arguments};
 

@@ -9,7 +9,7 @@ use squall_faults::Journal;
 use squall_harness::system::StandAlone;
 use squall_reference::ServiceKind;
 use squall_reports::RunOutcome;
-use squall_scenario::{ParseOptions, open_system, parse_system, process_environment};
+use squall_scenario_file::{ParseOptions, open_system, parse_system, process_environment};
 
 use crate::args::UpArgs;
 use crate::{exit, output};

@@ -1,0 +1,367 @@
+//! Rules about faults.
+
+use std::time::Duration;
+
+use squall_scenario::{
+    FaultSpec, FaultTarget, Inject, P_SHOWN, Restart, System, format_duration, quoted, smallest_p,
+};
+
+use super::planned;
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Place};
+use crate::read::{FaultDraft, ScenarioDraft};
+
+/// A baseline shorter than this says little.
+const BASELINE_MIN: Duration = Duration::from_secs(3);
+
+pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
+    let system = &draft.system.system;
+    for fault in &draft.faults {
+        jitter(fault, findings);
+        repeat(fault, findings);
+        aim(fault, system, findings);
+        end(fault, system, findings);
+        share(fault, system, findings);
+        outlives(fault, draft, findings);
+    }
+    pauses(&draft.faults, system, findings);
+    baseline(draft, findings);
+}
+
+/// Whether two faults would stop one process at the same time: the first to end
+/// would continue it for both.
+fn pauses(faults: &[FaultDraft], system: &System, findings: &mut Vec<Diagnostic>) {
+    let mut earlier: Vec<&FaultDraft> = Vec::new();
+    let pauses = faults
+        .iter()
+        .filter(|fault| fault.spec.inject == Inject::Pause);
+    for fault in pauses {
+        let units = system.units(&fault.spec.into.value);
+        let shared = |other: &&FaultDraft| -> Option<String> {
+            let theirs = system.units(&other.spec.into.value);
+            units.iter().find(|unit| theirs.contains(unit)).cloned()
+        };
+        let met = earlier
+            .iter()
+            .filter(|other| meet(&fault.spec, &other.spec))
+            .find_map(|other| Some((other, shared(other)?)));
+        if let Some((other, unit)) = met {
+            let any = [fault, other]
+                .iter()
+                .any(|fault| matches!(fault.spec.into.value, FaultTarget::Any { .. }));
+            let would = if any { "could" } else { "would" };
+            findings.push(
+                Diagnostic::error(
+                    codes::PAUSES_OVERLAP,
+                    format!("two faults {would} pause {unit} at the same time"),
+                )
+                .at(fault.into, format!("while {} does", quoted(&other.spec.name.value)))
+                .also(other.into, "paused by this one too")
+                .help("the first to end would continue it for both; let one end before the other begins, or pause other processes"),
+            );
+        }
+        earlier.push(fault);
+    }
+}
+
+/// Whether both are injected at any one time.
+fn meet(one: &FaultSpec, other: &FaultSpec) -> bool {
+    let length = |fault: &FaultSpec| fault.duration.unwrap_or_default();
+    let (mut ones, mut others) = (one.injections().peekable(), other.injections().peekable());
+    // Both lists are in order, so the one that ends first is done with.
+    while let (Some(a), Some(b)) = (ones.peek(), others.peek()) {
+        let (a_end, b_end) = (*a + length(one), *b + length(other));
+        if *a < b_end && *b < a_end {
+            return true;
+        }
+        if a_end <= b_end {
+            ones.next();
+        } else {
+            others.next();
+        }
+    }
+    false
+}
+
+fn jitter(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
+    if let Inject::Delay(delay) = &fault.spec.inject
+        && delay.jitter > delay.by
+    {
+        let by = format_duration(delay.by);
+        findings.push(
+            Diagnostic::error(
+                codes::JITTER_ABOVE_DELAY,
+                "the jitter is larger than the delay",
+            )
+            .at(fault.jitter, format!("at most {by}"))
+            .help("bytes cannot arrive before they were sent; raise `by` or lower `jitter`"),
+        );
+    }
+}
+
+fn repeat(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
+    let (Some(repeat), Some(duration)) = (fault.spec.repeat, fault.spec.duration) else {
+        return;
+    };
+    if let Some(cycles) = fault.spec.cycles() {
+        enough_cycles(fault, cycles, findings);
+        washed_out(fault, (repeat.every, duration), findings);
+    } else if repeat.every == duration && repeat.times > 1 {
+        let whole = format_duration(duration * repeat.times);
+        findings.push(
+            Diagnostic::warning(
+                codes::FAULT_NEVER_PAUSES,
+                "the fault comes again the moment it is over",
+            )
+            .at(fault.every, "no time in between")
+            .also(
+                fault.length,
+                format!("lasts {}", format_duration(duration)),
+            )
+            .help(format!(
+                "lengthen `every` to see the system come back in between, or write `for: {whole}` once"
+            )),
+        );
+    } else if repeat.every < duration && repeat.times > 1 {
+        let every = format_duration(repeat.every);
+        findings.push(
+            Diagnostic::error(
+                codes::REPEAT_OVERLAPS,
+                "the fault would be injected again before it is over",
+            )
+            .at(fault.every, format!("again after {every}"))
+            .also(fault.length, format!("lasts {}", format_duration(duration)))
+            .help("lengthen `every` or shorten `for`"),
+        );
+    }
+}
+
+/// Whether the cycles can show anything at all.
+fn enough_cycles(fault: &FaultDraft, cycles: u32, findings: &mut Vec<Diagnostic>) {
+    let smallest = smallest_p(cycles);
+    if smallest <= P_SHOWN {
+        return;
+    }
+    let count = match cycles {
+        1 => "one cycle".to_owned(),
+        many => format!("{many} cycles"),
+    };
+    findings.push(
+        Diagnostic::warning(
+            codes::TOO_FEW_CYCLES,
+            format!("{count} cannot show an effect"),
+        )
+        .at(fault.cycles, format!("p is never below {smallest}"))
+        .help(format!(
+            "write `repeat: 5` or more: n cycles have 2^n orders, and p <= {P_SHOWN} needs 5"
+        )),
+    );
+}
+
+/// Whether what a period leaves behind can be gone before the next.
+fn washed_out(
+    fault: &FaultDraft,
+    (every, duration): (Duration, Duration),
+    findings: &mut Vec<Diagnostic>,
+) {
+    if every > duration {
+        return;
+    }
+    findings.push(
+        Diagnostic::error(
+            codes::REPEAT_OVERLAPS,
+            "a period would begin before the fault of the last one is gone",
+        )
+        .at(
+            fault.every,
+            format!("the next after {}", format_duration(every)),
+        )
+        .also(fault.length, format!("lasts {}", format_duration(duration)))
+        .help(format!(
+            "write `every: {}` or longer: as long as the system takes to come back",
+            format_duration(duration.saturating_mul(2))
+        )),
+    );
+}
+
+/// Whether the target can suffer this kind of fault at all.
+fn aim(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
+    let keyword = fault.spec.inject.keyword();
+    let target = &fault.spec.into.value;
+    if fault.spec.inject.acts_on_bytes() {
+        let bare = system
+            .processes_of(target)
+            .into_iter()
+            .filter_map(|name| system.process(name))
+            .find(|process| !process.inbound_link);
+        if let Some(process) = bare {
+            let name = &process.name;
+            findings.push(
+                Diagnostic::error(
+                    codes::NOT_BEHIND_A_LINK,
+                    format!("there is no link in front of `{name}`"),
+                )
+                .at(fault.into, format!("`{keyword}` acts on bytes of a link"))
+                .help(format!(
+                    "add `inbound_link: true` to the process `{name}`, or aim at a link"
+                )),
+            );
+        }
+        return;
+    }
+    if let Some(link) = link_of(target, system) {
+        findings.push(
+            Diagnostic::error(
+                codes::NOT_A_PROCESS,
+                format!("a link cannot suffer `{keyword}`"),
+            )
+            .at(fault.into, format!("`{link}` is a link"))
+            .also(fault.inject, "needs a process")
+            .help("aim at a process, or inject `cut`, `delay`, `reset` or `bandwidth`"),
+        );
+    }
+}
+
+fn link_of<'t>(target: &'t FaultTarget, system: &'t System) -> Option<&'t str> {
+    match target {
+        FaultTarget::Link(name) => Some(name),
+        FaultTarget::Any { of, .. } => link_of(of, system),
+        FaultTarget::Group(name) => system
+            .groups
+            .iter()
+            .filter(|(group, _)| group == name)
+            .flat_map(|(_, members)| members)
+            .find_map(|member| match member {
+                FaultTarget::Link(name) => Some(name.as_str()),
+                _ => None,
+            }),
+        FaultTarget::Process(_) | FaultTarget::Instance { .. } => None,
+    }
+}
+
+/// Whether the fault ends.
+fn end(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
+    if fault.spec.duration.is_some() || fault.unknown_keys {
+        return;
+    }
+    let keyword = fault.spec.inject.keyword();
+    if !matches!(fault.spec.inject, Inject::Kill(_)) {
+        findings.push(
+            Diagnostic::error(
+                codes::FAULT_WITHOUT_END,
+                format!("{} never ends", quoted(&fault.spec.name.value)),
+            )
+            .at(fault.inject, format!("`{keyword}` needs `for`"))
+            .help("say how long it lasts: `for: 20s`"),
+        );
+        return;
+    }
+    let dead = system
+        .processes_of(&fault.spec.into.value)
+        .into_iter()
+        .filter_map(|name| system.process(name))
+        .find(|process| process.restart == Restart::Never);
+    if let Some(process) = dead {
+        let name = &process.name;
+        findings.push(
+            Diagnostic::error(
+                codes::NEVER_RESTARTED,
+                format!("`{name}` would never come back"),
+            )
+            .at(fault.inject, "killed, with no `for`")
+            .help(format!(
+                "add `for: 10s` to the fault, or `restart: {{ after: 1s }}` to `{name}`"
+            )),
+        );
+    }
+}
+
+/// Whether `any N of X` has N to choose from.
+fn share(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
+    let FaultTarget::Any { count, of } = &fault.spec.into.value else {
+        return;
+    };
+    let members = members(of, system);
+    if *count > members {
+        findings.push(
+            Diagnostic::error(
+                codes::TOO_FEW_MEMBERS,
+                format!("there are not {count} of `{of}`"),
+            )
+            .at(fault.into, format!("only {members}"))
+            .help(format!("write `any {} of {of}`", members.max(1))),
+        );
+    }
+}
+
+/// How many instances and links a target stands for.
+pub(super) fn members(target: &FaultTarget, system: &System) -> u32 {
+    if let FaultTarget::Any { count, .. } = target {
+        return *count;
+    }
+    let parts = system.parts(target).into_iter();
+    parts
+        .map(|part| match part {
+            FaultTarget::Process(name) => system
+                .process(name)
+                .map_or(0, |process| system.instances(process)),
+            _ => 1,
+        })
+        .sum()
+}
+
+fn outlives(fault: &FaultDraft, draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
+    let Some((load, _)) = planned(draft) else {
+        return;
+    };
+    let load_end = load.load.duration();
+    let fault_end = draft.system.system.end_of(&fault.spec);
+    let ends = format!("load ends at {}", format_duration(load_end));
+    let name = quoted(&fault.spec.name.value);
+    if fault.spec.at >= load_end {
+        findings.push(
+            Diagnostic::error(
+                codes::OUTLIVES_LOAD,
+                format!("{name} would start after the load"),
+            )
+            .at(fault.at, "nothing would measure it")
+            .also(load.end, ends)
+            .help("start it earlier, or hold the load for longer"),
+        );
+    } else if fault_end > load_end {
+        let (start, end) = (format_duration(fault.spec.at), format_duration(fault_end));
+        let unseen = format_duration(fault_end - load_end);
+        let place: Place = fault.length;
+        findings.push(
+            Diagnostic::error(
+                codes::OUTLIVES_LOAD,
+                format!("{name} would end after the load does"),
+            )
+            .at(
+                place,
+                format!("it runs {start}..{end}; nothing would measure its last {unseen}"),
+            )
+            .also(load.end, ends)
+            .help(format!(
+                "lengthen the load by {unseen} and the time recovery takes, or shorten the fault"
+            )),
+        );
+    }
+}
+
+fn baseline(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
+    let Some(first) = draft.faults.iter().min_by_key(|fault| fault.spec.at) else {
+        return;
+    };
+    if first.spec.at < BASELINE_MIN {
+        let at = format_duration(first.spec.at);
+        findings.push(
+            Diagnostic::warning(
+                codes::NO_BASELINE,
+                "there is almost no time before the first fault",
+            )
+            .at(first.at, format!("only {at} of baseline"))
+            .help("start it after 10s or more, so that there is something to compare with"),
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! Rules about the load.
+
+use squall_scenario::{
+    DataSource, RequestPart, RequestProblem, format_duration, header_misfit, quoted,
+};
+
+use crate::codes;
+use crate::diagnostic::{Diagnostic, Place};
+use crate::read::{LoadDraft, SystemDraft};
+
+/// Most arrivals of a run: their schedule and samples have to fit a laptop.
+const ARRIVALS_MAX: f64 = 50e6;
+
+/// Longest run, in seconds.
+const DURATION_S_MAX: f64 = 24.0 * 3600.0;
+
+pub(super) fn check(
+    draft: &LoadDraft,
+    system: &SystemDraft,
+    start: Place,
+    findings: &mut Vec<Diagnostic>,
+) {
+    if draft.shape_complete {
+        let duration = draft.load.duration();
+        let arrivals = draft
+            .load
+            .expected_arrivals(std::time::Duration::ZERO, duration);
+        let problem = if arrivals > ARRIVALS_MAX {
+            Some(format!(
+                "about {arrivals:.0} arrivals, and 50000000 is the most"
+            ))
+        } else if duration.as_secs_f64() > DURATION_S_MAX {
+            Some(format!(
+                "{} long, and 24h is the most",
+                format_duration(duration)
+            ))
+        } else if arrivals < 1.0 {
+            findings.push(
+                Diagnostic::error(codes::NOTHING_IN_IT, "this load has no arrivals")
+                    .at(draft.shape, "not one request would be sent")
+                    .help("raise the rate"),
+            );
+            None
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            findings.push(
+                Diagnostic::error(codes::LOAD_TOO_LARGE, "this load is too large for one run")
+                    .at(draft.shape, problem)
+                    .help("shorten it or lower the rate; several runs can be merged"),
+            );
+        }
+    }
+    for (request, places) in draft.load.requests.iter().zip(&draft.requests) {
+        if let Some(within) = request.within
+            && within > draft.load.timeout
+        {
+            let timeout = format_duration(draft.load.timeout);
+            findings.push(
+                Diagnostic::warning(
+                    codes::WITHIN_ABOVE_TIMEOUT,
+                    format!("no answer can take {}", format_duration(within)),
+                )
+                .at(places.within, format!("clients give up after {timeout}"))
+                .help("raise the load's `timeout`, or lower `within`"),
+            );
+        }
+    }
+    drawn_headers(draft, findings);
+    drawn_bodies(draft, findings);
+    if system.system.target.is_none() && system.target.is_none() && !system.names.incomplete {
+        findings.push(
+            Diagnostic::error(codes::NO_TARGET, "the load has nowhere to go")
+                .at(start, "no `target` in this file")
+                .help("add `target: http://127.0.0.1:8080`, or `target: NAME` of a process"),
+        );
+    }
+}
+
+/// Values that a header draws: what one of them cannot carry is found before
+/// some arrival meets it.
+fn drawn_headers(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
+    for (request, places) in draft.load.requests.iter().zip(&draft.requests) {
+        for ((name, value), used) in request.headers.iter().zip(&places.headers) {
+            for variable in value.variables() {
+                drawn_header(draft, (name, *used), variable, findings);
+            }
+        }
+    }
+}
+
+fn drawn_header(
+    draft: &LoadDraft,
+    (header, used): (&str, Place),
+    variable: &str,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let mut data = draft.load.data.iter();
+    let Some((_, DataSource::Pick(values))) = data.find(|(name, _)| name == variable) else {
+        return;
+    };
+    let places = draft.picks.iter().find(|(name, _)| name == variable);
+    let places = places.map_or(&[][..], |(_, places)| places);
+    for (value, place) in values.iter().zip(places) {
+        if let Some(misfit) = header_misfit(header, value) {
+            let title = format!("the header {} cannot have this value", quoted(header));
+            findings.push(
+                Diagnostic::error(codes::NOT_SENDABLE, title)
+                    .at(*place, misfit.label)
+                    .also(used, "drawn for this header")
+                    .help(misfit.help),
+            );
+        }
+    }
+}
+
+/// Values that a body draws and cannot hold where they stand.
+fn drawn_bodies(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
+    for (request, places) in draft.load.requests.iter().zip(&draft.requests) {
+        for problem in request.problems(&draft.load.data) {
+            let RequestProblem::Value {
+                part: RequestPart::Body,
+                name,
+                index,
+                why,
+                ..
+            } = problem
+            else {
+                continue;
+            };
+            let drawn = draft.picks.iter().find(|(known, _)| *known == name);
+            let place = drawn.and_then(|(_, places)| places.get(index));
+            let title = format!(
+                "the body of {} cannot hold this value",
+                quoted(&request.name)
+            );
+            findings.push(
+                Diagnostic::error(codes::NOT_SENDABLE, title)
+                    .at(*place.unwrap_or(&places.name), why.to_string())
+                    .also(
+                        places.name,
+                        format!("`${name}` stands there without quotes"),
+                    )
+                    .help(format!(
+                        "write `\"${name}\"` in the body: it is escaped for its place"
+                    )),
+            );
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The files of squall: scenarios, systems and objectives as text.
+//!
+//! Text goes in, a validated [`Scenario`](squall_scenario::Scenario) or a list of
+//! [`Diagnostic`]s with positions comes out. Nothing here runs anything, and only
+//! here are such files read, so checking one is instant and easy to fuzz.
+
+mod address;
+mod body_file;
+mod check;
+mod codes;
+mod diagnostic;
+mod fault_reference;
+mod grammar;
+mod interpolate;
+mod json;
+mod keys;
+pub mod library;
+mod objectives;
+mod openslo;
+mod parse;
+mod read;
+mod remote;
+mod schema;
+mod shape;
+mod source;
+mod yaml;
+
+pub use body_file::BODY_BYTES_MAX;
+pub use codes::{Explanation, explain, explanations};
+pub use diagnostic::{Diagnostic, Label, Severity};
+pub use fault_reference::{FaultParameter, FaultReference, fault_reference};
+pub use json::to_json;
+pub use objectives::{Objectives, is_objectives, parse_objectives};
+pub use openslo::{OpenSlo, OpenSloObjective, is_openslo};
+pub use parse::{
+    Checked, Environment, OpenSystem, ParseOptions, open_system, parse_gate, parse_openslo,
+    parse_scenario, parse_system, process_environment,
+};
+pub use remote::{RemoteTarget, remote_targets};
+pub use schema::{scenario_schema, system_schema};
+pub use source::{SOURCE_BYTES_MAX, Source};

@@ -1,0 +1,489 @@
+//! Text in; a checked scenario or system, and everything that is wrong, out.
+
+use std::path::Path;
+
+use squall_scenario::{BodyFile, Gate, Scenario, Secrets, System, quoted};
+
+use crate::body_file::read_body;
+use crate::diagnostic::{Diagnostic, Place, shortened};
+use crate::grammar::GateError;
+use crate::interpolate::resolve;
+use crate::openslo::{ObjectiveDraft, OpenSlo};
+use crate::read::{Reader, ScenarioDraft, SystemDraft, Use, gate_text, openslo_path, system_path};
+use crate::remote::{RemoteTarget, remote_diagnostics};
+use crate::source::Source;
+use crate::yaml::{Node, NodeKind};
+use crate::{check, codes, library, yaml};
+
+/// How environment variables are looked up.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// How a `system:` path is opened: the path as it was written, and the name of
+/// the scenario's source.
+pub type OpenSystem<'a> = &'a dyn Fn(&str, &str) -> Result<Source, Box<Diagnostic>>;
+
+/// What parsing depends on besides the text.
+pub struct ParseOptions<'a> {
+    /// Settings given on the command line, later ones first in effect.
+    pub set: Vec<(String, String)>,
+    /// Environment variables for `${NAME}`.
+    pub env: Environment<'a>,
+    /// Opens system files; see [`open_system`].
+    pub open: OpenSystem<'a>,
+}
+
+impl<'a> ParseOptions<'a> {
+    /// Options with the given environment that read system files from disk or
+    /// from the library, and set nothing.
+    #[must_use]
+    pub const fn new(env: Environment<'a>) -> Self {
+        Self {
+            set: Vec::new(),
+            env,
+            open: &open_system,
+        }
+    }
+}
+
+/// The environment of this process, for [`ParseOptions::new`]. Variables whose
+/// value is no text count as not set.
+#[must_use]
+pub fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Opens the system file of a scenario. The path is relative to the scenario's
+/// file. In the library, and for a path that is a bare word, it is the name of
+/// a system in the library.
+///
+/// # Errors
+/// As [`Source::read`].
+pub fn open_system(path: &str, scenario: &str) -> Result<Source, Box<Diagnostic>> {
+    let file = Path::new(path);
+    let stem = file.file_stem().and_then(|stem| stem.to_str());
+    let bare = !path.contains(['/', '.']);
+    if scenario.starts_with(library::PREFIX) || bare {
+        let name = stem.unwrap_or(path);
+        return library::system(name)
+            .map(|text| Source::new(format!("{}{name}", library::PREFIX), text))
+            .ok_or_else(|| {
+                let title = format!("the library has no system called {}", quoted(name));
+                Box::new(Diagnostic::error(codes::UNREADABLE, title))
+            });
+    }
+    let folder = Path::new(scenario).parent().unwrap_or(Path::new(""));
+    Source::read(&folder.join(file))
+}
+
+/// The outcome of parsing: a value if there are no errors, and all findings.
+#[derive(Debug, Clone)]
+pub struct Checked<T> {
+    /// What was read; absent when a diagnostic is an error.
+    pub value: Option<T>,
+    /// The same with `${NAME}` in place of environment values: this one goes
+    /// into records and reports.
+    pub redacted: Option<T>,
+    /// Everything that was found, in the order of the text.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What [`crate::diagnostic::Label::source`] counts: the file, its system file, the
+    /// command line. Their text is as written, without environment values.
+    pub sources: Vec<Source>,
+    /// Environment values that were used.
+    pub secrets: Secrets,
+    remote: Vec<(RemoteTarget, Place)>,
+}
+
+impl<T> Checked<T> {
+    /// Whether a diagnostic is an error.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// All findings as text in the manner of rustc.
+    #[must_use]
+    pub fn render(&self, color: bool) -> String {
+        let render = |diagnostic: &Diagnostic| diagnostic.render(&self.sources, color);
+        let texts: Vec<String> = self.diagnostics.iter().map(render).collect();
+        texts.join("\n")
+    }
+
+    /// Errors (`S0410`) for every address off this machine whose host is not
+    /// in `allowed`. A file cannot give this permission to itself.
+    #[must_use]
+    pub fn remote_diagnostics(&self, allowed: &[String]) -> Vec<Diagnostic> {
+        let mut findings = remote_diagnostics(&self.remote, allowed);
+        for finding in &mut findings {
+            redact(finding, &self.secrets);
+        }
+        findings
+    }
+}
+
+/// Parses and checks a scenario.
+#[must_use]
+pub fn parse_scenario(source: &Source, options: &ParseOptions<'_>) -> Checked<Scenario> {
+    let mut files = Files::new(source, options);
+    let mut findings = Vec::new();
+    let root = files.tree(0, &mut findings);
+    let system = root
+        .as_ref()
+        .and_then(|root| files.system(root, &mut findings));
+    let openslo_files = root
+        .as_ref()
+        .map(|root| files.openslo(root, &mut findings))
+        .unwrap_or_default();
+    let bodies = root
+        .as_ref()
+        .map(|root| files.bodies(root, &mut findings))
+        .unwrap_or_default();
+    let read = |redact: bool| {
+        let root = root.as_ref()?;
+        let mut reader = Reader {
+            openslo_files: openslo_files.clone(),
+            bodies: bodies.clone(),
+            redact,
+            ..Reader::default()
+        };
+        let system = system.as_ref().and_then(|root| {
+            let mut draft = reader.system_file(root, &files.set)?;
+            // Sums of errors in one file spare those in the other.
+            draft.names.incomplete |= !reader.findings.is_empty();
+            Some(draft)
+        });
+        let draft = reader.scenario(root, system, &files.set);
+        Some((draft, reader.findings, reader.uses))
+    };
+    let mut remote = Vec::new();
+    let mut value = None;
+    if let Some((draft, mut found, uses)) = read(false) {
+        if let Some(draft) = &draft {
+            check::scenario(draft, &uses, &mut found);
+            remote = files.remote(&draft.system);
+        }
+        findings.append(&mut found);
+        value = draft.and_then(ScenarioDraft::finish);
+    }
+    let redacted = read(true).and_then(|(draft, ..)| draft.and_then(ScenarioDraft::finish));
+    files.outcome(value, redacted, findings, remote)
+}
+
+/// Parses and checks a system file by itself.
+#[must_use]
+pub fn parse_system(source: &Source, options: &ParseOptions<'_>) -> Checked<System> {
+    let mut files = Files::new(source, options);
+    let mut findings = Vec::new();
+    let root = files.tree(0, &mut findings);
+    let read = |redact: bool| -> Option<(SystemDraft, Vec<Diagnostic>, Vec<Use>)> {
+        let mut reader = Reader {
+            redact,
+            ..Reader::default()
+        };
+        let draft = reader.system_file(root.as_ref()?, &files.set);
+        Some((draft.unwrap_or_default(), reader.findings, reader.uses))
+    };
+    let mut remote = Vec::new();
+    let mut value = None;
+    if let Some((draft, mut found, uses)) = read(false) {
+        check::system(&draft, &uses, &mut found);
+        remote = files.remote(&draft);
+        findings.append(&mut found);
+        value = Some(draft.system);
+    }
+    let redacted = read(true).map(|(draft, ..)| draft.system);
+    files.outcome(value, redacted, findings, remote)
+}
+
+/// Reads a file that is neither a scenario nor a system by `read`, once with
+/// the values of the environment and once without.
+pub(crate) fn parse_with<T>(
+    source: &Source,
+    options: &ParseOptions<'_>,
+    mut read: impl FnMut(&mut Reader, &Node) -> Option<T>,
+) -> Checked<T> {
+    let mut files = Files::new(source, options);
+    let mut findings = Vec::new();
+    let root = files.tree(0, &mut findings);
+    let openslo_files = root
+        .as_ref()
+        .map(|root| files.openslo(root, &mut findings))
+        .unwrap_or_default();
+    let mut reading = |redact: bool| {
+        let mut reader = Reader {
+            openslo_files: openslo_files.clone(),
+            redact,
+            ..Reader::default()
+        };
+        let value = root.as_ref().and_then(|root| read(&mut reader, root));
+        (value, reader.findings)
+    };
+    let (value, found) = reading(false);
+    let (redacted, _) = reading(true);
+    findings.extend(found);
+    files.outcome(value, redacted, findings, Vec::new())
+}
+
+/// Reads the objectives of an OpenSLO v1 file. `${NAME}` means nothing there.
+#[must_use]
+pub fn parse_openslo(source: &Source, options: &ParseOptions<'_>) -> Checked<OpenSlo> {
+    let files = Files::new(source, options);
+    let mut findings = Vec::new();
+    let documents = files.objects(0, &mut findings);
+    let mut reader = Reader::default();
+    let drafts = reader.openslo(&documents, None);
+    findings.append(&mut reader.findings);
+    let mut system = SystemDraft::default();
+    for (probe, place) in drafts.iter().filter_map(|draft| draft.probe.clone()) {
+        system.probe_addresses.push((probe.name.clone(), place));
+        system.system.probes.push(probe);
+    }
+    let remote = files.remote(&system);
+    let objectives = drafts.into_iter().map(ObjectiveDraft::finish).collect();
+    let value = OpenSlo { objectives };
+    files.outcome(Some(value.clone()), Some(value), findings, remote)
+}
+
+/// Reads one gate that stands by itself, for instance on a command line.
+///
+/// # Errors
+/// A diagnostic with a place in `text`; render it with the source
+/// `Source::new("gate", text)`.
+pub fn parse_gate(text: &str) -> Result<Gate, Box<Diagnostic>> {
+    let source = Source::new("gate", text);
+    gate_text(text).map_err(|error: GateError| {
+        let place = Place {
+            source: 0,
+            span: source.span(error.range.start, error.range.end),
+        };
+        Box::new(
+            Diagnostic::error(error.code, shortened(&error.title))
+                .at(place, error.label)
+                .help(error.help),
+        )
+    })
+}
+
+/// Most documents of an OpenSLO file.
+const OPENSLO_OBJECTS_MAX: usize = 1000;
+
+/// The texts that belong together, and what was taken from the environment.
+struct Files<'o> {
+    sources: Vec<Source>,
+    set: Vec<(String, String, Place)>,
+    secrets: Secrets,
+    options: &'o ParseOptions<'o>,
+}
+
+impl<'o> Files<'o> {
+    fn new(source: &Source, options: &'o ParseOptions<'o>) -> Self {
+        Self {
+            sources: vec![source.clone()],
+            set: Vec::new(),
+            secrets: Secrets::default(),
+            options,
+        }
+        .with_command_line()
+    }
+
+    /// Makes a text of the settings given on the command line, so that
+    /// messages can point into it.
+    fn with_command_line(mut self) -> Self {
+        if self.options.set.is_empty() {
+            return self;
+        }
+        let lines: Vec<String> = self
+            .options
+            .set
+            .iter()
+            .map(|(name, value)| format!("--set {name}={value}"))
+            .collect();
+        let source = Source::new("command line", lines.join("\n"));
+        let number = self.sources.len();
+        let mut start = 0;
+        for ((name, value), line) in self.options.set.iter().zip(&lines) {
+            let span = source.span(start, start + line.len());
+            let place = Place {
+                source: number,
+                span,
+            };
+            self.set.push((name.clone(), value.clone(), place));
+            start += line.len() + 1;
+        }
+        self.sources.push(source);
+        self
+    }
+
+    fn tree(&mut self, number: usize, findings: &mut Vec<Diagnostic>) -> Option<Node> {
+        let mut root = yaml::parse(&self.sources[number], number, findings)?;
+        resolve(&mut root, self.options.env, &mut self.secrets, findings);
+        Some(root)
+    }
+
+    /// The tree of the system file that a scenario names.
+    fn system(&mut self, root: &Node, findings: &mut Vec<Diagnostic>) -> Option<Node> {
+        let node = system_path(root)?;
+        let path = node.scalar()?.text.clone();
+        if path.trim().is_empty() {
+            return None;
+        }
+        match (self.options.open)(path.trim(), &self.sources[0].name) {
+            Ok(source) => {
+                self.sources.push(source);
+                self.tree(self.sources.len() - 1, findings)
+            }
+            Err(mut problem) => {
+                if problem.labels.is_empty() {
+                    *problem = problem.at(node.place, "the system is described there");
+                }
+                findings.push(*problem);
+                None
+            }
+        }
+    }
+
+    /// The objects of every OpenSLO file that a scenario names, by path.
+    fn openslo(&mut self, root: &Node, findings: &mut Vec<Diagnostic>) -> Vec<(String, Vec<Node>)> {
+        let mut files: Vec<(String, Vec<Node>)> = Vec::new();
+        let blocks = match root.get("slo").map(|node| &node.kind) {
+            Some(NodeKind::List(items)) => items.as_slice(),
+            _ => &[],
+        };
+        for node in blocks.iter().filter_map(|block| block.get("openslo")) {
+            let Some(text) = node.scalar().filter(|text| !text.is_nothing()) else {
+                continue;
+            };
+            let path = openslo_path(&text.text).0;
+            if files.iter().any(|(known, _)| known == path) {
+                continue;
+            }
+            match (self.options.open)(path, &self.sources[0].name) {
+                Ok(source) => {
+                    self.sources.push(source);
+                    let objects = self.objects(self.sources.len() - 1, findings);
+                    files.push((path.to_owned(), objects));
+                }
+                Err(mut problem) => {
+                    if problem.labels.is_empty() {
+                        *problem = problem.at(node.place, "objectives are described there");
+                    }
+                    findings.push(*problem);
+                }
+            }
+        }
+        files
+    }
+
+    /// The bodies that requests take from files, each once.
+    fn bodies(&self, root: &Node, findings: &mut Vec<Diagnostic>) -> Vec<BodyFile> {
+        let mut bodies: Vec<BodyFile> = Vec::new();
+        let requests = root.get("load").and_then(|load| load.get("requests"));
+        let requests = match requests.map(|node| &node.kind) {
+            Some(NodeKind::List(items)) => items.as_slice(),
+            _ => &[],
+        };
+        for node in requests
+            .iter()
+            .filter_map(|item| item.get("body")?.get("file"))
+        {
+            let Some(path) = node.scalar().filter(|path| !path.is_nothing()) else {
+                continue;
+            };
+            if bodies.iter().any(|known| known.path == path.text) {
+                continue;
+            }
+            match read_body(&path.text, &self.sources[0].name) {
+                Ok(body) => bodies.push(body),
+                Err(problem) => findings.push(problem.at(node.place, "the body stands there")),
+            }
+        }
+        bodies
+    }
+
+    /// The objects of an OpenSLO file; an empty document is none.
+    fn objects(&self, number: usize, findings: &mut Vec<Diagnostic>) -> Vec<Node> {
+        let source = &self.sources[number];
+        let mut documents =
+            yaml::documents(source, number, OPENSLO_OBJECTS_MAX, findings).unwrap_or_default();
+        documents.retain(|node| node.scalar().is_none_or(|text| !text.is_nothing()));
+        documents
+    }
+
+    fn remote(&self, draft: &SystemDraft) -> Vec<(RemoteTarget, Place)> {
+        crate::remote::remote_of(&draft.system)
+            .into_iter()
+            .map(|target| {
+                let link = |name: &str| draft.links.iter().find(|(link, ..)| link == name);
+                let place = match &target {
+                    RemoteTarget::Load { .. } => draft.target,
+                    RemoteTarget::LinkTo { link: name, .. } => link(name).map(|(_, to, _)| *to),
+                    RemoteTarget::Listen { link: name, .. } => link(name).map(|(.., at)| *at),
+                    RemoteTarget::Probe { probe, .. } => {
+                        let addresses = draft.probe_addresses.iter();
+                        let mut of_probe = addresses.filter(|(name, _)| name == probe);
+                        of_probe.next().map(|(_, at)| *at)
+                    }
+                };
+                (target, place.unwrap_or_default())
+            })
+            .collect()
+    }
+
+    fn outcome<T>(
+        self,
+        value: Option<T>,
+        redacted: Option<T>,
+        mut findings: Vec<Diagnostic>,
+        remote: Vec<(RemoteTarget, Place)>,
+    ) -> Checked<T> {
+        findings.sort_by_key(|finding| {
+            finding
+                .primary()
+                .map(|label| (label.source, label.span.start, label.span.end))
+        });
+        findings.dedup();
+        keep_first(&mut findings);
+        for finding in &mut findings {
+            redact(finding, &self.secrets);
+        }
+        let broken = findings.iter().any(Diagnostic::is_error);
+        Checked {
+            value: value.filter(|_| !broken),
+            redacted: redacted.filter(|_| !broken),
+            diagnostics: findings,
+            sources: self.sources,
+            secrets: self.secrets,
+            remote,
+        }
+    }
+}
+
+/// Most findings that are shown for a file.
+const FINDINGS_MAX: usize = 100;
+
+/// Cuts a long list short, errors before warnings.
+fn keep_first(findings: &mut Vec<Diagnostic>) {
+    if findings.len() <= FINDINGS_MAX {
+        return;
+    }
+    let all = findings.len();
+    findings.sort_by_key(|finding| !finding.is_error());
+    findings.truncate(FINDINGS_MAX);
+    if let Some(last) = findings.last_mut() {
+        let more = all - FINDINGS_MAX;
+        last.notes
+            .push(format!("{more} more findings are not shown"));
+    }
+}
+
+/// Takes environment values out of every text of a finding, and then cuts
+/// what is long: the other way round a part of a value could stay.
+fn redact(finding: &mut Diagnostic, secrets: &Secrets) {
+    finding.title = shortened(&secrets.redact(&finding.title));
+    for help in &mut finding.help {
+        *help = secrets.redact(help);
+    }
+    let notes = finding.notes.iter_mut();
+    for line in notes.chain(finding.labels.iter_mut().map(|label| &mut label.text)) {
+        *line = shortened(&secrets.redact(line));
+    }
+}

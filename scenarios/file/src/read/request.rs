@@ -1,0 +1,258 @@
+//! `requests`: what an arrival sends.
+
+use squall_scenario::{
+    BodyFile, FRAMING_HEADERS, Request, Template, header_misfit, is_header_name, nearest,
+    path_misfit, quoted,
+};
+
+use super::{Context, Fields, Reader};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::yaml::{Node, NodeKind};
+use crate::{codes, keys};
+
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// Where the parts of a request stand.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestPlaces {
+    pub(crate) name: Place,
+    pub(crate) within: Place,
+    /// One for the value of every header.
+    pub(crate) headers: Vec<Place>,
+}
+
+impl Reader {
+    pub(super) fn requests(
+        &mut self,
+        fields: Fields<'_>,
+    ) -> (Vec<Request>, Vec<RequestPlaces>, bool) {
+        let Some(node) = fields.get("requests") else {
+            return (Vec::new(), Vec::new(), false);
+        };
+        let items = self.list(node, "requests");
+        if items.is_empty() && matches!(node.kind, NodeKind::List(_)) {
+            self.report_empty(node, "the load has no request", "GET /");
+        }
+        let (requests, places): (Vec<_>, Vec<_>) =
+            items.iter().filter_map(|item| self.request(item)).unzip();
+        let complete = requests.len() == items.len();
+        (requests, places, complete)
+    }
+
+    fn request(&mut self, node: &Node) -> Option<(Request, RequestPlaces)> {
+        if node.scalar().is_some() {
+            let (method, path, name) = self.send(node)?;
+            let places = RequestPlaces {
+                name: node.place,
+                within: node.place,
+                headers: Vec::new(),
+            };
+            return Some((plain_request(method, path, name), places));
+        }
+        let fields = self.fields(node, &keys::REQUEST)?;
+        let send = fields.get("send").and_then(|node| self.send(node));
+        let name = fields.get("name").map(|node| self.title(node));
+        let headers = fields.get("headers").map(|node| self.headers(node));
+        let (headers, header_places) = headers.unwrap_or_default().into_iter().unzip();
+        let (body, body_file) = match fields.get("body") {
+            Some(node) if matches!(node.kind, NodeKind::Map(_)) => {
+                (None, Some(self.body_file(node)?))
+            }
+            Some(node) => (self.template(node, Context::Request), None),
+            None => (None, None),
+        };
+        let expect_status = fields
+            .get("expect")
+            .map_or_else(|| Some(vec![(200, 399)]), |node| self.expect(node));
+        let within = fields
+            .get("within")
+            .and_then(|node| self.some_time(node, "no answer comes in no time"));
+        let weight = match fields.get("weight") {
+            Some(node) => self.whole_u32(node, 1, 1_000_000),
+            None => Some(1),
+        };
+        let (method, path, sent) = send?;
+        let places = RequestPlaces {
+            name: match fields.get("name") {
+                Some(node) => node.place,
+                None => fields.place("send"),
+            },
+            within: fields.place("within"),
+            headers: header_places,
+        };
+        let request = Request {
+            headers,
+            body,
+            body_file,
+            expect_status: expect_status?,
+            within,
+            weight: weight?,
+            ..plain_request(method, path, name.unwrap_or(Some(sent))?)
+        };
+        Some((request, places))
+    }
+
+    /// A body that stands in a file; its text was read before.
+    fn body_file(&mut self, node: &Node) -> Option<BodyFile> {
+        let fields = self.fields(node, &keys::BODY)?;
+        let node = fields.get("file")?;
+        let path = self.text(node)?;
+        let found = self.bodies.iter().find(|file| file.path == path).cloned()?;
+        Some(BodyFile {
+            path: self.secret_text(node)?,
+            ..found
+        })
+    }
+
+    /// `GET /path`: method, path and the two together.
+    fn send(&mut self, node: &Node) -> Option<(String, Template, String)> {
+        let text = self.text(node)?;
+        let (method, path) = text.split_once(' ').unwrap_or((&text, ""));
+        let trimmed = path.trim();
+        let problem = if !METHODS.contains(&method) {
+            let upper = method.to_uppercase();
+            let help = if METHODS.contains(&upper.as_str()) {
+                format!("methods are in capitals: `{upper}`")
+            } else if let Some(near) = nearest(&upper, METHODS) {
+                format!("did you mean `{near}`?")
+            } else {
+                format!("write a method and a path: `GET {}`", text.trim())
+            };
+            Some((0..method.len(), "not a method", help))
+        } else {
+            let offset = text.len() - path.trim_start().len();
+            path_misfit(trimmed).map(|misfit| {
+                let range = offset + misfit.range.start..offset + misfit.range.end;
+                let nowhere = trimmed.is_empty();
+                let range = if nowhere { 0..text.len() } else { range };
+                (range, misfit.label, misfit.help)
+            })
+        };
+        if let Some((range, label, help)) = problem {
+            let title = format!("{} is not a method and a path", quoted(&text));
+            let diagnostic = Diagnostic::error(codes::BAD_REQUEST_LINE, title)
+                .at(node.part(range), label)
+                .help(help);
+            self.report_value(node, diagnostic);
+            return None;
+        }
+        let offset = text.len() - path.trim_start().len();
+        let resolved = node.scalar().and_then(|scalar| scalar.resolved.as_ref());
+        let path_of = |send: &str| {
+            let (_, path) = send.split_once(' ').unwrap_or_default();
+            path.trim().to_owned()
+        };
+        let (source, name) = match resolved {
+            Some(resolved) if self.redact => (path_of(&resolved.shown), &resolved.shown),
+            Some(resolved) => (path_of(&resolved.template), &resolved.shown),
+            None => (trimmed.to_owned(), &text),
+        };
+        let path = self.template_of(node, &source, offset, Context::Request);
+        Some((method.to_owned(), path, name.trim().to_owned()))
+    }
+
+    /// Headers with their values, and where those stand.
+    fn headers(&mut self, node: &Node) -> Vec<((String, Template), Place)> {
+        let mut headers: Vec<((String, Template), Place)> = Vec::new();
+        for entry in self.names(node, "headers") {
+            let name = entry.key.to_ascii_lowercase();
+            if let Some(problem) = self.header_name(&name, entry.key_place, &headers) {
+                self.report(problem);
+                continue;
+            }
+            let Some(value) = self.template(&entry.value, Context::Request) else {
+                continue;
+            };
+            let written = entry.value.scalar().map(|scalar| scalar.text.as_str());
+            if let Some(misfit) = written.and_then(|text| header_misfit(&name, text)) {
+                let title = format!("the header {} cannot have this value", quoted(&entry.key));
+                let diagnostic = Diagnostic::error(codes::NOT_SENDABLE, title)
+                    .at(entry.value.part(misfit.range), misfit.label)
+                    .help(misfit.help);
+                self.report_value(&entry.value, diagnostic);
+                continue;
+            }
+            headers.push(((name, value), entry.value.place));
+        }
+        headers
+    }
+
+    /// What is wrong with a header's name, if anything.
+    fn header_name(
+        &self,
+        name: &str,
+        place: Place,
+        before: &[((String, Template), Place)],
+    ) -> Option<Diagnostic> {
+        let shown = quoted(name);
+        if !is_header_name(name) {
+            let diagnostic =
+                Diagnostic::error(codes::BAD_NAME, format!("{shown} cannot be a header"));
+            let help = "header names have letters, digits and dashes: `content-type`";
+            return Some(diagnostic.at(place, "here").help(help));
+        }
+        if FRAMING_HEADERS.contains(&name) {
+            let title = format!("{shown} follows from the body");
+            let diagnostic = Diagnostic::error(codes::NOT_SENDABLE, title);
+            return Some(
+                diagnostic
+                    .at(place, "squall writes this header")
+                    .help("leave it out"),
+            );
+        }
+        let (_, earlier) = before.iter().find(|((known, _), _)| known == name)?;
+        let title = format!("the header {shown} is there already");
+        Some(
+            Diagnostic::error(codes::DUPLICATE_NAME, title)
+                .at(place, "again here")
+                .also(*earlier, "first here")
+                .help("a request carries each header once; join the values by `, `"),
+        )
+    }
+
+    fn expect(&mut self, node: &Node) -> Option<Vec<(u16, u16)>> {
+        let fields = self.fields(node, &keys::EXPECT)?;
+        let status = fields.get("status")?;
+        match &status.kind {
+            NodeKind::List(items) if !items.is_empty() => {
+                items.iter().map(|item| self.status(item)).collect()
+            }
+            _ => Some(vec![self.status(status)?]),
+        }
+    }
+
+    /// `200` or `2xx`.
+    fn status(&mut self, node: &Node) -> Option<(u16, u16)> {
+        let text = self.text(node)?;
+        let class = text
+            .strip_suffix("xx")
+            .and_then(|digit| digit.parse::<u16>().ok())
+            .filter(|digit| (1..=5).contains(digit));
+        if let Some(class) = class {
+            return Some((class * 100, class * 100 + 99));
+        }
+        if let Some(code) = text.parse().ok().filter(|code| (100..=599).contains(code)) {
+            return Some((code, code));
+        }
+        let title = format!("{} is not a status", quoted(&text));
+        let diagnostic = Diagnostic::error(codes::OUT_OF_RANGE, title)
+            .at(node.place, "100 to 599, or 2xx")
+            .help("write for instance `200`, `2xx` or `[200, 404]`");
+        self.report_value(node, diagnostic);
+        None
+    }
+}
+
+fn plain_request(method: String, path: Template, name: String) -> Request {
+    Request {
+        name,
+        method,
+        path,
+        headers: Vec::new(),
+        body: None,
+        body_file: None,
+        expect_status: vec![(200, 399)],
+        within: None,
+        weight: 1,
+    }
+}

@@ -1,0 +1,78 @@
+//! Every scenario and system of the library is valid.
+
+use squall_scenario_file::{ParseOptions, Source, library, parse_scenario, parse_system};
+
+fn no_environment(_: &str) -> Option<String> {
+    None
+}
+
+#[test]
+fn every_scenario_of_the_library_is_valid_and_has_a_weakened_variant() {
+    for (name, _) in library::scenarios() {
+        let source = library::source(name).unwrap();
+        let checked = parse_scenario(&source, &ParseOptions::new(&no_environment));
+        assert!(checked.diagnostics.is_empty(), "{}", checked.render(false));
+        let scenario = checked.value.unwrap();
+        assert!(!scenario.variants.is_empty(), "{name} cannot be proved");
+        assert_eq!(checked.redacted.as_ref(), Some(&scenario));
+        for variant in &scenario.variants {
+            let weakened = scenario.with_variant(&variant.name).unwrap();
+            assert_ne!(weakened.system.settings, scenario.system.settings);
+            assert_eq!(weakened.load, scenario.load);
+            assert_eq!(weakened.faults, scenario.faults);
+        }
+    }
+}
+
+#[test]
+fn every_system_of_the_library_is_valid() {
+    for (name, text) in library::systems() {
+        let source = Source::new(*name, *text);
+        let checked = parse_system(&source, &ParseOptions::new(&no_environment));
+        assert!(checked.diagnostics.is_empty(), "{}", checked.render(false));
+    }
+}
+
+#[test]
+fn a_run_of_the_library_ends_within_90_seconds() {
+    for (name, _) in library::scenarios() {
+        let source = library::source(name).unwrap();
+        let checked = parse_scenario(&source, &ParseOptions::new(&no_environment));
+        let load = checked.value.unwrap().load;
+        let whole = load.warm_up + load.duration();
+        assert!(
+            whole.as_secs() <= 75,
+            "{name} takes {whole:?} plus start and stop"
+        );
+    }
+}
+
+#[test]
+fn settings_from_the_command_line_win_and_are_checked() {
+    let source = library::source("slow-recommendations").unwrap();
+    let mut options = ParseOptions::new(&no_environment);
+    options.set = vec![("replicas".to_owned(), "3".to_owned())];
+    let scenario = parse_scenario(&source, &options).value.unwrap();
+    let gateway = scenario.system.process("gateway").unwrap();
+    assert_eq!(scenario.system.instances(gateway), 3);
+
+    options.set = vec![
+        ("replicas".to_owned(), "many".to_owned()),
+        ("replica".to_owned(), "3".to_owned()),
+    ];
+    let checked = parse_scenario(&source, &options);
+    let text = checked.render(false);
+    assert!(checked.value.is_none());
+    assert!(text.contains("command line:2"), "{text}");
+    assert!(text.contains("did you mean `replicas`?"), "{text}");
+}
+
+#[test]
+fn the_example_of_the_readme_is_valid() {
+    let readme = include_str!("../../../README.md");
+    let example = readme.split("```yaml\n").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    let source = Source::new("README.md", example);
+    let checked = parse_scenario(&source, &ParseOptions::new(&no_environment));
+    assert!(checked.diagnostics.is_empty(), "{}", checked.render(false));
+}

@@ -1,0 +1,126 @@
+//! The plan of a scenario: windows, arrivals, samples and overlaps.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test it helps"
+)]
+
+use std::time::Duration;
+
+use squall_scenario::{Plan, Scenario};
+use squall_scenario_file::{ParseOptions, Source, library, parse_scenario};
+
+fn no_environment(_: &str) -> Option<String> {
+    None
+}
+
+fn parse(source: &Source) -> Scenario {
+    let checked = parse_scenario(source, &ParseOptions::new(&no_environment));
+    let text = checked.render(false);
+    checked.value.unwrap_or_else(|| panic!("{text}"))
+}
+
+fn slow_recommendations() -> Plan {
+    parse(&library::source("slow-recommendations").unwrap()).plan()
+}
+
+#[test]
+fn arrivals_are_the_area_under_the_shape() {
+    let plan = slow_recommendations();
+    // 5 s from 10/s to 200/s, then 50 s at 200/s.
+    assert!((plan.arrivals - (525.0 + 10_000.0)).abs() < 1e-6);
+    let names: Vec<&str> = plan.windows.iter().map(|w| w.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "baseline",
+            "slow recommendations",
+            "recovery",
+            "hold",
+            "whole run"
+        ]
+    );
+    let fault = &plan.windows[1];
+    assert_eq!(fault.start, Duration::from_secs(15));
+    assert_eq!(fault.end, Duration::from_secs(35));
+    assert!((fault.arrivals - 4000.0).abs() < 1e-6);
+    assert!((fault.requests[0].1 - 3600.0).abs() < 1e-6);
+    assert!((plan.windows[3].arrivals - 10_000.0).abs() < 1e-6);
+}
+
+#[test]
+fn windows_of_a_run_add_up() {
+    for (name, _) in library::scenarios() {
+        let plan = parse(&library::source(name).unwrap()).plan();
+        let of = |name: &str| {
+            let window = plan.windows.iter().find(|window| window.name == name);
+            window.unwrap().arrivals
+        };
+        let fault = &plan.windows[1].name;
+        let parts = of("baseline") + of(fault) + of("recovery");
+        assert!((parts - of("whole run")).abs() < 1e-6, "{name}");
+    }
+}
+
+#[test]
+fn gates_know_their_samples_and_what_they_tolerate() {
+    let plan = slow_recommendations();
+    let during: Vec<_> = plan
+        .gates
+        .iter()
+        .filter(|gate| gate.when == "during slow recommendations")
+        .collect();
+    assert_eq!(during[0].gate, "success >= 99.9%");
+    assert_eq!(during[0].failures_tolerated, Some(4));
+    assert_eq!(during[1].samples, Some(3600));
+    assert_eq!(during[1].samples_needed, Some(299));
+    assert!(during.iter().all(|gate| gate.is_provable()));
+    assert_eq!(during[2].samples, None);
+}
+
+#[test]
+fn a_settled_gate_has_fewer_samples() {
+    let plan = slow_recommendations();
+    let settled = plan.gates.iter().find(|g| g.when.ends_with("settled 8s"));
+    // 12 s at 200/s, nine in ten of them homepages.
+    assert_eq!(settled.unwrap().samples, Some(2160));
+}
+
+#[test]
+fn overlaps_are_named() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../fixtures/valid/faults-overlapping.yaml"
+    );
+    let plan = parse(&Source::read(path.as_ref()).unwrap()).plan();
+    let overlap = &plan.overlaps[0];
+    assert_eq!(
+        (overlap.first.as_str(), overlap.on.as_str()),
+        ("slow payments", "payments")
+    );
+    assert_eq!(overlap.from, Duration::from_secs(20));
+    assert_eq!(overlap.until, Duration::from_secs(25));
+    assert!(
+        plan.to_string()
+            .contains("act on payments together from 20s to 25s")
+    );
+}
+
+#[test]
+fn the_plan_reads_well() {
+    let expected = include_str!("plan.txt");
+    let text = slow_recommendations().to_string();
+    if std::env::var_os("SQUALL_BLESS").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/plan.txt");
+        std::fs::write(path, &text).unwrap();
+        return;
+    }
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn json_speaks_of_seconds() {
+    let json = serde_json::to_value(slow_recommendations()).unwrap();
+    assert_eq!(json["duration_s"], 55.0);
+    assert_eq!(json["windows"][1]["start_s"], 15.0);
+}
