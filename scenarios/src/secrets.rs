@@ -20,14 +20,9 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use matcher::Matcher;
-pub use stream::Redaction;
 
-/// A value needs as many characters, other than white space, control
-/// characters, quotes, backslashes and `+`; shorter ones would be found
-/// everywhere and are not looked for.
-pub const VALUE_CHARACTERS_MIN: usize = 4;
-/// Parts of a longer value are found from this length on, in the same count.
-pub const FRAGMENT_CHARACTERS: usize = 12;
+pub use forms::{FRAGMENT_CHARACTERS, VALUE_CHARACTERS_MIN};
+pub use stream::Redaction;
 
 /// Environment values that were put into a file, kept so that they can be
 /// taken out of everything that is shown.

@@ -8,44 +8,20 @@ mod cursor;
 mod outage;
 mod reading;
 mod relative;
+mod sentence;
 
 use std::ops::Range;
 
 use squall_scenario::{
-    BreakerChange, BreakerState, Comparison, Gate, GateValue, Metric, MetricGate, QuantityError,
+    BreakerChange, BreakerState, Gate, GateValue, Metric, MetricGate, QuantityError,
     QuantityProblem, Share, listed, nearest, parse_duration, quoted,
 };
 
+pub(crate) use self::sentence::{GateError, Sentence};
+
 use self::cursor::Cursor;
+use self::sentence::{Parsed, comparison, number, syntax};
 use crate::codes;
-
-/// A gate and where its parts stand.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Sentence {
-    pub(crate) gate: Gate,
-    /// `p99`, or the whole of a sentence without a metric.
-    pub(crate) subject: Range<usize>,
-    /// The request or breaker it speaks of.
-    pub(crate) name: Option<Range<usize>>,
-    /// `<`
-    pub(crate) comparison: Option<Range<usize>>,
-    /// `for 10s`
-    pub(crate) sustained: Option<Range<usize>>,
-    /// `in every 5s`
-    pub(crate) every: Option<Range<usize>>,
-}
-
-/// Why a sentence is no gate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct GateError {
-    pub(crate) code: &'static str,
-    pub(crate) title: String,
-    pub(crate) range: Range<usize>,
-    pub(crate) label: String,
-    pub(crate) help: String,
-}
-
-type Parsed<T> = Result<T, GateError>;
 
 /// Words people write for a metric, and what to write instead.
 const OTHER_WORDS: [(&str, &str); 12] = [
@@ -335,17 +311,6 @@ fn metric(word: &str, range: &Range<usize>) -> Parsed<Metric> {
     Err(error(codes::GATE_SYNTAX, title, "not a metric", help))
 }
 
-fn comparison(text: &str) -> Option<Comparison> {
-    match text {
-        "<" => Some(Comparison::Below),
-        "<=" => Some(Comparison::AtMost),
-        ">" => Some(Comparison::Above),
-        ">=" => Some(Comparison::AtLeast),
-        "=" => Some(Comparison::Equal),
-        _ => None,
-    }
-}
-
 fn no_comparison(cursor: &Cursor<'_>, metric: Metric, found: Range<usize>) -> GateError {
     let help = format!("write for instance `{}`", example(metric));
     if found.is_empty() {
@@ -456,20 +421,5 @@ fn does_not_fit(text: &str, range: &Range<usize>, metric: Metric) -> GateError {
         range: range.clone(),
         label: format!("should be {kind}"),
         help: format!("write for instance `{}`", example(metric)),
-    }
-}
-
-fn number(text: &str) -> Option<f64> {
-    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.');
-    text.parse().ok().filter(|_| plain)
-}
-
-fn syntax(range: Range<usize>, title: &str, label: &str, help: &str) -> GateError {
-    GateError {
-        code: codes::GATE_SYNTAX,
-        title: title.to_owned(),
-        range,
-        label: label.to_owned(),
-        help: help.to_owned(),
     }
 }

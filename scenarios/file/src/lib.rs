@@ -16,6 +16,7 @@ mod json;
 mod keys;
 pub mod library;
 mod objectives;
+mod open;
 mod openslo;
 mod parse;
 mod read;
@@ -31,11 +32,12 @@ pub use diagnostic::{Diagnostic, Label, Severity};
 pub use fault_reference::{FaultParameter, FaultReference, fault_reference};
 pub use json::to_json;
 pub use objectives::{Objectives, is_objectives, parse_objectives};
+pub use open::{SOURCE_BYTES_MAX, open_system};
 pub use openslo::{OpenSlo, OpenSloObjective, is_openslo};
 pub use parse::{
-    Checked, Environment, OpenSystem, ParseOptions, open_system, parse_gate, parse_openslo,
-    parse_scenario, parse_system, process_environment,
+    Checked, Environment, OpenSystem, ParseOptions, parse_gate, parse_openslo, parse_scenario,
+    parse_system, process_environment,
 };
 pub use remote::{RemoteTarget, remote_targets};
 pub use schema::{scenario_schema, system_schema};
-pub use source::{SOURCE_BYTES_MAX, Source};
+pub use source::Source;

@@ -1,19 +1,18 @@
 //! Text in; a checked scenario or system, and everything that is wrong, out.
 
-use std::path::Path;
-
-use squall_scenario::{BodyFile, Gate, Scenario, Secrets, System, quoted};
+use squall_scenario::{BodyFile, Gate, Scenario, Secrets, System};
 
 use crate::body_file::read_body;
 use crate::diagnostic::{Diagnostic, Place, shortened};
 use crate::grammar::GateError;
 use crate::interpolate::resolve;
+use crate::open::open_system;
 use crate::openslo::{ObjectiveDraft, OpenSlo};
 use crate::read::{Reader, ScenarioDraft, SystemDraft, Use, gate_text, openslo_path, system_path};
 use crate::remote::{RemoteTarget, remote_diagnostics};
 use crate::source::Source;
 use crate::yaml::{Node, NodeKind};
-use crate::{check, codes, library, yaml};
+use crate::{check, yaml};
 
 /// How environment variables are looked up.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -50,29 +49,6 @@ impl<'a> ParseOptions<'a> {
 #[must_use]
 pub fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-/// Opens the system file of a scenario. The path is relative to the scenario's
-/// file. In the library, and for a path that is a bare word, it is the name of
-/// a system in the library.
-///
-/// # Errors
-/// As [`Source::read`].
-pub fn open_system(path: &str, scenario: &str) -> Result<Source, Box<Diagnostic>> {
-    let file = Path::new(path);
-    let stem = file.file_stem().and_then(|stem| stem.to_str());
-    let bare = !path.contains(['/', '.']);
-    if scenario.starts_with(library::PREFIX) || bare {
-        let name = stem.unwrap_or(path);
-        return library::system(name)
-            .map(|text| Source::new(format!("{}{name}", library::PREFIX), text))
-            .ok_or_else(|| {
-                let title = format!("the library has no system called {}", quoted(name));
-                Box::new(Diagnostic::error(codes::UNREADABLE, title))
-            });
-    }
-    let folder = Path::new(scenario).parent().unwrap_or(Path::new(""));
-    Source::read(&folder.join(file))
 }
 
 /// The outcome of parsing: a value if there are no errors, and all findings.

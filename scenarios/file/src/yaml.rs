@@ -14,6 +14,7 @@ use std::ops::Range;
 use granit_parser::{Event, Parser, ScalarStyle};
 use squall_scenario::{Span, quoted};
 
+use self::syntax::DEPTH_MAX;
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::source::Source;
@@ -21,9 +22,6 @@ use crate::source::Source;
 /// Most nodes of a tree, those copied by aliases included. A scenario of a
 /// hundred faults has about a thousand.
 const NODES_MAX: usize = 20_000;
-
-/// Deepest nesting of lists and maps.
-const DEPTH_MAX: usize = 64;
 
 /// A value and its place.
 #[derive(Debug, Clone)]

@@ -4,7 +4,13 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::reading::{Decoder, Sieve, Unit};
-use super::{FRAGMENT_CHARACTERS, VALUE_CHARACTERS_MIN};
+
+/// A value needs as many characters, other than white space, control
+/// characters, quotes, backslashes and `+`; shorter ones would be found
+/// everywhere and are not looked for.
+pub const VALUE_CHARACTERS_MIN: usize = 4;
+/// Parts of a longer value are found from this length on, in the same count.
+pub const FRAGMENT_CHARACTERS: usize = 12;
 
 /// Lines of a value that are looked for by themselves: a text with something
 /// between the lines holds none of its longer stretches.

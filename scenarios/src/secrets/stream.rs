@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aho_corasick::automaton::StateID;
 
-use super::FRAGMENT_CHARACTERS;
+use super::forms::FRAGMENT_CHARACTERS;
 use super::matcher::{Matcher, Part};
 use super::reading::{Decoder, Sieve, Unit, begins_encoded};
 

@@ -6,7 +6,6 @@ use squall_scenario::{
     FaultSpec, FaultTarget, Inject, P_SHOWN, Restart, System, format_duration, quoted, smallest_p,
 };
 
-use super::planned;
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::read::{FaultDraft, ScenarioDraft};
@@ -311,7 +310,7 @@ pub(super) fn members(target: &FaultTarget, system: &System) -> u32 {
 }
 
 fn outlives(fault: &FaultDraft, draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
-    let Some((load, _)) = planned(draft) else {
+    let Some((load, _)) = draft.planned() else {
         return;
     };
     let load_end = load.load.duration();

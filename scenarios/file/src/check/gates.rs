@@ -4,27 +4,19 @@
 use std::time::Duration;
 
 use squall_scenario::{
-    BASELINE, BUILT_IN, BreakerChange, Comparison, Gate, HOLD, Metric, MetricGate, PlannedWindow,
-    Share, WHOLE_RUN, When, control_window, format_duration, listed, nearest, quoted,
+    BASELINE, BUILT_IN, BreakerChange, Gate, HOLD, Metric, MetricGate, PlannedWindow, Share,
+    WHOLE_RUN, When, control_window, format_duration, listed, nearest, quoted,
 };
 
 use super::names::did_you_mean;
-use super::{planned, power, readings};
+use super::role::Role;
+use super::{direction, power, readings};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::read::{GateDraft, LoadDraft, ScenarioDraft, SloDraft};
 
-/// Where a gate stands, which decides what it may be.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    SteadyState,
-    Abort,
-    During,
-    After,
-}
-
 pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
-    let planned = planned(draft);
+    let planned = draft.planned();
     if let Some((_, gates)) = &draft.steady_state {
         for gate in gates {
             check_gate(gate, Role::SteadyState, draft, findings);
@@ -331,7 +323,7 @@ fn check_gate(
         return;
     }
     place(draft, role, findings);
-    direction(draft, role, findings);
+    direction::check(draft, role, findings);
     match &draft.gate.value {
         Gate::Metric(gate) => {
             let Some(load) = scenario.load.as_ref().filter(|load| load.requests_complete) else {
@@ -413,55 +405,4 @@ fn place(draft: &GateDraft, role: Role, findings: &mut Vec<Diagnostic>) {
             .at(draft.whole, "not here")
             .help(help),
     );
-}
-
-/// Warns about a gate that holds when things are bad.
-fn direction(draft: &GateDraft, role: Role, findings: &mut Vec<Diagnostic>) {
-    let Gate::Metric(gate) = &draft.gate.value else {
-        return;
-    };
-    if power::is_relative(draft) {
-        // It may only be an upper limit, which is said elsewhere.
-        return;
-    }
-    let rising = matches!(gate.comparison, Comparison::Above | Comparison::AtLeast);
-    let falling = matches!(gate.comparison, Comparison::Below | Comparison::AtMost);
-    let (bad_when_high, bad, good) = match gate.metric {
-        Metric::Quantile(_) | Metric::Max | Metric::Mean => (true, "SLOW", "FAST"),
-        Metric::ErrorRate
-        | Metric::DroppedArrivals
-        | Metric::Outages { .. }
-        | Metric::LongestOutage { .. } => (true, "FAILING", "WELL"),
-        Metric::Success | Metric::Goodput => (false, "FAILING", "WELL"),
-    };
-    let asks_for_bad = (bad_when_high && rising) || (!bad_when_high && falling);
-    let asks_for_good = (bad_when_high && falling) || (!bad_when_high && rising);
-    let title = match role {
-        Role::Abort if asks_for_good => format!("this rule aborts when the service is {good}"),
-        Role::SteadyState | Role::During | Role::After if asks_for_bad => {
-            format!("this gate passes when the service is {bad}")
-        }
-        _ => return,
-    };
-    findings.push(other_way_round(draft, gate.comparison, &title));
-}
-
-/// A comparison that asks for what nobody wants.
-pub(super) fn other_way_round(
-    draft: &GateDraft,
-    comparison: Comparison,
-    title: &str,
-) -> Diagnostic {
-    let turned = match comparison {
-        Comparison::Above => "<",
-        Comparison::AtLeast => "<=",
-        Comparison::Below => ">",
-        Comparison::AtMost | Comparison::Equal => ">=",
-    };
-    Diagnostic::warning(codes::PASSES_WHEN_BAD, title)
-        .at(
-            draft.comparison.unwrap_or(draft.whole),
-            "the other way round?",
-        )
-        .help(format!("did you mean `{turned}`?"))
 }

@@ -2,9 +2,8 @@
 
 use squall_scenario::{BUILT_IN, control_window, listed, nearest, quoted};
 
-use super::duplicates;
 use crate::codes;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Place};
 use crate::read::{Context, LoadDraft, NameKind, ScenarioDraft, SystemDraft, Use};
 
 pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
@@ -198,5 +197,27 @@ fn run_value_problem(draft: &SystemDraft, variable: &str, in_process: bool) -> O
             },
         ),
         _ => Some("values: $processes.NAME.address, $links.NAME and $settings.NAME".to_owned()),
+    }
+}
+
+/// Reports every name that was used before; `what` is "two faults".
+fn duplicates<'n>(
+    names: impl IntoIterator<Item = (&'n str, Place)>,
+    what: &str,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let mut seen: Vec<(&str, Place)> = Vec::new();
+    for (name, place) in names {
+        if let Some((_, earlier)) = seen.iter().find(|(known, _)| *known == name) {
+            let name = squall_scenario::quoted(name);
+            findings.push(
+                Diagnostic::error(codes::DUPLICATE_NAME, format!("{what} are called {name}"))
+                    .at(place, "again here")
+                    .also(*earlier, "first here")
+                    .help("rename one of them"),
+            );
+        } else {
+            seen.push((name, place));
+        }
     }
 }

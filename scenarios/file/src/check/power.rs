@@ -8,7 +8,7 @@ use squall_scenario::{
     When, format_duration, quoted,
 };
 
-use super::gates::Role;
+use super::role::Role;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::read::GateDraft;

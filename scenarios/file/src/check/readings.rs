@@ -6,8 +6,9 @@ use squall_scenario::{
     quoted,
 };
 
-use super::gates::{Role, other_way_round};
+use super::direction::other_way_round;
 use super::names::did_you_mean;
+use super::role::Role;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::read::{GateDraft, NameKind, ScenarioDraft};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use squall_scenario::{QuantityProblem, parse_duration};
 
-use super::{GateError, Parsed, syntax};
+use super::sentence::{GateError, Parsed, syntax};
 use crate::codes;
 
 /// A place in a sentence that moves forward.

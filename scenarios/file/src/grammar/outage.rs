@@ -5,7 +5,7 @@ use std::ops::Range;
 use squall_scenario::{Metric, Share};
 
 use super::cursor::Cursor;
-use super::{GateError, Parsed, syntax};
+use super::sentence::{GateError, Parsed, syntax};
 use crate::codes;
 
 /// Reads the `below 99%` of an outage metric, which stands after the request's

@@ -8,7 +8,7 @@ use squall_scenario::{
 };
 
 use super::cursor::Cursor;
-use super::{GateError, Parsed, Sentence, comparison, syntax};
+use super::sentence::{GateError, Parsed, Sentence, comparison, syntax};
 use crate::codes;
 
 /// First words of these sentences.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use squall_scenario::{Metric, quoted};
 
-use super::{GateError, Parsed, number};
+use super::sentence::{GateError, Parsed, number};
 use crate::codes;
 
 /// Reads `1.25x baseline`; `None` for any other value.

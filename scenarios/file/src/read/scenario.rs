@@ -1,7 +1,8 @@
 //! The scenario as a whole.
 
 use squall_scenario::{
-    AbortRule, ExpectedFailure, FaultSpec, Gate, Located, Scenario, SteadyState, Variant, quoted,
+    AbortRule, ExpectedFailure, FaultSpec, Gate, Located, PlannedWindow, Scenario, SteadyState,
+    Variant, planned_windows, quoted,
 };
 
 use super::{FaultDraft, Fields, GateDraft, LoadDraft, Reader, SloDraft, SystemDraft};
@@ -285,6 +286,16 @@ fn add_probes(block: &SloDraft, system: &mut SystemDraft) {
 }
 
 impl ScenarioDraft {
+    /// The windows of a scenario, if its times could be read.
+    pub(crate) fn planned(&self) -> Option<(&LoadDraft, Vec<PlannedWindow>)> {
+        let load = self.load.as_ref().filter(|load| load.shape_complete)?;
+        let faults: Vec<FaultSpec> = self.faults.iter().map(|f| f.spec.clone()).collect();
+        Some((
+            load,
+            planned_windows(&load.load, &faults, &self.system.system, self.seed),
+        ))
+    }
+
     /// The scenario, if everything it needs could be read.
     pub(crate) fn finish(self) -> Option<Scenario> {
         let load = self.load?;

@@ -2,10 +2,12 @@
 
 use granit_parser::{ErrorKind, ScanError};
 
-use super::DEPTH_MAX;
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::source::Source;
+
+/// Deepest nesting of lists and maps.
+pub(super) const DEPTH_MAX: usize = 64;
 
 /// The finding for an error of the YAML parser.
 pub(super) fn finding(source: &Source, number: usize, error: &ScanError) -> Diagnostic {
