@@ -3,6 +3,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+/// Now, by the clock that the runtime sleeps by: a test that pauses its time
+/// pauses this one too.
+#[must_use]
+pub fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
 /// Stamps instants with microseconds since time zero. Until time zero is
 /// known, stamps count up towards it from the longest the preparation may
 /// take: their order and their differences hold, and all are negative.
@@ -19,7 +26,7 @@ impl RunClock {
     #[must_use]
     pub fn start(preparation_max: Duration) -> Self {
         Self {
-            start: Instant::now(),
+            start: now(),
             preparation_max,
             zero: Arc::new(OnceLock::new()),
         }

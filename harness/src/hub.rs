@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use squall_scenario::Secrets;
 
-use crate::clock::RunClock;
+use crate::clock::{RunClock, now};
 use crate::redact;
 
 /// Events that may wait for the disk.
@@ -113,7 +113,7 @@ impl EventHub {
 
     /// Emits an event that happened now.
     pub async fn emit(&self, event: RunEvent) {
-        self.emit_at(Instant::now(), event).await;
+        self.emit_at(now(), event).await;
     }
 
     /// Emits an event that happened at `at`.
@@ -133,7 +133,7 @@ impl EventHub {
     pub fn emit_at_once(&self, mut event: RunEvent) {
         redact::event(&mut event, &self.secrets);
         let stamped = Stamped {
-            at_us: self.clock.stamp(Instant::now()),
+            at_us: self.clock.stamp(now()),
             event,
         };
         let _ = self.queue.try_send(Message::Event(stamped));

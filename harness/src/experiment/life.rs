@@ -1,19 +1,19 @@
 //! The life of a run, from the first file to the last.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use squall_faults::{EntryId, Inverse, Journal, JournalError, Pauses, recover};
-use squall_load::Gauges;
-use squall_reports::{Phase, RunEvent};
+use squall_reports::{Phase, RunEvent, Shard};
+use squall_scenario::Scenario;
 use tokio::sync::{mpsc, watch};
 
 use super::live_run::LiveRun;
 use super::starting::{NotReady, start_system};
 use super::{ATTACH_SOCKET, Control, OnStart, RunContext, RunEnd, RunError, RunRequest, RunView};
-use crate::clock::RunClock;
-use crate::hub::EventHub;
+use crate::clock::{RunClock, now};
+use crate::world::real::RealWorld;
+use crate::world::seam::{Undo, World};
+use squall_load::Gauges;
 
 /// Runs a scenario to its end and puts everything back. Everything worth
 /// knowing is in the record; its writer comes back for the verdict.
@@ -23,40 +23,70 @@ use crate::hub::EventHub;
 /// the record instead.
 pub async fn run(
     request: RunRequest,
+    control: mpsc::Receiver<Control>,
+    on_start: OnStart<'_>,
+) -> Result<RunEnd, RunError> {
+    let scenario = Arc::new(request.scenario);
+    let course = Course {
+        scenario: Arc::clone(&scenario),
+        seed: request.seed,
+        shard: request.shard,
+        withhold_faults: request.withhold_faults,
+        zero_at: request.zero_at,
+    };
+    let world = RealWorld {
+        scenario,
+        seed: request.seed,
+        shard: request.shard,
+        cwd: request.cwd,
+        squall_exe: request.squall_exe,
+        run_dir: request.run_dir,
+        socket: ATTACH_SOCKET,
+        journal_dir: request.journal_dir,
+        manifest: request.manifest,
+        secrets: request.secrets,
+        allowed_hosts: request.allowed_hosts,
+    };
+    run_in(&world, course, control, on_start).await
+}
+
+/// What is to be done, wherever it is done.
+pub(super) struct Course {
+    pub(super) scenario: Arc<Scenario>,
+    pub(super) seed: u64,
+    pub(super) shard: Option<Shard>,
+    pub(super) withhold_faults: bool,
+    pub(super) zero_at: Option<Instant>,
+}
+
+/// Runs a scenario to its end in `world`.
+pub(super) async fn run_in<W: World>(
+    world: &W,
+    course: Course,
     mut control: mpsc::Receiver<Control>,
     on_start: OnStart<'_>,
 ) -> Result<RunEnd, RunError> {
-    let clock = RunClock::start(preparation_max(&request));
-    let hub = EventHub::open(
-        request.run_dir.clone(),
-        &request.manifest,
-        clock,
-        request.secrets.clone(),
-    )?;
+    let clock = RunClock::start(preparation_max(&course));
+    let hub = world.open_record(clock)?;
     let (gauges_sender, gauges) = watch::channel(Gauges::default());
     on_start(RunView {
         hub: hub.clone(),
         gauges,
     });
-    let journal_dir = request.journal_dir.clone();
-    let journal_id = journal_id(&request);
-    let socket = request.run_dir.join(ATTACH_SOCKET);
-    let opened =
-        tokio::task::spawn_blocking(move || open_journal(&journal_dir, &journal_id, socket));
-    let (journal, socket) = opened.await.map_err(|_| crate::hub::HubError::Closed)??;
+    let undo = world.open_undo().await?;
     let context = RunContext {
-        scenario: Arc::new(request.scenario.clone()),
-        seed: request.seed,
-        withhold_faults: request.withhold_faults,
+        scenario: course.scenario,
+        seed: course.seed,
+        shard: course.shard,
+        withhold_faults: course.withhold_faults,
+        zero_at: course.zero_at,
         hub: hub.clone(),
-        journal: Arc::new(journal),
-        pauses: Pauses::default(),
     };
     hub.emit(RunEvent::Phase(Phase::Starting)).await;
-    let failures = match start_system(&context, &request, &mut control).await {
+    let failures = match start_system(world, &undo, &context, &mut control).await {
         Ok(Some(system)) => {
-            let mut live = LiveRun::new(&context, &request, system).await;
-            live.load(&request, &mut control, gauges_sender).await;
+            let mut live = LiveRun::new(&context, system).await;
+            live.load(&mut control, gauges_sender).await;
             live.stop(&mut control).await
         }
         Ok(None) => Vec::new(),
@@ -65,31 +95,16 @@ pub async fn run(
             left
         }
     };
-    // Its server takes it away; only one that died does not.
-    context.journal.done(socket);
-    let undo_failures = finish(&context, failures).await;
+    let undo_failures = finish(&context, &undo, failures).await;
     Ok(RunEnd {
         record: hub.close().await,
         undo_failures,
     })
 }
 
-/// Forgets dead runs, of which nobody may hear otherwise, and opens the journal
-/// of this one. Its first entry is the socket that a dead squall leaves.
-fn open_journal(
-    dir: &Path,
-    run_id: &str,
-    socket: PathBuf,
-) -> Result<(Journal, EntryId), JournalError> {
-    recover::sweep(dir)?;
-    let journal = Journal::create(dir, run_id)?;
-    let entry = journal.record("listen for `squall attach`", Inverse::RemoveSocket(socket))?;
-    Ok((journal, entry))
-}
-
 /// The longest a run may take before its time zero.
-fn preparation_max(request: &RunRequest) -> Duration {
-    let scenario = &request.scenario;
+fn preparation_max(course: &Course) -> Duration {
+    let scenario = &course.scenario;
     let steady = scenario
         .steady_state
         .as_ref()
@@ -100,35 +115,15 @@ fn preparation_max(request: &RunRequest) -> Duration {
         .iter()
         .map(|process| process.ready.within() + Duration::from_secs(5))
         .sum();
-    let agreed = request.zero_at.map_or(Duration::ZERO, |zero| {
-        zero.saturating_duration_since(Instant::now())
-    });
+    let agreed = course
+        .zero_at
+        .map_or(Duration::ZERO, |zero| zero.saturating_duration_since(now()));
     ready + scenario.load.warm_up + steady * 4 + Duration::from_secs(60) + agreed
 }
 
-/// Journals of different runs must not share a name, whatever the folder is.
-fn journal_id(request: &RunRequest) -> String {
-    let run = request.run_dir.file_name().map_or_else(
-        || "run".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    );
-    let clean: String = run
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    format!("{clean}-{}", std::process::id())
-}
-
 /// Says what could not be undone, or that everything was; the former.
-async fn finish(context: &RunContext, mut failures: Vec<String>) -> Vec<String> {
-    // On the spot: it takes no time, and there may be no thread for it.
-    match context.journal.close() {
+async fn finish(context: &RunContext, undo: &impl Undo, mut failures: Vec<String>) -> Vec<String> {
+    match undo.close() {
         Ok(0) => {}
         Ok(pending) => failures.push(format!("{pending} undos are pending in the journal")),
         Err(error) => failures.push(error.to_string()),

@@ -1,14 +1,11 @@
 //! A run whose system is up: load, steady state, faults, drain.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use squall_load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_reports::live::{AbortGuard, AbortTrip};
 use squall_reports::{HandAction, HandSide, Interval, Phase, RunEvent, Shard, Stamped, StopReason};
-use squall_scenario::{is_allowed, is_on_this_machine};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,9 +13,11 @@ use tokio_util::task::TaskTracker;
 use super::reading_guards::ReadingGuards;
 use super::steady::SteadyWatch;
 use super::timeline::{Timeline, Unremoved, late_cut};
-use super::{Control, RunContext, RunRequest, next_request, refused, stop_reason};
-use crate::probe::{ProbeSetup, watch_probes};
-use crate::system::{BREAKERS_EVERY, RunningSystem, watch_breakers, watch_links, watch_resources};
+use super::{Control, RunContext, next_request, refused, stop_reason};
+use crate::clock::now;
+use crate::system::BREAKERS_EVERY;
+use crate::world::seam::{Guardian, Load, System};
+use squall_load::{Gauges, LoadCommand, LoadOutput};
 
 /// Time for answers under way when a run is cut short.
 const CUT_SHORT_GRACE: Duration = Duration::from_millis(500);
@@ -26,42 +25,26 @@ const CUT_SHORT_GRACE: Duration = Duration::from_millis(500);
 const ZERO_AHEAD: Duration = Duration::from_millis(50);
 
 /// A run whose system is up.
-pub(super) struct LiveRun<'c> {
+pub(super) struct LiveRun<'c, S: System> {
     context: &'c RunContext,
-    system: Arc<RunningSystem>,
+    system: Arc<S>,
     watchers: TaskTracker,
     stop_watchers: CancellationToken,
     /// Faults that could not be taken back so far.
-    not_undone: Vec<Unremoved>,
+    not_undone: Vec<Unremoved<S::Injection>>,
     /// How often the run was asked to stop.
     asked_to_stop: AtomicU32,
 }
 
-impl<'c> LiveRun<'c> {
-    pub(super) async fn new(
-        context: &'c RunContext,
-        request: &RunRequest,
-        system: Arc<RunningSystem>,
-    ) -> Self {
-        if !system.description().breakers.is_empty() {
+impl<'c, S: System> LiveRun<'c, S> {
+    pub(super) async fn new(context: &'c RunContext, system: Arc<S>) -> Self {
+        if !context.scenario.system.breakers.is_empty() {
             let every_us = u64::try_from(BREAKERS_EVERY.as_micros()).unwrap_or(u64::MAX);
             context.hub.emit(RunEvent::BreakersRead { every_us }).await;
         }
         let watchers = TaskTracker::new();
         let stop = CancellationToken::new();
-        watch_breakers(&system, &context.hub, &watchers, &stop);
-        watch_links(&system, &context.hub, &watchers, &stop);
-        watchers.spawn(watch_resources(
-            Arc::clone(&system),
-            context.hub.clone(),
-            stop.clone(),
-        ));
-        let setup = ProbeSetup {
-            allowed_hosts: request.allowed_hosts.clone(),
-            cwd: request.cwd.clone(),
-            dir: request.run_dir.join("logs"),
-        };
-        watch_probes(&system, &context.hub, &setup, &watchers, &stop);
+        system.watch(&context.hub, &watchers, &stop);
         watchers.close();
         Self {
             context,
@@ -76,24 +59,20 @@ impl<'c> LiveRun<'c> {
     /// Everything from the first request to the last answer.
     pub(super) async fn load(
         &mut self,
-        request: &RunRequest,
         control: &mut mpsc::Receiver<Control>,
         gauges: watch::Sender<Gauges>,
     ) {
-        let mut load = match self.start_load(request).await {
+        let mut load = match self.system.start_load().await {
             Ok(load) => load,
             Err(detail) => return self.emit(RunEvent::NotReady { detail }).await,
         };
-        let forward = forward_gauges(load.gauges.clone(), gauges);
+        let forward = forward_gauges(load.gauges(), gauges);
         let forward = tokio::spawn(forward);
-        let begun = self
-            .reach_steady_state(&mut load, control, request.zero_at)
-            .await;
-        if begun {
-            self.measured_load(&mut load, control, request).await;
+        if self.reach_steady_state(&mut load, control).await {
+            self.measured_load(&mut load, control).await;
         } else {
             let _ = load
-                .commands
+                .commands()
                 .send(LoadCommand::Stop {
                     grace: Duration::ZERO,
                 })
@@ -103,49 +82,20 @@ impl<'c> LiveRun<'c> {
         forward.abort();
     }
 
-    async fn start_load(&self, request: &RunRequest) -> Result<LoadHandle, String> {
-        let (addresses, host) = self.system.load_target().await?;
-        // Without its port; an IPv6 address without its brackets.
-        let end = host.rfind(']').or_else(|| host.find(':'));
-        let name = host[..end.unwrap_or(host.len())].trim_start_matches('[');
-        let mut remote = addresses.iter().map(SocketAddr::ip);
-        if let Some(remote) = remote.find(|ip| !is_on_this_machine(*ip))
-            && !is_allowed(name, &request.allowed_hosts)
-        {
-            return Err(format!(
-                "{host} is {remote}, which is not this machine; if it is yours to load, \
-                 pass `--allow-remote {name}`"
-            ));
-        }
-        self.system.probe_target(&host, &addresses).await?;
-        let plan = LoadPlan {
-            load: request.scenario.load.clone(),
-            seed: request.seed,
-            addresses,
-            host,
-            shard: request.shard,
-            // A steady state has to be seen on some load.
-            lead: !request.scenario.load.warm_up.is_zero()
-                || request.scenario.steady_state.is_some(),
-        };
-        LoadHandle::start(plan).map_err(|error| error.to_string())
-    }
-
     /// Warm-up and steady state; whether the run may go on.
     async fn reach_steady_state(
         &self,
-        load: &mut LoadHandle,
+        load: &mut S::Load,
         control: &mut mpsc::Receiver<Control>,
-        zero_at: Option<Instant>,
     ) -> bool {
         let scenario = &self.context.scenario;
         self.emit(RunEvent::Phase(Phase::WarmUp)).await;
-        let warm = Instant::now() + scenario.load.warm_up;
+        let warm = now() + scenario.load.warm_up;
         let mut steady = SteadyWatch::new(scenario.steady_state.as_ref(), scenario.load.warm_up);
         let mut announced = false;
         loop {
             tokio::select! {
-                output = load.outputs.recv() => match output {
+                output = load.next() => match output {
                     Some(LoadOutput::Lead(interval)) => steady.feed(interval),
                     Some(_) => {}
                     None => {
@@ -168,7 +118,7 @@ impl<'c> LiveRun<'c> {
                 }
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}
             }
-            if Instant::now() < warm {
+            if now() < warm {
                 continue;
             }
             if scenario.steady_state.is_none() {
@@ -185,7 +135,7 @@ impl<'c> LiveRun<'c> {
             }
             if let Some((reached, detail)) = steady.decided() {
                 self.emit(RunEvent::SteadyState { reached, detail }).await;
-                return match zero_at {
+                return match self.context.zero_at {
                     Some(zero) if reached => self.wait_for_zero(zero, load, control).await,
                     _ => reached,
                 };
@@ -198,10 +148,10 @@ impl<'c> LiveRun<'c> {
     async fn wait_for_zero(
         &self,
         zero: Instant,
-        load: &mut LoadHandle,
+        load: &mut S::Load,
         control: &mut mpsc::Receiver<Control>,
     ) -> bool {
-        if let Some(late) = Instant::now().checked_duration_since(zero) {
+        if let Some(late) = now().checked_duration_since(zero) {
             self.emit(started_too_late(late)).await;
             return false;
         }
@@ -209,7 +159,7 @@ impl<'c> LiveRun<'c> {
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(soon.into()) => return true,
-                output = load.outputs.recv() => if output.is_none() {
+                output = load.next() => if output.is_none() {
                     let detail = "the load's thread ended by itself".to_owned();
                     self.emit(RunEvent::NotReady { detail }).await;
                     return false;
@@ -227,26 +177,19 @@ impl<'c> LiveRun<'c> {
     }
 
     /// The measured load with its faults, to the last answer.
-    async fn measured_load(
-        &mut self,
-        load: &mut LoadHandle,
-        control: &mut mpsc::Receiver<Control>,
-        request: &RunRequest,
-    ) {
-        let zero = request
-            .zero_at
-            .unwrap_or_else(|| Instant::now() + ZERO_AHEAD);
+    async fn measured_load(&mut self, load: &mut S::Load, control: &mut mpsc::Receiver<Control>) {
+        let zero = self.context.zero_at.unwrap_or_else(|| now() + ZERO_AHEAD);
         self.context.hub.clock().set_zero(zero);
-        let _ = load.commands.send(LoadCommand::Begin { zero }).await;
+        let _ = load.commands().send(LoadCommand::Begin { zero }).await;
         self.context
             .hub
             .emit_at(zero, RunEvent::Phase(Phase::Load))
             .await;
-        if request.shard.is_some() {
+        if self.context.shard.is_some() {
             cut_where_planned(self.context, load, zero).await;
         }
-        let injects = request.shard.is_none_or(Shard::is_first);
-        let timeline = Timeline::start(self.context, &self.system, &load.commands, zero, injects);
+        let injects = self.context.shard.is_none_or(Shard::is_first);
+        let timeline = Timeline::start(self.context, &self.system, load.commands(), zero, injects);
         let cut_short = self.follow(load, control, &timeline).await;
         self.end_faults(timeline, control, cut_short).await;
     }
@@ -255,7 +198,7 @@ impl<'c> LiveRun<'c> {
     /// then nothing is waited for that only time brings.
     async fn end_faults(
         &mut self,
-        timeline: Timeline,
+        timeline: Timeline<S::Injection>,
         control: &mut mpsc::Receiver<Control>,
         mut cut_short: bool,
     ) {
@@ -285,9 +228,9 @@ impl<'c> LiveRun<'c> {
     /// cut short.
     async fn follow(
         &self,
-        load: &mut LoadHandle,
+        load: &mut S::Load,
         control: &mut mpsc::Receiver<Control>,
-        timeline: &Timeline,
+        timeline: &Timeline<S::Injection>,
     ) -> bool {
         let stop_faults = &timeline.stop_token();
         let mut guards: Vec<_> = self
@@ -297,11 +240,11 @@ impl<'c> LiveRun<'c> {
             .iter()
             .map(|rule| AbortGuard::new(rule.value.clone()))
             .collect();
-        let mut reading_guards = ReadingGuards::new(self.context, &self.system);
+        let mut reading_guards = ReadingGuards::new(self.context, self.system.instances());
         let mut cut_short = false;
         loop {
             tokio::select! {
-                output = load.outputs.recv() => match output {
+                output = load.next() => match output {
                     Some(LoadOutput::Interval(interval)) => {
                         if self.interval(interval, &mut guards).await && !cut_short {
                             cut_short = true;
@@ -356,7 +299,7 @@ impl<'c> LiveRun<'c> {
     /// is.
     async fn by_hand(
         &self,
-        timeline: &Timeline,
+        timeline: &Timeline<S::Injection>,
         action: HandAction,
         from: HandSide,
     ) -> Option<StopReason> {
@@ -376,7 +319,7 @@ impl<'c> LiveRun<'c> {
 
     /// Passes an interval on and shows it to the guards; whether one tripped.
     async fn interval(&self, interval: Interval, guards: &mut [AbortGuard]) -> bool {
-        let at_us = self.context.hub.clock().stamp(Instant::now());
+        let at_us = self.context.hub.clock().stamp(now());
         let stamped = Stamped {
             at_us,
             event: RunEvent::Interval(interval),
@@ -435,13 +378,13 @@ impl<'c> LiveRun<'c> {
 
 /// Shards know of each other's faults only what the scenario says: all of them
 /// cut their intervals there, so that a merged record has those cuts.
-async fn cut_where_planned(context: &RunContext, load: &LoadHandle, zero: Instant) {
+async fn cut_where_planned(context: &RunContext, load: &impl Load, zero: Instant) {
     for fault in &context.scenario.faults {
         for at in fault.injections() {
             let begins = zero + at;
             let ends = fault.duration.map(|duration| begins + duration);
             for at in std::iter::once(begins).chain(ends) {
-                let _ = load.commands.send(LoadCommand::Cut { at }).await;
+                let _ = load.commands().send(LoadCommand::Cut { at }).await;
             }
         }
     }
@@ -471,9 +414,9 @@ fn record_lost() -> RunEvent {
     }
 }
 
-async fn cut_load_short(load: &LoadHandle, stop_faults: &CancellationToken, grace: Duration) {
+async fn cut_load_short(load: &impl Load, stop_faults: &CancellationToken, grace: Duration) {
     stop_faults.cancel();
-    let _ = load.commands.send(LoadCommand::Stop { grace }).await;
+    let _ = load.commands().send(LoadCommand::Stop { grace }).await;
 }
 
 /// Copies the load's gauges to the run's view of them.

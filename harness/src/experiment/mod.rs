@@ -115,13 +115,14 @@ pub type OnStart<'c> = &'c mut (dyn FnMut(RunView) + Send);
 
 /// Shared by everything a run does.
 #[derive(Debug, Clone)]
-pub(crate) struct RunContext {
+struct RunContext {
     scenario: Arc<Scenario>,
     seed: u64,
+    /// The share of the load that is sent. Only the first shard injects faults.
+    shard: Option<Shard>,
     withhold_faults: bool,
+    zero_at: Option<Instant>,
     hub: EventHub,
-    pub(crate) journal: Arc<squall_faults::Journal>,
-    pub(crate) pauses: squall_faults::Pauses,
 }
 
 /// The next request; never returns when nobody can ask any more.

@@ -9,7 +9,6 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::RunContext;
-use crate::system::RunningSystem;
 
 /// The rules of a scenario, and the events they hear. Lives as long as the
 /// measured load.
@@ -21,12 +20,8 @@ pub(super) struct ReadingGuards {
 }
 
 impl ReadingGuards {
-    pub(super) fn new(context: &RunContext, system: &RunningSystem) -> Self {
-        let instances: BTreeMap<String, String> = system
-            .instances()
-            .iter()
-            .map(|instance| (instance.name.clone(), instance.process.name.clone()))
-            .collect();
+    /// `instances` are those of the system, with the process of each.
+    pub(super) fn new(context: &RunContext, instances: BTreeMap<String, String>) -> Self {
         let rules = &context.scenario.abort_on_readings;
         Self {
             guards: rules

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use squall_load::LoadCommand;
 use squall_reports::{FaultChange, HandAction, RunEvent};
 use squall_scenario::{FaultSpec, Inject};
 use tokio::sync::mpsc;
@@ -11,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::RunContext;
-use crate::system::{Member, RunningSystem};
-use crate::world::injection::{Injection, NotInjected, choose};
+use crate::clock::now;
+use crate::world::seam::{Injected, Member, NotInjected, System};
+use squall_load::LoadCommand;
 
 /// Between two tries to take back a fault that could not be taken back.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -23,24 +23,24 @@ const LAST_LOOK: Duration = Duration::from_millis(500);
 
 /// The faults of a run under way.
 #[derive(Debug)]
-pub(super) struct Timeline {
+pub(super) struct Timeline<I> {
     tasks: TaskTracker,
     stop: CancellationToken,
     /// The load is over: what could not be taken back so far is handed over.
     closing: CancellationToken,
     /// Each fault that this run injects, and what ends it alone.
     faults: Vec<(String, CancellationToken)>,
-    unremoved: mpsc::Receiver<Unremoved>,
+    unremoved: mpsc::Receiver<Unremoved<I>>,
 }
 
 /// An injection that could not be taken back so far.
 #[derive(Debug)]
-pub(super) struct Unremoved {
+pub(super) struct Unremoved<I> {
     fault: String,
-    injection: Injection,
+    injection: I,
 }
 
-impl Unremoved {
+impl<I: Injected> Unremoved<I> {
     /// Tries once more; what is left after that, in words.
     pub(super) async fn try_a_last_time(mut self) -> Option<String> {
         let ended = CancellationToken::new();
@@ -51,26 +51,23 @@ impl Unremoved {
 }
 
 /// What every injection's task shares.
-#[derive(Debug, Clone)]
-struct Shared {
+struct Shared<S: System> {
     context: RunContext,
-    system: Arc<RunningSystem>,
+    system: Arc<S>,
     load: mpsc::Sender<LoadCommand>,
-    /// Ends the fault, with all others or alone.
-    stop: CancellationToken,
     /// The run is cut short: nobody waits for what is of no use to it any more.
     cut_short: CancellationToken,
     closing: CancellationToken,
-    unremoved: mpsc::Sender<Unremoved>,
+    unremoved: mpsc::Sender<Unremoved<S::Injection>>,
     zero: Instant,
 }
 
-impl Timeline {
+impl<I: Injected> Timeline<I> {
     /// Schedules every injection of the scenario, counted from `zero`; none
     /// where another shard `injects` them.
-    pub(super) fn start(
+    pub(super) fn start<S: System<Injection = I>>(
         context: &RunContext,
-        system: &Arc<RunningSystem>,
+        system: &Arc<S>,
         load: &mpsc::Sender<LoadCommand>,
         zero: Instant,
         injects: bool,
@@ -85,36 +82,30 @@ impl Timeline {
             .iter()
             .map(|f| f.injections().count());
         let (failed, unremoved) = mpsc::channel(injections.sum::<usize>().max(1));
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             context: context.clone(),
             system: Arc::clone(system),
             load: load.clone(),
-            stop: stop.clone(),
             cut_short: stop.clone(),
             closing: closing.clone(),
             unremoved: failed,
             zero,
-        };
+        });
         let mut faults = Vec::new();
         let own = context.scenario.faults.iter().filter(|_| injects);
         for (index, spec) in own.enumerate() {
-            let shared = Shared {
-                stop: stop.child_token(),
-                ..shared.clone()
-            };
-            faults.push((spec.name.value.clone(), shared.stop.clone()));
+            let stop = stop.child_token();
+            faults.push((spec.name.value.clone(), stop.clone()));
             for (number, at) in (0..).zip(spec.injections()) {
-                let shared = shared.clone();
+                let (shared, stop) = (Arc::clone(&shared), stop.clone());
                 tasks.spawn(async move {
-                    let due = tokio::time::Instant::from_std(shared.zero + at);
-                    let waited = shared
-                        .stop
-                        .run_until_cancelled(tokio::time::sleep_until(due))
-                        .await;
+                    let due = tokio::time::sleep_until((shared.zero + at).into());
+                    let waited = stop.run_until_cancelled(due).await;
                     if waited.is_some() {
                         let spec = &shared.context.scenario.faults[index];
                         Live {
                             shared: &shared,
+                            stop: &stop,
                             spec,
                             number,
                             targets: Vec::new(),
@@ -160,7 +151,7 @@ impl Timeline {
 
     /// Waits until every removal is verified or given up. Returns what could
     /// not be undone.
-    pub(super) async fn finish(mut self) -> Vec<Unremoved> {
+    pub(super) async fn finish(mut self) -> Vec<Unremoved<I>> {
         self.closing.cancel();
         self.tasks.wait().await;
         let mut left = Vec::new();
@@ -189,21 +180,23 @@ pub(super) fn late_cut(context: &RunContext, at: Instant) -> RunEvent {
 }
 
 /// One injection under way.
-struct Live<'r> {
-    shared: &'r Shared,
+struct Live<'r, S: System> {
+    shared: &'r Shared<S>,
+    /// Ends the fault, with all others or alone.
+    stop: &'r CancellationToken,
     spec: &'r FaultSpec,
     number: u32,
     targets: Vec<String>,
 }
 
-impl Live<'_> {
+impl<S: System> Live<'_, S> {
     async fn run(mut self) {
         let shared = self.shared;
         let control = self.spec.is_control(self.number, shared.context.seed);
         if control || shared.context.withhold_faults {
             return self.withhold().await;
         }
-        let members = choose(&shared.system, self.spec, self.number, shared.context.seed);
+        let members = shared.system.choose(self.spec, self.number);
         self.targets = members
             .iter()
             .map(|member| member.name().to_owned())
@@ -215,7 +208,7 @@ impl Live<'_> {
         let lasting = async {
             if let Some(duration) = self.spec.duration {
                 let lasting = tokio::time::sleep(duration);
-                shared.stop.run_until_cancelled(lasting).await;
+                self.stop.run_until_cancelled(lasting).await;
             }
         };
         let looking = self.unless_cut_short(self.look_who_serves(&injection));
@@ -234,8 +227,7 @@ impl Live<'_> {
         match removed {
             Ok(evidence) => self.edge(FaultChange::Removed { evidence }).await,
             Err(detail) => {
-                self.tell(Instant::now(), FaultChange::Failed { detail })
-                    .await;
+                self.tell(now(), FaultChange::Failed { detail }).await;
                 self.try_again(injection).await;
             }
         }
@@ -256,7 +248,7 @@ impl Live<'_> {
 
     /// Tries again and again to take an injection back, as long as the load
     /// lasts. What is in force after that is handed over.
-    async fn try_again(&self, mut injection: Injection) {
+    async fn try_again(&self, mut injection: S::Injection) {
         let shared = self.shared;
         while injection.is_in_force() {
             let pause = tokio::time::sleep(AGAIN_AFTER);
@@ -279,25 +271,25 @@ impl Live<'_> {
         self.edge(FaultChange::Withheld).await;
         let would_last = self.shared.context.scenario.length_of(self.spec);
         let lasting = tokio::time::sleep(would_last);
-        self.shared.stop.run_until_cancelled(lasting).await;
+        self.stop.run_until_cancelled(lasting).await;
         self.edge(FaultChange::WithheldEnds).await;
     }
 
     /// Somebody else may serve from the beginning on.
-    async fn look_who_serves(&self, injection: &Injection) {
+    async fn look_who_serves(&self, injection: &S::Injection) {
         if let Err(evidence) = injection.holds_who_serves().await {
             let lost = FaultChange::Observed {
                 evidence,
                 effective: false,
                 lost: true,
             };
-            self.tell(Instant::now(), lost).await;
+            self.tell(now(), lost).await;
         }
     }
 
     /// What traffic felt is known only now; a pause may have been ended by
     /// somebody else, and somebody else may serve instead of a killed process.
-    async fn look_again(&self, injection: &Injection) {
+    async fn look_again(&self, injection: &S::Injection) {
         let killed = matches!(self.spec.inject, Inject::Kill(_));
         if killed && self.spec.duration.is_none() {
             return;
@@ -326,24 +318,19 @@ impl Live<'_> {
                 lost: true,
             },
         };
-        self.tell(Instant::now(), change).await;
+        self.tell(now(), change).await;
     }
 
-    async fn inject(&self, members: &[Member]) -> Option<Injection> {
+    async fn inject(&self, members: &[S::Member]) -> Option<S::Injection> {
         let shared = self.shared;
-        let injected = Injection::inject(
-            &shared.context,
-            &shared.system,
-            self.spec,
-            self.number,
-            members,
-            &shared.cut_short,
-        );
+        let injected = shared
+            .system
+            .inject(self.spec, self.number, members, &shared.cut_short);
         let mut injection = match injected.await {
             Ok(injection) => injection,
             Err(NotInjected { why, rest }) => {
                 let failed = FaultChange::Failed { detail: why };
-                self.tell(Instant::now(), failed).await;
+                self.tell(now(), failed).await;
                 self.try_again(rest).await;
                 return None;
             }
@@ -359,8 +346,7 @@ impl Live<'_> {
                 Some(injection)
             }
             Err(detail) => {
-                self.tell(Instant::now(), FaultChange::Failed { detail })
-                    .await;
+                self.tell(now(), FaultChange::Failed { detail }).await;
                 if injection.remove(&shared.cut_short).await.is_err() {
                     self.try_again(injection).await;
                 }
@@ -371,7 +357,7 @@ impl Live<'_> {
 
     /// A change that is an edge of the fault's window: intervals are cut there.
     async fn edge(&self, change: FaultChange) {
-        let at = Instant::now();
+        let at = now();
         // The load may have ended; then there is nothing to cut.
         let _ = self.shared.load.send(LoadCommand::Cut { at }).await;
         self.tell(at, change).await;

@@ -7,14 +7,14 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 use squall_faults::{
-    EventSink, EvidenceLevel, Fault, FaultContext, FaultError, FaultGuard, Origin, ProcessFault,
-    ProcessIdentity, ProcessTarget, Proxy, ToxicFault,
+    EventSink, EvidenceLevel, Fault, FaultContext, FaultError, FaultGuard, Journal, Origin, Pauses,
+    ProcessFault, ProcessIdentity, ProcessTarget, Proxy, ToxicFault,
 };
 use squall_scenario::{FaultSpec, FaultTarget, Inject};
 use tokio_util::sync::CancellationToken;
 
 use super::reached::Reached;
-use crate::experiment::RunContext;
+use super::seam::{Injected, NotInjected, Seen};
 use crate::system::{Instance, InstanceState, Listens, Member, RunningSystem};
 use squall_scenario::seed::sub_seed;
 
@@ -34,18 +34,13 @@ pub(crate) struct Injection {
     ended: Vec<(Arc<Instance>, ProcessIdentity)>,
 }
 
-/// An injection that did not come about.
-pub(crate) struct NotInjected {
-    /// In words.
-    pub(crate) why: String,
-    /// What could not be taken back of the half that did.
-    pub(crate) rest: Injection,
-}
-
-/// What was seen of an injection.
-pub(crate) struct Seen {
-    pub(crate) evidence: String,
-    pub(crate) effective: bool,
+/// What every injection of a run shares.
+#[derive(Debug)]
+pub(crate) struct Means {
+    /// Where undos are written first.
+    pub(crate) journal: Arc<Journal>,
+    /// Pauses that meet on one process.
+    pub(crate) pauses: Pauses,
 }
 
 /// Chooses what the nth injection of a fault acts on. `any N of X` takes the
@@ -79,20 +74,20 @@ impl Injection {
     /// Breaks all of `members` or none; what could not be taken back then comes
     /// with the error.
     pub(crate) async fn inject(
-        context: &RunContext,
+        means: &Means,
         system: &RunningSystem,
         spec: &FaultSpec,
         number: u32,
         members: &[Member],
         cut_short: &CancellationToken,
-    ) -> Result<Self, NotInjected> {
+    ) -> Result<Self, NotInjected<Self>> {
         let fault_context = FaultContext {
             fault: spec.name.value.clone(),
             injection: number,
             events: EventSink::discard(),
-            journal: Arc::clone(&context.journal),
+            journal: Arc::clone(&means.journal),
             guardian: Some(system.guardian().clone()),
-            pauses: context.pauses.clone(),
+            pauses: means.pauses.clone(),
             deadline: EFFECT_WITHIN,
         };
         let mut injection = Self {
@@ -150,8 +145,22 @@ impl Injection {
         }
     }
 
+    /// A paused process that ended says more than that it is not there.
+    async fn why_lost(&self, error: &FaultError) -> String {
+        if let (Inject::Pause, FaultError::ProcessGone { .. }) = (&self.inject, error) {
+            for reached in &self.reached {
+                if let Some(end) = reached.end().await {
+                    return format!("{end} while it was paused");
+                }
+            }
+        }
+        error.to_string()
+    }
+}
+
+impl Injected for Injection {
     /// Looks for proof of the effect.
-    pub(crate) async fn verify(&self) -> Result<Seen, String> {
+    async fn verify(&self) -> Result<Seen, String> {
         let mut texts = Vec::new();
         let mut effective = true;
         for guard in &self.guards {
@@ -171,7 +180,7 @@ impl Injection {
     /// Looks whether a fault on processes holds whoever serves; what it does to
     /// them, in words. Reads the descriptors of all processes, which takes
     /// longer than a short outage may last: the window begins before.
-    pub(crate) async fn holds_who_serves(&self) -> Result<Vec<String>, String> {
+    async fn holds_who_serves(&self) -> Result<Vec<String>, String> {
         let mut texts = Vec::new();
         for reached in &self.reached {
             texts.push(reached.verify(&self.inject).await?);
@@ -179,20 +188,8 @@ impl Injection {
         Ok(texts)
     }
 
-    /// A paused process that ended says more than that it is not there.
-    async fn why_lost(&self, error: &FaultError) -> String {
-        if let (Inject::Pause, FaultError::ProcessGone { .. }) = (&self.inject, error) {
-            for reached in &self.reached {
-                if let Some(end) = reached.end().await {
-                    return format!("{end} while it was paused");
-                }
-            }
-        }
-        error.to_string()
-    }
-
     /// Whether something of it still has to be taken back.
-    pub(crate) fn is_in_force(&self) -> bool {
+    fn is_in_force(&self) -> bool {
         !self.guards.is_empty()
     }
 
@@ -200,7 +197,7 @@ impl Injection {
     /// error: one part that stays must not keep the others. What stays may be
     /// tried again. Processes that serve again are waited for unless the run is
     /// `cut_short`: then nobody wants them any more.
-    pub(crate) async fn remove(&mut self, cut_short: &CancellationToken) -> Result<String, String> {
+    async fn remove(&mut self, cut_short: &CancellationToken) -> Result<String, String> {
         let mut texts = Vec::new();
         let mut failures = Vec::new();
         let mut stay = Vec::new();

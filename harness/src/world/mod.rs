@@ -1,4 +1,8 @@
-//! What the engine does to the outside.
+//! What the engine does to the outside: the seam, the real side of it, and a
+//! simulated one for tests.
 
-pub(crate) mod injection;
+mod injection;
 mod reached;
+pub(crate) mod real;
+mod real_system;
+pub(crate) mod seam;

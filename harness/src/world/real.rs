@@ -1,0 +1,164 @@
+//! The real world: a record on the disk, an undo journal, a guardian, processes.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use squall_faults::guardian::GuardianClient;
+use squall_faults::{EntryId, Inverse, Journal, JournalError, Pauses, recover};
+use squall_reports::{Manifest, RecordError, Shard};
+use squall_scenario::{Scenario, Secrets};
+
+use super::injection::Means;
+use super::real_system::RealSystem;
+use super::seam::{Undo, World};
+use crate::clock::RunClock;
+use crate::hub::EventHub;
+use crate::system::{RunningSystem, StartSystem, raise_descriptor_limit};
+
+/// This machine, and what a run may do on it.
+#[derive(Debug)]
+pub(crate) struct RealWorld {
+    pub(crate) scenario: Arc<Scenario>,
+    /// Seed of everything random.
+    pub(crate) seed: u64,
+    /// The share of the load that is sent; `None` for all of it.
+    pub(crate) shard: Option<Shard>,
+    /// Where processes run.
+    pub(crate) cwd: Option<PathBuf>,
+    /// squall's own executable.
+    pub(crate) squall_exe: PathBuf,
+    /// The run directory.
+    pub(crate) run_dir: PathBuf,
+    /// Name of the socket in it on which the run is watched.
+    pub(crate) socket: &'static str,
+    /// Where undo journals are kept.
+    pub(crate) journal_dir: PathBuf,
+    /// What stands in `run.json`.
+    pub(crate) manifest: Manifest,
+    /// Values of the environment that must not be recorded.
+    pub(crate) secrets: Secrets,
+    /// Hosts that may be loaded although they are not on this machine.
+    pub(crate) allowed_hosts: Vec<String>,
+}
+
+/// The undo journal of a run.
+#[derive(Debug)]
+pub(crate) struct RunJournal {
+    journal: Arc<Journal>,
+    socket: EntryId,
+}
+
+impl World for RealWorld {
+    type Undo = RunJournal;
+    type Guardian = GuardianClient;
+    type System = RealSystem;
+
+    fn open_record(&self, clock: RunClock) -> Result<EventHub, RecordError> {
+        EventHub::open(
+            self.run_dir.clone(),
+            &self.manifest,
+            clock,
+            self.secrets.clone(),
+        )
+    }
+
+    async fn open_undo(&self) -> Result<RunJournal, JournalError> {
+        let dir = self.journal_dir.clone();
+        let id = journal_id(&self.run_dir);
+        let socket = self.run_dir.join(self.socket);
+        let opening = tokio::task::spawn_blocking(move || open_journal(&dir, &id, socket));
+        opening.await.unwrap_or_else(|panicked| {
+            Err(JournalError::Io {
+                path: self.journal_dir.clone(),
+                source: std::io::Error::other(panicked),
+            })
+        })
+    }
+
+    async fn start_guardian(&self, undo: &RunJournal) -> Result<GuardianClient, String> {
+        let args = [OsString::from("guardian")];
+        GuardianClient::start(&self.squall_exe, &args, &undo.journal)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    async fn start_system(
+        &self,
+        undo: &RunJournal,
+        guardian: &GuardianClient,
+        hub: &EventHub,
+    ) -> Result<RealSystem, String> {
+        let kept = guardian.keep_secrets(&self.secrets).await;
+        kept.map_err(|error| error.to_string())?;
+        // Not before the guardian was started: the system under test keeps the
+        // limit that it would have without squall.
+        raise_descriptor_limit();
+        let start = StartSystem {
+            system: self.scenario.system.clone(),
+            cwd: self.cwd.clone(),
+            squall_exe: self.squall_exe.clone(),
+            seed: self.seed,
+            data_dir: self.run_dir.join("data"),
+            log_dir: self.run_dir.join("logs"),
+            in_flight_max: self.scenario.load.in_flight_max,
+            allowed_hosts: self.allowed_hosts.clone(),
+        };
+        let running = RunningSystem::start(&start, guardian.clone(), hub.clone())
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(RealSystem {
+            running: Arc::new(running),
+            scenario: Arc::clone(&self.scenario),
+            seed: self.seed,
+            shard: self.shard,
+            cwd: self.cwd.clone(),
+            log_dir: start.log_dir,
+            allowed_hosts: self.allowed_hosts.clone(),
+            means: Means {
+                journal: Arc::clone(&undo.journal),
+                pauses: Pauses::default(),
+            },
+        })
+    }
+}
+
+impl Undo for RunJournal {
+    fn close(&self) -> Result<usize, JournalError> {
+        // Its server takes it away; only one that died does not.
+        self.journal.done(self.socket);
+        // On the spot: it takes no time, and there may be no thread for it.
+        self.journal.close()
+    }
+}
+
+/// Forgets dead runs, of which nobody may hear otherwise, and opens the journal
+/// of this one. Its first entry is the socket that a dead squall leaves.
+fn open_journal(dir: &Path, run_id: &str, socket: PathBuf) -> Result<RunJournal, JournalError> {
+    recover::sweep(dir)?;
+    let journal = Journal::create(dir, run_id)?;
+    let socket = journal.record("listen for `squall attach`", Inverse::RemoveSocket(socket))?;
+    Ok(RunJournal {
+        journal: Arc::new(journal),
+        socket,
+    })
+}
+
+/// Journals of different runs must not share a name, whatever the folder is.
+fn journal_id(run_dir: &Path) -> String {
+    let run = run_dir.file_name().map_or_else(
+        || "run".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    let clean: String = run
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    format!("{clean}-{}", std::process::id())
+}

@@ -1,0 +1,160 @@
+//! The system under test as the engine acts on it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use squall_faults::guardian::GuardianClient;
+use squall_reports::Shard;
+use squall_scenario::{FaultSpec, Scenario, is_allowed, is_on_this_machine};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::injection::{self, Injection, Means};
+use super::seam::{self, Guardian, Load, NotInjected, System};
+use crate::hub::EventHub;
+use crate::probe::{ProbeSetup, watch_probes};
+use crate::system::{Member, RunningSystem, watch_breakers, watch_links, watch_resources};
+use squall_load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
+
+/// What processes may take to end where no system was up.
+const END_GRACE: Duration = Duration::from_secs(1);
+
+/// Processes and links that are up.
+#[derive(Debug)]
+pub(crate) struct RealSystem {
+    pub(super) running: Arc<RunningSystem>,
+    pub(super) scenario: Arc<Scenario>,
+    pub(super) seed: u64,
+    pub(super) shard: Option<Shard>,
+    pub(super) cwd: Option<PathBuf>,
+    pub(super) log_dir: PathBuf,
+    pub(super) allowed_hosts: Vec<String>,
+    pub(super) means: Means,
+}
+
+impl System for RealSystem {
+    type Guardian = GuardianClient;
+    type Load = LoadHandle;
+    type Member = Member;
+    type Injection = Injection;
+
+    fn guardian(&self) -> &GuardianClient {
+        self.running.guardian()
+    }
+
+    fn instances(&self) -> BTreeMap<String, String> {
+        self.running
+            .instances()
+            .iter()
+            .map(|instance| (instance.name.clone(), instance.process.name.clone()))
+            .collect()
+    }
+
+    fn watch(&self, hub: &EventHub, tasks: &TaskTracker, stop: &CancellationToken) {
+        watch_breakers(&self.running, hub, tasks, stop);
+        watch_links(&self.running, hub, tasks, stop);
+        tasks.spawn(watch_resources(
+            Arc::clone(&self.running),
+            hub.clone(),
+            stop.clone(),
+        ));
+        let setup = ProbeSetup {
+            allowed_hosts: self.allowed_hosts.clone(),
+            cwd: self.cwd.clone(),
+            dir: self.log_dir.clone(),
+        };
+        watch_probes(&self.running, hub, &setup, tasks, stop);
+    }
+
+    async fn start_load(&self) -> Result<LoadHandle, String> {
+        let (addresses, host) = self.running.load_target().await?;
+        // Without its port; an IPv6 address without its brackets.
+        let end = host.rfind(']').or_else(|| host.find(':'));
+        let name = host[..end.unwrap_or(host.len())].trim_start_matches('[');
+        let mut remote = addresses.iter().map(SocketAddr::ip);
+        if let Some(remote) = remote.find(|ip| !is_on_this_machine(*ip))
+            && !is_allowed(name, &self.allowed_hosts)
+        {
+            return Err(format!(
+                "{host} is {remote}, which is not this machine; if it is yours to load, \
+                 pass `--allow-remote {name}`"
+            ));
+        }
+        self.running.probe_target(&host, &addresses).await?;
+        let load = &self.scenario.load;
+        let plan = LoadPlan {
+            load: load.clone(),
+            seed: self.seed,
+            addresses,
+            host,
+            shard: self.shard,
+            // A steady state has to be seen on some load.
+            lead: !load.warm_up.is_zero() || self.scenario.steady_state.is_some(),
+        };
+        LoadHandle::start(plan).map_err(|error| error.to_string())
+    }
+
+    fn choose(&self, spec: &FaultSpec, number: u32) -> Vec<Member> {
+        injection::choose(&self.running, spec, number, self.seed)
+    }
+
+    async fn inject(
+        &self,
+        spec: &FaultSpec,
+        number: u32,
+        members: &[Member],
+        cut_short: &CancellationToken,
+    ) -> Result<Injection, NotInjected<Injection>> {
+        Injection::inject(&self.means, &self.running, spec, number, members, cut_short).await
+    }
+
+    async fn stop(&self) -> Result<(), String> {
+        self.running.stop().await.map(|_ended| ())
+    }
+}
+
+impl seam::Member for Member {
+    fn name(&self) -> &str {
+        self.name()
+    }
+}
+
+impl Guardian for GuardianClient {
+    async fn gone(&self) {
+        self.gone().await;
+    }
+
+    async fn hurry(&self) {
+        self.hurry().await;
+    }
+
+    async fn end(&self) -> Result<(), String> {
+        match self.shutdown(END_GRACE).await {
+            Ok(report) if report.left.is_empty() => Ok(()),
+            Ok(report) => Err(format!("these processes are left: {:?}", report.left)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl Load for LoadHandle {
+    fn commands(&self) -> &mpsc::Sender<LoadCommand> {
+        &self.commands
+    }
+
+    async fn next(&mut self) -> Option<LoadOutput> {
+        self.outputs.recv().await
+    }
+
+    fn gauges(&self) -> watch::Receiver<Gauges> {
+        self.gauges.clone()
+    }
+
+    async fn join(self) {
+        self.join().await;
+    }
+}
