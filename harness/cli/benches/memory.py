@@ -2,11 +2,13 @@
 """How much memory squall takes over a long run at a steady rate.
 
     cargo build --release
-    python3 harness/cli/benches/memory.py target/release/squall [MINUTES] [RATE]
+    python3 harness/cli/benches/memory.py target/release/squall [MINUTES] [RATE] [CONNECTIONS]
 
 Reads squall's resident memory every ten seconds and prints the medians of each
 five minutes, and the slope after the first five in KiB a minute (Theil-Sen: the
-median of the slopes of all pairs). A longer run must not need more memory.
+median of the slopes of all pairs), each beside the open descriptors. A longer run
+must not need more memory. Stalls of a busy machine open connections, each with its
+buffers; CONNECTIONS bounds them where such a machine is all there is.
 """
 
 import os
@@ -30,7 +32,7 @@ processes:
     inbound_link: true
 load:
   shape: [ { hold: { rate: RATE/s, for: SECONDSs, arrivals: poisson } } ]
-  requests: [ GET /health ]
+  requests: [ GET /health ]CONNECTIONS
   timeout: 2s
 slo:
   - during: whole run
@@ -48,9 +50,11 @@ def main():
     squall = os.path.abspath(sys.argv[1])
     minutes = float(sys.argv[2]) if len(sys.argv) > 2 else 40.0
     rate = int(sys.argv[3]) if len(sys.argv) > 3 else 2000
-    seen = []
+    bound = f"\n  connections: {int(sys.argv[4])}" if len(sys.argv) > 4 else ""
+    seen, opened = [], []
     with tempfile.TemporaryDirectory(prefix="squall-memory-") as work:
-        scenario = SCENARIO.replace("RATE", str(rate)).replace("SECONDS", str(round(minutes * 60)))
+        scenario = SCENARIO.replace("RATE", str(rate)).replace(
+            "SECONDS", str(round(minutes * 60))).replace("CONNECTIONS", bound)
         pathlib.Path(work, "memory.yaml").write_text(scenario)
         with open(pathlib.Path(work, "told"), "wb") as told:
             run = subprocess.Popen(
@@ -61,12 +65,14 @@ def main():
         while run.poll() is None:
             try:
                 seen.append((time.monotonic() - begun, resident_kib(run.pid)))
+                opened.append(len(os.listdir(f"/proc/{run.pid}/fd")))
             except (OSError, StopIteration):
                 break
             time.sleep(10)
             if len(seen) % 30 == 0:
                 five = [kib for _, kib in seen[-30:]]
-                print(f"minute {seen[-1][0] / 60:4.0f}: {statistics.median(five):.0f} KiB",
+                print(f"minute {seen[-1][0] / 60:4.0f}: {statistics.median(five):.0f} KiB, "
+                      f"{statistics.median(opened[-30:]):.0f} descriptors",
                       flush=True)
         code = run.wait()
         tail = pathlib.Path(work, "told").read_text(errors="replace").splitlines()
