@@ -8,6 +8,7 @@
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use procfs::process::{LimitValue, Process, Stat};
 use serde::{Deserialize, Serialize};
@@ -56,7 +57,7 @@ pub struct Processes {
 #[derive(Debug)]
 struct Seen {
     member: Member,
-    inherited: OnceCell<Inherited>,
+    inherited: OnceCell<Arc<Inherited>>,
 }
 
 /// What tells whose a process is, however it was started.
@@ -77,9 +78,13 @@ impl Processes {
         let failed = |error| FaultError::io("reading /proc", io::Error::other(error));
         let all = procfs::process::all_processes().map_err(failed)?;
         // One that ended while it was looked at is none that lives.
-        Ok(Self::of(
-            all.filter_map(|process| process.ok()?.stat().ok()),
-        ))
+        let living = Self::of(all.filter_map(|process| process.ok()?.stat().ok()));
+        let lives = |identity: &ProcessIdentity| {
+            let at = living.by_pid.get(&identity.pid);
+            at.is_some_and(|at| living.seen[*at].member.identity == *identity)
+        };
+        known().retain(|identity, _| lives(identity));
+        Ok(living)
     }
 
     fn of(stats: impl Iterator<Item = Stat>) -> Self {
@@ -163,28 +168,49 @@ impl Processes {
     }
 }
 
+/// What processes have inherited, read once in the life of each: what was not
+/// given at birth is nobody's mark later.
+static INHERITED: LazyLock<Mutex<HashMap<ProcessIdentity, Arc<Inherited>>>> =
+    LazyLock::new(Mutex::default);
+
+fn known() -> MutexGuard<'static, HashMap<ProcessIdentity, Arc<Inherited>>> {
+    INHERITED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Seen {
-    /// Read once; a process that shows nothing has inherited nothing.
+    /// A process that shows nothing has inherited nothing.
     fn inherited(&self) -> &Inherited {
         self.inherited.get_or_init(|| {
-            let process = i32::try_from(self.member.identity.pid)
-                .ok()
-                .and_then(|pid| Process::new(pid).ok());
-            let Some(process) = process else {
-                return Inherited::default();
-            };
-            let locks = process.limits().ok().map(|limits| limits.max_file_locks);
-            let locks_max = locks.and_then(|locks| match locks.soft_limit {
-                LimitValue::Value(value) => Some(value),
-                LimitValue::Unlimited => None,
-            });
-            let environ = process.environ().unwrap_or_default();
-            let mark = environ.get(std::ffi::OsStr::new(INSTANCE_MARK));
-            Inherited {
-                mark: mark.map(|mark| mark.to_string_lossy().into_owned()),
-                locks_max,
+            let identity = self.member.identity;
+            if let Some(inherited) = known().get(&identity) {
+                return Arc::clone(inherited);
             }
+            let (inherited, whole) = Inherited::of(identity.pid);
+            let inherited = Arc::new(inherited);
+            if whole {
+                known().insert(identity, Arc::clone(&inherited));
+            }
+            inherited
         })
+    }
+}
+
+impl Inherited {
+    /// What can be read of it, and whether that is all.
+    fn of(pid: u32) -> (Self, bool) {
+        let process = i32::try_from(pid)
+            .ok()
+            .and_then(|pid| Process::new(pid).ok());
+        let limits = process.as_ref().and_then(|process| process.limits().ok());
+        let environ = process.and_then(|process| process.environ().ok());
+        let whole = limits.is_some() && environ.is_some();
+        let locks_max = limits.and_then(|limits| match limits.max_file_locks.soft_limit {
+            LimitValue::Value(value) => Some(value),
+            LimitValue::Unlimited => None,
+        });
+        let mark = environ.and_then(|mut all| all.remove(std::ffi::OsStr::new(INSTANCE_MARK)));
+        let mark = mark.map(|mark| mark.to_string_lossy().into_owned());
+        (Self { mark, locks_max }, whole)
     }
 }
 

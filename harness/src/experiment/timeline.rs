@@ -205,15 +205,7 @@ impl<S: System> Live<'_, S> {
         let Some(mut injection) = self.inject(&members).await else {
             return;
         };
-        let lasting = async {
-            if let Some(duration) = self.spec.duration {
-                let lasting = tokio::time::sleep(duration);
-                self.stop.run_until_cancelled(lasting).await;
-            }
-        };
-        let looking = self.unless_cut_short(self.look_who_serves(&injection));
-        tokio::join!(lasting, looking);
-        self.unless_cut_short(self.look_again(&injection)).await;
+        self.unless_cut_short(self.observe(&injection)).await;
         // What a killed process broke lasts until it serves again, whether it is
         // brought back at once or after a time: so does the window.
         let killed = matches!(self.spec.inject, Inject::Kill(_));
@@ -231,6 +223,18 @@ impl<S: System> Live<'_, S> {
                 self.try_again(injection).await;
             }
         }
+    }
+
+    /// Lets the fault last, with looks at it as it begins and as it ends.
+    async fn observe(&self, injection: &Injection) {
+        let lasting = async {
+            if let Some(duration) = self.spec.duration {
+                let lasting = tokio::time::sleep(duration);
+                self.stop.run_until_cancelled(lasting).await;
+            }
+        };
+        tokio::join!(lasting, self.look_who_serves(injection));
+        self.look_again(injection).await;
     }
 
     /// Gives a look up, and what it would have told, when the run is cut short.
