@@ -105,11 +105,50 @@ pub struct ShutdownReport {
     pub left_out: Vec<LeftOut>,
 }
 
+/// The most bytes of one request.
+const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+
 /// A request and its number.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Request {
+pub struct Request {
     pub(crate) id: u64,
     pub(crate) ask: Ask,
+}
+
+/// What squall sent and the guardian has not yet obeyed.
+#[derive(Debug, Default)]
+pub struct Inbox(Vec<u8>);
+
+/// Whoever speaks like this is not squall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotSquall;
+
+impl Inbox {
+    /// Takes in what came.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// The next request, if all of it is here.
+    ///
+    /// # Errors
+    /// It is none, or longer than requests are.
+    pub fn take_next(&mut self) -> Result<Option<Request>, NotSquall> {
+        let Some(end) = self.0.iter().position(|byte| *byte == b'\n') else {
+            let fits = self.0.len() <= REQUEST_BYTES_MAX;
+            return fits.then_some(None).ok_or(NotSquall);
+        };
+        let line: Vec<u8> = self.0.drain(..=end).collect();
+        serde_json::from_slice(&line)
+            .map(Some)
+            .map_err(|_| NotSquall)
+    }
+
+    /// Whether something waits to be obeyed.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// What squall may ask for.

@@ -12,7 +12,7 @@ use super::children::Children;
 use super::descendants::{descendants, group_of};
 use super::namespace::Namespace;
 use super::output::Output;
-use super::protocol::{Answer, Ask, Notice, Request, ShutdownReport};
+use super::protocol::{Answer, Ask, Inbox, NotSquall, Notice, Request, ShutdownReport};
 use crate::ProcessIdentity;
 use crate::guard::recover::{RecoverReport, replay};
 use crate::guard::{journal, undo};
@@ -21,8 +21,6 @@ use crate::guard::{journal, undo};
 const REAP_EVERY: Duration = Duration::from_millis(200);
 /// How long the last words may wait for a squall that does not read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// The longest request that is taken.
-const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 /// The most that waits for a squall that does not read.
 const OUTBOX_BYTES_MAX: usize = 16 * 1024 * 1024;
 
@@ -35,7 +33,7 @@ pub(super) struct Server {
     /// Whether squall has no time left for graces.
     hurried: bool,
     output: Output,
-    inbox: Vec<u8>,
+    inbox: Inbox,
     outbox: Vec<u8>,
 }
 
@@ -65,7 +63,7 @@ impl Server {
             children: Children::new(start),
             hurried: false,
             output,
-            inbox: Vec::new(),
+            inbox: Inbox::default(),
             outbox: Vec::new(),
         }
     }
@@ -124,29 +122,27 @@ impl Server {
         loop {
             match self.socket.read(&mut buffer) {
                 Ok(0) => return Next::Orphaned,
-                Ok(count) => self.inbox.extend_from_slice(&buffer[..count]),
+                Ok(count) => self.inbox.push(&buffer[..count]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Next::Go,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return Next::Orphaned,
             }
-            while let Some(end) = self.inbox.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.inbox.drain(..=end).collect();
-                match self.obey(&line) {
-                    Next::Go => {}
-                    next => return next,
+            loop {
+                match self
+                    .inbox
+                    .take_next()
+                    .map(|request| request.map(|r| self.obey(r)))
+                {
+                    Ok(Some(Next::Go)) => {}
+                    Ok(Some(next)) => return next,
+                    Ok(None) => break,
+                    Err(NotSquall) => return Next::Orphaned,
                 }
-            }
-            if self.inbox.len() > REQUEST_BYTES_MAX {
-                return Next::Orphaned;
             }
         }
     }
 
-    fn obey(&mut self, line: &[u8]) -> Next {
-        let Ok(Request { id, ask }) = serde_json::from_slice(line) else {
-            // Whoever speaks like this is not squall.
-            return Next::Orphaned;
-        };
+    fn obey(&mut self, Request { id, ask }: Request) -> Next {
         let answer = match ask {
             Ask::Spawn(request) => self
                 .children

@@ -13,9 +13,9 @@ use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 use crate::transport::FALLBACK_HEADER;
 
 /// Most bytes of an answer's head, interim answers (1xx) included.
-pub(crate) const HEAD_BYTES_MAX: usize = 1 << 20;
+pub const HEAD_BYTES_MAX: usize = 1 << 20;
 /// Most header fields of an answer.
-pub(crate) const FIELDS_MAX: usize = 16_384;
+pub const FIELDS_MAX: usize = 16_384;
 /// Header fields that are read without memory of their own.
 const FIELDS_USUAL: usize = 64;
 /// Longest line with the size of a chunk.
@@ -23,7 +23,7 @@ const CHUNK_LINE_BYTES_MAX: usize = 16 << 10;
 
 /// What came is no answer that squall reads, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Malformed(pub(crate) String);
+pub struct Malformed(pub String);
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,10 +33,11 @@ impl fmt::Display for Malformed {
 
 /// What an answer says before its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) status: u16,
+pub struct Head {
+    /// The status code.
+    pub status: u16,
     /// Value of [`FALLBACK_HEADER`], if there is one.
-    pub(crate) fallback: Option<String>,
+    pub fallback: Option<String>,
     /// Whether the connection may carry another request after the body.
     keep_alive: bool,
     framing: Framing,
@@ -77,7 +78,7 @@ enum State {
 
 /// Reads one answer.
 #[derive(Debug)]
-pub(crate) struct AnswerReader {
+pub struct AnswerReader {
     /// Whether the request was one whose answer has no body (`HEAD`).
     bodiless: bool,
     state: State,
@@ -87,7 +88,9 @@ pub(crate) struct AnswerReader {
 }
 
 impl AnswerReader {
-    pub(crate) const fn new(bodiless: bool) -> Self {
+    /// A reader of one answer; a `bodiless` one is that to `HEAD`.
+    #[must_use]
+    pub const fn new(bodiless: bool) -> Self {
         Self {
             bodiless,
             state: State::Head { searched: 0 },
@@ -102,7 +105,7 @@ impl AnswerReader {
     ///
     /// # Errors
     /// It is no answer, or larger than the limits.
-    pub(crate) fn read(&mut self, data: &[u8]) -> Result<usize, Malformed> {
+    pub fn read(&mut self, data: &[u8]) -> Result<usize, Malformed> {
         let mut taken = 0;
         loop {
             let rest = &data[taken..];
@@ -118,12 +121,13 @@ impl AnswerReader {
     }
 
     /// Whether the whole answer was read.
-    pub(crate) const fn is_done(&self) -> bool {
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
         matches!(self.state, State::Done)
     }
 
     /// The connection was closed: whether that ends the answer.
-    pub(crate) fn close(&mut self) -> bool {
+    pub fn close(&mut self) -> bool {
         if matches!(self.state, State::UntilClose) {
             self.state = State::Done;
         }
@@ -131,17 +135,20 @@ impl AnswerReader {
     }
 
     /// What was said before the body, once it was read.
-    pub(crate) const fn head(&self) -> Option<&Head> {
+    #[must_use]
+    pub const fn head(&self) -> Option<&Head> {
         self.head.as_ref()
     }
 
     /// Status, fallback and bytes of the body.
-    pub(crate) fn into_parts(self) -> (Option<Head>, u64) {
+    #[must_use]
+    pub fn into_parts(self) -> (Option<Head>, u64) {
         (self.head, self.body_bytes)
     }
 
     /// Whether the connection may carry another request.
-    pub(crate) fn keeps_alive(&self) -> bool {
+    #[must_use]
+    pub fn keeps_alive(&self) -> bool {
         self.is_done() && self.head.as_ref().is_some_and(|head| head.keep_alive)
     }
 

@@ -15,6 +15,7 @@ mod stalls;
 mod thread;
 mod transport;
 
+pub use answer::{AnswerReader, FIELDS_MAX, HEAD_BYTES_MAX, Head, Malformed};
 pub use gauges::Gauges;
 pub use recorder::{Recorder, Settled};
 pub use requests::{PreparedRequest, RequestError, RequestMaker};

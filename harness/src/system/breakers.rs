@@ -4,6 +4,7 @@
 
 mod heard;
 mod hystrix;
+mod hystrix_stream;
 mod log;
 mod metrics;
 
@@ -18,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use self::heard::Heard;
 use self::hystrix::HystrixWatcher;
+pub use self::hystrix_stream::{HystrixCommand, HystrixStream, LineTooLong};
 use self::log::{LogWatcher, Patterns};
 use self::metrics::MetricsWatcher;
 use super::{Instance, RunningSystem, control_client};

@@ -30,7 +30,7 @@ use squall_reports::RunEvent;
 use squall_scenario::{FaultTarget, System};
 use tokio_util::sync::CancellationToken;
 
-pub use breakers::{BREAKERS_EVERY, watch_breakers};
+pub use breakers::{BREAKERS_EVERY, HystrixCommand, HystrixStream, LineTooLong, watch_breakers};
 pub(crate) use descriptors::{raise_descriptor_limit, watch_links};
 pub use instance::{Instance, InstanceState};
 pub(crate) use port_holder::Listens;

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use squall_reports::{FallbackReading, RunEvent};
-use squall_scenario::BreakerState;
 
+use super::hystrix_stream::{HystrixCommand, HystrixStream, LineTooLong};
 use super::{Reporter, Seen, Unseen};
 use crate::system::answer::root_cause;
 use crate::system::log_lines::quotable;
@@ -18,61 +17,10 @@ use crate::system::names::there_is;
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 /// Before a stream is opened again.
 const PAUSE: Duration = Duration::from_millis(250);
-/// A line longer than this is not of a breaker stream.
-const LINE_MAX: usize = 1 << 20;
 /// From one reading of the fallback counts to the next, about.
 const FALLBACKS_EVERY: Duration = Duration::from_millis(900);
 /// Other commands of the stream that are remembered.
 const OTHERS_MAX: usize = 200;
-
-/// The fields of a `HystrixCommand` message that say where a breaker stands.
-#[derive(Debug, Deserialize)]
-struct HystrixCommand {
-    /// `HystrixCommand`; thread pools of the same name are in the stream too.
-    #[serde(rename = "type")]
-    kind: String,
-    name: String,
-    #[serde(rename = "isCircuitBreakerOpen", default)]
-    open: bool,
-    /// Not of Hystrix: tells half-open from open where the system says it.
-    #[serde(rename = "breakerState")]
-    state: Option<String>,
-    #[serde(rename = "requestCount", default)]
-    calls: u64,
-    #[serde(rename = "errorPercentage", default)]
-    error_percent: u32,
-    #[serde(rename = "propertyValue_circuitBreakerRequestVolumeThreshold", default)]
-    volume_threshold: u64,
-    #[serde(rename = "rollingCountSuccess", default)]
-    successes: u64,
-    #[serde(rename = "rollingCountFallbackSuccess", default)]
-    fallbacks: u64,
-    /// Calls that ended in an error: without a fallback, or one that failed.
-    #[serde(rename = "rollingCountExceptionsThrown", default)]
-    errors: u64,
-    #[serde(
-        rename = "propertyValue_metricsRollingStatisticalWindowInMilliseconds",
-        default = "rolling_window_ms"
-    )]
-    window_ms: u64,
-}
-
-/// The window of Hystrix unless it is told otherwise.
-const fn rolling_window_ms() -> u64 {
-    10_000
-}
-
-impl HystrixCommand {
-    fn breaker_state(&self) -> BreakerState {
-        match self.state.as_deref() {
-            Some("HALF_OPEN") => BreakerState::HalfOpen,
-            Some("OPEN") => BreakerState::Open,
-            Some("CLOSED") => BreakerState::Closed,
-            _ if self.open => BreakerState::Open,
-            _ => BreakerState::Closed,
-        }
-    }
-}
 
 /// Follows the stream of one instance.
 pub(super) struct HystrixWatcher {
@@ -113,7 +61,7 @@ impl HystrixWatcher {
         if response.status() != 200 {
             return format!("it answered {}", response.status().as_u16());
         }
-        let mut line = Vec::new();
+        let mut stream = HystrixStream::default();
         let mut heard = Instant::now();
         loop {
             let chunk = match tokio::time::timeout(SILENCE_MAX, response.chunk()).await {
@@ -122,19 +70,19 @@ impl HystrixWatcher {
                 Ok(Err(error)) => return root_cause(&error),
                 Err(_elapsed) => return silent(),
             };
-            for byte in chunk {
-                if byte != b'\n' {
-                    line.push(byte);
-                    if line.len() > LINE_MAX {
-                        return "a line of it is too long for a Hystrix stream".to_owned();
-                    }
-                    continue;
+            let commands = match stream.feed(&chunk) {
+                Ok(commands) => commands,
+                Err(LineTooLong) => {
+                    return "a line of it is too long for a Hystrix stream".to_owned();
                 }
-                if let Some(command) = self.parse(&line) {
+            };
+            for command in commands {
+                if command.name == self.command {
                     heard = Instant::now();
                     self.hear(&command).await;
+                } else if self.others.len() < OTHERS_MAX {
+                    self.others.insert(quotable(&command.name));
                 }
-                line.clear();
             }
             if heard.elapsed() >= SILENCE_MAX {
                 let others = self.others.iter().map(String::as_str).collect();
@@ -147,22 +95,6 @@ impl HystrixWatcher {
                 self.reporter.report(Err(Unseen::Absent(why))).await;
             }
         }
-    }
-
-    /// A message about the command; others are remembered by name.
-    fn parse(&mut self, line: &[u8]) -> Option<HystrixCommand> {
-        let json = line.strip_prefix(b"data:")?;
-        let command: HystrixCommand = serde_json::from_slice(json.trim_ascii()).ok()?;
-        if command.kind != "HystrixCommand" {
-            return None;
-        }
-        if command.name == self.command {
-            return Some(command);
-        }
-        if self.others.len() < OTHERS_MAX {
-            self.others.insert(quotable(&command.name));
-        }
-        None
     }
 
     async fn hear(&mut self, command: &HystrixCommand) {
