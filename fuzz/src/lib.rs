@@ -1,0 +1,160 @@
+//! What squall reads from others, fed with anything: one function for each
+//! reader, which must neither panic nor hang and keeps the law named beside it.
+//!
+//! The functions run as libFuzzer targets (`fuzz/libfuzzer`, with a nightly
+//! compiler: `cargo +nightly fuzz run --fuzz-dir fuzz/libfuzzer gate`) and as plain tests over
+//! their corpus and fresh inputs everywhere.
+#![expect(clippy::panic, reason = "a broken law is what a fuzzer looks for")]
+
+use std::path::Path;
+
+use squall_faults::guardian::protocol::Inbox;
+use squall_harness::system::HystrixStream;
+use squall_load::AnswerReader;
+use squall_reports::Record;
+use squall_scenario_file::{ParseOptions, Source, parse_gate, parse_scenario};
+
+/// A reader, and what feeds it.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every reader by the name of its corpus.
+pub const TARGETS: [Target; 6] = [
+    ("scenario_file", scenario_file),
+    ("gate", gate),
+    ("record", record),
+    ("http_response", http_response),
+    ("hystrix_stream", hystrix_stream),
+    ("guardian_protocol", guardian_protocol),
+];
+
+/// A scenario file: it is read, or every error has a rendering.
+pub fn scenario_file(data: &[u8]) {
+    let Ok(source) = Source::from_bytes("fuzz.yaml", data.to_vec()) else {
+        return;
+    };
+    let environment = |name: &str| (name == "A").then(|| "a: [b".to_owned());
+    let checked = parse_scenario(&source, &ParseOptions::new(&environment));
+    let text = checked.render(false);
+    if checked.value.is_none() && text.is_empty() {
+        panic!("a scenario that is refused without a word");
+    }
+    if let Some(scenario) = checked.value {
+        // Bounded for any file that is accepted.
+        let _ = scenario.plan();
+    }
+}
+
+/// A gate: what it says of itself is read as the same gate.
+pub fn gate(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    match parse_gate(text) {
+        Ok(gate) => {
+            let said = gate.to_string();
+            match parse_gate(&said) {
+                Ok(again) => assert_eq!(again, gate, "`{text}` says `{said}`"),
+                Err(_) => panic!("`{text}` says `{said}`, which is none"),
+            }
+        }
+        Err(diagnostic) => {
+            let source = Source::new("gate", text);
+            assert!(!diagnostic.render(&[source], false).is_empty());
+        }
+    }
+}
+
+/// The events of a record: they are read, or the error says what is wrong.
+pub fn record(data: &[u8]) {
+    let dir = match tempfile::tempdir() {
+        Ok(dir) => dir,
+        Err(error) => panic!("no folder for a record: {error}"),
+    };
+    let split = data.iter().position(|byte| *byte == 0);
+    let (manifest, events) = match split {
+        Some(at) => (&data[..at], &data[at + 1..]),
+        None => (MANIFEST, data),
+    };
+    write(dir.path(), "run.json", manifest);
+    write(dir.path(), "events.ndjson", events);
+    if let Err(error) = Record::read(dir.path()) {
+        assert!(!error.to_string().is_empty());
+    }
+}
+
+/// A manifest that is read, for inputs that have none of their own.
+const MANIFEST: &[u8] = include_bytes!("../../reports/fixtures/records/v1-0.1.0/run.json");
+
+fn write(dir: &Path, name: &str, bytes: &[u8]) {
+    if let Err(error) = std::fs::write(dir.join(name), bytes) {
+        panic!("cannot write {name}: {error}");
+    }
+}
+
+/// An answer over HTTP/1.1: the same whether it comes at once or byte by byte.
+pub fn http_response(data: &[u8]) {
+    let (bodiless, data) = match data.split_first() {
+        Some((first, rest)) => (first % 2 == 1, rest),
+        None => return,
+    };
+    let mut whole = AnswerReader::new(bodiless);
+    let at_once = whole.read(data).map(|_| whole.is_done());
+    let mut reader = AnswerReader::new(bodiless);
+    let mut taken = 0;
+    let mut piecewise = Ok(false);
+    for end in 1..=data.len() {
+        match reader.read(&data[taken..end]) {
+            Ok(more) => taken += more,
+            Err(malformed) => {
+                piecewise = Err(malformed);
+                break;
+            }
+        }
+        piecewise = Ok(reader.is_done());
+        if reader.is_done() {
+            break;
+        }
+    }
+    // How much of it the message quotes depends on how much was there.
+    match (at_once, piecewise) {
+        (Err(_), Err(_)) => {}
+        (at_once, piecewise) if data.is_empty() || at_once == piecewise => {
+            assert_eq!(whole.into_parts(), reader.into_parts());
+        }
+        (at_once, piecewise) => panic!("at once: {at_once:?}, byte by byte: {piecewise:?}"),
+    }
+}
+
+/// A Hystrix event stream: the same commands in whatever pieces it comes.
+pub fn hystrix_stream(data: &[u8]) {
+    let whole = HystrixStream::default().feed(data);
+    let mut stream = HystrixStream::default();
+    let mut commands = Vec::new();
+    for piece in data.chunks(7) {
+        match stream.feed(piece) {
+            Ok(more) => commands.extend(more),
+            Err(too_long) => return assert_eq!(whole, Err(too_long)),
+        }
+    }
+    assert_eq!(whole, Ok(commands));
+}
+
+/// What a guardian is asked: requests, or nobody it obeys; the same in pieces.
+pub fn guardian_protocol(data: &[u8]) {
+    let asked = |size: usize| {
+        let mut inbox = Inbox::default();
+        let mut requests = Vec::new();
+        for piece in data.chunks(size.max(1)) {
+            inbox.push(piece);
+            loop {
+                match inbox.take_next() {
+                    Ok(Some(request)) => requests.push(format!("{request:?}")),
+                    Ok(None) => break,
+                    Err(not_squall) => return (requests, Some(not_squall)),
+                }
+            }
+        }
+        (requests, None)
+    };
+    assert_eq!(asked(data.len()), asked(5));
+}
