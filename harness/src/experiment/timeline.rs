@@ -226,7 +226,7 @@ impl<S: System> Live<'_, S> {
     }
 
     /// Lets the fault last, with looks at it as it begins and as it ends.
-    async fn observe(&self, injection: &Injection) {
+    async fn observe(&self, injection: &S::Injection) {
         let lasting = async {
             if let Some(duration) = self.spec.duration {
                 let lasting = tokio::time::sleep(duration);
