@@ -53,7 +53,7 @@ pub use probe::{Probe, ProbeRead};
 pub use quantity::{QuantityError, QuantityProblem, parse_duration};
 pub use reading::{FallbackSource, ProcessFigure, Reading, ReadingGate};
 pub use request_text::{RenderError, RequestPart, RequestProblem, RequestText, Slot, Unsendable};
-pub use samples::{STRETCH_MIN, samples_needed};
+pub use samples::{CONFIDENCE, STRETCH_MIN, samples_for_a_failure, samples_for_quantile};
 pub use scenario::{AbortRule, ExpectedFailure, Scenario, SteadyState, Variant};
 pub use secrets::{FRAGMENT_CHARACTERS, Redaction, Secrets, VALUE_CHARACTERS_MIN};
 pub use span::{Located, Span};

@@ -316,7 +316,7 @@ fn plan_gate(
     let arrivals = settled.expected_arrivals(load) * load.share_of(gate.of.as_deref());
     let samples = whole(gate.samples_per_stretch(arrivals, settled.length()));
     plan.samples = Some(samples);
-    plan.samples_needed = gate.samples_needed(confidence, burst).map(whole);
+    plan.samples_needed = gate.samples_needed(confidence, burst);
     // At a confidence the bound decides, and it depends on how failures come.
     plan.failures_tolerated = match confidence {
         Some(_) => None,

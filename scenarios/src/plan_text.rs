@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::plan::{Plan, PlanCycles, PlanGate};
-use crate::samples::samples_needed;
+use crate::samples::{CONFIDENCE, samples_for_quantile};
 use crate::units::format_duration;
 
 impl fmt::Display for Plan {
@@ -135,9 +135,10 @@ fn about(cycles: &PlanCycles) -> String {
     );
     let digits = if cycles.smallest_p < 0.001 { 6 } else { 3 };
     let smallest_p = format!("{:.digits$}", cycles.smallest_p);
-    let needed = samples_needed(0.99, None, None);
-    let p99 = if cycles.arrivals < needed {
-        format!("; too few for a p99, which needs {needed:.0}")
+    let needed = samples_for_quantile(0.99, CONFIDENCE);
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+    let p99 = if cycles.arrivals < needed as f64 {
+        format!("; too few for a p99, which needs {needed}")
     } else {
         String::new()
     };

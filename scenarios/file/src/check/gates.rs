@@ -211,25 +211,25 @@ fn samples(
     let share = load.load.share_of(gate.of.as_deref());
     let settled = window.settled(settle);
     let arrivals = settled.expected_arrivals(&load.load) * share;
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "compared with an expected number"
+    )]
+    let least = needed as f64;
     let expected = gate.samples_per_stretch(arrivals, settled.length()).floor();
     // Without a share the request does not exist, which is said elsewhere.
-    if share <= 0.0 || expected >= needed {
+    if share <= 0.0 || expected >= least {
         return;
     }
+    let factor = least / expected.max(1.0);
     let name = quoted(&window.name);
     let metric = gate.metric;
     let (place, help) = match gate.every {
         Some(every) => {
             let place = format!("each {} of {name}", format_duration(every));
-            (
-                place,
-                power::longer_stretch(every, needed / expected.max(1.0)),
-            )
+            (place, power::longer_stretch(every, factor))
         }
-        None => (
-            name,
-            more_samples(gate, load, window, settle, needed / expected.max(1.0)),
-        ),
+        None => (name, more_samples(gate, load, window, settle, factor)),
     };
     findings.push(
         Diagnostic::warning(codes::TOO_FEW_SAMPLES, power::title(gate, confidence))
