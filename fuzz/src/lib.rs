@@ -11,7 +11,7 @@ use std::path::Path;
 use squall_faults::guardian::protocol::Inbox;
 use squall_harness::system::HystrixStream;
 use squall_load::AnswerReader;
-use squall_reports::Record;
+use squall_record::Record;
 use squall_scenario_file::{ParseOptions, Source, parse_gate, parse_scenario};
 
 /// A reader, and what feeds it.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use squall_reports::{Manifest, RecordError, RecordWriter, RunEvent, Sample, Stamped};
+use squall_record::{Manifest, RecordError, RecordWriter, RunEvent, Sample, Stamped};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 

@@ -4,7 +4,7 @@
 //! [`EventHub`](hub::EventHub), which writes them to the record before anybody
 //! else sees them; nothing outside reads the engine's state.
 //!
-//! [`RunEvent`]: squall_reports::RunEvent
+//! [`RunEvent`]: squall_record::RunEvent
 
 pub mod clock;
 pub mod experiment;

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use squall_reports::{ProbeReading, RunEvent};
+use squall_record::{ProbeReading, RunEvent};
 use squall_scenario::{Probe, ProbeRead};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;

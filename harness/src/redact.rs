@@ -1,7 +1,7 @@
 //! Secrets stay out of the record: what a scenario took from the environment
 //! is written back as `${NAME}` wherever words are recorded.
 
-use squall_reports::{FaultChange, HandAction, RunEvent, Sample};
+use squall_record::{FaultChange, HandAction, RunEvent, Sample};
 use squall_scenario::Secrets;
 
 /// Takes secrets out of an event's words. Names, numbers and histograms hold

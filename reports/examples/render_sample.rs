@@ -7,7 +7,8 @@ mod synthetic;
 use std::error::Error;
 use std::path::PathBuf;
 
-use squall_reports::{format::FORMATS, judge};
+use squall_judge::judge;
+use squall_reports::format::FORMATS;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let dir = std::env::args_os()

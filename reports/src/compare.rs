@@ -9,16 +9,16 @@ mod rows;
 mod text;
 
 use serde::{Deserialize, Serialize};
+use squall_judge::quantity::Quantity;
+use squall_judge::statistics::{Estimate, samples_for_quantile};
+use squall_judge::verdict::{GateOrigin, GateState, Recovery, Verdict, WindowKind};
+use squall_judge::{RunOutcome, Slice, Window, judge, windows};
+use squall_record::Record;
 
 pub use change::{Change, Margins};
 pub use cost::{Cost, CostUnit, CpuComparison};
 pub use differs::CompareError;
 
-use crate::judge::{Slice, Window, judge, windows};
-use crate::quantity::Quantity;
-use crate::statistics::{Estimate, samples_for_quantile};
-use crate::verdict::{GateOrigin, GateState, Recovery, Verdict, WindowKind};
-use crate::{Record, RunOutcome};
 use noise::{Noise, QUANTILES};
 
 /// Version of the schema of a [`RunComparison`].
@@ -323,5 +323,5 @@ fn failed_gates(verdict: &Verdict) -> impl Iterator<Item = String> {
     let failed = verdict.gates_in(GateState::Fail);
     failed
         .filter(|gate| gate.origin == GateOrigin::Slo)
-        .map(crate::verdict::GateVerdict::name)
+        .map(squall_judge::verdict::GateVerdict::name)
 }

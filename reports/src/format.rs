@@ -20,9 +20,10 @@ mod told;
 
 use std::path::PathBuf;
 
-use crate::{Record, Verdict};
+use squall_judge::Verdict;
+use squall_record::Record;
 
-pub use escape::{html_text, terminal_block, terminal_line, terminal_text};
+pub use escape::html_text;
 pub(crate) use escape::{markdown_text, url_path};
 pub(crate) use html::{inert, policy};
 pub(crate) use json::Document as JsonDocument;

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
+use squall_judge::quantity::{Quantity, grouped, micros, percent};
+use squall_judge::verdict::{GateOrigin, GateState, SliceStats, Verdict, WindowKind};
+use squall_judge::{RunOutcome, RunSummary};
 
 use crate::format::{html_text, inert, policy, url_path};
-use crate::quantity::{Quantity, grouped, micros, percent};
-use crate::verdict::{GateOrigin, GateState, SliceStats, Verdict, WindowKind};
-use crate::{RunOutcome, RunSummary};
 
 const TEMPLATE: &str = include_str!("../templates/index.html");
 const STYLE: &str = include_str!("../templates/index.css");

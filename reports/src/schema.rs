@@ -5,9 +5,10 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
+use squall_judge::Verdict;
+use squall_record::{Manifest, Sample, Stamped};
 
 use crate::format::JsonDocument;
-use crate::{Manifest, Sample, Stamped, Verdict};
 
 /// A file of a run directory, or a report, that has a published schema.
 #[derive(Debug, Clone, Copy)]

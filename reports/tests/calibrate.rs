@@ -7,8 +7,9 @@
 
 mod synthetic;
 
-use squall_reports::calibrate::{Calibration, GateCalibration, calibrate};
-use squall_reports::*;
+use squall_judge::calibrate::{Calibration, GateCalibration, calibrate};
+use squall_judge::*;
+use squall_record::*;
 use squall_scenario::*;
 use synthetic::*;
 
@@ -60,7 +61,7 @@ fn gates_of_the_fault_alone_are_not_counted() {
     assert_eq!((resampled.pool_s, resampled.failed), (180, 0.0));
     assert!(gate(&found, "opens").not_applicable.is_some());
     assert_eq!(found.outcome(), RunOutcome::Pass);
-    insta::assert_snapshot!(found.to_text());
+    insta::assert_snapshot!(squall_reports::calibration_text(&found));
 }
 
 #[test]

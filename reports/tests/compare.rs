@@ -8,6 +8,7 @@
 mod synthetic;
 
 use proptest::prelude::*;
+use squall_record::*;
 use squall_reports::compare::{Change, Margins, RouteComparison, RunComparison, compare};
 use squall_reports::*;
 use synthetic::*;

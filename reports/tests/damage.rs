@@ -6,14 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
-use squall_reports::format::FORMATS;
-use squall_reports::store::{
+use squall_judge::{RunOutcome, RunSummary, judge};
+use squall_record::store::{
     EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, SAMPLES_FILE, VERDICT_FILE,
 };
-use squall_reports::{
-    IndexedRun, Record, RecordWriter, RunOutcome, RunSummary, Shard, ShardSet, index_page, judge,
-    merge,
-};
+use squall_record::{Record, RecordWriter, Shard, ShardSet, merge};
+use squall_reports::format::FORMATS;
+use squall_reports::{IndexedRun, index_page};
 
 const FILES: [&str; 5] = [
     MANIFEST_FILE,

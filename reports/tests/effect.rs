@@ -9,9 +9,11 @@ mod synthetic;
 
 use std::time::Duration;
 
-use squall_reports::live::{GateBoard, LiveState};
-use squall_reports::quantity::Quantity;
-use squall_reports::verdict::*;
+use squall_judge::live::{GateBoard, LiveState};
+use squall_judge::quantity::Quantity;
+use squall_judge::verdict::*;
+use squall_judge::*;
+use squall_record::*;
 use squall_reports::*;
 use squall_scenario::*;
 use synthetic::*;

@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use squall_reports::compare::compare;
-use squall_reports::format::{FORMATS, Style, verdict_block};
-use squall_reports::live::GateBoard;
-use squall_reports::store::{
+use squall_judge::live::GateBoard;
+use squall_judge::{RunSummary, judge};
+use squall_record::store::{
     EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordTail, SAMPLES_FILE, VERDICT_FILE,
 };
-use squall_reports::{
-    IndexedRun, Manifest, Record, RunSummary, Sample, Stamped, index_page, judge,
-};
+use squall_record::{Manifest, Record, Sample, Stamped};
+use squall_reports::compare::compare;
+use squall_reports::format::{FORMATS, Style, verdict_block};
+use squall_reports::{IndexedRun, index_page};
 use squall_scenario::acts;
 
 /// A real record, as a run wrote it.

@@ -5,8 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use squall_judge::{RunSummary, Verdict, judge};
+use squall_record::{RECORD_SCHEMA_VERSION, Record};
 use squall_reports::format::{FORMATS, format};
-use squall_reports::{RECORD_SCHEMA_VERSION, Record, RunSummary, Verdict, judge};
 
 fn golden() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/records");

@@ -3,7 +3,9 @@
 
 mod synthetic;
 
-use squall_reports::{IndexedRun, Record, RunSummary, index_page, judge};
+use squall_judge::{RunSummary, judge};
+use squall_record::Record;
+use squall_reports::{IndexedRun, index_page};
 use synthetic::{passing, streaming};
 
 const ATTACK: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{1b}\u{202e}";

@@ -5,8 +5,9 @@ mod synthetic;
 
 use std::time::Duration;
 
-use squall_reports::live::{AbortGuard, AbortTrip, GateBoard, LiveGate, LiveState};
-use squall_reports::*;
+use squall_judge::live::{AbortGuard, AbortTrip, GateBoard, LiveGate, LiveState};
+use squall_judge::*;
+use squall_record::*;
 use squall_scenario::*;
 use synthetic::*;
 

@@ -4,8 +4,9 @@
 
 mod synthetic;
 
+use squall_judge::*;
+use squall_record::*;
 use squall_reports::format::{FORMATS, format};
-use squall_reports::*;
 use synthetic::*;
 
 /// Seven seconds of load; `failing` is the share that fails in the fourth.

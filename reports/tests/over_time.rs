@@ -4,9 +4,10 @@
 
 mod synthetic;
 
-use squall_reports::quantity::Quantity;
-use squall_reports::verdict::{GateState, GateVerdict};
-use squall_reports::*;
+use squall_judge::quantity::Quantity;
+use squall_judge::verdict::{GateState, GateVerdict};
+use squall_judge::*;
+use squall_record::*;
 use squall_scenario::*;
 use squall_scenario_file::parse_gate;
 use synthetic::*;
@@ -290,7 +291,7 @@ fn a_fault_is_felt_when_a_second_is_bad_for_sure() {
     // A cut leaves a moment without arrivals: nobody was there to feel it.
     let mut record = failing(&[]);
     let until_us = judge(&record).detections[0].until_us;
-    let empty = |interval: &squall_reports::Interval| squall_reports::Interval {
+    let empty = |interval: &squall_record::Interval| squall_record::Interval {
         start_us: until_us - 2_000,
         end_us: until_us - 1_000,
         routes: Vec::new(),

@@ -4,9 +4,10 @@
 mod synthetic;
 
 use proptest::prelude::*;
+use squall_judge::live::{AbortGuard, GateBoard};
+use squall_judge::*;
+use squall_record::*;
 use squall_reports::format::FORMATS;
-use squall_reports::live::{AbortGuard, GateBoard};
-use squall_reports::*;
 use squall_scenario::*;
 use synthetic::*;
 

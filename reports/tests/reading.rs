@@ -6,10 +6,11 @@ mod synthetic;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use squall_reports::live::ReadingGuard;
-use squall_reports::quantity::Quantity;
-use squall_reports::verdict::{GateState, GateVerdict};
-use squall_reports::*;
+use squall_judge::live::ReadingGuard;
+use squall_judge::quantity::Quantity;
+use squall_judge::verdict::{GateState, GateVerdict};
+use squall_judge::*;
+use squall_record::*;
 use squall_scenario::*;
 use squall_scenario_file::parse_gate;
 use synthetic::*;

@@ -8,9 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use squall_judge::judge;
+use squall_record::Record;
+use squall_record::store::{EVENTS_FILE, MANIFEST_FILE, SAMPLES_FILE, VERDICT_FILE};
+use squall_reports::SCHEMAS;
 use squall_reports::format::format;
-use squall_reports::store::{EVENTS_FILE, MANIFEST_FILE, SAMPLES_FILE, VERDICT_FILE};
-use squall_reports::{Record, SCHEMAS, judge};
 use synthetic::{passing, streaming};
 
 fn schema(name: &str) -> Value {

@@ -7,10 +7,11 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use squall_reports::store::{
+use squall_judge::*;
+use squall_record::store::{
     EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordTail, SAMPLES_FILE, VERDICT_FILE,
 };
-use squall_reports::*;
+use squall_record::*;
 use synthetic::*;
 
 /// A short run, written the way the engine writes it.

@@ -14,7 +14,7 @@ use rustix::process::Uid;
 use serde::{Deserialize, Serialize};
 pub use squall_harness::experiment::ATTACH_SOCKET as SOCKET_FILE;
 use squall_load::Gauges;
-use squall_reports::HandAction;
+use squall_record::HandAction;
 
 /// Version of the words that are exchanged.
 const PROTOCOL_VERSION: u32 = 1;

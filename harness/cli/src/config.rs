@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
 use squall_dashboard::keys::KeyMap;
-use squall_reports::store::files;
+use squall_record::store::files;
 use squall_scenario_file::Source;
 
 use crate::args::ThemeArg;

@@ -1,9 +1,9 @@
 //! Exit codes of commands that run nothing. Runs take theirs from the one
-//! table of outcomes in `squall-reports`.
+//! table of outcomes in `squall-judge`.
 
 use std::process::ExitCode;
 
-use squall_reports::RunOutcome;
+use squall_judge::RunOutcome;
 
 use crate::output;
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use squall_harness::experiment::Control;
-use squall_reports::StopReason;
+use squall_record::StopReason;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 

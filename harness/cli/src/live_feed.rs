@@ -10,8 +10,9 @@ use squall_dashboard::terminal::Feed;
 use squall_dashboard::update::{Command, Message, update};
 use squall_harness::clock::RunClock;
 use squall_harness::experiment::{Control, RunView};
+use squall_judge::Verdict;
 use squall_load::Gauges;
-use squall_reports::{HandAction, HandSide, Stamped, StopReason, Verdict};
+use squall_record::{HandAction, HandSide, Stamped, StopReason};
 use tokio::sync::broadcast::{self, error::TryRecvError};
 use tokio::sync::watch;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use squall_reports::RunOutcome;
+use squall_judge::RunOutcome;
 use squall_scenario::{Scenario, Secrets, nearest};
 use squall_scenario_file::{
     Checked, Diagnostic, ParseOptions, Source, library, parse_scenario, process_environment,

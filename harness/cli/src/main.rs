@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use args::Cli;
 use clap::Parser;
-use squall_reports::RunOutcome;
+use squall_judge::RunOutcome;
 
 fn main() -> ExitCode {
     output::prepare();

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use squall_harness::experiment::RunView;
-use squall_reports::store::files;
-use squall_reports::{Manifest, Phase, RunEvent, Stamped};
+use squall_record::store::files;
+use squall_record::{Manifest, Phase, RunEvent, Stamped};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 

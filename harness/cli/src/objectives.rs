@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use squall_reports::{Record, RunOutcome};
+use squall_judge::RunOutcome;
+use squall_record::Record;
 use squall_scenario::{Gate, Located, Scenario, SloBlock, Span, WHOLE_RUN, When};
 use squall_scenario_file::{
     Checked, OpenSlo, ParseOptions, Source, is_objectives, is_openslo, parse_objectives,

@@ -16,7 +16,7 @@ mod tests;
 use std::process::ExitCode;
 
 use arguments::Arguments;
-use squall_reports::RunOutcome;
+use squall_judge::RunOutcome;
 use squall_scenario_file::{Diagnostic, ParseOptions, Source, parse_scenario, process_environment};
 use writer::Writer;
 

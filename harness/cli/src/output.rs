@@ -21,8 +21,7 @@ use std::sync::atomic::AtomicBool;
 use anstream::ColorChoice;
 use serde::Serialize;
 use signal_hook::consts::SIGXFSZ;
-use squall_reports::format::terminal_block;
-use squall_reports::json_line;
+use squall_record::{json_line, terminal_block};
 use stream::{Stream, To};
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use squall_judge::Verdict;
+use squall_record::Record;
+use squall_record::store::files;
 use squall_reports::format::{FORMATS, Format, RunFiles};
-use squall_reports::store::files;
-use squall_reports::{Record, Verdict};
 
 use crate::output;
 use crate::output_paths::{are_one_file, refuse_unwritable, way_between};

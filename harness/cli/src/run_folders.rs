@@ -9,8 +9,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rustix::fd::AsRawFd;
 use rustix::fs::{Mode, OFlags};
-use squall_reports::store::MANIFEST_FILE;
-use squall_reports::{RecordError, RunSummary};
+use squall_judge::RunSummary;
+use squall_record::RecordError;
+use squall_record::store::MANIFEST_FILE;
 
 /// A run directory.
 pub struct RunFolder {

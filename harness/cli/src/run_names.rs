@@ -3,9 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use squall_reports::format::terminal_line;
-use squall_reports::store::MANIFEST_FILE;
-use squall_reports::{Record, RecordError};
+use squall_record::store::MANIFEST_FILE;
+use squall_record::{Record, RecordError, terminal_line};
 
 use crate::output;
 use crate::run_folders::{RunFolder, find, newest_first};

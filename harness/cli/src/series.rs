@@ -1,7 +1,8 @@
 //! What commands have in common that run a scenario several times.
 
-use squall_reports::store::files;
-use squall_reports::{RunOutcome, json_document};
+use squall_judge::RunOutcome;
+use squall_record::json_document;
+use squall_record::store::files;
 
 use crate::args::{Listing, ResultArgs, Ui};
 use crate::output;

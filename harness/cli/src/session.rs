@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use squall_harness::experiment::{RunRequest, RunView, control_channel, run};
+use squall_judge::{RunOutcome, Verdict, judge};
+use squall_record::{Manifest, RECORD_SCHEMA_VERSION, Record, StopReason};
 use squall_reports::format::verdict_block;
-use squall_reports::{
-    Manifest, RECORD_SCHEMA_VERSION, Record, RunOutcome, StopReason, Verdict, judge,
-};
 use squall_scenario::{ProbeRead, Scenario};
 
 use crate::args::{ExecutionArgs, ScenarioArgs, Ui};

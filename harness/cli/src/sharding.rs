@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use jiff::Timestamp;
-use squall_reports::{Shard, ShardSet};
+use squall_record::{Shard, ShardSet};
 use squall_scenario::{FaultTarget, LoadTarget, Scenario};
 
 /// The share of one squall.

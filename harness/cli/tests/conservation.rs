@@ -13,7 +13,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use squall_reports::{Counts, DropCause, Record, RunEvent};
+use squall_record::{Counts, DropCause, Record, RunEvent};
 use support::{Running, Sandbox, one_server, verdict};
 
 /// Adds the only run up, from its record alone, and compares every total there

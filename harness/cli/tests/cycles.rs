@@ -7,7 +7,7 @@
 
 mod support;
 
-use squall_reports::verdict::EffectFinding;
+use squall_judge::verdict::EffectFinding;
 use support::{Sandbox, one_server, verdict};
 
 /// Ten periods of 300 ms, one every 600 ms, in five cycles.

@@ -12,7 +12,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use squall_reports::{HandAction, HandSide, Record, RunEvent, RunOutcome};
+use squall_judge::RunOutcome;
+use squall_record::{HandAction, HandSide, Record, RunEvent};
 use support::tmux::Tmux;
 use support::{Sandbox, one_server, verdict};
 

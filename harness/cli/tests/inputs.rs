@@ -9,8 +9,8 @@
 mod stub;
 mod support;
 
-use squall_reports::Verdict;
-use squall_reports::verdict::GateState;
+use squall_judge::Verdict;
+use squall_judge::verdict::GateState;
 use support::{Sandbox, verdict};
 
 /// Not a test: the service under test, when squall starts this program.

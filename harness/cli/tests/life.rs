@@ -8,8 +8,8 @@
 
 mod support;
 
-use squall_reports::RunOutcome;
-use squall_reports::quantity::Quantity;
+use squall_judge::RunOutcome;
+use squall_judge::quantity::Quantity;
 use support::{Sandbox, one_server, verdict};
 
 /// 100 requests per second for `seconds`, with a patience of 300 ms.

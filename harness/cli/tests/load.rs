@@ -11,7 +11,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use squall_reports::{Record, RunOutcome};
+use squall_judge::RunOutcome;
+use squall_record::Record;
 use support::{Ended, Sandbox, entries, verdict};
 
 /// A request as it came over the wire.

@@ -21,7 +21,7 @@ use squall_dashboard::model::Model;
 use squall_dashboard::replay::facts;
 use squall_dashboard::terminal::{Appearance, Feed, show};
 use squall_dashboard::update;
-use squall_reports::Record;
+use squall_record::Record;
 use support::Sandbox;
 use support::pty::Pty;
 use support::tmux::Tmux;

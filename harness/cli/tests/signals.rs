@@ -11,7 +11,8 @@ mod support;
 use std::net::TcpListener;
 
 use rustix::process::Signal;
-use squall_reports::{Record, RunOutcome};
+use squall_judge::RunOutcome;
+use squall_record::Record;
 use support::{Ended, Running, Sandbox, one_server, verdict};
 
 /// A fault of a minute in a load of two.

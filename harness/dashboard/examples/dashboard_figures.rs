@@ -18,8 +18,8 @@ use squall_dashboard::model::{Facts, Model, Source as Of};
 use squall_dashboard::theme::{Depth, Theme, ThemeName};
 use squall_dashboard::update::{Message, update};
 use squall_dashboard::view::draw;
-use squall_reports::histogram::{new_histogram, record_us};
-use squall_reports::{
+use squall_record::histogram::{new_histogram, record_us};
+use squall_record::{
     Counts, FaultChange, Interval, Phase, RouteInterval, RunEvent, Stamped, Times,
 };
 use squall_scenario::Scenario;

@@ -21,7 +21,8 @@ use squall_dashboard::replay::{Player, facts};
 use squall_dashboard::theme::{Depth, Theme, ThemeName};
 use squall_dashboard::update::{Message, update};
 use squall_dashboard::view::draw;
-use squall_reports::{Record, judge};
+use squall_judge::judge;
+use squall_record::Record;
 
 /// Columns and rows of the screen.
 const SIZE: (u16, u16) = (120, 34);

@@ -15,10 +15,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use squall_judge::Verdict;
+use squall_judge::live::{GateBoard, LiveGate};
 use squall_load::Gauges;
-use squall_reports::format::terminal_text;
-use squall_reports::live::{GateBoard, LiveGate};
-use squall_reports::{HandAction, Phase, RunEvent, Stamped, Verdict};
+use squall_record::{HandAction, Phase, RunEvent, Stamped, terminal_text};
 use squall_scenario::{BASELINE, Gate, GateValue, Metric, RECOVERY, Scenario, When};
 
 use crate::screen::Screen;
@@ -255,7 +255,7 @@ impl RunState {
 
     /// A line only when the state changed: the engine also tells when a window
     /// gains or loses its volume.
-    fn breaker_words(&mut self, at_us: i64, report: &squall_reports::BreakerReport) {
+    fn breaker_words(&mut self, at_us: i64, report: &squall_record::BreakerReport) {
         let known = self.breakers.each.iter().find(|b| b.name == report.breaker);
         let holder = known.and_then(|b| b.holders.iter().find(|h| h.instance == report.instance));
         let before = holder.and_then(|holder| holder.state);

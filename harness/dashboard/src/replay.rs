@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use squall_reports::{FaultChange, Record, RunEvent, Stamped, Verdict};
+use squall_judge::Verdict;
+use squall_record::{FaultChange, Record, RunEvent, Stamped};
 
 use crate::model::{Facts, Model, Source};
 use crate::screen::Position;

@@ -1,6 +1,6 @@
 //! The state of the screen: what a person chose to look at, and how.
 
-use squall_reports::quantity::{self, Quantity, significant};
+use squall_judge::quantity::{self, Quantity, significant};
 
 use crate::pointer::Targets;
 

@@ -11,7 +11,8 @@ use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use squall_reports::{Record, judge};
+use squall_judge::judge;
+use squall_record::Record;
 
 use crate::keys::KeyMap;
 use crate::model::Model;

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use squall_judge::Verdict;
 use squall_load::Gauges;
-use squall_reports::{Stamped, Verdict};
+use squall_record::Stamped;
 
 use crate::keys::{Action, BINDINGS, KeyMap};
 use crate::model::Model;

@@ -271,7 +271,7 @@ fn left_column(scene: &Scene<'_>, mut area: Rect, buffer: &mut Buffer) {
 fn wanted_lanes(scene: &Scene<'_>) -> u16 {
     let run = scene.run;
     let down = run.processes.system().filter(|p| !p.outages.is_empty());
-    let over = run.phase == squall_reports::Phase::Finished;
+    let over = run.phase == squall_record::Phase::Finished;
     let down = if over { 0 } else { down.count() };
     let marks = usize::from(!run.marks.is_empty());
     let lanes = 3 + run.faults.each.len() + run.breakers.each.len() + down + marks;

@@ -6,14 +6,15 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use squall_reports::Shard;
+use squall_record::Shard;
 use squall_scenario::{Arrivals, Load, Rate, Stage};
 use tokio::sync::{mpsc, watch};
 
 use crate::exchange::{ExchangeContext, Job};
 use crate::pacer::Pacer;
-use crate::{Arrival, Gauges, LoadCommand, LoadOutput, RequestMaker, Schedule, Transport};
-use crate::{Recorder, Settled};
+use crate::{
+    Arrival, Gauges, LoadCommand, LoadOutput, Recorder, RequestMaker, Schedule, Settled, Transport,
+};
 
 /// Numbers of lead arrivals start here, so that they draw other data.
 const LEAD_NUMBERS: u64 = 1 << 40;

@@ -4,15 +4,14 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use squall_reports::{BadKind, DropCause, Outcome, Sample};
+use squall_record::{BadKind, DropCause, Outcome, Sample};
 use squall_scenario::{Load, Request};
 
 use crate::driver::micros_i64;
 use crate::gauges::GaugeBoard;
 use crate::stalls::Stalls;
 use crate::transport::{Course, Exchange, ExchangeFailure};
-use crate::{Recorder, Settled};
-use crate::{RequestMaker, Transport};
+use crate::{Recorder, RequestMaker, Settled, Transport};
 
 /// A stall that may have held up a fault's edge for longer than edges are
 /// waited for anyway.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
-use squall_reports::Outcome;
+use squall_record::Outcome;
 
 use crate::Settled;
 

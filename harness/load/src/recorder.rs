@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use hdrhistogram::Histogram;
-use squall_reports::{
+use squall_record::{
     BadKind, Counts, DropCause, Interval, IntervalUsers, Outcome, RouteInterval, Sample, Times,
 };
 

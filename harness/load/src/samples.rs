@@ -1,6 +1,6 @@
 //! Which arrivals of a second are kept as evidence.
 
-use squall_reports::{DropCause, Outcome, Sample};
+use squall_record::{DropCause, Outcome, Sample};
 
 use crate::Settled;
 

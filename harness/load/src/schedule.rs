@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use squall_reports::Shard;
+use squall_record::Shard;
 use squall_scenario::{Arrivals, Stage};
 
 use squall_scenario::seed::sub_seed;

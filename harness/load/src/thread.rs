@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use squall_reports::{Interval, Sample, Shard};
+use squall_record::{Interval, Sample, Shard};
 use squall_scenario::Load;
 use tokio::sync::{mpsc, watch};
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use rustix::io::Errno;
-use squall_reports::{BadKind, DropCause, Outcome};
+use squall_record::{BadKind, DropCause, Outcome};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::connection::{Condition, Connection, NoAnswer};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use squall_reports::{Phase, RunEvent, Shard};
+use squall_record::{Phase, RunEvent, Shard};
 use squall_scenario::Scenario;
 use tokio::sync::{mpsc, watch};
 

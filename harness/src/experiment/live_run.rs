@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use squall_reports::live::{AbortGuard, AbortTrip};
-use squall_reports::{HandAction, HandSide, Interval, Phase, RunEvent, Shard, Stamped, StopReason};
+use squall_judge::live::{AbortGuard, AbortTrip};
+use squall_record::{HandAction, HandSide, Interval, Phase, RunEvent, Shard, Stamped, StopReason};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use squall_load::Gauges;
-use squall_reports::{
+use squall_record::{
     HandAction, HandSide, Manifest, RecordError, RecordWriter, RunEvent, Shard, StopReason,
 };
 use squall_scenario::{Scenario, Secrets};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use squall_reports::Stamped;
-use squall_reports::live::{AbortTrip, ReadingGuard};
+use squall_judge::live::{AbortTrip, ReadingGuard};
+use squall_record::Stamped;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use squall_reports::RunEvent;
+use squall_record::RunEvent;
 use tokio::sync::mpsc;
 
 use super::{Control, RunContext, stop_reason};

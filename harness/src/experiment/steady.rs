@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use squall_reports::Interval;
-use squall_reports::live::check_gates;
+use squall_judge::live::check_gates;
+use squall_record::Interval;
 use squall_scenario::SteadyState;
 
 /// Not reached in so many times its own length is not reached at all.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use squall_reports::{FaultChange, HandAction, RunEvent};
+use squall_record::{FaultChange, HandAction, RunEvent};
 use squall_scenario::{FaultSpec, Inject};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use squall_reports::{BreakerReport, RunEvent};
+use squall_record::{BreakerReport, RunEvent};
 use squall_scenario::{BreakerSource, BreakerState};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use squall_faults::{LinkLimit, Proxy};
-use squall_reports::RunEvent;
+use squall_record::RunEvent;
 use squall_scenario::System;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{SeekFrom, seek};
-use squall_reports::quantity::Quantity;
+use squall_judge::quantity::Quantity;
 
 /// Read at a time, and looked through.
 const PIECE_BYTES: u64 = 256 << 10;

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use squall_faults::Proxy;
 use squall_faults::guardian::{GuardianClient, LeftOut};
-use squall_reports::RunEvent;
+use squall_record::RunEvent;
 use squall_scenario::{FaultTarget, System};
 use tokio_util::sync::CancellationToken;
 

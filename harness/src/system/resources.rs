@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use procfs::process::Process;
 use squall_faults::{Origin, Processes};
-use squall_reports::{RESOURCES_EVERY_US, ResourceUse, RunEvent};
+use squall_record::{RESOURCES_EVERY_US, ResourceUse, RunEvent};
 use tokio_util::sync::CancellationToken;
 
 use super::RunningSystem;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use squall_faults::guardian::{ExitStatus, Exited, GuardianClient, SpawnRequest, Spawned};
 use squall_faults::{Origin, Proxy};
-use squall_reports::{ProcessChange, RunEvent};
+use squall_record::{ProcessChange, RunEvent};
 use squall_scenario::Restart;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;

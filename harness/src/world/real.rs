@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use squall_faults::guardian::GuardianClient;
 use squall_faults::{EntryId, Inverse, Journal, JournalError, Pauses, recover};
-use squall_reports::{Manifest, RecordError, Shard};
+use squall_record::{Manifest, RecordError, Shard};
 use squall_scenario::{Scenario, Secrets};
 
 use super::injection::Means;

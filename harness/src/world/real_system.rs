@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use squall_faults::guardian::GuardianClient;
-use squall_reports::Shard;
+use squall_record::Shard;
 use squall_scenario::{FaultSpec, Scenario, is_allowed, is_on_this_machine};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use squall_faults::JournalError;
-use squall_reports::RecordError;
+use squall_record::RecordError;
 use squall_scenario::FaultSpec;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;

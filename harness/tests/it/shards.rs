@@ -2,10 +2,11 @@
 //! to the last arrival and the last bucket; the server is simulated.
 
 use proptest::prelude::*;
+use squall_judge::judge;
 use squall_load::{Recorder, RequestMaker, Schedule, Settled};
-use squall_reports::{
+use squall_record::{
     BadKind, DropCause, Interval, Manifest, Outcome, Phase, RECORD_SCHEMA_VERSION, Record,
-    RunEvent, Shard, ShardSet, Stamped, judge, merge,
+    RunEvent, Shard, ShardSet, Stamped, merge,
 };
 use squall_scenario::Scenario;
 use squall_scenario::seed::nth;

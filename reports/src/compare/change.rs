@@ -2,9 +2,9 @@
 //! bounds of what was seen against them.
 
 use serde::{Deserialize, Serialize};
+use squall_judge::statistics::Estimate;
 
 use super::noise::NEVER_US;
-use crate::statistics::Estimate;
 
 /// What a difference amounts to.
 ///

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use squall_judge::verdict::Verdict;
+use squall_judge::{Slice, windows};
+use squall_record::{ProcessChange, Record, RunEvent};
 
 use super::{RecoveryComparison, failed_gates};
-use crate::judge::{Slice, windows};
-use crate::verdict::Verdict;
-use crate::{ProcessChange, Record, RunEvent};
 
 /// Name under which squall reports what it used itself.
 const SQUALL: &str = "squall";

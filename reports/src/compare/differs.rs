@@ -1,10 +1,9 @@
 //! What else differs between two runs: the load, which forbids a comparison,
 //! and what a reader should know.
 
+use squall_judge::verdict::{FaultEvidence, Verdict};
+use squall_record::Record;
 use squall_scenario::Request;
-
-use crate::Record;
-use crate::verdict::{FaultEvidence, Verdict};
 
 /// Why two runs cannot be compared: what differs, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,10 +8,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::judge::{Slice, Window, dispersion, spread};
-use crate::quantity::Quantity;
-use crate::statistics::{BlockBootstrap, Estimate, binomial_quantile, score_interval};
-use crate::{Record, compare::Bounded};
+use squall_judge::quantity::Quantity;
+use squall_judge::statistics::{BlockBootstrap, Estimate, binomial_quantile, score_interval};
+use squall_judge::{Slice, Window, dispersion, spread};
+use squall_record::Record;
+
+use crate::compare::Bounded;
 
 /// The quantiles that are compared, and their names.
 pub(super) const QUANTILES: [(&str, f64); 4] =
@@ -189,7 +191,7 @@ impl Look {
         let mut quantiles = [NEVER_US; QUANTILES.len()];
         let mut ranks = QUANTILES
             .iter()
-            .map(|(_, q)| crate::histogram::rank(*q, settled))
+            .map(|(_, q)| squall_record::histogram::rank(*q, settled))
             .zip(&mut quantiles)
             .peekable();
         let mut seen = 0;

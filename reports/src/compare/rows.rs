@@ -1,8 +1,9 @@
 //! The cells of a comparison, shared by its renderings.
 
+use squall_judge::quantity::{Quantity, grouped, micros, percent, significant};
+use squall_judge::statistics::Estimate;
+
 use super::{Bounded, Change, Cost, CostUnit, Figure, Margins, RunComparison};
-use crate::quantity::{Quantity, grouped, micros, percent, significant};
-use crate::statistics::Estimate;
 
 /// A ratio above this has no bound.
 const UNBOUNDED: f64 = 1e5;

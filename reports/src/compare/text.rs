@@ -1,9 +1,10 @@
 //! A comparison as plain text.
 
+use squall_judge::quantity::{grouped, significant};
+use squall_record::terminal_text;
+
 use super::rows;
 use super::{ComparedRun, RunComparison};
-use crate::format::terminal_text;
-use crate::quantity::{grouped, significant};
 
 /// Headings of the figures.
 const HEADINGS: [&str; 5] = ["", "A", "B", "B against A", ""];

@@ -1,6 +1,6 @@
 //! What people marked and did during a run, for the reports in text.
 
-use crate::{HandAction, Record, RunEvent};
+use squall_record::{HandAction, Record, RunEvent};
 
 /// Most of it that a report of a few pages tells.
 const TOLD_MAX: usize = 30;
@@ -42,6 +42,6 @@ pub(super) fn when(at_us: i64) -> String {
     if at_us < 0 {
         "before the measured load".to_owned()
     } else {
-        crate::quantity::clock(at_us)
+        squall_judge::quantity::clock(at_us)
     }
 }

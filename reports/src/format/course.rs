@@ -1,10 +1,10 @@
 //! How a fault was felt and survived, in the words that every report uses.
 
-use crate::quantity::{clock, grouped, micros, percent};
-use crate::verdict::{
+use squall_judge::quantity::{clock, grouped, micros, percent};
+use squall_judge::verdict::{
     ALL_ORIGINS, Detection, FailureOrigin, Recovery, TimeRange, Verdict, WindowStats,
 };
-use crate::{BadKind, DropCause};
+use squall_record::{BadKind, DropCause};
 
 /// Times of a range that counts from some moment, as one time or two.
 fn span(range: TimeRange) -> String {

@@ -1,10 +1,11 @@
 //! `csv`: one row per interval and route, for spreadsheets and data frames.
 
-use super::{Format, terminal_text};
-use crate::histogram::rank;
-use crate::judge::Origins;
-use crate::verdict::ALL_ORIGINS;
-use crate::{ALL_DROP_CAUSES, Interval, Record, RouteInterval, Verdict};
+use squall_judge::verdict::ALL_ORIGINS;
+use squall_judge::{Origins, Verdict};
+use squall_record::histogram::rank;
+use squall_record::{ALL_DROP_CAUSES, Interval, Record, RouteInterval, terminal_text};
+
+use super::Format;
 
 /// Counts and quantiles of every interval and route.
 #[derive(Debug)]

@@ -2,9 +2,8 @@
 //! shares.
 
 use serde::Serialize;
-
-use crate::quantity::{Quantity, grouped, significant};
-use crate::verdict::{EffectFigure, EffectFinding, FaultEffect, RouteEffect};
+use squall_judge::quantity::{Quantity, grouped, significant};
+use squall_judge::verdict::{EffectFigure, EffectFinding, FaultEffect, RouteEffect};
 
 /// A ratio above this means that one side failed.
 const UNBOUNDED: f64 = 1e5;

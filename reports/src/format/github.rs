@@ -1,9 +1,11 @@
 //! `github`: annotations that point at the line of the gate, in the syntax of
 //! GitHub's workflow commands.
 
-use super::{Format, course, terminal_line};
-use crate::verdict::{GateState, GateVerdict, Verdict};
-use crate::{Record, RunOutcome};
+use squall_judge::RunOutcome;
+use squall_judge::verdict::{GateState, GateVerdict, Verdict};
+use squall_record::{Record, terminal_line};
+
+use super::{Format, course};
 
 /// GitHub shows ten annotations of a kind per step and drops the rest.
 const PER_KIND_MAX: usize = 10;

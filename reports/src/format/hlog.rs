@@ -1,9 +1,11 @@
 //! `hlog`: response times per interval and route as an interval log, for the
 //! tools of HdrHistogram.
 
+use squall_judge::Verdict;
+use squall_record::Record;
+use squall_record::store::response_log;
+
 use super::Format;
-use crate::store::response_log;
-use crate::{Record, Verdict};
 
 /// One histogram a line, tagged with its route.
 #[derive(Debug)]

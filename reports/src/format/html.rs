@@ -8,11 +8,12 @@ mod timeline;
 mod zoom;
 
 use minijinja::{AutoEscape, Environment};
+use squall_judge::Verdict;
+use squall_record::Record;
 
 pub(crate) use zoom::policy;
 
 use super::{Format, RunFiles, html_text};
-use crate::{Record, Verdict};
 
 /// One self-contained page: verdict, evidence, charts, record.
 #[derive(Debug)]

@@ -2,10 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use squall_judge::Verdict;
+use squall_record::{Interval, Manifest, Record, Sample, Stamped, json_document};
 
 use super::Format;
-use crate::json_text::json_document;
-use crate::{Interval, Manifest, Record, Sample, Stamped, Verdict};
 
 /// Everything a run left and what it means, in one document.
 #[derive(Debug)]

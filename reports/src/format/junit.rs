@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
+use squall_judge::RunOutcome;
+use squall_judge::quantity::{Quantity, grouped, percent};
+use squall_judge::verdict::{GateState, GateVerdict, TimeRange, Verdict};
+use squall_record::Record;
 
 use super::effects::Effect;
 use super::escape::xml_text;
 use super::{Format, course};
-use crate::quantity::{Quantity, grouped, percent};
-use crate::verdict::{GateState, GateVerdict, TimeRange, Verdict};
-use crate::{Record, RunOutcome};
 
 /// One suite per window, one case per gate, in the dialect of Jenkins.
 #[derive(Debug)]
@@ -122,7 +123,7 @@ fn body(gate: &GateVerdict) -> String {
         text.push_str(&format!(
             "arrival {} at {}: {} {} in {} {}\n",
             sample.arrival,
-            crate::quantity::clock(sample.scheduled_us),
+            squall_judge::quantity::clock(sample.scheduled_us),
             sample.request,
             sample
                 .status

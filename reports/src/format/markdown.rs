@@ -1,14 +1,16 @@
 //! `markdown`: for a step summary or a comment on a pull request.
 
+use squall_judge::RunOutcome;
+use squall_judge::quantity::{Quantity, grouped, percent, significant};
+use squall_judge::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict};
+use squall_record::{Record, terminal_text};
+
 use super::effects::{Effect, LEGEND as EFFECTS, Row};
 use super::escape::markdown_text;
 use super::strip::{LEGEND, LEGEND_BY_HAND, fitted, rows};
 use super::text::margin_text;
 use super::told::Told;
-use super::{Format, by_hand, course, terminal_text};
-use crate::quantity::{Quantity, grouped, percent, significant};
-use crate::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict};
-use crate::{Record, RunOutcome};
+use super::{Format, by_hand, course};
 
 /// GitHub drops a step summary of more than 1 MiB as a whole.
 const BYTES_MAX: usize = 900_000;

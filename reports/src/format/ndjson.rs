@@ -2,14 +2,14 @@
 //! `jq`, log stores and data frames.
 
 use serde::Serialize;
+use squall_judge::quantity::Quantity;
+use squall_judge::verdict::{GateState, GateVerdict};
+use squall_judge::{RunOutcome, Verdict};
+use squall_record::histogram::rank;
+use squall_record::{Counts, Interval, Record, RouteInterval, RunEvent, Sample, json_line};
 use squall_scenario::Span;
 
 use super::Format;
-use crate::histogram::rank;
-use crate::json_text::json_line;
-use crate::quantity::Quantity;
-use crate::verdict::{GateState, GateVerdict};
-use crate::{Counts, Interval, Record, RouteInterval, RunEvent, RunOutcome, Sample, Verdict};
 
 /// One object a line; `type` says which: first `run`, then `event`, `interval`
 /// (one per route) and `sample` by time, then `gate`, at last `verdict`.

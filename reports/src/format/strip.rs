@@ -1,10 +1,10 @@
 //! The timeline as lines of text: windows, failures and breakers over time.
 
+use squall_judge::verdict::{TimeRange, Verdict, WindowKind};
+use squall_record::{Counts, Record};
 use squall_scenario::BreakerState;
 
 use super::by_hand::deeds;
-use crate::verdict::{TimeRange, Verdict, WindowKind};
-use crate::{Counts, Record};
 
 /// Most rows of one kind; a system of many instances still fits a screen.
 const ROWS_MAX: usize = 12;

@@ -1,13 +1,15 @@
 //! `text`: the verdict for a terminal, the last thing a run prints.
 
-use super::strip::{LEGEND, LEGEND_BY_HAND, fitted, rows};
-use super::told::Told;
-use super::{Format, by_hand, course, terminal_line, terminal_text};
-use crate::quantity::{clock, grouped, percent, significant};
-use crate::verdict::{
+use squall_judge::RunOutcome;
+use squall_judge::quantity::{clock, grouped, percent, significant};
+use squall_judge::verdict::{
     GateOrigin, GateState, GateVerdict, ProcessTimeline, SliceStats, Verdict, WindowKind,
 };
-use crate::{Record, RunOutcome};
+use squall_record::{Record, terminal_line, terminal_text};
+
+use super::strip::{LEGEND, LEGEND_BY_HAND, fitted, rows};
+use super::told::Told;
+use super::{Format, by_hand, course};
 
 mod effects;
 mod failures;
@@ -405,7 +407,7 @@ fn percent_plain(share: f64) -> String {
 }
 
 fn cells(slice: &SliceStats) -> String {
-    let show = |quantity: Option<crate::quantity::Quantity>| {
+    let show = |quantity: Option<squall_judge::quantity::Quantity>| {
         quantity.map_or_else(|| "n/a".to_owned(), |quantity| quantity.to_string())
     };
     format!(

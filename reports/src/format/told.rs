@@ -1,7 +1,7 @@
 //! Doubts are told once: where one reason sets ten gates aside, nine of them
 //! refer to it.
 
-use crate::verdict::Verdict;
+use squall_judge::verdict::Verdict;
 
 /// What stands between a doubt and the figures it sets aside.
 const JOINTS: [&str; 2] = ["; for what it is worth: ", "; so far: "];

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use squall_judge::quantity::{Quantity, percent};
+use squall_judge::verdict::Verdict;
+
 use super::{look, millis, whole_run};
 use crate::format::html_text;
-use crate::quantity::{Quantity, percent};
-use crate::verdict::Verdict;
 
 const WIDTH: f64 = 240.0;
 const HEIGHT: f64 = 44.0;

@@ -7,8 +7,9 @@ mod page;
 mod synthetic;
 
 use page::hostile;
+use squall_judge::*;
+use squall_record::*;
 use squall_reports::format::{FORMATS, RunFiles, Style, format, format_table, verdict_block};
-use squall_reports::*;
 use synthetic::*;
 
 fn render(name: &str, record: &Record) -> String {

@@ -9,8 +9,9 @@ mod validity;
 
 use std::time::Duration;
 
-use squall_reports::verdict::{GateState, GateVerdict};
-use squall_reports::*;
+use squall_judge::verdict::{GateState, GateVerdict};
+use squall_judge::*;
+use squall_record::*;
 use squall_scenario::*;
 use squall_scenario_file::parse_gate;
 use synthetic::*;

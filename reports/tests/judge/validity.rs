@@ -2,7 +2,7 @@
 //! took effect, a generator that kept up.
 
 use super::*;
-use squall_reports::verdict::FailureOrigin;
+use squall_judge::verdict::FailureOrigin;
 
 #[test]
 fn no_data_is_never_a_pass() {
@@ -294,7 +294,7 @@ fn limits_of_the_generator_are_excused_and_those_of_the_system_are_not() {
         only(&mut record, during("slow recommendations", 0, gates, 1));
         judge(&record)
     };
-    for cause in squall_reports::ALL_DROP_CAUSES {
+    for cause in squall_record::ALL_DROP_CAUSES {
         let verdict = dropped_by(Some(cause));
         let excused = cause != DropCause::InFlight;
         let (outcome, origin) = match excused {
@@ -396,7 +396,7 @@ fn answers_that_met_the_fault_excuse_nothing_that_was_due_before_it() {
     let mut record = failing(0.2, 18.0, 19.0);
     let last = |interval: &&mut Interval| interval.start_us == 19 * SECOND;
     for route in &mut record.intervals.iter_mut().find(last).unwrap().routes {
-        let mut held = squall_reports::histogram::new_histogram();
+        let mut held = squall_record::histogram::new_histogram();
         held.record_n(1_500_000, route.counts.good).unwrap();
         route.response = Some(Times::of(&held));
     }

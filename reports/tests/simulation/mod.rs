@@ -14,11 +14,12 @@
 
 use std::collections::HashMap;
 
-use squall_reports::histogram::{new_histogram, record_us};
-use squall_reports::live::AbortGuard;
-use squall_reports::statistics::{binomial_quantile, lower_bound, upper_bound};
-use squall_reports::verdict::GateState;
-use squall_reports::*;
+use squall_judge::live::AbortGuard;
+use squall_judge::statistics::{binomial_quantile, lower_bound, upper_bound};
+use squall_judge::verdict::GateState;
+use squall_judge::*;
+use squall_record::histogram::{new_histogram, record_us};
+use squall_record::*;
 use squall_scenario::Scenario;
 use squall_scenario_file::{ParseOptions, Source, parse_scenario};
 

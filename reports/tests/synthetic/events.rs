@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use squall_reports::*;
+use squall_record::*;
 use squall_scenario::*;
 
 use super::{at, breaker, fault};

@@ -13,8 +13,8 @@
 
 use std::time::Duration;
 
-use squall_reports::histogram::{new_histogram, record_us};
-use squall_reports::*;
+use squall_record::histogram::{new_histogram, record_us};
+use squall_record::*;
 use squall_scenario::*;
 
 mod events;

@@ -16,8 +16,8 @@ use squall_dashboard::model::Model;
 use squall_dashboard::terminal::Feed;
 use squall_dashboard::update::{Command, Message, update};
 use squall_harness::experiment::Control;
-use squall_reports::Verdict;
-use squall_reports::store::{RecordTail, read_verdict};
+use squall_judge::Verdict;
+use squall_record::store::RecordTail;
 
 use super::{LINE_BYTES_MAX, PROTOCOL_VERSION, SOCKET_FILE, Said, Told, is_trusted, line};
 
@@ -154,7 +154,7 @@ impl AttachedFeed {
     /// A run says goodbye when it was judged, if it was; one that was killed
     /// leaves no verdict.
     fn judged(&mut self, model: &mut Model, keys: &KeyMap) {
-        if let Some(verdict) = read_verdict(&self.end.dir).map(Arc::new) {
+        if let Some(verdict) = Verdict::read(&self.end.dir).map(Arc::new) {
             self.verdict = Some(Arc::clone(&verdict));
             update(model, keys, Message::Judged(verdict));
         }

@@ -13,7 +13,7 @@ use rustix::process::Uid;
 use squall_harness::clock::RunClock;
 use squall_harness::experiment::{Control, RunView};
 use squall_load::Gauges;
-use squall_reports::HandSide;
+use squall_record::HandSide;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixListener;
 use tokio::net::UnixStream;
@@ -275,7 +275,7 @@ mod tests {
         let (asked, over, _task) = watched(dir.path());
         for (control, count) in [(false, 0), (true, 1)] {
             let mut stream = watcher(dir.path(), control).await;
-            let ask = Said::Ask(squall_reports::HandAction::Finish);
+            let ask = Said::Ask(squall_record::HandAction::Finish);
             stream.write_all(&line(&ask)).await.unwrap();
             let mut told = BufReader::new(stream);
             let mut refused = false;

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use squall_dashboard::model::{Facts, Model, Source};
 use squall_dashboard::terminal::show;
-use squall_reports::RunOutcome;
-use squall_reports::store::RecordTail;
+use squall_judge::RunOutcome;
+use squall_record::store::RecordTail;
 
 use crate::args::AttachArgs;
 use crate::attach::client::{AttachedFeed, End, connect};

@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
-use squall_reports::calibrate::{Calibration, calibrate as calibrate_records};
-use squall_reports::{Record, RunOutcome};
+use squall_judge::RunOutcome;
+use squall_judge::calibrate::{Calibration, calibrate as calibrate_records};
+use squall_record::Record;
+use squall_reports::calibration_text;
 
 use crate::args::CalibrateArgs;
 use crate::session::{Attempt, Session};
@@ -82,7 +84,7 @@ fn conclude(args: &CalibrateArgs, found: Option<Calibration>, ended: RunOutcome)
     };
     let outcome = ended.louder(found.outcome());
     let json = serde_json::to_value(&found).map_err(|error| error.to_string());
-    let text = found.to_text();
+    let text = calibration_text(&found);
     let told = json.and_then(|json| series::tell(&args.result, args.execution.ui, &json, &text));
     match told {
         Ok(()) => exit::code(outcome),

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
+use squall_judge::RunOutcome;
+use squall_record::json_document;
 use squall_reports::compare::{Change, RunComparison, compare as compare_records};
-use squall_reports::{RunOutcome, json_document};
 
 use crate::args::{CompareArgs, ComparisonFormat, FailOn};
 use crate::{exit, output, run_names};

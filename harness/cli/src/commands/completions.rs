@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use squall_reports::RunOutcome;
+use squall_judge::RunOutcome;
 
 use crate::args::{Cli, CompletionsArgs};
 use crate::{exit, output};

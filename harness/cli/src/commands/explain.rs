@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use squall_reports::{OUTCOMES, RunOutcome};
+use squall_judge::{OUTCOMES, RunOutcome};
 
 use crate::{exit, output};
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use squall_reports::RunOutcome;
+use squall_judge::RunOutcome;
 use squall_scenario_file::{FaultParameter, FaultReference, fault_reference};
 
 use crate::args::{FaultsArgs, Listing};

@@ -4,8 +4,8 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use squall_reports::RunOutcome;
-use squall_reports::store::files;
+use squall_judge::RunOutcome;
+use squall_record::store::files;
 use squall_scenario_file::{ParseOptions, Source, parse_scenario};
 
 use crate::args::InitArgs;

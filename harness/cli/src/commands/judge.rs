@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use squall_reports::{RunOutcome, Verdict, judge_with};
+use squall_judge::{RunOutcome, Verdict, judge_with};
 
 use crate::args::{JudgeArgs, Ui};
 use crate::objectives::Objectives;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use squall_reports::RunOutcome;
+use squall_judge::RunOutcome;
 
 use super::run::{Plan, carry_out};
 use crate::args::{LoadArgs, ScenarioArgs};

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
-use squall_reports::RunOutcome;
-use squall_reports::store::files;
+use squall_judge::RunOutcome;
+use squall_record::store::files;
 
 use crate::args::{Cli, ManArgs};
 use crate::{exit, output};

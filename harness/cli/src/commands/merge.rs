@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use squall_reports::format::terminal_line;
-use squall_reports::store::MANIFEST_FILE;
-use squall_reports::{Record, RecordWriter, RunOutcome, judge, merge as put_together};
+use squall_judge::{RunOutcome, judge};
+use squall_record::store::MANIFEST_FILE;
+use squall_record::{Record, RecordWriter, merge as put_together, terminal_line};
 
 use crate::args::{MergeArgs, Ui};
 use crate::session::{Finished, ReportRequest};

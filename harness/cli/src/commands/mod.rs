@@ -26,7 +26,7 @@ mod schema;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
-use squall_reports::RunOutcome;
+use squall_judge::RunOutcome;
 
 use crate::args::{Cli, Command, ReferenceCommand, When};
 use crate::{exit, output};

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use squall_reports::{RunOutcome, json_document};
+use squall_judge::RunOutcome;
+use squall_record::json_document;
 
 use crate::args::{Listing, PlanArgs};
 use crate::{exit, locate, output};

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use squall_reports::{RunOutcome, VariantOutcome, variant_outcome};
+use squall_judge::{RunOutcome, VariantOutcome, variant_outcome};
 use squall_scenario::Scenario;
 
 use crate::args::ProveArgs;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use squall_faults::Journal;
 use squall_faults::recover::{Found, Standing, left_of_dead_runs, list, run};
-use squall_reports::RunOutcome;
-use squall_reports::format::terminal_line;
+use squall_judge::RunOutcome;
+use squall_record::terminal_line;
 
 use crate::args::RecoverArgs;
 use crate::{exit, output};

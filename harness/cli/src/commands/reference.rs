@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use squall_judge::RunOutcome;
 use squall_reference::{ServiceConfig, ServiceKind, Settings, UnknownService};
-use squall_reports::RunOutcome;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{ReferenceCommand, ServeArgs};

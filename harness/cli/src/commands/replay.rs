@@ -9,7 +9,7 @@ use squall_dashboard::model::Model;
 use squall_dashboard::replay::{Player, facts};
 use squall_dashboard::terminal::{Feed, show};
 use squall_dashboard::update::Command;
-use squall_reports::{RunOutcome, judge};
+use squall_judge::{RunOutcome, judge};
 
 use crate::args::ReplayArgs;
 use crate::interrupts::Interrupts;

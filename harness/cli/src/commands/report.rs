@@ -5,7 +5,7 @@ mod index;
 use std::path::Path;
 use std::process::ExitCode;
 
-use squall_reports::{RunOutcome, judge};
+use squall_judge::{RunOutcome, judge};
 
 use crate::args::ReportArgs;
 use crate::session::{ReportRequest, write_reports};

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use squall_reports::RunOutcome;
+use squall_judge::RunOutcome;
 
 use crate::args::{InconclusiveAs, RunArgs, RunOptions, ScenarioArgs, Ui};
 use crate::locate::Sound;
@@ -218,7 +218,7 @@ fn counted(outcome: RunOutcome, inconclusive_as: Option<InconclusiveAs>) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use squall_reports::OUTCOMES;
+    use squall_judge::OUTCOMES;
 
     use super::*;
 

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use squall_faults::Journal;
 use squall_faults::recover::{Standing, list, sweep};
-use squall_reports::RunOutcome;
-use squall_reports::format::{terminal_line, terminal_text};
+use squall_judge::RunOutcome;
+use squall_record::{terminal_line, terminal_text};
 
 use crate::args::{Listing, OutArgs, PruneArgs, RunsArgs, RunsCommand};
 use crate::run_folders::{Found, Old, RunFolder, delete, find, old};

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use squall_reports::{RunOutcome, SCHEMAS};
+use squall_judge::RunOutcome;
+use squall_reports::SCHEMAS;
 
 use crate::args::SchemaOf;
 use crate::{exit, output};

@@ -7,7 +7,7 @@ use crate::live_feed::{LiveFeed, Stage};
 use squall_dashboard::model::{self, Facts, Model};
 use squall_dashboard::terminal::show;
 use squall_harness::hub::EventHub;
-use squall_reports::Verdict;
+use squall_judge::Verdict;
 use tokio::sync::{oneshot, watch};
 
 use super::plain::PlainLines;
@@ -110,7 +110,7 @@ mod tests {
     use squall_harness::clock::RunClock;
     use squall_harness::experiment::RunView;
     use squall_load::Gauges;
-    use squall_reports::{Phase, RunEvent};
+    use squall_record::{Phase, RunEvent};
     use squall_scenario_file::{ParseOptions, Source, parse_scenario};
 
     use super::*;

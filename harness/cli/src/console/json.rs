@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use squall_reports::{Phase, RunEvent, Stamped};
+use squall_record::{Phase, RunEvent, Stamped};
 use tokio::sync::broadcast;
 
 use crate::output;

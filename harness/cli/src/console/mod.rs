@@ -8,8 +8,9 @@ mod plain;
 use std::time::Duration;
 
 use squall_harness::experiment::RunView;
+use squall_judge::Verdict;
+use squall_record::RunEvent;
 use squall_reports::format::Style;
-use squall_reports::{RunEvent, Verdict};
 use squall_scenario::Scenario;
 use tokio::task::JoinHandle;
 

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use squall_harness::clock::RunClock;
 use squall_harness::experiment::RunView;
+use squall_judge::live::{GateBoard, LiveState};
 use squall_load::Gauges;
-use squall_reports::format::terminal_line;
-use squall_reports::live::{GateBoard, LiveState};
-use squall_reports::{
-    BreakerReport, FaultChange, Phase, ProcessChange, RunEvent, Stamped, StopReason,
+use squall_record::{
+    BreakerReport, FaultChange, Phase, ProcessChange, RunEvent, Stamped, StopReason, terminal_line,
 };
 use squall_scenario::{BreakerState, Scenario, format_duration};
 use tokio::sync::{broadcast, watch};
@@ -265,7 +264,7 @@ impl PlainLines {
 }
 
 fn time_of(micros: Option<u64>) -> String {
-    micros.map_or_else(|| "-".to_owned(), squall_reports::quantity::micros)
+    micros.map_or_else(|| "-".to_owned(), squall_judge::quantity::micros)
 }
 
 #[cfg(test)]

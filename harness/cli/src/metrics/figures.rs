@@ -12,9 +12,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use squall_judge::live::{GateBoard, LiveState};
 use squall_load::Gauges;
-use squall_reports::live::{GateBoard, LiveState};
-use squall_reports::{
+use squall_record::{
     ALL_BAD_KINDS, BadKind, BreakerReport, FaultChange, Interval, Manifest, Phase, RouteInterval,
     RunEvent, Stamped, Times,
 };

@@ -201,7 +201,7 @@ pub(crate) fn entries(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// The verdict of a run directory.
-pub(crate) fn verdict(run: &Path) -> squall_reports::Verdict {
+pub(crate) fn verdict(run: &Path) -> squall_judge::Verdict {
     let text = std::fs::read_to_string(run.join("verdict.json")).expect("the run was judged");
     serde_json::from_str(&text).unwrap()
 }

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use squall_load::Gauges;
-use squall_reports::histogram::rank;
-use squall_reports::{Counts, Interval, Times};
+use squall_record::histogram::rank;
+use squall_record::{Counts, Interval, Times};
 
 /// Readings of the gauges that rates are taken over; ten come in a second.
 const READINGS_MAX: usize = 11;

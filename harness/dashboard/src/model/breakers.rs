@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use squall_reports::BreakerReport;
+use squall_record::BreakerReport;
 use squall_scenario::BreakerState;
 
 /// Changes of one breaker that are kept; the oldest go first.

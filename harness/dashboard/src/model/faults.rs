@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 
-use squall_reports::FaultChange;
-use squall_reports::format::terminal_text;
+use squall_record::{FaultChange, terminal_text};
 use squall_scenario::{FaultSpec, Scenario};
 
 use crate::screen::Screen;

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use squall_reports::format::terminal_text;
-use squall_reports::{FaultChange, Phase, ProcessChange, RunEvent, Stamped, StopReason};
+use squall_record::{
+    FaultChange, Phase, ProcessChange, RunEvent, Stamped, StopReason, terminal_text,
+};
 
 /// Lines that are kept; the oldest go first.
 const LINES_MAX: usize = 5000;

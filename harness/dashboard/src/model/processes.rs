@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use squall_reports::format::terminal_text;
-use squall_reports::{ProcessChange, ResourceUse};
+use squall_record::{ProcessChange, ResourceUse, terminal_text};
 
 /// Instances that are told apart.
 const INSTANCES_MAX: usize = 512;

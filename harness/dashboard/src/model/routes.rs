@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use hdrhistogram::Histogram;
-use squall_reports::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
+use squall_record::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
 
 use super::series::ResponseTime;
 
@@ -86,7 +86,7 @@ impl Tally {
         if n == 0 {
             return None;
         }
-        let rank = squall_reports::histogram::rank(q, n);
+        let rank = squall_record::histogram::rank(q, n);
         if rank > self.response.len() {
             return Some(ResponseTime::NEVER);
         }

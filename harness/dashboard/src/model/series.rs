@@ -7,8 +7,8 @@
 use std::collections::VecDeque;
 
 use hdrhistogram::Histogram;
-use squall_reports::histogram::{new_histogram, rank, value_at_rank};
-use squall_reports::{Counts, Interval};
+use squall_record::histogram::{new_histogram, rank, value_at_rank};
+use squall_record::{Counts, Interval};
 
 /// Points that are kept before two become one.
 pub const POINTS_MAX: usize = 3600;
@@ -262,8 +262,8 @@ impl Series {
 
 #[cfg(test)]
 mod tests {
-    use squall_reports::histogram::record_us;
-    use squall_reports::{RouteInterval, Times};
+    use squall_record::histogram::record_us;
+    use squall_record::{RouteInterval, Times};
 
     use super::*;
 

@@ -4,7 +4,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use squall_reports::quantity::{grouped, micros, percent};
+use squall_judge::quantity::{grouped, micros, percent};
 
 use super::Scene;
 use crate::pen::Pen;

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use squall_reports::Verdict;
+use squall_judge::Verdict;
 
 use super::{Scene, header};
 use crate::keys::Action;

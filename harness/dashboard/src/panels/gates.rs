@@ -3,9 +3,9 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use squall_reports::live::LiveState;
-use squall_reports::quantity::grouped;
-use squall_reports::verdict::{Evidence, GateOrigin, GateState};
+use squall_judge::live::LiveState;
+use squall_judge::quantity::grouped;
+use squall_judge::verdict::{Evidence, GateOrigin, GateState};
 
 use super::{Scene, visible};
 use crate::pen::{Pen, cells, wrap};
@@ -266,7 +266,7 @@ fn header(wide: bool) -> String {
 
 fn figure_line(scene: &Scene<'_>, row: &GateRow, wide: bool) -> String {
     let evidence = &row.evidence;
-    let quantity = |q: Option<squall_reports::quantity::Quantity>| {
+    let quantity = |q: Option<squall_judge::quantity::Quantity>| {
         q.map_or_else(|| "-".to_owned(), |q| scene.quantity(q))
     };
     let margin = evidence.margin.map_or_else(|| "-".to_owned(), margin_text);

@@ -3,7 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use squall_reports::{Phase, RunOutcome, Verdict};
+use squall_judge::{RunOutcome, Verdict};
+use squall_record::Phase;
 
 use super::{Scene, gates};
 use crate::axis::clock;

@@ -65,7 +65,7 @@ pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     shade(scene, &mut pen, margins, &axis);
     let Some(scale) = scale(scene, &points, pen.height()) else {
         let words = match scene.run.phase {
-            squall_reports::Phase::Load => "the first answers are still being settled",
+            squall_record::Phase::Load => "the first answers are still being settled",
             _ => "nothing measured yet",
         };
         pen.put(margins.left, pen.height() / 2, words, scene.theme.dim);

@@ -18,7 +18,7 @@ pub mod timeline;
 use std::cell::RefCell;
 
 use ratatui::layout::Rect;
-use squall_reports::quantity::Quantity;
+use squall_judge::quantity::Quantity;
 
 use crate::axis::Axis;
 use crate::keys::KeyMap;

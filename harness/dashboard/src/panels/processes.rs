@@ -24,7 +24,7 @@ fn ordered<'m>(scene: &Scene<'m>, by_trouble: bool) -> Vec<&'m Instance> {
 }
 
 fn condition(scene: &Scene<'_>, instance: &Instance) -> (String, Style) {
-    let over = scene.run.phase as u8 >= squall_reports::Phase::Stopping as u8;
+    let over = scene.run.phase as u8 >= squall_record::Phase::Stopping as u8;
     match &instance.condition {
         Condition::Starting => ("starting".to_owned(), scene.theme.open),
         Condition::Ready if instance.name == SQUALL => ("this tool".to_owned(), scene.theme.dim),

@@ -2,8 +2,8 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use squall_reports::ALL_BAD_KINDS;
-use squall_reports::quantity::{grouped, percent};
+use squall_judge::quantity::{grouped, percent};
+use squall_record::ALL_BAD_KINDS;
 
 use super::Scene;
 use super::routes::{ordered, scope, tally};

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use squall_reports::quantity::{grouped, percent, significant};
+use squall_judge::quantity::{grouped, percent, significant};
 
 use super::{Scene, bar, visible};
 use crate::model::routes::{Route, Tally};

@@ -2,7 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use squall_reports::quantity::grouped;
+use squall_judge::quantity::grouped;
 use squall_scenario::BreakerState;
 
 use super::{Scene, processes};

@@ -105,7 +105,7 @@ fn lanes(scene: &Scene<'_>, axis: &Axis) -> Vec<Lane> {
     let down = run.processes.system().filter(|p| !p.outages.is_empty());
     lanes.extend(
         down.filter(|p| p.down(axis.start_us, axis.end_us))
-            .filter(|_| run.phase != squall_reports::Phase::Finished)
+            .filter(|_| run.phase != squall_record::Phase::Finished)
             .map(|instance| process_lane(scene, axis, instance)),
     );
     lanes.push(failing(scene, axis));
@@ -149,7 +149,7 @@ fn windows(scene: &Scene<'_>, axis: &Axis) -> Lane {
     let faults = &scene.run.faults;
     let now_us = scene.now_us();
     let injections = || faults.each.iter().flat_map(|fault| &fault.injections);
-    let begun = scene.run.phase as u8 >= squall_reports::Phase::Load as u8;
+    let begun = scene.run.phase as u8 >= squall_record::Phase::Load as u8;
     let first_us = injections().map(|i| i.requested_us).min();
     let baseline = (0, first_us.unwrap_or(now_us));
     if begun {
@@ -307,7 +307,7 @@ fn failing(scene: &Scene<'_>, axis: &Axis) -> Lane {
     let totals = &scene.run.arrivals.totals;
     lane.now = format!(
         "{} failed",
-        squall_reports::quantity::grouped(totals.failed())
+        squall_judge::quantity::grouped(totals.failed())
     );
     if totals.failed() > 0 {
         lane.now_style = scene.theme.bad;

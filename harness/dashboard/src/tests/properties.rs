@@ -8,11 +8,12 @@ use proptest::test_runner::TestRunner;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
+use squall_judge::Verdict;
 use squall_load::Gauges;
-use squall_reports::histogram::{new_histogram, record_us};
-use squall_reports::{
+use squall_record::histogram::{new_histogram, record_us};
+use squall_record::{
     BreakerReport, Counts, FaultChange, HandAction, HandSide, Interval, Phase, ProcessChange,
-    ResourceUse, RouteInterval, RunEvent, Stamped, StopReason, Times, Verdict,
+    ResourceUse, RouteInterval, RunEvent, Stamped, StopReason, Times,
 };
 use squall_scenario::BreakerState;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use squall_load::{LoadCommand, LoadHandle, LoadOutput, LoadPlan, Schedule};
-use squall_reports::{Counts, Interval};
+use squall_record::{Counts, Interval};
 use squall_scenario::{Arrivals, Load, Rate, Request, Stage, Template};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use http::Method;
 use squall_load::{Course, Exchange, ExchangeFailure, PreparedRequest, Transport};
-use squall_reports::{BadKind, Outcome};
+use squall_record::{BadKind, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use squall_reports::{BreakerReport, RunEvent};
+use squall_record::{BreakerReport, RunEvent};
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::EventHub;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use squall_reports::{FallbackReading, RunEvent};
+use squall_record::{FallbackReading, RunEvent};
 
 use super::hystrix_stream::{HystrixCommand, HystrixStream, LineTooLong};
 use super::{Reporter, Seen, Unseen};

@@ -1,15 +1,16 @@
 //! What the page shows, as plain strings: the template only lays it out.
 
 use serde::Serialize;
+use squall_judge::RunOutcome;
+use squall_judge::quantity::{Quantity, clock, grouped, micros, percent, significant};
+use squall_judge::verdict::{
+    ErrorSummary, FaultEvidence, GateState, SliceStats, Verdict, WindowKind, WindowStats,
+};
+use squall_record::{Record, store, terminal_text};
 
 use super::{percentiles, timeline, zoom};
 use crate::format::effects::{Effect, LEGEND};
-use crate::format::{RunFiles, course, terminal_text, told, url_path};
-use crate::quantity::{Quantity, clock, grouped, micros, percent, significant};
-use crate::verdict::{
-    ErrorSummary, FaultEvidence, GateState, SliceStats, Verdict, WindowKind, WindowStats,
-};
-use crate::{Record, RunOutcome, store};
+use crate::format::{RunFiles, course, told, url_path};
 
 mod events;
 mod gates;

@@ -1,12 +1,13 @@
 //! Response time over percentile, one line per window; x = 1 / (1 - q).
 
+use squall_judge::Slice;
+use squall_judge::quantity::{Quantity, micros};
+use squall_judge::verdict::{Verdict, WindowKind};
+use squall_record::Record;
+
 use super::axis::LogAxis;
 use super::timeline::window_of;
-use crate::Record;
 use crate::format::svg::{Anchor, Svg, color};
-use crate::judge::Slice;
-use crate::quantity::{Quantity, micros};
-use crate::verdict::{Verdict, WindowKind};
 
 const WIDTH: f64 = 1000.0;
 const LEFT: f64 = 60.0;

@@ -3,15 +3,15 @@
 
 mod lanes;
 
+use squall_judge::quantity::{Quantity, clock, micros};
+use squall_judge::verdict::{TimeRange, Verdict, WindowKind, WindowStats};
+use squall_judge::{Slice, Window};
+use squall_record::{Interval, Record};
 use squall_scenario::{BreakerState, Gate, GateValue, Metric};
 
 use super::axis::{LogAxis, TimeAxis};
 use crate::format::by_hand::{Deed, deeds};
 use crate::format::svg::{Anchor, Svg, color, fitted};
-use crate::judge::{Slice, Window};
-use crate::quantity::{Quantity, clock, micros};
-use crate::verdict::{TimeRange, Verdict, WindowKind, WindowStats};
-use crate::{Interval, Record};
 
 const WIDTH: f64 = 1000.0;
 const LEFT: f64 = 190.0;
@@ -395,7 +395,7 @@ pub(super) fn summary(record: &Record, verdict: &Verdict) -> String {
         let ok = window
             .all
             .success
-            .map_or_else(|| "nothing".to_owned(), crate::quantity::percent);
+            .map_or_else(|| "nothing".to_owned(), squall_judge::quantity::percent);
         parts.push(format!(
             "{} ({} to {}): {ok} good, p99 {p99}",
             window.name,

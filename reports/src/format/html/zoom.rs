@@ -5,10 +5,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use squall_judge::quantity::Quantity;
+use squall_judge::verdict::{Verdict, WindowKind};
 
 use super::timeline::Point;
-use crate::quantity::Quantity;
-use crate::verdict::{Verdict, WindowKind};
 
 /// The page's style.
 pub(super) const STYLE: &str = include_str!("../../../templates/report.css");

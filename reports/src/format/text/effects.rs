@@ -1,9 +1,10 @@
 //! What the faults changed, by their cycles.
 
+use squall_judge::verdict::Verdict;
+use squall_record::terminal_text;
+
 use super::{Page, Tone};
 use crate::format::effects::{Effect, LEGEND, Row};
-use crate::format::terminal_text;
-use crate::verdict::Verdict;
 
 impl Page {
     pub(super) fn effects(&mut self, verdict: &Verdict) {

@@ -1,9 +1,10 @@
 //! Why arrivals failed, in lines: one reason each, over all routes.
 
-use crate::format::{course, terminal_text};
-use crate::quantity::{clock, grouped};
-use crate::verdict::{ErrorSummary, FailureOrigin};
-use crate::{BadKind, DropCause};
+use squall_judge::quantity::{clock, grouped};
+use squall_judge::verdict::{ErrorSummary, FailureOrigin};
+use squall_record::{BadKind, DropCause, terminal_text};
+
+use crate::format::course;
 
 /// Most reasons that are listed.
 const REASONS_MAX: usize = 6;

@@ -1,9 +1,11 @@
 //! What a load met, for a run in which nothing was broken.
 
+use squall_judge::quantity::{Quantity, grouped, micros, percent, significant};
+use squall_judge::verdict::{SliceStats, Verdict, WindowKind, WindowStats};
+use squall_record::terminal_text;
+
 use super::{Page, Tone};
-use crate::format::{course, terminal_text};
-use crate::quantity::{Quantity, grouped, micros, percent, significant};
-use crate::verdict::{SliceStats, Verdict, WindowKind, WindowStats};
+use crate::format::course;
 
 /// Most routes that are listed.
 const ROUTES_MAX: usize = 12;

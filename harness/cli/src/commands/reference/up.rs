@@ -7,8 +7,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use squall_faults::Journal;
 use squall_harness::system::StandAlone;
+use squall_judge::RunOutcome;
 use squall_reference::ServiceKind;
-use squall_reports::RunOutcome;
 use squall_scenario_file::{ParseOptions, open_system, parse_system, process_environment};
 
 use crate::args::UpArgs;

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use squall_reports::store::files;
-use squall_reports::{IndexedRun, RunOutcome, index_page};
+use squall_judge::RunOutcome;
+use squall_record::store::files;
+use squall_reports::{IndexedRun, index_page};
 
 use crate::run_folders::find;
 use crate::{exit, output};

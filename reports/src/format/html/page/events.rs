@@ -1,10 +1,8 @@
 //! Events of a run as rows of text.
 
 use serde::Serialize;
-
-use crate::format::terminal_text;
-use crate::quantity::clock;
-use crate::{FaultChange, Phase, ProcessChange, Record, RunEvent, Stamped};
+use squall_judge::quantity::clock;
+use squall_record::{FaultChange, Phase, ProcessChange, Record, RunEvent, Stamped, terminal_text};
 
 /// Most events that are shown.
 const EVENTS_MAX: usize = 300;

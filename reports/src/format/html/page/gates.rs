@@ -1,15 +1,14 @@
 //! The table of gates with the evidence behind each.
 
 use serde::Serialize;
+use squall_judge::quantity::{clock, grouped, micros};
+use squall_judge::verdict::{GateOrigin, GateState, GateVerdict, Verdict};
+use squall_record::{Outcome, Sample, terminal_text};
 
 use super::{quoted, shown};
 use crate::format::svg::{Svg, color};
-use crate::format::terminal_text;
 use crate::format::text::margin_text;
 use crate::format::told::Told;
-use crate::quantity::{clock, grouped, micros};
-use crate::verdict::{GateOrigin, GateState, GateVerdict, Verdict};
-use crate::{Outcome, Sample};
 
 #[derive(Serialize)]
 pub(super) struct Group {

@@ -1,14 +1,14 @@
 //! The rows below the response times: arrivals, failures, breakers, processes.
 
+use squall_judge::quantity::{micros, significant};
+use squall_judge::verdict::TimeRange;
+use squall_record::terminal_text;
 use squall_scenario::BreakerState;
 
 use super::{ARRIVALS_HEIGHT, ARRIVALS_TOP, Chart, FAILED_HEIGHT, FAILED_TOP, LEFT, Point};
 use crate::format::by_hand::Deed;
 use crate::format::html::axis::round_up;
 use crate::format::svg::{Anchor, color, fitted};
-use crate::format::terminal_text;
-use crate::quantity::{micros, significant};
-use crate::verdict::TimeRange;
 
 impl Chart {
     pub(super) fn arrivals(&mut self, points: &[Point]) {

@@ -1,0 +1,189 @@
+//! Failures by kind and route, with when they began and ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use squall_record::{
+    ALL_BAD_KINDS, BadKind, Counts, DropCause, Interval, Outcome, Record, RouteInterval, RunEvent,
+    Sample,
+};
+
+use crate::verdict::{ErrorSummary, FailureOrigin, FaultEvidence, TimeRange};
+
+/// What failures are counted by: route, failure, origin.
+type Key = (String, Failure, FailureOrigin);
+
+/// A kind of failure, or that it was dropped and why.
+type Failure = (Option<BadKind>, Option<DropCause>);
+
+/// Every kind of failure that occurred, the most frequent first.
+pub(super) fn summarize(record: &Record, faults: &[FaultEvidence]) -> Vec<ErrorSummary> {
+    let mut found: BTreeMap<Key, ErrorSummary> = BTreeMap::new();
+    let origins = Origins::of(record, faults);
+    for interval in record
+        .intervals
+        .iter()
+        .filter(|interval| interval.start_us >= 0)
+    {
+        for route in &interval.routes {
+            let met_fault = origins.meets_a_fault(&route.route, interval);
+            for (failure, origin, count) in by_origin(&route.counts, met_fault) {
+                let key = (route.route.clone(), failure, origin);
+                let summary = found.entry(key).or_insert_with(|| ErrorSummary {
+                    origin,
+                    kind: failure.0,
+                    dropped: failure.1,
+                    route: route.route.clone(),
+                    count: 0,
+                    first_us: interval.start_us,
+                    last_us: interval.end_us,
+                    example: example(&record.samples, &route.route, failure),
+                });
+                summary.count = summary.count.saturating_add(count);
+                summary.last_us = interval.end_us;
+            }
+        }
+    }
+    let mut summaries: Vec<_> = found.into_values().collect();
+    summaries.sort_by_key(|summary| std::cmp::Reverse(summary.count));
+    summaries
+}
+
+/// The failures of one interval and route by kind and origin.
+fn by_origin(
+    counts: &Counts,
+    met_fault: bool,
+) -> impl Iterator<Item = (Failure, FailureOrigin, u64)> {
+    let sent = if met_fault {
+        FailureOrigin::InjectedFault
+    } else {
+        FailureOrigin::System
+    };
+    let by_lag = counts.late_by_lag.min(counts.late);
+    let counts = *counts;
+    let kinds = ALL_BAD_KINDS.into_iter().map(move |kind| {
+        let excused = if kind == BadKind::Late { by_lag } else { 0 };
+        let count = counts.of(kind).saturating_sub(excused);
+        ((Some(kind), None), sent, count)
+    });
+    // What was under way and filled the limit was left unanswered by what it
+    // was sent to.
+    let drops = counts.drops.causes().map(move |(cause, count)| {
+        let origin = match cause.is_excused() {
+            true => FailureOrigin::Generator,
+            false => sent,
+        };
+        ((None, Some(cause)), origin, count)
+    });
+    let unnamed = counts.dropped.saturating_sub(counts.drops.named());
+    let generator = [
+        (
+            (Some(BadKind::Late), None),
+            FailureOrigin::Generator,
+            by_lag,
+        ),
+        ((None, None), FailureOrigin::Generator, unnamed),
+    ];
+    kinds
+        .chain(generator)
+        .chain(drops)
+        .filter(|(_, _, count)| *count > 0)
+}
+
+/// Which faults stood between the generator and the system. Known only where
+/// every sampled request of a route went to an address that a fault was aimed
+/// at: a link, or an instance behind one. What happens deeper in the system is
+/// the system's doing, as keeping it from users is what it is tested for.
+pub struct Origins {
+    /// By route: where its requests went.
+    addresses: BTreeMap<String, BTreeSet<String>>,
+    /// Addresses a fault was aimed at, and when.
+    aimed: Vec<(BTreeSet<String>, TimeRange)>,
+}
+
+impl Origins {
+    /// From what was aimed at and where the sampled requests went.
+    pub fn of(record: &Record, faults: &[FaultEvidence]) -> Self {
+        let mut addresses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for sample in &record.samples {
+            if let Some(address) = &sample.address {
+                let known = addresses.entry(sample.route.clone()).or_default();
+                known.insert(address.clone());
+            }
+        }
+        let injected = faults.iter().filter(|fault| !fault.withheld);
+        let aimed = injected.flat_map(|fault| {
+            let fronts = fronts(record, fault);
+            in_force(fault)
+                .into_iter()
+                .map(move |range| (fronts.clone(), range))
+        });
+        Self {
+            addresses,
+            aimed: aimed.collect(),
+        }
+    }
+
+    /// How many failures of one interval and route were by `origin`.
+    pub fn count(&self, origin: FailureOrigin, interval: &Interval, route: &RouteInterval) -> u64 {
+        let met_fault = self.meets_a_fault(&route.route, interval);
+        by_origin(&route.counts, met_fault)
+            .filter(|(_, whose, _)| *whose == origin)
+            .fold(0, |sum, (_, _, count)| sum.saturating_add(count))
+    }
+
+    fn meets_a_fault(&self, route: &str, interval: &Interval) -> bool {
+        let Some(addresses) = self.addresses.get(route) else {
+            return false;
+        };
+        let middle_us = i64::midpoint(interval.start_us, interval.end_us);
+        self.aimed.iter().any(|(fronts, range)| {
+            (range.start_us..range.end_us).contains(&middle_us) && addresses.is_subset(fronts)
+        })
+    }
+}
+
+/// When a fault may have been in force: from its first request to its last
+/// removal, without its control periods where it came in cycles.
+fn in_force(fault: &FaultEvidence) -> Vec<TimeRange> {
+    if !fault.periods.is_empty() {
+        let with = fault.periods.iter().filter(|period| !period.control);
+        return with.map(|period| period.range).collect();
+    }
+    let whole = fault.requested_us.map(|start_us| TimeRange {
+        start_us,
+        end_us: fault.removed_us.unwrap_or(i64::MAX),
+    });
+    whole.into_iter().collect()
+}
+
+/// The addresses of the links that a fault was aimed at.
+fn fronts(record: &Record, fault: &FaultEvidence) -> BTreeSet<String> {
+    let events = record.events.iter();
+    let links = events.filter_map(|stamped| match &stamped.event {
+        RunEvent::LinkUp { link, listen, .. } if fault.targets.contains(link) => {
+            Some(listen.clone())
+        }
+        _ => None,
+    });
+    links.collect()
+}
+
+/// The most frequent text of the samples of a kind.
+fn example(samples: &[Sample], route: &str, (kind, dropped): Failure) -> Option<String> {
+    let wanted = kind.map_or(Outcome::Dropped, Outcome::Bad);
+    let mut texts: BTreeMap<String, u32> = BTreeMap::new();
+    for sample in samples
+        .iter()
+        .filter(|s| s.route == route && s.outcome == wanted && s.dropped == dropped)
+    {
+        let status = sample.status.map(|status| format!("status {status}"));
+        let parts: Vec<String> = status.into_iter().chain(sample.detail.clone()).collect();
+        if !parts.is_empty() {
+            *texts.entry(parts.join(", ")).or_default() += 1;
+        }
+    }
+    texts
+        .into_iter()
+        .max_by_key(|(_, count)| *count)
+        .map(|(text, _)| text)
+}

@@ -1,0 +1,36 @@
+//! What a run leaves.
+//!
+//! The engine writes [`RunEvent`]s to a run directory; a [`Record`] is all that
+//! is read back from it, and all that judging and rendering need. Nothing here
+//! opens a socket, reads a clock or prints; only [`store`] touches files, and
+//! only inside a run directory.
+
+mod drops;
+mod event;
+pub mod histogram;
+mod interval;
+mod json_text;
+mod merge;
+mod record;
+mod sample;
+mod shard;
+pub mod store;
+mod terminal;
+mod times;
+mod users;
+
+pub use drops::{ALL_DROP_CAUSES, DropCause, Drops};
+pub use event::{
+    BreakerReport, FallbackReading, FaultChange, HandAction, HandSide, Phase, ProbeReading,
+    ProcessChange, RESOURCES_EVERY_US, ResourceUse, RunEvent, Stamped, StopReason, WindowEdge,
+};
+pub use interval::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
+pub use json_text::{json_document, json_line};
+pub use merge::{MergeError, merge};
+pub use record::{Manifest, RECORD_SCHEMA_VERSION, Record};
+pub use sample::{Outcome, Sample};
+pub use shard::{SHARDS_MAX, Shard, ShardSet};
+pub use store::{RecordError, RecordWriter};
+pub use terminal::{terminal_block, terminal_line, terminal_text};
+pub use times::Times;
+pub use users::{IntervalUsers, USERS_MAX, UserSet};
