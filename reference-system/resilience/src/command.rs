@@ -1,24 +1,18 @@
 //! A command: everything one process keeps about calling one dependency.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::broadcast;
-use tower::{Layer, ServiceExt};
 
 use crate::breaker::{Breaker, BreakerState, FailsafeCore, HealthWindow};
 use crate::bulkhead::Bulkhead;
 use crate::event::{CommandEvent, Happening, Notice};
-use crate::layers::{CommandLayer, Fallback, FallbackOnce, NoFallback, Work};
 use crate::metrics::Metrics;
 use crate::retry_budget::RetryBudget;
 use crate::snapshot::CommandSnapshot;
-use crate::{
-    Attempt, Call, CallOptions, Classify, Clock, CommandError, Properties, PropertiesError,
-    SystemClock,
-};
+use crate::{Clock, Properties, PropertiesError, SystemClock};
 
 /// How many notices a subscriber may lag behind before it loses the oldest (and is told so).
 pub(crate) const NOTICES_MAX: usize = 4096;
@@ -88,68 +82,6 @@ impl Command {
             clock,
             notices,
         })))
-    }
-
-    /// Runs `work` as this command. The work receives its deadline and the number of the attempt.
-    ///
-    /// # Errors
-    /// The work failed, took too long, or was not run: see [`CommandError`].
-    pub async fn execute<T, E, W, Fut>(
-        &self,
-        options: impl Into<CallOptions>,
-        work: W,
-    ) -> Result<T, CommandError<E>>
-    where
-        W: Fn(Attempt) -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-        E: Classify,
-    {
-        self.run(options.into(), &work, NoFallback::default()).await
-    }
-
-    /// As [`execute`](Self::execute), with `fallback` to answer in place of the work whenever it
-    /// fails, times out or is refused (but not when the request was bad).
-    ///
-    /// # Errors
-    /// The request was bad, or the fallback failed or was refused as well.
-    pub async fn execute_or<T, E, W, Fut, F, FallbackFut>(
-        &self,
-        options: impl Into<CallOptions>,
-        work: W,
-        fallback: F,
-    ) -> Result<T, CommandError<E>>
-    where
-        W: Fn(Attempt) -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-        F: FnOnce(&CommandError<E>) -> FallbackFut,
-        FallbackFut: Future<Output = Result<T, E>>,
-        E: Classify,
-    {
-        self.run(options.into(), &work, FallbackOnce::new(fallback))
-            .await
-    }
-
-    async fn run<T, E, W, Fut, F>(
-        &self,
-        options: CallOptions,
-        work: &W,
-        fallback: F,
-    ) -> Result<T, CommandError<E>>
-    where
-        W: Fn(Attempt) -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-        F: Fallback<(), E, Response = T> + Clone,
-        E: Classify,
-    {
-        self.layer(fallback)
-            .layer(Work(work))
-            .oneshot(Call::new((), options))
-            .await
-    }
-
-    /// All patterns of this command as one tower layer.
-    pub fn layer<F>(&self, fallback: F) -> CommandLayer<F> {
-        CommandLayer::new(self.clone(), fallback)
     }
 
     /// Replaces the settings of the running command. Calls that run keep what they began with.

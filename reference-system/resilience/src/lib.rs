@@ -16,6 +16,7 @@ mod clock;
 mod command;
 mod deadline;
 mod error;
+mod execute;
 mod properties;
 mod registry;
 mod snapshot;
