@@ -1,0 +1,187 @@
+//! The style guide as a test: budgets of files and functions, what every file
+//! must say, and what none may be called.
+
+use std::path::{Path, PathBuf};
+
+use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
+
+/// Non-test lines of a file.
+const FILE_LINES_MAX: usize = 500;
+/// Lines of a function, signature and braces included.
+const FUNCTION_LINES_MAX: usize = 70;
+/// Names that say nothing about a concept.
+const DRAWERS: [&str; 8] = [
+    "utils", "util", "helpers", "helper", "common", "misc", "types", "stuff",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if name != "target" && !name.starts_with('.') {
+                rust_files(&path, found);
+            }
+        } else if name.ends_with(".rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn sources() -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    for top in [
+        "harness",
+        "faults",
+        "scenarios",
+        "reports",
+        "reference-system",
+    ] {
+        rust_files(&root().join(top), &mut files);
+    }
+    assert!(files.len() > 50, "the walk must find the sources");
+    files
+        .into_iter()
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).unwrap();
+            (path, text)
+        })
+        .collect()
+}
+
+fn is_test_file(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    ["/tests/", "/benches/", "/examples/", "/fuzz/"]
+        .iter()
+        .any(|part| text.contains(part))
+        || path.file_name().is_some_and(|name| name == "tests.rs")
+}
+
+#[derive(Default)]
+struct Measured {
+    functions: Vec<(String, usize)>,
+    test_lines: usize,
+}
+
+impl<'ast> Visit<'ast> for Measured {
+    fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
+        let is_test = module.attrs.iter().any(|attribute| {
+            attribute.path().is_ident("cfg")
+                && attribute
+                    .meta
+                    .require_list()
+                    .is_ok_and(|l| l.tokens.to_string() == "test")
+        });
+        if is_test {
+            self.test_lines += lines(module.span());
+        } else {
+            visit::visit_item_mod(self, module);
+        }
+    }
+
+    fn visit_item_fn(&mut self, function: &'ast syn::ItemFn) {
+        self.functions.push((
+            function.sig.ident.to_string(),
+            body_lines(&function.sig, &function.block),
+        ));
+        visit::visit_item_fn(self, function);
+    }
+
+    fn visit_impl_item_fn(&mut self, function: &'ast syn::ImplItemFn) {
+        self.functions.push((
+            function.sig.ident.to_string(),
+            body_lines(&function.sig, &function.block),
+        ));
+        visit::visit_impl_item_fn(self, function);
+    }
+}
+
+fn lines(span: proc_macro2::Span) -> usize {
+    span.end().line - span.start().line + 1
+}
+
+fn body_lines(signature: &syn::Signature, block: &syn::Block) -> usize {
+    block.span().end().line - signature.span().start().line + 1
+}
+
+fn measure(path: &Path, text: &str) -> Measured {
+    let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut measured = Measured::default();
+    measured.visit_file(&file);
+    measured
+}
+
+#[test]
+fn files_and_functions_stay_within_their_budgets() {
+    let mut over = Vec::new();
+    for (path, text) in sources() {
+        if is_test_file(&path) {
+            continue;
+        }
+        let measured = measure(&path, &text);
+        let length = text.lines().count() - measured.test_lines;
+        if length > FILE_LINES_MAX {
+            over.push(format!(
+                "{}: {length} lines; split it by concept",
+                path.display()
+            ));
+        }
+        for (name, length) in measured.functions {
+            if length > FUNCTION_LINES_MAX {
+                over.push(format!("{}: fn {name} has {length} lines", path.display()));
+            }
+        }
+    }
+    assert!(over.is_empty(), "over budget:\n{}", over.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let silent: Vec<_> = sources()
+        .into_iter()
+        .filter(|(_, text)| !text.starts_with("//!"))
+        .map(|(path, _)| path.display().to_string())
+        .collect();
+    assert!(
+        silent.is_empty(),
+        "no `//!` line at the top of:\n{}",
+        silent.join("\n")
+    );
+}
+
+#[test]
+fn no_module_is_a_drawer() {
+    let drawers: Vec<_> = sources()
+        .into_iter()
+        .filter(|(path, _)| {
+            let stem = path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            DRAWERS.contains(&stem.as_str())
+        })
+        .map(|(path, _)| path.display().to_string())
+        .collect();
+    assert!(
+        drawers.is_empty(),
+        "name the concept instead:\n{}",
+        drawers.join("\n")
+    );
+}
+
+#[test]
+fn the_measure_can_see_a_long_function_and_skips_tests() {
+    let body = "    let _ = 1;\n".repeat(80);
+    let text = format!("//! x\nfn long() {{\n{body}}}\n#[cfg(test)]\nmod tests {{\n{body}}}\n");
+    // Statements outside of functions do not parse; keep the test module empty.
+    let text = text.replace(&format!("mod tests {{\n{body}}}"), "mod tests {\n\n\n}");
+    let measured = measure(Path::new("x.rs"), &text);
+    assert_eq!(measured.functions, [("long".to_owned(), 82)]);
+    assert_eq!(measured.test_lines, 5);
+}
