@@ -2,7 +2,7 @@
 
 use ratatui::layout::{Position, Rect};
 
-use crate::screen::View;
+use crate::views::View;
 
 /// Places of one screen that are kept: far more than any screen shows.
 const TARGETS_MAX: usize = 1024;

@@ -15,7 +15,8 @@ use squall_record::Stamped;
 use crate::keys::{Action, BINDINGS, KeyMap};
 use crate::model::Model;
 use crate::pointer::{Pointer, Target};
-use crate::screen::{Help, Prompt, Purpose, VIEWS};
+use crate::screen::{Help, Prompt, Purpose};
+use crate::views::VIEWS;
 pub use axis::axis_range;
 
 /// Longest mark or filter, in characters.

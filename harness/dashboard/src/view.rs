@@ -27,8 +27,8 @@ use crate::panels::{
 };
 use crate::pen::Pen;
 use crate::pointer::{Target, Targets};
-use crate::screen::View;
 use crate::theme::{Theme, flatten};
+use crate::views::View;
 
 /// Smaller than this there are no panels, only lines.
 const PANELS_FROM: (u16, u16) = (60, 12);

@@ -10,8 +10,8 @@ use std::ops::Range;
 
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
-use crate::transport::FALLBACK_HEADER;
-
+/// Header by which a system says that an answer is a fallback.
+pub const FALLBACK_HEADER: &str = "x-fallback";
 /// Most bytes of an answer's head, interim answers (1xx) included.
 pub const HEAD_BYTES_MAX: usize = 1 << 20;
 /// Most header fields of an answer.

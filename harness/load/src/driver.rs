@@ -11,10 +11,14 @@ use squall_scenario::{Arrivals, Load, Rate, Stage};
 use tokio::sync::{mpsc, watch};
 
 use crate::exchange::{ExchangeContext, Job};
+use crate::gauges::Gauges;
 use crate::pacer::Pacer;
-use crate::{
-    Arrival, Gauges, LoadCommand, LoadOutput, Recorder, RequestMaker, Schedule, Settled, Transport,
-};
+use crate::protocol::{LoadCommand, LoadOutput};
+use crate::recorder::{Recorder, micros_i64};
+use crate::requests::RequestMaker;
+use crate::schedule::{Arrival, Schedule};
+use crate::settled::Settled;
+use crate::transport::Transport;
 
 /// Numbers of lead arrivals start here, so that they draw other data.
 const LEAD_NUMBERS: u64 = 1 << 40;
@@ -402,8 +406,4 @@ impl Track {
             lag_max_us: recorder.lag_max_us(),
         }
     }
-}
-
-pub(crate) fn micros_i64(time: Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use squall_record::{BadKind, DropCause, Outcome, Sample};
 use squall_scenario::{Load, Request};
 
-use crate::driver::micros_i64;
 use crate::gauges::GaugeBoard;
+use crate::recorder::{Recorder, micros_i64};
+use crate::requests::RequestMaker;
+use crate::settled::Settled;
 use crate::stalls::Stalls;
-use crate::transport::{Course, Exchange, ExchangeFailure};
-use crate::{Recorder, RequestMaker, Settled, Transport};
+use crate::transport::{Course, Exchange, ExchangeFailure, Transport};
 
 /// A stall that may have held up a fault's edge for longer than edges are
 /// waited for anyway.

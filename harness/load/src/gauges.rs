@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use squall_record::Outcome;
 
-use crate::Settled;
+use crate::settled::Settled;
 
 /// What screens may show while the truth is still being settled. Counts are
 /// totals since the load began, by the time of completion.

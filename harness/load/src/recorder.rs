@@ -1,13 +1,15 @@
 //! Turns settled arrivals into intervals, cut at every second and fault edge.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use squall_record::{
-    BadKind, Counts, DropCause, Interval, IntervalUsers, Outcome, RouteInterval, Sample, Times,
+    BadKind, Counts, Interval, IntervalUsers, Outcome, RouteInterval, Sample, Times,
 };
 
 use crate::samples::SampleBin;
+use crate::settled::Settled;
 
 /// How long after its end an interval may still be cut by a fault edge; edges
 /// are reported within milliseconds of their instant.
@@ -15,64 +17,6 @@ const EDGE_GRACE_US: i64 = 500_000;
 /// How long edges from before a stall are waited for after it.
 const STALL_GRACE_US: i64 = 200_000;
 const SECOND_US: i64 = 1_000_000;
-
-/// What became of an arrival, with its times in microseconds.
-#[derive(Debug, Clone, Copy)]
-pub struct Settled {
-    /// The outcome.
-    pub outcome: Outcome,
-    /// Why it was dropped, where it was.
-    pub dropped: Option<DropCause>,
-    /// Dispatched - scheduled.
-    pub lag_us: u64,
-    /// Written - dispatched.
-    pub wait_us: u64,
-    /// Done - written.
-    pub service_us: u64,
-    /// Done - scheduled.
-    pub response_us: u64,
-    /// Of the response time: the generator's own, that is the lag and what it
-    /// stood still while the answer was awaited.
-    pub own_us: u64,
-    /// Whether a late answer would have been good without the lag.
-    pub late_by_lag: bool,
-    /// Whether the system marked the answer as a fallback.
-    pub fallback: bool,
-    /// Bytes of the answer's body.
-    pub bytes: u64,
-    /// Whether it was sent again on a new connection.
-    pub resent: bool,
-}
-
-impl Settled {
-    /// An arrival that was not settled when the run was cut short.
-    pub const UNFINISHED: Self = Self::without_times(Outcome::Unfinished);
-
-    /// An arrival that was never sent.
-    #[must_use]
-    pub const fn dropped(cause: DropCause) -> Self {
-        Self {
-            dropped: Some(cause),
-            ..Self::without_times(Outcome::Dropped)
-        }
-    }
-
-    const fn without_times(outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            dropped: None,
-            lag_us: 0,
-            wait_us: 0,
-            service_us: 0,
-            response_us: 0,
-            own_us: 0,
-            late_by_lag: false,
-            fallback: false,
-            bytes: 0,
-            resent: false,
-        }
-    }
-}
 
 #[derive(Debug)]
 struct Entry {
@@ -409,9 +353,15 @@ fn new_histogram() -> Histogram<u64> {
     histogram
 }
 
+/// A time as it is recorded: in whole microseconds.
+pub(crate) fn micros_i64(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use squall_record::DropCause;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use squall_record::{DropCause, Outcome, Sample};
 
-use crate::Settled;
+use crate::settled::Settled;
 
 /// Failures of one kind kept per second.
 const FAILED_MAX: usize = 5;

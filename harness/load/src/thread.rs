@@ -1,14 +1,16 @@
 //! The load's own thread: nothing else runs on it.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
-use squall_record::{Interval, Sample, Shard};
+use squall_record::Shard;
 use squall_scenario::Load;
 use tokio::sync::{mpsc, watch};
 
 use crate::driver::Driver;
-use crate::{Gauges, RequestError, RequestMaker, Transport};
+use crate::gauges::Gauges;
+use crate::protocol::{LoadCommand, LoadOutput};
+use crate::requests::{RequestError, RequestMaker};
+use crate::transport::Transport;
 
 /// What the load thread needs to know.
 #[derive(Debug)]
@@ -25,53 +27,6 @@ pub struct LoadPlan {
     pub shard: Option<Shard>,
     /// Whether there is load before time zero.
     pub lead: bool,
-}
-
-/// What the load thread is told.
-#[derive(Debug, Clone, Copy)]
-pub enum LoadCommand {
-    /// Time zero: the measured schedule starts at this instant.
-    Begin {
-        /// Time zero.
-        zero: Instant,
-    },
-    /// A fault's edge: cut the interval there.
-    Cut {
-        /// When it was.
-        at: Instant,
-    },
-    /// No more arrivals; wait this long for answers that are under way, then
-    /// call them unfinished.
-    Stop {
-        /// How long.
-        grace: Duration,
-    },
-}
-
-/// What the load thread tells.
-#[derive(Debug)]
-pub enum LoadOutput {
-    /// A settled interval before time zero, counted from the start of the
-    /// thread; for the steady state only.
-    Lead(Interval),
-    /// A settled interval.
-    Interval(Interval),
-    /// Arrivals kept as evidence.
-    Samples(Vec<Sample>),
-    /// A fault's edge came too late to cut the interval that holds it.
-    LateCut {
-        /// When the edge was.
-        at: Instant,
-    },
-    /// The schedule has been sent; answers are awaited.
-    Draining,
-    /// Everything is settled or given up; nothing follows.
-    Finished {
-        /// Measured arrivals scheduled.
-        scheduled: u64,
-        /// Greatest lag in microseconds.
-        lag_max_us: u64,
-    },
 }
 
 /// A running load.

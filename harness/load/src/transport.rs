@@ -14,9 +14,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::connection::{Condition, Connection, NoAnswer};
 use crate::requests::PreparedRequest;
 
-/// Header by which a system says that an answer is a fallback.
-pub const FALLBACK_HEADER: &str = "x-fallback";
-
 const CLOSED_UNREAD: &str = "the connection was closed before the request was sent";
 const SPOKE_FIRST: &str = "an answer came before the request was sent";
 
@@ -72,7 +69,7 @@ pub struct Exchange {
     pub status: u16,
     /// Bytes of the body.
     pub body_bytes: u64,
-    /// Value of [`FALLBACK_HEADER`], if there is one.
+    /// Value of [`FALLBACK_HEADER`](crate::FALLBACK_HEADER), if there is one.
     pub fallback: Option<String>,
     /// Where it came from.
     pub address: SocketAddr,

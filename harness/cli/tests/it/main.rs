@@ -14,6 +14,7 @@
 )]
 
 mod calibrate;
+mod circles;
 mod compare;
 mod conservation;
 mod cycles;

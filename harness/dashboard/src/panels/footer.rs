@@ -10,7 +10,8 @@ use crate::keys::Action;
 use crate::model::Source;
 use crate::pen::{Pen, cells};
 use crate::pointer::Target;
-use crate::screen::{Purpose, Question, VIEWS, View};
+use crate::screen::{Purpose, Question};
+use crate::views::{VIEWS, View};
 
 /// Draws the line.
 pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {

@@ -25,9 +25,10 @@ use crate::keys::KeyMap;
 use crate::model::series::ResponseTime;
 use crate::model::{Model, RunState};
 use crate::pointer::{Target, Targets};
-use crate::screen::{Screen, View};
+use crate::screen::Screen;
 use crate::theme::Theme;
 use crate::update::axis_range;
+use crate::views::View;
 
 /// What panels draw from.
 #[derive(Clone, Copy)]

@@ -10,9 +10,9 @@ use crate::keys::KeyMap;
 use crate::model::{Model, Source};
 use crate::panels::{Scene, selected};
 use crate::pointer::{Pointer, Targets};
-use crate::screen::View;
 use crate::theme::{Depth, Theme, ThemeName};
 use crate::update::{Command, Message, update};
+use crate::views::View;
 
 fn mono() -> Theme {
     Theme::new(ThemeName::Mono, Depth::None, false)

@@ -3,7 +3,7 @@
 use super::show;
 use crate::keys::Action;
 use crate::model::Model;
-use crate::screen::View;
+use crate::views::View;
 
 /// Rows of a page.
 const PAGE: usize = 10;

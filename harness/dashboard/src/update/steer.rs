@@ -5,7 +5,8 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent};
 use super::{Command, Play};
 use crate::keys::Action;
 use crate::model::{Model, Source};
-use crate::screen::{Prompt, Purpose, Question, View};
+use crate::screen::{Prompt, Purpose, Question};
+use crate::views::View;
 
 /// How far a seek goes, in microseconds.
 const SEEK_US: i64 = 10_000_000;

@@ -1,7 +1,6 @@
 //! No two files of a crate import each other, not even by way of others: what is
 //! read first must not need what is read later. A parent module that puts its
 //! children together while they speak in its terms is none.
-#![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,7 +8,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// Nothing may be added; on its way to none.
-const CIRCLES_LEFT: usize = 7;
+const CIRCLES_LEFT: usize = 3;
 
 /// A module of a crate: `["process", "pause"]`; the root is empty.
 type Module = Vec<String>;

@@ -1,0 +1,61 @@
+//! What became of one arrival.
+
+use squall_record::{DropCause, Outcome};
+
+/// What became of an arrival, with its times in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Settled {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Why it was dropped, where it was.
+    pub dropped: Option<DropCause>,
+    /// Dispatched - scheduled.
+    pub lag_us: u64,
+    /// Written - dispatched.
+    pub wait_us: u64,
+    /// Done - written.
+    pub service_us: u64,
+    /// Done - scheduled.
+    pub response_us: u64,
+    /// Of the response time: the generator's own, that is the lag and what it
+    /// stood still while the answer was awaited.
+    pub own_us: u64,
+    /// Whether a late answer would have been good without the lag.
+    pub late_by_lag: bool,
+    /// Whether the system marked the answer as a fallback.
+    pub fallback: bool,
+    /// Bytes of the answer's body.
+    pub bytes: u64,
+    /// Whether it was sent again on a new connection.
+    pub resent: bool,
+}
+
+impl Settled {
+    /// An arrival that was not settled when the run was cut short.
+    pub const UNFINISHED: Self = Self::without_times(Outcome::Unfinished);
+
+    /// An arrival that was never sent.
+    #[must_use]
+    pub const fn dropped(cause: DropCause) -> Self {
+        Self {
+            dropped: Some(cause),
+            ..Self::without_times(Outcome::Dropped)
+        }
+    }
+
+    const fn without_times(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            dropped: None,
+            lag_us: 0,
+            wait_us: 0,
+            service_us: 0,
+            response_us: 0,
+            own_us: 0,
+            late_by_lag: false,
+            fallback: false,
+            bytes: 0,
+            resent: false,
+        }
+    }
+}
