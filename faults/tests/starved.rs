@@ -3,6 +3,7 @@
 //! limit it takes away.
 #![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
+#[path = "it/support/mod.rs"]
 mod support;
 
 use std::fs::File;

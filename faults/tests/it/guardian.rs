@@ -1,12 +1,12 @@
 //! The guardian as a real process: what it starts, reports and ends.
 #![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::run::Run;
+use crate::support::{HANG, soon, until};
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
 use squall_faults::guardian::{ExitStatus, GroupSignal, GuardianClient, GuardianError};
 use squall_faults::{
@@ -14,8 +14,6 @@ use squall_faults::{
     Refusal, members, recover,
 };
 use squall_scenario::{Inject, Kill};
-use support::run::Run;
-use support::{HANG, soon, until};
 use tempfile::TempDir;
 
 #[tokio::test]

@@ -5,17 +5,15 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
-mod support;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::{HANG, connect_through, exchange, soon};
 use squall_faults::{
     EventSink, EvidenceLevel, Fault, FaultContext, FaultError, FaultEvent, Journal, Pauses,
     ProcessFault, ProcessIdentity, ProcessTarget, Refusal, ToxicFault,
 };
 use squall_scenario::{Delay, Direction, Inject, Kill};
-use support::{HANG, connect_through, exchange, soon};
 use tempfile::TempDir;
 
 type Seen = Arc<Mutex<Vec<FaultEvent>>>;
@@ -213,7 +211,7 @@ async fn a_paused_process_stops_and_runs_again() {
     let guard = pause.inject(&context).await.unwrap();
     soon(guard.verify()).await.unwrap();
     drop(guard);
-    support::until("it runs again after a drop", || state() != 'T').await;
+    crate::support::until("it runs again after a drop", || state() != 'T').await;
     assert_eq!(context.journal.close().unwrap(), 0);
 }
 
@@ -268,8 +266,8 @@ async fn a_pause_that_begins_as_another_ends_holds() {
 #[test]
 fn a_pid_namespace_without_its_leaders_is_no_obstacle() {
     const TESTS: [&str; 2] = [
-        "a_number_used_again_is_not_the_process",
-        "a_paused_process_stops_and_runs_again",
+        "faults::a_number_used_again_is_not_the_process",
+        "faults::a_paused_process_stops_and_runs_again",
     ];
     let inside = |program: &std::path::Path| {
         let mut unshare = std::process::Command::new("unshare");

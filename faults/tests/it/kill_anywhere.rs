@@ -6,14 +6,12 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
-mod support;
-
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use crate::support::until;
 use squall_faults::recover::{self, Standing};
-use support::until;
 use tempfile::TempDir;
 
 const FIXTURE: &str = env!("CARGO_BIN_EXE_squall-faults-fixture");

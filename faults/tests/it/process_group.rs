@@ -3,13 +3,13 @@
 //! away from it.
 #![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
-mod support;
-
 use std::fs::File;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use crate::support::run::{FIXTURE, Run};
+use crate::support::{soon, until};
 use rustix::process::{Pid, Signal, kill_process};
 use squall_faults::guardian::protocol::INSTANCE_MARK;
 use squall_faults::guardian::{ExitStatus, Exited, GroupSignal};
@@ -18,8 +18,6 @@ use squall_faults::{
     ProcessIdentity, ProcessTarget, members, recover,
 };
 use squall_scenario::{Inject, Kill};
-use support::run::{FIXTURE, Run};
-use support::{soon, until};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::broadcast::Receiver;

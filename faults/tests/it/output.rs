@@ -1,13 +1,11 @@
 //! Where the output of processes goes, with a guardian as a real process.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::run::Run;
+use crate::support::soon;
 use squall_faults::guardian::GroupSignal;
 use squall_scenario::Secrets;
-use support::run::Run;
-use support::soon;
 
 #[tokio::test]
 async fn last_words_are_in_the_file_when_an_end_is_told() {
@@ -28,7 +26,7 @@ async fn what_was_written_is_in_the_file_after_a_drain() {
         .await
         .unwrap();
     let flag = run.dir.path().join("written");
-    support::until("it has written", || flag.exists()).await;
+    crate::support::until("it has written", || flag.exists()).await;
     soon(run.guardian.drain_output()).await.unwrap();
     assert_eq!(run.log("big").len(), 3_000_000);
     run.stop().await;
@@ -41,7 +39,7 @@ async fn a_process_that_writes_for_ever_is_drained_and_not_held_up() {
         .await
         .unwrap();
     let long = || run.log_length("loud") > 64 << 20;
-    support::until("64 MiB were written", long).await;
+    crate::support::until("64 MiB were written", long).await;
     for _ in 0..20 {
         soon(run.guardian.drain_output()).await.unwrap();
     }
@@ -64,7 +62,7 @@ async fn who_left_for_a_session_of_its_own_is_heard() {
         .await
         .unwrap();
     std::fs::write(run.dir.path().join("go"), "").unwrap();
-    support::until("it was heard", || run.log("parent") == "late\n").await;
+    crate::support::until("it was heard", || run.log("parent") == "late\n").await;
     run.stop().await;
 }
 
@@ -95,7 +93,7 @@ async fn a_line_is_there_although_a_secret_could_begin_with_it() {
     soon(run.guardian.spawn(run.request("quiet", script)))
         .await
         .unwrap();
-    support::until("the line is there", || run.log("quiet") == "s3cret-\n").await;
+    crate::support::until("the line is there", || run.log("quiet") == "s3cret-\n").await;
     run.stop().await;
 }
 
@@ -108,7 +106,7 @@ async fn output_goes_on_while_the_guardian_waits_for_an_end() {
     let mut request = run.request("talker", script);
     request.keep_bytes = 64 << 20;
     soon(run.guardian.spawn(request)).await.unwrap();
-    support::until("it is up", || run.log("talker") == "up\n").await;
+    crate::support::until("it is up", || run.log("talker") == "up\n").await;
     let report = soon(run.guardian.shutdown(Duration::from_secs(60)))
         .await
         .unwrap();

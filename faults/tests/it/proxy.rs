@@ -2,16 +2,16 @@
 //! go on live connections.
 #![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
-mod support;
-
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use crate::support::{
+    HANG, connect_through, echo_proxy, exchange, proxy_to, serve_echo, soon, until,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use squall_faults::{LinkLimit, Proxy, ProxyConfig};
 use squall_scenario::{Bandwidth, ByteCount, Cut, Delay, Direction, Inject, Reset};
-use support::{HANG, connect_through, echo_proxy, exchange, proxy_to, serve_echo, soon, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 

@@ -1,0 +1,12 @@
+//! Faults, links and the guardian from outside.
+
+mod chain_properties;
+mod conformance;
+mod faults;
+mod guardian;
+mod kill_anywhere;
+mod output;
+mod process_group;
+mod proxy;
+mod recover;
+mod support;
