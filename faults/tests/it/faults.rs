@@ -283,7 +283,11 @@ fn a_pid_namespace_without_its_leaders_is_no_obstacle() {
     };
     let allowed = inside("true".as_ref()).output();
     if !allowed.is_ok_and(|output| output.status.success()) {
-        println!("skipped: needs PID namespaces (unshare)");
+        std::io::Write::write_all(
+            &mut std::io::stderr(),
+            b"skipped: needs PID namespaces (unshare)\n",
+        )
+        .unwrap();
         return;
     }
     let mut tests = inside(&std::env::current_exe().unwrap());

@@ -153,7 +153,11 @@ mod tests {
     #[expect(clippy::disallowed_macros, reason = "a person reads it")]
     fn folders_and_files_of_others_are_refused() {
         if rustix::process::geteuid().is_root() {
-            eprintln!("skipped: needs a user that is not root");
+            std::io::Write::write_all(
+                &mut std::io::stderr(),
+                b"skipped: needs a user that is not root\n",
+            )
+            .unwrap();
             return;
         }
         let root = tempfile::tempdir().unwrap();

@@ -49,7 +49,11 @@ fn mounts_are_allowed() -> bool {
     probe.args(["mount", "-t", "tmpfs", "tmpfs", "/mnt"]);
     let allowed = probe.output().is_ok_and(|output| output.status.success());
     if !allowed {
-        println!("skipped: needs mount namespaces (unshare)");
+        std::io::Write::write_all(
+            &mut std::io::stderr(),
+            b"skipped: needs mount namespaces (unshare)\n",
+        )
+        .unwrap();
     }
     allowed
 }

@@ -237,7 +237,9 @@ fn kill_together(sandbox: &Sandbox, namespace: &str) -> Vec<Listener> {
 fn together_with_its_guardian() {
     let sandbox = Sandbox::new();
     if !namespaces() {
-        return println!("skipped: needs PID namespaces");
+        std::io::Write::write_all(&mut std::io::stderr(), b"skipped: needs PID namespaces\n")
+            .unwrap();
+        return;
     }
     let listeners = kill_together(&sandbox, "on");
     sandbox.wait_until_empty(&listeners, GONE_WITHIN);

@@ -54,7 +54,7 @@ fn bash_takes_its_script() {
         .current_dir(sandbox.work())
         .output();
     let Ok(output) = bash else {
-        println!("skipped: needs bash");
+        std::io::Write::write_all(&mut std::io::stderr(), b"skipped: needs bash\n").unwrap();
         return;
     };
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "prove");
@@ -463,7 +463,7 @@ fn the_action_runs_scenarios_and_points_at_the_gate() {
         .env("GITHUB_OUTPUT", sandbox.work().join("outputs"))
         .output();
     let Ok(output) = output else {
-        println!("skipped: needs bash");
+        std::io::Write::write_all(&mut std::io::stderr(), b"skipped: needs bash\n").unwrap();
         return;
     };
     let stdout = String::from_utf8_lossy(&output.stdout);

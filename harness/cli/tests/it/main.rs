@@ -22,6 +22,7 @@ mod dashboard;
 mod foreign_runs;
 mod full_disk;
 mod history;
+mod house;
 mod inputs;
 mod kill_nine;
 mod kit;

@@ -19,7 +19,7 @@ impl Tmux {
     /// where there is no tmux.
     pub(crate) fn start(sandbox: &Sandbox) -> Option<Self> {
         if Command::new("tmux").arg("-V").output().is_err() {
-            eprintln!("skipped: needs tmux");
+            std::io::Write::write_all(&mut std::io::stderr(), b"skipped: needs tmux\n").unwrap();
             return None;
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,4 @@
 //! The page about the house agrees with the manifests.
-#![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
