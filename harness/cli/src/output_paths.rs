@@ -150,7 +150,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_macros, reason = "a person reads it")]
     fn folders_and_files_of_others_are_refused() {
         if rustix::process::geteuid().is_root() {
             std::io::Write::write_all(

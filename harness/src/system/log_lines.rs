@@ -509,7 +509,6 @@ mod tests {
     }
 
     #[tokio::test]
-    #[expect(clippy::disallowed_macros, reason = "a person reads it")]
     async fn a_middle_that_was_given_back_before_it_was_read_is_lost() {
         use rustix::fs::{FallocateFlags, fallocate};
         let mut file = tempfile::NamedTempFile::new().unwrap();
