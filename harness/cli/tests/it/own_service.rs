@@ -15,7 +15,6 @@ fn has_python() -> bool {
 fn the_shop_sells_while_prices_hang() {
     if !has_python() {
         // Past the capture of the test harness: nobody shall take it for a pass.
-        use std::io::Write;
         std::io::Write::write_all(&mut std::io::stderr(), b"skipped: needs python3\n").unwrap();
         return;
     }
