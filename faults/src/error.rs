@@ -14,14 +14,6 @@ pub enum FaultError {
     /// The fault is aimed at no link at all.
     #[error("the fault has no link to act on; give its target an inbound link or aim it at a link")]
     NoLinks,
-    /// A fault on a process was given to links, or the other way round.
-    #[error("`{keyword}` does not act on {what}")]
-    WrongKind {
-        /// The fault's keyword.
-        keyword: &'static str,
-        /// What it was given.
-        what: &'static str,
-    },
     /// A proxy would not take the toxic.
     #[error(transparent)]
     Attach(#[from] AttachError),

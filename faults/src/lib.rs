@@ -34,4 +34,4 @@ pub use proxy::chain::{Chain, End, Output};
 pub use proxy::counters::{ProxyCounters, ToxicCounters};
 pub use proxy::{AttachError, LinkLimit, Proxy, ProxyConfig, Switched};
 pub use toxic::{Chunk, Event, Fate, Fates, Toxic};
-pub use toxics::{ALL_TOXICS, ToxicInfo, acts_on, build};
+pub use toxics::{ALL_TOXICS, ToxicInfo, build};

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use squall_faults::{Fault, ProcessFault, ProcessIdentity};
-use squall_scenario::Inject;
+use squall_scenario::OnProcess;
 use support::run::Run;
 use support::{soon, until};
 
@@ -53,7 +53,7 @@ async fn a_pause_is_taken_back_and_the_run_ended_without_a_descriptor_left() {
     let stray = ProcessIdentity::of(stray).unwrap();
     let fault = Fault::Process(ProcessFault {
         target: target.clone(),
-        inject: Inject::Pause,
+        inject: OnProcess::Pause,
     });
     let mut guard = fault.inject(&run.context()).await.unwrap();
     soon(guard.verify()).await.unwrap();

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::inject::Inject;
 use crate::seed::{nth, sub_seed};
 use crate::span::Located;
-use crate::units::{ByteCount, format_duration};
+use crate::units::format_duration;
 
 /// One entry of a scenario's `faults`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -117,113 +118,6 @@ pub fn smallest_p(cycles: u32) -> f64 {
 /// The p at which an effect counts as shown.
 pub const P_SHOWN: f64 = 0.05;
 
-/// A built-in fault with its parameters. Externally tagged in files:
-/// `inject: { delay: { by: 5s } }`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Inject {
-    /// Bytes arrive later.
-    Delay(Delay),
-    /// Bytes stop arriving; connections stay up, silent.
-    Cut(Cut),
-    /// Connections are ended with a TCP reset.
-    Reset(Reset),
-    /// Bytes arrive slower.
-    Bandwidth(Bandwidth),
-    /// A process is ended by a signal.
-    Kill(Kill),
-    /// A process is stopped (SIGSTOP) and continued.
-    Pause,
-}
-
-impl Inject {
-    /// The word that names the fault in a file.
-    #[must_use]
-    pub const fn keyword(&self) -> &'static str {
-        match self {
-            Self::Delay(_) => "delay",
-            Self::Cut(_) => "cut",
-            Self::Reset(_) => "reset",
-            Self::Bandwidth(_) => "bandwidth",
-            Self::Kill(_) => "kill",
-            Self::Pause => "pause",
-        }
-    }
-
-    /// Whether it acts on bytes of a link (as against a process).
-    #[must_use]
-    pub const fn acts_on_bytes(&self) -> bool {
-        !matches!(self, Self::Kill(_) | Self::Pause)
-    }
-}
-
-/// Which bytes of a connection a fault acts on, seen from the target of the
-/// fault (the server side of the link).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub enum Direction {
-    /// Bytes from the target to its callers (Toxiproxy's downstream).
-    #[default]
-    From,
-    /// Bytes from the callers to the target (Toxiproxy's upstream).
-    To,
-    /// Both.
-    Both,
-}
-
-/// Every chunk of bytes is passed on `by` plus or minus `jitter` later, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delay {
-    /// The delay.
-    pub by: Duration,
-    /// Half-width of a uniform spread around `by`; at most `by`.
-    pub jitter: Duration,
-    /// Which bytes.
-    pub direction: Direction,
-}
-
-/// Bytes are swallowed; when the fault is removed the connections it touched
-/// are closed, because their streams have holes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cut {
-    /// Which bytes; both by default.
-    pub direction: Direction,
-}
-
-/// Live connections are reset at once, new ones on their first bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Reset {
-    /// How long after the first byte of a connection.
-    pub after: Duration,
-}
-
-/// At most `rate` bytes per second pass on each connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bandwidth {
-    /// Bytes per second, at least 1.
-    pub rate: ByteCount,
-    /// Which bytes.
-    pub direction: Direction,
-}
-
-/// A process is ended. It is started again after the fault's `for`, or by its
-/// restart policy where there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Kill {
-    /// How it is ended.
-    pub signal: Signal,
-}
-
-/// Signals a kill may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Signal {
-    /// SIGKILL: no chance to clean up.
-    #[default]
-    Kill,
-    /// SIGTERM: an orderly end.
-    Term,
-    /// SIGINT.
-    Int,
-}
-
 /// What a fault is aimed at. All names are checked against the system.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FaultTarget {
@@ -256,46 +150,6 @@ impl fmt::Display for FaultTarget {
             Self::Process(name) | Self::Link(name) | Self::Group(name) => f.write_str(name),
             Self::Instance { process, index } => write!(f, "{process}-{index}"),
             Self::Any { count, of } => write!(f, "any {count} of {of}"),
-        }
-    }
-}
-
-impl fmt::Display for Inject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let direction = |default: Direction, direction: Direction| {
-            let word = match direction {
-                Direction::From => "from the target",
-                Direction::To => "to the target",
-                Direction::Both => "both ways",
-            };
-            if direction == default {
-                String::new()
-            } else {
-                format!(" {word}")
-            }
-        };
-        f.write_str(self.keyword())?;
-        match self {
-            Self::Delay(delay) => {
-                write!(f, " by {}", format_duration(delay.by))?;
-                if !delay.jitter.is_zero() {
-                    write!(f, " ± {}", format_duration(delay.jitter))?;
-                }
-                f.write_str(&direction(Direction::From, delay.direction))
-            }
-            Self::Cut(cut) => f.write_str(&direction(Direction::Both, cut.direction)),
-            Self::Reset(reset) if reset.after.is_zero() => Ok(()),
-            Self::Reset(reset) => write!(f, " after {}", format_duration(reset.after)),
-            Self::Bandwidth(bandwidth) => {
-                write!(f, " of {}/s", bandwidth.rate)?;
-                f.write_str(&direction(Direction::From, bandwidth.direction))
-            }
-            Self::Kill(kill) => match kill.signal {
-                Signal::Kill => Ok(()),
-                Signal::Term => f.write_str(" with SIGTERM"),
-                Signal::Int => f.write_str(" with SIGINT"),
-            },
-            Self::Pause => Ok(()),
         }
     }
 }

@@ -10,6 +10,7 @@ mod comparison;
 mod fault;
 mod gate;
 mod http;
+pub mod inject;
 mod listing;
 mod load;
 mod plan;
@@ -37,15 +38,13 @@ pub use address::{
 };
 pub use body_file::BodyFile;
 pub use comparison::{Comparison, GateValue};
-pub use fault::{
-    Bandwidth, CYCLES_MAX, Cut, Delay, Direction, FaultSpec, FaultTarget, Inject, Kill, P_SHOWN,
-    Repeat, Reset, Signal, smallest_p,
-};
+pub use fault::{CYCLES_MAX, FaultSpec, FaultTarget, P_SHOWN, Repeat, smallest_p};
 pub use gate::{
     BURST_ASSUMED, BreakerChange, BreakerState, Gate, Metric, MetricGate, OUTAGE_BELOW, SloBlock,
     When,
 };
 pub use http::{FRAMING_HEADERS, Misfit, header_misfit, is_header_name, path_misfit};
+pub use inject::{Inject, OnBytes, OnProcess, Surface};
 pub use listing::listed;
 pub use load::{Arrivals, DataSource, Load, Request, Stage};
 pub use plan::{Overlap, Plan, PlanCycles, PlanGate, PlanStep, PlanWindow};

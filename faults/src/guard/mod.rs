@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use squall_scenario::Inject;
+use squall_scenario::{OnBytes, OnProcess};
 
 use crate::guardian::GuardianClient;
 use crate::process::{ActiveKill, ActivePause, Pauses, refuse};
@@ -53,7 +53,7 @@ pub struct ToxicFault {
     /// The links; at least one.
     pub proxies: Vec<Proxy>,
     /// What is done to their bytes.
-    pub inject: Inject,
+    pub inject: OnBytes,
 }
 
 /// A fault on one process, with everything it started if squall started it:
@@ -63,7 +63,7 @@ pub struct ProcessFault {
     /// Who.
     pub target: ProcessTarget,
     /// What is done.
-    pub inject: Inject,
+    pub inject: OnProcess,
 }
 
 /// An injected fault. Dropping it signals the undo; only [`FaultGuard::remove`]
@@ -155,17 +155,11 @@ async fn inject_process(
     let guardian = context.guardian.as_ref().map(GuardianClient::identity);
     refuse(pid, target.mark.is_some(), guardian)?;
     match &fault.inject {
-        Inject::Kill(kill) => {
+        OnProcess::Kill(kill) => {
             let killed = ActiveKill::inject(target, *kill, context).await?;
             Ok(Active::Kill(killed))
         }
-        Inject::Pause => Ok(Active::Pause(ActivePause::inject(target, context).await?)),
-        Inject::Delay(_) | Inject::Cut(_) | Inject::Reset(_) | Inject::Bandwidth(_) => {
-            Err(FaultError::WrongKind {
-                keyword: fault.inject.keyword(),
-                what: "a process",
-            })
-        }
+        OnProcess::Pause => Ok(Active::Pause(ActivePause::inject(target, context).await?)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use squall_scenario::{Inject, format_duration};
+use squall_scenario::{OnBytes, format_duration};
 
 use super::{Evidence, EvidenceLevel, FaultContext, Removal, ToxicFault};
 use crate::proxy::roster::Attached;
@@ -12,7 +12,7 @@ use crate::{FaultError, Proxy, ToxicCounters};
 /// A toxic attached to every link of a fault.
 #[derive(Debug)]
 pub(super) struct ActiveToxics {
-    inject: Inject,
+    inject: OnBytes,
     links: Vec<(Proxy, Arc<Attached>)>,
 }
 
@@ -127,7 +127,7 @@ pub(super) fn link_names(proxies: &[Proxy]) -> String {
 }
 
 /// What a toxic did, in words.
-fn effect(inject: &Inject, done: &ToxicCounters) -> String {
+fn effect(inject: &OnBytes, done: &ToxicCounters) -> String {
     let ToxicCounters {
         flows,
         chunks,
@@ -137,17 +137,16 @@ fn effect(inject: &Inject, done: &ToxicCounters) -> String {
         ..
     } = done;
     match inject {
-        Inject::Delay(delay) => format!(
+        OnBytes::Delay(delay) => format!(
             "{chunks} chunks ({bytes} bytes) of {flows} flows delayed by {}",
             format_duration(delay.by)
         ),
-        Inject::Cut(_) => format!("{swallowed_bytes} bytes of {flows} flows swallowed"),
-        Inject::Reset(_) => format!("{reset} connections reset"),
-        Inject::Bandwidth(bandwidth) => format!(
+        OnBytes::Cut(_) => format!("{swallowed_bytes} bytes of {flows} flows swallowed"),
+        OnBytes::Reset(_) => format!("{reset} connections reset"),
+        OnBytes::Bandwidth(bandwidth) => format!(
             "{bytes} bytes of {flows} flows limited to {}/s each",
             bandwidth.rate
         ),
-        Inject::Kill(_) | Inject::Pause => String::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use squall_scenario::{Kill, Signal};
+use squall_scenario::inject::{Kill, Signal};
 
 use super::reach::Reach;
 use super::{Member, ProcessHandle, ProcessTarget, count};
@@ -31,13 +31,13 @@ impl ActiveKill {
         context: &FaultContext,
     ) -> Result<Self, FaultError> {
         let reach = Reach::open(target, context)?;
-        let (raw, signal) = match kill.signal {
-            Signal::Kill => (GroupSignal::Kill, "SIGKILL"),
-            Signal::Term => (GroupSignal::Term, "SIGTERM"),
-            Signal::Int => (GroupSignal::Int, "SIGINT"),
+        let signal = match kill.signal {
+            Signal::Kill => GroupSignal::Kill,
+            Signal::Term => GroupSignal::Term,
+            Signal::Int => GroupSignal::Int,
         };
         let sent = Instant::now();
-        let hit = reach.signal(raw).await?;
+        let hit = reach.signal(signal).await?;
         let open = |member: &Member| ProcessHandle::open(member.identity).ok();
         Ok(Self {
             name: target.name.clone(),
@@ -45,7 +45,7 @@ impl ActiveKill {
             processes: hit.len(),
             reach,
             sent,
-            signal,
+            signal: kill.signal.name(),
         })
     }
 

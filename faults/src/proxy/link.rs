@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep};
 use super::chain::{Chain, End, Output};
 use super::counters::{ProxyTotals, add, get};
 use super::roster::Roster;
-use crate::{acts_on, build, chance};
+use crate::{build, chance};
 
 /// Size of one read; measured to be where copying stops getting cheaper.
 const READ_BYTES: usize = 64 * 1024;
@@ -80,15 +80,14 @@ impl Link {
         }
         for toxic in &roster.toxics {
             let attached = self.chain.ids().any(|id| id == &*toxic.id);
-            if attached || !acts_on(&toxic.inject, self.to_target) {
+            if attached || !toxic.inject.direction().is(self.to_target) {
                 continue;
             }
             let flow_seed = chance::flow_seed(seed, &toxic.id, nth, self.to_target);
-            if let Some(decider) = build(&toxic.inject, flow_seed) {
-                let (id, totals) = (Arc::clone(&toxic.id), Arc::clone(&toxic.totals));
-                self.chain
-                    .attach_counted(id, decider, totals, carried, now, &mut self.out);
-            }
+            let decider = build(&toxic.inject, flow_seed);
+            let (id, totals) = (Arc::clone(&toxic.id), Arc::clone(&toxic.totals));
+            self.chain
+                .attach_counted(id, decider, totals, carried, now, &mut self.out);
         }
         self.report_held();
     }

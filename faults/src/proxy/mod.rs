@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use squall_scenario::Inject;
+use squall_scenario::OnBytes;
 use thiserror::Error;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
@@ -90,14 +90,6 @@ pub enum AttachError {
         link: String,
         /// The id.
         id: String,
-    },
-    /// The fault does not act on bytes.
-    #[error("`{keyword}` acts on processes, not on the bytes of link {link}")]
-    NotAToxic {
-        /// The link.
-        link: String,
-        /// The fault's keyword.
-        keyword: &'static str,
     },
     /// The proxy was shut down.
     #[error("link {link}: its proxy has been shut down")]
@@ -250,22 +242,16 @@ impl Proxy {
     ///
     /// # Errors
     /// See [`AttachError`].
-    pub fn attach(&self, id: &str, inject: &Inject) -> Result<(), AttachError> {
+    pub fn attach(&self, id: &str, inject: &OnBytes) -> Result<(), AttachError> {
         self.attach_counted(id, inject).map(drop)
     }
 
     pub(crate) fn attach_counted(
         &self,
         id: &str,
-        inject: &Inject,
+        inject: &OnBytes,
     ) -> Result<Arc<Attached>, AttachError> {
         let link = || self.name().to_owned();
-        if !inject.acts_on_bytes() {
-            return Err(AttachError::NotAToxic {
-                link: link(),
-                keyword: inject.keyword(),
-            });
-        }
         let attached = Arc::new(Attached {
             id: id.into(),
             inject: inject.clone(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use squall_scenario::Inject;
+use squall_scenario::OnBytes;
 
 use super::counters::ToxicTotals;
 
@@ -10,7 +10,7 @@ use super::counters::ToxicTotals;
 #[derive(Debug)]
 pub(crate) struct Attached {
     pub(crate) id: Arc<str>,
-    pub(crate) inject: Inject,
+    pub(crate) inject: OnBytes,
     pub(crate) totals: Arc<ToxicTotals>,
 }
 

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use squall_scenario::Bandwidth;
+use squall_scenario::ByteCount;
+use squall_scenario::inject::{Bandwidth, Direction};
 
+use super::Decides;
 use crate::{Chunk, Event, Fate, Fates, Toxic};
 
 /// Slices per second a slow chunk is cut into, so that bytes trickle instead
@@ -12,17 +14,32 @@ const SLICES_PER_SECOND: u64 = 20;
 /// Slices one chunk is cut into at most; bounds the memory of a very low rate.
 const SLICES_PER_CHUNK_MAX: u64 = 1024;
 
+impl Decides for Bandwidth {
+    const LOSSY: bool = false;
+
+    fn example() -> Self {
+        Self {
+            rate: ByteCount(1 << 20),
+            direction: Direction::Both,
+        }
+    }
+
+    fn toxic(&self, _seed: u64) -> Box<dyn Toxic> {
+        Box::new(BandwidthToxic::new(*self))
+    }
+}
+
 /// A serial line: a byte leaves when all bytes before it have left and its own
 /// transmission time has passed. An idle line saves nothing up.
 #[derive(Debug)]
-pub(super) struct BandwidthToxic {
+struct BandwidthToxic {
     rate_bytes_per_second: u64,
     /// When the last byte accepted so far will have left.
     free_at: Option<Instant>,
 }
 
 impl BandwidthToxic {
-    pub(super) fn new(bandwidth: Bandwidth) -> Self {
+    fn new(bandwidth: Bandwidth) -> Self {
         Self {
             rate_bytes_per_second: bandwidth.rate.0.max(1),
             free_at: None,
@@ -73,7 +90,6 @@ impl Toxic for BandwidthToxic {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use squall_scenario::{ByteCount, Direction};
 
     fn toxic(rate: u64) -> BandwidthToxic {
         BandwidthToxic::new(Bandwidth {

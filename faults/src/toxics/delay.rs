@@ -2,15 +2,32 @@
 
 use std::time::{Duration, Instant};
 
-use squall_scenario::Delay;
+use squall_scenario::inject::{Delay, Direction};
 
+use super::Decides;
 use crate::chance;
 use crate::{Event, Fate, Fates, Toxic};
+
+impl Decides for Delay {
+    const LOSSY: bool = false;
+
+    fn example() -> Self {
+        Self {
+            by: Duration::from_millis(20),
+            jitter: Duration::from_millis(10),
+            direction: Direction::Both,
+        }
+    }
+
+    fn toxic(&self, seed: u64) -> Box<dyn Toxic> {
+        Box::new(DelayToxic::new(*self, seed))
+    }
+}
 
 /// Holds each chunk `by` plus a uniform spread of `±jitter`, counted from its
 /// arrival. The end of the stream is late as well, by `by`.
 #[derive(Debug)]
-pub(super) struct DelayToxic {
+struct DelayToxic {
     delay: Delay,
     seed: u64,
     /// Chunks seen; the index of the next decision.
@@ -18,7 +35,7 @@ pub(super) struct DelayToxic {
 }
 
 impl DelayToxic {
-    pub(super) const fn new(delay: Delay, seed: u64) -> Self {
+    const fn new(delay: Delay, seed: u64) -> Self {
         Self {
             delay,
             seed,
@@ -53,7 +70,6 @@ mod tests {
     use super::*;
     use crate::Chunk;
     use bytes::Bytes;
-    use squall_scenario::Direction;
 
     fn held_for(toxic: &mut DelayToxic, arrived: Instant) -> Duration {
         let chunk = Chunk {

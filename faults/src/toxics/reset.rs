@@ -1,21 +1,36 @@
 //! `reset`: connections end with a TCP reset.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use squall_scenario::Reset;
+use squall_scenario::inject::Reset;
 
+use super::Decides;
 use crate::{Event, Fate, Fates, Toxic};
+
+impl Decides for Reset {
+    const LOSSY: bool = true;
+
+    fn example() -> Self {
+        Self {
+            after: Duration::from_millis(5),
+        }
+    }
+
+    fn toxic(&self, _seed: u64) -> Box<dyn Toxic> {
+        Box::new(ResetToxic::new(*self))
+    }
+}
 
 /// Resets a live connection when attached and a fresh one at its first bytes
 /// (or its close), each `after` that moment.
 #[derive(Debug)]
-pub(super) struct ResetToxic {
+struct ResetToxic {
     reset: Reset,
     due: Option<Instant>,
 }
 
 impl ResetToxic {
-    pub(super) const fn new(reset: Reset) -> Self {
+    const fn new(reset: Reset) -> Self {
         Self { reset, due: None }
     }
 

@@ -33,15 +33,15 @@ impl Bench {
     }
 
     fn attach(&mut self, info: &ToxicInfo, seed: u64) {
-        let toxic = build(&(info.example)(), seed).unwrap();
+        let toxic = build(&(info.example)(), seed);
         let carried = !self.sent.is_empty();
         self.chain
-            .attach(info.keyword, toxic, carried, self.now, &mut self.out);
+            .attach(info.keyword(), toxic, carried, self.now, &mut self.out);
         self.collect();
     }
 
     fn detach(&mut self, info: &ToxicInfo) {
-        self.chain.detach(info.keyword, self.now, &mut self.out);
+        self.chain.detach(info.keyword(), self.now, &mut self.out);
         self.collect();
     }
 
@@ -111,11 +111,15 @@ fn bytes_are_conserved_in_order_and_the_end_comes_last() {
         bench.attach(info, 1);
         talk(&mut bench);
         bench.eof();
-        assert!(!bench.out.eof, "{}: the end overtook bytes", info.keyword);
+        assert!(!bench.out.eof, "{}: the end overtook bytes", info.keyword());
         bench.pass(LONG);
-        assert!(bench.is_lossless(), "{}", info.keyword);
-        assert!(bench.out.eof && bench.out.end.is_none(), "{}", info.keyword);
-        assert_eq!(bench.chain.held_cost_bytes(), 0, "{}", info.keyword);
+        assert!(bench.is_lossless(), "{}", info.keyword());
+        assert!(
+            bench.out.eof && bench.out.end.is_none(),
+            "{}",
+            info.keyword()
+        );
+        assert_eq!(bench.chain.held_cost_bytes(), 0, "{}", info.keyword());
     }
 }
 
@@ -128,7 +132,7 @@ fn every_toxic_does_something_to_a_conversation() {
         let passed_at_once = bench.received.len() == 65_536;
         bench.pass(Duration::from_millis(6));
         let ended = bench.out.end.is_some();
-        assert!(!passed_at_once || ended, "{} only passes", info.keyword);
+        assert!(!passed_at_once || ended, "{} only passes", info.keyword());
     }
 }
 
@@ -138,13 +142,13 @@ fn removal_flushes_at_once_and_restores_pass_through() {
         let mut bench = Bench::new();
         bench.attach(info, 1);
         talk(&mut bench);
-        assert!(bench.chain.held_cost_bytes() > 0, "{}", info.keyword);
+        assert!(bench.chain.held_cost_bytes() > 0, "{}", info.keyword());
         bench.detach(info);
-        assert!(bench.is_lossless(), "{}: not flushed", info.keyword);
+        assert!(bench.is_lossless(), "{}: not flushed", info.keyword());
         assert!(bench.chain.is_empty());
         bench.send(100);
         bench.eof();
-        assert!(bench.is_lossless() && bench.out.eof, "{}", info.keyword);
+        assert!(bench.is_lossless() && bench.out.eof, "{}", info.keyword());
     }
 }
 
@@ -157,8 +161,8 @@ fn attaching_to_a_live_connection_spares_what_has_passed() {
         bench.attach(info, 1);
         bench.send(1000);
         bench.pass(LONG);
-        assert!(bench.is_prefix(), "{}: bytes reordered", info.keyword);
-        assert!(bench.received.len() >= 1000, "{}", info.keyword);
+        assert!(bench.is_prefix(), "{}: bytes reordered", info.keyword());
+        assert!(bench.received.len() >= 1000, "{}", info.keyword());
     }
 }
 
@@ -170,12 +174,12 @@ fn lossy_toxics_never_deliver_past_a_hole() {
         talk(&mut bench);
         bench.eof();
         bench.pass(LONG);
-        assert!(bench.is_prefix(), "{}", info.keyword);
+        assert!(bench.is_prefix(), "{}", info.keyword());
         bench.detach(info);
         assert!(
             bench.is_lossless() || bench.out.end.is_some(),
             "{}: a stream with a hole goes on",
-            info.keyword
+            info.keyword()
         );
     }
 }
@@ -191,15 +195,15 @@ fn the_same_seed_gives_the_same_timeline() {
         (bench.timeline, bench.out.end)
     };
     for info in ALL_TOXICS {
-        assert_eq!(timeline(info, 7), timeline(info, 7), "{}", info.keyword);
+        assert_eq!(timeline(info, 7), timeline(info, 7), "{}", info.keyword());
     }
-    let delay = lossless().find(|info| info.keyword == "delay").unwrap();
+    let delay = lossless().find(|info| info.keyword() == "delay").unwrap();
     assert_ne!(timeline(delay, 7), timeline(delay, 8));
 }
 
 fn find(keyword: &str) -> &'static ToxicInfo {
     let mut all = ALL_TOXICS.iter();
-    all.find(|info| info.keyword == keyword).unwrap()
+    all.find(|info| info.keyword() == keyword).unwrap()
 }
 
 #[test]
@@ -243,13 +247,13 @@ fn reset_hits_live_flows_when_attached_and_fresh_ones_at_their_first_bytes() {
 fn two_delays_add_and_a_queue_is_not_paid_for_twice() {
     let mut bench = Bench::new();
     let by = Duration::from_millis(500);
-    let delay = squall_scenario::Inject::Delay(squall_scenario::Delay {
+    let delay = squall_scenario::OnBytes::Delay(squall_scenario::inject::Delay {
         by,
         jitter: Duration::ZERO,
-        direction: squall_scenario::Direction::Both,
+        direction: squall_scenario::inject::Direction::Both,
     });
     for id in ["first", "second"] {
-        let toxic = build(&delay, 1).unwrap();
+        let toxic = build(&delay, 1);
         bench
             .chain
             .attach(id, toxic, false, bench.now, &mut bench.out);

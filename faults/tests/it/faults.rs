@@ -13,7 +13,8 @@ use squall_faults::{
     EventSink, EvidenceLevel, Fault, FaultContext, FaultError, FaultEvent, Journal, Pauses,
     ProcessFault, ProcessIdentity, ProcessTarget, Refusal, ToxicFault,
 };
-use squall_scenario::{Delay, Direction, Inject, Kill};
+use squall_scenario::inject::{Delay, Direction, Kill};
+use squall_scenario::{OnBytes, OnProcess};
 use tempfile::TempDir;
 
 type Seen = Arc<Mutex<Vec<FaultEvent>>>;
@@ -33,8 +34,8 @@ fn context(dir: &TempDir) -> (FaultContext, Seen) {
     (context, seen)
 }
 
-fn delay() -> Inject {
-    Inject::Delay(Delay {
+fn delay() -> OnBytes {
+    OnBytes::Delay(Delay {
         by: Duration::from_millis(5),
         jitter: Duration::ZERO,
         direction: Direction::From,
@@ -115,7 +116,7 @@ async fn a_fault_that_fails_on_one_link_is_left_on_none() {
     assert!(first.counters().toxics.is_empty());
 }
 
-fn on_process(identity: ProcessIdentity, inject: Inject) -> Fault {
+fn on_process(identity: ProcessIdentity, inject: OnProcess) -> Fault {
     Fault::Process(ProcessFault {
         target: ProcessTarget {
             name: "victim".to_owned(),
@@ -133,7 +134,7 @@ async fn squall_and_its_parents_are_refused() {
     let own = ProcessIdentity::own().unwrap();
     let parent = ProcessIdentity::of(std::os::unix::process::parent_id()).unwrap();
     for (identity, wanted) in [(own, Refusal::Itself), (parent, Refusal::Ancestor)] {
-        for inject in [Inject::Kill(Kill::default()), Inject::Pause] {
+        for inject in [OnProcess::Kill(Kill::default()), OnProcess::Pause] {
             let Err(FaultError::Refused { refusal, .. }) =
                 on_process(identity, inject).inject(&context).await
             else {
@@ -178,7 +179,7 @@ async fn a_number_used_again_is_not_the_process() {
         start_time: identity.start_time + 1,
         ..identity
     };
-    let kill = Inject::Kill(Kill::default());
+    let kill = OnProcess::Kill(Kill::default());
     let result = on_process(impostor, kill.clone()).inject(&context).await;
     assert!(matches!(result, Err(FaultError::ProcessGone { .. })));
     assert!(identity.is_alive());
@@ -200,7 +201,7 @@ async fn a_paused_process_stops_and_runs_again() {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", identity.pid)).unwrap();
         stat.rsplit(") ").next().unwrap().chars().next().unwrap()
     };
-    let pause = on_process(identity, Inject::Pause);
+    let pause = on_process(identity, OnProcess::Pause);
     let mut guard = pause.inject(&context).await.unwrap();
     soon(guard.verify()).await.unwrap();
     assert_eq!(state(), 'T');
@@ -220,7 +221,7 @@ async fn pauses_that_meet_on_a_process_end_with_the_last() {
     let dir = TempDir::new().unwrap();
     let (context, _) = context(&dir);
     let victim = Victim::start();
-    let pause = on_process(victim.identity, Inject::Pause);
+    let pause = on_process(victim.identity, OnProcess::Pause);
     let mut first = pause.inject(&context).await.unwrap();
     let mut second = pause.inject(&context).await.unwrap();
     let dropped = pause.inject(&context).await.unwrap();
@@ -247,7 +248,7 @@ async fn a_pause_that_begins_as_another_ends_holds() {
     let dir = TempDir::new().unwrap();
     let (context, _) = context(&dir);
     let victim = Victim::start();
-    let pause = on_process(victim.identity, Inject::Pause);
+    let pause = on_process(victim.identity, OnProcess::Pause);
     let mut ending = pause.inject(&context).await.unwrap();
     for _ in 0..50 {
         let (context, begin) = (context.clone(), pause.clone());

@@ -13,7 +13,8 @@ use squall_faults::{
     Fault, FaultContext, FaultError, Journal, Origin, ProcessFault, ProcessIdentity, ProcessTarget,
     Refusal, members, recover,
 };
-use squall_scenario::{Inject, Kill};
+use squall_scenario::OnProcess;
+use squall_scenario::inject::Kill;
 use tempfile::TempDir;
 
 #[tokio::test]
@@ -83,7 +84,7 @@ async fn a_kill_is_seen_on_the_pidfd_and_reported_as_an_exit() {
     let target = run.target("victim", "sleep 1000").await;
     let context = run.context();
     let fault = |target, inject| Fault::Process(ProcessFault { target, inject });
-    let kill = Inject::Kill(Kill::default());
+    let kill = OnProcess::Kill(Kill::default());
     let guard = fault(target, kill.clone()).inject(&context).await.unwrap();
     soon(guard.verify()).await.unwrap();
     assert_eq!(
@@ -314,7 +315,7 @@ async fn faults_reach_into_a_namespace() {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", who.pid)).unwrap();
         stat.rsplit_once(") ").unwrap().1.starts_with('T')
     };
-    let inject = Inject::Pause;
+    let inject = OnProcess::Pause;
     let fault = Fault::Process(ProcessFault { target, inject });
     let mut guard = fault.inject(&run.context()).await.unwrap();
     soon(guard.verify()).await.unwrap();

@@ -17,7 +17,8 @@ use squall_faults::{
     EvidenceLevel, Fault, FaultError, FaultGuard, Inverse, Journal, Origin, ProcessFault,
     ProcessIdentity, ProcessTarget, members, recover,
 };
-use squall_scenario::{Inject, Kill};
+use squall_scenario::OnProcess;
+use squall_scenario::inject::Kill;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::broadcast::Receiver;
@@ -54,7 +55,7 @@ impl Wrapped {
         }
     }
 
-    async fn inject(&self, run: &Run, inject: Inject) -> FaultGuard {
+    async fn inject(&self, run: &Run, inject: OnProcess) -> FaultGuard {
         let target = self.target.clone();
         let fault = Fault::Process(ProcessFault { target, inject });
         fault.inject(&run.context()).await.unwrap()
@@ -95,7 +96,7 @@ async fn a_kill_ends_the_service_behind_the_script_and_frees_its_port() {
     let mut exits = run.guardian.exits();
     let first = Wrapped::start(&run, "web", "127.0.0.1:0").await;
     assert!(first.serves().await);
-    let guard = first.inject(&run, Inject::Kill(Kill::default())).await;
+    let guard = first.inject(&run, OnProcess::Kill(Kill::default())).await;
     let evidence = soon(guard.verify()).await.unwrap();
     assert!(
         !first.service.is_alive(),
@@ -143,7 +144,7 @@ async fn what_a_script_leaves_is_ended_before_its_exit_is_reported() {
 async fn a_pause_stops_and_continues_everyone() {
     let run = Run::start().await;
     let web = Wrapped::start(&run, "web", "127.0.0.1:0").await;
-    let mut guard = web.inject(&run, Inject::Pause).await;
+    let mut guard = web.inject(&run, OnProcess::Pause).await;
     let evidence = soon(guard.verify()).await.unwrap();
     assert_eq!(web.states(), ['T', 'T']);
     let pid = web.target.identity.pid;
@@ -155,7 +156,7 @@ async fn a_pause_stops_and_continues_everyone() {
     assert_eq!(removal.text, text);
     assert!(web.serves().await);
 
-    let guard = web.inject(&run, Inject::Pause).await;
+    let guard = web.inject(&run, OnProcess::Pause).await;
     soon(guard.verify()).await.unwrap();
     drop(guard);
     until("all run after a drop", || !web.states().contains(&'T')).await;
@@ -182,7 +183,7 @@ async fn a_pause_reaches_what_serves_wherever_it_went() {
         let script = script.replace("{}", &format!("{FIXTURE} serve 127.0.0.1:0"));
         let web = Wrapped::start_script(&run, &format!("web-{at}"), &script).await;
         assert!(web.serves().await, "{how}");
-        let mut guard = web.inject(&run, Inject::Pause).await;
+        let mut guard = web.inject(&run, OnProcess::Pause).await;
         soon(guard.verify()).await.unwrap();
         assert_eq!(web.states(), ['T', 'T'], "{how}");
         soon(guard.remove()).await.unwrap();
@@ -199,7 +200,7 @@ async fn a_kill_reaches_what_serves_wherever_it_went() {
     for (at, (how, script)) in ESCAPES.into_iter().enumerate() {
         let script = script.replace("{}", &format!("{FIXTURE} serve 127.0.0.1:0"));
         let web = Wrapped::start_script(&run, &format!("web-{at}"), &script).await;
-        let guard = web.inject(&run, Inject::Kill(Kill::default())).await;
+        let guard = web.inject(&run, OnProcess::Kill(Kill::default())).await;
         soon(guard.verify()).await.unwrap();
         assert!(!web.service.is_alive(), "{how}");
         assert_eq!(exit_of(&mut exits).await.identity, web.target.identity);
@@ -253,7 +254,7 @@ async fn an_instance_is_made_of_what_it_started_and_nothing_else() {
 async fn a_pause_that_somebody_else_ended_is_no_evidence() {
     let run = Run::start().await;
     let web = Wrapped::start(&run, "web", "127.0.0.1:0").await;
-    let mut guard = web.inject(&run, Inject::Pause).await;
+    let mut guard = web.inject(&run, OnProcess::Pause).await;
     soon(guard.verify()).await.unwrap();
     soon(guard.verify()).await.unwrap();
     signal(web.service, Signal::CONT);

@@ -11,26 +11,27 @@ use crate::support::{
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use squall_faults::{LinkLimit, Proxy, ProxyConfig};
-use squall_scenario::{Bandwidth, ByteCount, Cut, Delay, Direction, Inject, Reset};
+use squall_scenario::inject::{Bandwidth, Cut, Delay, Direction, Reset};
+use squall_scenario::{ByteCount, OnBytes};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-fn delay(by_ms: u64) -> Inject {
-    Inject::Delay(Delay {
+fn delay(by_ms: u64) -> OnBytes {
+    OnBytes::Delay(Delay {
         by: Duration::from_millis(by_ms),
         jitter: Duration::ZERO,
         direction: Direction::Both,
     })
 }
 
-fn cut() -> Inject {
-    Inject::Cut(Cut {
+fn cut() -> OnBytes {
+    OnBytes::Cut(Cut {
         direction: Direction::Both,
     })
 }
 
-fn reset() -> Inject {
-    Inject::Reset(Reset {
+fn reset() -> OnBytes {
+    OnBytes::Reset(Reset {
         after: Duration::ZERO,
     })
 }
@@ -71,7 +72,7 @@ async fn a_megabyte_comes_back_equal_through_a_half_close() {
 async fn a_megabyte_comes_back_equal_through_lossless_toxics() {
     let proxy = echo_proxy().await;
     proxy.attach("slow", &delay(30)).unwrap();
-    let bandwidth = Inject::Bandwidth(Bandwidth {
+    let bandwidth = OnBytes::Bandwidth(Bandwidth {
         rate: ByteCount(8 << 20),
         direction: Direction::From,
     });

@@ -134,13 +134,22 @@ impl Player {
 }
 
 const fn is_edge(event: &RunEvent) -> bool {
-    matches!(
-        event,
-        RunEvent::Fault {
-            change: FaultChange::Active { .. }
-                | FaultChange::RemovalRequested
-                | FaultChange::Failed { .. },
-            ..
-        } | RunEvent::Abort { .. }
-    )
+    match event {
+        RunEvent::Fault { change, .. } => is_edge_of_fault(change),
+        RunEvent::Abort { .. } => true,
+        _ => false,
+    }
+}
+
+const fn is_edge_of_fault(change: &FaultChange) -> bool {
+    match change {
+        FaultChange::Active { .. } | FaultChange::RemovalRequested | FaultChange::Failed { .. } => {
+            true
+        }
+        FaultChange::Requested
+        | FaultChange::Observed { .. }
+        | FaultChange::Removed { .. }
+        | FaultChange::Withheld
+        | FaultChange::WithheldEnds => false,
+    }
 }

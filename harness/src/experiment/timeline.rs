@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use squall_record::{FaultChange, HandAction, RunEvent};
-use squall_scenario::{FaultSpec, Inject};
+use squall_scenario::FaultSpec;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -208,7 +208,7 @@ impl<S: System> Live<'_, S> {
         self.unless_cut_short(self.observe(&injection)).await;
         // What a killed process broke lasts until it serves again, whether it is
         // brought back at once or after a time: so does the window.
-        let killed = matches!(self.spec.inject, Inject::Kill(_));
+        let killed = self.spec.inject.ends_processes();
         if !killed {
             self.edge(FaultChange::RemovalRequested).await;
         }
@@ -294,7 +294,7 @@ impl<S: System> Live<'_, S> {
     /// What traffic felt is known only now; a pause may have been ended by
     /// somebody else, and somebody else may serve instead of a killed process.
     async fn look_again(&self, injection: &S::Injection) {
-        let killed = matches!(self.spec.inject, Inject::Kill(_));
+        let killed = self.spec.inject.ends_processes();
         if killed && self.spec.duration.is_none() {
             return;
         }

@@ -10,7 +10,7 @@ use squall_faults::{
     EventSink, EvidenceLevel, Fault, FaultContext, FaultError, FaultGuard, Journal, Origin, Pauses,
     ProcessFault, ProcessIdentity, ProcessTarget, Proxy, ToxicFault,
 };
-use squall_scenario::{FaultSpec, FaultTarget, Inject};
+use squall_scenario::{FaultSpec, FaultTarget, Inject, OnProcess};
 use tokio_util::sync::CancellationToken;
 
 use super::reached::Reached;
@@ -106,7 +106,7 @@ impl Injection {
             }
         };
         for fault in faults {
-            if let Inject::Kill(_) = spec.inject {
+            if spec.inject.ends_processes() {
                 injection.announce_end(&fault, members, spec.duration.is_some());
             }
             match fault.inject(&fault_context).await {
@@ -114,7 +114,7 @@ impl Injection {
                 Err(error) => {
                     // This one was not hit; half an injection is none, so the
                     // others are taken back.
-                    if let Inject::Kill(_) = spec.inject
+                    if spec.inject.ends_processes()
                         && let Some((instance, _)) = injection.ended.pop()
                     {
                         instance.expect_no_end();
@@ -132,8 +132,9 @@ impl Injection {
     }
 
     fn announce_end(&mut self, fault: &Fault, members: &[Member], hold: bool) {
-        let Fault::Process(ProcessFault { target, .. }) = fault else {
-            return;
+        let target = match fault {
+            Fault::Toxic(_) => return,
+            Fault::Process(ProcessFault { target, .. }) => target,
         };
         for member in members {
             if let Member::Instance(instance) = member
@@ -147,7 +148,9 @@ impl Injection {
 
     /// A paused process that ended says more than that it is not there.
     async fn why_lost(&self, error: &FaultError) -> String {
-        if let (Inject::Pause, FaultError::ProcessGone { .. }) = (&self.inject, error) {
+        if self.inject.stops_processes()
+            && let FaultError::ProcessGone { .. } = error
+        {
             for reached in &self.reached {
                 if let Some(end) = reached.end().await {
                     return format!("{end} while it was paused");
@@ -183,7 +186,7 @@ impl Injected for Injection {
     async fn holds_who_serves(&self) -> Result<Vec<String>, String> {
         let mut texts = Vec::new();
         for reached in &self.reached {
-            texts.push(reached.verify(&self.inject).await?);
+            texts.push(reached.verify().await?);
         }
         Ok(texts)
     }
@@ -271,14 +274,16 @@ async fn serves_again(instance: &Instance, origin: &Origin) -> String {
 
 /// The instances that a fault on processes is aimed at.
 fn reached(spec: &FaultSpec, members: &[Member]) -> Vec<Reached> {
-    if spec.inject.acts_on_bytes() {
-        return Vec::new();
-    }
+    let fault = match &spec.inject {
+        Inject::Bytes(_) => return Vec::new(),
+        Inject::Process(fault) => fault,
+    };
     let of = |member: &Member| match member {
         Member::Instance(instance) => {
             let origin = instance.origin()?;
             let held = spec.duration.is_some();
-            Some(Reached::new(Arc::clone(instance), origin, held))
+            let instance = Arc::clone(instance);
+            Some(Reached::new(fault.clone(), instance, origin, held))
         }
         Member::Link(_) => None,
     };
@@ -287,13 +292,17 @@ fn reached(spec: &FaultSpec, members: &[Member]) -> Vec<Reached> {
 
 /// The faults of the fault crate that one injection is made of.
 fn faults(spec: &FaultSpec, members: &[Member]) -> Result<Vec<Fault>, String> {
-    if spec.inject.acts_on_bytes() {
-        let proxies: Vec<Proxy> = members.iter().filter_map(|m| m.proxy().cloned()).collect();
-        return Ok(vec![Fault::Toxic(ToxicFault {
-            proxies,
-            inject: spec.inject.clone(),
-        })]);
+    match &spec.inject {
+        Inject::Bytes(fault) => {
+            let proxies: Vec<Proxy> = members.iter().filter_map(|m| m.proxy().cloned()).collect();
+            let inject = fault.clone();
+            Ok(vec![Fault::Toxic(ToxicFault { proxies, inject })])
+        }
+        Inject::Process(fault) => on_processes(fault, members),
     }
+}
+
+fn on_processes(fault: &OnProcess, members: &[Member]) -> Result<Vec<Fault>, String> {
     let mut faults = Vec::new();
     for member in members {
         let Member::Instance(instance) = member else {
@@ -309,7 +318,7 @@ fn faults(spec: &FaultSpec, members: &[Member]) -> Result<Vec<Fault>, String> {
         };
         faults.push(Fault::Process(ProcessFault {
             target,
-            inject: spec.inject.clone(),
+            inject: fault.clone(),
         }));
     }
     Ok(faults)

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use squall_faults::{Member, Origin};
-use squall_scenario::Inject;
+use squall_scenario::OnProcess;
 use tokio::time::{Instant, sleep};
 
 use crate::system::{Instance, Listens};
@@ -19,6 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// An instance that a fault was aimed at, as it was then.
 #[derive(Debug)]
 pub(super) struct Reached {
+    fault: OnProcess,
     instance: Arc<Instance>,
     origin: Origin,
     /// Whether the fault keeps it down until its end.
@@ -28,8 +29,14 @@ pub(super) struct Reached {
 }
 
 impl Reached {
-    pub(super) const fn new(instance: Arc<Instance>, origin: Origin, held: bool) -> Self {
+    pub(super) const fn new(
+        fault: OnProcess,
+        instance: Arc<Instance>,
+        origin: Origin,
+        held: bool,
+    ) -> Self {
         Self {
+            fault,
             instance,
             origin,
             held,
@@ -41,12 +48,12 @@ impl Reached {
     ///
     /// # Errors
     /// Somebody serves whom it does not hold, or that cannot be seen; in words.
-    pub(super) async fn verify(&self, inject: &Inject) -> Result<String, String> {
+    pub(super) async fn verify(&self) -> Result<String, String> {
         let deadline = Instant::now() + SETTLES_WITHIN;
         loop {
-            let seen = match inject {
-                Inject::Pause => self.is_stopped().await,
-                _ => self.is_down().await,
+            let seen = match self.fault {
+                OnProcess::Pause => self.is_stopped().await,
+                OnProcess::Kill(_) => self.is_down().await,
             };
             if seen.is_ok() || Instant::now() >= deadline {
                 return seen;

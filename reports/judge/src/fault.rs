@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use squall_record::{FaultChange, Record, RunEvent};
-use squall_scenario::{FaultSpec, Inject, format_duration};
+use squall_record::{FaultChange, Record, RunEvent, WindowEdge};
+use squall_scenario::{FaultSpec, format_duration};
 
 use crate::verdict::{FaultEvidence, FaultPeriod, TimeRange};
 
@@ -113,11 +113,11 @@ impl<'r> Periods<'r> {
             return false;
         }
         let control = self.spec.is_control(number, self.seed);
-        match change {
-            FaultChange::Active { .. } | FaultChange::Withheld => {
+        match change.edge() {
+            Some(WindowEdge::Opens) => {
                 self.began.entry(number).or_insert(at_us);
             }
-            FaultChange::RemovalRequested | FaultChange::WithheldEnds => {
+            Some(WindowEdge::Closes) => {
                 if let Some(start_us) = self.began.remove(&number) {
                     self.ended.push(FaultPeriod {
                         number,
@@ -129,7 +129,7 @@ impl<'r> Periods<'r> {
                     });
                 }
             }
-            _ => {}
+            None => {}
         }
         control
     }
@@ -199,7 +199,7 @@ fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec:
         found
             .seen
             .push("withheld on purpose: nothing was injected".to_owned());
-    } else if !spec.inject.acts_on_bytes() && !looked {
+    } else if !spec.inject.surface().waits_for_traffic() && !looked {
         // A process that was seen to end or to stop is the effect itself.
         found.felt = found.active;
         found.effective = (found.active > 0).then_some(true);
@@ -273,7 +273,7 @@ fn weigh_effect(found: &mut FaultEvidence, spec: &FaultSpec) {
         Some(false) => found
             .problems
             .push("was in force, but no traffic felt it".to_owned()),
-        None if spec.inject.acts_on_bytes() => {
+        None if spec.inject.surface().waits_for_traffic() => {
             found
                 .problems
                 .push("was in force, but nothing shows that traffic felt it".to_owned());
@@ -300,7 +300,7 @@ fn weigh_removal(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection
 fn describe(spec: &FaultSpec) -> String {
     let mut text = format!(
         "{} into {} at {}",
-        action(&spec.inject),
+        spec.inject.in_brief(),
         spec.into.value,
         format_duration(spec.at)
     );
@@ -309,19 +309,4 @@ fn describe(spec: &FaultSpec) -> String {
     }
     text.push_str(&spec.rhythm());
     text
-}
-
-fn action(inject: &Inject) -> String {
-    match inject {
-        Inject::Delay(delay) if delay.jitter.is_zero() => {
-            format!("delay {}", format_duration(delay.by))
-        }
-        Inject::Delay(delay) => format!(
-            "delay {} \u{b1} {}",
-            format_duration(delay.by),
-            format_duration(delay.jitter)
-        ),
-        Inject::Bandwidth(bandwidth) => format!("bandwidth {}/s", bandwidth.rate),
-        other => other.keyword().to_owned(),
-    }
 }

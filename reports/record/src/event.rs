@@ -276,6 +276,22 @@ pub enum FaultChange {
     },
 }
 
+impl FaultChange {
+    /// The edge of its period, with the fault or without, that an injection
+    /// comes to by this change.
+    #[must_use]
+    pub const fn edge(&self) -> Option<WindowEdge> {
+        match self {
+            Self::Active { .. } | Self::Withheld => Some(WindowEdge::Opens),
+            Self::RemovalRequested | Self::WithheldEnds => Some(WindowEdge::Closes),
+            Self::Requested
+            | Self::Observed { .. }
+            | Self::Removed { .. }
+            | Self::Failed { .. } => None,
+        }
+    }
+}
+
 /// What one instance says about one breaker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BreakerReport {

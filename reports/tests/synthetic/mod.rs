@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use squall_record::histogram::{new_histogram, record_us};
 use squall_record::*;
+use squall_scenario::inject::{Delay, Direction};
 use squall_scenario::*;
 
 mod events;
@@ -204,11 +205,12 @@ pub fn delay_fault(name: &str, into: &str, at_s: u64, for_s: u64) -> FaultSpec {
     FaultSpec {
         name: located(name.to_owned(), 26),
         at: Duration::from_secs(at_s),
-        inject: Inject::Delay(Delay {
+        inject: Delay {
             by: Duration::from_secs(5),
             jitter: Duration::ZERO,
             direction: Direction::From,
-        }),
+        }
+        .into(),
         into: located(FaultTarget::Process(into.to_owned()), 29),
         duration: Some(Duration::from_secs(for_s)),
         repeat: None,

@@ -2,6 +2,7 @@
 //! delay that breakers contain, and kills that one route does not survive.
 
 use super::*;
+use squall_scenario::inject::{Kill, Signal};
 
 fn slo() -> Vec<SloBlock> {
     vec![
@@ -74,9 +75,10 @@ fn scenario_two_faults() -> Scenario {
         request("rate", "PUT", "/rate/$title", 1),
     ];
     let mut kill = delay_fault("catalog crashes", "catalog", 70, 6);
-    kill.inject = Inject::Kill(Kill {
+    kill.inject = Kill {
         signal: Signal::Kill,
-    });
+    }
+    .into();
     kill.into = located(
         FaultTarget::Any {
             count: 1,

@@ -1,11 +1,12 @@
-//! What each fault does, for people who look it up. Names, parameters and
-//! their meanings come from the shapes the reader checks files against; tests
-//! read every example and every default back.
+//! What each fault does, for people who look it up: all that its kind declares.
+//! Tests read every example and every default back.
 
 use serde::Serialize;
 
+use squall_scenario::Inject;
+use squall_scenario::inject::{About, Parameter, ParameterKind};
+
 use crate::keys;
-use crate::shape::{Key, Kind};
 
 /// What there is to know about a fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,143 +39,48 @@ pub struct FaultParameter {
     /// The words it takes, or a value it may have.
     pub values: Vec<String>,
     /// What holds when it is absent; `None` when it has to be there.
-    pub default: Option<&'static str>,
+    pub default: Option<String>,
 }
-
-/// What the shapes do not say.
-struct Entry {
-    name: &'static str,
-    defaults: &'static [(&'static str, &'static str)],
-    example: &'static str,
-    verified: &'static str,
-    undone: &'static str,
-}
-
-const ON_BYTES: &str = "bytes: a link, or the inbound link of a process";
-const ON_PROCESSES: &str = "processes that squall started";
-
-const ENTRIES: &[Entry] = &[
-    Entry {
-        name: "delay",
-        defaults: &[("jitter", "0s"), ("direction", "from")],
-        example: "- name: slow payments
-  at: 15s
-  inject: { delay: { by: 800ms, jitter: 200ms } }
-  into: payments
-  for: 20s",
-        verified: "It is attached to every live connection before its window opens. Before it is taken away, chunks must have been delayed; a delay that no traffic met proves nothing.",
-        undone: "Held bytes go on at once, in order; no connection is lost.",
-    },
-    Entry {
-        name: "cut",
-        defaults: &[("direction", "both")],
-        example: "- name: payments unreachable
-  at: 15s
-  inject: cut
-  into: payments
-  for: 20s",
-        verified: "It is attached to every live connection before its window opens. Before it is taken away, bytes must have been swallowed; a cut that no traffic met proves nothing.",
-        undone: "Connections that lost bytes are closed, because their streams have holes; new ones pass.",
-    },
-    Entry {
-        name: "reset",
-        defaults: &[("after", "0s")],
-        example: "- name: payments hang up
-  at: 15s
-  inject: { reset: { after: 100ms } }
-  into: payments
-  for: 20s",
-        verified: "It is attached to every live connection before its window opens. Before it is taken away, connections must have been reset; a reset that no connection met proves nothing.",
-        undone: "New connections pass; those that were reset stay gone.",
-    },
-    Entry {
-        name: "bandwidth",
-        defaults: &[("direction", "from")],
-        example: "- name: thin line
-  at: 15s
-  inject: { bandwidth: { rate: 64KiB/s } }
-  into: payments
-  for: 20s",
-        verified: "It is attached to every live connection before its window opens. Before it is taken away, bytes must have passed under the limit; a limit that no traffic met proves nothing.",
-        undone: "Held bytes go on at once, in order; no connection is lost.",
-    },
-    Entry {
-        name: "kill",
-        defaults: &[("signal", "kill")],
-        example: "- name: payments die
-  at: 15s
-  inject: { kill: { signal: term } }
-  into: payments
-  for: 10s",
-        verified: "The very process, known by its start time, must have ended.",
-        undone: "With `for`, it is kept down that long and started again; without, its restart policy starts it. It must be ready again.",
-    },
-    Entry {
-        name: "pause",
-        defaults: &[],
-        example: "- name: payments freeze
-  at: 15s
-  inject: pause
-  into: payments
-  for: 10s",
-        verified: "The system must report the process as stopped (state T).",
-        undone: "SIGCONT, until the process is seen running. The undo is on disk before the effect, so `squall recover` can do it too.",
-    },
-];
 
 /// Every fault there is, in the order of the schema.
 #[must_use]
 pub fn fault_reference() -> Vec<FaultReference> {
-    keys::FAULTS.iter().filter_map(describe).collect()
+    Inject::kinds().map(describe).collect()
 }
 
-/// A fault that is missing in the table is left out here; a test sees to it
-/// that none is.
-fn describe(key: &'static Key) -> Option<FaultReference> {
-    let entry = ENTRIES.iter().find(|entry| entry.name == key.name)?;
-    let on_processes = matches!(key.name, "kill" | "pause");
-    let parameters = match &key.kind {
-        Kind::Object(shape) => shape.keys,
-        _ => &[],
-    };
-    Some(FaultReference {
-        name: key.name,
-        about: key.about,
-        acts_on: if on_processes { ON_PROCESSES } else { ON_BYTES },
-        also_called: key.otherwise,
-        parameters: parameters
-            .iter()
-            .map(|parameter| describe_parameter(parameter, entry))
-            .collect(),
-        example: entry.example,
-        verified: entry.verified,
-        undone: entry.undone,
-    })
+fn describe(about: &'static About) -> FaultReference {
+    FaultReference {
+        name: about.keyword,
+        about: about.about,
+        acts_on: about.surface.about(),
+        also_called: about.also_called,
+        parameters: about.parameters.iter().map(describe_parameter).collect(),
+        example: about.example,
+        verified: about.verified,
+        undone: about.undone,
+    }
 }
 
-fn describe_parameter(key: &'static Key, entry: &Entry) -> FaultParameter {
-    let values = match &key.kind {
-        Kind::Words(words) => words.iter().map(|(word, _)| (*word).to_owned()).collect(),
-        other => {
-            let example = other.example(key.name);
+fn describe_parameter(parameter: &'static Parameter) -> FaultParameter {
+    let values = match parameter.kind {
+        ParameterKind::Words(words) => words.iter().map(|(word, _)| (*word).to_owned()).collect(),
+        kind @ (ParameterKind::Duration | ParameterKind::BytesPerSecond) => {
+            let example = keys::kind_of(kind).example(parameter.name);
             let value = example.trim_matches('`').split_once(": ");
             vec![value.map_or_else(String::new, |(_, value)| value.to_owned())]
         }
     };
-    let default = entry.defaults.iter().find(|(name, _)| *name == key.name);
     FaultParameter {
-        name: key.name,
-        about: key.about,
+        name: parameter.name,
+        about: parameter.about,
         values,
-        default: default.map(|(_, value)| *value),
+        default: parameter.default.map(|default| default.to_string()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use squall_scenario::Inject;
-
     use crate::parse::{ParseOptions, parse_scenario};
     use crate::source::Source;
 
@@ -208,22 +114,11 @@ faults:
     }
 
     #[test]
-    fn every_fault_a_file_may_hold_is_described_and_its_example_is_sound() {
-        let described = fault_reference();
-        let names: Vec<_> = described.iter().map(|fault| fault.name).collect();
-        let known: Vec<_> = keys::FAULTS.iter().map(|key| key.name).collect();
-        assert_eq!(names, known);
-        assert_eq!(ENTRIES.len(), known.len(), "no entry of a fault long gone");
-        for fault in described {
+    fn every_example_is_sound() {
+        for fault in fault_reference() {
             let read = read(fault.example);
             assert_eq!(read.keyword(), fault.name);
-            let on_bytes = fault.acts_on == ON_BYTES;
-            assert_eq!(read.acts_on_bytes(), on_bytes, "{}", fault.name);
-            // A new variant does not compile until somebody has come by here.
-            match read {
-                Inject::Delay(_) | Inject::Cut(_) | Inject::Reset(_) => {}
-                Inject::Bandwidth(_) | Inject::Kill(_) | Inject::Pause => {}
-            }
+            assert_eq!(read.surface().about(), fault.acts_on);
         }
     }
 
@@ -241,7 +136,7 @@ faults:
             let least = inject(fault.name, &needed.join(", "));
             for parameter in optional {
                 let mut given = needed.clone();
-                let default = parameter.default.unwrap();
+                let default = parameter.default.as_ref().unwrap();
                 given.push(format!("{}: {default}", parameter.name));
                 let given = inject(fault.name, &given.join(", "));
                 assert_eq!(given, least, "{} of {}", parameter.name, fault.name);

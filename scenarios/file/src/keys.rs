@@ -1,18 +1,19 @@
 //! Every key of scenario and system files, with its meaning.
 
+mod fault;
 mod load;
 mod probe;
 mod system;
 
+pub(crate) use fault::*;
 pub(crate) use load::*;
 pub(crate) use probe::*;
 pub(crate) use system::*;
 
 use crate::shape::Kind::{
-    BytesPerSecond, Duration, Failure, FaultTarget, Gate, List, Names, Object, OneOf, Share,
-    Template, Text, Whole, Words,
+    Duration, Failure, Fault, FaultTarget, Gate, List, Names, Object, Share, Template, Text, Whole,
 };
-use crate::shape::{Key, Shape, key, needed};
+use crate::shape::{Shape, key, needed};
 
 pub(crate) static SCENARIO: Shape = Shape {
     noun: "a scenario",
@@ -101,7 +102,7 @@ pub(crate) static FAULT: Shape = Shape {
             "When it is injected, from the first measured arrival on.",
         )
         .otherwise(&["start", "after"]),
-        needed("inject", OneOf(FAULTS), "What is done.").otherwise(&["type", "fault", "toxic"]),
+        needed("inject", Fault, "What is done.").otherwise(&["type", "fault", "toxic"]),
         needed(
             "into",
             FaultTarget,
@@ -118,109 +119,6 @@ pub(crate) static FAULT: Shape = Shape {
         )
         .otherwise(&["cycles"]),
     ],
-};
-
-pub(crate) const FAULTS: &[Key] = &[
-    needed("delay", Object(&DELAY), "Bytes arrive later.").otherwise(&["latency", "slow"]),
-    key(
-        "cut",
-        Object(&CUT),
-        "Bytes stop arriving; connections stay up, silent.",
-    )
-    .otherwise(&["partition", "blackhole", "timeout"]),
-    key(
-        "reset",
-        Object(&RESET),
-        "Connections are ended with a TCP reset.",
-    )
-    .otherwise(&["reset_peer"]),
-    needed("bandwidth", Object(&BANDWIDTH), "Bytes arrive slower."),
-    key("kill", Object(&KILL), "The process is ended by a signal."),
-    key(
-        "pause",
-        Object(&PAUSE),
-        "The process is stopped and continued.",
-    )
-    .otherwise(&["freeze", "stop"]),
-];
-
-pub(crate) static DELAY: Shape = Shape {
-    noun: "a delay",
-    about: "Every chunk of bytes is passed on later, in order.",
-    reads: "delay: { by: 300ms, jitter: 100ms }",
-    keys: &[
-        needed("by", Duration, "The delay.").otherwise(&["latency", "for"]),
-        key(
-            "jitter",
-            Duration,
-            "Half-width of a uniform spread around it; at most `by`.",
-        ),
-        DIRECTION,
-    ],
-};
-
-const DIRECTION: Key = key(
-    "direction",
-    Words(DIRECTIONS),
-    "Which bytes, seen from the target.",
-);
-
-pub(crate) const DIRECTIONS: &[(&str, &str)] = &[
-    ("from", "Bytes from the target to its callers."),
-    ("to", "Bytes from the callers to the target."),
-    ("both", "Both."),
-];
-
-pub(crate) static CUT: Shape = Shape {
-    noun: "a cut",
-    about: "Bytes are swallowed; connections stay up, silent.",
-    reads: "cut: { direction: both }",
-    keys: &[DIRECTION],
-};
-
-pub(crate) static RESET: Shape = Shape {
-    noun: "a reset",
-    about: "Connections are ended with a TCP reset.",
-    reads: "reset: { after: 100ms }",
-    keys: &[key(
-        "after",
-        Duration,
-        "How long after the first byte of a connection; at once when absent.",
-    )],
-};
-
-pub(crate) static BANDWIDTH: Shape = Shape {
-    noun: "a bandwidth limit",
-    about: "At most so many bytes per second pass on each connection.",
-    reads: "bandwidth: { rate: 64KiB/s }",
-    keys: &[
-        needed("rate", BytesPerSecond, "Bytes per second."),
-        DIRECTION,
-    ],
-};
-
-pub(crate) static KILL: Shape = Shape {
-    noun: "a kill",
-    about: "The process is ended by a signal.",
-    reads: "kill: { signal: kill }",
-    keys: &[key(
-        "signal",
-        Words(SIGNALS),
-        "The signal; kill when absent.",
-    )],
-};
-
-pub(crate) const SIGNALS: &[(&str, &str)] = &[
-    ("kill", "SIGKILL: no chance to clean up."),
-    ("term", "SIGTERM: an orderly end."),
-    ("int", "SIGINT."),
-];
-
-pub(crate) static PAUSE: Shape = Shape {
-    noun: "a pause",
-    about: "The process is stopped (SIGSTOP) and continued.",
-    reads: "inject: pause",
-    keys: &[],
 };
 
 /// A file with objectives alone, which are asked of a run that was recorded.

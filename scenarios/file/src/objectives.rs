@@ -81,7 +81,6 @@ fn draft_of(run: &Scenario) -> ScenarioDraft {
         length: nowhere,
         every: nowhere,
         cycles: nowhere,
-        jitter: nowhere,
         unknown_keys: false,
     });
     ScenarioDraft {

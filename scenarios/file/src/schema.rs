@@ -116,6 +116,7 @@ fn of(kind: &Kind) -> Value {
             any_of(words)
         }
         Kind::OneOf(keys) => one_of(keys),
+        Kind::Fault => one_of(keys::faults()),
         Kind::Either(kinds) => any_of(kinds.iter().map(of).collect()),
     }
 }

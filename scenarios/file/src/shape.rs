@@ -49,6 +49,8 @@ pub(crate) enum Kind {
     Instances,
     /// `GET /path`.
     Send,
+    /// One of the faults there are, with its parameters.
+    Fault,
     FaultTarget,
     /// `p99 < 300ms` and its kin.
     Gate,
@@ -119,7 +121,7 @@ impl Kind {
                     item.example("").trim_matches('`').trim_start_matches(": ")
                 );
             }
-            Self::Names(_) | Self::OneOf(_) => "{ … }",
+            Self::Names(_) | Self::OneOf(_) | Self::Fault => "{ … }",
             Self::Words(words) => words.first().map_or("…", |(word, _)| word),
             Self::Object(shape) if shape.keys.is_empty() => return format!("`{name}`"),
             Self::Object(shape) if shape.reads.starts_with(name) && !name.is_empty() => {

@@ -18,7 +18,7 @@ use squall_faults::{
     EventSink, Fault, FaultContext, FaultEvent, Journal, Pauses, ProcessFault, ProcessIdentity,
     ProcessTarget,
 };
-use squall_scenario::Inject;
+use squall_scenario::OnProcess;
 
 /// A family that is hard to get rid of: it ignores SIGTERM, has a child in a
 /// session of its own and one that was orphaned on purpose. SIGHUP is what the
@@ -167,7 +167,7 @@ async fn pause_and_resume(
             identity,
             mark: None,
         },
-        inject: Inject::Pause,
+        inject: OnProcess::Pause,
     });
     let mut guard = fault.inject(&context).await.expect("injected");
     guard.verify().await.expect("verified");

@@ -76,7 +76,7 @@ fn line(parameter: &FaultParameter) -> String {
         [example] => format!("such as {example}"),
         words => words.join(" | "),
     };
-    let default = match parameter.default {
+    let default = match &parameter.default {
         Some(default) => format!("{default} when absent"),
         None => "needed".to_owned(),
     };

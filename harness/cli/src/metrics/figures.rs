@@ -295,7 +295,12 @@ impl Figures {
         match change {
             FaultChange::Active { .. } => *injected += 1,
             FaultChange::Removed { .. } => *injected = (*injected - 1).max(0),
-            _ => return,
+            FaultChange::Requested
+            | FaultChange::Observed { .. }
+            | FaultChange::RemovalRequested
+            | FaultChange::Withheld
+            | FaultChange::WithheldEnds
+            | FaultChange::Failed { .. } => return,
         }
         let active = i64::from(*injected > 0);
         let fault = name.to_owned();

@@ -14,6 +14,7 @@
 )]
 
 mod calibrate;
+mod catch_alls;
 mod circles;
 mod compare;
 mod conservation;

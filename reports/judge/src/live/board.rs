@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use squall_record::{FaultChange, Interval, Phase, RunEvent, Stamped};
+use squall_record::{FaultChange, Interval, Phase, RunEvent, Stamped, WindowEdge};
 use squall_scenario::{Gate, Scenario, When, control_window};
 
 use super::breakers::BreakerGate;
@@ -234,15 +234,22 @@ impl FaultEdges {
         let periods = match change {
             FaultChange::Active { .. } | FaultChange::RemovalRequested => with,
             FaultChange::Withheld | FaultChange::WithheldEnds => without,
-            _ => return,
+            FaultChange::Requested
+            | FaultChange::Observed { .. }
+            | FaultChange::Removed { .. }
+            | FaultChange::Failed { .. } => return,
         };
-        if matches!(change, FaultChange::Active { .. } | FaultChange::Withheld) {
-            periods.push(TimeRange {
+        match change.edge() {
+            Some(WindowEdge::Opens) => periods.push(TimeRange {
                 start_us: at_us,
                 end_us: i64::MAX,
-            });
-        } else if let Some(last) = periods.last_mut() {
-            last.end_us = at_us;
+            }),
+            Some(WindowEdge::Closes) => {
+                if let Some(last) = periods.last_mut() {
+                    last.end_us = at_us;
+                }
+            }
+            None => {}
         }
     }
 }

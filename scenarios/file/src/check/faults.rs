@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use squall_scenario::{
-    FaultSpec, FaultTarget, Inject, P_SHOWN, Restart, System, format_duration, quoted, smallest_p,
+    FaultSpec, FaultTarget, P_SHOWN, Restart, Surface, System, format_duration, quoted, smallest_p,
 };
 
 use crate::codes;
@@ -16,7 +16,6 @@ const BASELINE_MIN: Duration = Duration::from_secs(3);
 pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
     let system = &draft.system.system;
     for fault in &draft.faults {
-        jitter(fault, findings);
         repeat(fault, findings);
         aim(fault, system, findings);
         end(fault, system, findings);
@@ -33,7 +32,7 @@ fn pauses(faults: &[FaultDraft], system: &System, findings: &mut Vec<Diagnostic>
     let mut earlier: Vec<&FaultDraft> = Vec::new();
     let pauses = faults
         .iter()
-        .filter(|fault| fault.spec.inject == Inject::Pause);
+        .filter(|fault| fault.spec.inject.stops_processes());
     for fault in pauses {
         let units = system.units(&fault.spec.into.value);
         let shared = |other: &&FaultDraft| -> Option<String> {
@@ -80,22 +79,6 @@ fn meet(one: &FaultSpec, other: &FaultSpec) -> bool {
         }
     }
     false
-}
-
-fn jitter(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
-    if let Inject::Delay(delay) = &fault.spec.inject
-        && delay.jitter > delay.by
-    {
-        let by = format_duration(delay.by);
-        findings.push(
-            Diagnostic::error(
-                codes::JITTER_ABOVE_DELAY,
-                "the jitter is larger than the delay",
-            )
-            .at(fault.jitter, format!("at most {by}"))
-            .help("bytes cannot arrive before they were sent; raise `by` or lower `jitter`"),
-        );
-    }
 }
 
 fn repeat(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
@@ -185,30 +168,37 @@ fn washed_out(
 
 /// Whether the target can suffer this kind of fault at all.
 fn aim(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
-    let keyword = fault.spec.inject.keyword();
-    let target = &fault.spec.into.value;
-    if fault.spec.inject.acts_on_bytes() {
-        let bare = system
-            .processes_of(target)
-            .into_iter()
-            .filter_map(|name| system.process(name))
-            .find(|process| !process.inbound_link);
-        if let Some(process) = bare {
-            let name = &process.name;
-            findings.push(
-                Diagnostic::error(
-                    codes::NOT_BEHIND_A_LINK,
-                    format!("there is no link in front of `{name}`"),
-                )
-                .at(fault.into, format!("`{keyword}` acts on bytes of a link"))
-                .help(format!(
-                    "add `inbound_link: true` to the process `{name}`, or aim at a link"
-                )),
-            );
-        }
-        return;
+    match fault.spec.inject.surface() {
+        Surface::Bytes => behind_a_link(fault, system, findings),
+        Surface::Process => at_a_process(fault, system, findings),
     }
-    if let Some(link) = link_of(target, system) {
+}
+
+fn behind_a_link(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
+    let keyword = fault.spec.inject.keyword();
+    let bare = system
+        .processes_of(&fault.spec.into.value)
+        .into_iter()
+        .filter_map(|name| system.process(name))
+        .find(|process| !process.inbound_link);
+    if let Some(process) = bare {
+        let name = &process.name;
+        findings.push(
+            Diagnostic::error(
+                codes::NOT_BEHIND_A_LINK,
+                format!("there is no link in front of `{name}`"),
+            )
+            .at(fault.into, format!("`{keyword}` acts on bytes of a link"))
+            .help(format!(
+                "add `inbound_link: true` to the process `{name}`, or aim at a link"
+            )),
+        );
+    }
+}
+
+fn at_a_process(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
+    let keyword = fault.spec.inject.keyword();
+    if let Some(link) = link_of(&fault.spec.into.value, system) {
         findings.push(
             Diagnostic::error(
                 codes::NOT_A_PROCESS,
@@ -244,7 +234,7 @@ fn end(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
         return;
     }
     let keyword = fault.spec.inject.keyword();
-    if !matches!(fault.spec.inject, Inject::Kill(_)) {
+    if !fault.spec.inject.ends_processes() {
         findings.push(
             Diagnostic::error(
                 codes::FAULT_WITHOUT_END,

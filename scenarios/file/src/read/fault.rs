@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use squall_scenario::inject::{Given, ParameterKind, Problem, Value};
 use squall_scenario::{
-    Bandwidth, CYCLES_MAX, Cut, Delay, Direction, FaultSpec, FaultTarget, Inject, Kill, Located,
-    Repeat, Reset, Signal, listed, nearest, quoted,
+    CYCLES_MAX, FaultSpec, FaultTarget, Inject, Located, Repeat, listed, nearest, quoted,
 };
 
 use super::{Fields, Names, Reader};
@@ -25,7 +25,6 @@ pub(crate) struct FaultDraft {
     pub(crate) every: Place,
     /// The value of `repeat`, or the name where there is none.
     pub(crate) cycles: Place,
-    pub(crate) jitter: Place,
     /// Whether a key was not known: `for` may be there, but misspelt.
     pub(crate) unknown_keys: bool,
 }
@@ -68,25 +67,22 @@ impl Reader {
             None => self.repeat(fields),
         };
         let (name, name_place) = name?;
-        let (inject, jitter) = inject?;
-        let inject_place = fields.place("inject");
         Some(FaultDraft {
             spec: FaultSpec {
                 name: Located::new(name, name_place.span),
                 at: at?,
-                inject,
+                inject: inject?,
                 into: into?,
                 duration,
                 repeat: repeat?,
                 span: fields.node.place.span,
             },
             at: fields.place("at"),
-            inject: inject_place,
+            inject: fields.place("inject"),
             into: fields.place("into"),
             length: fields.get("for").map_or(name_place, |node| node.place),
             every: fields.get("every").map_or(name_place, |node| node.place),
             cycles: fields.get("repeat").map_or(name_place, |node| node.place),
-            jitter: jitter.unwrap_or(inject_place),
             unknown_keys: fields.has_unknown_keys(),
         })
     }
@@ -192,88 +188,45 @@ impl Reader {
         }))
     }
 
-    /// The fault, and where its jitter stands.
-    fn inject(&mut self, node: &Node) -> Option<(Inject, Option<Place>)> {
-        let (key, value) = self.one_of(node, "a fault", keys::FAULTS)?;
+    fn inject(&mut self, node: &Node) -> Option<Inject> {
+        let (key, value) = self.one_of(node, "a fault", keys::faults())?;
+        let about = Inject::kinds().find(|about| about.keyword == key.name)?;
         let fields = match (value, &key.kind) {
             (Some(value), Kind::Object(shape)) => Some(self.fields(value, shape)?),
             _ => None,
         };
-        let get = |name: &str| fields.and_then(|fields| fields.get(name));
-        let inject = match key.name {
-            "delay" => {
-                let by = get("by").and_then(|node| self.duration(node));
-                let jitter = match get("jitter") {
-                    Some(node) => self.duration(node),
-                    None => Some(Duration::ZERO),
-                };
-                let direction = self.direction(get("direction"), Direction::From);
-                let jitter_place = get("jitter").map(|node| node.place);
-                let delay = Delay {
-                    by: by?,
-                    jitter: jitter?,
-                    direction: direction?,
-                };
-                return Some((Inject::Delay(delay), jitter_place));
+        let mut given = Given::default();
+        for parameter in about.parameters {
+            let value = match fields.and_then(|fields| fields.get(parameter.name)) {
+                Some(node) => self.parameter(node, parameter.kind),
+                None => parameter.default,
+            };
+            if let Some(value) = value {
+                given.set(parameter.name, value);
             }
-            "cut" => Inject::Cut(Cut {
-                direction: self.direction(get("direction"), Direction::Both)?,
-            }),
-            "reset" => {
-                let after = match get("after") {
-                    Some(node) => self.duration(node)?,
-                    None => Duration::ZERO,
-                };
-                Inject::Reset(Reset { after })
-            }
-            "bandwidth" => self.bandwidth(fields?)?,
-            "kill" => {
-                let signal = match get("signal") {
-                    Some(node) => self.word(node, keys::SIGNALS)?,
-                    None => "kill",
-                };
-                Inject::Kill(Kill {
-                    signal: match signal {
-                        "term" => Signal::Term,
-                        "int" => Signal::Int,
-                        _ => Signal::Kill,
-                    },
-                })
-            }
-            _ => Inject::Pause,
-        };
-        Some((inject, None))
-    }
-
-    fn bandwidth(&mut self, fields: Fields<'_>) -> Option<Inject> {
-        let rate = fields
-            .get("rate")
-            .and_then(|node| self.bytes_per_second(node));
-        let direction = self.direction(fields.get("direction"), Direction::From);
-        let rate = rate?;
-        if rate.0 == 0 {
-            self.report(
-                Diagnostic::error(codes::OUT_OF_RANGE, "no bytes at all would pass")
-                    .at(fields.place("rate"), "at least 1B/s")
-                    .help("to stop all bytes, inject `cut`"),
-            );
-            return None;
         }
-        Some(Inject::Bandwidth(Bandwidth {
-            rate,
-            direction: direction?,
-        }))
+        let inject = (about.read)(&given)?;
+        if let Some(mistake) = inject.mistake() {
+            let code = match mistake.problem {
+                Problem::OutOfRange => codes::OUT_OF_RANGE,
+                Problem::JitterAboveDelay => codes::JITTER_ABOVE_DELAY,
+            };
+            let place = fields.map_or(node.place, |fields| fields.place(mistake.parameter));
+            self.report(
+                Diagnostic::error(code, mistake.title)
+                    .at(place, mistake.label)
+                    .help(mistake.help),
+            );
+        }
+        Some(inject)
     }
 
-    fn direction(&mut self, node: Option<&Node>, default: Direction) -> Option<Direction> {
-        let Some(node) = node else {
-            return Some(default);
-        };
-        Some(match self.word(node, keys::DIRECTIONS)? {
-            "to" => Direction::To,
-            "both" => Direction::Both,
-            _ => Direction::From,
-        })
+    fn parameter(&mut self, node: &Node, kind: ParameterKind) -> Option<Value> {
+        match kind {
+            ParameterKind::Duration => self.duration(node).map(Value::Duration),
+            ParameterKind::BytesPerSecond => self.bytes_per_second(node).map(Value::Bytes),
+            ParameterKind::Words(words) => self.word(node, words).map(Value::Word),
+        }
     }
 
     /// The name of a process, an instance, a link or a group, or `any N of`

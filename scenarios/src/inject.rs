@@ -1,0 +1,308 @@
+//! What is injected: the faults there are, by the surface they act on.
+//!
+//! A kind of fault has one file here that says all there is to know about it,
+//! and a row in the list of its surface. Whoever has to tell kinds apart does so
+//! per surface, with one arm for each.
+
+mod bandwidth;
+mod cut;
+mod delay;
+mod direction;
+mod kill;
+mod kind;
+mod on_bytes;
+mod pause;
+mod reset;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use direction::Direction;
+pub use kill::{Kill, Signal};
+pub use kind::{About, Given, Mistake, Parameter, ParameterKind, Problem, Value};
+pub use pause::Pause;
+
+use kind::Kind;
+use on_bytes::OnBytesKind;
+
+/// Where a fault acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Surface {
+    /// The bytes of a link.
+    Bytes,
+    /// A process.
+    Process,
+}
+
+impl Surface {
+    /// What it is, for people who look a fault up.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes: a link, or the inbound link of a process",
+            Self::Process => "processes that squall started",
+        }
+    }
+
+    /// Whether traffic has to meet a fault before it has any effect; otherwise
+    /// one that is seen in force is the effect itself.
+    #[must_use]
+    pub const fn waits_for_traffic(self) -> bool {
+        match self {
+            Self::Bytes => true,
+            Self::Process => false,
+        }
+    }
+}
+
+/// A built-in fault with its parameters, by the surface it acts on. Externally
+/// tagged in files: `inject: { delay: { by: 5s } }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a fault that this version of squall knows")]
+pub enum Inject {
+    /// On the bytes of links.
+    Bytes(OnBytes),
+    /// On processes.
+    Process(OnProcess),
+}
+
+/// Hands the list of faults on bytes to the macro `$then`: each with the name of
+/// its type and of its file.
+#[macro_export]
+macro_rules! faults_on_bytes {
+    ($then:ident) => {
+        $then! {
+            Delay in delay,
+            Cut in cut,
+            Reset in reset,
+            Bandwidth in bandwidth,
+        }
+    };
+}
+
+macro_rules! on_bytes {
+    ($($kind:ident in $file:ident,)+) => {
+        $(pub use $file::$kind;)+
+
+        /// What is done to the bytes of a link.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        pub enum OnBytes {
+            $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($kind),)+
+        }
+
+        impl OnBytes {
+            /// Every kind, in the order they are listed.
+            pub const KINDS: &[&About] = &[$(&$file::ABOUT),+];
+
+            /// What there is to know about it.
+            #[must_use]
+            pub const fn about(&self) -> &'static About {
+                match self {
+                    $(Self::$kind(_) => &$file::ABOUT,)+
+                }
+            }
+
+            fn kind(&self) -> &dyn OnBytesKind {
+                match self {
+                    $(Self::$kind(kind) => kind,)+
+                }
+            }
+        }
+
+        $(impl From<$kind> for Inject {
+            fn from(kind: $kind) -> Self {
+                Self::Bytes(OnBytes::$kind(kind))
+            }
+        })+
+    };
+}
+
+faults_on_bytes!(on_bytes);
+
+/// What is done to a process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum OnProcess {
+    /// See [`Kill`].
+    Kill(Kill),
+    /// See [`Pause`].
+    Pause,
+}
+
+impl Inject {
+    /// Every kind there is, in the order they are listed.
+    pub fn kinds() -> impl Iterator<Item = &'static About> {
+        OnBytes::KINDS.iter().chain(OnProcess::KINDS).copied()
+    }
+
+    /// Where it acts.
+    #[must_use]
+    pub const fn surface(&self) -> Surface {
+        match self {
+            Self::Bytes(_) => Surface::Bytes,
+            Self::Process(_) => Surface::Process,
+        }
+    }
+
+    /// What there is to know about it.
+    #[must_use]
+    pub const fn about(&self) -> &'static About {
+        match self {
+            Self::Bytes(fault) => fault.about(),
+            Self::Process(fault) => fault.about(),
+        }
+    }
+
+    /// The word that names it in a file.
+    #[must_use]
+    pub const fn keyword(&self) -> &'static str {
+        self.about().keyword
+    }
+
+    /// What is wrong with its parameters, if anything.
+    #[must_use]
+    pub fn mistake(&self) -> Option<Mistake> {
+        self.kind().mistake()
+    }
+
+    /// Its name with what matters most of its parameters: `delay 5s`.
+    #[must_use]
+    pub fn in_brief(&self) -> String {
+        format!("{}{}", self.keyword(), self.kind().brief())
+    }
+
+    /// Whether it ends processes: what it broke then lasts until they serve
+    /// again, and a restart policy may see to that.
+    #[must_use]
+    pub const fn ends_processes(&self) -> bool {
+        match self {
+            Self::Bytes(_) => false,
+            Self::Process(fault) => fault.ends_it(),
+        }
+    }
+
+    /// Whether it stops processes and continues them.
+    #[must_use]
+    pub const fn stops_processes(&self) -> bool {
+        match self {
+            Self::Bytes(_) => false,
+            Self::Process(fault) => fault.stops_it(),
+        }
+    }
+
+    fn kind(&self) -> &dyn Kind {
+        match self {
+            Self::Bytes(fault) => fault.kind(),
+            Self::Process(fault) => fault.kind(),
+        }
+    }
+}
+
+impl OnBytes {
+    /// Which bytes it acts on.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.kind().direction()
+    }
+}
+
+impl OnProcess {
+    /// Every kind, in the order they are listed.
+    pub const KINDS: &[&About] = &[&kill::ABOUT, &pause::ABOUT];
+
+    /// What there is to know about it.
+    #[must_use]
+    pub const fn about(&self) -> &'static About {
+        match self {
+            Self::Kill(_) => &kill::ABOUT,
+            Self::Pause => &pause::ABOUT,
+        }
+    }
+
+    /// Whether the process ends.
+    #[must_use]
+    pub const fn ends_it(&self) -> bool {
+        match self {
+            Self::Kill(_) => true,
+            Self::Pause => false,
+        }
+    }
+
+    /// Whether the process is stopped, and continued.
+    #[must_use]
+    pub const fn stops_it(&self) -> bool {
+        match self {
+            Self::Kill(_) => false,
+            Self::Pause => true,
+        }
+    }
+
+    fn kind(&self) -> &dyn Kind {
+        match self {
+            Self::Kill(kill) => kill,
+            Self::Pause => &Pause,
+        }
+    }
+}
+
+impl fmt::Display for Inject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.keyword(), self.kind().details())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A fault with its defaults, and a value of every parameter that has none.
+    fn some(about: &About) -> Inject {
+        let mut given = Given::default();
+        for parameter in about.parameters {
+            let value = parameter.default.unwrap_or(match parameter.kind {
+                ParameterKind::Duration => Value::Duration(std::time::Duration::from_secs(1)),
+                ParameterKind::BytesPerSecond => Value::Bytes(crate::ByteCount(1)),
+                ParameterKind::Words(words) => Value::Word(words[0].0),
+            });
+            given.set(parameter.name, value);
+        }
+        let read = (about.read)(&given);
+        read.unwrap_or_else(|| panic!("{} reads a parameter it has not", about.keyword))
+    }
+
+    #[test]
+    fn a_kind_reads_the_parameters_it_declares_and_is_itself() {
+        for about in Inject::kinds() {
+            let inject = some(about);
+            assert_eq!(inject.about(), about);
+            assert_eq!(inject.mistake(), None, "{}", about.keyword);
+            assert_eq!(inject.in_brief().split(' ').next(), Some(about.keyword));
+            assert_eq!(inject.to_string().split(' ').next(), Some(about.keyword));
+        }
+    }
+
+    #[test]
+    fn records_say_a_fault_as_they_always_did() {
+        let said = |inject: &Inject| serde_json::to_string(inject).unwrap();
+        let by_keyword = |keyword| {
+            let about = Inject::kinds().find(|about| about.keyword == keyword);
+            some(about.unwrap())
+        };
+        assert_eq!(
+            said(&by_keyword("delay")),
+            r#"{"Delay":{"by":{"secs":1,"nanos":0},"jitter":{"secs":0,"nanos":0},"direction":"From"}}"#,
+        );
+        assert_eq!(said(&by_keyword("kill")), r#"{"Kill":{"signal":"Kill"}}"#);
+        assert_eq!(said(&by_keyword("pause")), r#""Pause""#);
+        for about in Inject::kinds() {
+            let inject = some(about);
+            let read: Inject = serde_json::from_str(&said(&inject)).unwrap();
+            assert_eq!(read, inject);
+        }
+        let unknown = serde_json::from_str::<Inject>(r#"{"Melt":{}}"#).unwrap_err();
+        assert_eq!(
+            unknown.to_string(),
+            "a fault that this version of squall knows"
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! `delay`: bytes arrive later.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::kind::Kind;
+use super::on_bytes::OnBytesKind;
+use super::{About, Direction, Mistake, Parameter, ParameterKind, Problem, Surface};
+use crate::units::format_duration;
+
+/// Every chunk of bytes is passed on `by` plus or minus `jitter` later, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delay {
+    /// The delay.
+    pub by: Duration,
+    /// Half-width of a uniform spread around `by`; at most `by`.
+    pub jitter: Duration,
+    /// Which bytes.
+    pub direction: Direction,
+}
+
+const DIRECTION: Direction = Direction::From;
+
+pub(super) static ABOUT: About = About {
+    keyword: "delay",
+    surface: Surface::Bytes,
+    about: "Bytes arrive later.",
+    also_called: &["latency", "slow"],
+    noun: "a delay",
+    meaning: "Every chunk of bytes is passed on later, in order.",
+    reads: "delay: { by: 300ms, jitter: 100ms }",
+    parameters: &[
+        Parameter::needed(
+            "by",
+            ParameterKind::Duration,
+            "The delay.",
+            &["latency", "for"],
+        ),
+        Parameter::no_time(
+            "jitter",
+            "Half-width of a uniform spread around it; at most `by`.",
+        ),
+        Direction::unless_said(DIRECTION),
+    ],
+    example: "- name: slow payments
+  at: 15s
+  inject: { delay: { by: 800ms, jitter: 200ms } }
+  into: payments
+  for: 20s",
+    verified: "It is attached to every live connection before its window opens. Before it is taken away, chunks must have been delayed; a delay that no traffic met proves nothing.",
+    undone: "Held bytes go on at once, in order; no connection is lost.",
+    read: |given| {
+        let delay = Delay {
+            by: given.duration("by")?,
+            jitter: given.duration("jitter")?,
+            direction: Direction::of(given)?,
+        };
+        Some(delay.into())
+    },
+};
+
+impl Delay {
+    fn spread(&self) -> String {
+        let by = format_duration(self.by);
+        if self.jitter.is_zero() {
+            by
+        } else {
+            format!("{by} ± {}", format_duration(self.jitter))
+        }
+    }
+}
+
+impl Kind for Delay {
+    fn details(&self) -> String {
+        let direction = self.direction.said_unless(DIRECTION);
+        format!(" by {}{direction}", self.spread())
+    }
+
+    fn brief(&self) -> String {
+        format!(" {}", self.spread())
+    }
+
+    fn mistake(&self) -> Option<Mistake> {
+        (self.jitter > self.by).then(|| Mistake {
+            parameter: "jitter",
+            problem: Problem::JitterAboveDelay,
+            title: "the jitter is larger than the delay",
+            label: format!("at most {}", format_duration(self.by)),
+            help: "bytes cannot arrive before they were sent; raise `by` or lower `jitter`",
+        })
+    }
+}
+
+impl OnBytesKind for Delay {
+    fn direction(&self) -> Direction {
+        self.direction
+    }
+}

@@ -1,0 +1,215 @@
+//! What a kind of fault has to say of itself.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Inject, Surface};
+use crate::units::{ByteCount, format_duration};
+
+/// All there is to know about a kind of fault, for files, people and readers.
+#[derive(Debug)]
+pub struct About {
+    /// The word behind `inject`.
+    pub keyword: &'static str,
+    /// Where it acts.
+    pub surface: Surface,
+    /// What it does, in one line.
+    pub about: &'static str,
+    /// Words that other tools use for it, or that people write instead.
+    pub also_called: &'static [&'static str],
+    /// `a delay`, for messages.
+    pub noun: &'static str,
+    /// What its parameters are about, for hover text.
+    pub meaning: &'static str,
+    /// How it reads in a file.
+    pub reads: &'static str,
+    /// Its parameters.
+    pub parameters: &'static [Parameter],
+    /// An entry of `faults`, as YAML.
+    pub example: &'static str,
+    /// How squall makes sure that it took effect.
+    pub verified: &'static str,
+    /// How it is put back.
+    pub undone: &'static str,
+    /// Makes the fault of its parameters; `None` where one is not given that
+    /// has no default.
+    pub read: fn(&Given) -> Option<Inject>,
+}
+
+impl PartialEq for About {
+    fn eq(&self, other: &Self) -> bool {
+        self.keyword == other.keyword
+    }
+}
+
+/// A parameter of a fault.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its key.
+    pub name: &'static str,
+    /// What its value is.
+    pub kind: ParameterKind,
+    /// What holds when it is absent; `None` when it has to be there.
+    pub default: Option<Value>,
+    /// What it means.
+    pub about: &'static str,
+    /// Words people write instead.
+    pub otherwise: &'static [&'static str],
+}
+
+impl Parameter {
+    /// One that has to be there.
+    pub(super) const fn needed(
+        name: &'static str,
+        kind: ParameterKind,
+        about: &'static str,
+        otherwise: &'static [&'static str],
+    ) -> Self {
+        Self {
+            name,
+            kind,
+            default: None,
+            about,
+            otherwise,
+        }
+    }
+
+    /// A duration that is nothing when it is absent.
+    pub(super) const fn no_time(name: &'static str, about: &'static str) -> Self {
+        Self {
+            name,
+            kind: ParameterKind::Duration,
+            default: Some(Value::Duration(Duration::ZERO)),
+            about,
+            otherwise: &[],
+        }
+    }
+
+    /// One of some words; the first that is given here when it is absent.
+    pub(super) const fn word(
+        name: &'static str,
+        default: &'static str,
+        words: &'static [(&'static str, &'static str)],
+        about: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            kind: ParameterKind::Words(words),
+            default: Some(Value::Word(default)),
+            about,
+            otherwise: &[],
+        }
+    }
+}
+
+/// What the value of a parameter is.
+#[derive(Debug, Clone, Copy)]
+pub enum ParameterKind {
+    /// `300ms`.
+    Duration,
+    /// `64KiB/s`.
+    BytesPerSecond,
+    /// One of these words, each with its meaning.
+    Words(&'static [(&'static str, &'static str)]),
+}
+
+/// The value of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value {
+    /// A duration.
+    Duration(Duration),
+    /// Bytes, or bytes per second.
+    Bytes(ByteCount),
+    /// A word.
+    Word(&'static str),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Duration(duration) => f.write_str(&format_duration(*duration)),
+            Self::Bytes(bytes) => bytes.fmt(f),
+            Self::Word(word) => f.write_str(word),
+        }
+    }
+}
+
+/// The parameters of one fault, given or by default.
+#[derive(Debug, Default)]
+pub struct Given(Vec<(&'static str, Value)>);
+
+impl Given {
+    /// Adds the value of a parameter.
+    pub fn set(&mut self, name: &'static str, value: Value) {
+        self.0.push((name, value));
+    }
+
+    fn get(&self, name: &str) -> Option<Value> {
+        let found = self.0.iter().find(|(given, _)| *given == name);
+        found.map(|(_, value)| *value)
+    }
+
+    pub(super) fn duration(&self, name: &str) -> Option<Duration> {
+        match self.get(name)? {
+            Value::Duration(duration) => Some(duration),
+            Value::Bytes(_) | Value::Word(_) => None,
+        }
+    }
+
+    pub(super) fn bytes(&self, name: &str) -> Option<ByteCount> {
+        match self.get(name)? {
+            Value::Bytes(bytes) => Some(bytes),
+            Value::Duration(_) | Value::Word(_) => None,
+        }
+    }
+
+    pub(super) fn word(&self, name: &str) -> Option<&'static str> {
+        match self.get(name)? {
+            Value::Word(word) => Some(word),
+            Value::Duration(_) | Value::Bytes(_) => None,
+        }
+    }
+}
+
+/// A value of a parameter that fits by itself and still cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// The parameter.
+    pub parameter: &'static str,
+    /// The kind of mistake.
+    pub problem: Problem,
+    /// What is wrong.
+    pub title: &'static str,
+    /// Short remark for the place.
+    pub label: String,
+    /// What to write.
+    pub help: &'static str,
+}
+
+/// Kinds of [`Mistake`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Problem {
+    /// A value that nobody means.
+    OutOfRange,
+    /// More jitter than delay.
+    JitterAboveDelay,
+}
+
+/// What a fault says of itself, with its parameters.
+pub(super) trait Kind {
+    /// Its parameters, as they follow its keyword in a plan; those that have
+    /// their defaults are left out.
+    fn details(&self) -> String {
+        String::new()
+    }
+
+    /// What matters most of its parameters, as it follows its keyword.
+    fn brief(&self) -> String {
+        String::new()
+    }
+
+    /// What is wrong with its parameters, if anything.
+    fn mistake(&self) -> Option<Mistake> {
+        None
+    }
+}
