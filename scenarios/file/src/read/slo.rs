@@ -93,16 +93,7 @@ impl Reader {
             ),
             None => {}
         }
-        let confidence = fields.get("confidence").and_then(|node| self.share(node));
-        if let Some(confidence) = confidence
-            && !(confidence.get() > 0.0 && confidence.get() < 1.0)
-        {
-            self.report(
-                Diagnostic::error(codes::OUT_OF_RANGE, "no one is that sure")
-                    .at(fields.place("confidence"), "above 0% and below 100%")
-                    .help("write for instance `95%`"),
-            );
-        }
+        let confidence = self.confidence(fields);
         let burst = self.burst(fields);
         let when = match (fields.get("during"), fields.get("after")) {
             (Some(during), None) => self.during(fields, during),
@@ -163,6 +154,20 @@ impl Reader {
             gates.push(objective.gate);
             probes.extend(objective.probe);
         }
+    }
+
+    /// `confidence: 95%`; nothing where it is none that a gate can have.
+    fn confidence(&mut self, fields: Fields<'_>) -> Option<Share> {
+        let confidence = self.share(fields.get("confidence")?)?;
+        if confidence.get() > 0.0 && confidence.get() < 1.0 {
+            return Some(confidence);
+        }
+        self.report(
+            Diagnostic::error(codes::OUT_OF_RANGE, "no one is that sure")
+                .at(fields.place("confidence"), "above 0% and below 100%")
+                .help("write for instance `95%`"),
+        );
+        None
     }
 
     /// `burst: 10`, which means nothing without `confidence`.
