@@ -458,6 +458,10 @@ pub fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -475,5 +479,21 @@ mod tests {
         assert_eq!(quoted("a-b.yaml"), "a-b.yaml");
         assert_eq!(quoted("it's"), r"'it'\''s'");
         assert_eq!(quoted("it's\n\\\u{1}"), r"$'it\'s\n\\\u0001'");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        /// Words without control characters, which only some shells can make.
+        #[test]
+        fn a_shell_reads_back_every_word(
+            words in prop::collection::vec("\\PC{0,20}|[-$=~*a]{0,4}|[-'\"\\\\$` ]{0,9}", 1..20),
+        ) {
+            let line: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+            let line = format!("printf '%s\\n' {}", line.join(" "));
+            let printed = Command::new("sh").args(["-c", &line]).output().unwrap();
+            let printed = String::from_utf8(printed.stdout).unwrap();
+            prop_assert_eq!(printed.lines().collect::<Vec<_>>(), words);
+        }
     }
 }
