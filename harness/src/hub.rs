@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use squall_record::{Manifest, RecordError, RecordWriter, RunEvent, Sample, Stamped};
+use tokio::sync::mpsc::error::{SendTimeoutError, TrySendError};
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use squall_scenario::Secrets;
@@ -13,8 +15,12 @@ use squall_scenario::Secrets;
 use crate::clock::{RunClock, now};
 use crate::redact;
 
-/// Events that may wait for the disk.
-const QUEUE_MAX: usize = 65_536;
+/// Events that may wait for the disk; tests fill the queue.
+const QUEUE_MAX: usize = if cfg!(test) { 512 } else { 65_536 };
+/// For room in the queue.
+const ROOM_WITHIN: Duration = Duration::from_secs(1);
+/// For the disk to take what is queued at the end.
+const CLOSED_WITHIN: Duration = Duration::from_secs(30);
 /// Events a slow reader may lag behind before it misses some. One that does not
 /// read at all keeps so many in memory: some 20 KiB each for an interval.
 const READERS_LAG_MAX: usize = 2_048;
@@ -28,6 +34,9 @@ pub enum HubError {
     /// It was closed before.
     #[error("the record is closed already")]
     Closed,
+    /// Events are missing in it, or it could not be closed.
+    #[error("the disk has stalled")]
+    Stalled,
 }
 
 enum Message {
@@ -69,20 +78,40 @@ impl EventHub {
     }
 
     fn start(writer: Option<RecordWriter>, clock: RunClock, secrets: Secrets) -> Self {
+        let (hub, mut queue, mut writing) = Self::with(writer, clock, secrets);
+        // A thread of its own: a disk that stalls must not hold up the engine.
+        tokio::task::spawn_blocking(move || {
+            while let Some(message) = queue.blocking_recv() {
+                if !writing.take(message) {
+                    return;
+                }
+            }
+        });
+        hub
+    }
+
+    fn with(
+        writer: Option<RecordWriter>,
+        clock: RunClock,
+        secrets: Secrets,
+    ) -> (Self, mpsc::Receiver<Message>, Writing) {
         let (queue, receiver) = mpsc::channel(QUEUE_MAX);
         let (readers, _) = broadcast::channel(READERS_LAG_MAX);
-        let copies = readers.clone();
         let record_lost = CancellationToken::new();
-        let lost = record_lost.clone();
-        // A thread of its own: a disk that stalls must not hold up the engine.
-        tokio::task::spawn_blocking(move || write_all(writer, receiver, &copies, &lost));
-        Self {
+        let writing = Writing {
+            writer,
+            failure: None,
+            readers: readers.clone(),
+            record_lost: record_lost.clone(),
+        };
+        let hub = Self {
             clock,
             secrets: Arc::new(secrets),
             queue,
             readers,
             record_lost,
-        }
+        };
+        (hub, receiver, writing)
     }
 
     /// The run's clock.
@@ -123,20 +152,38 @@ impl EventHub {
             at_us: self.clock.stamp(at),
             event,
         };
-        // The writer ends only when it is told to close.
-        let _ = self.queue.send(Message::Event(stamped)).await;
+        self.put(Message::Event(stamped)).await;
     }
 
     /// Emits an event that happened now, without waiting: where a wait could
-    /// be given up in its middle. Lost only when the disk has stalled for
-    /// longer than the queue is long.
+    /// be given up in its middle. Lost, and the record with it, only when the
+    /// disk has stalled for longer than the queue is long.
     pub fn emit_at_once(&self, mut event: RunEvent) {
         redact::event(&mut event, &self.secrets);
         let stamped = Stamped {
             at_us: self.clock.stamp(now()),
             event,
         };
-        let _ = self.queue.try_send(Message::Event(stamped));
+        self.put_at_once(Message::Event(stamped));
+    }
+
+    /// What finds no room for long is lost, and with it the record: nobody waits
+    /// for that disk again.
+    async fn put(&self, message: Message) {
+        if self.record_lost.is_cancelled() {
+            return self.put_at_once(message);
+        }
+        // The queue is closed only when the record is.
+        let put = self.queue.send_timeout(message, ROOM_WITHIN).await;
+        if let Err(SendTimeoutError::Timeout(_)) = put {
+            self.record_lost.cancel();
+        }
+    }
+
+    fn put_at_once(&self, message: Message) {
+        if let Err(TrySendError::Full(_)) = self.queue.try_send(message) {
+            self.record_lost.cancel();
+        }
     }
 
     /// Adds arrivals kept as evidence to the record.
@@ -144,60 +191,119 @@ impl EventHub {
         for sample in &mut samples {
             redact::sample(sample, &self.secrets);
         }
-        let _ = self.queue.send(Message::Samples(samples)).await;
+        self.put(Message::Samples(samples)).await;
     }
 
     /// Waits until everything is on disk and gives the record back, for its
     /// verdict.
     ///
     /// # Errors
-    /// The first write that failed: the record is not complete.
+    /// The first write that failed, or a disk that does not answer: the record is
+    /// not complete.
     pub async fn close(&self) -> Result<RecordWriter, HubError> {
         let (answer, closed) = oneshot::channel();
-        self.queue
-            .send(Message::Close(answer))
-            .await
-            .map_err(|_| HubError::Closed)?;
-        closed.await.map_err(|_| HubError::Closed)?
+        let closing = async {
+            let told = self.queue.send(Message::Close(answer)).await;
+            told.map_err(|_| HubError::Closed)?;
+            closed.await.map_err(|_| HubError::Closed)?
+        };
+        let closed = timeout(CLOSED_WITHIN, closing).await;
+        closed.unwrap_or(Err(HubError::Stalled))
     }
 }
 
-fn write_all(
-    mut writer: Option<RecordWriter>,
-    mut queue: mpsc::Receiver<Message>,
-    readers: &broadcast::Sender<Arc<Stamped>>,
-    record_lost: &CancellationToken,
-) {
-    // The first failure ends the record; readers are served all the same.
-    let mut failure = None;
-    let mut write = |writer: &mut Option<RecordWriter>, action: &dyn Fn(&mut RecordWriter) -> _| {
-        if let Some(Err(error)) = writer.as_mut().map(action) {
-            failure = Some(error);
-            *writer = None;
-            record_lost.cancel();
-        }
-    };
-    while let Some(message) = queue.blocking_recv() {
+/// The end of the queue at the disk.
+struct Writing {
+    writer: Option<RecordWriter>,
+    /// The first failure; it ends the record.
+    failure: Option<RecordError>,
+    readers: broadcast::Sender<Arc<Stamped>>,
+    record_lost: CancellationToken,
+}
+
+impl Writing {
+    /// Whether more may come.
+    fn take(&mut self, message: Message) -> bool {
         match message {
             Message::Event(stamped) => {
-                write(&mut writer, &|record| record.event(&stamped));
-                // No reader is fine.
-                let _ = readers.send(Arc::new(stamped));
+                self.write(|record| record.event(&stamped));
+                // No reader is fine, and readers are served whatever the disk says.
+                let _ = self.readers.send(Arc::new(stamped));
             }
             Message::Samples(samples) => {
                 for sample in &samples {
-                    write(&mut writer, &|record| record.sample(sample));
+                    self.write(|record| record.sample(sample));
                 }
             }
             Message::Close(answer) => {
-                let outcome = match (writer, failure) {
+                let outcome = match (self.writer.take(), self.failure.take()) {
                     (_, Some(error)) => Err(HubError::Record(error)),
+                    // An event that found no room is missing in it.
+                    (Some(_), None) if self.record_lost.is_cancelled() => Err(HubError::Stalled),
                     (Some(writer), None) => Ok(writer),
                     (None, None) => Err(HubError::Closed),
                 };
                 let _ = answer.send(outcome);
-                return;
+                return false;
             }
         }
+        true
+    }
+
+    fn write(&mut self, action: impl FnOnce(&mut RecordWriter) -> Result<(), RecordError>) {
+        if let Some(Err(error)) = self.writer.as_mut().map(action) {
+            self.fail(error);
+        }
+    }
+
+    fn fail(&mut self, error: RecordError) {
+        self.failure.get_or_insert(error);
+        self.writer = None;
+        self.record_lost.cancel();
+    }
+}
+
+/// What a disk does in a test.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Disk {
+    /// It takes what it is given.
+    Writes,
+    /// It takes nothing more.
+    Full,
+    /// It does not come back to whoever writes to it.
+    Stalls,
+}
+
+#[cfg(test)]
+impl EventHub {
+    /// A hub with a record that a task writes: paused time waits for tasks, and
+    /// not for threads.
+    pub(crate) fn on_disk(
+        mut disk: tokio::sync::watch::Receiver<Disk>,
+        dir: PathBuf,
+        manifest: &Manifest,
+        clock: RunClock,
+    ) -> Result<Self, RecordError> {
+        let writer = RecordWriter::create(&dir, manifest)?;
+        let (hub, mut queue, mut writing) = Self::with(Some(writer), clock, Secrets::default());
+        tokio::spawn(async move {
+            while let Some(message) = queue.recv().await {
+                let comes_back = disk.wait_for(|disk| *disk != Disk::Stalls);
+                let Ok(state) = comes_back.await.map(|disk| *disk) else {
+                    return;
+                };
+                if state == Disk::Full {
+                    writing.fail(RecordError::Io {
+                        path: dir.clone(),
+                        source: std::io::ErrorKind::StorageFull.into(),
+                    });
+                }
+                if !writing.take(message) {
+                    return;
+                }
+            }
+        });
+        Ok(hub)
     }
 }

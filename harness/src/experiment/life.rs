@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use squall_record::{Phase, RunEvent, Shard};
 use squall_scenario::Scenario;
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use super::live_run::LiveRun;
 use super::starting::{NotReady, start_system};
@@ -14,6 +15,9 @@ use crate::clock::{RunClock, now};
 use crate::world::real::RealWorld;
 use crate::world::seam::{Undo, World};
 use squall_load::Gauges;
+
+/// For the disk to take the undo journal.
+const UNDO_OPENS_WITHIN: Duration = Duration::from_secs(30);
 
 /// Runs a scenario to its end and puts everything back. Everything worth
 /// knowing is in the record; its writer comes back for the verdict.
@@ -73,7 +77,10 @@ pub(super) async fn run_in<W: World>(
         hub: hub.clone(),
         gauges,
     });
-    let undo = world.open_undo().await?;
+    let opened = timeout(UNDO_OPENS_WITHIN, world.open_undo()).await;
+    let undo = opened.map_err(|_elapsed| RunError::Silent {
+        within: UNDO_OPENS_WITHIN,
+    })??;
     let context = RunContext {
         scenario: course.scenario,
         seed: course.seed,

@@ -1,8 +1,13 @@
 //! The life of a run: start, steady state, faults on a timeline, recovery,
 //! drain, and everything put back.
 
+mod called_off;
+mod ending;
+mod heard;
 mod life;
 mod live_run;
+mod measured;
+mod patience;
 mod reading_guards;
 mod starting;
 mod steady;
@@ -10,13 +15,13 @@ mod timeline;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use squall_load::Gauges;
 use squall_record::{
     HandAction, HandSide, Manifest, RecordError, RecordWriter, RunEvent, Shard, StopReason,
 };
-use squall_scenario::{Scenario, Secrets};
+use squall_scenario::{Scenario, Secrets, format_duration};
 use tokio::sync::{mpsc, watch};
 
 pub use life::run;
@@ -98,6 +103,12 @@ pub enum RunError {
     /// The undo journal cannot be written, so nothing was started.
     #[error(transparent)]
     Journal(#[from] squall_faults::JournalError),
+    /// The disk does not answer, so nothing was started.
+    #[error("the undo journal was not opened within {}", format_duration(*.within))]
+    Silent {
+        /// How long was waited.
+        within: Duration,
+    },
 }
 
 /// The channel for [`Control`].

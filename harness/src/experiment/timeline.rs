@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use squall_record::{FaultChange, HandAction, RunEvent};
-use squall_scenario::FaultSpec;
+use squall_scenario::{FaultSpec, format_duration};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::RunContext;
+use super::heard;
+use super::patience::{Patience, Unanswered};
 use crate::clock::now;
 use crate::world::seam::{Injected, Member, NotInjected, System};
 use squall_load::LoadCommand;
@@ -17,9 +20,13 @@ use squall_load::LoadCommand;
 /// Between two tries to take back a fault that could not be taken back.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-/// A look at a fault that is under way when the run is cut short gets so much
-/// longer.
-const LAST_LOOK: Duration = Duration::from_millis(500);
+/// For a look at a fault, and what is left of it when the run is cut short.
+const LOOK: (Duration, Duration) = (Duration::from_secs(60), Duration::from_millis(500));
+/// For an injection likewise: it must not be given up in its middle if that can
+/// be avoided.
+const INJECTION: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(10));
+/// For a removal likewise, which waits for killed processes to serve again.
+const REMOVAL: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(10));
 
 /// The faults of a run under way.
 #[derive(Debug)]
@@ -37,7 +44,8 @@ pub(super) struct Timeline<I> {
 #[derive(Debug)]
 pub(super) struct Unremoved<I> {
     fault: String,
-    injection: I,
+    /// None where it was given up before it was known.
+    injection: Option<I>,
 }
 
 impl<I: Injected> Unremoved<I> {
@@ -45,7 +53,10 @@ impl<I: Injected> Unremoved<I> {
     pub(super) async fn try_a_last_time(mut self) -> Option<String> {
         let ended = CancellationToken::new();
         ended.cancel();
-        let failed = self.injection.remove(&ended).await.err()?;
+        let failed = match &mut self.injection {
+            Some(injection) => remove(injection, &ended).await.err()?,
+            None => "its injection was given up, so nobody saw what is left of it".to_owned(),
+        };
         Some(format!("fault `{}`: {failed}", self.fault))
     }
 }
@@ -179,6 +190,31 @@ pub(super) fn late_cut(context: &RunContext, at: Instant) -> RunEvent {
     }
 }
 
+fn patience((within, then): (Duration, Duration), cut_short: &CancellationToken) -> Patience<'_> {
+    Patience {
+        within,
+        cut_short,
+        then,
+    }
+}
+
+fn late(what: &str, within: Duration) -> String {
+    format!("{what}: no answer within {}", format_duration(within))
+}
+
+/// Takes an injection back; one that does not answer may be asked again.
+async fn remove(
+    injection: &mut impl Injected,
+    cut_short: &CancellationToken,
+) -> Result<String, String> {
+    let removing = injection.remove(cut_short);
+    match patience(REMOVAL, cut_short).wait(removing).await {
+        Ok(removed) => removed,
+        Err(Unanswered::Late) => Err(late("nobody saw it removed", REMOVAL.0)),
+        Err(Unanswered::CutShort) => Err(late("nobody saw it removed", REMOVAL.1)),
+    }
+}
+
 /// One injection under way.
 struct Live<'r, S: System> {
     shared: &'r Shared<S>,
@@ -205,14 +241,14 @@ impl<S: System> Live<'_, S> {
         let Some(mut injection) = self.inject(&members).await else {
             return;
         };
-        self.unless_cut_short(self.observe(&injection)).await;
+        self.observe(&injection).await;
         // What a killed process broke lasts until it serves again, whether it is
         // brought back at once or after a time: so does the window.
         let killed = self.spec.inject.ends_processes();
         if !killed {
             self.edge(FaultChange::RemovalRequested).await;
         }
-        let removed = injection.remove(&shared.cut_short).await;
+        let removed = remove(&mut injection, &shared.cut_short).await;
         if killed {
             self.edge(FaultChange::RemovalRequested).await;
         }
@@ -225,7 +261,8 @@ impl<S: System> Live<'_, S> {
         }
     }
 
-    /// Lets the fault last, with looks at it as it begins and as it ends.
+    /// Lets the fault last, with looks at it as it begins and as it ends. When the
+    /// run is cut short they are given up together, and what they would have told.
     async fn observe(&self, injection: &S::Injection) {
         let lasting = async {
             if let Some(duration) = self.spec.duration {
@@ -233,20 +270,18 @@ impl<S: System> Live<'_, S> {
                 self.stop.run_until_cancelled(lasting).await;
             }
         };
-        tokio::join!(lasting, self.look_who_serves(injection));
-        self.look_again(injection).await;
-    }
-
-    /// Gives a look up, and what it would have told, when the run is cut short.
-    async fn unless_cut_short<T>(&self, look: impl Future<Output = T>) -> Option<T> {
+        let looking = async {
+            tokio::join!(lasting, self.look_who_serves(injection));
+            self.look_again(injection).await;
+        };
         let cut_short = async {
             self.shared.cut_short.cancelled().await;
-            tokio::time::sleep(LAST_LOOK).await;
+            tokio::time::sleep(LOOK.1).await;
         };
         tokio::select! {
             biased;
-            seen = look => Some(seen),
-            () = cut_short => None,
+            () = looking => {}
+            () = cut_short => {}
         }
     }
 
@@ -260,10 +295,11 @@ impl<S: System> Live<'_, S> {
                 let fault = self.spec.name.value.clone();
                 // Nobody waits for it only if the run itself was given up; the
                 // injection is taken back once more as it is dropped.
+                let injection = Some(injection);
                 let _ = shared.unremoved.send(Unremoved { fault, injection }).await;
                 return;
             }
-            if let Ok(evidence) = injection.remove(&shared.cut_short).await {
+            if let Ok(evidence) = remove(&mut injection, &shared.cut_short).await {
                 return self.edge(FaultChange::Removed { evidence }).await;
             }
         }
@@ -281,7 +317,9 @@ impl<S: System> Live<'_, S> {
 
     /// Somebody else may serve from the beginning on.
     async fn look_who_serves(&self, injection: &S::Injection) {
-        if let Err(evidence) = injection.holds_who_serves().await {
+        let looking = timeout(LOOK.0, injection.holds_who_serves());
+        let unseen = |_elapsed| Err(late("nobody saw who serves", LOOK.0));
+        if let Err(evidence) = looking.await.unwrap_or_else(unseen) {
             let lost = FaultChange::Observed {
                 evidence,
                 effective: false,
@@ -298,16 +336,16 @@ impl<S: System> Live<'_, S> {
         if killed && self.spec.duration.is_none() {
             return;
         }
-        let seen = match injection.verify().await {
-            Ok(mut seen) => injection.holds_who_serves().await.map(|texts| {
-                for text in texts {
-                    seen.evidence.push_str("; ");
-                    seen.evidence.push_str(&text);
-                }
-                seen
-            }),
-            Err(why) => Err(why),
+        let looking = async {
+            let mut seen = injection.verify().await?;
+            for text in injection.holds_who_serves().await? {
+                seen.evidence.push_str("; ");
+                seen.evidence.push_str(&text);
+            }
+            Ok(seen)
         };
+        let unseen = |_elapsed| Err(late("nothing was seen of it any more", LOOK.0));
+        let seen = timeout(LOOK.0, looking).await.unwrap_or_else(unseen);
         let change = match seen {
             // That it is still down was said when it went down.
             Ok(_) if killed => return,
@@ -330,18 +368,33 @@ impl<S: System> Live<'_, S> {
         let injected = shared
             .system
             .inject(self.spec, self.number, members, &shared.cut_short);
-        let mut injection = match injected.await {
-            Ok(injection) => injection,
-            Err(NotInjected { why, rest }) => {
+        let injected = patience(INJECTION, &shared.cut_short).wait(injected).await;
+        let mut injection = match injected {
+            Ok(Ok(injection)) => injection,
+            Err(_unanswered) => {
+                let detail = "its injection was given up: it did not come to an end".to_owned();
+                self.tell(now(), FaultChange::Failed { detail }).await;
+                let fault = self.spec.name.value.clone();
+                let injection = None;
+                let _ = shared.unremoved.send(Unremoved { fault, injection }).await;
+                return None;
+            }
+            Ok(Err(NotInjected { why, rest })) => {
                 let failed = FaultChange::Failed { detail: why };
                 self.tell(now(), failed).await;
                 self.try_again(rest).await;
                 return None;
             }
         };
-        let seen = self.unless_cut_short(injection.verify()).await;
-        let not_seen = || Err("the run was cut short before its effect was seen".to_owned());
-        match seen.unwrap_or_else(not_seen) {
+        let verified = patience(LOOK, &shared.cut_short).wait(injection.verify());
+        match verified
+            .await
+            .unwrap_or_else(|unanswered| match unanswered {
+                Unanswered::Late => Err(late("its effect was not seen", LOOK.0)),
+                Unanswered::CutShort => {
+                    Err("the run was cut short before its effect was seen".to_owned())
+                }
+            }) {
             Ok(seen) => {
                 self.edge(FaultChange::Active {
                     evidence: seen.evidence,
@@ -351,7 +404,7 @@ impl<S: System> Live<'_, S> {
             }
             Err(detail) => {
                 self.tell(now(), FaultChange::Failed { detail }).await;
-                if injection.remove(&shared.cut_short).await.is_err() {
+                if remove(&mut injection, &shared.cut_short).await.is_err() {
                     self.try_again(injection).await;
                 }
                 None
@@ -362,8 +415,7 @@ impl<S: System> Live<'_, S> {
     /// A change that is an edge of the fault's window: intervals are cut there.
     async fn edge(&self, change: FaultChange) {
         let at = now();
-        // The load may have ended; then there is nothing to cut.
-        let _ = self.shared.load.send(LoadCommand::Cut { at }).await;
+        heard::tell(&self.shared.load, LoadCommand::Cut { at }).await;
         self.tell(at, change).await;
     }
 

@@ -203,7 +203,6 @@ impl Injected for Injection {
     async fn remove(&mut self, cut_short: &CancellationToken) -> Result<String, String> {
         let mut texts = Vec::new();
         let mut failures = Vec::new();
-        let mut stay = Vec::new();
         // One that ignored the signal is not to be brought back. Asked of what is
         // open already: there may be no descriptor to look with.
         let lives: Vec<bool> = self
@@ -211,16 +210,21 @@ impl Injected for Injection {
             .iter()
             .map(|guard| !guard.target_ended())
             .collect();
-        for mut guard in self.guards.drain(..) {
+        // Each stays in its place until it is removed: whoever gives up waiting
+        // may ask again.
+        let mut staying = 0;
+        while let Some(guard) = self.guards.get_mut(staying) {
             match guard.remove().await {
-                Ok(removal) => texts.push(removal.text),
+                Ok(removal) => {
+                    texts.push(removal.text);
+                    self.guards.remove(staying);
+                }
                 Err(error) => {
                     failures.push(error.to_string());
-                    stay.push(guard);
+                    staying += 1;
                 }
             }
         }
-        self.guards = stay;
         if !self.ended.is_empty() {
             // The undo of a kill is the process that serves again.
             texts.clear();
