@@ -11,6 +11,8 @@ mod patience;
 mod reading_guards;
 mod starting;
 mod steady;
+#[cfg(test)]
+mod tests;
 mod timeline;
 
 use std::path::PathBuf;

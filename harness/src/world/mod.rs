@@ -6,3 +6,5 @@ mod reached;
 pub(crate) mod real;
 mod real_system;
 pub(crate) mod seam;
+#[cfg(test)]
+pub(crate) mod simulated;
