@@ -1,23 +1,27 @@
 //! Two runs side by side: what changed, what is only noise, and what each cost.
 
+mod breaches;
 mod change;
 mod cost;
 mod differs;
 mod markdown;
 mod noise;
+mod recoveries;
 mod rows;
 mod text;
 
 use serde::{Deserialize, Serialize};
-use squall_judge::quantity::Quantity;
 use squall_judge::statistics::{Estimate, samples_for_quantile};
-use squall_judge::verdict::{GateOrigin, GateState, Recovery, Verdict, WindowKind};
+use squall_judge::verdict::{Verdict, WindowKind};
 use squall_judge::{RunOutcome, Slice, Window, judge, windows};
 use squall_record::Record;
 
+pub use breaches::Breach;
 pub use change::{Change, Margins};
 pub use cost::{Cost, CostUnit, CpuComparison};
 pub use differs::CompareError;
+pub use noise::Bounded;
+pub use recoveries::RecoveryComparison;
 
 use noise::{Noise, QUANTILES};
 
@@ -118,36 +122,6 @@ pub struct Figure {
     pub change: Change,
 }
 
-/// A value and its bounds at 95 %.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Bounded {
-    /// What was measured.
-    pub value: Quantity,
-    /// Lower bound.
-    pub low: Quantity,
-    /// Upper bound; `never` where the sample gives none.
-    pub high: Quantity,
-}
-
-/// The recovery after one fault in both runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RecoveryComparison {
-    /// The fault.
-    pub fault: String,
-    /// Latest time of the return after the removal, in microseconds; `None`
-    /// where the run saw none.
-    pub took_us: [Option<i64>; 2],
-}
-
-/// A gate of `slo` that failed in at least one of the runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Breach {
-    /// When and what: `during hold: p99 < 300ms`.
-    pub gate: String,
-    /// Whether it failed, in each.
-    pub failed: [bool; 2],
-}
-
 impl RunComparison {
     /// How many figures changed so.
     #[must_use]
@@ -170,7 +144,7 @@ pub fn compare(a: &Record, b: &Record, margins: Margins) -> Result<RunComparison
     if windows.is_empty() {
         return Err(differs::no_window_in_common());
     }
-    let recoveries = recoveries(&verdicts);
+    let recoveries = recoveries::recoveries(&verdicts);
     let cpu = cost::cpu([a, b]);
     Ok(RunComparison {
         schema_version: COMPARISON_SCHEMA_VERSION,
@@ -181,7 +155,7 @@ pub fn compare(a: &Record, b: &Record, margins: Margins) -> Result<RunComparison
         windows,
         costs: cost::costs([a, b], &verdicts, &recoveries, &cpu),
         recoveries,
-        breaches: breaches(&verdicts),
+        breaches: breaches::breaches(&verdicts),
         cpu,
     })
 }
@@ -279,49 +253,4 @@ fn success(noises: &[Noise; 2], n: [u64; 2], margins: &Margins) -> Figure {
         needed: 1,
         change,
     }
-}
-
-fn recoveries(verdicts: &[Verdict; 2]) -> Vec<RecoveryComparison> {
-    let took = |recovery: &Recovery| recovery.took.map(|range| range.end_us);
-    let of_b = |fault: &str| {
-        verdicts[1]
-            .recoveries
-            .iter()
-            .find(|other| other.fault == fault)
-    };
-    let both = verdicts[0].recoveries.iter();
-    both.filter_map(|recovery| {
-        Some(RecoveryComparison {
-            fault: recovery.fault.clone(),
-            took_us: [took(recovery), took(of_b(&recovery.fault)?)],
-        })
-    })
-    .collect()
-}
-
-fn breaches(verdicts: &[Verdict; 2]) -> Vec<Breach> {
-    let mut breaches: Vec<Breach> = Vec::new();
-    for (side, verdict) in verdicts.iter().enumerate() {
-        for gate in failed_gates(verdict) {
-            let known = breaches.iter().position(|breach| breach.gate == gate);
-            let at = known.unwrap_or_else(|| {
-                breaches.push(Breach {
-                    gate,
-                    failed: [false; 2],
-                });
-                breaches.len() - 1
-            });
-            if let Some(breach) = breaches.get_mut(at) {
-                breach.failed[side] = true;
-            }
-        }
-    }
-    breaches
-}
-
-fn failed_gates(verdict: &Verdict) -> impl Iterator<Item = String> {
-    let failed = verdict.gates_in(GateState::Fail);
-    failed
-        .filter(|gate| gate.origin == GateOrigin::Slo)
-        .map(squall_judge::verdict::GateVerdict::name)
 }

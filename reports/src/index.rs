@@ -1,16 +1,18 @@
 //! The history of many runs as one static page: grouped by scenario, newest
 //! first, with the trend of success and p99.
 
+mod shown;
 mod trend;
 
 use std::collections::BTreeMap;
 
 use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
-use squall_judge::quantity::{Quantity, grouped, micros, percent};
-use squall_judge::verdict::{GateOrigin, GateState, SliceStats, Verdict, WindowKind};
+use squall_judge::quantity::{grouped, micros, percent};
+use squall_judge::verdict::{GateOrigin, GateState, Verdict, WindowKind};
 use squall_judge::{RunOutcome, RunSummary};
 
+use self::shown::{look, whole_run};
 use crate::format::{html_text, inert, policy, url_path};
 
 const TEMPLATE: &str = include_str!("../templates/index.html");
@@ -195,20 +197,6 @@ fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
-/// Class, mark and word of an outcome: never colour alone.
-fn look(verdict: Option<&Verdict>) -> (&'static str, &'static str, &'static str) {
-    let Some(verdict) = verdict else {
-        return ("none", "\u{2013}", "NOT JUDGED");
-    };
-    let word = verdict.outcome.word();
-    match verdict.outcome {
-        RunOutcome::Pass => ("pass", "\u{2713}", word),
-        RunOutcome::Measured => ("none", "\u{2013}", word),
-        RunOutcome::Inconclusive => ("open", "?", word),
-        _ => ("fail", "\u{2717}", word),
-    }
-}
-
 fn row(run: &IndexedRun, summary: &RunSummary) -> Row {
     let manifest = &summary.manifest;
     let verdict = summary.verdict.as_ref();
@@ -250,13 +238,6 @@ fn failed_gates(verdict: Option<&Verdict>) -> Vec<String> {
         .collect()
 }
 
-/// All routes over the whole run.
-fn whole_run(verdict: &Verdict) -> Option<&SliceStats> {
-    let windows = verdict.windows.iter();
-    let mut whole = windows.filter(|window| window.kind == WindowKind::WholeRun);
-    whole.next().map(|window| &window.all)
-}
-
 /// The fault whose window had the least success.
 fn worst(verdict: &Verdict) -> Option<String> {
     let faults = verdict
@@ -272,14 +253,4 @@ fn worst(verdict: &Verdict) -> Option<String> {
 /// scheme.
 fn href(dir: &str) -> String {
     format!("./{}/report.html", url_path(dir.as_bytes()))
-}
-
-/// A response time as a number to draw; infinite for failed arrivals.
-fn millis(quantity: Quantity) -> Option<f64> {
-    match quantity {
-        #[expect(clippy::cast_precision_loss, reason = "drawn on a few pixels")]
-        Quantity::Micros(us) => Some(us as f64 / 1e3),
-        Quantity::Never => Some(f64::INFINITY),
-        _ => None,
-    }
 }

@@ -3,7 +3,8 @@
 
 use squall_record::Times;
 
-use super::{Case, gate};
+use crate::case::Case;
+use crate::gate;
 use crate::quantity::clock;
 use crate::verdict::{GateState, GateVerdict, TimeRange, WindowKind};
 

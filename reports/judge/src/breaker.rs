@@ -8,11 +8,11 @@ use std::time::Duration;
 use squall_record::Record;
 use squall_scenario::{BreakerChange, BreakerSource, BreakerState, Gate, Scenario};
 
-use super::gate::undecided;
-use super::recovery::observed_until_us;
-use super::{Case, Ruling, Window};
+use crate::case::Case;
 use crate::quantity::{Quantity, clock};
+use crate::ruling::{Ruling, left, undecided};
 use crate::verdict::{Evidence, GateState, TimeRange, WindowKind};
+use crate::window::Window;
 pub(crate) use course::{Course, Instances, reached_by};
 pub(super) use timeline::timelines;
 
@@ -252,7 +252,7 @@ pub(super) fn rule_after(
     let requested_us = case.fault(fault).and_then(|fault| fault.requested_us);
     let range = TimeRange {
         start_us: cleared_us,
-        end_us: observed_until_us(case, fault, cleared_us),
+        end_us: case.observed_until_us(fault, cleared_us),
     };
     after_on(&course, &asked, range, requested_us)
 }
@@ -362,12 +362,6 @@ fn read_every(resolution_us: Option<u64>) -> String {
     resolution_us.map_or(String::new(), |us| {
         format!(" (read every {})", Quantity::Micros(us))
     })
-}
-
-/// Share of the time allowed that was left over.
-#[expect(clippy::cast_precision_loss, reason = "shown as a percentage")]
-pub(super) fn left(took_us: u64, limit_us: u64) -> Option<f64> {
-    (limit_us > 0).then(|| 1.0 - took_us as f64 / limit_us as f64)
 }
 
 /// `breaker X is closed`: throughout the window.

@@ -12,9 +12,11 @@ use squall_scenario::{BreakerChange, BreakerState, Gate};
 
 pub use resample::Resampled;
 
+use crate::outcome::RunOutcome;
+use crate::ratio::claim_of;
 use crate::statistics::upper_bound;
 use crate::verdict::{GateOrigin, GateState, Verdict};
-use crate::{CONFIDENCE, RunOutcome, claim_of, judge};
+use crate::{CONFIDENCE, judge};
 
 /// Version of the schema of a [`Calibration`].
 pub const CALIBRATION_SCHEMA_VERSION: u32 = 1;

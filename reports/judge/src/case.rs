@@ -53,4 +53,17 @@ impl<'a> Case<'a> {
                 _ => None,
             })
     }
+
+    /// End of the observation after a fault: the next injection or the end of the
+    /// load.
+    pub(crate) fn observed_until_us(&self, fault: &str, cleared_us: i64) -> i64 {
+        self.faults
+            .iter()
+            .filter(|other| other.fault != fault)
+            .filter_map(|other| other.requested_us)
+            .filter(|at_us| *at_us > cleared_us)
+            .chain([self.load_end_us])
+            .min()
+            .unwrap_or(self.load_end_us)
+    }
 }

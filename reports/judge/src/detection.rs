@@ -12,8 +12,9 @@ use std::collections::BTreeSet;
 
 use squall_record::{Interval, RunEvent};
 
-use super::recovery::{self, Bin, Criterion};
-use super::{Case, breaker};
+use crate::breaker;
+use crate::case::Case;
+use crate::recovery::criterion::{self, Bin, Criterion};
 use crate::verdict::{BreakerReaction, Detection, FaultEvidence, TimeRange};
 
 /// When every fault that was in force was felt.
@@ -29,7 +30,7 @@ fn of_fault(case: &Case<'_>, fault: &FaultEvidence) -> Option<Detection> {
     let active_us = fault.active_us?;
     let end_us = fault.removal_requested_us.or(fault.removed_us);
     let until_us = end_us.unwrap_or(case.load_end_us).min(case.load_end_us);
-    let criteria = recovery::criteria(case, 1);
+    let criteria = criterion::criteria(case, 1);
     let inside = |interval: &&Interval| {
         let middle_us = i64::midpoint(interval.start_us, interval.end_us);
         (active_us..until_us).contains(&middle_us)
@@ -48,7 +49,7 @@ fn of_fault(case: &Case<'_>, fault: &FaultEvidence) -> Option<Detection> {
         }),
         breakers: reactions(case, fault, active_us, until_us),
         criterion: criteria.map_or_else(String::new, |criteria| {
-            format!("a second with {}", recovery::describe(&criteria))
+            format!("a second with {}", criterion::describe(&criteria))
         }),
     })
 }
@@ -61,7 +62,7 @@ fn felt(case: &Case<'_>, intervals: &[&Interval], criteria: &[Criterion]) -> Opt
         .copied()
         .filter(|interval| interval.end_us > worse.start_us)
         .collect();
-    let mut bins = recovery::bins(&since, criteria);
+    let mut bins = criterion::bins(&since, criteria);
     // A cut may leave a moment in which nothing was to be sent.
     bins.retain(|bin| {
         let within = |interval: &&&Interval| {
@@ -118,7 +119,7 @@ fn reactions(
             let closed_us = fault.removed_us.and_then(|cleared_us| {
                 let after = TimeRange {
                     start_us: cleared_us,
-                    end_us: recovery::observed_until_us(case, &fault.fault, cleared_us),
+                    end_us: case.observed_until_us(&fault.fault, cleared_us),
                 };
                 breaker::closed_for_good(case.record, name, after)
             });

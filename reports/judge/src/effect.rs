@@ -2,13 +2,16 @@
 
 use squall_scenario::{P_SHOWN, smallest_p};
 
-use super::{CONFIDENCE, Case, Slice, Window};
+use crate::CONFIDENCE;
+use crate::case::Case;
 use crate::quantity::Quantity;
+use crate::slice::Slice;
 use crate::statistics::{Estimate, SignFlips, samples_for_quantile};
 use crate::verdict::{
     Cycle, EffectFigure, EffectFinding, FaultEffect, FaultEvidence, RouteEffect, TimeRange,
     WindowKind,
 };
+use crate::window::Window;
 
 /// The quantiles that are compared, and their names.
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];

@@ -2,8 +2,8 @@
 
 use squall_record::{RunEvent, StopReason};
 
-use super::Case;
-use crate::RunOutcome;
+use crate::case::Case;
+use crate::outcome::RunOutcome;
 use crate::quantity::percent;
 use crate::verdict::{Conservation, GateOrigin, GateState, GateVerdict};
 

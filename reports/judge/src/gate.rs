@@ -2,24 +2,11 @@
 
 use squall_scenario::{Gate, GateValue, Located, SloBlock, When};
 
-use super::{Case, Inference, Ruling, breaker, claim_of, metric, reading, recovery};
-use crate::quantity::Quantity;
-use crate::verdict::{Evidence, GateOrigin, GateState, GateVerdict, Recovery, Subject};
-
-/// The value a metric is compared with, in the unit it is measured in.
-pub(crate) fn unit_threshold(value: GateValue) -> Option<Quantity> {
-    Some(match value {
-        GateValue::Duration(limit) => {
-            Quantity::Micros(u64::try_from(limit.as_micros()).unwrap_or(u64::MAX))
-        }
-        GateValue::Share(share) => Quantity::Share(share.get()),
-        GateValue::Rate(rate) => Quantity::PerSecond(rate.as_per_second()),
-        GateValue::Count(count) => Quantity::Count(count),
-        GateValue::Bytes(bytes) => Quantity::Bytes(bytes.0),
-        GateValue::Number(number) => Quantity::Number(number),
-        GateValue::TimesBaseline(times) => Quantity::Times(times),
-    })
-}
+use crate::case::Case;
+use crate::ratio::{Inference, claim_of};
+use crate::ruling::{Ruling, undecided};
+use crate::verdict::{GateOrigin, GateState, GateVerdict, Recovery, Subject};
+use crate::{breaker, metric, reading, recovery};
 
 /// The steady state's gates on the baseline window. One that the window is
 /// too small for was decided before time zero, so it decides nothing here.
@@ -173,14 +160,6 @@ fn rule(case: &Case<'_>, block: &Block<'_>, gate: &Gate) -> (Ruling, Option<Reco
             undecided("only `breaker … closes` and `baseline returns` can follow `after`"),
             None,
         ),
-    }
-}
-
-pub(super) fn undecided(explanation: &str) -> Ruling {
-    Ruling {
-        state: GateState::Inconclusive,
-        explanation: explanation.to_owned(),
-        evidence: Evidence::default(),
     }
 }
 

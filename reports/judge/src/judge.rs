@@ -7,7 +7,7 @@ use crate::case::Case;
 use crate::verdict::{Conservation, GateVerdict, Recovery, VERDICT_SCHEMA_VERSION, Verdict};
 use crate::{
     baseline, breaker, conservation, detection, effect, ending, errors, gate, generator, process,
-    recovery,
+    recovery, window_stats,
 };
 
 /// Judges a run against the objectives it was started with.
@@ -53,7 +53,11 @@ fn settle(
         sentence: ending.sentence,
         reasons: ending.reasons,
         gates,
-        windows: case.windows.iter().map(|w| w.stats(case.record)).collect(),
+        windows: case
+            .windows
+            .iter()
+            .map(|window| window_stats::stats(window, case.record))
+            .collect(),
         faults: case.faults.clone(),
         recoveries,
         detections: detection::of_all_faults(case),

@@ -23,6 +23,7 @@ mod generator;
 mod judge;
 pub mod live;
 mod metric;
+mod obstacles;
 mod outage;
 mod outcome;
 mod process;
@@ -33,14 +34,17 @@ mod reading;
 mod recovery;
 mod relative;
 mod ruling;
+mod samples;
 mod slice;
 mod sliding;
 pub mod statistics;
 mod summary;
+mod summed;
 mod users;
 mod validity;
 pub mod verdict;
 mod window;
+mod window_stats;
 
 pub use dispersion::{Bin, dispersion, spread};
 pub use errors::Origins;
@@ -56,14 +60,3 @@ pub use window::{Window, windows};
 /// Confidence of every bound that is shown, and of the sample sizes a
 /// quantile needs.
 pub(crate) const CONFIDENCE: f64 = 0.95;
-
-pub(crate) use breaker::{
-    Asked, Course, Instances, after_on, change_on, is_told_by_lines, reached_by, state_on,
-};
-pub(crate) use case::Case;
-pub(crate) use gate::unit_threshold;
-pub(crate) use metric::rule_slice;
-pub(crate) use ratio::{Claim, Inference, claim_of};
-pub(crate) use reading::live as reading_live;
-pub(crate) use ruling::Ruling;
-pub(crate) use window::hold_ranges;

@@ -3,11 +3,13 @@
 use squall_record::{Counts, Interval};
 use squall_scenario::{Metric, MetricGate, OUTAGE_BELOW};
 
-use super::generator::excuse;
-use super::slice::share;
-use super::{Case, Ruling, Window, unit_threshold};
+use crate::case::Case;
+use crate::generator::excuse;
 use crate::quantity::{Quantity, clock, grouped, micros, percent};
+use crate::ruling::{Ruling, undecided, unit_threshold};
+use crate::slice::share;
 use crate::verdict::{Evidence, GateState, Outage, Outages, TimeRange};
+use crate::window::Window;
 
 /// Most outages that are listed.
 const LISTED_MAX: usize = 20;
@@ -187,7 +189,7 @@ pub(super) fn summary(intervals: &[Interval], window: &Window) -> Option<Outages
 /// Judges `outages <= 1` and `longest_outage <= 3s`.
 pub(super) fn rule(case: &Case<'_>, window: &Window, gate: &MetricGate) -> Ruling {
     let (Metric::Outages { below } | Metric::LongestOutage { below }) = gate.metric else {
-        return super::gate::undecided("this is no gate on outages");
+        return undecided("this is no gate on outages");
     };
     let below = below.map_or(OUTAGE_BELOW, squall_scenario::Share::get);
     let find = |failed| {
@@ -215,7 +217,7 @@ pub(super) fn rule(case: &Case<'_>, window: &Window, gate: &MetricGate) -> Rulin
         reason = "counts and times are far below 2^52"
     )]
     let holds = |value: u64| {
-        let limit = limit.map_or(f64::NAN, super::metric::as_number);
+        let limit = limit.map_or(f64::NAN, Quantity::as_number);
         gate.comparison.holds(value as f64, limit)
     };
     let fact = describe(&course, below);

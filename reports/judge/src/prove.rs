@@ -2,7 +2,7 @@
 
 use squall_scenario::Variant;
 
-use crate::RunOutcome;
+use crate::outcome::RunOutcome;
 use crate::verdict::{GateState, GateVerdict, Subject, Verdict};
 
 /// What the run of a variant shows about its scenario.

@@ -29,6 +29,23 @@ pub enum Quantity {
     Number(f64),
 }
 
+impl Quantity {
+    /// The number alone, in the unit of its kind; a time longer than any is
+    /// infinite.
+    #[expect(clippy::cast_precision_loss, reason = "thresholds are far below 2^52")]
+    pub(crate) fn as_number(self) -> f64 {
+        match self {
+            Quantity::Micros(us) => us as f64,
+            Quantity::Never => f64::INFINITY,
+            Quantity::Share(share) => share,
+            Quantity::PerSecond(rate) => rate,
+            Quantity::Count(count) | Quantity::Bytes(count) => count as f64,
+            Quantity::Cores(number) | Quantity::Number(number) => number,
+            Quantity::Times(factor) => factor,
+        }
+    }
+}
+
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&match *self {

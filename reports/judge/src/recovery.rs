@@ -1,83 +1,29 @@
 //! `after FAULT within T: baseline returns`: when the system was itself again.
 
+mod course;
+pub(crate) mod criterion;
 mod inference;
 
 use std::time::Duration;
 
 use squall_record::Interval;
-use squall_scenario::{Comparison, Gate, GateValue, Metric, format_duration};
+use squall_scenario::format_duration;
 
-use super::gate::undecided;
-use super::generator::excuse;
-use super::{Case, Inference, Ruling, Slice, breaker};
-use crate::quantity::{Quantity, micros, percent};
-use crate::statistics::{binomial_quantile, samples_for_quantile};
+use self::course::{Course, follow, since};
+use self::criterion::{Criterion, bins, criteria, describe};
+use crate::case::Case;
+use crate::generator::excuse;
+use crate::quantity::{Quantity, micros};
+use crate::ratio::Inference;
+use crate::ruling::{Ruling, left, undecided};
 use crate::verdict::{Evidence, GateState, Recovery, TimeRange};
 
 /// How long a recovered state must hold where no gate says so.
 const HOLD_DEFAULT: Duration = Duration::from_secs(5);
 
-/// A second is bad only when chance makes so many failures in less than one
-/// of a thousand healthy seconds: a stray failure must not undo a recovery.
-pub(super) const CHANCE: f64 = 0.999;
-
-/// A second beyond this needs no other to be believed: chance makes one in a
-/// million healthy ones as bad.
-const CERTAINTY: f64 = 0.999_999;
-
-/// Latency counts as back at 1.2 times the baseline's, or this much above it
-/// where that is more: machines stall for tens of milliseconds.
-const NOISE_FLOOR_US: u64 = 50_000;
-
-/// The quantile that is compared. Seconds hold enough arrivals for it.
-pub(super) const QUANTILE: f64 = 0.95;
-
 /// A system that takes so many times the allowed time is called metastable: its
 /// overload feeds itself (Bronson and others, HotOS 2021).
 const METASTABLE_FACTOR: u64 = 3;
-
-/// What one second must satisfy to count as recovered.
-pub(super) struct Criterion {
-    pub(super) route: Option<String>,
-    /// Share of failures that is normal.
-    pub(super) failures: f64,
-    /// Response time that 95 % must not exceed, in microseconds.
-    pub(super) limit_us: Option<u64>,
-    /// Failures that come together: with `confidence`, one burst in a second is
-    /// no more of a relapse than one failure is without.
-    together: u64,
-}
-
-/// A stretch of one or more intervals that is long enough to be judged.
-pub(super) struct Bin {
-    pub(super) range: TimeRange,
-    pub(super) good: bool,
-    pub(super) good_without_lag: bool,
-    /// So bad that one such stretch is enough.
-    pub(super) surely_bad: bool,
-}
-
-/// What was seen after the fault.
-struct Course {
-    /// Start of the last good stretch, if the observation ends in one.
-    recovered_us: Option<i64>,
-    /// Start of the bad bin before it.
-    last_bad_us: Option<i64>,
-    relapses: u32,
-}
-
-/// End of the observation after a fault: the next injection or the end of the
-/// load.
-pub(super) fn observed_until_us(case: &Case<'_>, fault: &str, cleared_us: i64) -> i64 {
-    case.faults
-        .iter()
-        .filter(|other| other.fault != fault)
-        .filter_map(|other| other.requested_us)
-        .filter(|at_us| *at_us > cleared_us)
-        .chain([case.load_end_us])
-        .min()
-        .unwrap_or(case.load_end_us)
-}
 
 /// The recovery after every fault that was seen to be gone.
 pub(super) fn of_all_faults(case: &Case<'_>) -> Vec<Recovery> {
@@ -159,17 +105,13 @@ pub(super) fn rule(
         evidence: Evidence {
             observed: took_us.map(Quantity::Micros),
             threshold: Some(Quantity::Micros(limit_us)),
-            margin: took_us.and_then(|took| breaker::left(took, limit_us)),
+            margin: took_us.and_then(|took| left(took, limit_us)),
             ranges: vec![observed],
             resolution_us,
             ..Evidence::default()
         },
     };
     (ruling, Some(recovery))
-}
-
-fn since(at_us: i64, from_us: i64) -> u64 {
-    u64::try_from(at_us.saturating_sub(from_us)).unwrap_or(0)
 }
 
 /// Compares what was seen with the time allowed.
@@ -232,7 +174,7 @@ fn observe(
     cleared_us: i64,
     hold: Duration,
 ) -> (Recovery, Course, Course) {
-    let until_us = observed_until_us(case, fault, cleared_us);
+    let until_us = case.observed_until_us(fault, cleared_us);
     let observed = |interval: &&Interval| {
         let middle_us = i64::midpoint(interval.start_us, interval.end_us);
         (cleared_us..until_us).contains(&middle_us)
@@ -273,191 +215,4 @@ fn observe(
         end_us: took.end_us.saturating_add(us),
     });
     (recovery, with_lag, without_lag)
-}
-
-/// The instant of recovery is the start of the last good stretch; earlier
-/// stretches that had held long enough count as relapses.
-fn follow(bins: &[Bin], hold_us: u64, good: fn(&Bin) -> bool) -> Course {
-    let mut course = Course {
-        recovered_us: None,
-        last_bad_us: None,
-        relapses: 0,
-    };
-    for bin in bins {
-        if good(bin) {
-            course.recovered_us = course.recovered_us.or(Some(bin.range.start_us));
-        } else {
-            let held = course
-                .recovered_us
-                .map(|at_us| since(bin.range.start_us, at_us));
-            course.relapses += u32::from(held.is_some_and(|held_us| held_us >= hold_us));
-            course.recovered_us = None;
-            course.last_bad_us = Some(bin.range.start_us);
-        }
-    }
-    course
-}
-
-/// The baseline criterion: the steady state's expectations, and 1.2 times the
-/// baseline where they say nothing.
-pub(super) fn criteria(case: &Case<'_>, together: u64) -> Option<Vec<Criterion>> {
-    let window = case.window("baseline")?;
-    let baseline =
-        |route: Option<&str>| Slice::to_judge().gather(&case.record.intervals, window, route);
-    let all = baseline(None);
-    if all.counts.settled() == 0 {
-        return None;
-    }
-    let mut criteria = vec![Criterion {
-        route: None,
-        failures: failure_share(&all),
-        limit_us: usual_limit_us(&all, None),
-        together,
-    }];
-    let steady = case
-        .objectives
-        .steady_state
-        .iter()
-        .flat_map(|steady| &steady.expect);
-    for gate in steady {
-        let Gate::Metric(gate) = &gate.value else {
-            continue;
-        };
-        let upward = matches!(gate.comparison, Comparison::Above | Comparison::AtLeast);
-        let position = criteria.iter().position(|known| known.route == gate.of);
-        let criterion = if let Some(at) = position {
-            &mut criteria[at]
-        } else {
-            let slice = baseline(gate.of.as_deref());
-            criteria.push(Criterion {
-                route: gate.of.clone(),
-                failures: failure_share(&slice),
-                limit_us: usual_limit_us(&slice, None),
-                together,
-            });
-            let last = criteria.len() - 1;
-            &mut criteria[last]
-        };
-        match (gate.metric, gate.value) {
-            (Metric::Success, GateValue::Share(share)) if upward => {
-                criterion.failures = criterion.failures.max(1.0 - share.get());
-            }
-            (Metric::ErrorRate, GateValue::Share(share)) if !upward => {
-                criterion.failures = criterion.failures.max(share.get());
-            }
-            (Metric::Quantile(_), GateValue::Duration(limit)) if !upward => {
-                let limit_us = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
-                criterion.limit_us = criterion.limit_us.max(Some(limit_us));
-            }
-            _ => {}
-        }
-    }
-    Some(criteria)
-}
-
-/// The failures of the baseline itself; at least one in a thousand, which a
-/// second cannot resolve anyway.
-fn failure_share(slice: &Slice) -> f64 {
-    slice
-        .success()
-        .map_or(0.001, |success| (1.0 - success).max(0.001))
-}
-
-fn usual_limit_us(slice: &Slice, objective_us: Option<u64>) -> Option<u64> {
-    let Some(Quantity::Micros(p95_us)) = slice.quantile_if_known(QUANTILE) else {
-        return objective_us;
-    };
-    let usual_us = (p95_us.saturating_mul(6) / 5).max(p95_us.saturating_add(NOISE_FLOOR_US));
-    objective_us.max(Some(usual_us))
-}
-
-/// Joins intervals until each holds enough arrivals for its p95.
-pub(super) fn bins(intervals: &[&Interval], criteria: &[Criterion]) -> Vec<Bin> {
-    let needed = samples_for_quantile(QUANTILE, super::CONFIDENCE);
-    let mut bins = Vec::new();
-    let mut slices: Vec<Slice> = criteria.iter().map(|_| Slice::to_judge()).collect();
-    let mut start_us = None;
-    for (index, interval) in intervals.iter().enumerate() {
-        let from_us = *start_us.get_or_insert(interval.start_us);
-        for (slice, criterion) in slices.iter_mut().zip(criteria) {
-            slice.add(interval, criterion.route.as_deref());
-        }
-        let enough = slices
-            .first()
-            .is_some_and(|all| all.counts.settled() >= needed);
-        if !enough && index + 1 < intervals.len() {
-            continue;
-        }
-        let verdicts = slices
-            .iter()
-            .zip(criteria)
-            .map(|(slice, criterion)| meets(slice, criterion, CHANCE));
-        let (good, good_without_lag) =
-            verdicts.fold((true, true), |all, one| (all.0 && one.0, all.1 && one.1));
-        let surely_bad = slices
-            .iter()
-            .zip(criteria)
-            .any(|(slice, criterion)| !meets(slice, criterion, CERTAINTY).0);
-        bins.push(Bin {
-            range: TimeRange {
-                start_us: from_us,
-                end_us: interval.end_us,
-            },
-            good,
-            good_without_lag,
-            surely_bad,
-        });
-        slices = criteria.iter().map(|_| Slice::to_judge()).collect();
-        start_us = None;
-    }
-    bins
-}
-
-/// Whether a bin meets a criterion, with and without the generator's lag. A
-/// bin in which nothing settled does not.
-fn meets(slice: &Slice, criterion: &Criterion, chance: f64) -> (bool, bool) {
-    let n = slice.counts.settled();
-    if n == 0 {
-        // A rare route may pause; all of them together may not.
-        let fine = criterion.route.is_some();
-        return (fine, fine);
-    }
-    let together = criterion.together.max(1);
-    let explained = |share: f64| {
-        let bursts = binomial_quantile(n.div_ceil(together), share, chance);
-        bursts.saturating_mul(together)
-    };
-    let failures_max = explained(criterion.failures);
-    let slow_max = explained(1.0 - QUANTILE);
-    let judge = |failed: u64, slow: u64| failed <= failures_max && slow <= slow_max;
-    let (slow, slow_unlagged) = match criterion.limit_us {
-        Some(limit_us) => (
-            slice.slower(limit_us, false),
-            slice.slower_unlagged(limit_us, false),
-        ),
-        None => (0, 0),
-    };
-    let with_lag = judge(slice.counts.failed(), slow) && slice.counts.unfinished == 0;
-    let without = judge(slice.failed_unlagged(), slow_unlagged) && slice.counts.unfinished == 0;
-    (with_lag, without)
-}
-
-pub(super) fn describe(criteria: &[Criterion]) -> String {
-    let parts: Vec<String> = criteria
-        .iter()
-        .map(|criterion| {
-            let of = criterion
-                .route
-                .as_ref()
-                .map_or(String::new(), |route| format!(" of {route}"));
-            let latency = criterion.limit_us.map_or(String::new(), |us| {
-                format!(" and p95{of} within {}", micros(us))
-            });
-            format!(
-                "failures{of} as rare as {}{latency}",
-                percent(criterion.failures)
-            )
-        })
-        .collect();
-    parts.join("; ")
 }

@@ -14,12 +14,18 @@ mod resample;
 use squall_scenario::{Metric, MetricGate};
 
 use self::resample::{Side, widened};
-use super::generator::excuse;
-use super::ratio::Inference;
-use super::{CONFIDENCE, Case, Ruling, Slice, Window, dispersion, spread};
+use crate::CONFIDENCE;
+use crate::case::Case;
+use crate::dispersion::{dispersion, spread};
+use crate::generator::excuse;
 use crate::quantity::{Quantity, grouped};
+use crate::ratio::{Claim, Inference};
+use crate::ruling::Ruling;
+use crate::samples::samples;
+use crate::slice::Slice;
 use crate::statistics::{surely_above, surely_at_most};
 use crate::verdict::{Evidence, GateState};
+use crate::window::Window;
 
 /// Resampled ratios behind a bound.
 const RESAMPLES: u64 = 2_000;
@@ -95,7 +101,7 @@ pub(super) fn rule(
     evidence.bound = Some(ratio(upper));
     evidence.margin = (now.is_finite()).then(|| 1.0 - now / before / times);
     evidence.ranges.clone_from(&window.ranges);
-    evidence.samples = super::metric::samples(case, window, gate);
+    evidence.samples = samples(case, window, gate);
     let exact = match gate.metric {
         Metric::Quantile(q) => exact(&pair, q, times, sure, inference.is_some()),
         // A mean is smooth: its resampled ratios need no help.
@@ -224,7 +230,7 @@ impl Pair {
             ..Evidence::default()
         };
         if let Metric::Quantile(q) = gate.metric {
-            let claim = super::Claim {
+            let claim = Claim {
                 limit: 1.0 - q,
                 strict: false,
                 at_most: true,

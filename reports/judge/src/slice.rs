@@ -4,11 +4,12 @@ use hdrhistogram::Histogram;
 use squall_record::histogram::{count_above, merge, new_histogram, rank, value_at_rank};
 use squall_record::{Counts, Interval, RouteInterval};
 
-use super::dispersion::Bin;
-use super::{CONFIDENCE, Window};
+use crate::CONFIDENCE;
+use crate::dispersion::Bin;
 use crate::quantity::Quantity;
 use crate::statistics::samples_for_quantile;
 use crate::verdict::SliceStats;
+use crate::window::Window;
 
 /// Counts and response times of a set of arrivals.
 #[derive(Debug, Clone)]

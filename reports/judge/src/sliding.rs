@@ -10,13 +10,18 @@ use std::time::Duration;
 use squall_record::Interval;
 use squall_scenario::{Comparison, MetricGate};
 
-use super::dispersion::Bin;
-use super::metric::{CERTAIN, count, fact, margin, rule_slice, samples};
-use super::ratio::{Decision, Inference, Trial};
-use super::{CONFIDENCE, Case, Claim, Ruling, Slice, Window, claim_of};
-use crate::quantity::{clock, grouped};
+use crate::CONFIDENCE;
+use crate::case::Case;
+use crate::dispersion::Bin;
+use crate::quantity::{Quantity, clock, grouped};
+use crate::ratio::{Claim, Decision, Inference, Trial, claim_of};
+use crate::ruling::{Ruling, unit_threshold};
+use crate::samples::samples;
+use crate::slice::Slice;
 use crate::statistics::samples_for_quantile;
+use crate::summed::{CERTAIN, count, fact, margin, rule_slice};
 use crate::verdict::{Evidence, GateState, Stretch, Stretches, TimeRange};
+use crate::window::Window;
 
 /// A fault's edges shorten its window by moments; one that was planned to be
 /// as long as its stretch is judged as one.
@@ -307,7 +312,7 @@ fn by_slice(intervals: &[&Interval], spans: &[Span], gate: &MetricGate) -> Vec<J
         let observed = ruling
             .evidence
             .observed
-            .map_or(f64::NAN, super::metric::as_number);
+            .map_or(f64::NAN, Quantity::as_number);
         let rising = matches!(gate.comparison, Comparison::Above | Comparison::AtLeast);
         let badness = if rising { -observed } else { observed };
         let why = match ruling.state {
@@ -363,7 +368,7 @@ fn conclude(
     let count_of = |state| judged.iter().filter(|one| one.state == state).count() as u64;
     let (violated, open) = (count_of(GateState::Fail), count_of(GateState::Inconclusive));
     let mut evidence = Evidence {
-        threshold: super::unit_threshold(gate.value),
+        threshold: unit_threshold(gate.value),
         ranges: window.ranges.clone(),
         ..Evidence::default()
     };

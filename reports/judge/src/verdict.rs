@@ -4,6 +4,7 @@ mod effect;
 mod evidence;
 mod gate;
 mod over_time;
+mod range;
 mod window;
 
 use std::path::Path;
@@ -12,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_record::store::read_verdict;
 
-use crate::RunOutcome;
+use crate::outcome::RunOutcome;
 pub use effect::{Cycle, EffectFigure, EffectFinding, FaultEffect, RouteEffect};
 pub use evidence::{
     ALL_ORIGINS, BreakerSegment, BreakerTimeline, Conservation, ErrorSummary, FailureOrigin,
@@ -20,7 +21,8 @@ pub use evidence::{
 };
 pub use gate::{Evidence, GateOrigin, GateState, GateVerdict, Subject};
 pub use over_time::{BreakerReaction, Detection, Outage, Outages, Stretch, Stretches};
-pub use window::{SliceStats, TimeRange, WindowKind, WindowStats};
+pub use range::TimeRange;
+pub use window::{SliceStats, WindowKind, WindowStats};
 
 /// Version of the verdict's schema.
 pub const VERDICT_SCHEMA_VERSION: u32 = 1;

@@ -5,10 +5,8 @@ use std::time::Duration;
 use squall_record::{Interval, Record};
 use squall_scenario::{Load, Stage, control_window};
 
-use super::{Slice, fault, outage};
-use crate::UserImpact;
-use crate::users::UserTally;
-use crate::verdict::{FaultEvidence, TimeRange, WindowKind, WindowStats};
+use crate::fault;
+use crate::verdict::{FaultEvidence, TimeRange, WindowKind};
 
 /// A named set of stretches of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,34 +77,6 @@ impl Window {
 
     pub(crate) fn end_us(&self) -> Option<i64> {
         self.ranges.last().map(|range| range.end_us)
-    }
-
-    pub(super) fn stats(&self, record: &Record) -> WindowStats {
-        let (all, routes) = Slice::by_route(&record.intervals, self);
-        WindowStats {
-            name: self.name.clone(),
-            kind: self.kind,
-            ranges: self.ranges.clone(),
-            all: all.stats("all"),
-            routes: routes
-                .iter()
-                .map(|(route, slice)| slice.stats(route))
-                .collect(),
-            outages: outage::summary(&record.intervals, self),
-            users: self.users(record),
-        }
-    }
-}
-
-impl Window {
-    /// Distinct users of the window.
-    fn users(&self, record: &Record) -> Option<UserImpact> {
-        let mut tally = UserTally::default();
-        let inside = record.intervals.iter().filter(|i| self.contains(i));
-        for users in inside.filter_map(|interval| interval.users.as_ref()) {
-            tally.add(users);
-        }
-        tally.impact()
     }
 }
 

@@ -7,7 +7,8 @@ use squall_judge::verdict::Verdict;
 use squall_judge::{Slice, windows};
 use squall_record::{ProcessChange, Record, RunEvent};
 
-use super::{RecoveryComparison, failed_gates};
+use super::breaches::failed_gates;
+use super::recoveries::RecoveryComparison;
 
 /// Name under which squall reports what it used itself.
 const SQUALL: &str = "squall";

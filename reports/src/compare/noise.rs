@@ -8,12 +8,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use squall_judge::quantity::Quantity;
 use squall_judge::statistics::{BlockBootstrap, Estimate, binomial_quantile, score_interval};
 use squall_judge::{Slice, Window, dispersion, spread};
 use squall_record::Record;
-
-use crate::compare::Bounded;
 
 /// The quantiles that are compared, and their names.
 pub(super) const QUANTILES: [(&str, f64); 4] =
@@ -34,6 +33,17 @@ const DRAWS: [usize; 2] = [250, 1_000];
 const VISITS_MAX: usize = 10_000_000;
 
 const SECOND_US: i64 = 1_000_000;
+
+/// A value and its bounds at 95 %.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Bounded {
+    /// What was measured.
+    pub value: Quantity,
+    /// Lower bound.
+    pub low: Quantity,
+    /// Upper bound; `never` where the sample gives none.
+    pub high: Quantity,
+}
 
 /// The figures of one run in one window with their bounds.
 pub(super) struct Noise {

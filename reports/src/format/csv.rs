@@ -5,7 +5,7 @@ use squall_judge::{Origins, Verdict};
 use squall_record::histogram::rank;
 use squall_record::{ALL_DROP_CAUSES, Interval, Record, RouteInterval, terminal_text};
 
-use super::Format;
+use super::rendering::Format;
 
 /// Counts and quantiles of every interval and route.
 #[derive(Debug)]

@@ -5,7 +5,8 @@ use squall_judge::RunOutcome;
 use squall_judge::verdict::{GateState, GateVerdict, Verdict};
 use squall_record::{Record, terminal_line};
 
-use super::{Format, course};
+use super::course;
+use super::rendering::Format;
 
 /// GitHub shows ten annotations of a kind per step and drops the rest.
 const PER_KIND_MAX: usize = 10;

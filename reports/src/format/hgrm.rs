@@ -6,7 +6,7 @@ use squall_judge::verdict::{TimeRange, Verdict, WindowStats};
 use squall_record::histogram::{new_histogram, rank, value_at_rank};
 use squall_record::{Interval, Record, terminal_text};
 
-use super::Format;
+use super::rendering::Format;
 
 /// Points of the curve for each halving of the distance to 100 %.
 const TICKS_PER_HALF: f64 = 5.0;

@@ -5,7 +5,7 @@ use squall_judge::Verdict;
 use squall_record::Record;
 use squall_record::store::response_log;
 
-use super::Format;
+use super::rendering::Format;
 
 /// One histogram a line, tagged with its route.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ mod axis;
 mod page;
 mod percentiles;
 mod timeline;
+mod words;
 mod zoom;
 
 use minijinja::{AutoEscape, Environment};
@@ -13,7 +14,8 @@ use squall_record::Record;
 
 pub(crate) use zoom::policy;
 
-use super::{Format, RunFiles, html_text};
+use super::html_text;
+use super::rendering::{Format, RunFiles};
 
 /// One self-contained page: verdict, evidence, charts, record.
 #[derive(Debug)]

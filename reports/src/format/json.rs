@@ -5,7 +5,7 @@ use serde::Serialize;
 use squall_judge::Verdict;
 use squall_record::{Interval, Manifest, Record, Sample, Stamped, json_document};
 
-use super::Format;
+use super::rendering::Format;
 
 /// Everything a run left and what it means, in one document.
 #[derive(Debug)]

@@ -9,9 +9,10 @@ use squall_judge::quantity::{Quantity, grouped, percent};
 use squall_judge::verdict::{GateState, GateVerdict, TimeRange, Verdict};
 use squall_record::Record;
 
+use super::course;
 use super::effects::Effect;
 use super::escape::xml_text;
-use super::{Format, course};
+use super::rendering::Format;
 
 /// One suite per window, one case per gate, in the dialect of Jenkins.
 #[derive(Debug)]

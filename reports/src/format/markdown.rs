@@ -7,10 +7,11 @@ use squall_record::{Record, terminal_text};
 
 use super::effects::{Effect, LEGEND as EFFECTS, Row};
 use super::escape::markdown_text;
+use super::margin::margin_text;
+use super::rendering::Format;
 use super::strip::{LEGEND, LEGEND_BY_HAND, fitted, rows};
-use super::text::margin_text;
 use super::told::Told;
-use super::{Format, by_hand, course};
+use super::{by_hand, course};
 
 /// GitHub drops a step summary of more than 1 MiB as a whole.
 const BYTES_MAX: usize = 900_000;

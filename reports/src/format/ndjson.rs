@@ -9,7 +9,7 @@ use squall_record::histogram::rank;
 use squall_record::{Counts, Interval, Record, RouteInterval, RunEvent, Sample, json_line};
 use squall_scenario::Span;
 
-use super::Format;
+use super::rendering::Format;
 
 /// One object a line; `type` says which: first `run`, then `event`, `interval`
 /// (one per route) and `sample` by time, then `gate`, at last `verdict`.

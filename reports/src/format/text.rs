@@ -7,9 +7,11 @@ use squall_judge::verdict::{
 };
 use squall_record::{Record, terminal_line, terminal_text};
 
+use super::margin::margin_text;
+use super::rendering::Format;
 use super::strip::{LEGEND, LEGEND_BY_HAND, fitted, rows};
 use super::told::Told;
-use super::{Format, by_hand, course};
+use super::{by_hand, course};
 
 mod effects;
 mod failures;
@@ -387,23 +389,6 @@ fn figures(gate: &GateVerdict) -> String {
     }
     parts.extend(gate.confidence_text());
     parts.join(", ")
-}
-
-/// How much of an allowance is left, in words.
-pub(super) fn margin_text(margin: f64) -> String {
-    if margin < -9.0 {
-        return format!("{}x over", significant(1.0 - margin));
-    }
-    let rounded = (margin.abs() * 100.0).round() / 100.0;
-    if margin < 0.0 {
-        format!("{} over", percent_plain(rounded))
-    } else {
-        format!("{} to spare", percent_plain(rounded))
-    }
-}
-
-fn percent_plain(share: f64) -> String {
-    format!("{:.0}%", share * 100.0)
 }
 
 fn cells(slice: &SliceStats) -> String {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use squall_judge::quantity::{Quantity, percent};
 use squall_judge::verdict::Verdict;
 
-use super::{look, millis, whole_run};
+use super::shown::{look, whole_run};
 use crate::format::html_text;
 
 const WIDTH: f64 = 240.0;
@@ -147,4 +147,14 @@ fn stretches(points: &[Point]) -> Vec<Vec<usize>> {
     }
     stretches.retain(|stretch| stretch.len() > 1);
     stretches
+}
+
+/// A response time as a number to draw; infinite for failed arrivals.
+fn millis(quantity: Quantity) -> Option<f64> {
+    match quantity {
+        #[expect(clippy::cast_precision_loss, reason = "drawn on a few pixels")]
+        Quantity::Micros(us) => Some(us as f64 / 1e3),
+        Quantity::Never => Some(f64::INFINITY),
+        _ => None,
+    }
 }

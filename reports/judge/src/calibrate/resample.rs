@@ -6,9 +6,12 @@ use serde::{Deserialize, Serialize};
 use squall_record::{Interval, Record};
 use squall_scenario::{Comparison, Gate, MetricGate, SloBlock, When};
 
+use crate::ratio::{Inference, claim_of};
+use crate::slice::Slice;
 use crate::statistics::BlockBootstrap;
+use crate::summed::rule_slice;
 use crate::verdict::{GateState, WindowKind};
-use crate::{Inference, Slice, Window, claim_of, rule_slice, windows};
+use crate::window::{Window, windows};
 
 /// Windows that are drawn for a gate.
 const WINDOWS: [usize; 2] = [200, 1_000];

@@ -2,9 +2,10 @@
 
 use squall_record::Interval;
 
-use super::super::dispersion::{dispersion, spread};
-use super::super::recovery::{CHANCE, Criterion, QUANTILE};
-use super::super::{Case, Slice};
+use crate::case::Case;
+use crate::dispersion::{dispersion, spread};
+use crate::recovery::criterion::{CHANCE, Criterion, QUANTILE};
+use crate::slice::Slice;
 use crate::statistics::{ln_evidence_above, ln_evidence_since};
 use crate::verdict::TimeRange;
 

@@ -5,10 +5,13 @@ use std::time::Duration;
 use squall_record::{FaultChange, Interval, Phase, RunEvent, Stamped, WindowEdge};
 use squall_scenario::{Gate, Scenario, When, control_window};
 
-use super::breakers::BreakerGate;
+use crate::live::breakers::BreakerGate;
 use crate::quantity::Quantity;
+use crate::ruling::Ruling;
+use crate::slice::Slice;
+use crate::summed::rule_slice;
 use crate::verdict::{Evidence, GateState, TimeRange, WindowKind};
-use crate::{Ruling, Slice, Window, rule_slice};
+use crate::window::{Window, hold_ranges};
 
 /// How a gate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +119,7 @@ impl GateBoard {
             rows: rows.collect(),
             edges: Edges {
                 faults: faults.collect(),
-                holds: crate::hold_ranges(&scenario.load, i64::MAX),
+                holds: hold_ranges(&scenario.load, i64::MAX),
             },
         }
     }

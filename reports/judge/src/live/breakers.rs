@@ -5,11 +5,12 @@ use std::time::Duration;
 use squall_record::{RunEvent, Stamped};
 use squall_scenario::{BreakerChange, BreakerState, Gate, Scenario, When};
 
-use crate::verdict::TimeRange;
-use crate::{
-    Asked, Course, Instances, Ruling, Window, after_on, change_on, is_told_by_lines, reached_by,
-    state_on,
+use crate::breaker::{
+    Asked, Course, Instances, after_on, change_on, is_told_by_lines, reached_by, state_on,
 };
+use crate::ruling::Ruling;
+use crate::verdict::TimeRange;
+use crate::window::Window;
 
 /// Turns of a breaker that are followed: one that flaps more often than that is
 /// left to the judge, so that memory stays bounded.

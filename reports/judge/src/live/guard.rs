@@ -11,9 +11,12 @@ use std::time::Duration;
 use squall_record::{Interval, RunEvent, Stamped};
 use squall_scenario::{AbortRule, Metric, MetricGate};
 
+use crate::dispersion::{Bin, spread};
+use crate::ratio::claim_of;
+use crate::slice::Slice;
 use crate::statistics::ln_evidence_since;
+use crate::summed::rule_slice;
 use crate::verdict::GateState;
-use crate::{Bin, Slice, claim_of, rule_slice, spread};
 
 /// Why a guard ended the run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use squall_record::{ProcessChange, ResourceUse, RunEvent, Stamped};
 use squall_scenario::{ProcessFigure, Reading, ReadingGate, format_duration};
 
-use super::AbortTrip;
-use crate::reading_live::{limit_of, live_value, shown};
+use crate::live::AbortTrip;
+use crate::reading::{limit, live_value, quantity};
 
 /// One rule of `abort_when` on a process or a probe. It trips when the
 /// condition holds at every reading of one instance for `for`; without `for`,
@@ -121,7 +121,7 @@ impl ReadingGuard {
     }
 
     fn weigh(&mut self, who: &str, at_us: i64, value: Option<f64>) -> Option<AbortTrip> {
-        let holds = |value: &f64| self.rule.comparison.holds(*value, limit_of(&self.rule));
+        let holds = |value: &f64| self.rule.comparison.holds(*value, limit(&self.rule).0);
         let Some(value) = value.filter(holds) else {
             self.since_us.remove(who);
             return None;
@@ -136,7 +136,7 @@ impl ReadingGuard {
             return None;
         }
         self.tripped = true;
-        let observed = shown(&self.rule.reading, value);
+        let observed = quantity(&self.rule.reading, value);
         let held = Duration::from_millis(held_us / 1000);
         let detail = if held.is_zero() {
             format!("{who} read {observed}")

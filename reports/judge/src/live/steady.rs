@@ -3,8 +3,9 @@
 use squall_record::Interval;
 use squall_scenario::{Gate, Located};
 
+use crate::slice::Slice;
+use crate::summed::rule_slice;
 use crate::verdict::GateState;
-use crate::{Slice, rule_slice};
 
 /// Whether `intervals` speak for every gate, and what was seen, in words.
 ///

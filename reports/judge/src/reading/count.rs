@@ -2,10 +2,10 @@
 //! was between two readings lies between the two, so a reading that came late
 //! speaks for the time before it, and one after the window for its end.
 
-use super::{Point, Series, within};
-use crate::Window;
+use super::series::{Point, Series, within};
 use crate::quantity::{Quantity, clock};
 use crate::verdict::TimeRange;
+use crate::window::Window;
 
 /// Why the readings that hold do not speak for the whole window, if so.
 pub(super) fn doubt(

@@ -3,13 +3,14 @@
 use squall_record::{FallbackReading, RunEvent};
 use squall_scenario::{Comparison, FallbackSource, ReadingGate};
 
-use super::limit;
+use super::limit::limit;
 use crate::breaker::why_unheard;
-use crate::gate::undecided;
+use crate::case::Case;
 use crate::quantity::{Quantity, grouped};
-use crate::slice::share;
+use crate::ruling::{Ruling, undecided};
+use crate::slice::{Slice, share};
 use crate::verdict::{Evidence, GateState, TimeRange};
-use crate::{Case, Ruling, Slice, Window};
+use crate::window::Window;
 
 /// `fallback of X > 95%`. A name without a word before it is a breaker where
 /// the system has one of that name: a scenario in which both exist is refused.

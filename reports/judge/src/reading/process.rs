@@ -6,11 +6,16 @@ use std::collections::BTreeMap;
 use squall_record::{ProcessChange, RESOURCES_EVERY_US, Record, ResourceUse, RunEvent};
 use squall_scenario::{ProcessFigure, ReadingGate};
 
-use super::{MISSING_MAX, Point, Series, limit, margin, within};
-use crate::gate::undecided;
+use super::limit::{limit, margin};
+use super::series::{Point, Series, within};
+use crate::case::Case;
 use crate::quantity::Quantity;
+use crate::ruling::{Ruling, undecided};
 use crate::verdict::{Evidence, GateState, TimeRange};
-use crate::{Case, Ruling, Window};
+use crate::window::Window;
+
+/// Readings that may be missing in a row.
+const MISSING_MAX: i64 = 5;
 
 /// What readings call squall itself.
 const SQUALL: &str = "squall";
@@ -105,8 +110,17 @@ pub(super) fn series(record: &Record, figure: ProcessFigure, of: &str) -> Vec<Se
     lives.into_iter().map(one).collect()
 }
 
+/// A figure now, while the run goes on; CPU is the slope from the reading before.
+pub(crate) fn live_value(
+    figure: ProcessFigure,
+    last: Option<(i64, ResourceUse)>,
+    now: (i64, ResourceUse),
+) -> Option<f64> {
+    point(figure, last, Some(now), &[]).map(|point| point.value)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "figures are far below 2^52")]
-pub(super) fn point(
+fn point(
     figure: ProcessFigure,
     last: Option<(i64, ResourceUse)>,
     now: Option<(i64, ResourceUse)>,

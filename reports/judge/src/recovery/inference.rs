@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
-use super::{Course, Criterion, QUANTILE};
+use super::course::Course;
+use super::criterion::{Criterion, QUANTILE};
+use crate::case::Case;
 use crate::dispersion::spread;
 use crate::quantity::{grouped, significant};
-use crate::ratio::{Decision, Trial};
+use crate::ratio::{Claim, Decision, Inference, Trial};
+use crate::slice::Slice;
 use crate::verdict::{GateState, TimeRange, WindowKind};
-use crate::{Case, Claim, Inference, Slice, Window};
+use crate::window::Window;
 
 /// Keeps what the rule found only where the arrivals after the deadline prove
 /// it. A pass needs every criterion proven on all of them. A failure needs one

@@ -11,7 +11,8 @@ use squall_scenario::Metric;
 use squall_scenario::seed::{nth, sub_seed, unit_interval};
 
 use crate::dispersion::Bin;
-use crate::{Slice, Window};
+use crate::slice::Slice;
+use crate::window::Window;
 
 const SECOND_US: i64 = 1_000_000;
 

@@ -4,7 +4,7 @@
 //! that at most 1 % of all arrivals fail or take longer than T, and the
 //! order-statistic bound on the quantile is the bound on that share.
 
-use super::beta;
+use crate::statistics::beta;
 
 /// Upper one-sided bound on the failure share, `bad` of `n` seen, at
 /// `confidence`. Real numbers, as a correction for bursts divides both.

@@ -3,7 +3,7 @@
 
 use std::f64::consts::PI;
 
-use super::beta::{deviance, stirling_error};
+use crate::statistics::beta::{deviance, stirling_error};
 
 /// Steps of the search; Newton needs about five, and halving alone sixty.
 const STEPS_MAX: u32 = 100;

@@ -6,7 +6,7 @@
 //! most alpha (Ville 1939). This one mixes likelihood ratios over Jeffreys'
 //! prior cut at the limit (Robbins 1970; Howard et al. 2021).
 
-use super::beta;
+use crate::statistics::beta;
 
 /// Jeffreys' prior of a share.
 const PRIOR: f64 = 0.5;

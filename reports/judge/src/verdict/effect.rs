@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::TimeRange;
 use crate::quantity::Quantity;
 use crate::statistics::Estimate;
+use crate::verdict::TimeRange;
 
 /// What a fault changed: the periods with it against those without, in cycles
 /// whose order a coin decided.

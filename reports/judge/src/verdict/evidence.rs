@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use squall_record::{BadKind, DropCause, Drops};
 use squall_scenario::BreakerState;
 
-use super::TimeRange;
 use crate::quantity::Quantity;
+use crate::verdict::TimeRange;
 
 /// What was asked of a fault and what was seen of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

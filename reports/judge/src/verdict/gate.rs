@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use squall_record::Sample;
 use squall_scenario::Span;
 
-use super::{Outage, Stretches, TimeRange};
 use crate::quantity::{Quantity, percent};
+use crate::verdict::{Outage, Stretches, TimeRange};
 
 /// What became of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

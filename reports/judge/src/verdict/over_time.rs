@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::TimeRange;
 use crate::quantity::Quantity;
+use crate::verdict::TimeRange;
 
 /// A gate that was judged in every stretch of its window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -8,9 +8,11 @@ use squall_judge::verdict::{
 };
 use squall_record::{Record, store, terminal_text};
 
+use super::words::{quoted, shown};
 use super::{percentiles, timeline, zoom};
 use crate::format::effects::{Effect, LEGEND};
-use crate::format::{RunFiles, course, told, url_path};
+use crate::format::rendering::RunFiles;
+use crate::format::{course, told, url_path};
 
 mod events;
 mod gates;
@@ -218,20 +220,6 @@ fn href(files: &RunFiles, name: &str) -> Option<String> {
     }
 }
 
-/// Back quotes, which a page does not render, as typographic ones.
-fn quoted(text: &str) -> String {
-    let mut open = false;
-    text.chars()
-        .map(|character| match character {
-            '`' => {
-                open = !open;
-                if open { '\u{201c}' } else { '\u{201d}' }
-            }
-            other => other,
-        })
-        .collect()
-}
-
 fn facts(record: &Record, verdict: &Verdict) -> Vec<(&'static str, String)> {
     let manifest = &record.manifest;
     let length = u64::try_from(verdict.load_end_us).unwrap_or(0);
@@ -264,10 +252,6 @@ fn users(verdict: &Verdict) -> Vec<(String, String)> {
     let windows = verdict.windows.iter();
     let known = windows.filter_map(|window| Some((window.name.clone(), window.users?.to_string())));
     known.collect()
-}
-
-fn shown(quantity: Option<Quantity>, none: &str) -> String {
-    quantity.map_or_else(|| none.to_owned(), |quantity| quantity.to_string())
 }
 
 fn stat_row(name: &str, slice: &SliceStats, baseline: Option<&SliceStats>) -> StatRow {

@@ -5,9 +5,9 @@ use squall_judge::quantity::{clock, grouped, micros};
 use squall_judge::verdict::{GateOrigin, GateState, GateVerdict, Verdict};
 use squall_record::{Outcome, Sample, terminal_text};
 
-use super::{quoted, shown};
+use crate::format::html::words::{quoted, shown};
+use crate::format::margin::margin_text;
 use crate::format::svg::{Svg, color};
-use crate::format::text::margin_text;
 use crate::format::told::Told;
 
 #[derive(Serialize)]
