@@ -1,7 +1,7 @@
 //! Renders every format of two runs that never happened, to look at them:
 //! `cargo run -p squall-reports --example render_sample -- DIR`.
 
-#[path = "../tests/synthetic/mod.rs"]
+#[path = "../record/tests/it/synthetic/mod.rs"]
 mod synthetic;
 
 use std::error::Error;

@@ -5,7 +5,7 @@
 //! independent ones (Pearson's statistic by its degrees of freedom; McCullagh
 //! and Nelder 1989, §4.5). Failures that come in bursts of b have a dispersion
 //! of about b. Dividing failures and arrivals by it leaves bounds that hold;
-//! `tests/calibration.rs` and `examples/calibrate.rs` show it by simulation.
+//! `tests/it/calibration.rs` and `examples/calibrate.rs` show it by simulation.
 
 use squall_scenario::BURST_ASSUMED;
 

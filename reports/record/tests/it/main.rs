@@ -1,0 +1,4 @@
+//! Records as another program writes and reads them.
+
+mod store;
+mod synthetic;

@@ -1,0 +1,187 @@
+//! The run directory: what is written can be read, whatever happened to it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::fs;
+use std::path::Path;
+
+use crate::synthetic::*;
+use serde_json::json;
+use squall_record::store::{
+    EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordTail, SAMPLES_FILE, read_verdict,
+};
+use squall_record::*;
+
+/// A short run, written the way the engine writes it.
+fn write(dir: &Path) -> Record {
+    let mut record = passing();
+    record.intervals.truncate(6);
+    record.samples.truncate(20);
+    let mut writer = RecordWriter::create(dir, &record.manifest).unwrap();
+    for stamped in &record.events {
+        writer.event(stamped).unwrap();
+    }
+    for interval in &record.intervals {
+        let event = RunEvent::Interval(interval.clone());
+        writer
+            .event(&Stamped {
+                at_us: interval.end_us,
+                event,
+            })
+            .unwrap();
+    }
+    for sample in &record.samples {
+        writer.sample(sample).unwrap();
+    }
+    writer.finish(&json!({ "outcome": "pass" })).unwrap();
+    record
+}
+
+#[test]
+fn a_record_is_followed_while_it_is_written() {
+    let whole = tempfile::tempdir().unwrap();
+    write(whole.path());
+    let read = |name: &str| fs::read(whole.path().join(name)).unwrap();
+    let (events, histograms) = (read(EVENTS_FILE), read(INTERVALS_FILE));
+    let growing = tempfile::tempdir().unwrap();
+    let dir = growing.path();
+    fs::copy(whole.path().join(MANIFEST_FILE), dir.join(MANIFEST_FILE)).unwrap();
+    fs::write(dir.join(EVENTS_FILE), "").unwrap();
+    fs::write(dir.join(INTERVALS_FILE), "").unwrap();
+    let (_, mut tail) = RecordTail::open(dir).unwrap();
+    assert!(tail.read().unwrap().is_empty());
+    let mut followed = Vec::new();
+    // Cut in the middle of lines: the histograms first, as they are written.
+    fs::write(dir.join(INTERVALS_FILE), &histograms).unwrap();
+    for end in (0..events.len()).step_by(997).chain([events.len()]) {
+        fs::write(dir.join(EVENTS_FILE), &events[..end]).unwrap();
+        followed.extend(tail.read().unwrap());
+    }
+    while let Some(more) = Some(tail.read().unwrap()).filter(|more| !more.is_empty()) {
+        followed.extend(more);
+    }
+    assert_eq!(tail.damaged, 0);
+    let record = Record::read(whole.path()).unwrap();
+    let intervals: Vec<_> = followed
+        .iter()
+        .filter_map(|stamped| match &stamped.event {
+            RunEvent::Interval(interval) => Some(interval),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(followed.len(), record.events.len() + record.intervals.len());
+    assert_eq!(intervals.len(), record.intervals.len());
+    for (a, b) in intervals.iter().zip(&record.intervals) {
+        assert_eq!(a.start_us, b.start_us);
+        assert_eq!(a.lag, b.lag);
+        assert_eq!(a.wait, b.wait);
+        for (a, b) in a.routes.iter().zip(&b.routes) {
+            assert_eq!(a.counts, b.counts);
+            assert_eq!(a.response, b.response);
+        }
+    }
+}
+
+#[test]
+fn a_record_survives_the_round_trip() {
+    let dir = tempfile::tempdir().unwrap();
+    let written = write(dir.path());
+    let read = Record::read(dir.path()).unwrap();
+    assert!(read.complete && read.damage.is_empty(), "{:?}", read.damage);
+    assert_eq!(read.manifest.scenario, written.manifest.scenario);
+    assert_eq!(read.samples, written.samples);
+    assert_eq!(read.events.len(), written.events.len());
+    for (a, b) in read.intervals.iter().zip(&written.intervals) {
+        assert_eq!((a.start_us, a.end_us), (b.start_us, b.end_us));
+        assert_eq!(a.lag, b.lag);
+        for (a, b) in a.routes.iter().zip(&b.routes) {
+            assert_eq!(a.counts, b.counts);
+            assert_eq!(a.response, b.response);
+            assert_eq!(a.unlagged, b.unlagged);
+        }
+    }
+    let verdict: serde_json::Value = read_verdict(dir.path()).unwrap();
+    assert_eq!(verdict["outcome"], "pass");
+}
+
+#[test]
+fn a_run_is_never_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = write(dir.path());
+    assert!(matches!(
+        RecordWriter::create(dir.path(), &record.manifest),
+        Err(RecordError::Io { .. })
+    ));
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path());
+    fs::remove_file(dir.path().join(INTERVALS_FILE)).unwrap();
+    fs::remove_file(dir.path().join(SAMPLES_FILE)).unwrap();
+    let read = Record::read(dir.path()).unwrap();
+    assert!(
+        read.damage
+            .iter()
+            .any(|line| line == "intervals.hlog: the file is missing")
+    );
+    assert!(
+        read.damage
+            .iter()
+            .any(|line| line == "samples.ndjson: the file is missing")
+    );
+    assert!(
+        read.intervals
+            .iter()
+            .all(|i| i.routes.iter().all(|r| r.response.is_none()))
+    );
+}
+
+#[test]
+fn a_line_that_was_cut_off_costs_only_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let written = write(dir.path());
+    let path = dir.path().join(EVENTS_FILE);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 7]).unwrap();
+    let read = Record::read(dir.path()).unwrap();
+    assert_eq!(read.intervals.len(), written.intervals.len() - 1);
+    assert!(read.damage[0].contains("was cut off"), "{:?}", read.damage);
+}
+
+#[test]
+fn foreign_and_newer_records_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(
+        Record::read(dir.path()),
+        Err(RecordError::NotARun { .. })
+    ));
+    let manifest = dir.path().join(MANIFEST_FILE);
+    for foreign in [
+        "",
+        "[]",
+        "{\"name\": \"x\"}",
+        "{\"schema_version\": 1}",
+        "\u{0}",
+    ] {
+        fs::write(&manifest, foreign).unwrap();
+        assert!(
+            matches!(Record::read(dir.path()), Err(RecordError::Foreign { .. })),
+            "{foreign}"
+        );
+    }
+    fs::write(&manifest, "{\"schema_version\": 2}").unwrap();
+    let error = Record::read(dir.path()).unwrap_err();
+    assert!(matches!(
+        error,
+        RecordError::Newer {
+            found: 2,
+            known: 1,
+            ..
+        }
+    ));
+    assert!(
+        error.to_string().contains("use the squall that wrote it"),
+        "{error}"
+    );
+}

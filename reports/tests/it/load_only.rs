@@ -1,0 +1,89 @@
+//! Runs in which nothing was broken and nothing was asked: measured, and shown
+//! as a load.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use crate::synthetic::*;
+use squall_judge::*;
+use squall_record::*;
+use squall_reports::format::{FORMATS, format};
+
+/// Seven seconds of load; `failing` is the share that fails in the fourth.
+fn loaded(failing: f64) -> Record {
+    let mut record = passing();
+    let scenario = &mut record.manifest.scenario;
+    scenario.faults.clear();
+    scenario.slo.clear();
+    scenario.variants.clear();
+    scenario.steady_state = None;
+    let behaviour = move |_: &str, s: f64| Behaviour {
+        fail: if (3.0..4.0).contains(&s) {
+            failing
+        } else {
+            0.0
+        },
+        ..Behaviour::healthy(14_000.0)
+    };
+    (record.intervals, record.samples) = intervals(scenario, 7.0, &[], &behaviour);
+    record.events = vec![at(0.0, RunEvent::Phase(Phase::Load))];
+    let scheduled = scheduled(&record.intervals);
+    record.events.extend(closing_events(7.0, scheduled));
+    record
+}
+
+fn text(record: &Record) -> String {
+    let bytes = format("text").unwrap().render(record, &judge(record));
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn a_load_is_shown_with_its_quantiles() {
+    insta::assert_snapshot!("load_failing", text(&loaded(0.5)));
+    let calm = text(&loaded(0.0));
+    assert!(!calm.contains("Timeline"), "nothing happened: {calm}");
+    assert!(!calm.contains("Failures"), "{calm}");
+}
+
+#[test]
+fn nothing_asked_is_no_pass_in_any_format() {
+    let record = loaded(0.0);
+    let verdict = judge(&record);
+    assert_eq!(verdict.outcome, RunOutcome::Measured);
+    assert_eq!(verdict.exit_code, 0);
+    for format in FORMATS {
+        let bytes = format.render(&record, &verdict);
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains("PASS"), "{}: {text}", format.name());
+    }
+    let github = format("github").unwrap().render(&record, &verdict);
+    let github = String::from_utf8(github).unwrap();
+    assert!(github.starts_with("::warning title=No gate::"), "{github}");
+}
+
+#[test]
+fn a_gate_makes_it_a_verdict() {
+    let mut record = loaded(0.5);
+    record.manifest.scenario.slo = vec![during("whole run", 0, vec![success(99.0)], 1)];
+    assert_eq!(judge(&record).outcome, RunOutcome::Fail);
+    record.manifest.scenario.slo = vec![during("whole run", 0, vec![success(50.0)], 1)];
+    assert_eq!(judge(&record).outcome, RunOutcome::Pass);
+}
+
+#[test]
+fn what_ends_a_run_is_louder_than_measured() {
+    let mut record = loaded(0.0);
+    record.events.push(at(
+        6.9,
+        RunEvent::Interrupted {
+            reason: StopReason::Interrupt,
+        },
+    ));
+    assert_eq!(judge(&record).outcome, RunOutcome::Interrupted);
+    let mut record = loaded(0.0);
+    record.intervals.clear();
+    record
+        .events
+        .retain(|stamped| !matches!(stamped.event, RunEvent::LoadFinished { .. }));
+    let said = text(&record);
+    assert!(said.contains("nothing was asked of the target"), "{said}");
+    assert_ne!(judge(&record).outcome, RunOutcome::Measured);
+}
