@@ -11,7 +11,7 @@ mod rows;
 mod text;
 
 use serde::{Deserialize, Serialize};
-use squall_judge::statistics::{Estimate, samples_for_quantile};
+use squall_judge::statistics::Estimate;
 use squall_judge::verdict::{Verdict, WindowKind};
 use squall_judge::{RunOutcome, Slice, Window, judge, windows};
 use squall_record::Record;
@@ -24,12 +24,10 @@ pub use noise::Bounded;
 pub use recoveries::RecoveryComparison;
 
 use noise::{Noise, QUANTILES};
+use squall_scenario::{CONFIDENCE, samples_for_quantile};
 
 /// Version of the schema of a [`RunComparison`].
 pub const COMPARISON_SCHEMA_VERSION: u32 = 1;
-
-/// Confidence for which a quantile must have enough arrivals to be shown.
-const CONFIDENCE: f64 = 0.95;
 
 /// Two runs side by side. Made by [`compare`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

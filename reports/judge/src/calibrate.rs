@@ -8,15 +8,15 @@ mod resample;
 
 use serde::{Deserialize, Serialize};
 use squall_record::Record;
-use squall_scenario::{BreakerChange, BreakerState, Gate};
+use squall_scenario::{BreakerChange, BreakerState, CONFIDENCE, Gate};
 
 pub use resample::Resampled;
 
+use crate::judge;
 use crate::outcome::RunOutcome;
 use crate::ratio::claim_of;
 use crate::statistics::upper_bound;
 use crate::verdict::{GateOrigin, GateState, Verdict};
-use crate::{CONFIDENCE, judge};
 
 /// Version of the schema of a [`Calibration`].
 pub const CALIBRATION_SCHEMA_VERSION: u32 = 1;

@@ -1,12 +1,11 @@
 //! What a fault changed: its cycles, compared pair by pair.
 
-use squall_scenario::{P_SHOWN, smallest_p};
+use squall_scenario::{CONFIDENCE, P_SHOWN, samples_for_quantile, smallest_p};
 
-use crate::CONFIDENCE;
 use crate::case::Case;
 use crate::quantity::Quantity;
 use crate::slice::Slice;
-use crate::statistics::{Estimate, SignFlips, samples_for_quantile};
+use crate::statistics::{Estimate, SignFlips};
 use crate::verdict::{
     Cycle, EffectFigure, EffectFinding, FaultEffect, FaultEvidence, RouteEffect, TimeRange,
     WindowKind,

@@ -56,7 +56,3 @@ pub use summary::RunSummary;
 pub use users::UserImpact;
 pub use verdict::Verdict;
 pub use window::{Window, windows};
-
-/// Confidence of every bound that is shown, and of the sample sizes a
-/// quantile needs.
-pub(crate) const CONFIDENCE: f64 = 0.95;

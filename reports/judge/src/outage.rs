@@ -1,7 +1,7 @@
 //! Outages: stretches of time in which too small a share of arrivals was good.
 
 use squall_record::{Counts, Interval};
-use squall_scenario::{Metric, MetricGate, OUTAGE_BELOW};
+use squall_scenario::{Metric, MetricGate, OUTAGE_BELOW, samples_for_a_failure};
 
 use crate::case::Case;
 use crate::generator::excuse;
@@ -94,16 +94,6 @@ fn is_down(bad: u64, n: u64, below: f64) -> bool {
     bad > 1 && bad as f64 > (1.0 - below) * n as f64 * (1.0 + 1e-9)
 }
 
-/// The fewest arrivals among which one failure is no outage.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the share lies between 0 and 1, and a share of almost 1 saturates"
-)]
-fn arrivals_needed(below: f64) -> u64 {
-    (1.0 / (1.0 - below) - 1e-6).ceil().max(1.0) as u64
-}
-
 /// Joins intervals to seconds, and seconds until each holds enough arrivals.
 fn bins(
     intervals: &[Interval],
@@ -113,7 +103,7 @@ fn bins(
     seen: &mut u64,
 ) -> Vec<Bin> {
     const SECOND_US: i64 = 1_000_000;
-    let needed = arrivals_needed(below);
+    let needed = samples_for_a_failure(below);
     let mut bins: Vec<Bin> = Vec::new();
     let mut current: Option<Bin> = None;
     for interval in intervals

@@ -11,10 +11,9 @@
 
 mod resample;
 
-use squall_scenario::{Metric, MetricGate};
+use squall_scenario::{CONFIDENCE, Metric, MetricGate};
 
 use self::resample::{Side, widened};
-use crate::CONFIDENCE;
 use crate::case::Case;
 use crate::dispersion::{dispersion, spread};
 use crate::generator::excuse;

@@ -3,11 +3,10 @@
 use hdrhistogram::Histogram;
 use squall_record::histogram::{count_above, merge, new_histogram, rank, value_at_rank};
 use squall_record::{Counts, Interval, RouteInterval};
+use squall_scenario::{CONFIDENCE, samples_for_quantile};
 
-use crate::CONFIDENCE;
 use crate::dispersion::Bin;
 use crate::quantity::Quantity;
-use crate::statistics::samples_for_quantile;
 use crate::verdict::SliceStats;
 use crate::window::Window;
 

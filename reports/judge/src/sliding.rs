@@ -8,9 +8,8 @@
 use std::time::Duration;
 
 use squall_record::Interval;
-use squall_scenario::{Comparison, MetricGate};
+use squall_scenario::{CONFIDENCE, Comparison, MetricGate, samples_for_quantile};
 
-use crate::CONFIDENCE;
 use crate::case::Case;
 use crate::dispersion::Bin;
 use crate::quantity::{Quantity, clock, grouped};
@@ -18,7 +17,6 @@ use crate::ratio::{Claim, Decision, Inference, Trial, claim_of};
 use crate::ruling::{Ruling, unit_threshold};
 use crate::samples::samples;
 use crate::slice::Slice;
-use crate::statistics::samples_for_quantile;
 use crate::summed::{CERTAIN, count, fact, margin, rule_slice};
 use crate::verdict::{Evidence, GateState, Stretch, Stretches, TimeRange};
 use crate::window::Window;

@@ -11,8 +11,7 @@ mod permutation;
 mod sequential;
 
 pub use binomial::{
-    binomial_quantile, lower_bound, samples_for_quantile, samples_to_prove, surely_above,
-    surely_at_most, upper_bound,
+    binomial_quantile, lower_bound, samples_to_prove, surely_above, surely_at_most, upper_bound,
 };
 pub use bootstrap::BlockBootstrap;
 pub(crate) use chi_square::chi_square_quantile;

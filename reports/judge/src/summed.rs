@@ -1,15 +1,16 @@
 //! A metric gate judged on a sum of arrivals.
 
-use squall_scenario::{Comparison, GateValue, Metric, MetricGate};
+use squall_scenario::{
+    CONFIDENCE, Comparison, GateValue, Metric, MetricGate, samples_for_quantile,
+};
 
-use crate::CONFIDENCE;
 use crate::dispersion::{dispersion, spread};
 use crate::generator::excuse;
 use crate::quantity::{Quantity, grouped, percent, significant};
 use crate::ratio::{Claim, Decision, Inference, Trial, claim_of};
 use crate::ruling::{Ruling, undecided, unit_threshold};
 use crate::slice::{Slice, share};
-use crate::statistics::{binomial_quantile, samples_for_quantile, upper_bound};
+use crate::statistics::{binomial_quantile, upper_bound};
 use crate::verdict::{Evidence, GateState};
 
 /// What it takes to fail with fewer arrivals than a quantile needs.

@@ -1,13 +1,12 @@
 //! What a second must satisfy to count as one like those of the baseline.
 
 use squall_record::Interval;
-use squall_scenario::{Comparison, Gate, GateValue, Metric};
+use squall_scenario::{CONFIDENCE, Comparison, Gate, GateValue, Metric, samples_for_quantile};
 
-use crate::CONFIDENCE;
 use crate::case::Case;
 use crate::quantity::{Quantity, micros, percent};
 use crate::slice::Slice;
-use crate::statistics::{binomial_quantile, samples_for_quantile};
+use crate::statistics::binomial_quantile;
 use crate::verdict::TimeRange;
 
 /// A second is bad only when chance makes so many failures in less than one

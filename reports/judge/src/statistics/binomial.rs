@@ -43,21 +43,6 @@ pub fn surely_above(bad: f64, n: f64, share: f64, confidence: f64) -> bool {
     n > 0.0 && bad > 0.0 && beta::regularized(bad, n - bad + 1.0, share) < 1.0 - confidence
 }
 
-/// The fewest arrivals at which quantile `q` has an upper bound at
-/// `confidence`: ceil(ln(1 - confidence) / ln q). 299 for p99, 2 995 for p99.9.
-#[must_use]
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the ratio is positive, and a quantile of 1 saturates"
-)]
-pub fn samples_for_quantile(q: f64, confidence: f64) -> u64 {
-    if q <= 0.0 {
-        return 1;
-    }
-    ((1.0 - confidence).ln() / q.ln()).ceil().max(1.0) as u64
-}
-
 /// The fewest arrivals at which `bad` failures prove a failure share of at
 /// most `share` at `confidence`; `None` beyond a thousand million. `spread`
 /// failures count as one, and as many arrivals too: 1 for single failures, more
@@ -196,9 +181,6 @@ mod tests {
 
     #[test]
     fn sample_sizes_agree_with_the_published_table() {
-        for (q, n) in [(0.95, 59), (0.99, 299), (0.999, 2_995), (0.9999, 29_956)] {
-            assert_eq!(samples_for_quantile(q, 0.95), n, "p{}", q * 100.0);
-        }
         for (bad, share, n) in [
             (0, 0.01, 299),
             (1, 0.001, 4_742),
