@@ -9,12 +9,11 @@
 //! - [`guardian`] is the separate process that starts the system under test and
 //!   ends it when squall is gone.
 //!
-//! The crate reports [`FaultEvent`]s; what they mean for a run is not decided
-//! here.
+//! What was seen of a fault is [`squall_scenario::Evidence`]; what that means for
+//! a run is not decided here.
 
 mod chance;
 mod error;
-mod event;
 mod guard;
 pub mod guardian;
 mod process;
@@ -23,12 +22,9 @@ mod toxic;
 mod toxics;
 
 pub use error::{FaultError, Refusal};
-pub use event::{EventSink, FaultEvent};
 pub use guard::journal::{EntryId, Inverse, Journal, JournalError};
 pub use guard::recover;
-pub use guard::{
-    Evidence, EvidenceLevel, Fault, FaultContext, FaultGuard, ProcessFault, Removal, ToxicFault,
-};
+pub use guard::{Fault, FaultContext, FaultGuard, ProcessFault, ToxicFault};
 pub use process::{Member, Origin, Pauses, ProcessIdentity, ProcessTarget, Processes, members};
 pub use proxy::chain::{Chain, End, Output};
 pub use proxy::counters::{ProxyCounters, ToxicCounters};

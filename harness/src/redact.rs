@@ -41,7 +41,9 @@ pub(crate) fn event(event: &mut RunEvent, secrets: &Secrets) {
         RunEvent::Fault { change, .. } => match change {
             FaultChange::Active { evidence }
             | FaultChange::Observed { evidence, .. }
-            | FaultChange::Removed { evidence } => words(evidence, secrets),
+            | FaultChange::Removed { evidence } => {
+                evidence.each_text(|text| words(text, secrets));
+            }
             FaultChange::Failed { detail } => words(detail, secrets),
             FaultChange::Requested
             | FaultChange::RemovalRequested

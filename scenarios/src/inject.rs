@@ -8,6 +8,7 @@ mod bandwidth;
 mod cut;
 mod delay;
 mod direction;
+mod done;
 mod kill;
 mod kind;
 mod on_bytes;
@@ -19,6 +20,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use direction::Direction;
+pub use done::BytesDone;
 pub use kill::{Kill, Signal};
 pub use kind::{About, Given, Mistake, Parameter, ParameterKind, Problem, Value};
 pub use pause::Pause;
@@ -58,7 +60,7 @@ impl Surface {
 
 /// A built-in fault with its parameters, by the surface it acts on. Externally
 /// tagged in files: `inject: { delay: { by: 5s } }`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a fault that this version of squall knows")]
 pub enum Inject {
     /// On the bytes of links.
@@ -86,7 +88,7 @@ macro_rules! on_bytes {
         $(pub use $file::$kind;)+
 
         /// What is done to the bytes of a link.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         pub enum OnBytes {
             $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($kind),)+
         }
@@ -121,7 +123,7 @@ macro_rules! on_bytes {
 faults_on_bytes!(on_bytes);
 
 /// What is done to a process.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OnProcess {
     /// See [`Kill`].
     Kill(Kill),
@@ -203,6 +205,12 @@ impl OnBytes {
     #[must_use]
     pub fn direction(&self) -> Direction {
         self.kind().direction()
+    }
+
+    /// What it did, in words.
+    #[must_use]
+    pub fn effect(&self, done: &BytesDone) -> String {
+        self.kind().effect(done)
     }
 }
 

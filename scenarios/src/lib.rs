@@ -7,6 +7,7 @@
 mod address;
 mod body_file;
 mod comparison;
+mod evidence;
 mod fault;
 mod gate;
 mod http;
@@ -38,6 +39,7 @@ pub use address::{
 };
 pub use body_file::BodyFile;
 pub use comparison::{Comparison, GateValue};
+pub use evidence::{Evidence, EvidenceLevel, LinksSeen, ProcessSeen, Sighting};
 pub use fault::{CYCLES_MAX, FaultSpec, FaultTarget, P_SHOWN, Repeat, smallest_p};
 pub use gate::{
     BURST_ASSUMED, BreakerChange, BreakerState, Gate, Metric, MetricGate, OUTAGE_BELOW, SloBlock,

@@ -426,7 +426,12 @@ fn is_run_id(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use squall_scenario::OnProcess;
+
     use super::*;
+    use crate::{
+        Fault, FaultContext, FaultError, Pauses, ProcessFault, ProcessIdentity, ProcessTarget,
+    };
 
     /// A disk that is full takes no mark; what was undone is undone all the
     /// same, and the file goes with the run.
@@ -443,5 +448,46 @@ mod tests {
         journal.done(entry);
         assert_eq!(journal.close().unwrap(), 0);
         assert!(!journal.path().exists());
+    }
+
+    /// Ends a process with the test, also with one that fails.
+    struct Victim(std::process::Child);
+
+    impl Drop for Victim {
+        fn drop(&mut self) {
+            // Refused only when it was waited for.
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_stopped_whose_undo_is_not_on_disk() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let journal = Journal::create(dir.path(), "run").unwrap();
+        // Whatever is written to it fails.
+        journal.lock().file = File::open(journal.path()).unwrap();
+        let sleep = std::process::Command::new("sleep").arg("1000").spawn();
+        let victim = Victim(sleep.unwrap());
+        let identity = ProcessIdentity::of(victim.0.id()).unwrap();
+        let pause = Fault::Process(ProcessFault {
+            target: ProcessTarget {
+                name: "victim".to_owned(),
+                identity,
+                mark: None,
+            },
+            inject: OnProcess::Pause,
+        });
+        let context = FaultContext {
+            fault: "frozen".to_owned(),
+            injection: 0,
+            journal: Arc::new(journal),
+            guardian: None,
+            pauses: Pauses::default(),
+            deadline: std::time::Duration::from_secs(30),
+        };
+        let refused = pause.inject(&context).await.unwrap_err();
+        assert!(matches!(refused, FaultError::Journal(_)), "{refused}");
+        assert_ne!(identity.state(), Some('T'));
     }
 }

@@ -9,12 +9,11 @@ pub(crate) mod undo;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-use squall_scenario::{OnBytes, OnProcess};
+use squall_scenario::{Evidence, OnBytes, OnProcess};
 
 use crate::guardian::GuardianClient;
 use crate::process::{ActiveKill, ActivePause, Pauses, refuse};
-use crate::{EventSink, FaultError, FaultEvent, Journal, ProcessTarget, Proxy};
+use crate::{FaultError, Journal, ProcessTarget, Proxy};
 use toxic_fault::ActiveToxics;
 
 /// What every injection needs to know about the run.
@@ -24,8 +23,6 @@ pub struct FaultContext {
     pub fault: String,
     /// Which repetition, from 0.
     pub injection: u32,
-    /// Where events go.
-    pub events: EventSink,
     /// Where undos are written first. Faults that die with squall (toxics)
     /// do not use it.
     pub journal: Arc<Journal>,
@@ -83,35 +80,6 @@ enum Active {
     Pause(ActivePause),
 }
 
-/// How much is proved about an effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum EvidenceLevel {
-    /// In place, but nothing has met it yet (no traffic since injection).
-    Attached,
-    /// Something was hit, and that was seen.
-    Effective,
-}
-
-/// Proof that a fault took effect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Evidence {
-    /// How much is proved.
-    pub level: EvidenceLevel,
-    /// A sentence for people, with numbers.
-    pub text: String,
-    /// The numbers: name and value, in a fixed order.
-    pub counters: Vec<(String, u64)>,
-}
-
-/// Proof that a fault is gone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Removal {
-    /// A sentence for people, with numbers.
-    pub text: String,
-    /// What the fault did in total: name and value, in a fixed order.
-    pub counters: Vec<(String, u64)>,
-}
-
 impl Fault {
     /// Breaks something. When this fails, nothing is left broken.
     ///
@@ -122,27 +90,11 @@ impl Fault {
             Self::Toxic(fault) => Active::Toxics(ActiveToxics::inject(fault, context)?),
             Self::Process(fault) => inject_process(fault, context).await?,
         };
-        context.events.emit(FaultEvent::Injected {
-            fault: context.fault.clone(),
-            injection: context.injection,
-            target: self.target(),
-        });
         Ok(FaultGuard {
             context: context.clone(),
             active,
             removed: false,
         })
-    }
-
-    /// What is hit, in words.
-    fn target(&self) -> String {
-        match self {
-            Self::Toxic(fault) => toxic_fault::link_names(&fault.proxies),
-            Self::Process(fault) => {
-                let target = &fault.target;
-                format!("{} (pid {})", target.name, target.identity.pid)
-            }
-        }
     }
 }
 
@@ -165,7 +117,7 @@ async fn inject_process(
 
 impl FaultGuard {
     /// Looks for proof of the effect. May be asked again: evidence grows from
-    /// attached to effective as traffic meets the fault.
+    /// acted to felt as traffic meets the fault.
     ///
     /// # Errors
     /// The effect is not there: [`FaultError::NotSwitched`],
@@ -173,17 +125,11 @@ impl FaultGuard {
     /// [`FaultError::NoLongerEffective`], [`FaultError::ProcessGone`].
     pub async fn verify(&self) -> Result<Evidence, FaultError> {
         let within = self.context.deadline;
-        let evidence = match &self.active {
-            Active::Toxics(toxics) => toxics.verify(within).await?,
-            Active::Kill(kill) => kill.verify(within).await?,
-            Active::Pause(pause) => pause.verify(within).await?,
-        };
-        self.emit(|fault, injection| FaultEvent::Verified {
-            fault,
-            injection,
-            evidence: evidence.clone(),
-        });
-        Ok(evidence)
+        match &self.active {
+            Active::Toxics(toxics) => toxics.verify(within).await,
+            Active::Kill(kill) => kill.verify(within).await,
+            Active::Pause(pause) => pause.verify(within).await,
+        }
     }
 
     /// Undoes the effect and checks that it is gone. After a failure it may be
@@ -191,29 +137,14 @@ impl FaultGuard {
     ///
     /// # Errors
     /// The effect may still be there.
-    pub async fn remove(&mut self) -> Result<Removal, FaultError> {
-        self.emit(|fault, injection| FaultEvent::Removing { fault, injection });
+    pub async fn remove(&mut self) -> Result<Evidence, FaultError> {
         let within = self.context.deadline;
         let result = match &self.active {
             Active::Toxics(toxics) => toxics.remove(within).await,
             Active::Kill(kill) => Ok(kill.remove()),
             Active::Pause(pause) => pause.remove(within).await,
         };
-        match &result {
-            Ok(removal) => {
-                self.removed = true;
-                self.emit(|fault, injection| FaultEvent::Removed {
-                    fault,
-                    injection,
-                    removal: removal.clone(),
-                });
-            }
-            Err(error) => self.emit(|fault, injection| FaultEvent::RemovalFailed {
-                fault,
-                injection,
-                reason: error.to_string(),
-            }),
-        }
+        self.removed |= result.is_ok();
         result
     }
 
@@ -226,11 +157,6 @@ impl FaultGuard {
             Active::Pause(pause) => pause.target_ended(),
         }
     }
-
-    fn emit(&self, event: impl FnOnce(String, u32) -> FaultEvent) {
-        let (fault, injection) = (self.context.fault.clone(), self.context.injection);
-        self.context.events.emit(event(fault, injection));
-    }
 }
 
 impl Drop for FaultGuard {
@@ -242,8 +168,7 @@ impl Drop for FaultGuard {
             Active::Toxics(toxics) => toxics.signal_removal(),
             Active::Pause(pause) => pause.signal_removal(),
             // The process is ended; there is nothing to put back.
-            Active::Kill(_) => return,
+            Active::Kill(_) => {}
         }
-        self.emit(|fault, injection| FaultEvent::Abandoned { fault, injection });
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use squall_scenario::{OnBytes, format_duration};
+use squall_scenario::inject::BytesDone;
+use squall_scenario::{Evidence, EvidenceLevel, LinksSeen, OnBytes, Sighting};
 
-use super::{Evidence, EvidenceLevel, FaultContext, Removal, ToxicFault};
+use super::{FaultContext, ToxicFault};
 use crate::proxy::roster::Attached;
-use crate::{FaultError, Proxy, ToxicCounters};
+use crate::{FaultError, Proxy};
 
 /// A toxic attached to every link of a fault.
 #[derive(Debug)]
@@ -40,34 +41,28 @@ impl ActiveToxics {
     }
 
     pub(super) async fn verify(&self, within: Duration) -> Result<Evidence, FaultError> {
-        let live = self.followed(within).await?;
-        let done = self.totals();
-        let names = self.names();
-        let (level, text) = if done.flows == 0 {
-            let text = format!("attached to {live} live connections of {names}, no traffic yet");
-            (EvidenceLevel::Attached, text)
-        } else {
-            let effect = effect(&self.inject, &done);
-            (EvidenceLevel::Effective, format!("{effect} on {names}"))
-        };
-        Ok(Evidence {
-            level,
-            text,
-            counters: numbers(live, &done),
-        })
+        let seen = self.seen(within).await?;
+        Ok(evidence(seen.done, Sighting::OnLinks(seen)))
     }
 
-    pub(super) async fn remove(&self, within: Duration) -> Result<Removal, FaultError> {
+    pub(super) async fn remove(&self, within: Duration) -> Result<Evidence, FaultError> {
         self.signal_removal();
-        let live = self.followed(within).await?;
-        let done = self.totals();
-        Ok(Removal {
-            text: format!(
-                "taken off {live} live connections of {}; {}",
-                self.names(),
-                effect(&self.inject, &done)
-            ),
-            counters: numbers(live, &done),
+        let seen = self.seen(within).await?;
+        Ok(evidence(seen.done, Sighting::OffLinks(seen)))
+    }
+
+    async fn seen(&self, within: Duration) -> Result<LinksSeen, FaultError> {
+        let live_connections = self.followed(within).await? as u64;
+        let names = self.links.iter().map(|(proxy, _)| proxy.name().to_owned());
+        let each = self
+            .links
+            .iter()
+            .map(|(_, attached)| attached.totals.done());
+        Ok(LinksSeen {
+            fault: self.inject.clone(),
+            links: names.collect(),
+            live_connections,
+            done: each.fold(BytesDone::default(), BytesDone::and),
         })
     }
 
@@ -94,72 +89,16 @@ impl ActiveToxics {
         }
         Ok(live)
     }
-
-    /// What the toxic did on all links together.
-    fn totals(&self) -> ToxicCounters {
-        let each = self.links.iter().map(|(_, attached)| attached);
-        each.fold(ToxicCounters::default(), |sum, attached| {
-            let one = attached.totals.snapshot(&attached.id, 0);
-            ToxicCounters {
-                id: one.id,
-                live_connections: 0,
-                flows: sum.flows + one.flows,
-                chunks: sum.chunks + one.chunks,
-                bytes: sum.bytes + one.bytes,
-                swallowed_bytes: sum.swallowed_bytes + one.swallowed_bytes,
-                closed: sum.closed + one.closed,
-                reset: sum.reset + one.reset,
-            }
-        })
-    }
-
-    fn names(&self) -> String {
-        let proxies: Vec<_> = self.links.iter().map(|(proxy, _)| proxy.clone()).collect();
-        link_names(&proxies)
-    }
 }
 
-/// `link a`, or `links a, b`.
-pub(super) fn link_names(proxies: &[Proxy]) -> String {
-    let names: Vec<_> = proxies.iter().map(Proxy::name).collect();
-    let word = if names.len() == 1 { "link" } else { "links" };
-    format!("{word} {}", names.join(", "))
-}
-
-/// What a toxic did, in words.
-fn effect(inject: &OnBytes, done: &ToxicCounters) -> String {
-    let ToxicCounters {
-        flows,
-        chunks,
-        bytes,
-        swallowed_bytes,
-        reset,
-        ..
-    } = done;
-    match inject {
-        OnBytes::Delay(delay) => format!(
-            "{chunks} chunks ({bytes} bytes) of {flows} flows delayed by {}",
-            format_duration(delay.by)
-        ),
-        OnBytes::Cut(_) => format!("{swallowed_bytes} bytes of {flows} flows swallowed"),
-        OnBytes::Reset(_) => format!("{reset} connections reset"),
-        OnBytes::Bandwidth(bandwidth) => format!(
-            "{bytes} bytes of {flows} flows limited to {}/s each",
-            bandwidth.rate
-        ),
+/// One that did nothing to any flow was met by no traffic.
+fn evidence(done: BytesDone, sighting: Sighting) -> Evidence {
+    let level = match done.flows {
+        0 => EvidenceLevel::Acted,
+        _ => EvidenceLevel::Felt,
+    };
+    Evidence {
+        level,
+        seen: vec![sighting],
     }
-}
-
-fn numbers(live: usize, done: &ToxicCounters) -> Vec<(String, u64)> {
-    [
-        ("live_connections", live as u64),
-        ("flows", done.flows),
-        ("chunks", done.chunks),
-        ("bytes", done.bytes),
-        ("swallowed_bytes", done.swallowed_bytes),
-        ("closed", done.closed),
-        ("reset", done.reset),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
 }

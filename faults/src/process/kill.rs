@@ -4,11 +4,12 @@
 use std::time::{Duration, Instant};
 
 use squall_scenario::inject::{Kill, Signal};
+use squall_scenario::{Evidence, EvidenceLevel, ProcessSeen, Sighting};
 
 use super::reach::Reach;
-use super::{Member, ProcessHandle, ProcessTarget, count};
+use super::{Member, ProcessHandle, ProcessTarget};
 use crate::guardian::GroupSignal;
-use crate::{Evidence, EvidenceLevel, FaultContext, FaultError, Removal};
+use crate::{FaultContext, FaultError};
 
 /// A kill that was sent. Nothing can undo it; who starts the process again is
 /// decided elsewhere.
@@ -21,7 +22,7 @@ pub(crate) struct ActiveKill {
     /// How many were signalled.
     processes: usize,
     sent: Instant,
-    signal: &'static str,
+    signal: Signal,
 }
 
 impl ActiveKill {
@@ -31,13 +32,13 @@ impl ActiveKill {
         context: &FaultContext,
     ) -> Result<Self, FaultError> {
         let reach = Reach::open(target, context)?;
-        let signal = match kill.signal {
+        let raw = match kill.signal {
             Signal::Kill => GroupSignal::Kill,
             Signal::Term => GroupSignal::Term,
             Signal::Int => GroupSignal::Int,
         };
         let sent = Instant::now();
-        let hit = reach.signal(signal).await?;
+        let hit = reach.signal(raw).await?;
         let open = |member: &Member| ProcessHandle::open(member.identity).ok();
         Ok(Self {
             name: target.name.clone(),
@@ -45,7 +46,7 @@ impl ActiveKill {
             processes: hit.len(),
             reach,
             sent,
-            signal: kill.signal.name(),
+            signal: kill.signal,
         })
     }
 
@@ -53,7 +54,6 @@ impl ActiveKill {
     /// their pidfds: one that is about to end may not be found any more. Then
     /// nobody else may be left.
     pub(crate) async fn verify(&self, within: Duration) -> Result<Evidence, FaultError> {
-        let pid = self.reach.handle.identity.pid;
         let asked = Instant::now();
         // When this takes too long, the look below says who is left.
         let all_ended = async {
@@ -73,17 +73,13 @@ impl ActiveKill {
                 state: member.state,
             });
         }
-        let (name, signal) = (&self.name, self.signal);
         Ok(Evidence {
-            level: EvidenceLevel::Effective,
-            text: format!(
-                "{name} (pid {pid}, {}) ended on {signal}",
-                count(self.processes)
-            ),
-            counters: vec![
-                ("processes_ended".to_owned(), self.processes as u64),
-                ("seen_after_us".to_owned(), micros(self.sent)),
-            ],
+            level: EvidenceLevel::Felt,
+            seen: vec![Sighting::Ended {
+                process: self.process(),
+                signal: self.signal,
+                after_us: micros(self.sent),
+            }],
         })
     }
 
@@ -91,16 +87,21 @@ impl ActiveKill {
         self.reach.handle.ended_within(Duration::ZERO)
     }
 
-    pub(crate) fn remove(&self) -> Removal {
-        Removal {
-            text: format!(
-                "nothing to undo: {} was sent to {} (pid {}, {}); starting it again is up to its restart policy",
-                self.signal,
-                self.name,
-                self.reach.handle.identity.pid,
-                count(self.processes)
-            ),
-            counters: vec![("processes_signalled".to_owned(), self.processes as u64)],
+    pub(crate) fn remove(&self) -> Evidence {
+        Evidence {
+            level: EvidenceLevel::Acted,
+            seen: vec![Sighting::Signalled {
+                process: self.process(),
+                signal: self.signal,
+            }],
+        }
+    }
+
+    fn process(&self) -> ProcessSeen {
+        ProcessSeen {
+            name: self.name.clone(),
+            pid: self.reach.handle.identity.pid,
+            processes: self.processes as u64,
         }
     }
 }

@@ -80,16 +80,6 @@ impl ProcessIdentity {
     }
 }
 
-/// `1 process`, `2 processes`.
-fn count(processes: usize) -> String {
-    let word = if processes == 1 {
-        "process"
-    } else {
-        "processes"
-    };
-    format!("{processes} {word}")
-}
-
 /// Whether a state letter means stopped by a signal or a tracer.
 pub(crate) const fn is_stopped(state: char) -> bool {
     matches!(state, 'T' | 't')

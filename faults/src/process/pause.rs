@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use squall_scenario::{Evidence, EvidenceLevel, ProcessSeen, Sighting};
+
 use super::pauses::Hold;
 use super::reach::Reach;
-use super::{Member, ProcessTarget, count, is_stopped};
+use super::{Member, ProcessTarget, is_stopped};
 use crate::guardian::GroupSignal;
-use crate::{
-    EntryId, Evidence, EvidenceLevel, FaultContext, FaultError, FaultEvent, Inverse, Journal,
-    Removal,
-};
+use crate::{EntryId, FaultContext, FaultError, Inverse, Journal};
 
 /// A process that was stopped.
 #[derive(Debug)]
@@ -45,10 +44,6 @@ impl ActivePause {
             None => Inverse::Continue(target.identity),
         };
         let entry = Journal::record_off_runtime(&journal, intent, inverse).await?;
-        context.events.emit(FaultEvent::Journaled {
-            fault: context.fault.clone(),
-            injection: context.injection,
-        });
         let active = Self {
             name: target.name.clone(),
             reach,
@@ -90,30 +85,19 @@ impl ActivePause {
             });
         }
         self.seen.store(true, Ordering::SeqCst);
-        let processes = members.len();
-        let stopped = if processes == 1 { "is" } else { "are" };
         Ok(Evidence {
-            level: EvidenceLevel::Effective,
-            text: format!(
-                "{} (pid {pid}, {}) {stopped} stopped, state T",
-                self.name,
-                count(processes)
-            ),
-            counters: vec![("processes_stopped".to_owned(), processes as u64)],
+            level: EvidenceLevel::Felt,
+            seen: vec![Sighting::Stopped(self.process(members.len()))],
         })
     }
 
     /// SIGCONT, then waits until nobody is stopped any more. Where another pause
     /// is in force, that one will do so.
-    pub(crate) async fn remove(&self, within: Duration) -> Result<Removal, FaultError> {
-        let pid = self.reach.handle.identity.pid;
+    pub(crate) async fn remove(&self, within: Duration) -> Result<Evidence, FaultError> {
         let _turn = self.hold.turn().await;
         if self.hold.is_shared() {
             self.let_go();
-            return Ok(Removal {
-                text: format!("{} (pid {pid}) stays stopped by another pause", self.name),
-                counters: Vec::new(),
-            });
+            return Ok(self.removed(Sighting::StaysStopped(self.process(0))));
         }
         match self.reach.signal(GroupSignal::Cont).await {
             Ok(_) | Err(FaultError::ProcessGone { .. }) => {}
@@ -124,17 +108,30 @@ impl ActivePause {
         if let Some(member) = members.iter().find(|member| !runs(member)) {
             return Err(not_effective(member, "a running state", within));
         }
-        let text = if members.is_empty() {
-            format!("{} (pid {pid}) ended while it was paused", self.name)
-        } else {
-            let processes = count(members.len());
-            format!("{} (pid {pid}, {processes}) runs again", self.name)
-        };
         self.let_go();
-        Ok(Removal {
-            text,
-            counters: vec![("processes_continued".to_owned(), members.len() as u64)],
-        })
+        let process = self.process(members.len());
+        Ok(self.removed(match members.is_empty() {
+            true => Sighting::EndedWhileStopped(process),
+            false => Sighting::Continued(process),
+        }))
+    }
+
+    /// That it was stopped is seen before it is removed, or the injection fails.
+    fn removed(&self, sighting: Sighting) -> Evidence {
+        let level = match self.seen.load(Ordering::SeqCst) {
+            true => EvidenceLevel::Felt,
+            false => EvidenceLevel::Requested,
+        };
+        let seen = vec![sighting];
+        Evidence { level, seen }
+    }
+
+    fn process(&self, processes: usize) -> ProcessSeen {
+        ProcessSeen {
+            name: self.name.clone(),
+            pid: self.reach.handle.identity.pid,
+            processes: processes as u64,
+        }
     }
 
     /// For a dropped guard: the signal is sent, the proof is left out.

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
+use squall_scenario::inject::BytesDone;
 
 /// What a proxy has done so far. A snapshot; counts only grow, `open` aside.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -40,19 +41,9 @@ pub struct ToxicCounters {
     pub id: String,
     /// Live connections it sits on now.
     pub live_connections: u64,
-    /// Flows (one direction of one connection) it did something to: anything
-    /// but let bytes pass.
-    pub flows: u64,
-    /// Chunks it did something to.
-    pub chunks: u64,
-    /// Bytes it did something to.
-    pub bytes: u64,
-    /// Bytes it swallowed.
-    pub swallowed_bytes: u64,
-    /// Connections it closed.
-    pub closed: u64,
-    /// Connections it reset.
-    pub reset: u64,
+    /// What it has done.
+    #[serde(flatten)]
+    pub done: BytesDone,
 }
 
 /// The running totals behind [`ToxicCounters`], shared by all links.
@@ -113,6 +104,12 @@ impl ToxicTotals {
         ToxicCounters {
             id: id.to_owned(),
             live_connections,
+            done: self.done(),
+        }
+    }
+
+    pub(crate) fn done(&self) -> BytesDone {
+        BytesDone {
             flows: get(&self.flows),
             chunks: get(&self.chunks),
             bytes: get(&self.bytes),

@@ -14,11 +14,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use squall_faults::guardian::protocol::INSTANCE_MARK;
 use squall_faults::guardian::{ExitStatus, Exited, GroupSignal};
 use squall_faults::{
-    EvidenceLevel, Fault, FaultError, FaultGuard, Inverse, Journal, Origin, ProcessFault,
-    ProcessIdentity, ProcessTarget, members, recover,
+    Fault, FaultError, FaultGuard, Inverse, Journal, Origin, ProcessFault, ProcessIdentity,
+    ProcessTarget, members, recover,
 };
-use squall_scenario::OnProcess;
 use squall_scenario::inject::Kill;
+use squall_scenario::{EvidenceLevel, OnProcess, Sighting};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::broadcast::Receiver;
@@ -102,11 +102,14 @@ async fn a_kill_ends_the_service_behind_the_script_and_frees_its_port() {
         !first.service.is_alive(),
         "verified while the service lives"
     );
-    assert_eq!(evidence.level, EvidenceLevel::Effective);
+    assert_eq!(evidence.level, EvidenceLevel::Felt);
     let pid = first.target.identity.pid;
     let text = format!("web (pid {pid}, 2 processes) ended on SIGKILL");
-    assert_eq!(evidence.text, text);
-    assert_eq!(evidence.counters[0], ("processes_ended".to_owned(), 2));
+    assert_eq!(evidence.to_string(), text);
+    let [Sighting::Ended { process, .. }] = evidence.seen.as_slice() else {
+        panic!("{evidence:?}");
+    };
+    assert_eq!(process.processes, 2);
     assert_eq!(exit_of(&mut exits).await.status, ExitStatus::Signal(9));
 
     let again = Wrapped::start(&run, "web", &first.address.to_string()).await;
@@ -149,11 +152,11 @@ async fn a_pause_stops_and_continues_everyone() {
     assert_eq!(web.states(), ['T', 'T']);
     let pid = web.target.identity.pid;
     let text = format!("web (pid {pid}, 2 processes) are stopped, state T");
-    assert_eq!(evidence.text, text);
+    assert_eq!(evidence.to_string(), text);
     let removal = soon(guard.remove()).await.unwrap();
     assert!(!web.states().contains(&'T'));
     let text = format!("web (pid {pid}, 2 processes) runs again");
-    assert_eq!(removal.text, text);
+    assert_eq!(removal.to_string(), text);
     assert!(web.serves().await);
 
     let guard = web.inject(&run, OnProcess::Pause).await;

@@ -82,8 +82,8 @@ async fn a_megabyte_comes_back_equal_through_lossless_toxics() {
     assert!(round_trip(stream, &bytes).await == bytes);
     let counters = proxy.counters();
     assert_eq!(counters.held_bytes, 0);
-    assert_eq!(counters.toxics[0].bytes, 2 << 20);
-    assert_eq!(counters.toxics[1].bytes, 1 << 20);
+    assert_eq!(counters.toxics[0].done.bytes, 2 << 20);
+    assert_eq!(counters.toxics[1].done.bytes, 1 << 20);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,7 +131,7 @@ async fn reset_reaches_both_sides_of_a_live_connection_at_once() {
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     }
     until("it is counted", || proxy.counters().reset == 1).await;
-    assert_eq!(proxy.counters().toxics[0].reset, 1);
+    assert_eq!(proxy.counters().toxics[0].done.reset, 1);
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn cut_is_silent_and_its_removal_closes_what_it_touched() {
     assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
     client.write_all(b"into the void").await.unwrap();
     until("it is swallowed", || {
-        proxy.counters().toxics[0].swallowed_bytes == 13
+        proxy.counters().toxics[0].done.swallowed_bytes == 13
     })
     .await;
     assert!(proxy.detach("cut"));
@@ -317,7 +317,7 @@ async fn a_link_refuses_while_its_upstream_does() {
         }
     };
     exchange(&mut client, &mut server).await;
-    assert!(proxy.counters().toxics[0].flows > 0);
+    assert!(proxy.counters().toxics[0].done.flows > 0);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use squall_dashboard::update::{Message, update};
 use squall_dashboard::view::draw;
 use squall_record::histogram::{new_histogram, record_us};
 use squall_record::{
-    Counts, FaultChange, Interval, Phase, RouteInterval, RunEvent, Stamped, Times,
+    Counts, FaultChange, FaultSeen, Interval, Phase, RouteInterval, RunEvent, Stamped, Times,
 };
 use squall_scenario::Scenario;
 use squall_scenario_file::{ParseOptions, Source, parse_scenario};
@@ -101,11 +101,11 @@ fn events(second: i64) -> Vec<(i64, RunEvent)> {
     let change = match second % every {
         20 => Some(FaultChange::Requested),
         21 => Some(FaultChange::Active {
-            evidence: "attached to 8 live connections".to_owned(),
+            evidence: FaultSeen::Words("attached to 8 live connections".to_owned()),
         }),
         80 => Some(FaultChange::RemovalRequested),
         81 => Some(FaultChange::Removed {
-            evidence: "taken off 8 live connections".to_owned(),
+            evidence: FaultSeen::Words("taken off 8 live connections".to_owned()),
         }),
         _ => None,
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use squall_record::{FaultChange, HandAction, RunEvent};
-use squall_scenario::{FaultSpec, format_duration};
+use squall_scenario::{Evidence, EvidenceLevel, FaultSpec, format_duration};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -206,12 +206,21 @@ fn late(what: &str, within: Duration) -> String {
 async fn remove(
     injection: &mut impl Injected,
     cut_short: &CancellationToken,
-) -> Result<String, String> {
+) -> Result<Evidence, String> {
     let removing = injection.remove(cut_short);
     match patience(REMOVAL, cut_short).wait(removing).await {
         Ok(removed) => removed,
         Err(Unanswered::Late) => Err(late("nobody saw it removed", REMOVAL.0)),
         Err(Unanswered::CutShort) => Err(late("nobody saw it removed", REMOVAL.1)),
+    }
+}
+
+/// That a fault was not in force any more.
+fn lost(why: String) -> FaultChange {
+    FaultChange::Observed {
+        evidence: Evidence::lost(why).into(),
+        effective: false,
+        lost: true,
     }
 }
 
@@ -253,7 +262,12 @@ impl<S: System> Live<'_, S> {
             self.edge(FaultChange::RemovalRequested).await;
         }
         match removed {
-            Ok(evidence) => self.edge(FaultChange::Removed { evidence }).await,
+            Ok(removed) => {
+                self.edge(FaultChange::Removed {
+                    evidence: removed.into(),
+                })
+                .await
+            }
             Err(detail) => {
                 self.tell(now(), FaultChange::Failed { detail }).await;
                 self.try_again(injection).await;
@@ -299,7 +313,8 @@ impl<S: System> Live<'_, S> {
                 let _ = shared.unremoved.send(Unremoved { fault, injection }).await;
                 return;
             }
-            if let Ok(evidence) = remove(&mut injection, &shared.cut_short).await {
+            if let Ok(removed) = remove(&mut injection, &shared.cut_short).await {
+                let evidence = removed.into();
                 return self.edge(FaultChange::Removed { evidence }).await;
             }
         }
@@ -319,13 +334,8 @@ impl<S: System> Live<'_, S> {
     async fn look_who_serves(&self, injection: &S::Injection) {
         let looking = timeout(LOOK.0, injection.holds_who_serves());
         let unseen = |_elapsed| Err(late("nobody saw who serves", LOOK.0));
-        if let Err(evidence) = looking.await.unwrap_or_else(unseen) {
-            let lost = FaultChange::Observed {
-                evidence,
-                effective: false,
-                lost: true,
-            };
-            self.tell(now(), lost).await;
+        if let Err(why) = looking.await.unwrap_or_else(unseen) {
+            self.tell(now(), lost(why)).await;
         }
     }
 
@@ -337,28 +347,21 @@ impl<S: System> Live<'_, S> {
             return;
         }
         let looking = async {
-            let mut seen = injection.verify().await?;
-            for text in injection.holds_who_serves().await? {
-                seen.evidence.push_str("; ");
-                seen.evidence.push_str(&text);
-            }
-            Ok(seen)
+            let mut evidence = injection.verify().await?;
+            evidence.seen.extend(injection.holds_who_serves().await?);
+            Ok(evidence)
         };
         let unseen = |_elapsed| Err(late("nothing was seen of it any more", LOOK.0));
         let seen = timeout(LOOK.0, looking).await.unwrap_or_else(unseen);
         let change = match seen {
             // That it is still down was said when it went down.
             Ok(_) if killed => return,
-            Ok(seen) => FaultChange::Observed {
-                evidence: seen.evidence,
-                effective: seen.effective,
+            Ok(evidence) => FaultChange::Observed {
+                effective: evidence.level == EvidenceLevel::Felt,
+                evidence: evidence.into(),
                 lost: false,
             },
-            Err(evidence) => FaultChange::Observed {
-                evidence,
-                effective: false,
-                lost: true,
-            },
+            Err(why) => lost(why),
         };
         self.tell(now(), change).await;
     }
@@ -395,11 +398,9 @@ impl<S: System> Live<'_, S> {
                     Err("the run was cut short before its effect was seen".to_owned())
                 }
             }) {
-            Ok(seen) => {
-                self.edge(FaultChange::Active {
-                    evidence: seen.evidence,
-                })
-                .await;
+            Ok(evidence) => {
+                let evidence = evidence.into();
+                self.edge(FaultChange::Active { evidence }).await;
                 Some(injection)
             }
             Err(detail) => {

@@ -7,14 +7,14 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 use squall_faults::{
-    EventSink, EvidenceLevel, Fault, FaultContext, FaultError, FaultGuard, Journal, Origin, Pauses,
-    ProcessFault, ProcessIdentity, ProcessTarget, Proxy, ToxicFault,
+    Fault, FaultContext, FaultError, FaultGuard, Journal, Origin, Pauses, ProcessFault,
+    ProcessIdentity, ProcessTarget, Proxy, ToxicFault,
 };
-use squall_scenario::{FaultSpec, FaultTarget, Inject, OnProcess};
+use squall_scenario::{Evidence, FaultSpec, FaultTarget, Inject, OnProcess, Sighting};
 use tokio_util::sync::CancellationToken;
 
 use super::reached::Reached;
-use super::seam::{Injected, NotInjected, Seen};
+use super::seam::{Injected, NotInjected};
 use crate::system::{Instance, InstanceState, Listens, Member, RunningSystem};
 use squall_scenario::seed::sub_seed;
 
@@ -84,7 +84,6 @@ impl Injection {
         let fault_context = FaultContext {
             fault: spec.name.value.clone(),
             injection: number,
-            events: EventSink::discard(),
             journal: Arc::clone(&means.journal),
             guardian: Some(system.guardian().clone()),
             pauses: means.pauses.clone(),
@@ -163,32 +162,26 @@ impl Injection {
 
 impl Injected for Injection {
     /// Looks for proof of the effect.
-    async fn verify(&self) -> Result<Seen, String> {
-        let mut texts = Vec::new();
-        let mut effective = true;
+    async fn verify(&self) -> Result<Evidence, String> {
+        let mut parts = Vec::new();
         for guard in &self.guards {
-            let evidence = match guard.verify().await {
-                Ok(evidence) => evidence,
+            match guard.verify().await {
+                Ok(part) => parts.push(part),
                 Err(error) => return Err(self.why_lost(&error).await),
-            };
-            effective &= evidence.level == EvidenceLevel::Effective;
-            texts.push(evidence.text);
+            }
         }
-        Ok(Seen {
-            evidence: texts.join("; "),
-            effective,
-        })
+        Ok(Evidence::of_all(parts))
     }
 
-    /// Looks whether a fault on processes holds whoever serves; what it does to
-    /// them, in words. Reads the descriptors of all processes, which takes
-    /// longer than a short outage may last: the window begins before.
-    async fn holds_who_serves(&self) -> Result<Vec<String>, String> {
-        let mut texts = Vec::new();
+    /// Looks whether a fault on processes holds whoever serves, and what it does
+    /// to them. Reads the descriptors of all processes, which takes longer than
+    /// a short outage may last: the window begins before.
+    async fn holds_who_serves(&self) -> Result<Vec<Sighting>, String> {
+        let mut seen = Vec::new();
         for reached in &self.reached {
-            texts.push(reached.verify().await?);
+            seen.push(reached.verify().await?);
         }
-        Ok(texts)
+        Ok(seen)
     }
 
     /// Whether something of it still has to be taken back.
@@ -200,8 +193,8 @@ impl Injected for Injection {
     /// error: one part that stays must not keep the others. What stays may be
     /// tried again. Processes that serve again are waited for unless the run is
     /// `cut_short`: then nobody wants them any more.
-    async fn remove(&mut self, cut_short: &CancellationToken) -> Result<String, String> {
-        let mut texts = Vec::new();
+    async fn remove(&mut self, cut_short: &CancellationToken) -> Result<Evidence, String> {
+        let mut parts = Vec::new();
         let mut failures = Vec::new();
         // One that ignored the signal is not to be brought back. Asked of what is
         // open already: there may be no descriptor to look with.
@@ -215,8 +208,8 @@ impl Injected for Injection {
         let mut staying = 0;
         while let Some(guard) = self.guards.get_mut(staying) {
             match guard.remove().await {
-                Ok(removal) => {
-                    texts.push(removal.text);
+                Ok(part) => {
+                    parts.push(part);
                     self.guards.remove(staying);
                 }
                 Err(error) => {
@@ -225,9 +218,10 @@ impl Injected for Injection {
                 }
             }
         }
+        let mut removed = Evidence::of_all(parts);
         if !self.ended.is_empty() {
             // The undo of a kill is the process that serves again.
-            texts.clear();
+            removed.seen.clear();
         }
         let lives = lives.into_iter().chain(std::iter::repeat(false));
         let ended: Vec<_> = self.ended.drain(..).zip(lives).collect();
@@ -235,10 +229,10 @@ impl Injected for Injection {
             instance.release();
         }
         for ((instance, killed), lives) in ended {
-            let name = &instance.name;
             if lives {
                 instance.expect_no_end();
-                texts.push(format!("{name} never ended"));
+                let instance = instance.name.clone();
+                removed.seen.push(Sighting::NeverEnded { instance });
                 continue;
             }
             let ready = instance.wait_until_ready(Some(killed), BACK_WITHIN);
@@ -246,18 +240,17 @@ impl Injected for Injection {
                 Some(Ok(origin)) => {
                     let serves = serves_again(&instance, &origin);
                     let serves = cut_short.run_until_cancelled(serves).await;
-                    texts.push(serves.unwrap_or_else(|| {
-                        format!("{name} was ready again as pid {}", origin.root.pid)
-                    }));
+                    let unseen = || ready_again(&instance, &origin, None);
+                    removed.seen.push(serves.unwrap_or_else(unseen));
                 }
-                Some(Err(why)) => failures.push(format!("{name}: {why}")),
-                None => texts.push(format!(
-                    "{name} is not waited for: the run ends, and it would with it"
-                )),
+                Some(Err(why)) => failures.push(format!("{}: {why}", instance.name)),
+                None => removed.seen.push(Sighting::NotAwaited {
+                    instance: instance.name.clone(),
+                }),
             }
         }
         if failures.is_empty() {
-            Ok(texts.join("; "))
+            Ok(removed)
         } else {
             Err(failures.join("; "))
         }
@@ -265,14 +258,22 @@ impl Injected for Injection {
 }
 
 /// Whoever answers is not always whom it can be said of.
-async fn serves_again(instance: &Instance, origin: &Origin) -> String {
-    let (name, pid) = (&instance.name, origin.root.pid);
+async fn serves_again(instance: &Instance, origin: &Origin) -> Sighting {
     match instance.listens(origin).await {
-        Listens::Own(_) => format!("{name} serves again as pid {pid}"),
-        Listens::Nobody => format!("{name} was ready again as pid {pid}"),
-        Listens::Stranger(why) | Listens::Unseen(why) => {
-            format!("{name} was ready again as pid {pid}, but {why}")
-        }
+        Listens::Own(_) => Sighting::ServesAgain {
+            instance: instance.name.clone(),
+            pid: origin.root.pid,
+        },
+        Listens::Nobody => ready_again(instance, origin, None),
+        Listens::Stranger(why) | Listens::Unseen(why) => ready_again(instance, origin, Some(why)),
+    }
+}
+
+fn ready_again(instance: &Instance, origin: &Origin, but: Option<String>) -> Sighting {
+    Sighting::ReadyAgain {
+        instance: instance.name.clone(),
+        pid: origin.root.pid,
+        but,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use squall_faults::{Member, Origin};
-use squall_scenario::OnProcess;
+use squall_scenario::{OnProcess, Sighting};
 use tokio::time::{Instant, sleep};
 
 use crate::system::{Instance, Listens};
@@ -44,11 +44,11 @@ impl Reached {
         }
     }
 
-    /// What the fault does to who listens, in words.
+    /// What the fault does to who listens.
     ///
     /// # Errors
     /// Somebody serves whom it does not hold, or that cannot be seen; in words.
-    pub(super) async fn verify(&self) -> Result<String, String> {
+    pub(super) async fn verify(&self) -> Result<Sighting, String> {
         let deadline = Instant::now() + SETTLES_WITHIN;
         loop {
             let seen = match self.fault {
@@ -62,7 +62,7 @@ impl Reached {
         }
     }
 
-    async fn is_stopped(&self) -> Result<String, String> {
+    async fn is_stopped(&self) -> Result<Sighting, String> {
         let address = self.instance.address();
         match self.instance.listens(&self.origin).await {
             Listens::Own(by) => {
@@ -73,32 +73,35 @@ impl Reached {
                     ));
                 }
                 let by = self.listened.get_or_init(|| by);
-                let pids: Vec<String> = by.iter().map(|m| m.identity.pid.to_string()).collect();
-                Ok(format!(
-                    "so is what listens on {address} (pid {})",
-                    pids.join(", ")
-                ))
+                Ok(Sighting::ListenerStopped {
+                    address: address.to_string(),
+                    pids: by.iter().map(|member| member.identity.pid).collect(),
+                })
             }
             Listens::Nobody if self.listened.get().is_some() => Err(format!(
                 "nobody listens on {address} any more: what listened there has ended"
             )),
-            Listens::Nobody => Ok(format!("nobody listens on {address}")),
+            Listens::Nobody => Ok(Sighting::NobodyListens {
+                address: address.to_string(),
+            }),
             Listens::Stranger(who) => Err(self.out_of_reach(&who)),
             Listens::Unseen(why) => Err(format!("{why}, so nothing shows that it is stopped")),
         }
     }
 
-    async fn is_down(&self) -> Result<String, String> {
+    async fn is_down(&self) -> Result<Sighting, String> {
         let address = self.instance.address();
         let again = self.instance.origin();
         let again = again.filter(|origin| !self.held && *origin != self.origin);
         let of = again.as_ref().unwrap_or(&self.origin);
         match self.instance.listens(of).await {
-            Listens::Nobody => Ok(format!("nobody listens on {address}")),
+            Listens::Nobody => Ok(Sighting::NobodyListens {
+                address: address.to_string(),
+            }),
             Listens::Stranger(who) => Err(self.out_of_reach(&who)),
-            Listens::Own(_) | Listens::Unseen(_) if again.is_some() => {
-                Ok(format!("{} was started again", self.instance.name))
-            }
+            Listens::Own(_) | Listens::Unseen(_) if again.is_some() => Ok(Sighting::StartedAgain {
+                instance: self.instance.name.clone(),
+            }),
             Listens::Own(_) => Err(format!("something of it still listens on {address}")),
             Listens::Unseen(why) => Err(format!("{why}, so nothing shows that it has ended")),
         }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use squall_faults::JournalError;
 use squall_record::RecordError;
-use squall_scenario::FaultSpec;
+use squall_scenario::{Evidence, FaultSpec, Sighting};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -160,20 +160,18 @@ pub(crate) trait Injected: Send + Sync + 'static {
     ///
     /// # Errors
     /// It is not there, or not any more; in words.
-    fn verify(&self) -> impl Future<Output = Result<Seen, String>> + Send;
+    fn verify(&self) -> impl Future<Output = Result<Evidence, String>> + Send;
 
-    /// Looks whether the fault holds whoever serves; what it does to them, in
-    /// words.
+    /// Looks whether the fault holds whoever serves, and what it does to them.
     ///
     /// # Errors
     /// Somebody serves whom it does not hold, or that cannot be seen; in words.
-    fn holds_who_serves(&self) -> impl Future<Output = Result<Vec<String>, String>> + Send;
+    fn holds_who_serves(&self) -> impl Future<Output = Result<Vec<Sighting>, String>> + Send;
 
     /// Whether something of it still has to be taken back.
     fn is_in_force(&self) -> bool;
 
-    /// Takes everything back and checks that it is gone; what was seen, in
-    /// words. What stays may be tried again. Nobody waits for processes that
+    /// Takes everything back and checks that it is gone. What stays may be tried again. Nobody waits for processes that
     /// serve again once the run is `cut_short`.
     ///
     /// # Errors
@@ -181,7 +179,7 @@ pub(crate) trait Injected: Send + Sync + 'static {
     fn remove(
         &mut self,
         cut_short: &CancellationToken,
-    ) -> impl Future<Output = Result<String, String>> + Send;
+    ) -> impl Future<Output = Result<Evidence, String>> + Send;
 }
 
 /// An injection that did not come about.
@@ -190,10 +188,4 @@ pub(crate) struct NotInjected<I> {
     pub(crate) why: String,
     /// What could not be taken back of the half that did.
     pub(crate) rest: I,
-}
-
-/// What was seen of an injection.
-pub(crate) struct Seen {
-    pub(crate) evidence: String,
-    pub(crate) effective: bool,
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use squall_record::{FaultChange, Record, RunEvent, WindowEdge};
-use squall_scenario::{FaultSpec, format_duration};
+use squall_scenario::{EvidenceLevel, FaultSpec, format_duration};
 
 use crate::verdict::{FaultEvidence, FaultPeriod, TimeRange};
 
@@ -143,18 +143,20 @@ fn hear(found: &mut FaultEvidence, injection: &mut Injection, at_us: i64, change
         FaultChange::Active { evidence } => {
             injection.active = true;
             found.active_us = Some(found.active_us.map_or(at_us, |us| us.min(at_us)));
-            found.seen.push(evidence.clone());
+            found.seen.push(evidence.to_string());
         }
         FaultChange::Observed {
             evidence,
             effective,
             lost,
         } => {
-            found.seen.push(evidence.clone());
+            found.seen.push(evidence.to_string());
             if *lost {
-                injection.lost = Some(evidence.clone());
+                injection.lost = Some(evidence.to_string());
             } else {
-                injection.effective = Some(injection.effective.unwrap_or(false) || *effective);
+                let level = evidence.level();
+                let felt = level.map_or(*effective, |level| level == EvidenceLevel::Felt);
+                injection.effective = Some(injection.effective.unwrap_or(false) || felt);
             }
         }
         FaultChange::RemovalRequested => {
@@ -164,7 +166,7 @@ fn hear(found: &mut FaultEvidence, injection: &mut Injection, at_us: i64, change
         FaultChange::Removed { evidence } => {
             injection.removed = true;
             found.removed_us = found.removed_us.max(Some(at_us));
-            found.seen.push(evidence.clone());
+            found.seen.push(evidence.to_string());
         }
         FaultChange::Withheld => {
             found.withheld = true;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_scenario::BreakerState;
 
-use crate::Interval;
+use crate::{FaultSeen, Interval};
 
 /// An event and when it happened.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -243,13 +243,15 @@ pub enum FaultChange {
     Requested,
     /// It was seen to be in force.
     Active {
-        /// What was seen, in words and figures.
-        evidence: String,
+        /// What was seen.
+        #[serde(flatten)]
+        evidence: FaultSeen,
     },
     /// More was seen while it was in force (for instance that traffic met it).
     Observed {
         /// What was seen.
-        evidence: String,
+        #[serde(flatten)]
+        evidence: FaultSeen,
         /// Whether traffic has felt the fault (as against: it is attached).
         effective: bool,
         /// Whether it was no longer in force when it was looked at again, as
@@ -262,7 +264,8 @@ pub enum FaultChange {
     /// It was seen to be gone.
     Removed {
         /// What was seen.
-        evidence: String,
+        #[serde(flatten)]
+        evidence: FaultSeen,
     },
     /// Its time began, and nothing was injected, on purpose: a control period of
     /// its cycles, or a run that measures what happens without it.

@@ -7,6 +7,7 @@
 
 mod drops;
 mod event;
+mod fault_seen;
 pub mod histogram;
 mod interval;
 mod json_text;
@@ -24,6 +25,7 @@ pub use event::{
     BreakerReport, FallbackReading, FaultChange, HandAction, HandSide, Phase, ProbeReading,
     ProcessChange, RESOURCES_EVERY_US, ResourceUse, RunEvent, Stamped, StopReason, WindowEdge,
 };
+pub use fault_seen::FaultSeen;
 pub use interval::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
 pub use json_text::{json_document, json_line};
 pub use merge::{MergeError, merge};

@@ -20,16 +20,20 @@ fn change() -> impl Strategy<Value = FaultChange> {
     let text = ".{0,20}";
     prop_oneof![
         Just(FaultChange::Requested),
-        text.prop_map(|evidence| FaultChange::Active { evidence }),
-        (text, any::<bool>(), any::<bool>()).prop_map(|(evidence, effective, lost)| {
+        text.prop_map(|words| FaultChange::Active {
+            evidence: FaultSeen::Words(words)
+        }),
+        (text, any::<bool>(), any::<bool>()).prop_map(|(words, effective, lost)| {
             FaultChange::Observed {
-                evidence,
+                evidence: FaultSeen::Words(words),
                 effective,
                 lost,
             }
         }),
         Just(FaultChange::RemovalRequested),
-        text.prop_map(|evidence| FaultChange::Removed { evidence }),
+        text.prop_map(|words| FaultChange::Removed {
+            evidence: FaultSeen::Words(words)
+        }),
         text.prop_map(|detail| FaultChange::Failed { detail }),
     ]
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
 use super::on_bytes::OnBytesKind;
-use super::{About, Direction, Mistake, Parameter, ParameterKind, Problem, Surface};
+use super::{About, BytesDone, Direction, Mistake, Parameter, ParameterKind, Problem, Surface};
 use crate::units::ByteCount;
 
 /// At most `rate` bytes per second pass on each connection.
@@ -75,5 +75,10 @@ impl Kind for Bandwidth {
 impl OnBytesKind for Bandwidth {
     fn direction(&self) -> Direction {
         self.direction
+    }
+
+    fn effect(&self, done: &BytesDone) -> String {
+        let (bytes, flows, rate) = (done.bytes, done.flows, self.rate);
+        format!("{bytes} bytes of {flows} flows limited to {rate}/s each")
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
 use super::on_bytes::OnBytesKind;
-use super::{About, Direction, Surface};
+use super::{About, BytesDone, Direction, Surface};
 
 /// Bytes are swallowed; when the fault is removed the connections it touched
 /// are closed, because their streams have holes.
@@ -47,5 +47,10 @@ impl Kind for Cut {
 impl OnBytesKind for Cut {
     fn direction(&self) -> Direction {
         self.direction
+    }
+
+    fn effect(&self, done: &BytesDone) -> String {
+        let (bytes, flows) = (done.swallowed_bytes, done.flows);
+        format!("{bytes} bytes of {flows} flows swallowed")
     }
 }

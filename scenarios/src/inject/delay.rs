@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
 use super::on_bytes::OnBytesKind;
-use super::{About, Direction, Mistake, Parameter, ParameterKind, Problem, Surface};
+use super::{About, BytesDone, Direction, Mistake, Parameter, ParameterKind, Problem, Surface};
 use crate::units::format_duration;
 
 /// Every chunk of bytes is passed on `by` plus or minus `jitter` later, in order.
@@ -95,5 +95,16 @@ impl Kind for Delay {
 impl OnBytesKind for Delay {
     fn direction(&self) -> Direction {
         self.direction
+    }
+
+    fn effect(&self, done: &BytesDone) -> String {
+        let BytesDone {
+            chunks,
+            bytes,
+            flows,
+            ..
+        } = done;
+        let by = format_duration(self.by);
+        format!("{chunks} chunks ({bytes} bytes) of {flows} flows delayed by {by}")
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
 use super::on_bytes::OnBytesKind;
-use super::{About, Direction, Parameter, Surface};
+use super::{About, BytesDone, Direction, Parameter, Surface};
 use crate::units::format_duration;
 
 /// Live connections are reset at once, new ones on their first bytes.
@@ -53,5 +53,9 @@ impl Kind for Reset {
 impl OnBytesKind for Reset {
     fn direction(&self) -> Direction {
         Direction::Both
+    }
+
+    fn effect(&self, done: &BytesDone) -> String {
+        format!("{} connections reset", done.reset)
     }
 }

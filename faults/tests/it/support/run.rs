@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use squall_faults::guardian::{GuardianClient, SpawnRequest};
-use squall_faults::{EventSink, FaultContext, Journal, Pauses, ProcessTarget, recover};
+use squall_faults::{FaultContext, Journal, Pauses, ProcessTarget, recover};
 use tempfile::TempDir;
 
 use super::{HANG, soon};
@@ -72,7 +72,6 @@ impl Run {
         FaultContext {
             fault: "crash".to_owned(),
             injection: 0,
-            events: EventSink::discard(),
             journal: Arc::clone(&self.journal),
             guardian: Some(self.guardian.clone()),
             pauses: Pauses::default(),

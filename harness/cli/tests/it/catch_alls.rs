@@ -9,13 +9,14 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
 /// Enums of which every variant is named wherever one of them is.
-const FAULT_ENUMS: [&str; 7] = [
+const FAULT_ENUMS: [&str; 8] = [
     "Active",
     "Fault",
     "FaultChange",
     "Inject",
     "OnBytes",
     "OnProcess",
+    "Sighting",
     "Surface",
 ];
 

@@ -107,14 +107,14 @@ impl Fault {
             FaultChange::Requested => {}
             FaultChange::Active { evidence } => {
                 injection.active_us.get_or_insert(at_us);
-                injection.seen = Some(terminal_text(evidence));
+                injection.seen = Some(terminal_text(&evidence.to_string()));
             }
             FaultChange::Observed {
                 evidence,
                 effective,
                 ..
             } => {
-                injection.seen = Some(terminal_text(evidence));
+                injection.seen = Some(terminal_text(&evidence.to_string()));
                 injection.effective = Some(*effective);
             }
             FaultChange::RemovalRequested => injection.removal_us = Some(at_us),

@@ -12,8 +12,8 @@ use squall_judge::Verdict;
 use squall_load::Gauges;
 use squall_record::histogram::{new_histogram, record_us};
 use squall_record::{
-    BreakerReport, Counts, FaultChange, HandAction, HandSide, Interval, Phase, ProcessChange,
-    ResourceUse, RouteInterval, RunEvent, Stamped, StopReason, Times,
+    BreakerReport, Counts, FaultChange, FaultSeen, HandAction, HandSide, Interval, Phase,
+    ProcessChange, ResourceUse, RouteInterval, RunEvent, Stamped, StopReason, Times,
 };
 use squall_scenario::BreakerState;
 
@@ -78,16 +78,20 @@ fn interval() -> impl Strategy<Value = RunEvent> {
 fn change() -> impl Strategy<Value = FaultChange> {
     prop_oneof![
         Just(FaultChange::Requested),
-        name().prop_map(|evidence| FaultChange::Active { evidence }),
-        (name(), any::<bool>(), any::<bool>()).prop_map(|(evidence, effective, lost)| {
+        name().prop_map(|words| FaultChange::Active {
+            evidence: FaultSeen::Words(words)
+        }),
+        (name(), any::<bool>(), any::<bool>()).prop_map(|(words, effective, lost)| {
             FaultChange::Observed {
-                evidence,
+                evidence: FaultSeen::Words(words),
                 effective,
                 lost,
             }
         }),
         Just(FaultChange::RemovalRequested),
-        name().prop_map(|evidence| FaultChange::Removed { evidence }),
+        name().prop_map(|words| FaultChange::Removed {
+            evidence: FaultSeen::Words(words)
+        }),
         name().prop_map(|detail| FaultChange::Failed { detail }),
     ]
 }

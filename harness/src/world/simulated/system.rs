@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use squall_faults::JournalError;
 use squall_record::{Manifest, ProbeReading, ProcessChange, RecordError, RunEvent};
-use squall_scenario::FaultSpec;
+use squall_scenario::{Evidence, EvidenceLevel, FaultSpec, ProcessSeen, Sighting};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,7 +16,7 @@ use super::load::{SimulatedLoad, TheTold, Traffic};
 use super::script::{Answer, Call, Script};
 use crate::clock::RunClock;
 use crate::hub::{Disk, EventHub};
-use crate::world::seam::{Guardian, Injected, Member, NotInjected, Seen, System, Undo, World};
+use crate::world::seam::{Guardian, Injected, Member, NotInjected, System, Undo, World};
 
 /// Between two readings of what processes use.
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -261,24 +261,24 @@ impl SimulatedInjection {
 }
 
 impl Injected for SimulatedInjection {
-    async fn verify(&self) -> Result<Seen, String> {
+    async fn verify(&self) -> Result<Evidence, String> {
         self.look(Call::Verify).await?;
-        Ok(Seen {
-            evidence: "shop-0 is stopped".to_owned(),
-            effective: true,
-        })
+        Ok(felt(Sighting::Stopped(shop())))
     }
 
-    async fn holds_who_serves(&self) -> Result<Vec<String>, String> {
+    async fn holds_who_serves(&self) -> Result<Vec<Sighting>, String> {
         self.look(Call::LookWhoServes).await?;
-        Ok(vec!["so is what listens".to_owned()])
+        Ok(vec![Sighting::ListenerStopped {
+            address: "127.0.0.1:80".to_owned(),
+            pids: vec![7],
+        }])
     }
 
     fn is_in_force(&self) -> bool {
         self.in_force
     }
 
-    async fn remove(&mut self, cut_short: &CancellationToken) -> Result<String, String> {
+    async fn remove(&mut self, cut_short: &CancellationToken) -> Result<Evidence, String> {
         self.world.script.answer(Call::Remove).await?;
         if self.is_kill {
             let again = self.world.script.answer(Call::ServeAgain);
@@ -287,7 +287,20 @@ impl Injected for SimulatedInjection {
         self.in_force = false;
         self.world.broken.lock().unwrap().remove(&self.key);
         self.world.removed.lock().unwrap().push(self.key.clone());
-        Ok("shop-0 runs again".to_owned())
+        Ok(felt(Sighting::Continued(shop())))
+    }
+}
+
+fn felt(sighting: Sighting) -> Evidence {
+    let (level, seen) = (EvidenceLevel::Felt, vec![sighting]);
+    Evidence { level, seen }
+}
+
+fn shop() -> ProcessSeen {
+    ProcessSeen {
+        name: "shop-0".to_owned(),
+        pid: 7,
+        processes: 1,
     }
 }
 

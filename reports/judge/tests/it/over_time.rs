@@ -392,16 +392,32 @@ fn every_injection_must_be_felt() {
     let say = |injection, change| fault(name, injection, &["recommendations-0"], change);
     let seen = || "seen".to_owned();
     let felt = |effective| FaultChange::Observed {
-        evidence: seen(),
+        evidence: FaultSeen::Words(seen()),
         effective,
         lost: false,
     };
     record.events.extend([
         at(30.0, say(1, FaultChange::Requested)),
-        at(30.1, say(1, FaultChange::Active { evidence: seen() })),
+        at(
+            30.1,
+            say(
+                1,
+                FaultChange::Active {
+                    evidence: FaultSeen::Words(seen()),
+                },
+            ),
+        ),
         at(31.0, say(1, felt(false))),
         at(39.0, say(1, FaultChange::RemovalRequested)),
-        at(39.1, say(1, FaultChange::Removed { evidence: seen() })),
+        at(
+            39.1,
+            say(
+                1,
+                FaultChange::Removed {
+                    evidence: FaultSeen::Words(seen()),
+                },
+            ),
+        ),
     ]);
     record.events.sort_by_key(|stamped| stamped.at_us);
     let verdict = judge(&record);

@@ -40,7 +40,7 @@ pub fn hostile() -> Record {
                 targets,
                 ..
             } => {
-                *evidence = ATTACK.to_owned();
+                *evidence = FaultSeen::Words(ATTACK.to_owned());
                 targets.push(ATTACK.to_owned());
             }
             RunEvent::Breaker(report) => report.instance = format!("{}{ATTACK}", report.instance),

@@ -116,7 +116,8 @@ fn a_fault_that_was_lost_says_how() {
             ..
         } = &mut stamped.event
         {
-            *evidence = "api-0 (pid 7) ended (signal 9) while it was paused".to_owned();
+            let why = "api-0 (pid 7) ended (signal 9) while it was paused".to_owned();
+            *evidence = Evidence::lost(why).into();
             (*effective, *lost) = (false, true);
         }
     }

@@ -194,13 +194,13 @@ impl Case {
                 at(
                     from_s,
                     say(FaultChange::Active {
-                        evidence: seen("cut"),
+                        evidence: FaultSeen::Words(seen("cut")),
                     }),
                 ),
                 at(
                     from_s + 1.0,
                     say(FaultChange::Observed {
-                        evidence: seen("cut"),
+                        evidence: FaultSeen::Words(seen("cut")),
                         effective: true,
                         lost: false,
                     }),
@@ -209,7 +209,7 @@ impl Case {
                 at(
                     to_s,
                     say(FaultChange::Removed {
-                        evidence: seen("whole"),
+                        evidence: FaultSeen::Words(seen("whole")),
                     }),
                 ),
             ]);

@@ -53,11 +53,11 @@ pub fn run(seed: u64, cycles: u32, behaviour: &dyn Fn(bool, f64) -> Behaviour) -
         tell(
             *start,
             FaultChange::Active {
-                evidence: evidence(),
+                evidence: FaultSeen::Words(evidence()),
             },
         );
         let observed = FaultChange::Observed {
-            evidence: evidence(),
+            evidence: FaultSeen::Words(evidence()),
             effective: true,
             lost: false,
         };
@@ -66,7 +66,7 @@ pub fn run(seed: u64, cycles: u32, behaviour: &dyn Fn(bool, f64) -> Behaviour) -
         tell(
             start + 3.0,
             FaultChange::Removed {
-                evidence: evidence(),
+                evidence: FaultSeen::Words(evidence()),
             },
         );
     }

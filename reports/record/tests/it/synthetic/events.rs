@@ -62,13 +62,15 @@ pub fn fault_events() -> Vec<Stamped> {
         at(
             20.013,
             say(FaultChange::Active {
-                evidence: "a probe through recommendations-0 took 5.01s".to_owned(),
+                evidence: FaultSeen::Words(
+                    "a probe through recommendations-0 took 5.01s".to_owned(),
+                ),
             }),
         ),
         at(
             22.0,
             say(FaultChange::Observed {
-                evidence: "1 612 chunks held for 5.0s (median)".to_owned(),
+                evidence: FaultSeen::Words("1 612 chunks held for 5.0s (median)".to_owned()),
                 effective: true,
                 lost: false,
             }),
@@ -85,7 +87,7 @@ pub fn fault_events() -> Vec<Stamped> {
         at(
             40.021,
             say(FaultChange::Removed {
-                evidence: "a probe through recommendations-0 took 2ms".to_owned(),
+                evidence: FaultSeen::Words("a probe through recommendations-0 took 2ms".to_owned()),
             }),
         ),
         at(

@@ -175,13 +175,15 @@ fn delay_events(events: &mut Vec<Stamped>) {
         at(
             25.014,
             say(FaultChange::Active {
-                evidence: "a probe through recommendations-0 took 5.01s".to_owned(),
+                evidence: FaultSeen::Words(
+                    "a probe through recommendations-0 took 5.01s".to_owned(),
+                ),
             }),
         ),
         at(
             27.0,
             say(FaultChange::Observed {
-                evidence: "1 612 chunks held for 5.0s (median)".to_owned(),
+                evidence: FaultSeen::Words("1 612 chunks held for 5.0s (median)".to_owned()),
                 effective: true,
                 lost: false,
             }),
@@ -190,7 +192,7 @@ fn delay_events(events: &mut Vec<Stamped>) {
         at(
             50.019,
             say(FaultChange::Removed {
-                evidence: "a probe through recommendations-0 took 2ms".to_owned(),
+                evidence: FaultSeen::Words("a probe through recommendations-0 took 2ms".to_owned()),
             }),
         ),
     ]);
@@ -242,7 +244,7 @@ fn kill_events(events: &mut Vec<Stamped>) {
             at(
                 start + 0.006,
                 say(FaultChange::Active {
-                    evidence: format!("{instance} ended with signal 9"),
+                    evidence: FaultSeen::Words(format!("{instance} ended with signal 9")),
                 }),
             ),
             at(start + 1.0, process(ProcessChange::Restarting)),
@@ -257,7 +259,7 @@ fn kill_events(events: &mut Vec<Stamped>) {
             at(
                 start + 2.5,
                 say(FaultChange::Removed {
-                    evidence: format!("{instance} is ready again"),
+                    evidence: FaultSeen::Words(format!("{instance} is ready again")),
                 }),
             ),
         ]);

@@ -1,0 +1,36 @@
+//! What a fault on bytes has done, counted.
+
+use serde::{Deserialize, Serialize};
+
+/// What a fault has done to bytes since it was attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BytesDone {
+    /// Flows (one direction of one connection) it did something to: anything
+    /// but let bytes pass.
+    pub flows: u64,
+    /// Chunks it did something to.
+    pub chunks: u64,
+    /// Bytes it did something to.
+    pub bytes: u64,
+    /// Bytes it swallowed.
+    pub swallowed_bytes: u64,
+    /// Connections it closed.
+    pub closed: u64,
+    /// Connections it reset.
+    pub reset: u64,
+}
+
+impl BytesDone {
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            flows: self.flows + other.flows,
+            chunks: self.chunks + other.chunks,
+            bytes: self.bytes + other.bytes,
+            swallowed_bytes: self.swallowed_bytes + other.swallowed_bytes,
+            closed: self.closed + other.closed,
+            reset: self.reset + other.reset,
+        }
+    }
+}
