@@ -68,6 +68,11 @@ impl Children {
         self.1.namespace.as_ref()
     }
 
+    /// The guardian's child that is none of the system under test.
+    pub(super) const fn keeper(&self) -> u32 {
+        self.1.keeper
+    }
+
     /// Starts a process as the leader of its own group.
     pub(super) fn spawn(
         &mut self,

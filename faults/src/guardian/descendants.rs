@@ -6,9 +6,9 @@ use crate::ProcessIdentity;
 use crate::guard::undo::Found;
 
 /// Every living descendant of this process. Complete because this process is
-/// a subreaper, or has one that is: an orphan is never re-parented past it. That
-/// one, `but`, does not count.
-pub(super) fn descendants(but: Option<u32>) -> Found {
+/// a subreaper, or has one that is: an orphan is never re-parented past it.
+/// Those of squall's own, `but`, do not count.
+pub(super) fn descendants(but: &[u32]) -> Found {
     let processes = procfs::process::all_processes().map_err(|error| error.to_string())?;
     let mut children: HashMap<i32, Vec<(i32, u64, char)>> = HashMap::new();
     for stat in processes.filter_map(|process| process.ok()?.stat().ok()) {
@@ -28,7 +28,7 @@ pub(super) fn descendants(but: Option<u32>) -> Found {
             let lives = !matches!(state, 'Z' | 'X');
             let pid = u32::try_from(pid)
                 .ok()
-                .filter(|pid| lives && Some(*pid) != but);
+                .filter(|pid| lives && !but.contains(pid));
             found.extend(pid.map(|pid| ProcessIdentity { pid, start_time }));
         }
     }

@@ -7,6 +7,7 @@
 mod children;
 mod client;
 mod descendants;
+mod keeper;
 mod namespace;
 mod output;
 pub mod protocol;
@@ -28,6 +29,7 @@ pub use protocol::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::ProcessIdentity;
+use keeper::Keeper;
 use namespace::Namespace;
 use output::Output;
 use server::Server;
@@ -58,6 +60,9 @@ fn guard(args: impl IntoIterator<Item = OsString>) -> io::Result<bool> {
             return namespace::reap_until_the_guardian_ends().map(|()| true);
         }
         [only] if only == namespace::PROBE => return namespace::try_out(own).map(|()| true),
+        [flag, journal] if flag == keeper::KEEP => {
+            return keeper::keep(PathBuf::from(journal)).map(|()| true);
+        }
         _ => {}
     }
     let journal = journal_path(args)?;
@@ -70,12 +75,16 @@ fn guard(args: impl IntoIterator<Item = OsString>) -> io::Result<bool> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     socket.set_nonblocking(true)?;
+    let keeper = Keeper::start(own, &journal)?;
     let mut output = Output::default();
     let start = Start {
         namespace: Namespace::enter(own, || output.start()),
         descriptors: raise_descriptor_limit(),
+        keeper: keeper.pid(),
     };
-    Server::new(socket, ProcessIdentity::own()?, journal, start, output).run()
+    let served = Server::new(socket, ProcessIdentity::own()?, journal, start, output).run();
+    keeper.dismiss();
+    served
 }
 
 /// How processes are started.
@@ -84,6 +93,8 @@ struct Start {
     namespace: Option<Namespace>,
     /// Their limit of descriptors.
     descriptors: Rlimit,
+    /// A child of the guardian that is none of them.
+    keeper: u32,
 }
 
 /// The guardian holds a handle on everything that it stops. What it starts gets

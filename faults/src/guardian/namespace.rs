@@ -30,7 +30,8 @@ use crate::guard::undo::pause;
 pub(super) const INIT: &str = "--init";
 /// The argument of a process that finds out whether a namespace may be had.
 pub(super) const PROBE: &str = "--probe-namespace";
-/// Says `off` where the system under test must see the numbers of the outside.
+/// Says `on` where the kernel is to end the system under test, which then does
+/// not see the numbers of the outside.
 const SETTING: &str = "SQUALL_NAMESPACE";
 /// How often the first process looks for children to reap.
 const REAP_EVERY: Timespec = Timespec {
@@ -55,8 +56,7 @@ impl Namespace {
         own: &[OsString],
         threads: impl FnOnce() -> io::Result<()>,
     ) -> Option<Self> {
-        if std::env::var_os(SETTING).is_some_and(|setting| setting == "off") {
-            tracing::info!("no PID namespace: {SETTING} is off");
+        if std::env::var_os(SETTING).is_none_or(|setting| setting != "on") {
             return None;
         }
         // A user namespace cannot be left again, so a process that may be thrown

@@ -210,14 +210,16 @@ impl Server {
         &mut self,
         grace_of: impl Fn(&ProcessIdentity) -> Duration,
     ) -> Result<ShutdownReport, String> {
+        let keeper = self.children.keeper();
         let init = self.children.namespace().map(Namespace::init);
-        let ended = undo::end_each(|| descendants(init), grace_of, || self.is_hurried());
+        let own: Vec<u32> = init.into_iter().chain([keeper]).collect();
+        let ended = undo::end_each(|| descendants(&own), grace_of, || self.is_hurried());
         let Some(namespace) = self.children.leave_namespace() else {
             return ended;
         };
         namespace.end(|| self.report_exits());
         // That was the end of everything in there, seen or not.
-        let left = descendants(None)?;
+        let left = descendants(&[keeper])?;
         Ok(ShutdownReport {
             left: left.iter().map(|who| who.pid).collect(),
             ..ended.unwrap_or_default()

@@ -75,11 +75,6 @@ fn die_at(dir: &TempDir, step: &str, company: &str, victim: &Victim) {
     let status = Command::new(FIXTURE)
         .arg("squall")
         .arg(dir.path())
-        // In a namespace the kernel would leave nothing to recover.
-        .env(
-            "SQUALL_NAMESPACE",
-            if company == "together" { "off" } else { "on" },
-        )
         .args([step, company, &victim.0.id().to_string()])
         .stdin(Stdio::null())
         .status()
@@ -106,6 +101,7 @@ async fn the_guardian_cleans_up_after_squall() {
     }
 }
 
+/// Their keeper is killed with them.
 #[tokio::test]
 async fn recover_cleans_up_after_squall_and_its_guardian() {
     for step in &STEPS[1..8] {

@@ -72,15 +72,17 @@ slo:
 """
 
 
-def processes(token):
-    """Living processes of a run: number, state, what they are."""
-    mark, found = token.encode(), []
+def processes(token, work):
+    """Living processes of a run: number, state, what they are. A keeper clears its
+    environment; its journal stands in its command."""
+    mark, journal, found = token.encode(), str(work).encode(), []
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
             command = (entry / "cmdline").read_bytes()
-            if mark not in command and mark not in (entry / "environ").read_bytes():
+            if (mark not in command and journal not in command
+                    and mark not in (entry / "environ").read_bytes()):
                 continue
             state, parent = (entry / "stat").read_text().rsplit(") ", 1)[1].split()[:2]
         except OSError:
@@ -91,10 +93,10 @@ def processes(token):
     return found
 
 
-def guardians(run, token):
+def guardians(run, token, work):
     """The guardian of a run; the first journal entry comes before it."""
     while run.poll() is None:
-        found = [p[0] for p in processes(token) if " guardian --journal" in p[3]]
+        found = [p[0] for p in processes(token, work) if " guardian --journal" in p[3]]
         if found:
             return found
         time.sleep(0.001)
@@ -108,9 +110,9 @@ def kill(pid, number):
         pass
 
 
-def strike(kind, run, token):
+def strike(kind, run, token, work):
     if kind in ("guardian", "both"):
-        for pid in guardians(run, token):
+        for pid in guardians(run, token, work):
             kill(pid, signal.SIGKILL)
     if kind in ("squall", "both"):
         kill(run.pid, signal.SIGKILL)
@@ -159,12 +161,12 @@ def one(squall, number, seed):
                 break
         time.sleep(0.001 if entry is not None else 0.02)
     late = run.poll() is not None
-    strike(kind, run, token)
+    strike(kind, run, token, work)
     struck = time.monotonic()
-    left = processes(token)
+    left = processes(token, work)
     while left and time.monotonic() - struck < GONE_WITHIN:
         time.sleep(0.05)
-        left = processes(token)
+        left = processes(token, work)
     seconds = time.monotonic() - struck
     for pid, *_ in left:
         kill(pid, signal.SIGKILL)

@@ -74,10 +74,28 @@ impl Death {
             return;
         }
         if let (true, Some(guardian)) = (self.with_guardian, self.guardian.get()) {
+            // Its keeper first, or there would be nothing to recover.
+            kill_process(keeper(*guardian), Signal::KILL).expect("the keeper killed");
             kill_process(*guardian, Signal::KILL).expect("the guardian killed");
         }
         kill_process(getpid(), Signal::KILL).expect("killed");
     }
+}
+
+/// The child of a guardian that outlives it.
+fn keeper(guardian: Pid) -> Pid {
+    let guardian = guardian.as_raw_nonzero();
+    let children = format!("/proc/{guardian}/task/{guardian}/children");
+    let children = std::fs::read_to_string(children).expect("the guardian lives");
+    let is_keeper = |pid: &&str| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        command
+            .split(|byte| *byte == 0)
+            .any(|word| word == b"--keep")
+    };
+    let pid = children.split_whitespace().find(is_keeper);
+    let pid = pid.and_then(|pid| Pid::from_raw(pid.parse().ok()?));
+    pid.expect("a guardian has a keeper")
 }
 
 /// `squall DIR STEP alone|together PID`: one run that starts a family, pauses

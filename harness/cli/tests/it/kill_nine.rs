@@ -96,6 +96,22 @@ fn guardian(sandbox: &Sandbox) -> Process {
         .expect("there is a guardian")
 }
 
+/// The child of a guardian that outlives it.
+fn keeper(guardian: &Process) -> Process {
+    let pid = guardian.pid;
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let children = children.split_whitespace().filter_map(|pid| {
+        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+        Some(Process {
+            pid: pid.parse().ok()?,
+            state: 'S',
+            command: command.replace('\0', " "),
+        })
+    });
+    let mut keepers = children.filter(|child| child.command.contains(" --keep "));
+    keepers.next().expect("a guardian has a keeper")
+}
+
 /// Waits for a change of the fault.
 fn fault(change: &'static str) -> impl FnOnce(&mut Running, &Sandbox) {
     move |running, _| running.fault(change)
@@ -215,7 +231,11 @@ fn while_stopping() {
 }
 
 /// Kills squall and its guardian at once, under a fault.
-fn kill_together(sandbox: &Sandbox, namespace: &str) -> Vec<Listener> {
+fn kill_together(
+    sandbox: &Sandbox,
+    namespace: &str,
+    before: impl FnOnce(&Process),
+) -> Vec<Listener> {
     // A paused process would not do: when its guardian dies its group becomes
     // an orphan, and the kernel hangs up stopped orphans.
     let file = sandbox.write("dies.yaml", scenario(&lasting("{ delay: { by: 50ms } }")));
@@ -226,7 +246,9 @@ fn kill_together(sandbox: &Sandbox, namespace: &str) -> Vec<Listener> {
     let listeners = sandbox.listeners();
     // Stopped first, so that neither can react to the end of the other.
     running.signal(Signal::STOP);
-    guardian(sandbox).kill();
+    let guardian = guardian(sandbox);
+    before(&guardian);
+    guardian.kill();
     running.signal(Signal::KILL);
     assert_eq!(running.end().code, None, "it was killed");
     listeners
@@ -241,7 +263,7 @@ fn together_with_its_guardian() {
             .unwrap();
         return;
     }
-    let listeners = kill_together(&sandbox, "on");
+    let listeners = kill_together(&sandbox, "on", |guardian| keeper(guardian).kill());
     sandbox.wait_until_empty(&listeners, GONE_WITHIN);
     let socket = sandbox.run().join("attach.sock");
     assert!(sandbox.journals().len() == 1 && socket.exists());
@@ -265,11 +287,23 @@ fn namespaces() -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// The keeper ends and undoes what both left.
+#[test]
+fn together_with_its_guardian_but_not_its_keeper() {
+    let sandbox = Sandbox::new();
+    let listeners = kill_together(&sandbox, "off", |_| {});
+    sandbox.wait_until_empty(&listeners, GONE_WITHIN);
+    crate::support::wait_until("no journal", || sandbox.journals().is_empty());
+    assert!(!sandbox.run().join("attach.sock").exists());
+    let recovered = sandbox.squall(&["recover"]);
+    recovered.assert_code(0).assert_stdout(&["clean"]);
+}
+
 /// Nobody is left to clean up but `squall recover`.
 #[test]
-fn together_with_its_guardian_without_a_namespace() {
+fn together_with_its_guardian_and_its_keeper() {
     let sandbox = Sandbox::new();
-    let listeners = kill_together(&sandbox, "off");
+    let listeners = kill_together(&sandbox, "off", |guardian| keeper(guardian).kill());
     // The server was the guardian's own child, and ends with it.
     let left = || sandbox.processes();
     crate::support::wait_until("the daemon alone", || left().len() == 1);
