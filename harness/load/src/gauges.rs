@@ -6,6 +6,7 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use squall_record::Outcome;
+use squall_record::histogram::{coarse_histogram, record_us};
 
 use crate::settled::Settled;
 
@@ -71,19 +72,11 @@ impl GaugeBoard {
         {
             self.recent.pop_front();
         }
-        let mut histogram = Histogram::<u64>::new(2).ok();
-        if let Some(histogram) = &mut histogram {
-            for (_, response_us) in &self.recent {
-                // It resizes itself; only absurd values are refused.
-                let _ = histogram.record((*response_us).max(1));
-            }
+        let mut histogram: Histogram<u64> = coarse_histogram();
+        for (_, response_us) in &self.recent {
+            record_us(&mut histogram, *response_us);
         }
-        let quantile = |q: f64| {
-            histogram
-                .as_ref()
-                .filter(|h| !h.is_empty())
-                .map(|h| h.value_at_quantile(q))
-        };
+        let quantile = |q: f64| (!histogram.is_empty()).then(|| histogram.value_at_quantile(q));
         Gauges {
             in_flight,
             lag_max_us,

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use squall_record::histogram::{new_histogram, record_us};
 use squall_record::{
     BadKind, Counts, Interval, IntervalUsers, Outcome, RouteInterval, Sample, Times,
 };
@@ -240,8 +241,8 @@ impl Recorder {
             self.first_ticket += 1;
             let settled = entry.settled.unwrap_or(Settled::UNFINISHED);
             if matches!(settled.outcome, Outcome::Good | Outcome::Bad(_)) {
-                record(&mut lag, settled.lag_us);
-                record(&mut wait, settled.wait_us);
+                record_us(&mut lag, settled.lag_us);
+                record_us(&mut wait, settled.wait_us);
             }
             builders[entry.route].add(&settled);
             if let Some(user) = entry.user {
@@ -299,9 +300,9 @@ impl RouteBuilder {
             Outcome::Good => {
                 counts.good += 1;
                 counts.fallback += u64::from(settled.fallback);
-                record(&mut self.response, settled.response_us);
+                record_us(&mut self.response, settled.response_us);
                 let unlagged_us = settled.response_us.saturating_sub(settled.own_us);
-                record(&mut self.unlagged, unlagged_us);
+                record_us(&mut self.unlagged, unlagged_us);
             }
             Outcome::Bad(BadKind::Connect) => counts.connect += 1,
             Outcome::Bad(BadKind::Timeout) => counts.timeout += 1,
@@ -330,27 +331,6 @@ impl RouteBuilder {
             unlagged: Some(Times::of(&self.unlagged)),
         }
     }
-}
-
-/// Counts a time; 0 is counted as 1 µs, which is the histogram's resolution.
-fn record(histogram: &mut Histogram<u64>, value_us: u64) {
-    // A histogram that resizes itself accepts every value but absurd ones,
-    // which count as the longest time it can hold.
-    let value_us = value_us.max(1);
-    if histogram.record(value_us).is_err() {
-        histogram.saturating_record(value_us);
-    }
-}
-
-/// An empty histogram of microseconds: 3 significant digits, growing as needed.
-fn new_histogram() -> Histogram<u64> {
-    #[expect(
-        clippy::expect_used,
-        reason = "the bounds are constants that the crate accepts"
-    )]
-    let mut histogram = Histogram::new_with_bounds(1, 2, 3).expect("valid bounds");
-    histogram.auto(true);
-    histogram
 }
 
 /// A time as it is recorded: in whole microseconds.

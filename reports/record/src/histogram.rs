@@ -1,9 +1,13 @@
 //! Histograms of response times, and quantiles over arrivals that may have failed.
 
-use hdrhistogram::Histogram;
+use hdrhistogram::{Counter, Histogram};
 
-/// Significant decimal digits of every histogram; a value is known to 0.1 %.
+/// Significant decimal digits of every histogram that is kept; a value is known
+/// to 0.1 %.
 pub const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// Significant decimal digits of a histogram that is only looked at: 1 %.
+const COARSE_DIGITS: u8 = 2;
 
 /// Greatest value a histogram starts out with room for, in microseconds.
 /// Larger ones make it grow.
@@ -15,12 +19,23 @@ pub const RESPONSE_MAX_US: u64 = 3_600_000_000;
 
 /// An empty histogram of microseconds, 1 µs to 1 h, that grows as it is fed.
 #[must_use]
+pub fn new_histogram() -> Histogram<u64> {
+    growing(SIGNIFICANT_DIGITS)
+}
+
+/// The same in a tenth of the room, for what is shown and not kept: a value is
+/// known to 1 %.
+#[must_use]
+pub fn coarse_histogram<C: Counter>() -> Histogram<C> {
+    growing(COARSE_DIGITS)
+}
+
 #[expect(
     clippy::expect_used,
-    reason = "constant bounds, which the constructor accepts; a test builds one"
+    reason = "constant bounds, which the constructor accepts; a test builds both"
 )]
-pub fn new_histogram() -> Histogram<u64> {
-    let mut histogram = Histogram::new_with_bounds(1, INITIAL_MAX_US, SIGNIFICANT_DIGITS)
+fn growing<C: Counter>(digits: u8) -> Histogram<C> {
+    let mut histogram = Histogram::new_with_bounds(1, INITIAL_MAX_US, digits)
         .expect("the bounds are constants that satisfy low >= 1 and high >= 2 * low");
     histogram.auto(true);
     histogram
@@ -109,6 +124,16 @@ mod tests {
         assert_eq!(value_at_rank(&histogram, 1001), None);
         assert_eq!(count_above(&histogram, 990, false), 10);
         assert_eq!(count_above(&histogram, 990, true), 11);
+    }
+
+    #[test]
+    fn a_coarse_histogram_knows_a_value_to_one_percent() {
+        for value in [1, 999, 123_456, RESPONSE_MAX_US] {
+            let mut coarse: Histogram<u32> = coarse_histogram();
+            coarse.record(value).unwrap();
+            let off = coarse.max() - value;
+            assert!(off <= value / 100, "{value} is off by {off}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use hdrhistogram::Histogram;
+use squall_record::histogram::coarse_histogram;
 use squall_record::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
 
 use super::series::ResponseTime;
@@ -11,8 +12,6 @@ use super::series::ResponseTime;
 const ROUTES_MAX: usize = 1000;
 /// Settled stretches of which a route's trend is kept.
 pub const TREND_MAX: usize = 32;
-/// Significant digits of the histograms of the screen; gates have their own.
-const DIGITS: u8 = 2;
 
 /// The arrivals of a route, or of all, over a scope.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,20 +29,9 @@ impl Default for Tally {
         Self {
             counts: Counts::default(),
             length_us: 0,
-            response: compact(),
+            response: coarse_histogram(),
         }
     }
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "constant bounds, which the constructor accepts; every test builds one"
-)]
-fn compact() -> Histogram<u32> {
-    let mut histogram = Histogram::new_with_bounds(1, 2000, DIGITS)
-        .expect("the bounds are constants that satisfy low >= 1 and high >= 2 * low");
-    histogram.auto(true);
-    histogram
 }
 
 impl Tally {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use squall_load::{LoadCommand, LoadHandle, LoadOutput, LoadPlan, Schedule};
+use squall_record::histogram::new_histogram;
 use squall_record::{Counts, Interval};
 use squall_scenario::{Arrivals, Load, Rate, Request, Stage, Template};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -103,7 +104,7 @@ impl Told {
     }
 
     fn response(&self) -> Histogram<u64> {
-        let mut all = Histogram::new(3).unwrap();
+        let mut all = new_histogram();
         for route in self.intervals.iter().flat_map(|interval| &interval.routes) {
             route.response.as_ref().unwrap().add_to(&mut all);
         }
