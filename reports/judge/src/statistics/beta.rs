@@ -3,7 +3,7 @@
 //! Continued fraction: Didonato and Morris (1992), evaluated with Lentz's
 //! method. The factor before it uses Loader's saddle-point expansion (2000),
 //! which keeps its precision for counts of many millions, where differences of
-//! log-gamma values would not.
+//! log-gamma values would not (docs/decisions/0013).
 
 use std::f64::consts::PI;
 
@@ -132,6 +132,15 @@ mod tests {
         (5.5, 100.25, 0.03, 0.143_336_212_397_393_41),
         (1000.0, 1000.0, 0.51, 0.814_447_340_568_481_8),
     ];
+
+    /// Runs of hours have counts of many millions.
+    #[test]
+    fn it_keeps_its_precision_for_counts_of_many_millions() {
+        for n in [1e3, 1e5, 1e6, 1e7] {
+            let found = regularized(n, n, 0.5);
+            assert!((found - 0.5).abs() < 1e-9, "I_0.5({n}, {n}) = {found}");
+        }
+    }
 
     #[test]
     fn it_agrees_with_scipy() {
