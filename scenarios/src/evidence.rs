@@ -202,11 +202,12 @@ impl fmt::Display for Evidence {
 impl fmt::Display for Sighting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OnLinks(seen) if seen.done.flows == 0 => write!(
+            Self::OnLinks(seen) if !seen.fault.was_met(&seen.done) => write!(
                 f,
-                "attached to {} live connections of {}, no traffic yet",
+                "attached to {} live connections of {}, {}",
                 seen.live_connections,
-                seen.names()
+                seen.names(),
+                seen.fault.unmet()
             ),
             Self::OnLinks(seen) => write!(f, "{} on {}", seen.effect(), seen.names()),
             Self::OffLinks(seen) => write!(
@@ -323,6 +324,7 @@ mod tests {
             flows: 2,
             chunks: 5,
             bytes: 900,
+            ends: 0,
             swallowed_bytes: 70,
             closed: 0,
             reset: 4,

@@ -212,6 +212,18 @@ impl OnBytes {
     pub fn effect(&self, done: &BytesDone) -> String {
         self.kind().effect(done)
     }
+
+    /// Whether it did to any flow what it is for.
+    #[must_use]
+    pub fn was_met(&self, done: &BytesDone) -> bool {
+        self.kind().met(done) > 0
+    }
+
+    /// What is said of one that was not met.
+    #[must_use]
+    pub fn unmet(&self) -> &'static str {
+        self.kind().unmet()
+    }
 }
 
 impl OnProcess {

@@ -42,13 +42,17 @@ impl ActiveToxics {
 
     pub(super) async fn verify(&self, within: Duration) -> Result<Evidence, FaultError> {
         let seen = self.seen(within).await?;
-        Ok(evidence(seen.done, Sighting::OnLinks(seen)))
+        let level = level(&seen);
+        let seen = vec![Sighting::OnLinks(seen)];
+        Ok(Evidence { level, seen })
     }
 
     pub(super) async fn remove(&self, within: Duration) -> Result<Evidence, FaultError> {
         self.signal_removal();
         let seen = self.seen(within).await?;
-        Ok(evidence(seen.done, Sighting::OffLinks(seen)))
+        let level = level(&seen);
+        let seen = vec![Sighting::OffLinks(seen)];
+        Ok(Evidence { level, seen })
     }
 
     async fn seen(&self, within: Duration) -> Result<LinksSeen, FaultError> {
@@ -92,13 +96,9 @@ impl ActiveToxics {
 }
 
 /// One that did nothing to any flow was met by no traffic.
-fn evidence(done: BytesDone, sighting: Sighting) -> Evidence {
-    let level = match done.flows {
-        0 => EvidenceLevel::Acted,
-        _ => EvidenceLevel::Felt,
-    };
-    Evidence {
-        level,
-        seen: vec![sighting],
+fn level(seen: &LinksSeen) -> EvidenceLevel {
+    match seen.fault.was_met(&seen.done) {
+        false => EvidenceLevel::Acted,
+        true => EvidenceLevel::Felt,
     }
 }

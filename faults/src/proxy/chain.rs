@@ -254,10 +254,16 @@ impl Chain {
                 stage.count(bytes.len());
                 stage.swallow(&Item::Bytes(bytes));
             }
-            Item::Eof if stage.swallowing => stage.swallow(&Item::Eof),
+            Item::Eof if stage.swallowing => {
+                add(&stage.totals.ends, 1);
+                stage.swallow(&Item::Eof);
+            }
             Item::Close => self.release(at, Item::Close, arrived, now, out),
             Item::Eof => {
                 let fates = stage.toxic.on(Event::Eof { arrived }, now);
+                if !fates.is_pass() {
+                    add(&stage.totals.ends, 1);
+                }
                 self.act(at, Some((Item::Eof, arrived)), fates, now, out);
             }
             Item::Bytes(bytes) => {

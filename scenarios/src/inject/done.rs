@@ -12,6 +12,9 @@ pub struct BytesDone {
     pub chunks: u64,
     /// Bytes it did something to.
     pub bytes: u64,
+    /// Ends of flows it did something to.
+    #[serde(default)]
+    pub ends: u64,
     /// Bytes it swallowed.
     pub swallowed_bytes: u64,
     /// Connections it closed.
@@ -28,6 +31,7 @@ impl BytesDone {
             flows: self.flows + other.flows,
             chunks: self.chunks + other.chunks,
             bytes: self.bytes + other.bytes,
+            ends: self.ends + other.ends,
             swallowed_bytes: self.swallowed_bytes + other.swallowed_bytes,
             closed: self.closed + other.closed,
             reset: self.reset + other.reset,

@@ -11,4 +11,14 @@ pub(super) trait OnBytesKind: Kind {
 
     /// What it did, in words.
     fn effect(&self, done: &BytesDone) -> String;
+
+    /// In how many flows it did that.
+    fn met(&self, done: &BytesDone) -> u64 {
+        done.flows
+    }
+
+    /// What is said where that is none.
+    fn unmet(&self) -> &'static str {
+        "no traffic yet"
+    }
 }
