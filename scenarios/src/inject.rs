@@ -14,6 +14,7 @@ mod kind;
 mod on_bytes;
 mod pause;
 mod reset;
+mod slow_close;
 
 use std::fmt;
 
@@ -79,6 +80,7 @@ macro_rules! faults_on_bytes {
             Cut in cut,
             Reset in reset,
             Bandwidth in bandwidth,
+            SlowClose in slow_close,
         }
     };
 }

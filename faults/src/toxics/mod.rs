@@ -6,6 +6,7 @@ mod bandwidth;
 mod cut;
 mod delay;
 mod reset;
+mod slow_close;
 
 use squall_scenario::{OnBytes, inject};
 
