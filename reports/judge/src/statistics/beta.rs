@@ -3,7 +3,7 @@
 //! Continued fraction: Didonato and Morris (1992), evaluated with Lentz's
 //! method. The factor before it uses Loader's saddle-point expansion (2000),
 //! which keeps its precision for counts of many millions, where differences of
-//! log-gamma values would not (docs/decisions/0013).
+//! log-gamma values would not (docs/decisions/0014).
 
 use std::f64::consts::PI;
 
