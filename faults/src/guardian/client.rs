@@ -3,64 +3,35 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use squall_scenario::Secrets;
-use thiserror::Error;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{broadcast, oneshot};
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::error::{GuardianError, silent};
+use super::meeting::{ANSWER_WITHIN, BEYOND_GRACE, Met, NoticeLines, meet, next, reap};
 use super::protocol::{
     Answer, Ask, Exited, GroupSignal, INSTANCE_MARK, Notice, RUN_MARK, Request, ShutdownReport,
     SpawnRequest, Spawned,
 };
 use super::reaping;
 use crate::guard::undo::{end_each, marked};
-use crate::{EntryId, Inverse, Journal, JournalError, Member, ProcessIdentity};
+use crate::{EntryId, Inverse, Journal, Member, ProcessIdentity};
 
-/// How long the guardian may take for what it does at once.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// How long it may take to signal or find an instance, before squall tries to.
+/// How long the guardian may take to signal or find an instance, before squall tries to.
 const REACH_WITHIN: Duration = Duration::from_secs(3);
-/// How long it may take beyond a grace: killing, counting, exiting.
-const BEYOND_GRACE: Duration = Duration::from_secs(5);
 /// How long it may take to take in that there is no time.
 const HURRY_WITHIN: Duration = Duration::from_millis(200);
 /// Exits a slow reader may lag behind.
 const EXITS_KEPT: usize = 1024;
-
-/// The guardian could not be started or did not do as asked.
-#[derive(Debug, Error)]
-pub enum GuardianError {
-    /// The executable could not be started, or is no guardian.
-    #[error("the guardian could not be started: {0}")]
-    Start(#[source] io::Error),
-    /// The journal refused.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The guardian is gone.
-    #[error("the guardian is gone; processes it started may be left, `squall recover` ends them")]
-    Gone,
-    /// The guardian did not answer in time.
-    #[error("the guardian did not answer within {within_ms} ms")]
-    Silent {
-        /// How long was waited.
-        within_ms: u64,
-    },
-    /// The guardian could not do it; for instance the program was not found.
-    #[error("{0}")]
-    Refused(String),
-}
 
 /// A handle on a running guardian; cheap to clone. When the last handle is
 /// dropped, or squall dies, the guardian ends everything it started.
@@ -81,6 +52,8 @@ struct Inner {
     gone: CancellationToken,
     hurried: CancellationToken,
     process: Mutex<Option<Child>>,
+    /// What it complains about, for the one who takes it.
+    complaints: Mutex<Option<mpsc::Receiver<String>>>,
 }
 
 /// Who listens to the guardian; emptied when it is gone.
@@ -139,6 +112,7 @@ impl GuardianClient {
             gone,
             hurried: CancellationToken::new(),
             process: Mutex::new(Some(met.process)),
+            complaints: Mutex::new(Some(met.complaints)),
         }))
     }
 
@@ -146,6 +120,13 @@ impl GuardianClient {
     #[must_use]
     pub fn identity(&self) -> ProcessIdentity {
         self.0.identity
+    }
+
+    /// What the guardian complains about on its standard error, line by line,
+    /// from its start to its end; for the first who asks.
+    #[must_use]
+    pub fn complaints(&self) -> Option<mpsc::Receiver<String>> {
+        lock(&self.0.complaints).take()
     }
 
     /// Starts a process in its own process group, marked as the run's and as
@@ -371,84 +352,6 @@ impl GuardianClient {
     }
 }
 
-/// A guardian that said it is ready.
-struct Met {
-    identity: ProcessIdentity,
-    notices: NoticeLines,
-    requests: OwnedWriteHalf,
-    process: Child,
-}
-
-/// Starts a guardian and waits until it is ready. When this fails, it is ended.
-async fn meet(exe: &Path, args: &[OsString], journal: &Journal) -> Result<Met, GuardianError> {
-    let (socket, mut process) = launch(exe, args, journal.path()).map_err(GuardianError::Start)?;
-    let (read, requests) = socket.into_split();
-    let mut notices = BufReader::new(read).lines();
-    let answer = timeout(ANSWER_WITHIN, ready(&mut notices)).await;
-    let identity = match answer {
-        Ok(answer) => answer.map_err(GuardianError::Start),
-        Err(_) => Err(silent(ANSWER_WITHIN)),
-    };
-    let noted = identity.and_then(|who| Ok(journal.guarded_by(who).map(|()| who)?));
-    match noted {
-        Ok(identity) => Ok(Met {
-            identity,
-            notices,
-            requests,
-            process,
-        }),
-        Err(error) => {
-            // It may have ended already; the cause above is what matters.
-            let _ = process.kill();
-            let _ = reap(process).await;
-            Err(error)
-        }
-    }
-}
-
-/// Waits for the end of a guardian.
-async fn reap(process: Child) -> Result<(), GuardianError> {
-    match timeout(BEYOND_GRACE, reaping::reap(process)).await {
-        Ok(reaped) => reaped.map_err(GuardianError::Start),
-        Err(_) => Err(silent(BEYOND_GRACE)),
-    }
-}
-
-/// Starts the guardian with one end of a socket as its standard input.
-fn launch(exe: &Path, args: &[OsString], journal: &Path) -> io::Result<(UnixStream, Child)> {
-    let (ours, theirs) = StdUnixStream::pair()?;
-    ours.set_nonblocking(true)?;
-    let process = Command::new(exe)
-        .args(args)
-        .arg("--journal")
-        .arg(journal)
-        .stdin(OwnedFd::from(theirs))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    Ok((UnixStream::from_std(ours)?, process))
-}
-
-type NoticeLines = Lines<BufReader<OwnedReadHalf>>;
-
-async fn next(lines: &mut NoticeLines) -> io::Result<Option<Notice>> {
-    match lines.next_line().await? {
-        Some(line) => Ok(Some(serde_json::from_str(&line)?)),
-        None => Ok(None),
-    }
-}
-
-async fn ready(lines: &mut NoticeLines) -> io::Result<ProcessIdentity> {
-    match next(lines).await? {
-        Some(Notice::Ready(identity)) => Ok(identity),
-        Some(_) => Err(io::ErrorKind::InvalidData.into()),
-        None => Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "it ended before it was ready; is the executable one with a guardian?",
-        )),
-    }
-}
-
 /// Hands on what the guardian says until it is gone.
 async fn listen(mut lines: NoticeLines, listening: Arc<Mutex<Listening>>, _ended: DropGuard) {
     while let Ok(Some(notice)) = next(&mut lines).await {
@@ -479,12 +382,6 @@ fn unexpected(answer: Answer) -> GuardianError {
     match answer {
         Answer::Refused(why) => GuardianError::Refused(why),
         other => GuardianError::Refused(format!("the guardian answered {other:?}")),
-    }
-}
-
-fn silent(within: Duration) -> GuardianError {
-    GuardianError::Silent {
-        within_ms: millis(within),
     }
 }
 

@@ -7,12 +7,15 @@
 mod children;
 mod client;
 mod descendants;
+mod error;
 mod keeper;
+mod meeting;
 mod namespace;
 mod output;
 pub mod protocol;
 mod reaping;
 mod server;
+mod words;
 
 use std::ffi::OsString;
 use std::io;
@@ -21,7 +24,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-pub use client::{GuardianClient, GuardianError};
+pub use client::GuardianClient;
+pub use error::GuardianError;
 pub use protocol::{
     ExitStatus, Exited, GroupSignal, LeftOut, ShutdownReport, SpawnRequest, Spawned,
 };

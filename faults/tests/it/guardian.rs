@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::run::Run;
+use crate::support::run::{FIXTURE, Run};
 use crate::support::{HANG, soon, until};
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
 use squall_faults::guardian::{ExitStatus, GroupSignal, GuardianClient, GuardianError};
@@ -162,6 +162,22 @@ async fn a_guardian_that_does_not_start_leaves_nothing_to_undo() {
         assert!(matches!(error, GuardianError::Start(_)), "{exe}: {error}");
         assert_eq!(journal.close().unwrap(), 0, "{exe}");
     }
+}
+
+/// A guardian whose standard error says what it should not.
+#[tokio::test]
+async fn a_guardian_that_complains_is_heard() {
+    let dir = TempDir::new().unwrap();
+    let journal = Arc::new(Journal::create(dir.path(), "complains").unwrap());
+    let script = "echo ' INFO all is well' >&2; echo 'ERROR out of luck' >&2; exec \"$0\" \"$@\"";
+    let args = ["-c", script, FIXTURE, "guardian"].map(Into::into);
+    let start = GuardianClient::start(Path::new("sh"), &args, &journal);
+    let guardian = soon(start).await.unwrap();
+    let mut complaints = guardian.complaints().unwrap();
+    assert_eq!(soon(complaints.recv()).await.unwrap(), "out of luck");
+    assert!(guardian.complaints().is_none(), "they are taken");
+    soon(guardian.shutdown(Duration::ZERO)).await.unwrap();
+    assert_eq!(soon(complaints.recv()).await, None, "it is gone");
 }
 
 /// SIGKILL ends a guardian, SIGSTOP silences it.
