@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use squall_scenario::Secrets;
 
 use crate::clock::{RunClock, now};
-use crate::redact;
+use crate::{own_log, redact};
 
 /// Events that may wait for the disk; tests fill the queue.
 const QUEUE_MAX: usize = if cfg!(test) { 512 } else { 65_536 };
@@ -31,9 +31,12 @@ pub enum HubError {
     /// A write failed.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// It was closed before.
-    #[error("the record is closed already")]
-    Closed,
+    /// There is none.
+    #[error("there is no record")]
+    Missing,
+    /// The thread that writes it died.
+    #[error("the thread that writes the record died")]
+    Died,
     /// Events are missing in it, or it could not be closed.
     #[error("the disk has stalled")]
     Stalled,
@@ -78,15 +81,9 @@ impl EventHub {
     }
 
     fn start(writer: Option<RecordWriter>, clock: RunClock, secrets: Secrets) -> Self {
-        let (hub, mut queue, mut writing) = Self::with(writer, clock, secrets);
+        let (hub, queue, writing) = Self::with(writer, clock, secrets);
         // A thread of its own: a disk that stalls must not hold up the engine.
-        tokio::task::spawn_blocking(move || {
-            while let Some(message) = queue.blocking_recv() {
-                if !writing.take(message) {
-                    return;
-                }
-            }
-        });
+        tokio::task::spawn_blocking(move || writing.take_all(queue));
         hub
     }
 
@@ -204,8 +201,8 @@ impl EventHub {
         let (answer, closed) = oneshot::channel();
         let closing = async {
             let told = self.queue.send(Message::Close(answer)).await;
-            told.map_err(|_| HubError::Closed)?;
-            closed.await.map_err(|_| HubError::Closed)?
+            told.map_err(|_| HubError::Died)?;
+            closed.await.map_err(|_| HubError::Died)?
         };
         let closed = timeout(CLOSED_WITHIN, closing).await;
         closed.unwrap_or(Err(HubError::Stalled))
@@ -222,11 +219,24 @@ struct Writing {
 }
 
 impl Writing {
+    /// Takes everything, until it is told to close the record.
+    fn take_all(mut self, mut queue: mpsc::Receiver<Message>) {
+        // However this ends before that, nothing more is recorded.
+        let died = self.record_lost.clone().drop_guard();
+        while let Some(message) = queue.blocking_recv() {
+            if !self.take(message) {
+                died.disarm();
+                return;
+            }
+        }
+    }
+
     /// Whether more may come.
     fn take(&mut self, message: Message) -> bool {
         match message {
             Message::Event(stamped) => {
                 self.write(|record| record.event(&stamped));
+                own_log::tell(&stamped);
                 // No reader is fine, and readers are served whatever the disk says.
                 let _ = self.readers.send(Arc::new(stamped));
             }
@@ -241,7 +251,7 @@ impl Writing {
                     // An event that found no room is missing in it.
                     (Some(_), None) if self.record_lost.is_cancelled() => Err(HubError::Stalled),
                     (Some(writer), None) => Ok(writer),
-                    (None, None) => Err(HubError::Closed),
+                    (None, None) => Err(HubError::Missing),
                 };
                 let _ = answer.send(outcome);
                 return false;
@@ -257,6 +267,7 @@ impl Writing {
     }
 
     fn fail(&mut self, error: RecordError) {
+        tracing::error!(%error, "the record cannot be written any more");
         self.failure.get_or_insert(error);
         self.writer = None;
         self.record_lost.cancel();
@@ -305,5 +316,38 @@ impl EventHub {
             }
         });
         Ok(hub)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hub() -> (EventHub, mpsc::Receiver<Message>, Writing) {
+        let clock = RunClock::start(Duration::from_secs(1));
+        EventHub::with(None, clock, Secrets::default())
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_dies_is_a_record_lost() {
+        let (hub, queue, writing) = hub();
+        let lost = writing.record_lost.clone();
+        let (empty, nobody) = mpsc::channel(1);
+        drop((queue, empty));
+        // Ends without being told to, as one that panics does.
+        let writer = tokio::task::spawn_blocking(move || writing.take_all(nobody));
+        writer.await.unwrap();
+        assert!(lost.is_cancelled());
+        assert!(matches!(hub.close().await, Err(HubError::Died)));
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_closed_is_not_lost() {
+        let (hub, queue, writing) = hub();
+        let lost = writing.record_lost.clone();
+        let writer = tokio::task::spawn_blocking(move || writing.take_all(queue));
+        assert!(matches!(hub.close().await, Err(HubError::Missing)));
+        writer.await.unwrap();
+        assert!(!lost.is_cancelled());
     }
 }

@@ -18,6 +18,7 @@ pub(crate) fn event(event: &mut RunEvent, secrets: &Secrets) {
         RunEvent::SteadyState { detail, .. }
         | RunEvent::NotReady { detail }
         | RunEvent::UndoFailed { detail }
+        | RunEvent::Internal { detail }
         | RunEvent::UndoVerified { detail }
         | RunEvent::Note { text: detail }
         | RunEvent::ByHand {
@@ -93,5 +94,9 @@ mod tests {
             panic!("another event");
         };
         assert_eq!(detail, "GET /?key=${TOKEN}");
+        let detail = "panicked at s3cret-value".to_owned();
+        let mut told = RunEvent::Internal { detail };
+        event(&mut told, &checked.secrets);
+        assert!(!format!("{told:?}").contains("s3cret-value"), "{told:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! The load's own thread: nothing else runs on it.
 
+use std::any::Any;
 use std::net::SocketAddr;
 
 use squall_record::Shard;
@@ -100,11 +101,48 @@ impl LoadHandle {
 
     /// Waits for the end of the thread. Call it after `Finished` was received
     /// or the commands were dropped; both end the thread.
-    pub async fn join(mut self) {
+    ///
+    /// # Errors
+    /// It panicked; with the words of its panic.
+    pub async fn join(mut self) -> Result<(), String> {
         drop(self.commands);
         drop(self.outputs);
-        if let Some(thread) = self.thread.take() {
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        let Some(thread) = self.thread.take() else {
+            return Ok(());
+        };
+        match tokio::task::spawn_blocking(move || thread.join()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(panic)) => Err(words(panic.as_ref())),
+            Err(error) => Err(error.to_string()),
         }
+    }
+}
+
+/// What a panic says.
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("it does not say why").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_dies_is_seen_and_says_why() {
+        let (commands, _) = mpsc::channel(1);
+        let (told, outputs) = mpsc::channel::<LoadOutput>(1);
+        let mut load = LoadHandle {
+            commands,
+            outputs,
+            gauges: watch::channel(Gauges::default()).1,
+            thread: Some(std::thread::spawn(move || {
+                let _told = told;
+                panic!("no {}", "timer");
+            })),
+        };
+        assert!(load.outputs.recv().await.is_none(), "nothing follows");
+        assert_eq!(load.join().await, Err("no timer".to_owned()));
     }
 }

@@ -130,7 +130,7 @@ impl<'c, S: System> LiveRun<'c, S> {
                     Told::Output(LoadOutput::Lead(interval)) => steady.feed(interval),
                     Told::Output(_) => {}
                     Told::Lost(detail) => {
-                        self.emit(RunEvent::NotReady { detail }).await;
+                        self.emit(RunEvent::Internal { detail }).await;
                         return false;
                     }
                 },
@@ -182,7 +182,7 @@ impl<'c, S: System> LiveRun<'c, S> {
                     return false;
                 }
                 told = load.next() => if let Told::Lost(detail) = told {
-                    self.emit(RunEvent::NotReady { detail }).await;
+                    self.emit(RunEvent::Internal { detail }).await;
                     return false;
                 },
                 () = tokio::time::sleep_until(soon.into()) => return true,

@@ -202,10 +202,7 @@ fn tripped(AbortTrip { guard, detail }: AbortTrip) -> RunEvent {
 
 /// Without its end, nobody knows what became of the last arrivals.
 fn load_lost(detail: String) -> RunEvent {
-    RunEvent::Abort {
-        guard: "the load can be driven".to_owned(),
-        detail,
-    }
+    RunEvent::Internal { detail }
 }
 
 async fn cut_load_short<L: Load>(

@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use squall_faults::guardian::GuardianClient;
 use squall_faults::{EntryId, Inverse, Journal, JournalError, Pauses, recover};
-use squall_record::{Manifest, RecordError, Shard};
+use squall_record::{Manifest, RecordError, RunEvent, Shard};
 use squall_scenario::{Scenario, Secrets};
+use tokio::sync::mpsc;
 
 use super::injection::Means;
 use super::real_system::RealSystem;
@@ -78,9 +79,10 @@ impl World for RealWorld {
 
     async fn start_guardian(&self, undo: &RunJournal) -> Result<GuardianClient, String> {
         let args = [OsString::from("guardian")];
-        GuardianClient::start(&self.squall_exe, &args, &undo.journal)
-            .await
-            .map_err(|error| error.to_string())
+        let guardian = GuardianClient::start(&self.squall_exe, &args, &undo.journal).await;
+        let guardian = guardian.map_err(|error| error.to_string())?;
+        tracing::info!(pid = guardian.identity().pid, "the guardian started");
+        Ok(guardian)
     }
 
     async fn start_system(
@@ -89,6 +91,8 @@ impl World for RealWorld {
         guardian: &GuardianClient,
         hub: &EventHub,
     ) -> Result<RealSystem, String> {
+        let complaints = guardian.complaints();
+        let heard = complaints.map(|all| tokio::spawn(tell_complaints(all, hub.clone())));
         let kept = guardian.keep_secrets(&self.secrets).await;
         kept.map_err(|error| error.to_string())?;
         // Not before the guardian was started: the system under test keeps the
@@ -119,6 +123,7 @@ impl World for RealWorld {
                 journal: Arc::clone(&undo.journal),
                 pauses: Pauses::default(),
             },
+            heard: Mutex::new(heard),
         })
     }
 }
@@ -129,6 +134,15 @@ impl Undo for RunJournal {
         self.journal.done(self.socket);
         // On the spot: it takes no time, and there may be no thread for it.
         self.journal.close()
+    }
+}
+
+/// A guardian that complains is no guardian to rely on, and the run says so.
+/// Ends with the guardian.
+async fn tell_complaints(mut complaints: mpsc::Receiver<String>, hub: EventHub) {
+    while let Some(complaint) = complaints.recv().await {
+        let detail = format!("its guardian complained: {complaint}");
+        hub.emit(RunEvent::Internal { detail }).await;
     }
 }
 
@@ -161,4 +175,25 @@ fn journal_id(run_dir: &Path) -> String {
         })
         .collect();
     format!("{clean}-{}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_guardian_complains_about_is_an_event_of_the_run() {
+        let hub = EventHub::without_record(RunClock::start(Duration::from_secs(1)));
+        let mut events = hub.subscribe();
+        let (guardian, complaints) = mpsc::channel(1);
+        guardian.send("out of luck".to_owned()).await.unwrap();
+        drop(guardian);
+        tell_complaints(complaints, hub).await;
+        let RunEvent::Internal { detail } = events.recv().await.unwrap().event.clone() else {
+            panic!("another event");
+        };
+        assert_eq!(detail, "its guardian complained: out of luck");
+    }
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use squall_faults::guardian::GuardianClient;
 use squall_record::Shard;
 use squall_scenario::{FaultSpec, Scenario, is_allowed, is_on_this_machine};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +23,8 @@ use squall_load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 
 /// What processes may take to end where no system was up.
 const END_GRACE: Duration = Duration::from_secs(1);
+/// What a guardian that ends may take to be heard to the end.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Processes and links that are up.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub(crate) struct RealSystem {
     pub(super) log_dir: PathBuf,
     pub(super) allowed_hosts: Vec<String>,
     pub(super) means: Means,
+    /// Tells what the guardian complains about.
+    pub(super) heard: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl System for RealSystem {
@@ -95,7 +100,9 @@ impl System for RealSystem {
             // A steady state has to be seen on some load.
             lead: !load.warm_up.is_zero() || self.scenario.steady_state.is_some(),
         };
-        LoadHandle::start(plan).map_err(|error| error.to_string())
+        let load = LoadHandle::start(plan).map_err(|error| error.to_string())?;
+        tracing::info!("the load's thread started");
+        Ok(load)
     }
 
     fn choose(&self, spec: &FaultSpec, number: u32) -> Vec<Member> {
@@ -113,7 +120,14 @@ impl System for RealSystem {
     }
 
     async fn stop(&self) -> Result<(), String> {
-        self.running.stop().await.map(|_ended| ())
+        let stopped = self.running.stop().await.map(|_ended| ());
+        tracing::info!("the system was ended");
+        let heard = self.heard.lock().ok().and_then(|mut heard| heard.take());
+        if let Some(heard) = heard {
+            // Its last words. One that lives on has been told of already.
+            let _ = tokio::time::timeout(LAST_WORDS_WITHIN, heard).await;
+        }
+        stopped
     }
 }
 
@@ -155,6 +169,9 @@ impl Load for LoadHandle {
     }
 
     async fn join(self) {
-        self.join().await;
+        match self.join().await {
+            Ok(()) => tracing::info!("the load's thread ended"),
+            Err(why) => tracing::error!("the load's thread died: {why}"),
+        }
     }
 }

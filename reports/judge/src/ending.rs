@@ -90,6 +90,10 @@ fn of_event(event: &RunEvent) -> Option<(RunOutcome, String)> {
             RunOutcome::UndoFailed,
             format!("could not be put back: {detail}"),
         )),
+        RunEvent::Internal { detail } => Some((
+            RunOutcome::Internal,
+            format!("squall itself failed: {detail}"),
+        )),
         RunEvent::Interrupted { reason } => match reason {
             StopReason::Interrupt => {
                 Some((RunOutcome::Interrupted, "interrupted by SIGINT".to_owned()))

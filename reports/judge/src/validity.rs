@@ -31,6 +31,10 @@ impl Validity {
                         .void
                         .push(format!("the system was not ready: {detail}"));
                 }
+                RunEvent::Internal { detail } => {
+                    let doubt = format!("squall itself failed: {detail}");
+                    validity.doubts.push(doubt);
+                }
                 RunEvent::ByHand { action, from } => {
                     let done = (stamped.at_us, action.clone(), *from);
                     validity.by_hand.push(done);

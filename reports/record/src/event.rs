@@ -107,6 +107,13 @@ pub enum RunEvent {
         /// What is left and how to undo it by hand.
         detail: String,
     },
+    /// Something of squall itself failed: a thread of it died, its guardian
+    /// complained, or what happened could not be recorded. Nothing that the
+    /// record says can be relied on.
+    Internal {
+        /// What failed, in words.
+        detail: String,
+    },
     /// Everything was put back and checked.
     UndoVerified {
         /// What was checked.

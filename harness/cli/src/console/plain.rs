@@ -177,6 +177,7 @@ impl PlainLines {
             }
             RunEvent::NotReady { detail } => Some(format!("NOT READY {detail}")),
             RunEvent::UndoFailed { detail } => Some(format!("UNDO FAILED {detail}")),
+            RunEvent::Internal { detail } => Some(format!("SQUALL FAILED {detail}")),
             RunEvent::UndoVerified { detail } => Some(format!("put back: {detail}")),
             _ => None,
         }

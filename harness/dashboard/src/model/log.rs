@@ -126,6 +126,7 @@ fn words(event: &RunEvent) -> Option<(Topic, String)> {
         RunEvent::Note { text } => (Topic::Run, text.clone()),
         RunEvent::NotReady { detail } => (Topic::Trouble, format!("NOT READY {detail}")),
         RunEvent::UndoFailed { detail } => (Topic::Trouble, format!("UNDO FAILED {detail}")),
+        RunEvent::Internal { detail } => (Topic::Trouble, format!("SQUALL FAILED {detail}")),
         RunEvent::UndoVerified { detail } => (Topic::Run, format!("put back: {detail}")),
         _ => return None,
     })

@@ -84,7 +84,7 @@ async fn run(load: Load, address: SocketAddr, stop_after: Option<Duration>) -> T
             _ => {}
         }
     }
-    handle.join().await;
+    handle.join().await.unwrap();
     told
 }
 

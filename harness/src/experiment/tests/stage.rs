@@ -430,6 +430,7 @@ fn word(event: &RunEvent) -> Option<String> {
         RunEvent::Abort { guard, .. } => return Some(format!("ABORT ({guard})")),
         RunEvent::Interrupted { .. } => "INTERRUPTED",
         RunEvent::NotReady { detail } => return Some(format!("NOT READY ({detail})")),
+        RunEvent::Internal { detail } => return Some(format!("SQUALL FAILED ({detail})")),
         RunEvent::UndoVerified { .. } => "undone",
         RunEvent::UndoFailed { .. } => "UNDO FAILED",
         RunEvent::LoadFinished { .. } => "load finished",

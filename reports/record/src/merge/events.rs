@@ -48,6 +48,9 @@ fn of_another(number: u32, event: &RunEvent) -> Option<RunEvent> {
         RunEvent::UndoFailed { detail } => RunEvent::UndoFailed {
             detail: mark(detail),
         },
+        RunEvent::Internal { detail } => RunEvent::Internal {
+            detail: mark(detail),
+        },
         RunEvent::Note { text } => RunEvent::Note { text: mark(text) },
         // Only the first shard has faults that could be stopped.
         RunEvent::ByHand { action, from } => RunEvent::Note {

@@ -45,6 +45,20 @@ fn the_loudest_event_decides() {
 }
 
 #[test]
+fn a_run_in_which_squall_itself_failed_passes_nothing_and_says_why() {
+    let detail = "thread 'squall-load' panicked at x.rs:1:2: no".to_owned();
+    let mut record = passing();
+    record.events.push(at(25.0, RunEvent::Internal { detail }));
+    let verdict = judge(&record);
+    assert_eq!(verdict.outcome, RunOutcome::Internal);
+    assert_eq!(verdict.exit_code, 70);
+    let why = "squall itself failed: thread 'squall-load' panicked at x.rs:1:2: no";
+    assert_eq!(verdict.reasons[0], why);
+    let passed = |gate: &&GateVerdict| gate.state == GateState::Pass;
+    assert_eq!(verdict.gates.iter().find(passed), None);
+}
+
+#[test]
 fn a_fault_that_was_stopped_by_hand_passes_nothing() {
     let stopped = |seconds: f64, action: HandAction| {
         let mut record = passing();

@@ -93,6 +93,7 @@ fn tell(event: &RunEvent) -> Option<(&'static str, String)> {
         RunEvent::ByHand { action, from } => ("by hand", action.words_from(*from)),
         RunEvent::NotReady { detail } => ("not ready", detail.clone()),
         RunEvent::UndoFailed { detail } => ("undo failed", detail.clone()),
+        RunEvent::Internal { detail } => ("squall failed", detail.clone()),
         RunEvent::UndoVerified { detail } => ("undo verified", detail.clone()),
         RunEvent::LoadFinished { scheduled, .. } => (
             "load finished",
