@@ -10,7 +10,7 @@ use squall_scenario_file::{
 };
 
 use crate::args::ScenarioArgs;
-use crate::{exit, output};
+use crate::{exit, output, panics};
 
 /// A scenario that was read and checked, with what there is to say about it.
 pub struct Found {
@@ -101,9 +101,11 @@ pub fn scenario(given: &str, reading: &ScenarioArgs) -> Result<Found, ExitCode> 
     let source = source(given).map_err(|diagnostic| unreadable(given, &diagnostic))?;
     let mut options = ParseOptions::new(&process_environment);
     options.set.clone_from(&reading.set);
+    let checked = parse_scenario(&source, &options);
+    panics::keep(&checked.secrets);
     Ok(Found {
         given: given.to_owned(),
-        checked: parse_scenario(&source, &options),
+        checked,
     })
 }
 

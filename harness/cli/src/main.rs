@@ -15,6 +15,8 @@ mod objectives;
 mod one_line;
 mod output;
 mod output_paths;
+mod own_log;
+mod panics;
 mod report_files;
 mod run_folders;
 mod run_names;
@@ -30,6 +32,7 @@ use squall_judge::RunOutcome;
 
 fn main() -> ExitCode {
     output::prepare();
+    panics::prepare();
     // A panic is squall's own fault and has its own exit code.
     std::panic::catch_unwind(carry_out).unwrap_or_else(|_told| exit::code(RunOutcome::Internal))
 }
@@ -38,6 +41,8 @@ fn carry_out() -> ExitCode {
     // The guardian is a process without a runtime; it never gets to clap.
     let mut raw = std::env::args_os().skip(1);
     if raw.next().is_some_and(|first| first == "guardian") {
+        own_log::prepare_guardian();
+        panics::prepare_guardian();
         return squall_faults::guardian::main(raw);
     }
     match Cli::try_parse() {

@@ -22,7 +22,7 @@ use writer::Writer;
 
 use crate::args::LoadArgs;
 use crate::locate::Sound;
-use crate::{exit, output};
+use crate::{exit, output, panics};
 
 /// What messages, records and annotations call the place of the arguments.
 const COMMAND_LINE: &str = "command line";
@@ -90,6 +90,7 @@ fn read(args: &LoadArgs, allowed: Option<&[String]>) -> Read {
     } = compose::compose(args);
     let source = Source::new(COMMAND_LINE, written.text());
     let checked = parse_scenario(&source, &ParseOptions::new(&process_environment));
+    panics::keep(&checked.secrets);
     let mut found = checked.diagnostics.clone();
     found.retain(|finding| finding.code != NO_GATES);
     if let Some(allowed) = allowed {

@@ -11,10 +11,8 @@
 
 mod stream;
 
-use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Display;
 use std::io;
-use std::panic::PanicHookInfo;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -29,23 +27,11 @@ static OUT: Stream = Stream::new(To::Out);
 static ERR: Stream = Stream::new(To::Err);
 
 /// Makes printing and writing fail with an error where they would end the
-/// process: a file beyond the limit of its size does not kill, and a panic is
-/// told by the writers here. For the whole process, and before anything else.
+/// process: a file beyond the limit of its size does not kill. For the whole
+/// process, and before anything else.
 pub fn prepare() {
     // A signal that cannot be caught leaves things as they are.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
-    std::panic::set_hook(Box::new(tell_panic));
-}
-
-fn tell_panic(panic: &PanicHookInfo<'_>) {
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("unnamed").to_owned();
-    let mut text = format!("thread '{name}' {panic}");
-    let backtrace = Backtrace::capture();
-    if backtrace.status() == BacktraceStatus::Captured {
-        text.push_str(&format!("\n{backtrace}"));
-    }
-    remark(text);
 }
 
 /// From now on nobody who prints waits for a terminal.

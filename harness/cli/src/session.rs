@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use squall_harness::experiment::{RunRequest, RunView, control_channel, run};
+use squall_harness::hub::HubError;
 use squall_judge::{RunOutcome, Verdict, judge};
 use squall_record::{Manifest, RECORD_SCHEMA_VERSION, Record, StopReason};
 use squall_reports::format::verdict_block;
@@ -17,6 +18,8 @@ use crate::interrupts::Interrupts;
 use crate::locate::Sound;
 use crate::metrics::Metrics;
 use crate::output;
+use crate::own_log::{self, OwnLog};
+use crate::panics;
 pub use crate::report_files::{ReportRequest, write_reports};
 use crate::sharding::Part;
 
@@ -79,6 +82,7 @@ impl Session {
     /// Looks up what every attempt needs, and begins to listen for signals.
     /// Must be called inside a runtime.
     pub fn new(execution: &ExecutionArgs) -> Result<Self, String> {
+        own_log::prepare()?;
         let squall_exe = std::env::current_exe()
             .map_err(|error| format!("cannot find squall's own executable: {error}"))?;
         Ok(Self {
@@ -190,7 +194,24 @@ impl Session {
             withhold_faults,
             zero_at: part.and_then(|part| part.zero),
         };
-        self.run_and_judge(request, dir, console).await
+        self.run_logged(request, dir, console).await
+    }
+
+    /// Runs and judges, with squall's own log beside the record.
+    async fn run_logged(
+        &self,
+        request: RunRequest,
+        dir: PathBuf,
+        console: &mut Option<Console>,
+    ) -> Result<Finished, Failed> {
+        let log = OwnLog::begin(&dir, &request.secrets)
+            .map_err(|error| Failed::new(RunOutcome::NotReady, error))?;
+        let ran = self.run_and_judge(request, dir, console).await;
+        panics::belong_to(None);
+        if let Some(why) = log.end().await {
+            output::remark(why);
+        }
+        ran
     }
 
     async fn run_and_judge(
@@ -204,6 +225,7 @@ impl Session {
         let seed = request.seed;
         let manifest = request.manifest.clone();
         let ran = run(request, receiver, &mut |view: RunView| {
+            panics::belong_to(Some(view.hub.clone()));
             let watched = Watched {
                 scenario: &manifest.scenario,
                 seed,
@@ -220,15 +242,20 @@ impl Session {
         .await;
         self.interrupts.pass_to(None);
         let end = ran.map_err(|error| Failed::new(RunOutcome::NotReady, error))?;
-        let writer = end
-            .record
-            .map_err(|error| self.record_lost(&error.to_string(), &end.undo_failures))?;
+        let writer = end.record.map_err(|error| {
+            let outcome = match error {
+                HubError::Record(_) | HubError::Stalled => RunOutcome::NotReady,
+                HubError::Missing | HubError::Died => RunOutcome::Internal,
+            };
+            self.record_lost(outcome, &error.to_string(), &end.undo_failures)
+        })?;
         let record =
             Record::read(&dir).map_err(|error| Failed::new(RunOutcome::Internal, error))?;
         let verdict = judge(&record);
-        writer
-            .finish(&verdict)
-            .map_err(|error| self.record_lost(&error.to_string(), &end.undo_failures))?;
+        writer.finish(&verdict).map_err(|error| {
+            let outcome = RunOutcome::NotReady;
+            self.record_lost(outcome, &error.to_string(), &end.undo_failures)
+        })?;
         let record =
             Record::read(&dir).map_err(|error| Failed::new(RunOutcome::Internal, error))?;
         Ok(Finished {
@@ -240,8 +267,12 @@ impl Session {
 
     /// A run whose record could not be written is judged by nothing but how it
     /// ended, and a failed undo is louder than a full disk.
-    fn record_lost(&self, error: &str, undo_failures: &[String]) -> Failed {
-        let mut outcome = RunOutcome::NotReady;
+    fn record_lost(
+        &self,
+        mut outcome: RunOutcome,
+        error: &str,
+        undo_failures: &[String],
+    ) -> Failed {
         let mut message = format!("the run could not be recorded, so it proves nothing: {error}");
         if let Some(reason) = self.interrupts.first() {
             outcome = outcome.louder(interrupted(reason));

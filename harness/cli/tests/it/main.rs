@@ -31,6 +31,7 @@ mod life;
 mod load;
 mod metrics;
 mod outputs;
+mod own_log;
 mod own_service;
 mod printing;
 mod prove;
