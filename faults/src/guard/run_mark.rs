@@ -10,8 +10,7 @@ use std::path::Path;
 use procfs::process::Process;
 
 use crate::ProcessIdentity;
-use crate::guardian::protocol::RUN_MARK;
-use crate::process::fnv;
+use crate::marks::{RUN_MARK, fnv};
 
 /// Whose run it is, in which PID namespace its number means anything, and where
 /// its journal belongs.

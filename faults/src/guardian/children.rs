@@ -15,11 +15,10 @@ use rustix::process::{
 use super::Start;
 use super::namespace::{Namespace, bind};
 use super::output::Output;
-use super::protocol::{ExitStatus, Exited, GroupSignal, INSTANCE_MARK, SpawnRequest, Spawned};
+use super::protocol::{ExitStatus, Exited, GroupSignal, SpawnRequest, Spawned};
 use crate::guard::undo::TERM_GRACE;
-use crate::process::{
-    ProcessHandle, is_stopped, limit_mark, members, resume_members, signal_members,
-};
+use crate::marks::{INSTANCE_MARK, limit_mark};
+use crate::process::{ProcessHandle, is_stopped, members, resume_members, signal_members};
 use crate::{FaultError, Member, Origin, ProcessIdentity};
 
 /// A started process, until it and everything it started have ended.

@@ -19,11 +19,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::error::{GuardianError, silent};
 use super::meeting::{ANSWER_WITHIN, BEYOND_GRACE, Met, NoticeLines, meet, next, reap};
 use super::protocol::{
-    Answer, Ask, Exited, GroupSignal, INSTANCE_MARK, Notice, RUN_MARK, Request, ShutdownReport,
-    SpawnRequest, Spawned,
+    Answer, Ask, Exited, GroupSignal, Notice, Request, ShutdownReport, SpawnRequest, Spawned,
 };
 use super::reaping;
 use crate::guard::undo::{end_each, marked};
+use crate::marks::{INSTANCE_MARK, RUN_MARK};
 use crate::{EntryId, Inverse, Journal, Member, ProcessIdentity};
 
 /// How long the guardian may take to signal or find an instance, before squall tries to.

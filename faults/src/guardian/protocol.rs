@@ -7,15 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Member, ProcessIdentity};
 
-/// The environment variable that marks every process of a run, children of
-/// children included, with [`crate::Journal::mark`].
-pub const RUN_MARK: &str = "SQUALL_RUN_MARK";
-
-/// The environment variable that marks what one start of one process is made
-/// of. The mark is also put into a limit that nobody uses: some programs clear
-/// their environment.
-pub const INSTANCE_MARK: &str = "SQUALL_INSTANCE_MARK";
-
 /// A process to start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpawnRequest {
@@ -51,7 +42,7 @@ pub struct Spawned {
     pub key: String,
     /// Who it is.
     pub identity: ProcessIdentity,
-    /// What marks everything that it starts, see [`INSTANCE_MARK`].
+    /// What marks everything that it starts, see [`INSTANCE_MARK`](crate::INSTANCE_MARK).
     pub mark: String,
 }
 

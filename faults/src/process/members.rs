@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ProcessIdentity, is_stopped};
 use crate::FaultError;
-use crate::guardian::protocol::INSTANCE_MARK;
+use crate::marks::{INSTANCE_MARK, limit_mark};
 
 /// One start of an instance: the process that the guardian started, and what
 /// marks everything that this one starts.
@@ -220,19 +220,4 @@ impl Inherited {
 /// `/proc` cannot be read.
 pub fn members(origin: &Origin) -> Result<Vec<Member>, FaultError> {
     Ok(Processes::look()?.members(origin))
-}
-
-/// The mark as a limit of file locks, which Linux keeps and hands down but has
-/// not looked at since 2.4.25. A process that clears its environment still has
-/// it, and unlike the environment everybody may read it.
-pub(crate) fn limit_mark(mark: &str) -> u64 {
-    // Far above what anybody would set, and not "unlimited".
-    (fnv(mark.as_bytes()) >> 2) | (1 << 61)
-}
-
-/// A hash that is the same in every build: FNV-1a.
-pub(crate) fn fnv(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }

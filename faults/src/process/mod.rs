@@ -16,13 +16,12 @@ use serde::{Deserialize, Serialize};
 pub(crate) use handle::ProcessHandle;
 pub(crate) use kill::ActiveKill;
 pub use members::{Member, Origin, Processes, members};
-pub(crate) use members::{fnv, limit_mark};
 pub(crate) use pause::ActivePause;
 pub use pauses::Pauses;
 pub(crate) use reach::{resume_members, signal_members};
 pub(crate) use refusal::refuse;
 
-use crate::guardian::protocol::RUN_MARK;
+use crate::marks::RUN_MARK;
 
 /// A process beyond doubt: its number and when it started, so that a number
 /// used again is not mistaken for it.

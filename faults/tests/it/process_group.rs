@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use crate::support::run::{FIXTURE, Run};
 use crate::support::{soon, until};
 use rustix::process::{Pid, Signal, kill_process};
-use squall_faults::guardian::protocol::INSTANCE_MARK;
+use squall_faults::INSTANCE_MARK;
 use squall_faults::guardian::{ExitStatus, Exited, GroupSignal};
 use squall_faults::{
     Fault, FaultError, FaultGuard, Inverse, Journal, Origin, ProcessFault, ProcessIdentity,

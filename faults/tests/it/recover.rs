@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use squall_faults::guardian::protocol::RUN_MARK;
+use squall_faults::RUN_MARK;
 use squall_faults::recover::{self, Standing};
 use squall_faults::{Inverse, Journal, JournalError, ProcessIdentity};
 use tempfile::TempDir;

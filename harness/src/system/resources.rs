@@ -94,8 +94,8 @@ fn read(process: &Process) -> Option<ResourceUse> {
 mod tests {
     use std::process::{Command, Stdio};
 
+    use squall_faults::INSTANCE_MARK;
     use squall_faults::ProcessIdentity;
-    use squall_faults::guardian::protocol::INSTANCE_MARK;
 
     use super::*;
 
