@@ -321,6 +321,9 @@ impl EventHub {
 
 #[cfg(test)]
 mod tests {
+    use squall_record::StopReason;
+    use tokio::time::Instant;
+
     use super::*;
 
     fn hub() -> (EventHub, mpsc::Receiver<Message>, Writing) {
@@ -349,5 +352,47 @@ mod tests {
         assert!(matches!(hub.close().await, Err(HubError::Missing)));
         writer.await.unwrap();
         assert!(!lost.is_cancelled());
+    }
+
+    const fn event() -> RunEvent {
+        RunEvent::Interrupted {
+            reason: StopReason::Finish,
+        }
+    }
+
+    /// The first event without room waits a little; the record is lost with it,
+    /// and nobody waits any more.
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_stalls_holds_nobody_up() {
+        let (hub, _queue, _writing) = hub();
+        let start = Instant::now();
+        for _ in 0..QUEUE_MAX {
+            hub.emit(event()).await;
+        }
+        assert!(!hub.record_lost.is_cancelled());
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        let telling = async {
+            for _ in 0..10 {
+                hub.emit(event()).await;
+            }
+        };
+        let hangs_after = Duration::from_secs(3600);
+        timeout(hangs_after, telling).await.unwrap();
+        assert!(hub.record_lost.is_cancelled());
+        assert_eq!(start.elapsed(), ROOM_WITHIN);
+        let closed = timeout(hangs_after, hub.close()).await.unwrap();
+        assert!(matches!(closed, Err(HubError::Stalled)));
+        assert_eq!(start.elapsed(), ROOM_WITHIN + CLOSED_WITHIN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_nobody_waits_for_is_lost_with_the_record() {
+        let (hub, _queue, _writing) = hub();
+        for _ in 0..QUEUE_MAX {
+            hub.emit_at_once(event());
+        }
+        assert!(!hub.record_lost.is_cancelled());
+        hub.emit_at_once(event());
+        assert!(hub.record_lost.is_cancelled());
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use squall_judge::RunOutcome;
-use squall_record::{RunEvent, Stamped};
+use squall_record::{HandAction, RunEvent, Stamped};
 use tokio::time::sleep;
 
 use super::stage::{MOMENTS, Moment, Played, Stage, Strings, paused};
@@ -132,11 +132,63 @@ fn a_guard_trips() {
     insta::assert_snapshot!(table);
 }
 
+/// A rule on answers ends the run as soon as it holds, and no rule ends another.
+#[test]
+fn a_rule_on_answers_trips() {
+    for (rule, trips) in [
+        ("error_rate > 10% for 2s", true),
+        ("error_rate > 10% for 1m", false),
+    ] {
+        let pull = |mut strings: Strings| async move {
+            strings.until(Moment::FaultActive).await;
+            strings.world.traffic.send_replace(Traffic::Refused);
+        };
+        let played = paused(Stage::with("pause", rule).play(pull));
+        played.check();
+        assert_eq!(played.told(&format!("ABORT ({rule})")), trips);
+        let outcome = if trips {
+            RunOutcome::Aborted
+        } else {
+            RunOutcome::Fail
+        };
+        assert_eq!(played.outcome, Some(outcome), "{rule}");
+        assert_eq!(
+            played.after <= Duration::from_secs(5),
+            trips,
+            "{:?}",
+            played.after
+        );
+    }
+}
+
+/// One fault is ended by hand; the load goes on.
+#[test]
+fn a_fault_is_stopped_by_hand() {
+    let pull = |mut strings: Strings| async move {
+        strings.until(Moment::FaultActive).await;
+        for fault in ["another", "frozen"] {
+            let fault = fault.to_owned();
+            strings.by_hand(HandAction::StopFault { fault }).await;
+        }
+    };
+    let played = paused(Stage::new().play(pull));
+    played.check();
+    assert_eq!(played.counts().scheduled, 240, "the load goes on");
+    insta::assert_snapshot!(played.words().join("\n"));
+}
+
 #[test]
 fn ctrl_c() {
     let table = table(Trouble::CtrlC, |moment, played| {
         ends_soon(moment, played);
         assert_eq!(played.outcome, Some(interrupted(moment)), "{moment:?}");
+        // Processes keep the time that they have to end by themselves.
+        let hurried = usize::from(moment == Moment::Stopping);
+        assert_eq!(
+            played.world.script.count(Call::Hurry),
+            hurried,
+            "{moment:?}"
+        );
     });
     insta::assert_snapshot!(table);
 }
@@ -146,6 +198,7 @@ fn ctrl_c_twice() {
     let table = table(Trouble::CtrlCTwice, |moment, played| {
         ends_soon(moment, played);
         assert_eq!(played.outcome, Some(interrupted(moment)), "{moment:?}");
+        assert!(played.world.script.count(Call::Hurry) > 0, "{moment:?}");
     });
     insta::assert_snapshot!(table);
 }
@@ -250,6 +303,9 @@ fn a_late_load_is_interrupted() {
 fn the_disk_is_full() {
     let table = table(Trouble::DiskFull, |moment, played| {
         ends_soon(moment, played);
+        // Nobody waits for a system that can prove nothing.
+        let begun = played.world.script.count(Call::StartLoad) > 0;
+        assert_eq!(begun, moment > Moment::Starting, "{moment:?}");
         let end = played.end.as_ref().unwrap();
         assert!(end.record.is_err(), "{moment:?}");
         assert!(end.undo_failures.is_empty(), "{moment:?}");

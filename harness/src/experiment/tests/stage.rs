@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use squall_judge::{RunOutcome, judge};
 use squall_record::{
-    Counts, FaultChange, Interval, Manifest, Phase, RECORD_SCHEMA_VERSION, Record, RunEvent,
-    Stamped, StopReason,
+    Counts, FaultChange, HandAction, HandSide, Interval, Manifest, Phase, ProcessChange,
+    RECORD_SCHEMA_VERSION, Record, RunEvent, Stamped, StopReason,
 };
 use squall_scenario::Scenario;
 use squall_scenario_file::{ParseOptions, Source, parse_scenario};
@@ -88,7 +88,7 @@ pub(super) struct Played {
     record: Option<Record>,
 }
 
-fn text(fault: &str) -> String {
+fn text(fault: &str, rule: &str) -> String {
     format!(
         "version: 1
 name: simulated
@@ -107,7 +107,7 @@ steady_state:
   expect: [ success >= 90% ]
 faults:
   - {{ name: frozen, at: 4s, inject: {fault}, into: shop, for: 3s }}
-abort_when: [ probe trouble > 0 ]
+abort_when: [ {rule} ]
 slo:
   - during: whole run
     expect: [ success >= 80% ]
@@ -118,11 +118,12 @@ slo:
 impl Stage {
     /// A run with a process that is paused for a while.
     pub(super) fn new() -> Self {
-        Self::with("pause")
+        Self::with("pause", "probe trouble > 0")
     }
 
-    pub(super) fn with(fault: &str) -> Self {
-        let text = text(fault);
+    /// A run with another fault and another rule that ends it.
+    pub(super) fn with(fault: &str, rule: &str) -> Self {
+        let text = text(fault, rule);
         let source = Source::new("simulated.yaml", text.clone());
         let checked = parse_scenario(&source, &ParseOptions::new(&|_| None));
         let scenario = checked
@@ -270,6 +271,20 @@ impl Strings {
             self.control.send(asked).await.unwrap();
             sleep(Duration::from_millis(30)).await;
         }
+    }
+
+    /// What a person does at the run's screen.
+    pub(super) async fn by_hand(&self, action: HandAction) {
+        let asked = Control::ByHand(action, HandSide::Own);
+        self.control.send(asked).await.unwrap();
+    }
+
+    /// Waits until the load is over and has been answered.
+    pub(super) async fn until_the_load_is_over(&mut self) {
+        self.heard(|e| matches!(e, RunEvent::LoadFinished { .. }))
+            .await;
+        sleep(Duration::from_millis(170)).await;
+        self.note_the_time();
     }
 
     async fn changed(&mut self, is_it: fn(&FaultChange) -> bool) {
@@ -426,7 +441,10 @@ fn word(event: &RunEvent) -> Option<String> {
             FaultChange::WithheldEnds => "withheld ends",
             FaultChange::Failed { detail } => return Some(format!("FAILED ({detail})")),
         },
-        RunEvent::Process { .. } => "system dead",
+        RunEvent::Process { change, .. } => match change {
+            ProcessChange::Started { .. } => "started",
+            _ => "system dead",
+        },
         RunEvent::Abort { guard, .. } => return Some(format!("ABORT ({guard})")),
         RunEvent::Interrupted { .. } => "INTERRUPTED",
         RunEvent::NotReady { detail } => return Some(format!("NOT READY ({detail})")),

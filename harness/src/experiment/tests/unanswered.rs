@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use squall_judge::RunOutcome;
 
-use super::stage::{Moment, Played, Stage, paused};
+use super::stage::{Moment, Played, Stage, Strings, paused};
 use crate::hub::Disk;
 use crate::world::simulated::{Answer, Call, Traffic};
 
@@ -17,7 +17,7 @@ const STILL_UNDOING: Duration = Duration::from_secs(25);
 /// Plays a run in which a call is never answered; with Ctrl-C once it was made.
 fn unanswered(fault: &str, call: Call, ctrl_c: bool) -> Played {
     paused(async {
-        let stage = Stage::with(fault);
+        let stage = Stage::with(fault, "probe trouble > 0");
         stage.world.script.on(call, [Answer::Never]);
         stage
             .play(move |strings| async move {
@@ -61,6 +61,24 @@ fn a_run_told_to_stop_waits_for_no_process_to_serve_again() {
     );
 }
 
+/// The load is over and has been answered; only the fault is waited for.
+#[test]
+fn a_run_told_to_stop_after_its_load_waits_for_no_process_either() {
+    let played = paused(async {
+        let stage = Stage::with("kill", "probe trouble > 0");
+        stage.world.script.on(Call::ServeAgain, [Answer::Never]);
+        let pull = |mut strings: Strings| async move {
+            strings.until_the_load_is_over().await;
+            strings.interrupt(1).await;
+        };
+        stage.play(pull).await
+    });
+    played.check();
+    assert!(played.after <= TOLD_TO_STOP, "{:?}", played.after);
+    assert_eq!(played.outcome, Some(RunOutcome::Interrupted));
+    assert!(played.told("removed"), "{:?}", played.words());
+}
+
 #[test]
 fn a_run_told_to_stop_waits_for_no_reading_and_no_thread() {
     // What ends with the run is asked for when it ends.
@@ -68,7 +86,7 @@ fn a_run_told_to_stop_waits_for_no_reading_and_no_thread() {
         let played = paused(async {
             let stage = Stage::new();
             stage.world.script.on(call, [Answer::Never]);
-            let pull = |mut strings: super::stage::Strings| async move {
+            let pull = |mut strings: Strings| async move {
                 strings.until(Moment::FaultActive).await;
                 strings.interrupt(1).await;
             };
@@ -97,7 +115,7 @@ fn what_is_undone_gets_its_time_and_no_more() {
         let played = paused(async {
             let stage = Stage::new();
             stage.world.script.on(call, [Answer::Never]);
-            let pull = move |mut strings: super::stage::Strings| async move {
+            let pull = move |mut strings: Strings| async move {
                 strings
                     .until(if call == Call::EndGuardian {
                         Moment::Starting
@@ -175,7 +193,7 @@ fn a_load_that_shows_nothing_is_given_up() {
                     Moment::BeforeZero => Stage::new().with_zero(),
                     _ => Stage::new(),
                 };
-                let pull = move |mut strings: super::stage::Strings| async move {
+                let pull = move |mut strings: Strings| async move {
                     strings.until(moment).await;
                     strings.world.traffic.send_replace(traffic);
                     if ctrl_c {
@@ -210,7 +228,7 @@ fn a_load_that_shows_nothing_is_given_up() {
 #[test]
 fn a_disk_that_stalls_ends_the_run() {
     let played = paused(async {
-        let pull = |mut strings: super::stage::Strings| async move {
+        let pull = |mut strings: Strings| async move {
             strings.until(Moment::FaultActive).await;
             strings.world.disk.send_replace(Disk::Stalls);
             for _ in 0..2_000 {

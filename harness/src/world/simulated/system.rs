@@ -21,6 +21,9 @@ use crate::world::seam::{Guardian, Injected, Member, NotInjected, System, Undo, 
 /// Between two readings of what processes use.
 const READ_EVERY: Duration = Duration::from_secs(1);
 
+/// From the start of the system to its first process.
+const TOLD_AFTER: Duration = Duration::from_millis(310);
+
 /// A world, and the strings by which a test pulls it. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct SimulatedWorld {
@@ -68,14 +71,10 @@ impl SimulatedWorld {
     pub(crate) fn kill_system(&self) {
         self.system_dead.cancel();
         self.traffic.send_replace(Traffic::Refused);
-        self.tell(RunEvent::Process {
-            process: "shop".to_owned(),
-            instance: "shop-0".to_owned(),
-            change: ProcessChange::Exited {
-                status: "signal 11".to_owned(),
-                expected: false,
-            },
-        });
+        self.tell(life_of_a_process(ProcessChange::Exited {
+            status: "signal 11".to_owned(),
+            expected: false,
+        }));
     }
 
     /// A reading over which a guard of the scenario trips.
@@ -122,10 +121,17 @@ impl World for SimulatedWorld {
         &self,
         _undo: &Self,
         _guardian: &Self,
-        _hub: &EventHub,
+        hub: &EventHub,
     ) -> Result<Self, String> {
+        let told = async {
+            tokio::time::sleep(TOLD_AFTER).await;
+            hub.emit(life_of_a_process(ProcessChange::Started { pid: 7 }))
+                .await;
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
             biased;
+            () = told => unreachable!("it never ends"),
             () = self.guardian_gone.cancelled() => Err("its guardian is gone".to_owned()),
             () = self.system_dead.cancelled() => Err("shop-0 ended before it was ready".to_owned()),
             started = self.script.answer(Call::StartSystem) => started.map(|()| self.clone()),
@@ -301,6 +307,14 @@ fn shop() -> ProcessSeen {
         name: "shop-0".to_owned(),
         pid: 7,
         processes: 1,
+    }
+}
+
+fn life_of_a_process(change: ProcessChange) -> RunEvent {
+    RunEvent::Process {
+        process: "shop".to_owned(),
+        instance: "shop-0".to_owned(),
+        change,
     }
 }
 
