@@ -171,7 +171,8 @@ pub(crate) trait Injected: Send + Sync + 'static {
     /// Whether something of it still has to be taken back.
     fn is_in_force(&self) -> bool;
 
-    /// Takes everything back and checks that it is gone. What stays may be tried again. Nobody waits for processes that
+    /// Takes everything back and checks that it is gone. What stays may be tried
+    /// again, also by whoever gave up waiting. Nobody waits for processes that
     /// serve again once the run is `cut_short`.
     ///
     /// # Errors
