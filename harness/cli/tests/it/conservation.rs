@@ -242,19 +242,3 @@ fn when_interrupted_twice_while_nobody_answers() {
     assert_eq!(sum.unfinished, sum.scheduled, "{sum:?}");
     assert!(sum.scheduled >= 90, "a second of load: {sum:?}");
 }
-
-#[test]
-fn when_aborted() {
-    let sandbox = Sandbox::new();
-    let rest = load(
-        "  shape: [ { hold: { rate: 100/s, for: 1m } } ]
-faults:
-  - { name: silent, at: 1s, inject: cut, into: api, for: 50s }
-abort_when: [ error_rate > 50% for 1s ]
-",
-    );
-    let file = sandbox.write("aborts.yaml", one_server(&rest));
-    sandbox.squall(&["run", &file]).assert_code(4);
-    let sum = assert_conserved(&sandbox);
-    assert!(sum.timeout > 0, "{sum:?}");
-}
