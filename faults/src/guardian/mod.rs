@@ -86,6 +86,7 @@ fn guard(args: impl IntoIterator<Item = OsString>) -> io::Result<bool> {
         descriptors: raise_descriptor_limit(),
         keeper: keeper.pid(),
     };
+    tracing::info!(namespace = start.namespace.is_some(), "it guards");
     let served = Server::new(socket, ProcessIdentity::own()?, journal, start, output).run();
     keeper.dismiss();
     served

@@ -25,7 +25,6 @@ fn a_run_leaves_a_log_of_squall_and_its_guardian() {
     let file = sandbox.write("logged.yaml", scenario());
     let mut command = sandbox.command(&["run", &file]);
     command.env("OWN_LOG_TOKEN", "s3cret-value");
-    command.env("SQUALL_NAMESPACE", "off");
     crate::support::Running::start(command).end();
     let path = sandbox.run().join("squall.log");
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
@@ -33,7 +32,7 @@ fn a_run_leaves_a_log_of_squall_and_its_guardian() {
     let log = std::fs::read_to_string(&path).unwrap();
     for words in [
         "the guardian started pid=",
-        "squall::guardian: no PID namespace",
+        "squall::guardian: it guards",
         r#"{"phase":"starting"}"#,
         r#""change":{"started":{"pid":"#,
         "the load's thread started",
