@@ -254,7 +254,7 @@ fn wait_all(handles: &[ProcessHandle], within: Duration) {
     }
 }
 
-/// Living processes whose environment carries the mark of a run.
+/// Living processes that carry the mark of a run.
 pub(crate) fn marked(mark: &str) -> Found {
     let processes = procfs::process::all_processes().map_err(|error| error.to_string())?;
     let found = processes

@@ -10,7 +10,7 @@ mod refusal;
 
 use std::io;
 
-use procfs::process::{Process, Stat};
+use procfs::process::{LimitValue, Process, Stat};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use handle::ProcessHandle;
@@ -21,7 +21,7 @@ pub use pauses::Pauses;
 pub(crate) use reach::{resume_members, signal_members};
 pub(crate) use refusal::refuse;
 
-use crate::marks::RUN_MARK;
+use crate::marks::{RUN_MARK, is_limit_of_run};
 
 /// A process beyond doubt: its number and when it started, so that a number
 /// used again is not mistaken for it.
@@ -84,13 +84,24 @@ pub(crate) const fn is_stopped(state: char) -> bool {
     matches!(state, 'T' | 't')
 }
 
-/// Whether the environment of a process carries the mark of a run.
-pub(crate) fn carries_mark(pid: u32, mark: &str) -> bool {
-    let mark = format!("{RUN_MARK}={mark}");
-    std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
+/// Whether a process carries the mark of a run, in its environment or in its
+/// limit of file locks.
+pub(crate) fn carries_mark(pid: u32, run: &str) -> bool {
+    let mark = format!("{RUN_MARK}={run}");
+    let in_environment = std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
         let mut variables = environ.split(|byte| *byte == 0);
         variables.any(|variable| variable == mark.as_bytes())
-    })
+    });
+    in_environment || locks_max(pid).is_some_and(|limit| is_limit_of_run(limit, run))
+}
+
+/// The limit of file locks of a process.
+fn locks_max(pid: u32) -> Option<u64> {
+    let process = Process::new(i32::try_from(pid).ok()?).ok()?;
+    match process.limits().ok()?.max_file_locks.soft_limit {
+        LimitValue::Value(limit) => Some(limit),
+        LimitValue::Unlimited => None,
+    }
 }
 
 pub(crate) fn stat(pid: u32) -> io::Result<Stat> {

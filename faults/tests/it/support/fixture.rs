@@ -20,9 +20,12 @@ use squall_faults::{
 use squall_scenario::OnProcess;
 
 /// A family that is hard to get rid of: it ignores SIGTERM, has a child in a
-/// session of its own and one that was orphaned on purpose. SIGHUP is what the
-/// kernel sends to a stopped group when its last outside parent dies.
+/// session of its own, one that cleared its environment as well, and one that
+/// was orphaned on purpose. SIGHUP is what the kernel sends to a stopped group
+/// when its last outside parent dies.
 const FAMILY: &str = "trap '' TERM HUP; \
+                      (setsid env -i sh -c 'trap \"\" TERM; while :; do sleep 1; done' \
+                       \"$CUED_DIR\" &); \
                       (setsid sh -c 'trap \"\" TERM; echo up; while :; do sleep 1; done' &); \
                       sleep 1000 & while :; do sleep 1; done";
 
