@@ -52,7 +52,7 @@ mod tests {
         for mark in marks {
             assert!(is_limit_of_run(mark, run));
             assert!(!is_limit_of_run(mark, other));
-            assert!(mark >= LIMIT && mark < LIMIT << 1);
+            assert!((LIMIT..LIMIT << 1).contains(&mark));
         }
         assert!(!is_limit_of_run(u64::MAX, run));
         assert!(!is_limit_of_run(LIMIT, run));

@@ -10,6 +10,8 @@ use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process};
 use squall_faults::{Member, Origin, Processes};
 
+/// Looks at most until two of them agree.
+const LOOKS_MAX: usize = 4;
 /// Longest command line that is quoted, in characters.
 const COMMAND_MAX: usize = 80;
 
@@ -36,6 +38,26 @@ pub(crate) async fn look(address: SocketAddr, origin: &Origin) -> Listens {
 /// Looks at who would accept a connection to `address`. Blocks: it reads the
 /// descriptors of all processes.
 fn listens(address: SocketAddr, origin: &Origin) -> Listens {
+    settled(|| look_once(address, origin))
+}
+
+/// What a look finds twice. Sockets, processes and descriptors are read one after
+/// the other, and who ends or forks in between is a stranger to one look only.
+fn settled(mut look: impl FnMut() -> Listens) -> Listens {
+    let mut seen = look();
+    for _ in 1..LOOKS_MAX {
+        if matches!(seen, Listens::Nobody | Listens::Own(_)) {
+            break;
+        }
+        let before = std::mem::replace(&mut seen, look());
+        if before == seen {
+            break;
+        }
+    }
+    seen
+}
+
+fn look_once(address: SocketAddr, origin: &Origin) -> Listens {
     let sockets = sockets(address, &listening());
     if sockets.is_empty() {
         return Listens::Nobody;
@@ -287,6 +309,24 @@ mod tests {
         other.kill().unwrap();
         other.wait().unwrap();
         assert_eq!(wrong, []);
+    }
+
+    #[test]
+    fn a_stranger_is_seen_twice() {
+        let stranger = |who: &str| Listens::Stranger(who.to_owned());
+        let settle = |looks: Vec<Listens>| {
+            let mut looks = looks.into_iter();
+            let seen = settled(|| looks.next().unwrap());
+            (seen, looks.count())
+        };
+        let own = || Listens::Own(Vec::new());
+        assert_eq!(settle(vec![own(), stranger("a")]), (own(), 1));
+        let ended = vec![stranger("a"), Listens::Nobody];
+        assert_eq!(settle(ended), (Listens::Nobody, 0));
+        let twice = vec![stranger("a"), stranger("a"), own()];
+        assert_eq!(settle(twice), (stranger("a"), 1));
+        let forks = vec![stranger("a"), stranger("b"), own()];
+        assert_eq!(settle(forks), (own(), 0));
     }
 
     fn socket(at: &str, inode: u64) -> Socket {
