@@ -4,7 +4,9 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use ratatui::text::Span;
+use ratatui::symbols::line;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Widget};
 
 use crate::theme::Theme;
 
@@ -61,13 +63,6 @@ impl<'b> Pen<'b> {
         self.put(x, y, &fit(text, room), style)
     }
 
-    /// Writes pieces one after the other.
-    pub fn put_all(&mut self, x: u16, y: u16, pieces: &[(String, Style)]) -> u16 {
-        pieces
-            .iter()
-            .fold(x, |x, (text, style)| self.put(x, y, text, *style))
-    }
-
     /// Gives a row a style from column `x` on.
     pub fn style(&mut self, x: u16, y: u16, width: u16, style: Style) {
         let width = width.min(self.area.width.saturating_sub(x));
@@ -76,50 +71,27 @@ impl<'b> Pen<'b> {
             self.buffer.set_style(row, style);
         }
     }
+}
 
-    /// Empties the area.
-    pub fn clear(&mut self) {
-        for y in 0..self.area.height {
-            for x in 0..self.area.width {
-                let cell = &mut self.buffer[(self.area.x + x, self.area.y + y)];
-                cell.reset();
-            }
-        }
+/// Draws a frame with a title on its left and one on its right, where there is
+/// room for it; returns what is inside.
+pub fn frame(theme: &Theme, area: Rect, buffer: &mut Buffer, titles: (&str, &str)) -> Rect {
+    if area.width < 4 || area.height < 2 {
+        return Rect::default();
     }
-
-    /// Draws a frame with titles and returns what is inside it.
-    pub fn frame(&mut self, theme: &Theme, title: &str, right: &str) -> Rect {
-        let (width, height) = (self.area.width, self.area.height);
-        if width < 4 || height < 2 {
-            return Rect::new(self.area.x, self.area.y, 0, 0);
-        }
-        let line = "\u{2500}".repeat(usize::from(width - 2));
-        self.put(0, 0, &format!("\u{256d}{line}\u{256e}"), theme.border);
-        for y in 1..height - 1 {
-            self.put(0, y, "\u{2502}", theme.border);
-            self.put(width - 1, y, "\u{2502}", theme.border);
-        }
-        self.put(
-            0,
-            height - 1,
-            &format!("\u{2570}{line}\u{256f}"),
-            theme.border,
-        );
-        let title = format!(" {title} ");
-        let end = self.put_fit(2, 0, width - 4, &title, theme.title);
-        let room = (width - 2).saturating_sub(end + 1);
-        if !right.is_empty() && room > 6 {
-            let right = format!(" {} ", fit(right, room - 2));
-            let x = width - 2 - cells(&right);
-            self.put(x, 0, &right, theme.dim);
-        }
-        Rect::new(self.area.x + 1, self.area.y + 1, width - 2, height - 2)
+    let line = || Span::styled(line::HORIZONTAL, theme.border);
+    let title = fit(&format!(" {} ", titles.0), area.width - 4);
+    let room = (area.width - 2).saturating_sub(cells(&title) + 3);
+    let title = Line::from_iter([line(), Span::styled(title, theme.title)]);
+    let frame = Block::bordered().border_type(BorderType::Rounded);
+    let mut frame = frame.border_style(theme.border).title(title);
+    if !titles.1.is_empty() && room > 6 {
+        let right = format!(" {} ", fit(titles.1, room - 2));
+        let right = Line::from_iter([Span::styled(right, theme.dim), line()]);
+        frame = frame.title(right.right_aligned());
     }
-
-    /// A pen for the inside of this one.
-    pub fn within(&mut self, area: Rect) -> Pen<'_> {
-        Pen::new(self.buffer, area)
-    }
+    (&frame).render(area, buffer);
+    frame.inner(area)
 }
 
 /// How many columns a text takes.

@@ -25,7 +25,7 @@ use crate::panels::{
     Scene, arrivals, brief, events, faults, footer, gates, header, help, latency, processes, route,
     routes, system, timeline,
 };
-use crate::pen::Pen;
+use crate::pen::{Pen, frame};
 use crate::pointer::{Target, Targets};
 use crate::theme::{Theme, flatten};
 use crate::views::View;
@@ -102,16 +102,16 @@ fn framed(
     scene: &Scene<'_>,
     area: Rect,
     buffer: &mut Buffer,
-    (title, right): (&str, &str),
+    titles: (&str, &str),
     panel: impl FnOnce(&Scene<'_>, Rect, &mut Buffer),
 ) {
     if area.width < 4 || area.height < 3 {
         return;
     }
-    if let (View::Overview, Some(view)) = (scene.screen.view, view_of(title)) {
+    if let (View::Overview, Some(view)) = (scene.screen.view, view_of(titles.0)) {
         scene.clickable(area, Target::View(view));
     }
-    let inside = Pen::new(buffer, area).frame(scene.theme, title, right);
+    let inside = frame(scene.theme, area, buffer, titles);
     panel(scene, inside, buffer);
 }
 

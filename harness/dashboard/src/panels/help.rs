@@ -2,11 +2,12 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::widgets::{Clear, Widget};
 
 use super::Scene;
 use crate::keys::{BINDINGS, Section};
 use crate::model::Source;
-use crate::pen::{Pen, fit};
+use crate::pen::{Pen, fit, frame};
 use crate::screen::Help;
 
 /// Draws the list in the middle of the screen.
@@ -19,10 +20,11 @@ pub fn draw(scene: &Scene<'_>, help: &Help, area: Rect, buffer: &mut Buffer) {
     let height = area.height.min(wanted);
     let left = area.x + (area.width - width) / 2;
     let top = area.y + (area.height - height) / 2;
-    let mut pen = Pen::new(buffer, Rect::new(left, top, width, height));
-    pen.clear();
-    let inside = pen.frame(scene.theme, "keys", "type to search, esc closes");
-    let mut pen = pen.within(inside);
+    let area = Rect::new(left, top, width, height);
+    Clear.render(area, buffer);
+    let titles = ("keys", "type to search, esc closes");
+    let inside = frame(scene.theme, area, buffer, titles);
+    let mut pen = Pen::new(buffer, inside);
     let x = pen.put(1, 0, "search: ", scene.theme.dim);
     let x = pen.put(x, 0, &help.search, scene.theme.text);
     pen.put(x, 0, "_", scene.theme.key);
