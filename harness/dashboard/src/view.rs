@@ -16,7 +16,8 @@ use std::cell::RefCell;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::Constraint::{Fill, Length};
+use ratatui::layout::{Layout, Rect};
 use squall_scenario::acts;
 
 use crate::keys::KeyMap;
@@ -72,7 +73,7 @@ pub fn draw(
     if area.width < PANELS_FROM.0 || area.height < PANELS_FROM.1 {
         brief::draw(&scene, area, buffer);
     } else {
-        let (top, body, bottom) = (row(area, 0), body(area), row(area, area.height - 1));
+        let [top, body, bottom] = Layout::vertical([Length(1), Fill(1), Length(1)]).areas(area);
         header::draw(&scene, top, buffer);
         footer::draw(&scene, bottom, buffer);
         match scene.screen.view {
@@ -87,14 +88,6 @@ pub fn draw(
         flatten(buffer);
     }
     targets.into_inner()
-}
-
-const fn row(area: Rect, y: u16) -> Rect {
-    Rect::new(area.x, area.y + y, area.width, 1)
-}
-
-const fn body(area: Rect) -> Rect {
-    Rect::new(area.x, area.y + 1, area.width, area.height - 2)
 }
 
 /// Draws a frame and gives the inside to a panel.
@@ -127,15 +120,6 @@ fn view_of(title: &str) -> Option<View> {
     })
 }
 
-/// Cuts `height` rows off the top of `area`.
-fn cut(area: &mut Rect, height: u16) -> Rect {
-    let height = height.min(area.height);
-    let top = Rect::new(area.x, area.y, area.width, height);
-    area.y += height;
-    area.height -= height;
-    top
-}
-
 fn overview(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     // The body lacks the header and the footer.
     if area.width < FRAMES_FROM.0 || area.height + 2 < FRAMES_FROM.1 {
@@ -148,123 +132,79 @@ fn overview(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
 }
 
 /// No frames: timeline, latency, gates.
-fn bare(scene: &Scene<'_>, mut area: Rect, buffer: &mut Buffer) {
+fn bare(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     let third = area.height / 3;
-    timeline::draw(scene, cut(&mut area, third.max(3)), buffer);
-    let gates_height = third.max(2);
-    let chart = area.height.saturating_sub(gates_height);
-    latency::draw(scene, cut(&mut area, chart), buffer);
-    gates::draw(scene, area, buffer);
+    let rows = Layout::vertical([Length(third), Fill(1), Length(third)]);
+    let [lanes, chart, table] = rows.areas(area);
+    timeline::draw(scene, lanes, buffer);
+    latency::draw(scene, chart, buffer);
+    gates::draw(scene, table, buffer);
 }
 
-fn one_column(scene: &Scene<'_>, mut area: Rect, buffer: &mut Buffer) {
+fn one_column(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     let lanes = wanted_lanes(scene).min(area.height * 3 / 10);
-    framed(
-        scene,
-        cut(&mut area, lanes),
-        buffer,
-        ("timeline", ""),
-        timeline::draw,
-    );
-    let tables = (area.height * 4 / 10).clamp(5, 14);
-    let log = (area.height / 6).clamp(3, 8);
-    let chart = area.height.saturating_sub(tables + log + 1);
-    let title = latency_title(scene);
-    framed(
-        scene,
-        cut(&mut area, chart),
-        buffer,
-        ("latency", &title),
-        latency::draw,
-    );
-    let line = cut(&mut area, 1);
+    let below = area.height - lanes;
+    let tables = (below * 4 / 10).clamp(5, 14);
+    let log = (below / 6).clamp(3, 8);
+    let heights = [
+        Length(lanes),
+        Fill(1),
+        Length(1),
+        Length(tables),
+        Length(log),
+    ];
+    let [lanes, chart, line, tables, log] = Layout::vertical(heights).areas(area);
+    let half = Length(tables.width * 45 / 100);
+    let [left, right] = Layout::horizontal([half, Fill(1)]).areas(tables);
+    framed(scene, lanes, buffer, ("timeline", ""), timeline::draw);
+    let titles = ("latency", &*latency_title(scene));
+    framed(scene, chart, buffer, titles, latency::draw);
     Pen::new(buffer, line).put(1, 0, &arrivals::brief(scene), scene.theme.text);
-    let both = cut(&mut area, tables);
-    let half = both.width * 45 / 100;
-    let left = Rect::new(both.x, both.y, half, both.height);
-    let right = Rect::new(both.x + half, both.y, both.width - half, both.height);
-    let scope = routes::scope(scene);
-    framed(scene, left, buffer, ("routes", &scope), |s, a, b| {
-        routes::draw(s, a, b, true)
-    });
+    let titles = ("routes", &*routes::scope(scene));
+    framed(scene, left, buffer, titles, routes::draw);
     framed(scene, right, buffer, ("gates", ""), gates::draw);
-    framed(scene, area, buffer, ("events", ""), |s, a, b| {
-        events::draw(s, a, b, 0)
-    });
+    framed(scene, log, buffer, ("events", ""), events::draw);
 }
 
-fn two_columns(scene: &Scene<'_>, mut area: Rect, buffer: &mut Buffer) {
+fn two_columns(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     let log = (area.height / 5).clamp(4, 14);
-    let above = area.height.saturating_sub(log);
-    let mut upper = cut(&mut area, above);
-    framed(scene, area, buffer, ("events", ""), |s, a, b| {
-        events::draw(s, a, b, 0)
-    });
+    let [upper, log] = Layout::vertical([Fill(1), Length(log)]).areas(area);
     let side = (upper.width / 3).clamp(36, 62);
-    let mut right = Rect::new(upper.x + upper.width - side, upper.y, side, upper.height);
-    upper.width -= side;
-    left_column(scene, upper, buffer);
+    let [left, right] = Layout::horizontal([Fill(1), Length(side)]).areas(upper);
     let flow = if right.height > 24 { 8 } else { 7 };
-    framed(
-        scene,
-        cut(&mut right, flow),
-        buffer,
-        ("arrivals", ""),
-        arrivals::draw,
-    );
-    let gates_wanted = wanted_gates(scene);
-    let gates_height = if scene.run.processes.each.is_empty() || scene_width(scene) < PROCESSES_FROM
-    {
-        right.height
+    let below = right.height - flow;
+    let none = scene.run.processes.each.is_empty();
+    let gates = if none || scene_width(scene) < PROCESSES_FROM {
+        below
     } else {
-        gates_wanted
-            .min(right.height.saturating_sub(6))
-            .max(right.height / 2)
+        let wanted = wanted_gates(scene).min(below.saturating_sub(6));
+        wanted.max(below / 2)
     };
-    framed(
-        scene,
-        cut(&mut right, gates_height),
-        buffer,
-        ("gates", "margin"),
-        gates::draw,
-    );
-    framed(
-        scene,
-        right,
-        buffer,
-        ("processes", "cpu    memory"),
-        processes::draw,
-    );
+    let heights = [Length(flow), Length(gates), Fill(1)];
+    let [flow, gates, processes] = Layout::vertical(heights).areas(right);
+    framed(scene, log, buffer, ("events", ""), events::draw);
+    left_column(scene, left, buffer);
+    framed(scene, flow, buffer, ("arrivals", ""), arrivals::draw);
+    framed(scene, gates, buffer, ("gates", "margin"), gates::draw);
+    let titles = ("processes", "cpu    memory");
+    framed(scene, processes, buffer, titles, processes::draw);
 }
 
 const fn scene_width(scene: &Scene<'_>) -> u16 {
     scene.screen.size.0
 }
 
-fn left_column(scene: &Scene<'_>, mut area: Rect, buffer: &mut Buffer) {
+fn left_column(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     let lanes = wanted_lanes(scene).min(area.height * 45 / 100);
-    framed(
-        scene,
-        cut(&mut area, lanes),
-        buffer,
-        ("timeline", ""),
-        timeline::draw,
-    );
     let rows = u16::try_from(scene.run.routes.each.len()).unwrap_or(u16::MAX);
-    let table = rows.saturating_add(4).min(area.height / 2).max(5);
-    let chart = area.height.saturating_sub(table);
-    let title = latency_title(scene);
-    framed(
-        scene,
-        cut(&mut area, chart),
-        buffer,
-        ("latency", &title),
-        latency::draw,
-    );
-    let scope = routes::scope(scene);
-    framed(scene, area, buffer, ("routes", &scope), |s, a, b| {
-        routes::draw(s, a, b, true)
-    });
+    let table = rows.saturating_add(4).min((area.height - lanes) / 2).max(5);
+    let heights = [Length(lanes), Fill(1), Length(table)];
+    let [lanes, chart, table] = Layout::vertical(heights).areas(area);
+    framed(scene, lanes, buffer, ("timeline", ""), timeline::draw);
+    let titles = ("latency", &*latency_title(scene));
+    framed(scene, chart, buffer, titles, latency::draw);
+    let titles = ("routes", &*routes::scope(scene));
+    framed(scene, table, buffer, titles, routes::draw);
 }
 
 /// Rows of a timeline with every lane, its axis and its frame.
@@ -294,85 +234,48 @@ fn latency_title(scene: &Scene<'_>) -> String {
 }
 
 /// One panel, with the timeline above it where there is room.
-fn single(scene: &Scene<'_>, mut area: Rect, buffer: &mut Buffer) {
-    if area.height >= 20 {
-        let lanes = wanted_lanes(scene).min(area.height * 35 / 100);
-        let lanes = if scene.screen.view == View::Faults {
-            wanted_lanes(scene).min(area.height / 2)
-        } else {
-            lanes
-        };
-        framed(
-            scene,
-            cut(&mut area, lanes),
-            buffer,
-            ("timeline", ""),
-            timeline::draw,
-        );
-    }
-    let scope = routes::scope(scene);
+fn single(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
+    let most = match scene.screen.view {
+        _ if area.height < 20 => 0,
+        View::Faults => area.height / 2,
+        _ => area.height * 35 / 100,
+    };
+    let lanes = Length(wanted_lanes(scene).min(most));
+    let [lanes, area] = Layout::vertical([lanes, Fill(1)]).areas(area);
+    framed(scene, lanes, buffer, ("timeline", ""), timeline::draw);
     match scene.screen.view {
-        View::Routes => draw_routes(scene, area, buffer, &scope),
-        View::Faults => framed(
-            scene,
-            area,
-            buffer,
-            ("faults", "asked for, and seen"),
-            faults::draw,
-        ),
+        View::Routes => draw_routes(scene, area, buffer),
+        View::Faults => {
+            let titles = ("faults", "asked for, and seen");
+            framed(scene, area, buffer, titles, faults::draw);
+        }
         View::System => {
             let rows = u16::try_from(system::breaker_rows(scene)).unwrap_or(u16::MAX);
             let height = rows.saturating_add(3).min(area.height / 2);
-            let breakers = cut(&mut area, height);
-            framed(
-                scene,
-                breakers,
-                buffer,
-                ("breakers", ""),
-                system::draw_breakers,
-            );
-            framed(
-                scene,
-                area,
-                buffer,
-                ("processes", ""),
-                system::draw_processes,
-            );
+            let [above, below] = Layout::vertical([Length(height), Fill(1)]).areas(area);
+            framed(scene, above, buffer, ("breakers", ""), system::draw);
+            framed(scene, below, buffer, ("processes", ""), processes::draw_all);
         }
         View::Gates => framed(scene, area, buffer, ("gates", ""), gates::draw_all),
         View::Events | View::Overview => {
-            let cursor = scene.screen.cursor();
-            let right = if cursor > 0 {
-                "scrolled"
-            } else {
-                "newest below"
+            let right = match scene.screen.cursor() {
+                0 => "newest below",
+                _ => "scrolled",
             };
-            framed(scene, area, buffer, ("events", right), |s, a, b| {
-                events::draw(s, a, b, cursor);
-            });
+            framed(scene, area, buffer, ("events", right), events::draw);
         }
     }
 }
 
-fn draw_routes(scene: &Scene<'_>, mut area: Rect, buffer: &mut Buffer, scope: &str) {
-    let order = format!("{scope}, by {}", scene.screen.sort.name());
-    if scene.screen.detail {
-        let height = area.height * 4 / 10;
-        let table = cut(&mut area, height);
-        framed(scene, table, buffer, ("routes", &order), |s, a, b| {
-            routes::draw(s, a, b, true)
-        });
-        let title = route::title(scene);
-        framed(
-            scene,
-            area,
-            buffer,
-            (&title, "response times of good answers"),
-            route::draw,
-        );
-    } else {
-        framed(scene, area, buffer, ("routes", &order), |s, a, b| {
-            routes::draw(s, a, b, true)
-        });
+fn draw_routes(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
+    let order = format!("{}, by {}", routes::scope(scene), scene.screen.sort.name());
+    let titles = ("routes", &*order);
+    if !scene.screen.detail {
+        return framed(scene, area, buffer, titles, routes::draw);
     }
+    let table = Length(area.height * 4 / 10);
+    let [table, detail] = Layout::vertical([table, Fill(1)]).areas(area);
+    framed(scene, table, buffer, titles, routes::draw);
+    let titles = (&*route::title(scene), "response times of good answers");
+    framed(scene, detail, buffer, titles, route::draw);
 }

@@ -8,10 +8,15 @@ use super::Scene;
 use crate::axis::clock_tenths;
 use crate::model::log::{Line, Topic};
 use crate::pen::Pen;
+use crate::views::View;
 
-/// Draws the last lines, or those that were scrolled to.
-pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer, scrolled: usize) {
+/// Draws the last lines, or in the view of events those that were scrolled to.
+pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     let mut pen = Pen::new(buffer, area);
+    let scrolled = match scene.screen.view {
+        View::Events => scene.screen.cursor(),
+        _ => 0,
+    };
     let room = usize::from(pen.height());
     let lines = scene.run.log.lines.iter().rev();
     let lines = lines.filter(|line| scene.screen.lets_pass(&line.text));

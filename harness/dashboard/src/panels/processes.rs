@@ -92,8 +92,8 @@ pub fn selected(scene: &Scene<'_>) -> Option<String> {
     ))
 }
 
-/// Draws the table of the view; `selected` counts from the first process.
-pub fn draw_all(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer, selected: usize) {
+/// Draws the table of the view.
+pub fn draw_all(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     let mut pen = Pen::new(buffer, area);
     let rows = ordered(scene, false);
     let width = pen.width();
@@ -105,7 +105,7 @@ pub fn draw_all(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer, selected: us
     pen.put(0, 0, "process", scene.theme.dim);
     pen.put(name + 19, 0, &head, scene.theme.dim);
     pen.put(name + 53, 0, "cpu lately", scene.theme.dim);
-    let selected = selected.min(rows.len().saturating_sub(1));
+    let selected = scene.screen.cursor().min(rows.len().saturating_sub(1));
     let room = usize::from(pen.height().saturating_sub(1));
     for (y, index) in (1..).zip(visible(rows.len(), selected, room)) {
         let instance = rows[index];

@@ -68,7 +68,7 @@ const COLUMNS: [(&str, u16, u16); 8] = [
 ];
 
 /// Draws the table with the row that is selected.
-pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer, select: bool) {
+pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     let mut pen = Pen::new(buffer, area);
     let width = pen.width();
     let rows = ordered(scene);
@@ -107,7 +107,7 @@ pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer, select: bool) {
         }
         let row = Rect::new(area.x, area.y.saturating_add(y), area.width, 1);
         scene.clickable(row, Target::Row(index));
-        if select && index == selected {
+        if index == selected {
             pen.put(0, y, "\u{25b8}", scene.theme.key);
             pen.style(0, y, width, scene.theme.selected);
         }

@@ -1,11 +1,11 @@
-//! The view of breakers and processes.
+//! Breakers in the view of the system.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use squall_judge::quantity::grouped;
 use squall_scenario::BreakerState;
 
-use super::{Scene, processes};
+use super::Scene;
 use crate::axis::length;
 use crate::pen::Pen;
 
@@ -17,7 +17,7 @@ pub fn breaker_rows(scene: &Scene<'_>) -> usize {
 }
 
 /// Draws the table of breakers.
-pub fn draw_breakers(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
+pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
     let mut pen = Pen::new(buffer, area);
     let theme = scene.theme;
     if scene.run.breakers.each.is_empty() {
@@ -61,9 +61,4 @@ pub fn draw_breakers(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
             y += 1;
         }
     }
-}
-
-/// Draws the table of processes.
-pub fn draw_processes(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
-    processes::draw_all(scene, area, buffer, scene.screen.cursor());
 }
