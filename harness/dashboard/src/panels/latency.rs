@@ -4,6 +4,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use ratatui::symbols::braille::BRAILLE;
 
 use super::{Margins, Scene};
 use crate::axis::Axis;
@@ -117,14 +118,12 @@ fn scale(scene: &Scene<'_>, points: &[Option<Point>], rows: u16) -> Option<Scale
 fn shade(scene: &Scene<'_>, pen: &mut Pen<'_>, margins: Margins, axis: &Axis) {
     let columns = scene.run.faults.stretches(scene.now_us());
     for columns in columns.map(|(from, to)| axis.columns_of(from, to)) {
-        for column in columns {
-            for y in 0..pen.height() {
-                match scene.theme.shade {
-                    Some(style) => pen.style(margins.left + column, y, 1, style),
-                    None => {
-                        pen.put(margins.left + column, y, "\u{2591}", scene.theme.dim);
-                    }
-                }
+        let (x, width) = (margins.left + columns.start, columns.end - columns.start);
+        for y in 0..pen.height() {
+            if let Some(style) = scene.theme.shade {
+                pen.style(x, y, width, style);
+            } else {
+                pen.put(x, y, &"\u{2591}".repeat(width.into()), scene.theme.dim);
             }
         }
     }
@@ -139,9 +138,8 @@ fn objectives(scene: &Scene<'_>, pen: &mut Pen<'_>, margins: Margins, scale: &Sc
             continue;
         }
         taken.push(y);
-        for column in 0..plot {
-            pen.put(margins.left + column, y, "\u{2504}", scene.theme.objective);
-        }
+        let line = "\u{2504}".repeat(plot.into());
+        pen.put(margins.left, y, &line, scene.theme.objective);
         let limit = scene.micros(objective.limit_us);
         let short = objective.name.split(' ').next().unwrap_or_default();
         let label = format!("{short} < {limit}");
@@ -157,7 +155,7 @@ fn objectives(scene: &Scene<'_>, pen: &mut Pen<'_>, margins: Margins, scale: &Sc
 
 /// One line as dots of a column's cells.
 struct Dots {
-    /// Bits of each cell, row by row.
+    /// Bits of each cell, row by row, in the order of [`BRAILLE`].
     bits: Vec<u8>,
     plot: u16,
     last: Option<u16>,
@@ -190,12 +188,10 @@ impl Dots {
     }
 
     fn set(&mut self, half: u32, dot: u16) {
-        const BITS: [[u8; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
         let column = usize::try_from(half / ACROSS).unwrap_or(0);
         let place = usize::from(dot / DOWN) * usize::from(self.plot) + column;
-        let side = usize::try_from(half % ACROSS).unwrap_or(0);
         if let Some(bits) = self.bits.get_mut(place) {
-            *bits |= BITS[side][usize::from(dot % DOWN)];
+            *bits |= 1 << (u32::from(dot % DOWN) * ACROSS + half % ACROSS);
         }
     }
 }
@@ -250,7 +246,7 @@ fn dots(scene: &Scene<'_>, low: u8, high: u8) -> String {
     if scene.theme.ascii {
         return if high > 0 { "=" } else { "-" }.to_owned();
     }
-    char::from_u32(0x2800 + u32::from(low | high)).map_or_else(String::new, String::from)
+    BRAILLE[usize::from(low | high)].to_string()
 }
 
 /// Figures of the last settled second and a few round times on the left.

@@ -365,9 +365,8 @@ fn draw_axis(
         let more = format!("{left_out} more in 3 and 4");
         pen.put_fit(0, y, margins.left - 1, &more, scene.theme.dim);
     }
-    for column in 0..axis.columns {
-        pen.put(margins.left + column, y, "\u{2500}", scene.theme.border);
-    }
+    let line = "\u{2500}".repeat(axis.columns.into());
+    pen.put(margins.left, y, &line, scene.theme.border);
     for tick in axis.ticks(9) {
         if let Some(column) = axis.column(tick) {
             let text = clock(tick);
