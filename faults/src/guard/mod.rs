@@ -1,39 +1,19 @@
 //! Faults as guards: injected, verified, removed, and removed when dropped.
 
+mod context;
 pub(crate) mod journal;
 pub mod recover;
 pub(crate) mod run_mark;
 mod toxic_fault;
 pub(crate) mod undo;
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use squall_scenario::{Evidence, OnBytes, OnProcess};
 
 use crate::guardian::GuardianClient;
-use crate::process::{ActiveKill, ActivePause, Pauses, refuse};
-use crate::{FaultError, Journal, ProcessTarget, Proxy};
+use crate::process::{ActiveKill, ActivePause, refuse};
+use crate::{FaultError, ProcessTarget, Proxy};
+pub use context::FaultContext;
 use toxic_fault::ActiveToxics;
-
-/// What every injection needs to know about the run.
-#[derive(Debug, Clone)]
-pub struct FaultContext {
-    /// Name of the fault in the scenario.
-    pub fault: String,
-    /// Which repetition, from 0.
-    pub injection: u32,
-    /// Where undos are written first. Faults that die with squall (toxics)
-    /// do not use it.
-    pub journal: Arc<Journal>,
-    /// The guardian, which no fault may hit, and which does and undoes faults on
-    /// the processes that it started.
-    pub guardian: Option<GuardianClient>,
-    /// The pauses of the run, all of them: two may meet on one process.
-    pub pauses: Pauses,
-    /// How long effects and their undo may take to show.
-    pub deadline: Duration,
-}
 
 /// Something that can be injected.
 #[derive(Debug, Clone)]

@@ -7,6 +7,7 @@ mod pause;
 mod pauses;
 mod reach;
 mod refusal;
+mod signals;
 
 use std::io;
 
@@ -18,8 +19,8 @@ pub(crate) use kill::ActiveKill;
 pub use members::{Member, Origin, Processes, members};
 pub(crate) use pause::ActivePause;
 pub use pauses::Pauses;
-pub(crate) use reach::{resume_members, signal_members};
 pub(crate) use refusal::refuse;
+pub(crate) use signals::{resume_members, signal_members};
 
 use crate::marks::{RUN_MARK, is_limit_of_run};
 
