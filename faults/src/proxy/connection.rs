@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 
 use super::Shared;
 use super::chain::End;
-use super::counters::add;
+use super::counters::{ProxyTotals, add};
 use super::gate::{dial, is_down};
 use super::link::Link;
 use super::roster::Roster;
@@ -58,7 +58,7 @@ impl Connection {
         if let Err(error) = nodelay {
             tracing::debug!(link = self.shared.name, %error, "TCP_NODELAY not set");
         }
-        let mut pair = Pair::new(&self.shared, &mut client, &mut upstream);
+        let mut pair = Pair::new(&self.shared.totals, client.split(), upstream.split());
         let end = loop {
             let roster = self.roster.borrow_and_update().clone();
             if roster.stopped {
@@ -93,20 +93,20 @@ impl Connection {
 }
 
 /// Both directions with the halves of the sockets they use.
-struct Pair<'a> {
+struct Pair<R, W> {
     to: Link,
     from: Link,
-    client: (ReadHalf<'a>, WriteHalf<'a>),
-    upstream: (ReadHalf<'a>, WriteHalf<'a>),
+    client: (R, W),
+    upstream: (R, W),
 }
 
-impl<'a> Pair<'a> {
-    fn new(shared: &Shared, client: &'a mut TcpStream, upstream: &'a mut TcpStream) -> Self {
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pair<R, W> {
+    fn new(totals: &Arc<ProxyTotals>, client: (R, W), upstream: (R, W)) -> Self {
         Self {
-            to: Link::new(true, Arc::clone(&shared.totals)),
-            from: Link::new(false, Arc::clone(&shared.totals)),
-            client: client.split(),
-            upstream: upstream.split(),
+            to: Link::new(true, Arc::clone(totals)),
+            from: Link::new(false, Arc::clone(totals)),
+            client,
+            upstream,
         }
     }
 
@@ -138,5 +138,243 @@ impl<'a> Pair<'a> {
 pub(crate) fn reset(stream: &TcpStream) {
     if let Err(error) = stream.set_zero_linger() {
         tracing::debug!(%error, "a connection could not be reset, it is closed instead");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use squall_scenario::inject::{Bandwidth, Cut, Delay, Direction, Reset, SlowClose};
+    use squall_scenario::{ByteCount, OnBytes};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+    use crate::proxy::counters::get;
+    use crate::proxy::roster::Attached;
+
+    /// What the toxics of a connection are made of next.
+    #[derive(Debug, Clone)]
+    enum Change {
+        Attach(OnBytes),
+        /// The nth is taken away.
+        Detach(usize),
+        /// The nth makes room for another in one step.
+        Replace(usize, OnBytes),
+    }
+
+    /// What one end says: after so many milliseconds so many bytes. Then it
+    /// closes its side.
+    type Script = Vec<(u64, usize)>;
+
+    #[derive(Debug, Clone)]
+    struct Scene {
+        says: [Script; 2],
+        /// How much the ends read at once, and how long they rest after it.
+        reads: [(usize, u64); 2],
+        /// What the pipes hold.
+        room: usize,
+        changes: Vec<(u64, Change)>,
+    }
+
+    fn direction() -> impl Strategy<Value = Direction> {
+        prop_oneof![
+            Just(Direction::To),
+            Just(Direction::From),
+            Just(Direction::Both)
+        ]
+    }
+
+    /// Toxics that lose nothing.
+    fn careful() -> BoxedStrategy<OnBytes> {
+        let ms = |range| proptest::strategy::Strategy::prop_map(range, Duration::from_millis);
+        let delay = (ms(0..300_u64), 0..100_u32, direction()).prop_map(|(by, part, direction)| {
+            OnBytes::Delay(Delay {
+                by,
+                jitter: by * part / 100,
+                direction,
+            })
+        });
+        let bandwidth = (100..20_000_u64, direction()).prop_map(|(rate, direction)| {
+            OnBytes::Bandwidth(Bandwidth {
+                rate: ByteCount(rate),
+                direction,
+            })
+        });
+        let slow_close = (ms(0..400_u64), direction())
+            .prop_map(|(by, direction)| OnBytes::SlowClose(SlowClose { by, direction }));
+        prop_oneof![delay, bandwidth, slow_close].boxed()
+    }
+
+    /// Toxics of every kind.
+    fn any() -> BoxedStrategy<OnBytes> {
+        let cut = direction().prop_map(|direction| OnBytes::Cut(Cut { direction }));
+        let reset = (0..300_u64).prop_map(|ms| {
+            OnBytes::Reset(Reset {
+                after: Duration::from_millis(ms),
+            })
+        });
+        prop_oneof![3 => careful(), 1 => cut, 1 => reset].boxed()
+    }
+
+    fn scene(toxic: &BoxedStrategy<OnBytes>) -> impl Strategy<Value = Scene> + use<> {
+        let script = || prop::collection::vec((0..200_u64, 1..600_usize), 0..8);
+        let reads = || (1..400_usize, 0..20_u64);
+        let change = prop_oneof![
+            3 => toxic.clone().prop_map(Change::Attach),
+            1 => (0..4_usize).prop_map(Change::Detach),
+            1 => (0..4_usize, toxic.clone()).prop_map(|(nth, with)| Change::Replace(nth, with)),
+        ];
+        (
+            [script(), script()],
+            [reads(), reads()],
+            1..700_usize,
+            prop::collection::vec((0..150_u64, change), 0..10),
+        )
+            .prop_map(|(says, reads, room, changes)| Scene {
+                says,
+                reads,
+                room,
+                changes,
+            })
+    }
+
+    /// What an end says altogether; every place has its own bytes.
+    fn words(script: &Script, salt: u8) -> Vec<u8> {
+        let length: usize = script.iter().map(|(_, length)| length).sum();
+        (0..length)
+            .map(|n| (n / 251 * 7 + n) as u8 ^ salt)
+            .collect()
+    }
+
+    /// Says what there is to say and hears until the end of the stream.
+    async fn take_part(
+        stream: DuplexStream,
+        script: &Script,
+        salt: u8,
+        (at_once, rest_ms): (usize, u64),
+    ) -> Vec<u8> {
+        let (mut read, mut write) = split(stream);
+        let say = async {
+            let words = words(script, salt);
+            let mut left = words.as_slice();
+            for (after_ms, length) in script {
+                sleep(Duration::from_millis(*after_ms)).await;
+                let (now, later) = left.split_at(*length);
+                left = later;
+                if write.write_all(now).await.is_err() {
+                    return;
+                }
+            }
+            // Refused when the connection has ended.
+            let _ = write.shutdown().await;
+        };
+        let hear = async {
+            let (mut heard, mut buffer) = (Vec::new(), vec![0; at_once]);
+            while let Ok(length @ 1..) = read.read(&mut buffer).await {
+                heard.extend_from_slice(&buffer[..length]);
+                sleep(Duration::from_millis(rest_ms)).await;
+            }
+            heard
+        };
+        tokio::join!(say, hear).1
+    }
+
+    fn changed(roster: &mut Roster, change: &Change) {
+        let toxics = &mut roster.toxics;
+        let taken = match change {
+            Change::Detach(nth) | Change::Replace(nth, _) if *nth < toxics.len() => Some(*nth),
+            _ => None,
+        };
+        if let Some(nth) = taken {
+            toxics.remove(nth);
+        }
+        roster.version += 1;
+        if let Change::Attach(inject) | Change::Replace(_, inject) = change {
+            toxics.push(Arc::new(Attached {
+                id: roster.version.to_string().into(),
+                inject: inject.clone(),
+                totals: Arc::default(),
+            }));
+        }
+    }
+
+    /// What happened to a connection.
+    struct Played {
+        /// How it ended, if it did before everybody lost patience.
+        end: Option<End>,
+        /// What the target heard, and the client.
+        heard: [Vec<u8>; 2],
+        totals: Arc<ProxyTotals>,
+    }
+
+    async fn carry(scene: &Scene) -> Played {
+        let totals = Arc::<ProxyTotals>::default();
+        let (client, near) = duplex(scene.room);
+        let (target, far) = duplex(scene.room);
+        let mut pair = Pair::new(&totals, split(near), split(far));
+        let carried = async {
+            let mut roster = Roster::default();
+            for (after_ms, change) in &scene.changes {
+                let within = Duration::from_millis(*after_ms);
+                if let Ok(end) = timeout(within, poll_fn(|cx| pair.poll(cx))).await {
+                    return end.ok();
+                }
+                changed(&mut roster, change);
+                pair.reconcile(&roster, 1, 0);
+            }
+            let patience = Duration::from_secs(600);
+            let end = timeout(patience, poll_fn(|cx| pair.poll(cx))).await;
+            drop(pair);
+            end.ok().and_then(Result::ok)
+        };
+        let (end, by_client, by_target) = tokio::join!(
+            carried,
+            take_part(client, &scene.says[0], 0, scene.reads[0]),
+            take_part(target, &scene.says[1], 0x55, scene.reads[1]),
+        );
+        let heard = [by_target, by_client];
+        Played { end, heard, totals }
+    }
+
+    fn play(scene: &Scene) -> Played {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(carry(scene))
+    }
+
+    fn said(scene: &Scene) -> [Vec<u8>; 2] {
+        [words(&scene.says[0], 0), words(&scene.says[1], 0x55)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        /// Toxics come, go and make room for others on both directions, one
+        /// side is closed long before the other, and who reads is slow.
+        #[test]
+        fn both_directions_are_carried_whole_to_their_ends(scene in scene(&careful())) {
+            let played = play(&scene);
+            prop_assert_eq!(&played.heard, &said(&scene));
+            prop_assert_eq!(played.end, Some(End::Close));
+            let carried = [&played.totals.bytes_to, &played.totals.bytes_from].map(get);
+            prop_assert_eq!(carried, played.heard.map(|heard| heard.len() as u64));
+            prop_assert_eq!(get(&played.totals.held_bytes), 0);
+        }
+
+        /// Also where toxics swallow and reset.
+        #[test]
+        fn what_arrives_is_the_beginning_of_what_was_said(scene in scene(&any())) {
+            let played = play(&scene);
+            for (heard, said) in played.heard.iter().zip(said(&scene)) {
+                prop_assert!(said.starts_with(heard), "{} of {}", heard.len(), said.len());
+            }
+            prop_assert_eq!(get(&played.totals.held_bytes), 0);
+        }
     }
 }
