@@ -125,9 +125,12 @@ impl Inbox {
     /// # Errors
     /// It is none, or longer than requests are.
     pub fn take_next(&mut self) -> Result<Option<Request>, NotSquall> {
-        let Some(end) = self.0.iter().position(|byte| *byte == b'\n') else {
-            let fits = self.0.len() <= REQUEST_BYTES_MAX;
-            return fits.then_some(None).ok_or(NotSquall);
+        let end = self.0.iter().position(|byte| *byte == b'\n');
+        if end.unwrap_or(self.0.len()) > REQUEST_BYTES_MAX {
+            return Err(NotSquall);
+        }
+        let Some(end) = end else {
+            return Ok(None);
         };
         let line: Vec<u8> = self.0.drain(..=end).collect();
         serde_json::from_slice(&line)
@@ -205,4 +208,143 @@ pub(crate) enum Answer {
     Members(Vec<Member>),
     Report(ShutdownReport),
     Refused(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ask() -> impl Strategy<Value = Ask> {
+        let text = || "[a-z\\n\"\\\\é]{0,20}";
+        let identity = || {
+            (1..9_u32, 0..9_u64).prop_map(|(pid, start_time)| ProcessIdentity { pid, start_time })
+        };
+        let signal = || prop_oneof![Just(GroupSignal::Stop), Just(GroupSignal::Cont)];
+        let spawn = (
+            (text(), prop::collection::vec(text(), 0..3)),
+            prop::collection::btree_map(text(), text(), 0..3),
+            (prop::option::of(text()), text(), any::<u64>()),
+        );
+        prop_oneof![
+            spawn.prop_map(|((key, argv), env, (cwd, log, keep_bytes))| {
+                Ask::Spawn(SpawnRequest {
+                    key,
+                    argv,
+                    env,
+                    cwd: cwd.map(PathBuf::from),
+                    log_path: log.into(),
+                    keep_bytes,
+                })
+            }),
+            (text(), signal()).prop_map(|(key, signal)| Ask::Signal { key, signal }),
+            (identity(), prop::option::of(signal()))
+                .prop_map(|(root, signal)| Ask::Reach { root, signal }),
+            (text(), any::<u64>()).prop_map(|(key, grace_ms)| Ask::Terminate { key, grace_ms }),
+            Just(Ask::Hurry),
+            (text(), text()).prop_map(|(name, value)| Ask::KeepSecret { name, value }),
+            Just(Ask::DrainOutput),
+            (
+                any::<u64>(),
+                prop::collection::vec((text(), any::<u64>()), 0..3)
+            )
+                .prop_map(|(grace_ms, graces_ms)| Ask::Shutdown {
+                    grace_ms,
+                    graces_ms,
+                }),
+        ]
+    }
+
+    /// Each on a line, numbered.
+    fn lines(asks: &[Ask]) -> Vec<String> {
+        let line = |(id, ask): (u64, &Ask)| {
+            let ask = ask.clone();
+            serde_json::to_string(&Request { id, ask }).unwrap()
+        };
+        (0..).zip(asks).map(line).collect()
+    }
+
+    /// What was taken out of an inbox, as lines, and whether it was squall who
+    /// spoke. The bytes come in pieces of these lengths, again and again.
+    fn taken(bytes: &[u8], pieces: &[usize], inbox: &mut Inbox) -> (Vec<String>, bool) {
+        let (mut left, mut all) = (bytes, Vec::new());
+        for length in pieces.iter().cycle() {
+            if left.is_empty() {
+                break;
+            }
+            let (piece, later) = left.split_at(left.len().min(*length));
+            left = later;
+            inbox.push(piece);
+            loop {
+                match inbox.take_next() {
+                    Ok(Some(request)) => all.push(serde_json::to_string(&request).unwrap()),
+                    Ok(None) => break,
+                    Err(NotSquall) => return (all, false),
+                }
+            }
+        }
+        (all, true)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn requests_are_taken_whole_in_order_and_once(
+            asks in prop::collection::vec(ask(), 0..6),
+            pieces in prop::collection::vec(1..200_usize, 1..6),
+            cut: prop::sample::Index,
+        ) {
+            let lines = lines(&asks);
+            let bytes = lines.iter().flat_map(|line| [line, "\n"]).collect::<String>();
+            let mut inbox = Inbox::default();
+            prop_assert_eq!(taken(bytes.as_bytes(), &pieces, &mut inbox), (lines.clone(), true));
+            prop_assert!(inbox.is_empty());
+
+            // What is cut is waited for, and is no other request.
+            let cut = cut.index(bytes.len() + 1);
+            let (begun, rest) = bytes.as_bytes().split_at(cut);
+            let whole = begun.iter().filter(|byte| **byte == b'\n').count();
+            let mut inbox = Inbox::default();
+            prop_assert_eq!(taken(begun, &pieces, &mut inbox), (lines[..whole].to_vec(), true));
+            prop_assert_eq!(inbox.is_empty(), begun.last().is_none_or(|last| *last == b'\n'));
+            prop_assert_eq!(taken(rest, &pieces, &mut inbox), (lines[whole..].to_vec(), true));
+        }
+
+        #[test]
+        fn whoever_speaks_otherwise_is_not_obeyed(
+            asks in prop::collection::vec(ask(), 0..4),
+            pieces in prop::collection::vec(1..200_usize, 1..6),
+            nonsense in prop::collection::vec(any::<u8>().prop_filter("in the line", |byte| *byte != b'\n'), 0..50),
+        ) {
+            let lines = lines(&asks);
+            prop_assume!(serde_json::from_slice::<Request>(&nonsense).is_err());
+            let mut bytes = lines.iter().flat_map(|line| [line, "\n"]).collect::<String>().into_bytes();
+            bytes.extend(nonsense);
+            bytes.push(b'\n');
+            bytes.extend_from_slice(b"{\"id\":9,\"ask\":\"hurry\"}\n");
+            prop_assert_eq!(taken(&bytes, &pieces, &mut Inbox::default()), (lines, false));
+        }
+    }
+
+    #[test]
+    fn the_bound_of_a_request_is_the_same_in_whatever_pieces_it_comes() {
+        let long = |bytes: usize| {
+            let ask = |value| Ask::KeepSecret {
+                name: String::new(),
+                value,
+            };
+            let frame = lines(&[ask(String::new())])[0].len();
+            let line = &lines(&[ask("x".repeat(bytes - frame))])[0];
+            format!("{line}\n")
+        };
+        for (bytes, fits) in [(REQUEST_BYTES_MAX, true), (REQUEST_BYTES_MAX + 1, false)] {
+            let line = long(bytes);
+            for pieces in [&[2 * REQUEST_BYTES_MAX], &[64 << 10], &[(64 << 10) + 1]] {
+                let (all, squall) = taken(line.as_bytes(), pieces, &mut Inbox::default());
+                assert_eq!((all.len(), squall), (usize::from(fits), fits), "{pieces:?}");
+            }
+        }
+    }
 }

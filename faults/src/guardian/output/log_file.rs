@@ -230,6 +230,7 @@ mod tests {
     use std::ops::Range;
     use std::os::unix::fs::MetadataExt;
 
+    use proptest::prelude::*;
     use rustix::fs::{SeekFrom, seek};
 
     use super::*;
@@ -345,5 +346,42 @@ mod tests {
         assert!((all.len() as u64) < KEEP + 200);
         assert_eq!(log.missing(), 3 * KEEP);
         assert!(all.ends_with(b"could not be written here]\n"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Whatever the bound is, in whatever pieces output comes, and with a
+        /// log that is closed and continued.
+        #[test]
+        fn nothing_is_missing_untold_and_no_log_is_above_its_bound(
+            keep in 0..200_000_u64,
+            pieces in prop::collection::vec(1..50_000_usize, 0..9),
+            reopened: prop::sample::Index,
+        ) {
+            let all = lines(0..pieces.iter().sum::<usize>().div_ceil(16) as u64);
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("x.log");
+            let mut log = LogFile::open(&path, keep).unwrap();
+            let reopened = reopened.index(pieces.len() + 1);
+            let mut length = 0;
+            for (number, piece) in pieces.iter().enumerate() {
+                if number == reopened {
+                    log = LogFile::open(&path, keep).unwrap();
+                }
+                log.append(&all[length..length + piece]);
+                length += piece;
+            }
+            log.finish().unwrap();
+            let (kept, all) = (std::fs::read(&path).unwrap(), &all[..length]);
+            let missing = usize::try_from(log.missing()).unwrap();
+            let line = if missing == 0 { String::new() } else { mark(missing as u64) };
+            prop_assert_eq!(kept.len() + missing, length + line.len());
+            prop_assert!(kept.len() <= keep.max(KEEP_BYTES_MIN) as usize + line.len());
+            let begins = if missing == 0 { length } else { head(keep) as usize };
+            prop_assert!(kept[..begins] == all[..begins]);
+            prop_assert_eq!(&kept[begins..][..line.len()], line.as_bytes());
+            prop_assert!(kept[begins + line.len()..] == all[begins + missing..]);
+        }
     }
 }
