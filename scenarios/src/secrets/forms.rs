@@ -56,6 +56,11 @@ impl Forms {
             form.stretches(FRAGMENT_CHARACTERS, step, &public, |bytes| {
                 self.want(bytes, VALUE_CHARACTERS_MIN, of);
             });
+            // What follows may be read together with the sign that it ends with.
+            let open = value.trim_end_matches(['%', '&', '\\']);
+            if open.len() < value.len() && form.begins.len() <= FRAGMENT_CHARACTERS {
+                self.want(Form::of(open, rounds).bytes(), VALUE_CHARACTERS_MIN, of);
+            }
             if public.is_empty() {
                 self.beginnings.extend(form.beginning(of));
             }

@@ -125,7 +125,11 @@ impl Decoder {
     /// Decodes what is held as far as that can be told, or `at_end` all of it.
     fn settle(&mut self, at_end: bool, out: &mut Vec<Unit>) {
         while let Some(first) = self.held.first().copied() {
-            let bytes: Vec<u8> = self.held.iter().map(|unit| unit.byte).collect();
+            let mut bytes: Vec<u8> = self.held.iter().map(|unit| unit.byte).collect();
+            if at_end {
+                // Nothing that would go on with it.
+                bytes.push(b' ');
+            }
             match encoded(&bytes) {
                 Found::Cut if !at_end && bytes.len() < ENCODED_BYTES_MAX => return,
                 Found::Is { decoded, length } => {

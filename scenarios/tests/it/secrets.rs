@@ -216,6 +216,16 @@ fn floor(text: &str, at: usize) -> &str {
     &text[..at]
 }
 
+/// A percent sign of a value at the very end of a text, encoded.
+#[test]
+fn an_encoded_value_at_the_end_is_found() {
+    assert_eq!(redact("aaaaaa%a", " aaaaaa%25a"), " ${KEY}");
+    assert_eq!(redact("aaaaaa&a", " aaaaaa&amp;a"), " ${KEY}");
+    // It can be read as a sign that was encoded twice.
+    let followed = redact("aaaaa!a%", " aaaaa%21a%25100%");
+    assert_eq!(followed, " ${KEY}%25100%");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
