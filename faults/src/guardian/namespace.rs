@@ -1,7 +1,7 @@
 //! Lifetimes that the kernel keeps: what the guardian starts ends with it,
 //! whatever ends the guardian.
 //!
-//! Where PID namespaces may be had, the system under test lives in one. Its
+//! Where one is asked for, the system under test lives in a PID namespace. Its
 //! first process belongs to the guardian and ends with it, and with that one the
 //! kernel ends everything else: grandchildren, daemons, processes in sessions of
 //! their own. The guardian itself stays outside, so that the numbers it and

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use procfs::process::{LimitValue, Process, Stat};
+use procfs::process::Stat;
 use serde::{Deserialize, Serialize};
 
 use super::{ProcessIdentity, is_stopped};
@@ -198,16 +198,11 @@ impl Seen {
 impl Inherited {
     /// What can be read of it, and whether that is all.
     fn of(pid: u32) -> (Self, bool) {
-        let process = i32::try_from(pid)
-            .ok()
-            .and_then(|pid| Process::new(pid).ok());
-        let limits = process.as_ref().and_then(|process| process.limits().ok());
+        let process = super::process(pid);
+        let limit = process.as_ref().and_then(super::locks_max);
         let environ = process.and_then(|process| process.environ().ok());
-        let whole = limits.is_some() && environ.is_some();
-        let locks_max = limits.and_then(|limits| match limits.max_file_locks.soft_limit {
-            LimitValue::Value(value) => Some(value),
-            LimitValue::Unlimited => None,
-        });
+        let whole = limit.is_some() && environ.is_some();
+        let locks_max = limit.flatten();
         let mark = environ.and_then(|mut all| all.remove(std::ffi::OsStr::new(INSTANCE_MARK)));
         let mark = mark.map(|mark| mark.to_string_lossy().into_owned());
         (Self { mark, locks_max }, whole)

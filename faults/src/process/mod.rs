@@ -93,16 +93,22 @@ pub(crate) fn carries_mark(pid: u32, run: &str) -> bool {
         let mut variables = environ.split(|byte| *byte == 0);
         variables.any(|variable| variable == mark.as_bytes())
     });
-    in_environment || locks_max(pid).is_some_and(|limit| is_limit_of_run(limit, run))
+    let limit = || locks_max(&process(pid)?)?;
+    in_environment || limit().is_some_and(|limit| is_limit_of_run(limit, run))
 }
 
-/// The limit of file locks of a process.
-fn locks_max(pid: u32) -> Option<u64> {
-    let process = Process::new(i32::try_from(pid).ok()?).ok()?;
-    match process.limits().ok()?.max_file_locks.soft_limit {
+/// What can be read of a process that is there.
+fn process(pid: u32) -> Option<Process> {
+    Process::new(i32::try_from(pid).ok()?).ok()
+}
+
+/// The limit of file locks of a process, which may be none; `None` if it cannot
+/// be read.
+fn locks_max(process: &Process) -> Option<Option<u64>> {
+    Some(match process.limits().ok()?.max_file_locks.soft_limit {
         LimitValue::Value(limit) => Some(limit),
         LimitValue::Unlimited => None,
-    }
+    })
 }
 
 pub(crate) fn stat(pid: u32) -> io::Result<Stat> {

@@ -1,0 +1,228 @@
+//! Answers as they come, whole, in pieces and broken.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What is made of an answer that comes in these pieces: status, bytes of
+/// the body, whether the connection is kept and what is left over.
+fn read(pieces: &[&[u8]], bodiless: bool) -> Result<Option<(u16, u64, bool, usize)>, Malformed> {
+    let mut reader = AnswerReader::new(bodiless);
+    let mut received = Vec::new();
+    for piece in pieces {
+        received.extend_from_slice(piece);
+        let taken = reader.read(&received)?;
+        received.drain(..taken);
+    }
+    let done = reader.is_done() || reader.close();
+    let kept = reader.keeps_alive();
+    let (head, body) = reader.into_parts();
+    Ok(head
+        .filter(|_| done)
+        .map(|head| (head.status, body, kept, received.len())))
+}
+
+fn whole(text: &str) -> Result<Option<(u16, u64, bool, usize)>, Malformed> {
+    read(&[text.as_bytes()], false)
+}
+
+type Read = (u16, u64, bool, usize);
+
+/// Name, text, and what is made of it.
+const TAKEN: &[(&str, &str, Read)] = &[
+    (
+        "plain",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        (200, 2, true, 0),
+    ),
+    (
+        "no reason",
+        "HTTP/1.1 200\r\ncontent-length: 0\r\n\r\n",
+        (200, 0, true, 0),
+    ),
+    (
+        "bare LF",
+        "HTTP/1.1 200 OK\ncontent-length: 2\n\nok",
+        (200, 2, true, 0),
+    ),
+    (
+        "line break first",
+        "\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        (200, 0, true, 0),
+    ),
+    (
+        "HTTP/1.0",
+        "HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        (200, 2, false, 0),
+    ),
+    (
+        "HTTP/1.0 keep-alive",
+        "HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\ncontent-length: 2\r\n\r\nok",
+        (200, 2, true, 0),
+    ),
+    (
+        "close",
+        "HTTP/1.1 200 OK\r\nconnection: x, Close\r\ncontent-length: 0\r\n\r\n",
+        (200, 0, false, 0),
+    ),
+    (
+        "until the end",
+        "HTTP/1.1 200 OK\r\n\r\nuntil the end",
+        (200, 13, false, 0),
+    ),
+    (
+        "same length twice",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2, 2\r\n\r\nok",
+        (200, 2, true, 0),
+    ),
+    (
+        "space before the colon",
+        "HTTP/1.1 200 OK\r\ncontent-length : 2\r\n\r\nok",
+        (200, 2, true, 0),
+    ),
+    (
+        "folded",
+        "HTTP/1.1 200 OK\r\nx: a\r\n b\r\ncontent-length: 2\r\n\r\nok",
+        (200, 2, true, 0),
+    ),
+    (
+        "odd field",
+        "HTTP/1.1 200 OK\r\nno colon\r\ncontent-length: 2\r\n\r\nok",
+        (200, 2, true, 0),
+    ),
+    (
+        "204 with a length",
+        "HTTP/1.1 204 No\r\ncontent-length: 5\r\n\r\n",
+        (204, 0, true, 0),
+    ),
+    (
+        "304 with a length",
+        "HTTP/1.1 304 No\r\ncontent-length: 5\r\n\r\n",
+        (304, 0, true, 0),
+    ),
+    (
+        "interim",
+        "HTTP/1.1 103 Early\r\nlink: x\r\n\r\nHTTP/1.1 100\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        (200, 2, true, 0),
+    ),
+    (
+        "chunks",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, Chunked\r\n\r\n2;a=b\r\nok\r\n0A \r\n0123456789\r\n0\r\nx: y\r\n\r\n",
+        (200, 12, true, 0),
+    ),
+    (
+        "chunks and a length",
+        "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        (200, 2, false, 0),
+    ),
+    (
+        "two answers",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n",
+        (200, 2, true, 17),
+    ),
+];
+
+#[test]
+fn answers_that_clients_take_are_taken() {
+    for (name, text, expected) in TAKEN {
+        assert_eq!(whole(text), Ok(Some(*expected)), "{name}");
+    }
+    let fields = "set-cookie: a=1\r\n".repeat(5_000);
+    let large = format!("x: {}\r\n", "y".repeat(900_000));
+    for head in [fields, large] {
+        let text = format!("HTTP/1.1 200 OK\r\n{head}content-length: 2\r\n\r\nok");
+        assert_eq!(whole(&text), Ok(Some((200, 2, true, 0))));
+    }
+    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n";
+    assert_eq!(read(&[head], true), Ok(Some((200, 0, true, 0))));
+}
+
+#[test]
+fn what_is_no_answer_says_why() {
+    let fields = "a: b\r\n".repeat(FIELDS_MAX + 1);
+    let large = "y".repeat(HEAD_BYTES_MAX);
+    for (text, why) in [
+        ("<html>", "begins with \"<html>\""),
+        ("SSH-2.0-x\r\n", "no HTTP/1 answer"),
+        ("HTTP/2 200\r\n\r\n", "no HTTP/1 answer"),
+        ("HTTP/1.1 abc\r\n\r\n", "status"),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
+            "\"x\" is no number",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+            "\"-1\" is no number",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+            "two different",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+            "no valid size",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n+2\r\n",
+            "no valid size",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nab\r\n",
+            "longer than the size",
+        ),
+        (
+            &format!("HTTP/1.1 200 OK\r\n{fields}\r\n"),
+            "16384 header fields",
+        ),
+        (&format!("HTTP/1.1 200 OK\r\nx: {large}"), "1024 KiB"),
+    ] {
+        let said = whole(text).unwrap_err().0;
+        assert!(said.contains(why), "{why}: {said}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_cut_is_none() {
+    for text in [
+        "HTTP/1.1 200 OK\r\ncontent-le",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\n",
+    ] {
+        assert_eq!(whole(text), Ok(None), "{text}");
+    }
+}
+
+proptest! {
+    /// However the network cuts an answer, it is the same answer.
+    #[test]
+    fn cuts_change_nothing(
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6), which in 0..6_usize,
+    ) {
+        let text = [
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP",
+            "HTTP/1.1 200 OK\ncontent-length: 2\n\nok",
+            "HTTP/1.1 100 C\r\n\r\n\r\nHTTP/1.1 404 No\r\nx: a\r\n b\r\n\r\nend",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;x\r\nok\r\n3\nabc\n0\r\na: b\r\n\r\nX",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
+            "HTTP/1.1 204 No\r\n\r\n",
+        ][which].as_bytes();
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
+        cuts.sort_unstable();
+        let mut pieces = Vec::new();
+        let mut from = 0;
+        for cut in cuts.into_iter().chain([text.len()]) {
+            pieces.push(&text[from..cut]);
+            from = cut;
+        }
+        prop_assert_eq!(read(&pieces, false), read(&[text], false));
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(data in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = read(&[&data], false);
+        let mut answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+        answer.extend(&data);
+        let _ = read(&[&answer], false);
+    }
+}

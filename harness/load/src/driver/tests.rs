@@ -1,0 +1,287 @@
+//! The driver conserves arrivals, whatever it is asked and answered.
+
+use std::ops::Range;
+
+use proptest::prelude::*;
+use squall_record::{Counts, Interval};
+use squall_scenario::{DataSource, Request, Template};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+const SEED: u64 = 7;
+
+/// What the target does with a request.
+#[derive(Debug, Clone, Copy)]
+enum Answer {
+    Good { after_ms: u64 },
+    Failed,
+    Nonsense,
+    Hangup,
+    Never,
+}
+
+#[derive(Debug, Clone)]
+struct Scene {
+    shape: Vec<Stage>,
+    shard: Shard,
+    in_flight_max: u32,
+    connections: Option<u32>,
+    /// By the number of the arrival, again and again.
+    answers: Vec<Answer>,
+    /// How much of the schedule is due when the load begins.
+    due_ms: u64,
+    /// Edges that are told at once.
+    cuts_us: Vec<u64>,
+    /// Edges that are told after so many milliseconds.
+    late_cuts: Vec<(u64, u64)>,
+    /// When it is told to stop, and the grace; otherwise all is due.
+    stop_ms: Option<(u64, u64)>,
+    outputs_max: usize,
+}
+
+fn stage() -> impl Strategy<Value = Stage> {
+    let per_second = || (0.0..150.0).prop_map(|rate| Rate::per_second(rate).unwrap());
+    let length = || (50..700_u64).prop_map(Duration::from_millis);
+    let hold = |arrivals| {
+        (per_second(), length()).prop_map(move |(rate, duration)| Stage::Hold {
+            rate,
+            duration,
+            arrivals,
+        })
+    };
+    prop_oneof![
+        hold(Arrivals::Even),
+        hold(Arrivals::Poisson),
+        (per_second(), per_second(), length()).prop_map(|(from, to, over)| Stage::Ramp {
+            from,
+            to,
+            over
+        }),
+    ]
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        4 => (0..15_u64).prop_map(|after_ms| Answer::Good { after_ms }),
+        1 => Just(Answer::Failed),
+        1 => Just(Answer::Nonsense),
+        1 => Just(Answer::Hangup),
+        1 => Just(Answer::Never),
+    ]
+}
+
+fn scene() -> impl Strategy<Value = Scene> {
+    let edge_us = || 0..1_500_000_u64;
+    let load = (
+        prop::collection::vec(stage(), 1..4),
+        (1..4_u32, 0..3_u32).prop_map(|(of, nth)| Shard::new(nth % of + 1, of).unwrap()),
+        prop_oneof![1..4_u32, 4..200_u32],
+        prop::option::of(1..5_u32),
+        prop::collection::vec(answer(), 1..8),
+    );
+    let play = (
+        0..1_500_u64,
+        prop::collection::vec(edge_us(), 0..4),
+        prop::collection::vec((0..20_u64, edge_us()), 0..3),
+        prop::option::of((0..25_u64, 0..15_u64)),
+        1..20_usize,
+    );
+    (load, play).prop_map(
+        |(
+            (shape, shard, in_flight_max, connections, answers),
+            (due_ms, cuts_us, late_cuts, stop_ms, outputs_max),
+        )| Scene {
+            shape,
+            shard,
+            in_flight_max,
+            connections,
+            answers,
+            due_ms,
+            cuts_us,
+            late_cuts,
+            stop_ms,
+            outputs_max,
+        },
+    )
+}
+
+impl Scene {
+    fn load(&self) -> Load {
+        Load {
+            shape: self.shape.clone(),
+            requests: ["a", "b"]
+                .map(|name| Request {
+                    name: name.into(),
+                    method: "GET".into(),
+                    path: Template::parse("/$n"),
+                    headers: vec![],
+                    body: None,
+                    body_file: None,
+                    expect_status: vec![(200, 399)],
+                    within: Some(Duration::from_millis(400)),
+                    weight: 1,
+                })
+                .into(),
+            data: vec![("n".into(), DataSource::Count { from: 0 })],
+            connections: self.connections,
+            in_flight_max: self.in_flight_max,
+            timeout: Duration::from_millis(20),
+            users: None,
+            warm_up: Duration::ZERO,
+        }
+    }
+
+    fn length(&self) -> Duration {
+        self.shape.iter().map(Stage::duration).sum()
+    }
+
+    /// When its arrivals are due, in microseconds.
+    fn planned_us(&self) -> Vec<i64> {
+        let schedule = Schedule::new(&self.shape, SEED).of_shard(self.shard);
+        schedule.map(|arrival| micros_i64(arrival.at)).collect()
+    }
+}
+
+async fn serve(mut stream: TcpStream, answers: Vec<Answer>) {
+    let mut request = vec![0; 4096];
+    while let Ok(length @ 1..) = stream.read(&mut request).await {
+        let text = String::from_utf8_lossy(&request[..length]);
+        let path = text.split(' ').nth(1).unwrap_or_default();
+        let number: usize = path.trim_start_matches('/').parse().unwrap_or_default();
+        let said: &[u8] = match answers[number % answers.len()] {
+            Answer::Good { after_ms } => {
+                tokio::time::sleep(Duration::from_millis(after_ms)).await;
+                b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+            }
+            Answer::Failed => b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n",
+            Answer::Nonsense => b"good day to you\r\n\r\n",
+            Answer::Hangup => return,
+            Answer::Never => std::future::pending().await,
+        };
+        if stream.write_all(said).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// All that the driver told, with time zero so long ago that next to
+/// nothing is waited for.
+async fn tell_all(scene: &Scene) -> Vec<LoadOutput> {
+    let target = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = target.local_addr().unwrap();
+    let answers = scene.answers.clone();
+    tokio::task::spawn_local(async move {
+        while let Ok((stream, _)) = target.accept().await {
+            tokio::task::spawn_local(serve(stream, answers.clone()));
+        }
+    });
+    let load = scene.load();
+    let maker = RequestMaker::new(&load, SEED).unwrap();
+    let transport = Transport::new(vec![address], "target", load.connections).unwrap();
+    let (outputs, mut told) = mpsc::channel(scene.outputs_max);
+    let gauges = watch::channel(Gauges::default()).0;
+    let seed = (SEED, Some(scene.shard));
+    let driver = Driver::new(load, seed, maker, transport, outputs, gauges);
+    let (commands, queue) = mpsc::channel(64);
+    let due = match scene.stop_ms {
+        Some(_) => Duration::from_millis(scene.due_ms),
+        None => scene.length(),
+    };
+    let zero = Instant::now().checked_sub(due).unwrap();
+    commands.try_send(LoadCommand::Begin { zero }).unwrap();
+    for at_us in &scene.cuts_us {
+        let at = zero + Duration::from_micros(*at_us);
+        commands.try_send(LoadCommand::Cut { at }).unwrap();
+    }
+    let later = scene.late_cuts.iter().map(|(after_ms, at_us)| {
+        let at = zero + Duration::from_micros(*at_us);
+        (*after_ms, LoadCommand::Cut { at })
+    });
+    let stop = scene.stop_ms.map(|(after_ms, grace_ms)| {
+        let grace = Duration::from_millis(grace_ms);
+        (after_ms, LoadCommand::Stop { grace })
+    });
+    for (after_ms, command) in later.chain(stop) {
+        let commands = commands.clone();
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
+            // It may be over.
+            let _ = commands.send(command).await;
+        });
+    }
+    let collected = async {
+        let mut all = Vec::new();
+        while let Some(output) = told.recv().await {
+            all.push(output);
+        }
+        all
+    };
+    tokio::join!(driver.run(queue, false), collected).1
+}
+
+fn play(scene: &Scene) -> Vec<LoadOutput> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let local = tokio::task::LocalSet::new();
+    let patience = Duration::from_secs(60);
+    let told = async { tokio::time::timeout(patience, tell_all(scene)).await };
+    local.block_on(&runtime, told).expect("it ends")
+}
+
+fn counts<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Counts {
+    let mut total = Counts::default();
+    for route in intervals.into_iter().flat_map(|one| &one.routes) {
+        total.add(&route.counts);
+    }
+    total
+}
+
+fn span(interval: &Interval) -> Range<i64> {
+    interval.start_us..interval.end_us
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Whatever the shape, the answers, the limits and the moments of the
+    /// commands are.
+    #[test]
+    fn every_arrival_is_told_once_in_the_interval_it_was_due_in(scene in scene()) {
+        let told = play(&scene);
+        let intervals: Vec<&Interval> = told.iter().filter_map(|output| match output {
+            LoadOutput::Interval(interval) => Some(interval),
+            _ => None,
+        }).collect();
+        let Some(LoadOutput::Finished { scheduled, .. }) = told.last() else {
+            panic!("it did not finish: {told:?}");
+        };
+        let planned = scene.planned_us();
+        let (entered, left) = planned.split_at(usize::try_from(*scheduled).unwrap());
+
+        let total = counts(intervals.iter().copied());
+        prop_assert!(total.is_conserved(), "{total:?}");
+        prop_assert_eq!(total.scheduled, *scheduled);
+        let mut end_us = 0;
+        for interval in intervals {
+            prop_assert_eq!(interval.start_us, end_us, "a gap or an overlap");
+            end_us = interval.end_us;
+            let of = counts([interval]);
+            let own = entered.iter().filter(|at_us| span(interval).contains(at_us)).count();
+            prop_assert_eq!(of.scheduled, own as u64, "{:?}", span(interval));
+            prop_assert!(of.is_conserved());
+            let edge = scene.cuts_us.iter().map(|us| *us as i64)
+                .find(|us| (interval.start_us + 1..interval.end_us).contains(us));
+            prop_assert_eq!(edge, None, "a cut is no edge");
+        }
+        // The microsecond of the end may hold what came right behind it.
+        prop_assert!(left.iter().all(|at_us| *at_us >= end_us - 1), "{left:?} of {end_us}");
+        if scene.stop_ms.is_none() {
+            prop_assert_eq!((left.len(), total.unfinished), (0, 0));
+            prop_assert_eq!(end_us, micros_i64(scene.length()));
+        }
+    }
+}
