@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use direction::Direction;
 pub use done::BytesDone;
 pub use kill::{Kill, Signal};
-pub use kind::{About, Given, Mistake, Parameter, ParameterKind, Problem, Value};
+pub use kind::{About, Absent, Given, Mistake, Parameter, ParameterKind, Problem, Value};
 pub use pause::Pause;
 
 use kind::Kind;
@@ -276,16 +276,28 @@ impl fmt::Display for Inject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ByteCount, Share};
+
+    fn any(kind: ParameterKind) -> Value {
+        match kind {
+            ParameterKind::Duration => Value::Duration(std::time::Duration::from_secs(1)),
+            ParameterKind::BytesPerSecond | ParameterKind::Size => Value::Bytes(ByteCount(1)),
+            ParameterKind::Share => Value::Share(Share::new(0.5).unwrap()),
+            ParameterKind::Count(low, _) => Value::Count(low),
+            ParameterKind::Words(words) => Value::Word(words[0].0),
+            ParameterKind::Text => Value::Text("some".to_owned()),
+        }
+    }
 
     /// A fault with its defaults, and a value of every parameter that has none.
     fn some(about: &About) -> Inject {
         let mut given = Given::default();
         for parameter in about.parameters {
-            let value = parameter.default.unwrap_or(match parameter.kind {
-                ParameterKind::Duration => Value::Duration(std::time::Duration::from_secs(1)),
-                ParameterKind::BytesPerSecond => Value::Bytes(crate::ByteCount(1)),
-                ParameterKind::Words(words) => Value::Word(words[0].0),
-            });
+            let value = match &parameter.absent {
+                Absent::Means(value) => value.clone(),
+                Absent::Nothing => continue,
+                Absent::Mistake => any(parameter.kind),
+            };
             given.set(parameter.name, value);
         }
         let read = (about.read)(&given);

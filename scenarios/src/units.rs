@@ -35,6 +35,9 @@ impl fmt::Display for Rate {
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Share(f64);
 
+/// Never not a number.
+impl Eq for Share {}
+
 impl Share {
     /// A share between 0 and 1 inclusive, or `None` outside of it.
     #[must_use]

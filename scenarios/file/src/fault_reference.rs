@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use squall_scenario::Inject;
-use squall_scenario::inject::{About, Parameter, ParameterKind};
+use squall_scenario::inject::{About, Absent, Parameter, ParameterKind};
 
 use crate::keys;
 
@@ -38,7 +38,9 @@ pub struct FaultParameter {
     pub about: &'static str,
     /// The words it takes, or a value it may have.
     pub values: Vec<String>,
-    /// What holds when it is absent; `None` when it has to be there.
+    /// Whether it has to be there.
+    pub required: bool,
+    /// What holds when it is absent, if anything does.
     pub default: Option<String>,
 }
 
@@ -64,7 +66,12 @@ fn describe(about: &'static About) -> FaultReference {
 fn describe_parameter(parameter: &'static Parameter) -> FaultParameter {
     let values = match parameter.kind {
         ParameterKind::Words(words) => words.iter().map(|(word, _)| (*word).to_owned()).collect(),
-        kind @ (ParameterKind::Duration | ParameterKind::BytesPerSecond) => {
+        kind @ (ParameterKind::Duration
+        | ParameterKind::BytesPerSecond
+        | ParameterKind::Size
+        | ParameterKind::Share
+        | ParameterKind::Count(..)
+        | ParameterKind::Text) => {
             let example = keys::kind_of(kind).example(parameter.name);
             let value = example.trim_matches('`').split_once(": ");
             vec![value.map_or_else(String::new, |(_, value)| value.to_owned())]
@@ -74,7 +81,11 @@ fn describe_parameter(parameter: &'static Parameter) -> FaultParameter {
         name: parameter.name,
         about: parameter.about,
         values,
-        default: parameter.default.map(|default| default.to_string()),
+        required: matches!(parameter.absent, Absent::Mistake),
+        default: match &parameter.absent {
+            Absent::Means(value) => Some(value.to_string()),
+            Absent::Mistake | Absent::Nothing => None,
+        },
     }
 }
 
@@ -125,18 +136,19 @@ faults:
     #[test]
     fn defaults_are_those_of_the_reader() {
         for fault in fault_reference() {
-            let (needed, optional): (Vec<_>, Vec<_>) = fault
+            let needed = fault
                 .parameters
                 .iter()
-                .partition(|parameter| parameter.default.is_none());
+                .filter(|parameter| parameter.required);
             let needed: Vec<String> = needed
-                .iter()
                 .map(|parameter| format!("{}: {}", parameter.name, parameter.values[0]))
                 .collect();
             let least = inject(fault.name, &needed.join(", "));
-            for parameter in optional {
+            for parameter in &fault.parameters {
+                let Some(default) = &parameter.default else {
+                    continue;
+                };
                 let mut given = needed.clone();
-                let default = parameter.default.as_ref().unwrap();
                 given.push(format!("{}: {default}", parameter.name));
                 let given = inject(fault.name, &given.join(", "));
                 assert_eq!(given, least, "{} of {}", parameter.name, fault.name);

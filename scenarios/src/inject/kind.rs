@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Inject, Surface};
-use crate::units::{ByteCount, format_duration};
+use crate::units::{ByteCount, Share, format_duration};
 
 /// All there is to know about a kind of fault, for files, people and readers.
 #[derive(Debug)]
@@ -49,8 +49,8 @@ pub struct Parameter {
     pub name: &'static str,
     /// What its value is.
     pub kind: ParameterKind,
-    /// What holds when it is absent; `None` when it has to be there.
-    pub default: Option<Value>,
+    /// What holds when it is absent.
+    pub absent: Absent,
     /// What it means.
     pub about: &'static str,
     /// Words people write instead.
@@ -68,7 +68,24 @@ impl Parameter {
         Self {
             name,
             kind,
-            default: None,
+            absent: Absent::Mistake,
+            about,
+            otherwise,
+        }
+    }
+
+    /// One that may be left out, and then nothing stands for it.
+    #[must_use]
+    pub const fn optional(
+        name: &'static str,
+        kind: ParameterKind,
+        about: &'static str,
+        otherwise: &'static [&'static str],
+    ) -> Self {
+        Self {
+            name,
+            kind,
+            absent: Absent::Nothing,
             about,
             otherwise,
         }
@@ -79,7 +96,7 @@ impl Parameter {
         Self {
             name,
             kind: ParameterKind::Duration,
-            default: Some(Value::Duration(Duration::ZERO)),
+            absent: Absent::Means(Value::Duration(Duration::ZERO)),
             about,
             otherwise: &[],
         }
@@ -95,11 +112,22 @@ impl Parameter {
         Self {
             name,
             kind: ParameterKind::Words(words),
-            default: Some(Value::Word(default)),
+            absent: Absent::Means(Value::Word(default)),
             about,
             otherwise: &[],
         }
     }
+}
+
+/// What holds when a parameter is absent.
+#[derive(Debug)]
+pub enum Absent {
+    /// It has to be there.
+    Mistake,
+    /// Nothing.
+    Nothing,
+    /// The same as with this value.
+    Means(Value),
 }
 
 /// What the value of a parameter is.
@@ -109,19 +137,33 @@ pub enum ParameterKind {
     Duration,
     /// `64KiB/s`.
     BytesPerSecond,
+    /// `64KiB`.
+    Size,
+    /// `20%`.
+    Share,
+    /// A whole number between the two.
+    Count(u32, u32),
+    /// A text; what it may say is for the fault to check.
+    Text,
     /// One of these words, each with its meaning.
     Words(&'static [(&'static str, &'static str)]),
 }
 
 /// The value of a parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// A duration.
     Duration(Duration),
     /// Bytes, or bytes per second.
     Bytes(ByteCount),
+    /// A share.
+    Share(Share),
+    /// A whole number.
+    Count(u32),
     /// A word.
     Word(&'static str),
+    /// A text.
+    Text(String),
 }
 
 impl fmt::Display for Value {
@@ -129,7 +171,10 @@ impl fmt::Display for Value {
         match self {
             Self::Duration(duration) => f.write_str(&format_duration(*duration)),
             Self::Bytes(bytes) => bytes.fmt(f),
+            Self::Share(share) => share.fmt(f),
+            Self::Count(count) => count.fmt(f),
             Self::Word(word) => f.write_str(word),
+            Self::Text(text) => f.write_str(text),
         }
     }
 }
@@ -144,29 +189,56 @@ impl Given {
         self.0.push((name, value));
     }
 
-    fn get(&self, name: &str) -> Option<Value> {
+    fn get(&self, name: &str) -> Option<&Value> {
         let found = self.0.iter().find(|(given, _)| *given == name);
-        found.map(|(_, value)| *value)
+        found.map(|(_, value)| value)
     }
 
     pub(super) fn duration(&self, name: &str) -> Option<Duration> {
-        match self.get(name)? {
-            Value::Duration(duration) => Some(duration),
-            Value::Bytes(_) | Value::Word(_) => None,
+        match self.get(name) {
+            Some(Value::Duration(duration)) => Some(*duration),
+            _ => None,
         }
     }
 
     pub(super) fn bytes(&self, name: &str) -> Option<ByteCount> {
-        match self.get(name)? {
-            Value::Bytes(bytes) => Some(bytes),
-            Value::Duration(_) | Value::Word(_) => None,
+        match self.get(name) {
+            Some(Value::Bytes(bytes)) => Some(*bytes),
+            _ => None,
+        }
+    }
+
+    /// The share that a parameter was given, if it was.
+    #[must_use]
+    pub fn share(&self, name: &str) -> Option<Share> {
+        match self.get(name) {
+            Some(Value::Share(share)) => Some(*share),
+            _ => None,
+        }
+    }
+
+    /// The whole number that a parameter was given, if it was.
+    #[must_use]
+    pub fn count(&self, name: &str) -> Option<u32> {
+        match self.get(name) {
+            Some(Value::Count(count)) => Some(*count),
+            _ => None,
         }
     }
 
     pub(super) fn word(&self, name: &str) -> Option<&'static str> {
-        match self.get(name)? {
-            Value::Word(word) => Some(word),
-            Value::Duration(_) | Value::Bytes(_) => None,
+        match self.get(name) {
+            Some(Value::Word(word)) => Some(word),
+            _ => None,
+        }
+    }
+
+    /// The text that a parameter was given, if it was.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.get(name) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
         }
     }
 }

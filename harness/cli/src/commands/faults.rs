@@ -78,7 +78,8 @@ fn line(parameter: &FaultParameter) -> String {
     };
     let default = match &parameter.default {
         Some(default) => format!("{default} when absent"),
-        None => "needed".to_owned(),
+        None if parameter.required => "needed".to_owned(),
+        None => "may be left out".to_owned(),
     };
     format!(
         "  {:<10} {} ({values}; {default})\n",

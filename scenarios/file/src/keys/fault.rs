@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use squall_scenario::Inject;
-use squall_scenario::inject::{About, Parameter, ParameterKind};
+use squall_scenario::inject::{About, Absent, Parameter, ParameterKind};
 
 use crate::shape::{Key, Kind, Shape, key, needed};
 
@@ -47,15 +47,19 @@ pub(crate) const fn kind_of(kind: ParameterKind) -> Kind {
     match kind {
         ParameterKind::Duration => Kind::Duration,
         ParameterKind::BytesPerSecond => Kind::BytesPerSecond,
+        ParameterKind::Size => Kind::Size,
+        ParameterKind::Share => Kind::Share,
+        ParameterKind::Count(low, high) => Kind::Whole(low as u64, high as u64),
         ParameterKind::Words(words) => Kind::Words(words),
+        ParameterKind::Text => Kind::Text,
     }
 }
 
 fn parameter(parameter: &Parameter) -> Key {
     let kind = kind_of(parameter.kind);
-    let key = match parameter.default {
-        Some(_) => key(parameter.name, kind, parameter.about),
-        None => needed(parameter.name, kind, parameter.about),
+    let key = match parameter.absent {
+        Absent::Means(_) | Absent::Nothing => key(parameter.name, kind, parameter.about),
+        Absent::Mistake => needed(parameter.name, kind, parameter.about),
     };
     key.otherwise(parameter.otherwise)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use squall_scenario::inject::{Given, ParameterKind, Problem, Value};
+use squall_scenario::inject::{Absent, Given, ParameterKind, Problem, Value};
 use squall_scenario::{
     CYCLES_MAX, FaultSpec, FaultTarget, Inject, Located, Repeat, listed, nearest, quoted,
 };
@@ -199,7 +199,10 @@ impl Reader {
         for parameter in about.parameters {
             let value = match fields.and_then(|fields| fields.get(parameter.name)) {
                 Some(node) => self.parameter(node, parameter.kind),
-                None => parameter.default,
+                None => match &parameter.absent {
+                    Absent::Means(value) => Some(value.clone()),
+                    Absent::Mistake | Absent::Nothing => None,
+                },
             };
             if let Some(value) = value {
                 given.set(parameter.name, value);
@@ -225,7 +228,11 @@ impl Reader {
         match kind {
             ParameterKind::Duration => self.duration(node).map(Value::Duration),
             ParameterKind::BytesPerSecond => self.bytes_per_second(node).map(Value::Bytes),
+            ParameterKind::Size => self.size(node).map(Value::Bytes),
+            ParameterKind::Share => self.share(node).map(Value::Share),
+            ParameterKind::Count(low, high) => self.whole_u32(node, low, high).map(Value::Count),
             ParameterKind::Words(words) => self.word(node, words).map(Value::Word),
+            ParameterKind::Text => self.text(node).map(Value::Text),
         }
     }
 
