@@ -16,6 +16,7 @@ mod chance;
 mod error;
 mod guard;
 pub mod guardian;
+pub mod machine;
 mod marks;
 mod process;
 mod proxy;

@@ -53,6 +53,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Whether this user may have a PID namespace. `own` is what this program is
+/// called with to be a guardian.
+///
+/// # Errors
+/// It may not, or that could not be tried.
+pub(crate) fn may_have_a_namespace(own: &[OsString]) -> io::Result<()> {
+    namespace::probe(own)
+}
+
 /// Returns whether nothing was left.
 fn guard(args: impl IntoIterator<Item = OsString>) -> io::Result<bool> {
     let args: Vec<OsString> = args.into_iter().collect();

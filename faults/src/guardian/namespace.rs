@@ -118,7 +118,7 @@ impl Namespace {
 }
 
 /// Whether another process can make a namespace and end it again.
-fn probe(own: &[OsString]) -> io::Result<()> {
+pub(super) fn probe(own: &[OsString]) -> io::Result<()> {
     let probed = Command::new(std::env::current_exe()?)
         .args(own)
         .arg(PROBE)

@@ -13,7 +13,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use authoring::{FAULTS_EXAMPLES, FaultsArgs, INIT_EXAMPLES, InitArgs};
+pub use authoring::{
+    DOCTOR_EXAMPLES, DoctorArgs, FAULTS_EXAMPLES, FaultsArgs, INIT_EXAMPLES, InitArgs,
+};
 pub use comparing::{COMPARE_EXAMPLES, CompareArgs, ComparisonFormat, FailOn};
 pub use load::{ArrivalsArg, LOAD_EXAMPLES, LoadArgs};
 pub use look::{LookArgs, ThemeArg};
@@ -124,6 +126,9 @@ pub enum Command {
     /// Say what each fault does, how it is verified and how it is undone
     #[command(after_help = FAULTS_EXAMPLES)]
     Faults(FaultsArgs),
+    /// Say what this machine can do, and what is done where it cannot
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
     /// Write a commented scenario to start from
     #[command(after_help = INIT_EXAMPLES)]
     Init(InitArgs),

@@ -23,6 +23,7 @@ mod run_names;
 mod series;
 mod session;
 mod sharding;
+mod this_machine;
 
 use std::process::ExitCode;
 
@@ -40,7 +41,10 @@ fn main() -> ExitCode {
 fn carry_out() -> ExitCode {
     // The guardian is a process without a runtime; it never gets to clap.
     let mut raw = std::env::args_os().skip(1);
-    if raw.next().is_some_and(|first| first == "guardian") {
+    if raw
+        .next()
+        .is_some_and(|first| first == this_machine::GUARDIAN)
+    {
         own_log::prepare_guardian();
         panics::prepare_guardian();
         return squall_faults::guardian::main(raw);

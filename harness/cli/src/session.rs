@@ -1,7 +1,7 @@
 //! One attempt at a scenario: run, judge, write.
 
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -22,6 +22,7 @@ use crate::own_log::{self, OwnLog};
 use crate::panics;
 pub use crate::report_files::{ReportRequest, write_reports};
 use crate::sharding::Part;
+use crate::this_machine;
 
 /// What stays the same over the attempts of one command.
 pub struct Session {
@@ -154,6 +155,11 @@ impl Session {
             None => Ok(scenario.clone()),
         };
         let scenario = applied(&sound.scenario)?;
+        if !withhold_faults {
+            let can = this_machine::can_inject(&scenario);
+            this_machine::can_inject(&scenario)
+                .map_err(|why| Failed::new(RunOutcome::NotReady, why))?;
+        }
         let started = Timestamp::now();
         let label = if withhold_faults {
             Some(WITHHELD)
@@ -165,11 +171,7 @@ impl Session {
         let manifest = Manifest {
             schema_version: RECORD_SCHEMA_VERSION,
             squall_version: env!("CARGO_PKG_VERSION").to_owned(),
-            run_id: dir
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
+            run_id: run_id(&dir),
             started_utc: started.to_string(),
             host: host_name(),
             seed,
@@ -436,6 +438,12 @@ fn slug(name: &str) -> String {
     } else {
         slug.to_owned()
     }
+}
+
+/// A run is called as its directory is.
+fn run_id(dir: &Path) -> String {
+    let name = dir.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 fn host_name() -> String {

@@ -12,6 +12,13 @@ pub const FAULTS_EXAMPLES: &str = "Examples:
   squall faults delay
   squall faults --format json";
 
+/// Examples of `squall doctor`.
+pub const DOCTOR_EXAMPLES: &str = "Examples:
+  squall doctor
+  squall doctor --format json
+
+Ends with 5 where something is missing that every run needs.";
+
 /// Examples of `squall init`.
 pub const INIT_EXAMPLES: &str = "Examples:
   squall init
@@ -24,6 +31,14 @@ pub struct FaultsArgs {
     /// A fault such as delay; all of them by default
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+    /// Machine-readable output
+    #[arg(long, value_enum, default_value_t = Listing::Text)]
+    pub format: Listing,
+}
+
+/// What `squall doctor` takes.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
     /// Machine-readable output
     #[arg(long, value_enum, default_value_t = Listing::Text)]
     pub format: Listing,

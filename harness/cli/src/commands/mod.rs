@@ -5,6 +5,7 @@ mod calibrate;
 mod check;
 mod compare;
 mod completions;
+mod doctor;
 mod explain;
 mod faults;
 mod init;
@@ -58,6 +59,7 @@ fn prints_its_result(command: &Command) -> bool {
         | Command::Schema { .. }
         | Command::Scenarios { .. }
         | Command::Faults(_)
+        | Command::Doctor(_)
         | Command::Completions(_) => true,
         Command::Load(args) => args.print_scenario,
         Command::Report(args) => args.reports.iter().any(|report| report.ends_with("=-")),
@@ -98,6 +100,7 @@ fn carry_out(command: Command) -> ExitCode {
         Command::Scenarios { format } => scenarios::scenarios(format),
         Command::Reference(command) => reference::reference(command),
         Command::Faults(args) => faults::faults(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Init(args) => init::init(&args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::man(&args),

@@ -20,6 +20,7 @@ mod compare;
 mod conservation;
 mod cycles;
 mod dashboard;
+mod doctor;
 mod foreign_runs;
 mod full_disk;
 mod history;
