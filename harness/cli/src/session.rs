@@ -156,7 +156,6 @@ impl Session {
         };
         let scenario = applied(&sound.scenario)?;
         if !withhold_faults {
-            let can = this_machine::can_inject(&scenario);
             this_machine::can_inject(&scenario)
                 .map_err(|why| Failed::new(RunOutcome::NotReady, why))?;
         }
