@@ -18,6 +18,7 @@ mod guard;
 pub mod guardian;
 pub mod machine;
 mod marks;
+pub mod measure;
 mod process;
 mod proxy;
 mod toxic;

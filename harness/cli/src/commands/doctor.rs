@@ -1,8 +1,11 @@
 //! `squall doctor`: what this machine can do, before a run needs it.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use squall_faults::Journal;
 use squall_faults::machine::{Ability, Standing};
+use squall_faults::measure::{self, Measured};
 use squall_judge::RunOutcome;
 use squall_record::terminal_line;
 
@@ -43,4 +46,70 @@ fn print(ability: &Ability) {
     };
     output::result(format_args!("{mark:<6} {name:<16} {purpose}{faults}"));
     output::result(format_args!("{:<23} {}", "", terminal_line(&what)));
+}
+
+/// What stands for all measurements.
+const ALL: &str = "all";
+
+/// Measures faults, one after the other; what could not be measured ends it as
+/// not ready, after all others.
+pub async fn measure(args: DoctorArgs) -> ExitCode {
+    let known = measure::names();
+    let mut names = args.measure.unwrap_or_default();
+    if names.iter().any(|name| name == ALL) {
+        names = known.iter().map(ToString::to_string).collect();
+    }
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        let known = known.join(", ");
+        let message = format!("{unknown:?} cannot be measured; there are {known}");
+        return exit::fail(RunOutcome::Usage, &message);
+    }
+    let journal = match journal() {
+        Ok(journal) => Arc::new(journal),
+        Err(error) => return exit::fail(RunOutcome::NotReady, &error.to_string()),
+    };
+    let (mut all, mut failed) = (Vec::new(), Vec::new());
+    for name in &names {
+        output::progress(format_args!("measuring {name} …"));
+        match measure::measure(name, Arc::clone(&journal)).await {
+            Some(Ok(measured)) => all.extend(measured),
+            Some(Err(error)) => failed.push(format!("{name}: {error}")),
+            None => {}
+        }
+    }
+    match args.format {
+        Listing::Text => table(&all),
+        Listing::Json => output::result_json(&serde_json::json!(all)),
+    }
+    for failure in &failed {
+        output::remark(terminal_line(failure));
+    }
+    if let Err(error) = journal.close() {
+        return exit::fail(RunOutcome::UndoFailed, &error.to_string());
+    }
+    match failed.is_empty() {
+        true => exit::code(RunOutcome::Pass),
+        false => exit::fail(RunOutcome::NotReady, "not everything could be measured"),
+    }
+}
+
+fn journal() -> Result<Journal, squall_faults::JournalError> {
+    let run = format!("measure-{}", std::process::id());
+    Journal::create(&Journal::default_dir()?, &run)
+}
+
+fn table(all: &[Measured]) {
+    output::result(format_args!(
+        "{:<26} {:<11} {:<36} {}",
+        "fault", "requested", "observed", "beside it, without the fault"
+    ));
+    for measured in all {
+        output::result(format_args!(
+            "{:<26} {:<11} {:<36} {}",
+            measured.fault,
+            measured.requested.to_string(),
+            measured.observed.to_string(),
+            measured.beside,
+        ));
+    }
 }

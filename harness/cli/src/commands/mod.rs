@@ -100,6 +100,7 @@ fn carry_out(command: Command) -> ExitCode {
         Command::Scenarios { format } => scenarios::scenarios(format),
         Command::Reference(command) => reference::reference(command),
         Command::Faults(args) => faults::faults(&args),
+        Command::Doctor(args) if args.measure.is_some() => with_runtime(doctor::measure(args)),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Init(args) => init::init(&args),
         Command::Completions(args) => completions::completions(&args),

@@ -1,0 +1,210 @@
+//! Requested against observed: what each fault does on this machine, measured on
+//! loopback with nothing of the user's involved.
+//!
+//! Each kind has a row in [`ALL`]. Beside every measurement runs the same traffic
+//! on a link without the fault (`beside`): what a fault does to others has to be
+//! nothing, and what the machine does by itself has to be known.
+
+mod bytes;
+mod process;
+mod stage;
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use serde::Serialize;
+use squall_scenario::{ByteCount, format_duration};
+
+/// How long one measurement may take.
+const WITHIN: Duration = Duration::from_secs(20);
+
+/// What was measured of one fault.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measured {
+    /// The fault with what matters of its parameters: `delay 20ms`.
+    pub fault: String,
+    /// What was asked for.
+    pub requested: Amount,
+    /// What was observed.
+    pub observed: Observed,
+    /// What happened on a link or a process without the fault, meanwhile.
+    pub beside: Observed,
+}
+
+/// Something that a fault is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Amount {
+    /// So much later, or within that.
+    Time(Duration),
+    /// So many bytes per second.
+    Rate(ByteCount),
+    /// That it happens, every time.
+    Always,
+}
+
+/// What was seen of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Observed {
+    /// Times, their median and 99th percentile.
+    Times {
+        /// How many.
+        n: usize,
+        /// Half of them are at most this.
+        p50: Duration,
+        /// Ninety-nine of a hundred are at most this.
+        p99: Duration,
+    },
+    /// Bytes per second.
+    Rate(ByteCount),
+    /// How often it happened.
+    Happened {
+        /// So often.
+        times: usize,
+        /// Of so many.
+        of: usize,
+    },
+}
+
+/// Why a fault could not be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum NotMeasured {
+    /// The traffic of the measurement failed where it should not.
+    #[error("the traffic of the measurement failed: {0}")]
+    Io(#[from] io::Error),
+    /// The fault could not be injected or removed.
+    #[error(transparent)]
+    Fault(#[from] crate::FaultError),
+    /// It took too long.
+    #[error("it was not done within {}", format_duration(WITHIN))]
+    TooLong,
+}
+
+/// A kind of measurement; which faults it is about, and how it is done.
+struct Measurement {
+    name: &'static str,
+    take: for<'a> fn(&'a stage::Stage) -> stage::Taking<'a>,
+}
+
+/// Every measurement there is, in order.
+const ALL: &[Measurement] = &[
+    Measurement {
+        name: "timer",
+        take: |_| Box::pin(bytes::timer()),
+    },
+    Measurement {
+        name: "delay",
+        take: |stage| Box::pin(bytes::delay(stage)),
+    },
+    Measurement {
+        name: "bandwidth",
+        take: |stage| Box::pin(bytes::bandwidth(stage)),
+    },
+    Measurement {
+        name: "slow_close",
+        take: |stage| Box::pin(bytes::slow_close(stage)),
+    },
+    Measurement {
+        name: "cut",
+        take: |stage| Box::pin(bytes::cut(stage)),
+    },
+    Measurement {
+        name: "reset",
+        take: |stage| Box::pin(bytes::reset(stage)),
+    },
+    Measurement {
+        name: "pause",
+        take: |stage| Box::pin(process::pause(stage)),
+    },
+    Measurement {
+        name: "kill",
+        take: |stage| Box::pin(process::kill(stage)),
+    },
+];
+
+/// The names of all measurements: of faults, and `timer` for how late this
+/// machine itself is.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    ALL.iter().map(|measurement| measurement.name).collect()
+}
+
+/// Takes the measurement of this name, on loopback and on processes of its own;
+/// all of it is gone afterwards. `journal` is where undos are written first.
+///
+/// # Errors
+/// See [`NotMeasured`]; `None` where there is none of this name.
+pub async fn measure(
+    name: &str,
+    journal: std::sync::Arc<crate::Journal>,
+) -> Option<Result<Vec<Measured>, NotMeasured>> {
+    let measurement = ALL.iter().find(|measurement| measurement.name == name)?;
+    let taken = async {
+        let stage = stage::Stage::set_up(journal).await?;
+        let measured = (measurement.take)(&stage).await;
+        stage.clear().await;
+        measured
+    };
+    let taken = tokio::time::timeout(WITHIN, taken).await;
+    Some(taken.unwrap_or(Err(NotMeasured::TooLong)))
+}
+
+impl Observed {
+    /// Of `times`; none of them would be no measurement.
+    fn times(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        // The nearest rank.
+        let rank = |percent: usize| (times.len() * percent).div_ceil(100).saturating_sub(1);
+        let at = |percent| times.get(rank(percent)).copied().unwrap_or_default();
+        Self::Times {
+            n: times.len(),
+            p50: at(50),
+            p99: at(99),
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(time) => f.write_str(&format_duration(*time)),
+            Self::Rate(rate) => write!(f, "{rate}/s"),
+            Self::Always => f.write_str("every time"),
+        }
+    }
+}
+
+impl fmt::Display for Observed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Times { n, p50, p99 } => {
+                let ms = |time: &Duration| time.as_secs_f64() * 1e3;
+                write!(f, "p50 {:.2} ms, p99 {:.2} ms of {n}", ms(p50), ms(p99))
+            }
+            Self::Rate(rate) => write!(f, "{:.1} KiB/s", rate.0 as f64 / 1024.0),
+            Self::Happened { times, of } => write!(f, "{times} of {of}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_nearest_ranks() {
+        let ms = Duration::from_millis;
+        let observed = Observed::times((1..=200).rev().map(ms).collect());
+        let expected = Observed::Times {
+            n: 200,
+            p50: ms(100),
+            p99: ms(198),
+        };
+        assert_eq!(observed, expected);
+        assert_eq!(observed.to_string(), "p50 100.00 ms, p99 198.00 ms of 200");
+        let one = Observed::times(vec![ms(3)]);
+        assert_eq!(one.to_string(), "p50 3.00 ms, p99 3.00 ms of 1");
+    }
+}

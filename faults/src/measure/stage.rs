@@ -1,0 +1,167 @@
+//! What measurements happen on: a server of its own behind two links, one for
+//! the fault and one beside it.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use squall_scenario::OnBytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::{Measured, NotMeasured};
+use crate::process::Pauses;
+use crate::{Fault, FaultContext, FaultGuard, Journal, LinkLimit, Proxy, ProxyConfig, ToxicFault};
+
+/// A measurement under way.
+pub(super) type Taking<'a> =
+    Pin<Box<dyn Future<Output = Result<Vec<Measured>, NotMeasured>> + Send + 'a>>;
+
+/// How long effects and their undo may take.
+const EFFECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long nothing has to come before it counts as not coming.
+const SILENCE: Duration = Duration::from_millis(50);
+/// The largest message.
+const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+pub(super) struct Stage {
+    /// The link that has the fault.
+    pub(super) link: Proxy,
+    /// The same without one.
+    pub(super) beside: Proxy,
+    context: FaultContext,
+    server: JoinHandle<()>,
+}
+
+impl Stage {
+    pub(super) async fn set_up(journal: Arc<Journal>) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let upstream = listener.local_addr()?;
+        let link = |name: &str| {
+            Proxy::start(ProxyConfig {
+                name: name.to_owned(),
+                listen: ([127, 0, 0, 1], 0).into(),
+                upstream,
+                seed: 1,
+                listening: true,
+                limit: LinkLimit::default(),
+            })
+        };
+        Ok(Self {
+            link: link("measured")?,
+            beside: link("beside")?,
+            context: FaultContext {
+                fault: "measured".to_owned(),
+                injection: 0,
+                journal,
+                guardian: None,
+                pauses: Pauses::default(),
+                deadline: EFFECT_WITHIN,
+            },
+            server: tokio::spawn(echo_all(listener)),
+        })
+    }
+
+    pub(super) const fn context(&self) -> &FaultContext {
+        &self.context
+    }
+
+    /// Puts a fault on the link, and only there.
+    pub(super) async fn inject(&self, inject: OnBytes) -> Result<FaultGuard, NotMeasured> {
+        let proxies = vec![self.link.clone()];
+        let fault = Fault::Toxic(ToxicFault { proxies, inject });
+        Ok(fault.inject(&self.context).await?)
+    }
+
+    pub(super) async fn clear(self) {
+        self.link.shutdown().await;
+        self.beside.shutdown().await;
+        self.server.abort();
+    }
+}
+
+/// Sends everything back, on every connection.
+async fn echo_all(listener: TcpListener) {
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((mut stream, _)) = listener.accept().await {
+        connections.spawn(async move {
+            let (mut read, mut write) = stream.split();
+            // A reset is what some faults are for.
+            if tokio::io::copy(&mut read, &mut write).await.is_ok() {
+                let _ = write.shutdown().await;
+            }
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// A connection through a link.
+pub(super) struct Caller(TcpStream);
+
+impl Caller {
+    pub(super) async fn connect(link: &Proxy) -> io::Result<Self> {
+        let stream = TcpStream::connect(link.address()).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self(stream))
+    }
+
+    /// Sends a byte and waits for it.
+    pub(super) async fn round_trip(&mut self) -> io::Result<Duration> {
+        let sent = Instant::now();
+        self.0.write_all(b"x").await?;
+        self.0.read_exact(&mut [0]).await?;
+        Ok(sent.elapsed())
+    }
+
+    /// Whether a byte that is sent does not come back.
+    pub(super) async fn hears_nothing(&mut self) -> bool {
+        let answered = tokio::time::timeout(SILENCE, self.round_trip());
+        answered.await.is_err()
+    }
+
+    /// Whether the connection is reset when a byte is sent.
+    pub(super) async fn is_reset(&mut self) -> bool {
+        let reset = |error: io::Error| error.kind() == io::ErrorKind::ConnectionReset;
+        self.round_trip().await.is_err_and(reset)
+    }
+
+    /// Closes its own side and waits for the other's.
+    pub(super) async fn close(&mut self) -> io::Result<Duration> {
+        let closed = Instant::now();
+        self.0.shutdown().await?;
+        while self.0.read(&mut [0; 64]).await? > 0 {}
+        Ok(closed.elapsed())
+    }
+
+    /// Sends so many bytes and waits for all of them.
+    pub(super) async fn echoed(&mut self, bytes: usize) -> io::Result<Duration> {
+        let (mut read, mut write) = self.0.split();
+        let begun = Instant::now();
+        let send = async {
+            let block = vec![b'x'; MESSAGE_BYTES_MAX];
+            let mut left = bytes;
+            while left > 0 {
+                let now = left.min(block.len());
+                write.write_all(&block[..now]).await?;
+                left -= now;
+            }
+            Ok(())
+        };
+        let receive = async {
+            let mut block = vec![0; MESSAGE_BYTES_MAX];
+            let mut left = bytes;
+            while left > 0 {
+                match read.read(&mut block).await? {
+                    0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+                    got => left = left.saturating_sub(got),
+                }
+            }
+            Ok(())
+        };
+        tokio::try_join!(send, receive)?;
+        Ok(begun.elapsed())
+    }
+}
