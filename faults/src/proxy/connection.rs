@@ -152,6 +152,7 @@ mod tests {
     use tokio::time::{sleep, timeout};
 
     use super::*;
+    use crate::proxy::alarm::Alarm;
     use crate::proxy::counters::get;
     use crate::proxy::roster::Attached;
 
@@ -315,6 +316,9 @@ mod tests {
         let (client, near) = duplex(scene.room);
         let (target, far) = duplex(scene.room);
         let mut pair = Pair::new(&totals, split(near), split(far));
+        for link in [&mut pair.to, &mut pair.from] {
+            link.alarm = Alarm::on_runtime_time();
+        }
         let carried = async {
             let mut roster = Roster::default();
             for (after_ms, change) in &scene.changes {

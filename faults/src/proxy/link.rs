@@ -13,8 +13,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
+use super::alarm::Alarm;
 use super::chain::{Chain, End, Output};
 use super::counters::{ProxyTotals, add, get};
 use super::roster::Roster;
@@ -45,7 +46,7 @@ pub(crate) struct Link {
     read_closed: bool,
     /// The end of the stream has been passed on.
     pub(crate) finished: bool,
-    sleep: Option<Pin<Box<Sleep>>>,
+    pub(super) alarm: Alarm,
     /// What of the proxy's `held_bytes` is this link's.
     reported_held: usize,
     totals: Arc<ProxyTotals>,
@@ -60,7 +61,7 @@ impl Link {
             carried: false,
             read_closed: false,
             finished: false,
-            sleep: None,
+            alarm: Alarm::new(),
             reported_held: 0,
             totals,
         }
@@ -154,19 +155,11 @@ impl Link {
     /// Ready when the chain did something.
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.chain.deadline() else {
-            self.sleep = None;
+            self.alarm.clear();
             return Poll::Pending;
         };
-        let now = Instant::now();
-        if deadline > now.into_std() {
-            let deadline = Instant::from_std(deadline);
-            let sleep = self
-                .sleep
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-            if sleep.deadline() != deadline {
-                sleep.as_mut().reset(deadline);
-            }
-            ready!(sleep.as_mut().poll(cx));
+        if deadline > Instant::now().into_std() {
+            ready!(self.alarm.poll_at(deadline, cx));
         }
         let now = Instant::now().into_std().max(deadline);
         self.chain.advance(now, &mut self.out);

@@ -1,6 +1,7 @@
 //! A TCP proxy per named link, with toxics on its live connections.
 
 mod accept;
+mod alarm;
 pub(crate) mod chain;
 mod connection;
 pub(crate) mod counters;

@@ -38,3 +38,23 @@ fn without_a_journal_no_run_is_possible() {
         ])
         .assert_stderr(&["no run is possible here without: undo journal"]);
 }
+
+#[test]
+fn faults_are_measured_and_what_is_beside_them_is_spared() {
+    let sandbox = Sandbox::new();
+    let json = sandbox.squall(&["doctor", "--measure", "cut,kill", "--format", "json"]);
+    json.assert_code(0);
+    let all: Vec<Value> = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(all.len(), 2, "{json}");
+    for measured in &all {
+        assert_eq!(measured["beside"]["happened"]["times"], 0, "{measured}");
+    }
+    let cut = &all[0]["observed"]["happened"];
+    assert_eq!(cut["times"], cut["of"], "{cut}");
+    assert_eq!(all[1]["observed"]["times"]["n"], 10, "{json}");
+    sandbox
+        .squall(&["doctor", "--measure", "gravity"])
+        .assert_code(2)
+        .assert_stderr(&["\"gravity\" cannot be measured", "delay"]);
+    sandbox.assert_empty();
+}
