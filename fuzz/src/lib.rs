@@ -6,13 +6,16 @@
 //! their corpus and fresh inputs everywhere.
 #![expect(clippy::panic, reason = "a broken law is what a fuzzer looks for")]
 
-use std::path::Path;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 
 use squall_faults::guardian::protocol::Inbox;
 use squall_harness::system::HystrixStream;
 use squall_load::AnswerReader;
 use squall_record::Record;
 use squall_scenario_file::{ParseOptions, Source, parse_gate, parse_scenario};
+use tempfile::TempDir;
 
 /// A reader, and what feeds it.
 pub type Target = (&'static str, fn(&[u8]));
@@ -66,30 +69,63 @@ pub fn gate(data: &[u8]) {
 
 /// The events of a record: they are read, or the error says what is wrong.
 pub fn record(data: &[u8]) {
-    let dir = match tempfile::tempdir() {
-        Ok(dir) => dir,
-        Err(error) => panic!("no folder for a record: {error}"),
-    };
     let split = data.iter().position(|byte| *byte == 0);
     let (manifest, events) = match split {
         Some(at) => (&data[..at], &data[at + 1..]),
         None => (MANIFEST, data),
     };
-    write(dir.path(), "run.json", manifest);
-    write(dir.path(), "events.ndjson", events);
-    if let Err(error) = Record::read(dir.path()) {
-        assert!(!error.to_string().is_empty());
+    RECORD.with(|folder| {
+        let read = folder
+            .as_ref()
+            .map_err(ToString::to_string)
+            .and_then(|folder| {
+                let held = folder.hold(manifest, events);
+                held.map_err(|error| error.to_string())?;
+                Ok(Record::read(folder.dir.path()))
+            });
+        match read {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => assert!(!error.to_string().is_empty()),
+            Err(error) => panic!("no folder for a record: {error}"),
+        }
+    });
+}
+
+thread_local! {
+    /// One folder for all records of a thread: to make and to remove one takes
+    /// longer than to read what is in it.
+    static RECORD: io::Result<RecordFolder> = RecordFolder::new();
+}
+
+/// A run directory whose two files are written anew for each input.
+struct RecordFolder {
+    dir: TempDir,
+    manifest: File,
+    events: File,
+}
+
+impl RecordFolder {
+    fn new() -> io::Result<Self> {
+        let dir = TempDir::new()?;
+        Ok(Self {
+            manifest: File::create(dir.path().join("run.json"))?,
+            events: File::create(dir.path().join("events.ndjson"))?,
+            dir,
+        })
+    }
+
+    fn hold(&self, manifest: &[u8], events: &[u8]) -> io::Result<()> {
+        for (file, bytes) in [(&self.manifest, manifest), (&self.events, events)] {
+            file.write_all_at(bytes, 0)?;
+            file.set_len(bytes.len() as u64)?;
+        }
+        Ok(())
     }
 }
 
-/// A manifest that is read, for inputs that have none of their own.
-const MANIFEST: &[u8] = include_bytes!("../../reports/fixtures/records/v1-0.1.0/run.json");
-
-fn write(dir: &Path, name: &str, bytes: &[u8]) {
-    if let Err(error) = std::fs::write(dir.join(name), bytes) {
-        panic!("cannot write {name}: {error}");
-    }
-}
+/// A manifest that is read, for inputs that have none of their own; as short as
+/// one can be, because it is read with every input.
+const MANIFEST: &[u8] = include_bytes!("manifest.json");
 
 /// An answer over HTTP/1.1: the same whether it comes at once or byte by byte.
 pub fn http_response(data: &[u8]) {
@@ -157,4 +193,20 @@ pub fn guardian_protocol(data: &[u8]) {
         (requests, None)
     };
     assert_eq!(asked(data.len()), asked(5));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_holds_nothing_of_the_one_before() {
+        let folder = RecordFolder::new().unwrap();
+        for (manifest, events) in [("{}", "long\nlonger\n"), ("", "short"), ("{\"a\": 1}", "")] {
+            folder.hold(manifest.as_bytes(), events.as_bytes()).unwrap();
+            let lies = ["run.json", "events.ndjson"]
+                .map(|name| std::fs::read_to_string(folder.dir.path().join(name)).unwrap());
+            assert_eq!(lies, [manifest, events]);
+        }
+    }
 }
