@@ -4,11 +4,11 @@ use rustix::process::Signal;
 
 use crate::support::{Sandbox, one_server, verdict};
 
-/// Four seconds of load, in which the server would be killed for one.
+/// Three seconds of load, in which the server would be killed for one.
 fn losing_it(gates: &str) -> String {
     one_server(&format!(
         "load:
-  shape: [ {{ hold: {{ rate: 100/s, for: 4s }} }} ]
+  shape: [ {{ hold: {{ rate: 100/s, for: 3s }} }} ]
   requests: [ GET /health ]
   timeout: 500ms
   warm_up: 200ms

@@ -290,7 +290,7 @@ fn a_terminal_that_nobody_reads_delays_no_arrival() {
     let sandbox = Sandbox::new();
     let file = sandbox.write(
         "short.yaml",
-        long_fault(200, "8s").replace("for: 1m", "for: 5s"),
+        long_fault(200, "6s").replace("for: 1m", "for: 3s"),
     );
     // Nobody is there to leave the screen either.
     sandbox.write("config.yaml", "stay: false\n");
@@ -337,11 +337,11 @@ fn a_terminal_that_nobody_reads_delays_no_arrival() {
             RunEvent::LoadFinished { lag_max_us, .. } => Some(lag_max_us),
             _ => None,
         });
-    // Stalled for all of 8 s: a load that waited for the screen would be late
+    // Stalled for all of 6 s: a load that waited for the screen would be late
     // by seconds.
     assert!(lag_max_us.unwrap() < 2_000_000, "{lag_max_us:?} us late");
     let verdict = verdict(&sandbox.run());
     assert_eq!(verdict.outcome, RunOutcome::Pass);
-    assert_eq!(verdict.conservation.scheduled, 1600);
+    assert_eq!(verdict.conservation.scheduled, 1200);
     assert_eq!(verdict.conservation.dropped, 0);
 }

@@ -63,11 +63,11 @@ probes:
   - {{ name: openings, read: {{ log: {{ of: api, pattern: 'circuit \\w+ opened' }} }} }}
   - {{ name: answer, read: {{ command: {{ run: [ sh, -c, 'echo reading; echo 42' ] }} }} }}
 load:
-  shape: [ hold: {{ rate: 40/s, for: 16s }} ]
+  shape: [ hold: {{ rate: 40/s, for: 12s }} ]
   requests: [ GET / ]
 faults:
-  - {{ name: silent payments, at: 4s, inject: cut, into: to-payments, for: 4s }}
-  - {{ name: dead worker, at: 5s, inject: kill, into: worker }}
+  - {{ name: silent payments, at: 2s, inject: cut, into: to-payments, for: 4s }}
+  - {{ name: dead worker, at: 3s, inject: kill, into: worker }}
 slo:
   - during: silent payments
     expect:

@@ -16,7 +16,12 @@ const GONE_WITHIN: Duration = Duration::from_secs(10);
 
 /// A fault that lasts long enough to be killed in.
 fn lasting(inject: &str) -> String {
-    format!("  - {{ name: broken, at: 1s, inject: {inject}, into: api-0, for: 3s }}")
+    format!("  - {{ name: broken, at: 300ms, inject: {inject}, into: api-0, for: 3s }}")
+}
+
+/// One whose removal is awaited, or the end of its load.
+fn brief(inject: &str) -> String {
+    lasting(inject).replace("for: 3s", "for: 500ms")
 }
 
 /// A server, a daemon of it that ignores SIGTERM and SIGHUP, and a link. (The
@@ -27,11 +32,11 @@ fn scenario(faults: &str) -> String {
         "links:
   front: {{ to: api }}
 load:
-  shape: [ {{ hold: {{ rate: 50/s, for: 5s }} }} ]
+  shape: [ {{ hold: {{ rate: 50/s, for: 4s }} }} ]
   requests: [ GET /health ]
   timeout: 4s
-  warm_up: 1s
-steady_state: {{ for: 1s, expect: [ success >= 1% ] }}
+  warm_up: 300ms
+steady_state: {{ for: 500ms, expect: [ success >= 1% ] }}
 faults:
 {faults}
 "
@@ -189,18 +194,14 @@ fn while_a_process_is_held_down() {
 
 #[test]
 fn at_the_removal_of_a_kill() {
-    die_at(
-        "at the removal",
-        &lasting("kill"),
-        fault("removal-requested"),
-    );
+    die_at("at the removal", &brief("kill"), fault("removal-requested"));
 }
 
 #[test]
 fn at_the_removal_of_a_pause() {
     die_at(
         "at the removal",
-        &lasting("pause"),
+        &brief("pause"),
         fault("removal-requested"),
     );
 }
@@ -210,7 +211,8 @@ fn in_the_drain() {
     // Nobody answers at the other end of the link, so that answers are awaited.
     let tarpit = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = tarpit.local_addr().unwrap().to_string();
-    let text = scenario(&lasting("pause"))
+    let text = scenario(&brief("pause"))
+        .replace("for: 4s", "for: 1s")
         .replace("target: api", "target: http://$links.front")
         .replace("front: { to: api }", &format!("front: {{ to: {address} }}"))
         .replace("steady_state:", "# steady_state:");
@@ -225,7 +227,9 @@ fn in_the_drain() {
 #[test]
 fn while_stopping() {
     // A dead squall has no time for graces.
-    let text = scenario(&lasting("kill")).replace("grace: 1s", "grace: 10m");
+    let text = scenario(&brief("kill"))
+        .replace("for: 4s", "for: 1s")
+        .replace("grace: 1s", "grace: 10m");
     assert!(text.contains("10m"));
     die_in(&text, "while stopping", phase("stopping"));
 }
@@ -347,10 +351,10 @@ fn its_guardian_alone() {
 #[test]
 fn its_guardian_while_a_killed_process_is_awaited() {
     let sandbox = Sandbox::new();
-    let killed = "  - { name: broken, at: 1s, inject: kill, into: api-0 }";
+    let killed = "  - { name: broken, at: 300ms, inject: kill, into: api-0 }";
     let text = scenario(killed)
         .replace("restart: { after: 100ms }", "restart: { after: 30m }")
-        .replace("rate: 50/s, for: 5s", "rate: 50/s, for: 1h");
+        .replace("rate: 50/s, for: 4s", "rate: 50/s, for: 1h");
     assert!(text.contains("30m") && text.contains("1h"));
     let file = sandbox.write("dies.yaml", text);
     let mut running = sandbox.start(&["run", &file]);

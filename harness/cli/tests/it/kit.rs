@@ -162,16 +162,16 @@ fn init_overwrites_nothing_and_writes_nothing_wrong() {
         .assert_code(5);
 }
 
-/// A run of two seconds, `rest` included, whose only gate passes.
-fn passing(rest: &str) -> String {
+/// A run of a second whose only gate is `gate`.
+fn passing(gate: &str) -> String {
     one_server(&format!(
         "load:
-  shape: [ {{ hold: {{ rate: 50/s, for: 2s }} }} ]
+  shape: [ {{ hold: {{ rate: 100/s, for: 1s }} }} ]
   requests: [ GET /health ]
   warm_up: 200ms
 slo:
   - during: baseline
-    expect: [ {rest} ]
+    expect: [ {gate} ]
 "
     ))
 }
@@ -211,11 +211,11 @@ fn runs_are_listed_newest_first_and_pruned_with_care() {
     assert_eq!(started.len(), 4);
     assert!(started.is_sorted_by(|a, b| a >= b), "{started:?}");
     assert_eq!(rows[0]["outcome"], "pass");
-    assert_eq!(rows[0]["load_s"], 2.0);
+    assert_eq!(rows[0]["load_s"], 1.0);
     sandbox
         .squall(&["runs"])
         .assert_code(0)
-        .assert_stdout(&["PASS", "not judged", "2s", "small"]);
+        .assert_stdout(&["PASS", "not judged", "1s", "small"]);
 
     // What squall did not write, and what only points somewhere.
     let foreign = small.join("notes");
@@ -273,7 +273,7 @@ fn a_run_under_way_is_not_pruned() {
     let sandbox = Sandbox::new();
     let file = sandbox.write(
         "long.yaml",
-        passing("success >= 99%").replace("for: 2s", "for: 100s"),
+        passing("success >= 99%").replace("for: 1s", "for: 100s"),
     );
     let mut running = sandbox.start(&["run", &file, "--ui", "json"]);
     running.phase("load");
@@ -432,7 +432,11 @@ fn an_inconclusive_run_counts_as_what_was_asked() {
     fail.assert_code(1);
     let last: Value = serde_json::from_str(fail.stdout.lines().last().unwrap()).unwrap();
     assert_eq!(last["counts_as"], "fail");
-    sandbox.squall(&["run", &vague]).assert_code(3);
+    sandbox
+        .squall(&["run", &vague])
+        .assert_code(3)
+        .assert_stderr(&["S0310", "vague.yaml"])
+        .assert_stdout(&["INCONCLUSIVE", "p99.9 < 1m"]);
 
     let failing = sandbox.write("failing.yaml", passing("goodput > 1000/s"));
     let ended = sandbox.squall(&["run", &failing, "--inconclusive-as", "pass"]);

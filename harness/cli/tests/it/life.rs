@@ -18,24 +18,10 @@ fn load(seconds: u32) -> String {
     )
 }
 
-/// A cut for a second; the gate asks for `success` meanwhile.
-fn cut(success: &str) -> String {
-    let rest = load(4)
-        + &format!(
-            "faults:
-  - {{ name: silence, at: 1s, inject: cut, into: api, for: 1s }}
-slo:
-  - during: silence
-    expect: [ {success} ]
-"
-        );
-    one_server(&rest)
-}
-
 #[test]
 fn a_sound_system_passes_and_leaves_a_record() {
     let sandbox = Sandbox::new();
-    let rest = load(4)
+    let rest = load(3)
         + "steady_state: { for: 1s, expect: [ success >= 50% ] }
 faults:
   - { name: a little late, at: 1s, inject: { delay: { by: 20ms } }, into: api, for: 1s }
@@ -74,24 +60,13 @@ slo:
     }
     let verdict = verdict(&run);
     assert_eq!(verdict.outcome, RunOutcome::Pass);
-    assert_eq!(verdict.conservation.scheduled, 400);
+    assert_eq!(verdict.conservation.scheduled, 300);
     let late = verdict.windows.iter().find(|w| w.name == "a little late");
     let median = late.unwrap().all.p50;
     assert!(
         matches!(median, Some(Quantity::Micros(us)) if us >= 20_000),
         "a delay of 20 ms must be seen: {median:?}"
     );
-}
-
-#[test]
-fn a_gate_that_does_not_hold_fails_the_run() {
-    let sandbox = Sandbox::new();
-    let scenario = sandbox.write("fails.yaml", cut("success >= 99%"));
-    let ended = sandbox.squall(&["run", &scenario]);
-    ended
-        .assert_code(1)
-        .assert_stdout(&["FAIL", "success >= 99%"]);
-    sandbox.assert_empty();
 }
 
 #[test]
@@ -114,22 +89,6 @@ abort_when: [ error_rate > 50% for 1s ]
         verdict.conservation.scheduled < 3_000,
         "the rest of the load was not sent"
     );
-}
-
-#[test]
-fn too_few_samples_decide_nothing() {
-    let sandbox = Sandbox::new();
-    let rest = load(2)
-        + "slo:
-  - during: whole run
-    expect: [ p99.9 < 5s ]
-";
-    let scenario = sandbox.write("undecided.yaml", one_server(&rest));
-    let ended = sandbox.squall(&["run", &scenario]);
-    ended
-        .assert_code(3)
-        .assert_stderr(&["S0310", "undecided.yaml"])
-        .assert_stdout(&["INCONCLUSIVE", "p99.9 < 5s"]);
 }
 
 #[test]
@@ -195,22 +154,4 @@ fn every_fault_is_seen_to_begin_and_seen_to_end() {
         let down = down.find(|range| range.end_us > from_us).unwrap();
         assert!(down.end_us <= to_us, "{deadly}: {down:?} in {fault:#?}");
     }
-}
-
-#[test]
-fn the_same_seed_schedules_the_same_run() {
-    let sandbox = Sandbox::new();
-    let rest = load(2).replace("for: 2s", "for: 2s, arrivals: poisson");
-    let scenario = sandbox.write("seeded.yaml", one_server(&rest));
-    for seed in ["7", "7", "8"] {
-        let ended = sandbox.squall(&["run", &scenario, "--seed", seed, "--ui", "none"]);
-        ended.assert_code(0);
-    }
-    let scheduled: Vec<_> = sandbox
-        .runs()
-        .iter()
-        .map(|run| verdict(run).conservation.scheduled)
-        .collect();
-    assert_eq!(scheduled[0], scheduled[1]);
-    assert_ne!(scheduled[0], scheduled[2], "another seed, other arrivals");
 }

@@ -2,18 +2,18 @@
 
 use serde_json::Value;
 
-use crate::support::{Ended, Sandbox, entries, one_server};
+use crate::support::{Ended, Running, Sandbox, entries, one_server};
 
 /// A run of two seconds with a fault and a gate that fails.
 fn failing() -> String {
     one_server(
         "load:
-  shape: [ { hold: { rate: 50/s, for: 3s } } ]
+  shape: [ { hold: { rate: 50/s, for: 2s } } ]
   requests: [ GET /health ]
   timeout: 300ms
   warm_up: 200ms
 faults:
-  - { name: silence, at: 1s, inject: cut, into: api, for: 1s }
+  - { name: silence, at: 500ms, inject: cut, into: api, for: 1s }
 slo:
   - during: silence
     expect: [ success >= 99% ]
@@ -120,7 +120,7 @@ fn a_reader_that_leaves_does_not_end_the_run() {
     let (reader, writer) = std::io::pipe().unwrap();
     command.stdout(writer);
     drop(reader);
-    let ended = crate::support::Running::start(command).end();
+    let ended = Running::start(command).end();
     ended.assert_code(1);
     assert!(!ended.stderr.contains("panicked"), "{ended}");
     assert!(sandbox.run().join("verdict.json").is_file());
@@ -146,17 +146,21 @@ fn colours_come_only_when_asked_for() {
         // Forced first, to show that there is something to suppress.
         let mut forced = vec!["--color", "always"];
         forced.extend(&args);
-        let colourful = sandbox.squall(&forced);
+        let mut never = vec!["--color", "never"];
+        never.extend(&args);
+        let mut command = sandbox.command(&args);
+        command.env("NO_COLOR", "1").env("CLICOLOR_FORCE", "1");
+        // A run takes its time; these have nothing to do with each other.
+        let colourful = sandbox.start(&forced);
+        let plain = [sandbox.start(&never), Running::start(command)];
+        let colourful = colourful.end();
         assert!(
             colourful.stdout.contains('\u{1b}') || colourful.stderr.contains('\u{1b}'),
             "{forced:?} {colourful}"
         );
-        let mut never = vec!["--color", "never"];
-        never.extend(&args);
-        assert_plain(&sandbox.squall(&never));
-        let mut command = sandbox.command(&args);
-        command.env("NO_COLOR", "1").env("CLICOLOR_FORCE", "1");
-        assert_plain(&crate::support::Running::start(command).end());
+        for plain in plain {
+            assert_plain(&plain.end());
+        }
     }
 }
 
@@ -174,8 +178,8 @@ fn checking_and_planning_touch_nothing() {
         .assert_stdout(&["small", "silence", "success >= 99%", "1s"]);
     let json = sandbox.squall(&["plan", &file, "--format", "json"]);
     let plan: Value = serde_json::from_str(&json.stdout).unwrap();
-    assert_eq!(plan["arrivals"], 150.0);
-    assert_eq!(plan["duration_s"], 3.0);
+    assert_eq!(plan["arrivals"], 100.0);
+    assert_eq!(plan["duration_s"], 2.0);
 
     assert!(entries(&sandbox.out()).is_empty(), "no run directory");
     assert!(sandbox.journals().is_empty());

@@ -6,11 +6,11 @@ use std::net::TcpListener;
 
 use crate::support::{Sandbox, one_server, wait_until};
 
-/// A run of five seconds whose only fault is `inject` for a second and a half.
+/// A run of four seconds whose only fault is `inject` for a second and a half.
 fn scenario(inject: &str) -> String {
     one_server(&format!(
         "load:
-  shape: [ {{ hold: {{ rate: 50/s, for: 6s }} }} ]
+  shape: [ {{ hold: {{ rate: 50/s, for: 4s }} }} ]
   requests: [ GET /health ]
   timeout: 300ms
   warm_up: 500ms
@@ -35,14 +35,18 @@ fn daemon(text: &str) -> String {
 
 #[test]
 fn faults_on_a_process_hold_the_daemon_that_it_started() {
-    for (inject, evidence) in [
+    let runs = [
         ("pause", "so is what listens on 127.0.0.1:"),
         ("kill", "ended on SIGKILL"),
-    ] {
+    ]
+    .map(|(inject, evidence)| {
         let sandbox = Sandbox::new();
         let file = sandbox.write("daemon.yaml", daemon(&scenario(inject)));
-        let ended = sandbox.squall(&["run", &file]);
-        ended.assert_code(0).assert_stderr(&[evidence]);
+        let running = sandbox.start(&["run", &file]);
+        (sandbox, running, evidence)
+    });
+    for (sandbox, running, evidence) in runs {
+        running.end().assert_code(0).assert_stderr(&[evidence]);
         sandbox.assert_empty();
     }
 }

@@ -43,12 +43,12 @@ fn two_shards_make_one_verdict() {
         "shared.yaml",
         format!(
             "version: 1\nname: shared\nseed: 3\ntarget: http://{address}\n\
-             load:\n  shape:\n    - hold: {{ rate: 200/s, for: 3s, arrivals: poisson }}\n  \
+             load:\n  shape:\n    - hold: {{ rate: 200/s, for: 2s, arrivals: poisson }}\n  \
              requests:\n    - {{ name: page, send: GET / }}\n\
              slo:\n  - during: whole run\n    expect: [ success >= 99% ]\n"
         ),
     );
-    let start = Timestamp::now() + SignedDuration::from_secs(10);
+    let start = Timestamp::now() + SignedDuration::from_secs(6);
     let start = start.to_string();
     let shard = |number: u32| {
         let out = format!("out-{number}");
