@@ -1,6 +1,6 @@
-//! Undoing without a descriptor to spare: load, links and the system under test
-//! may have used up all that squall may open. Alone in its executable, whose
-//! limit it takes away.
+//! Undoing and carrying without a descriptor to spare: load, links and the system
+//! under test may have used up all that squall may open. Alone in their
+//! executable, whose limit they take away.
 #![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 #[path = "it/support/mod.rs"]
@@ -13,7 +13,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use squall_faults::{Fault, ProcessFault, ProcessIdentity};
 use squall_scenario::OnProcess;
 use support::run::Run;
-use support::{soon, until};
+use support::{connect_through, soon, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+
+/// One at a time: the limit is the executable's.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// Nothing can be opened, forked or looked at while this lives.
 struct Starved(Rlimit);
@@ -45,6 +51,7 @@ fn state(pid: u32) -> char {
 
 #[tokio::test]
 async fn a_pause_is_taken_back_and_the_run_ended_without_a_descriptor_left() {
+    let _alone = ALONE.lock().await;
     let run = Run::start().await;
     let script = "(setsid sleep 1000 & echo $!); while :; do sleep 0.05; done";
     let target = run.target("web", script).await;
@@ -75,4 +82,27 @@ async fn a_pause_is_taken_back_and_the_run_ended_without_a_descriptor_left() {
     for who in [target.identity, stray, run.guardian.identity()] {
         assert!(!who.is_alive(), "{who:?}");
     }
+}
+
+/// Carries a few megabytes from one end to the other.
+async fn carry(from: &mut TcpStream, to: &mut TcpStream) {
+    let said: Vec<u8> = (0..4_000_000_u32).map(|n| (n / 251 + n) as u8).collect();
+    let mut heard = vec![0; said.len()];
+    let both = async { tokio::join!(from.write_all(&said), to.read_exact(&mut heard)) };
+    let (written, read) = soon(both).await;
+    written.and(read.map(drop)).unwrap();
+    assert!(heard == said);
+}
+
+#[tokio::test]
+async fn bulk_is_copied_while_there_is_no_descriptor_for_a_pipe() {
+    let _alone = ALONE.lock().await;
+    let (link, mut client, mut server) = connect_through().await;
+    let starved = Starved::begin();
+    carry(&mut client, &mut server).await;
+    assert_eq!(link.counters().spliced_bytes, 0);
+    drop(starved);
+    carry(&mut client, &mut server).await;
+    assert!(link.counters().spliced_bytes > 0);
+    assert_eq!(link.counters().bytes_to, 8_000_000);
 }

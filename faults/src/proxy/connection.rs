@@ -16,6 +16,7 @@ use super::counters::{ProxyTotals, add};
 use super::gate::{dial, is_down};
 use super::link::Link;
 use super::roster::Roster;
+use super::splice::{Pipes, Socket};
 
 /// A connection that was accepted.
 pub(crate) struct Connection {
@@ -58,7 +59,8 @@ impl Connection {
         if let Err(error) = nodelay {
             tracing::debug!(link = self.shared.name, %error, "TCP_NODELAY not set");
         }
-        let mut pair = Pair::new(&self.shared.totals, client.split(), upstream.split());
+        let Shared { totals, pipes, .. } = &*self.shared;
+        let mut pair = Pair::new(totals, pipes, client.split(), upstream.split());
         let end = loop {
             let roster = self.roster.borrow_and_update().clone();
             if roster.stopped {
@@ -100,11 +102,17 @@ struct Pair<R, W> {
     upstream: (R, W),
 }
 
-impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Pair<R, W> {
-    fn new(totals: &Arc<ProxyTotals>, client: (R, W), upstream: (R, W)) -> Self {
+impl<R: AsyncRead + Socket + Unpin, W: AsyncWrite + Socket + Unpin> Pair<R, W> {
+    fn new(
+        totals: &Arc<ProxyTotals>,
+        pipes: &Arc<Pipes>,
+        client: (R, W),
+        upstream: (R, W),
+    ) -> Self {
+        let link = |to| Link::new(to, Arc::clone(totals), Arc::clone(pipes));
         Self {
-            to: Link::new(true, Arc::clone(totals)),
-            from: Link::new(false, Arc::clone(totals)),
+            to: link(true),
+            from: link(false),
             client,
             upstream,
         }
@@ -155,6 +163,18 @@ mod tests {
     use crate::proxy::alarm::Alarm;
     use crate::proxy::counters::get;
     use crate::proxy::roster::Attached;
+
+    impl Socket for tokio::io::ReadHalf<DuplexStream> {
+        fn socket(&self) -> Option<&TcpStream> {
+            None
+        }
+    }
+
+    impl Socket for tokio::io::WriteHalf<DuplexStream> {
+        fn socket(&self) -> Option<&TcpStream> {
+            None
+        }
+    }
 
     /// What the toxics of a connection are made of next.
     #[derive(Debug, Clone)]
@@ -315,7 +335,7 @@ mod tests {
         let totals = Arc::<ProxyTotals>::default();
         let (client, near) = duplex(scene.room);
         let (target, far) = duplex(scene.room);
-        let mut pair = Pair::new(&totals, split(near), split(far));
+        let mut pair = Pair::new(&totals, &Arc::default(), split(near), split(far));
         for link in [&mut pair.to, &mut pair.from] {
             link.alarm = Alarm::on_runtime_time();
         }

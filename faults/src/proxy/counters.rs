@@ -28,6 +28,9 @@ pub struct ProxyCounters {
     pub bytes_to: u64,
     /// Bytes written to the callers, from the target (downstream).
     pub bytes_from: u64,
+    /// Bytes of these two that were spliced: moved from socket to socket without
+    /// being copied, as nothing was attached that had to see them.
+    pub spliced_bytes: u64,
     /// Bytes held by toxics right now.
     pub held_bytes: u64,
     /// One entry per attached toxic, in chain order.
@@ -70,6 +73,7 @@ pub(crate) struct ProxyTotals {
     pub(crate) reset: AtomicU64,
     pub(crate) bytes_to: AtomicU64,
     pub(crate) bytes_from: AtomicU64,
+    pub(crate) spliced_bytes: AtomicU64,
     pub(crate) held_bytes: AtomicU64,
 }
 
@@ -94,6 +98,7 @@ impl ProxyTotals {
             reset: get(&self.reset),
             bytes_to: get(&self.bytes_to),
             bytes_from: get(&self.bytes_from),
+            spliced_bytes: get(&self.spliced_bytes),
             held_bytes: get(&self.held_bytes),
             toxics,
         }

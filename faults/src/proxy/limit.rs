@@ -1,12 +1,18 @@
-//! How many connections links carry at once: each takes two descriptors, and
-//! squall needs some of its own to put everything back.
+//! How many connections links carry at once, and how many pipes they splice
+//! through: each takes two descriptors, and squall needs some of its own to put
+//! everything back.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::splice::Pipes;
+
 /// Connections that one link may carry when it is alone.
 const ALONE: usize = 16_384;
+/// Pipes that links have together; more would only help as many connections
+/// that all carry much to readers that are slow.
+const PIPES_MAX: usize = 256;
 
 /// A share of the connections that links may carry: so many for a link alone,
 /// the rest for whoever comes first, so that a storm on one link leaves the
@@ -16,19 +22,23 @@ pub struct LinkLimit {
     own: usize,
     common: Arc<Semaphore>,
     most: usize,
+    pipes: Arc<Pipes>,
 }
 
 impl LinkLimit {
-    /// For `links` links that carry `connections` together: half of them are
-    /// divided, at least one for each.
+    /// For `links` links that carry `connections` together, less an eighth, at
+    /// most 256, for pipes: half of them are divided, at least one for each.
     #[must_use]
     pub fn shared(links: usize, connections: usize) -> Self {
+        let pipes = (connections / 8).min(PIPES_MAX);
+        let connections = connections - pipes;
         let own = (connections / 2 / links.max(1)).max(1);
         let common = connections.saturating_sub(own * links);
         Self {
             own,
             common: Arc::new(Semaphore::new(common.min(Semaphore::MAX_PERMITS))),
             most: own + common,
+            pipes: Arc::new(Pipes::new(pipes)),
         }
     }
 
@@ -36,6 +46,21 @@ impl LinkLimit {
     #[must_use]
     pub const fn most(&self) -> usize {
         self.most
+    }
+
+    /// The same without pipes: everything is copied, also what nothing is
+    /// attached to.
+    #[must_use]
+    pub fn copying(self) -> Self {
+        Self {
+            pipes: Arc::default(),
+            ..self
+        }
+    }
+
+    /// The pipes of all links.
+    pub(super) fn pipes(&self) -> Arc<Pipes> {
+        Arc::clone(&self.pipes)
     }
 
     /// The places of one link.
@@ -87,12 +112,12 @@ mod tests {
         let limit = LinkLimit::shared(3, 20);
         let [first, second, third] = [limit.places(), limit.places(), limit.places()];
         let storm: Vec<_> = std::iter::from_fn(|| first.take()).collect();
-        assert_eq!((storm.len(), limit.most()), (14, 14));
+        assert_eq!((storm.len(), limit.most()), (12, 12));
         let calm: Vec<_> = std::iter::from_fn(|| second.take()).collect();
         assert_eq!(calm.len(), 3);
         drop(storm);
         let after: Vec<_> = std::iter::from_fn(|| third.take()).collect();
-        assert_eq!(after.len(), 14);
+        assert_eq!(after.len(), 12);
         assert!(LinkLimit::shared(8, 0).places().take().is_some());
     }
 }

@@ -1,7 +1,8 @@
 //! One direction of one connection: read, chain, write.
 //!
-//! While no toxic is attached a link owns no buffer at all: bytes go from one
-//! socket through a buffer of the thread into the other, so ten thousand idle
+//! While no toxic is attached a link owns no buffer at all: small messages go
+//! from one socket through a buffer of the thread into the other, large ones are
+//! spliced through a pipe that somebody else has next, so ten thousand idle
 //! connections cost ten thousand small structs.
 
 use std::cell::RefCell;
@@ -19,6 +20,7 @@ use super::alarm::Alarm;
 use super::chain::{Chain, End, Output};
 use super::counters::{ProxyTotals, add, get};
 use super::roster::Roster;
+use super::splice::{Pipe, Pipes, Socket, Volume, is_refused};
 use crate::{build, chance};
 
 /// Size of one read; measured to be where copying stops getting cheaper.
@@ -41,6 +43,11 @@ pub(crate) struct Link {
     to_target: bool,
     chain: Chain,
     out: Output,
+    /// What was spliced from the source and not into the sink yet; goes before
+    /// `out`. Never an empty one.
+    pipe: Option<Pipe>,
+    pipes: Arc<Pipes>,
+    volume: Volume,
     /// Whether this direction has carried a byte.
     pub(crate) carried: bool,
     read_closed: bool,
@@ -53,11 +60,14 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(to_target: bool, totals: Arc<ProxyTotals>) -> Self {
+    pub(super) fn new(to_target: bool, totals: Arc<ProxyTotals>, pipes: Arc<Pipes>) -> Self {
         Self {
             to_target,
             chain: Chain::default(),
             out: Output::default(),
+            pipe: None,
+            pipes,
+            volume: Volume::default(),
             carried: false,
             read_closed: false,
             finished: false,
@@ -101,15 +111,15 @@ impl Link {
 
     /// Carries bytes until neither side has anything to do. Ready when a toxic
     /// ends the connection; an error when a side is broken.
-    pub(crate) fn poll<R, W>(
+    pub(super) fn poll<R, W>(
         &mut self,
         cx: &mut Context<'_>,
         source: &mut R,
         sink: &mut W,
     ) -> Poll<io::Result<End>>
     where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
+        R: AsyncRead + Socket + Unpin,
+        W: AsyncWrite + Socket + Unpin,
     {
         loop {
             if self.is_reset() {
@@ -128,12 +138,14 @@ impl Link {
         }
     }
 
-    /// Writes what came out of the chain, the end of the stream included.
-    fn poll_write_out<W: AsyncWrite + Unpin>(
+    /// Writes what came out of the pipe and the chain, the end of the stream
+    /// included.
+    fn poll_write_out<W: AsyncWrite + Socket + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         sink: &mut W,
     ) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx, sink))?;
         while let Some(front) = self.out.bytes.front_mut() {
             let written = ready!(Pin::new(&mut *sink).poll_write(cx, front))?;
             self.count_written(written)?;
@@ -150,6 +162,26 @@ impl Link {
             self.finished = true;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Splices what is in the pipe, and gives the pipe back.
+    fn poll_drain<W: Socket>(&mut self, cx: &mut Context<'_>, sink: &W) -> Poll<io::Result<()>> {
+        while let Some((pipe, sink)) = self.pipe.as_mut().zip(sink.socket()) {
+            let moved = ready!(pipe.poll_drain(cx, sink))?;
+            let emptied = pipe.is_empty();
+            self.count_written(moved)?;
+            add(&self.totals.spliced_bytes, moved as u64);
+            if emptied {
+                self.give_back();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn give_back(&mut self) {
+        if let Some(pipe) = self.pipe.take() {
+            self.pipes.put(pipe);
+        }
     }
 
     /// Ready when the chain did something.
@@ -172,13 +204,49 @@ impl Link {
             return false;
         }
         if self.chain.is_empty() {
-            return self.out.bytes.is_empty();
+            return self.out.bytes.is_empty() && self.pipe.is_none();
         }
         let held = self.chain.held_cost_bytes();
         let within_share = held < HELD_BYTES_SHARE;
         let within_limits =
             held < HELD_BYTES_LINK_MAX && get(&self.totals.held_bytes) < HELD_BYTES_PROXY_MAX;
         self.out.bytes.len() < WAITING_CHUNKS_MAX && (within_share || within_limits)
+    }
+
+    /// One read by reference, where that pays and is possible; `None` where it is
+    /// not. Only for a link with an empty chain and nothing left to write.
+    fn poll_fill<R: Socket, W: Socket>(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &R,
+        sink: &W,
+    ) -> Poll<Option<io::Result<()>>> {
+        let (Some(source), Some(_)) = (source.socket(), sink.socket()) else {
+            return Poll::Ready(None);
+        };
+        let Some(mut pipe) = self.pipes.take() else {
+            self.volume.forget();
+            return Poll::Ready(None);
+        };
+        let moved = pipe.poll_fill(cx, source);
+        if pipe.is_empty() {
+            self.pipes.put(pipe);
+        } else {
+            self.pipe = Some(pipe);
+        }
+        match ready!(moved) {
+            Ok(0) => self.take_eof(),
+            Ok(moved) => {
+                self.carried = true;
+                self.volume.saw(moved);
+            }
+            Err(error) if is_refused(&error) => {
+                self.volume.forget();
+                return Poll::Ready(None);
+            }
+            Err(error) => return Poll::Ready(Some(Err(error))),
+        }
+        Poll::Ready(Some(Ok(())))
     }
 
     /// One read, and with an empty chain one write from the same buffer.
@@ -189,9 +257,15 @@ impl Link {
         sink: &mut W,
     ) -> Poll<io::Result<()>>
     where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
+        R: AsyncRead + Socket + Unpin,
+        W: AsyncWrite + Socket + Unpin,
     {
+        if self.volume.is_bulk()
+            && self.chain.is_empty()
+            && let Some(moved) = ready!(self.poll_fill(cx, source, sink))
+        {
+            return Poll::Ready(moved);
+        }
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             ready!(Pin::new(source).poll_read(cx, &mut buffer))?;
@@ -201,6 +275,7 @@ impl Link {
                 return Poll::Ready(Ok(()));
             }
             self.carried = true;
+            self.volume.saw(bytes.len());
             if !self.chain.is_empty() {
                 let now = Instant::now().into_std();
                 let bytes = Bytes::copy_from_slice(bytes);
@@ -257,6 +332,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
+        self.give_back();
         adjust(&self.totals.held_bytes, self.reported_held, 0);
     }
 }

@@ -9,6 +9,7 @@ mod gate;
 mod limit;
 mod link;
 pub(crate) mod roster;
+mod splice;
 
 use std::collections::HashMap;
 use std::io;
@@ -28,6 +29,7 @@ use counters::ProxyTotals;
 use gate::Gate;
 pub use limit::LinkLimit;
 use roster::{Attached, Roster};
+use splice::Pipes;
 
 /// How a proxy is started.
 #[derive(Debug, Clone)]
@@ -69,6 +71,7 @@ pub(crate) struct Shared {
     seed: u64,
     upstream: Mutex<SocketAddr>,
     totals: Arc<ProxyTotals>,
+    pipes: Arc<Pipes>,
     /// The roster version each live connection has taken over.
     live: Mutex<HashMap<u64, Arc<AtomicU64>>>,
     /// Told whenever a connection took over a version or ended.
@@ -128,6 +131,7 @@ impl Proxy {
             seed: config.seed,
             upstream: Mutex::new(config.upstream),
             totals: Arc::default(),
+            pipes: config.limit.pipes(),
             live: Mutex::default(),
             followed: Notify::new(),
             refused: watch::channel(0).0,

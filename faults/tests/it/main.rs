@@ -9,4 +9,5 @@ mod output;
 mod process_group;
 mod proxy;
 mod recover;
+mod splice;
 mod support;
