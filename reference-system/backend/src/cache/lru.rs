@@ -1,13 +1,12 @@
 //! A least-recently-used map bounded by the bytes it holds, shared by cache nodes and edges.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Instant;
 
+use hashlink::LinkedHashMap;
+
 /// Bookkeeping charged for every entry on top of its key and value, in bytes.
 const ENTRY_OVERHEAD: u64 = 96;
-/// The end of the list.
-const NONE: usize = usize::MAX;
 
 /// How many bytes a value counts for.
 pub(crate) trait Weigh {
@@ -21,37 +20,25 @@ impl Weigh for bytes::Bytes {
     }
 }
 
-struct Node<K, V> {
-    key: K,
+struct Entry<V> {
     value: V,
     expires: Option<Instant>,
     bytes: u64,
-    newer: usize,
-    older: usize,
 }
 
-/// The map. Entries form a list from the newest used to the oldest, linked by their places in a
-/// vector; places of removed entries are used again.
+/// The map, from the entry used longest ago to the newest.
 pub(crate) struct Lru<K, V> {
-    places: HashMap<K, usize>,
-    nodes: Vec<Option<Node<K, V>>>,
-    free: Vec<usize>,
-    newest: usize,
-    oldest: usize,
+    entries: LinkedHashMap<K, Entry<V>>,
     bytes: u64,
     bytes_max: u64,
     evictions: u64,
 }
 
-impl<K: Eq + Hash + Clone + Weigh, V: Weigh> Lru<K, V> {
+impl<K: Eq + Hash + Weigh, V: Weigh> Lru<K, V> {
     /// An empty map that will hold at most `bytes_max` bytes.
     pub(crate) fn new(bytes_max: u64) -> Self {
         Self {
-            places: HashMap::new(),
-            nodes: Vec::new(),
-            free: Vec::new(),
-            newest: NONE,
-            oldest: NONE,
+            entries: LinkedHashMap::new(),
             bytes: 0,
             bytes_max,
             evictions: 0,
@@ -60,15 +47,7 @@ impl<K: Eq + Hash + Clone + Weigh, V: Weigh> Lru<K, V> {
 
     /// The value of a key, which becomes the newest. An expired entry is removed and not found.
     pub(crate) fn get(&mut self, key: &K, now: Instant) -> Option<&V> {
-        let place = *self.places.get(key)?;
-        let node = self.nodes[place].as_ref()?;
-        if node.expires.is_some_and(|expires| expires <= now) {
-            self.remove(key);
-            return None;
-        }
-        self.unlink(place);
-        self.link_newest(place);
-        self.nodes[place].as_ref().map(|node| &node.value)
+        self.newest(key, now).map(|entry| &entry.value)
     }
 
     /// Puts a value, replacing what was there, and evicts the oldest entries until all fits. A
@@ -80,53 +59,47 @@ impl<K: Eq + Hash + Clone + Weigh, V: Weigh> Lru<K, V> {
             return;
         }
         while self.bytes + bytes > self.bytes_max {
-            self.evict_oldest();
+            let Some((_, oldest)) = self.entries.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.bytes;
+            self.evictions += 1;
         }
-        let node = Node {
-            key: key.clone(),
+        self.bytes += bytes;
+        let entry = Entry {
             value,
             expires,
             bytes,
-            newer: NONE,
-            older: NONE,
         };
-        let place = self.free.pop().unwrap_or(self.nodes.len());
-        if place == self.nodes.len() {
-            self.nodes.push(Some(node));
-        } else {
-            self.nodes[place] = Some(node);
-        }
-        self.bytes += bytes;
-        self.places.insert(key, place);
-        self.link_newest(place);
+        self.entries.insert(key, entry);
     }
 
     /// Gives an entry a new expiry; false if there is none.
     pub(crate) fn touch(&mut self, key: &K, expires: Option<Instant>, now: Instant) -> bool {
-        if self.get(key, now).is_none() {
+        let Some(entry) = self.newest(key, now) else {
             return false;
-        }
-        let node = self
-            .places
-            .get(key)
-            .and_then(|place| self.nodes[*place].as_mut());
-        if let Some(node) = node {
-            node.expires = expires;
-        }
+        };
+        entry.expires = expires;
         true
     }
 
     /// Removes a key; false if it was not there.
     pub(crate) fn remove(&mut self, key: &K) -> bool {
-        let Some(place) = self.places.remove(key) else {
+        let Some(entry) = self.entries.remove(key) else {
             return false;
         };
-        self.unlink(place);
-        if let Some(node) = self.nodes[place].take() {
-            self.bytes -= node.bytes;
-        }
-        self.free.push(place);
+        self.bytes -= entry.bytes;
         true
+    }
+
+    /// The entry of a key, made the newest; an expired one is removed and not found.
+    fn newest(&mut self, key: &K, now: Instant) -> Option<&mut Entry<V>> {
+        let expires = self.entries.get(key)?.expires;
+        if expires.is_some_and(|expires| expires <= now) {
+            self.remove(key);
+            return None;
+        }
+        self.entries.to_back(key)
     }
 
     /// Removes everything.
@@ -138,7 +111,7 @@ impl<K: Eq + Hash + Clone + Weigh, V: Weigh> Lru<K, V> {
 
     /// Entries held, expired ones that nobody has asked for included.
     pub(crate) fn len(&self) -> usize {
-        self.places.len()
+        self.entries.len()
     }
 
     /// Bytes held.
@@ -155,44 +128,6 @@ impl<K: Eq + Hash + Clone + Weigh, V: Weigh> Lru<K, V> {
     pub(crate) fn evictions(&self) -> u64 {
         self.evictions
     }
-
-    fn evict_oldest(&mut self) {
-        let oldest = self.nodes.get(self.oldest).and_then(Option::as_ref);
-        if let Some(key) = oldest.map(|node| node.key.clone()) {
-            self.remove(&key);
-            self.evictions += 1;
-        }
-    }
-
-    fn unlink(&mut self, place: usize) {
-        let Some((newer, older)) = self.nodes[place]
-            .as_ref()
-            .map(|node| (node.newer, node.older))
-        else {
-            return;
-        };
-        match self.nodes.get_mut(newer).and_then(Option::as_mut) {
-            Some(node) => node.older = older,
-            None => self.newest = older,
-        }
-        match self.nodes.get_mut(older).and_then(Option::as_mut) {
-            Some(node) => node.newer = newer,
-            None => self.oldest = newer,
-        }
-    }
-
-    fn link_newest(&mut self, place: usize) {
-        let second = self.newest;
-        if let Some(node) = self.nodes[place].as_mut() {
-            node.newer = NONE;
-            node.older = second;
-        }
-        match self.nodes.get_mut(second).and_then(Option::as_mut) {
-            Some(node) => node.newer = place,
-            None => self.oldest = place,
-        }
-        self.newest = place;
-    }
 }
 
 #[cfg(test)]
@@ -200,6 +135,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use proptest::prelude::*;
+    use std::collections::HashMap;
     use std::time::Duration;
 
     fn value(len: usize) -> Bytes {
@@ -273,7 +209,7 @@ mod tests {
                 }
                 prop_assert!(lru.bytes() <= lru.bytes_max());
                 prop_assert!(lru.len() <= model.len());
-                let listed: u64 = lru.nodes.iter().flatten().map(|node| node.bytes).sum();
+                let listed: u64 = lru.entries.values().map(|entry| entry.bytes).sum();
                 prop_assert_eq!(listed, lru.bytes());
             }
         }
