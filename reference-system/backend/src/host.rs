@@ -31,7 +31,7 @@ pub(crate) struct Host {
     /// Its commands.
     pub(crate) commands: Registry,
     /// What it counts.
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
     /// Ends what runs in the background and the event streams.
     pub(crate) stop: CancellationToken,
     /// Room for event streams.
@@ -48,7 +48,7 @@ impl Host {
             zone: zone_of(&config.instance),
             directory: Arc::default(),
             commands: Registry::new(),
-            metrics: Metrics::default(),
+            metrics: Arc::default(),
             stop: CancellationToken::new(),
             event_streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
             ready: AtomicBool::new(false),

@@ -1,9 +1,15 @@
-//! What an instance counts about itself, in the Prometheus text format.
+//! What an instance counts about itself, for Prometheus and its kin.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 
 type Gauge = Box<dyn Fn() -> u64 + Send + Sync>;
 
@@ -63,37 +69,51 @@ impl Metrics {
     pub(crate) fn load(&self) -> u32 {
         self.in_flight.load(Ordering::Relaxed)
     }
+}
 
-    /// Everything, as text.
-    pub(crate) fn text(&self) -> String {
-        let mut out = String::from("# TYPE reference_requests_total counter\n");
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (name, help) = ("reference_requests", "Answered requests.");
+        let mut requests = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for ((route, status), count) in &*lock(&self.requests) {
-            // Writing to a string cannot fail.
-            let _ = writeln!(
-                out,
-                "reference_requests_total{{route=\"{route}\",status=\"{status}\"}} {count}"
-            );
+            let status = status.to_string();
+            let labels = [("route", route.as_str()), ("status", status.as_str())];
+            ConstCounter::new(*count).encode(requests.encode_family(&labels)?)?;
         }
-        let _ = writeln!(
-            out,
-            "# TYPE reference_requests_in_flight gauge\nreference_requests_in_flight {}",
-            self.load()
-        );
+        let help = "Requests being worked on.";
+        let in_flight = ConstGauge::new(self.load());
+        one(&mut encoder, "requests_in_flight", help, &in_flight)?;
         for (name, count) in &*lock(&self.counters) {
-            let _ = writeln!(
-                out,
-                "# TYPE reference_{name}_total counter\nreference_{name}_total {count}"
-            );
+            let help = "Counted since the start.";
+            one(&mut encoder, name, help, &ConstCounter::new(*count))?;
         }
         for (name, read) in &*lock(&self.gauges) {
-            let _ = writeln!(
-                out,
-                "# TYPE reference_{name} gauge\nreference_{name} {}",
-                read()
-            );
+            one(
+                &mut encoder,
+                name,
+                "As it is now.",
+                &ConstGauge::new(read()),
+            )?;
         }
-        out
+        Ok(())
     }
+}
+
+/// A metric with one value.
+fn one(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: &impl EncodeMetric,
+) -> fmt::Result {
+    let name = format!("reference_{name}");
+    value.encode(encoder.encode_descriptor(&name, help, None, value.metric_type())?)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -107,15 +127,21 @@ mod tests {
 
     #[test]
     fn the_text_shows_what_was_counted() {
-        let metrics = Metrics::default();
+        let metrics = std::sync::Arc::new(Metrics::default());
         metrics.request("/home/{profile}", 200);
         metrics.request("/home/{profile}", 200);
+        metrics.request("/say/\"hi\"", 404);
         metrics.count("fallbacks");
         metrics.gauge("disk_bytes", || 7);
         let _busy = metrics.begin(5);
-        let text = metrics.text();
+        let mut registry = prometheus_client::registry::Registry::default();
+        registry.register_collector(Box::new(std::sync::Arc::clone(&metrics)));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         for line in [
             "reference_requests_total{route=\"/home/{profile}\",status=\"200\"} 2",
+            r#"reference_requests_total{route="/say/\"hi\"",status="404"} 1"#,
+            "# TYPE reference_fallbacks counter",
             "reference_fallbacks_total 1",
             "reference_disk_bytes 7",
             "reference_requests_in_flight 1",

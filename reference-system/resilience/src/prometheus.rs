@@ -1,138 +1,113 @@
-//! Commands in the Prometheus text exposition format.
+//! Commands in the text format that Prometheus and its kin read (OpenMetrics): a collector for the
+//! metrics registry of the service that has the commands.
 
-use std::fmt::Write;
+use std::fmt;
 
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::Registry;
 use crate::event::CommandEvent;
-use crate::metrics::BUCKET_BOUNDS_MS;
+use crate::metrics::{BUCKET_BOUNDS_MS, LatencyTotals};
 use crate::snapshot::CommandSnapshot;
 
 /// The media type of the text.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// All commands as one text: breaker states, breaker openings, calls by event, calls that run and
-/// latencies.
-pub fn text(snapshots: &[CommandSnapshot]) -> String {
-    let mut out = String::new();
-    each(
-        &mut out,
-        snapshots,
-        "resilience_breaker_state",
-        "gauge",
-        "0 closed, 1 open, 2 half-open.",
-        |s| (s.breaker_state as u8).into(),
-    );
-    let opened = "Times the breaker went from closed to open.";
-    each(
-        &mut out,
-        snapshots,
-        "resilience_breaker_opened_total",
-        "counter",
-        opened,
-        |s| s.opened_count,
-    );
-    each(
-        &mut out,
-        snapshots,
-        "resilience_calls_active",
-        "gauge",
-        "Calls that run now.",
-        |s| s.active as u64,
-    );
-    calls(&mut out, snapshots);
-    latencies(&mut out, snapshots);
-    out
+impl Registry {
+    /// All commands in the text format that Prometheus reads, whole, with the media type
+    /// [`CONTENT_TYPE`]. A service with metrics of its own registers this registry as a collector
+    /// beside them instead.
+    pub fn prometheus_text(&self) -> String {
+        let mut registry = prometheus_client::registry::Registry::default();
+        registry.register_collector(Box::new(self.clone()));
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = text::encode(&mut out, &registry);
+        out
+    }
 }
 
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
-    line(out, format_args!("# HELP {name} {help}"));
-    line(out, format_args!("# TYPE {name} {kind}"));
+/// All commands: breaker states, breaker openings, calls by event, calls that run and latencies.
+impl Collector for Registry {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let snapshots = self.snapshots();
+        let states = "0 closed, 1 open, 2 half-open.";
+        each(&mut encoder, &snapshots, "breaker_state", states, |s| {
+            ConstGauge::new(u32::from(s.breaker_state as u8))
+        })?;
+        let opened = "Times the breaker went from closed to open.";
+        each(&mut encoder, &snapshots, "breaker_opened", opened, |s| {
+            ConstCounter::new(s.opened_count)
+        })?;
+        let active = "Calls that run now.";
+        each(&mut encoder, &snapshots, "calls_active", active, |s| {
+            ConstGauge::new(s.active)
+        })?;
+        calls(&mut encoder, &snapshots)?;
+        latencies(&mut encoder, &snapshots)
+    }
 }
 
-fn each(
-    out: &mut String,
+/// A metric with one value for each command.
+fn each<M: EncodeMetric>(
+    encoder: &mut DescriptorEncoder<'_>,
     snapshots: &[CommandSnapshot],
     name: &str,
-    kind: &str,
     help: &str,
-    value: impl Fn(&CommandSnapshot) -> u64,
-) {
-    head(out, name, kind, help);
+    value: impl Fn(&CommandSnapshot) -> M,
+) -> fmt::Result {
+    let Some(first) = snapshots.first() else {
+        return Ok(());
+    };
+    let name = format!("resilience_{name}");
+    let kind = value(first).metric_type();
+    let mut metric = encoder.encode_descriptor(&name, help, None, kind)?;
     for snapshot in snapshots {
-        line(
-            out,
-            format_args!("{name}{{{}}} {}", labels(snapshot), value(snapshot)),
-        );
+        value(snapshot).encode(metric.encode_family(&labels(snapshot))?)?;
     }
+    Ok(())
 }
 
-fn calls(out: &mut String, snapshots: &[CommandSnapshot]) {
-    let name = "resilience_calls_total";
-    head(
-        out,
-        name,
-        "counter",
-        "Events of calls; one call may have several.",
-    );
+fn calls(encoder: &mut DescriptorEncoder<'_>, snapshots: &[CommandSnapshot]) -> fmt::Result {
+    let help = "Events of calls; one call may have several.";
+    let name = "resilience_calls";
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for snapshot in snapshots {
         for event in CommandEvent::ALL {
-            let (labels, count) = (labels(snapshot), snapshot.metrics.total(event));
-            line(
-                out,
-                format_args!("{name}{{{labels},event=\"{}\"}} {count}", event.as_str()),
-            );
+            let [command, group] = labels(snapshot);
+            let labels = [command, group, ("event", event.as_str())];
+            let count = ConstCounter::new(snapshot.metrics.total(event));
+            count.encode(metric.encode_family(&labels)?)?;
         }
     }
+    Ok(())
 }
 
-fn latencies(out: &mut String, snapshots: &[CommandSnapshot]) {
+fn latencies(encoder: &mut DescriptorEncoder<'_>, snapshots: &[CommandSnapshot]) -> fmt::Result {
+    let help = "How long executed calls took, timed-out ones until they were dropped.";
     let name = "resilience_execution_seconds";
-    head(
-        out,
-        name,
-        "histogram",
-        "How long executed calls took, timed-out ones until they were dropped.",
-    );
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
     for snapshot in snapshots {
-        let labels = labels(snapshot);
         let totals = &snapshot.metrics.latency_execute_totals;
-        let mut below = 0;
-        for (bound_ms, count) in BUCKET_BOUNDS_MS.iter().zip(totals.buckets) {
-            below += count;
-            let bound_s = std::time::Duration::from_millis(*bound_ms).as_secs_f64();
-            line(
-                out,
-                format_args!("{name}_bucket{{{labels},le=\"{bound_s}\"}} {below}"),
-            );
-        }
-        let count = totals.count();
-        line(
-            out,
-            format_args!("{name}_bucket{{{labels},le=\"+Inf\"}} {count}"),
-        );
-        line(
-            out,
-            format_args!("{name}_sum{{{labels}}} {}", totals.sum.as_secs_f64()),
-        );
-        line(out, format_args!("{name}_count{{{labels}}} {count}"));
+        let sum_s = totals.sum.as_secs_f64();
+        metric
+            .encode_family(&labels(snapshot))?
+            .encode_histogram::<NoLabelSet>(sum_s, totals.count(), &buckets(totals), None)?;
     }
+    Ok(())
 }
 
-fn labels(snapshot: &CommandSnapshot) -> String {
-    format!(
-        "command=\"{}\",group=\"{}\"",
-        escaped(&snapshot.name),
-        escaped(&snapshot.group)
-    )
+/// Upper bounds in seconds, and what lies between them and the ones below.
+fn buckets(totals: &LatencyTotals) -> Vec<(f64, u64)> {
+    let bounds = BUCKET_BOUNDS_MS.map(|ms| std::time::Duration::from_millis(ms).as_secs_f64());
+    let bounds = bounds.into_iter().chain([f64::INFINITY]);
+    bounds.zip(totals.buckets).collect()
 }
 
-fn escaped(value: &str) -> String {
-    value
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
-}
-
-fn line(out: &mut String, content: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    let _ = writeln!(out, "{content}");
+fn labels(snapshot: &CommandSnapshot) -> [(&'static str, &str); 2] {
+    [("command", &snapshot.name), ("group", &snapshot.group)]
 }

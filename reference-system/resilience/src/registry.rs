@@ -9,7 +9,6 @@ use crate::command::NOTICES_MAX;
 use crate::event::Notice;
 use crate::{
     Clock, Command, CommandSnapshot, Properties, PropertiesError, SystemClock, hystrix_stream,
-    prometheus,
 };
 
 /// All commands of a process, one per name. Cloning shares it. Names belong in code, not in
@@ -99,11 +98,6 @@ impl Registry {
             .iter()
             .flat_map(hystrix_stream::messages)
             .collect()
-    }
-
-    /// All commands in the Prometheus text format.
-    pub fn prometheus_text(&self) -> String {
-        prometheus::text(&self.snapshots())
     }
 
     /// Receives the events and breaker transitions of all commands from now on.

@@ -11,6 +11,7 @@ use axum::routing::get;
 use futures_util::stream;
 use http::{StatusCode, header};
 use squall_resilience::hystrix_stream::{CONTENT_TYPE, INTERVAL, KEEP_ALIVE, sse_event};
+use squall_resilience::prometheus;
 
 use super::Host;
 
@@ -33,8 +34,13 @@ async fn health(State(host): State<Arc<Host>>) -> (StatusCode, String) {
 }
 
 async fn metrics(State(host): State<Arc<Host>>) -> impl IntoResponse {
-    let text = host.metrics.text() + &host.commands.prometheus_text();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+    let mut registry = prometheus_client::registry::Registry::default();
+    registry.register_collector(Box::new(Arc::clone(&host.metrics)));
+    registry.register_collector(Box::new(host.commands.clone()));
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+    ([(header::CONTENT_TYPE, prometheus::CONTENT_TYPE)], text)
 }
 
 /// One round of events at once and one every half second, until the client or the instance leaves.

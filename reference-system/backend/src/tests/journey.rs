@@ -175,7 +175,14 @@ async fn every_service_shows_its_health_metrics_and_breakers() {
     let backend = Backend::start(Settings::default()).await;
     assert_eq!(backend.get("/home/7").await.status(), 200);
     assert_eq!(backend.get("/health").await.status(), 200);
-    let metrics = backend.get("/metrics").await.text().await.unwrap();
+    let metrics = backend.get("/metrics").await;
+    let media_type = metrics.headers()["content-type"].to_str().unwrap();
+    assert!(media_type.starts_with("application/openmetrics-text"));
+    let metrics = metrics.text().await.unwrap();
+    // What the instance counts and what its breakers do is one exposition.
+    assert_eq!(metrics.matches("# EOF\n").count(), 1, "{metrics}");
+    assert!(metrics.ends_with("# EOF\n"), "{metrics}");
+    assert!(metrics.contains("resilience_breaker_state{command="));
     let counted = "reference_requests_total{route=\"/home/{profile}\",status=\"200\"} 1";
     assert!(metrics.contains(counted), "{metrics}");
 

@@ -174,8 +174,8 @@ async fn prometheus_reads_states_calls_and_latencies() {
         format!("resilience_breaker_opened_total{{{labels}}} 0"),
         format!("resilience_calls_total{{{labels},event=\"SUCCESS\"}} 1"),
         format!("resilience_calls_total{{{labels},event=\"FAILURE\"}} 1"),
-        format!("resilience_execution_seconds_bucket{{{labels},le=\"0.001\"}} 2"),
-        format!("resilience_execution_seconds_bucket{{{labels},le=\"+Inf\"}} 2"),
+        format!("resilience_execution_seconds_bucket{{le=\"0.001\",{labels}}} 2"),
+        format!("resilience_execution_seconds_bucket{{le=\"+Inf\",{labels}}} 2"),
         format!("resilience_execution_seconds_count{{{labels}}} 2"),
     ] {
         assert!(
@@ -183,6 +183,8 @@ async fn prometheus_reads_states_calls_and_latencies() {
             "{line} is not in\n{text}"
         );
     }
+    let (text, nothing) = text.split_once("# EOF\n").unwrap();
+    assert_eq!(nothing, "");
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (_, value) = line.rsplit_once(' ').unwrap();
         value.parse::<f64>().unwrap();
