@@ -5,12 +5,22 @@
 //! is about, so the same seed gives the same decision for the nth chunk of the
 //! nth connection, however the machine schedules them.
 
+use squall_scenario::Share;
 use squall_scenario::seed::{nth, sub_seed, unit_interval};
 
 /// The seed of one toxic on one direction of the nth connection of a proxy.
 #[must_use]
 pub(crate) fn flow_seed(seed: u64, toxic: &str, connection: u64, to_target: bool) -> u64 {
     nth(nth(sub_seed(seed, toxic), connection), u64::from(to_target))
+}
+
+/// Whether the nth connection of a proxy is in the share that a toxic hits; one
+/// answer for both its directions. A larger share hits whom a smaller one hits,
+/// and more.
+#[must_use]
+pub(crate) fn is_hit(seed: u64, toxic: &str, connection: u64, share: Share) -> bool {
+    let stream = nth(sub_seed(seed, "share"), sub_seed(seed, toxic));
+    unit_interval(nth(stream, connection)) < share.get()
 }
 
 /// The `n`th decision of a flow as a number in `[0, 1)`.
@@ -35,6 +45,25 @@ mod tests {
         ] {
             assert_ne!(base, other);
         }
+    }
+
+    #[test]
+    fn a_share_hits_as_many_as_it_says_and_grows_by_adding() {
+        let hit = |seed, toxic, share| -> Vec<u64> {
+            let share = Share::new(share).unwrap();
+            let all = 0..10_000;
+            all.filter(|n| is_hit(seed, toxic, *n, share)).collect()
+        };
+        assert!(hit(1, "slow", 0.0).is_empty());
+        assert_eq!(hit(1, "slow", 1.0).len(), 10_000);
+        let (few, more) = (hit(1, "slow", 0.2), hit(1, "slow", 0.5));
+        // Five standard deviations of 2000 and 5000 are 200 and 250.
+        assert!((1800..2200).contains(&few.len()), "{}", few.len());
+        assert!((4750..5250).contains(&more.len()), "{}", more.len());
+        assert!(few.iter().all(|n| more.binary_search(n).is_ok()));
+        assert_eq!(few, hit(1, "slow", 0.2));
+        assert_ne!(few, hit(2, "slow", 0.2));
+        assert_ne!(few, hit(1, "slow#1", 0.2));
     }
 
     #[test]

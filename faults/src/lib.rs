@@ -32,6 +32,6 @@ pub use marks::{INSTANCE_MARK, RUN_MARK};
 pub use process::{Member, Origin, Pauses, ProcessIdentity, ProcessTarget, Processes, members};
 pub use proxy::chain::{Chain, End, Output};
 pub use proxy::counters::{ProxyCounters, ToxicCounters};
-pub use proxy::{AttachError, LinkLimit, Proxy, ProxyConfig, Switched};
+pub use proxy::{AttachError, LinkLimit, Proxy, ProxyConfig, Switched, UpdateError};
 pub use toxic::{Chunk, Event, Fate, Fates, Toxic};
 pub use toxics::{ALL_TOXICS, ToxicInfo, build};

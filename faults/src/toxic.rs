@@ -22,11 +22,14 @@ pub struct Chunk {
 /// What a toxic is asked about.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// The toxic was put on one direction of a connection.
+    /// The toxic was put on one direction of a connection, in a place of its
+    /// own or in that of the same toxic with other parameters.
     Opened {
         /// Whether the connection has carried bytes in either direction
         /// before: a live connection, as against a fresh one.
         carried_bytes: bool,
+        /// How many bytes its predecessor was asked about.
+        before: u64,
     },
     /// Bytes arrived.
     Chunk(&'a Chunk),

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::inject::{BytesDone, OnBytes, Signal};
+use crate::units::Share;
 
 /// What was seen of a fault: of its effect, or of its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +115,9 @@ pub enum Sighting {
 pub struct LinksSeen {
     /// What is done to the bytes.
     pub fault: OnBytes,
+    /// The share of connections it hits; all when absent.
+    #[serde(default)]
+    pub share: Option<Share>,
     /// The links, by name.
     pub links: Vec<String>,
     /// Live connections that took the change over.
@@ -204,18 +208,22 @@ impl fmt::Display for Sighting {
         match self {
             Self::OnLinks(seen) if !seen.fault.was_met(&seen.done) => write!(
                 f,
-                "attached to {} live connections of {}, {}",
+                "attached to {} live connections of {}, {}{}",
                 seen.live_connections,
                 seen.names(),
-                seen.fault.unmet()
+                seen.fault.unmet(),
+                seen.scope()
             ),
-            Self::OnLinks(seen) => write!(f, "{} on {}", seen.effect(), seen.names()),
+            Self::OnLinks(seen) => {
+                write!(f, "{} on {}{}", seen.effect(), seen.names(), seen.scope())
+            }
             Self::OffLinks(seen) => write!(
                 f,
-                "taken off {} live connections of {}; {}",
+                "taken off {} live connections of {}; {}{}",
                 seen.live_connections,
                 seen.names(),
-                seen.effect()
+                seen.effect(),
+                seen.scope()
             ),
             Self::Ended {
                 process, signal, ..
@@ -274,6 +282,13 @@ impl LinksSeen {
     fn effect(&self) -> String {
         self.fault.effect(&self.done)
     }
+
+    /// How many connections its share came to; empty when it hits all.
+    fn scope(&self) -> String {
+        let BytesDone { hit, met, .. } = self.done;
+        let words = |share| format!(" (hit {hit} of {met} connections, its share is {share})");
+        self.share.map(words).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for ProcessSeen {
@@ -303,6 +318,7 @@ mod tests {
     fn on_links(fault: OnBytes, done: BytesDone) -> LinksSeen {
         LinksSeen {
             fault,
+            share: None,
             links: vec!["payments".to_owned(), "stock".to_owned()],
             live_connections: 3,
             done,
@@ -321,6 +337,8 @@ mod tests {
     fn what_faults_on_bytes_did_is_said_as_it_always_was() {
         let direction = Direction::Both;
         let done = BytesDone {
+            met: 9,
+            hit: 4,
             flows: 2,
             chunks: 5,
             bytes: 900,
@@ -359,6 +377,37 @@ mod tests {
         assert_eq!(
             Sighting::OnLinks(on_links(delay, BytesDone::default())).to_string(),
             "attached to 3 live connections of links payments, stock, no traffic yet"
+        );
+    }
+
+    #[test]
+    fn a_share_says_how_many_connections_it_came_to() {
+        let seen = |met, hit, reset| LinksSeen {
+            share: Share::new(0.2),
+            ..on_links(
+                OnBytes::Reset(Reset::default()),
+                BytesDone {
+                    met,
+                    hit,
+                    flows: reset,
+                    reset,
+                    ..BytesDone::default()
+                },
+            )
+        };
+        assert_eq!(
+            Sighting::OnLinks(seen(21, 4, 3)).to_string(),
+            "3 connections reset on links payments, stock (hit 4 of 21 connections, its share is 20%)"
+        );
+        assert_eq!(
+            Sighting::OnLinks(seen(2, 0, 0)).to_string(),
+            "attached to 3 live connections of links payments, stock, no traffic yet \
+             (hit 0 of 2 connections, its share is 20%)"
+        );
+        assert_eq!(
+            Sighting::OffLinks(seen(21, 4, 3)).to_string(),
+            "taken off 3 live connections of links payments, stock; 3 connections reset \
+             (hit 4 of 21 connections, its share is 20%)"
         );
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::inject::Inject;
 use crate::seed::{nth, sub_seed};
 use crate::span::Located;
-use crate::units::format_duration;
+use crate::units::{Share, format_duration};
 
 /// One entry of a scenario's `faults`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,11 @@ pub struct FaultSpec {
     pub inject: Inject,
     /// To whom.
     pub into: Located<FaultTarget>,
+    /// Which share of the connections it hits; all when absent. Only for faults
+    /// on bytes. The seed decides for each connection, see
+    /// [`FaultSpec::share`].
+    #[serde(default)]
+    pub share: Option<Share>,
     /// How long each injection lasts. `None` only for faults that are a point
     /// in time (`kill`: the restart policy brings the process back).
     pub duration: Option<Duration>,
@@ -80,6 +85,20 @@ impl FaultSpec {
                 )
             },
         )
+    }
+
+    /// The share of connections it hits.
+    #[must_use]
+    pub fn share(&self) -> Share {
+        self.share.unwrap_or(Share::WHOLE)
+    }
+
+    /// That it hits a share only, as it follows what is injected:
+    /// ` (20% of connections)`; empty for a fault that hits all.
+    #[must_use]
+    pub fn scope(&self) -> String {
+        let share = self.share.map(|share| format!(" ({share} of connections)"));
+        share.unwrap_or_default()
     }
 
     /// When the last injection's removal is asked for, counted from time zero.

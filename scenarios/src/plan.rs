@@ -217,7 +217,8 @@ fn steps(scenario: &Scenario) -> Vec<PlanStep> {
         let name = fault.name.value.as_str();
         let (inject, into) = (&fault.inject, &fault.into.value);
         let again = fault.rhythm();
-        let what = format!("{name}: inject {inject} into {into}{again}");
+        let scope = fault.scope();
+        let what = format!("{name}: inject {inject}{scope} into {into}{again}");
         step(fault.at, what, Some(name));
         let removal = match fault.duration {
             Some(_) if fault.cycles().is_some() => format!("{name}: end of its last period"),

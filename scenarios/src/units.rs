@@ -39,6 +39,9 @@ pub struct Share(f64);
 impl Eq for Share {}
 
 impl Share {
+    /// All of it.
+    pub const WHOLE: Self = Self(1.0);
+
     /// A share between 0 and 1 inclusive, or `None` outside of it.
     #[must_use]
     pub fn new(share: f64) -> Option<Self> {

@@ -7,7 +7,7 @@ pub(crate) mod run_mark;
 mod toxic_fault;
 pub(crate) mod undo;
 
-use squall_scenario::{Evidence, OnBytes, OnProcess};
+use squall_scenario::{Evidence, OnBytes, OnProcess, Share};
 
 use crate::guardian::GuardianClient;
 use crate::process::{ActiveKill, ActivePause, refuse};
@@ -31,6 +31,8 @@ pub struct ToxicFault {
     pub proxies: Vec<Proxy>,
     /// What is done to their bytes.
     pub inject: OnBytes,
+    /// To which share of their connections.
+    pub share: Share,
 }
 
 /// A fault on one process, with everything it started if squall started it:

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use squall_scenario::inject::BytesDone;
-use squall_scenario::{Evidence, EvidenceLevel, LinksSeen, OnBytes, Sighting};
+use squall_scenario::{Evidence, EvidenceLevel, LinksSeen, OnBytes, Share, Sighting};
 
 use super::{FaultContext, ToxicFault};
 use crate::proxy::roster::Attached;
@@ -14,6 +14,7 @@ use crate::{FaultError, Proxy};
 #[derive(Debug)]
 pub(super) struct ActiveToxics {
     inject: OnBytes,
+    share: Share,
     links: Vec<(Proxy, Arc<Attached>)>,
 }
 
@@ -26,10 +27,11 @@ impl ActiveToxics {
         let id = format!("{}#{}", context.fault, context.injection);
         let mut active = Self {
             inject: fault.inject.clone(),
+            share: fault.share,
             links: Vec::new(),
         };
         for proxy in &fault.proxies {
-            match proxy.attach_counted(&id, &fault.inject) {
+            match proxy.attach_counted(&id, &fault.inject, fault.share) {
                 Ok(attached) => active.links.push((proxy.clone(), attached)),
                 Err(error) => {
                     active.signal_removal();
@@ -64,6 +66,7 @@ impl ActiveToxics {
             .map(|(_, attached)| attached.totals.done());
         Ok(LinksSeen {
             fault: self.inject.clone(),
+            share: (self.share != Share::WHOLE).then_some(self.share),
             links: names.collect(),
             live_connections,
             done: each.fold(BytesDone::default(), BytesDone::and),

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use squall_scenario::OnBytes;
+use squall_scenario::{OnBytes, Share};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -71,8 +71,11 @@ impl Stage {
 
     /// Puts a fault on the link, and only there.
     pub(super) async fn inject(&self, inject: OnBytes) -> Result<FaultGuard, NotMeasured> {
-        let proxies = vec![self.link.clone()];
-        let fault = Fault::Toxic(ToxicFault { proxies, inject });
+        let fault = Fault::Toxic(ToxicFault {
+            proxies: vec![self.link.clone()],
+            inject,
+            share: Share::WHOLE,
+        });
         Ok(fault.inject(&self.context).await?)
     }
 

@@ -62,12 +62,21 @@ struct Held {
     until: Instant,
 }
 
+/// A toxic to be put into a chain.
+pub(crate) struct Newcomer {
+    pub(crate) id: Arc<str>,
+    pub(crate) toxic: Box<dyn Toxic>,
+    pub(crate) totals: Arc<ToxicTotals>,
+}
+
 /// A toxic at work, with everything it holds back.
 struct Stage {
     id: Arc<str>,
     toxic: Box<dyn Toxic>,
     totals: Arc<ToxicTotals>,
     queue: VecDeque<Held>,
+    /// Bytes that have reached this place, whichever toxic stood here.
+    met_bytes: u64,
     /// Everything from here on is swallowed.
     swallowing: bool,
     /// Something was swallowed: the stream has a hole.
@@ -152,48 +161,92 @@ impl Chain {
         now: Instant,
         out: &mut Output,
     ) {
-        self.attach_counted(id.into(), toxic, Arc::default(), carried_bytes, now, out);
+        let newcomer = Newcomer {
+            id: id.into(),
+            toxic,
+            totals: Arc::default(),
+        };
+        self.insert(self.stages.len(), newcomer, carried_bytes, now, out);
     }
 
-    pub(crate) fn attach_counted(
+    /// Puts a toxic at a place of the chain.
+    pub(crate) fn insert(
         &mut self,
-        id: Arc<str>,
-        toxic: Box<dyn Toxic>,
-        totals: Arc<ToxicTotals>,
+        at: usize,
+        newcomer: Newcomer,
         carried_bytes: bool,
         now: Instant,
         out: &mut Output,
     ) {
-        self.stages.push(Stage {
-            id,
-            toxic,
-            totals,
+        let stage = Stage {
+            id: newcomer.id,
+            toxic: newcomer.toxic,
+            totals: newcomer.totals,
             queue: VecDeque::new(),
+            met_bytes: 0,
             swallowing: false,
             hole: false,
             touched: false,
             fired: None,
-        });
-        let at = self.stages.len() - 1;
-        let fates = self.stages[at]
-            .toxic
-            .on(Event::Opened { carried_bytes }, now);
-        self.act(at, None, fates, now, out);
+        };
+        self.stages.insert(at, stage);
+        self.open(at, carried_bytes, now, out);
+    }
+
+    /// Puts another toxic in the place of one. What that held goes on at once,
+    /// in order; where it has swallowed something, nothing will ever go on.
+    pub fn change(
+        &mut self,
+        id: &str,
+        toxic: Box<dyn Toxic>,
+        carried_bytes: bool,
+        now: Instant,
+        out: &mut Output,
+    ) {
+        let Some(at) = self.position(id) else {
+            return;
+        };
+        let stage = &mut self.stages[at];
+        stage.toxic = toxic;
+        stage.fired = None;
+        let held = std::mem::take(&mut stage.queue);
+        self.flush(held, at + 1, now, out);
+        self.open(at, carried_bytes, now, out);
     }
 
     /// Takes a toxic away. What it held goes on at once, in order; when it has
     /// swallowed something, the connection closes behind that.
     pub fn detach(&mut self, id: &str, now: Instant, out: &mut Output) {
-        let Some(at) = self.stages.iter().position(|stage| &*stage.id == id) else {
+        let Some(at) = self.position(id) else {
             return;
         };
         let stage = self.stages.remove(at);
-        for held in stage.queue {
-            self.held_cost_bytes -= held.item.cost();
-            self.feed(at, held.item, now, now, out);
-        }
+        self.flush(stage.queue, at, now, out);
         if stage.hole {
             self.feed(at, Item::Close, now, now, out);
+        }
+    }
+
+    fn position(&self, id: &str) -> Option<usize> {
+        self.stages.iter().position(|stage| &*stage.id == id)
+    }
+
+    fn open(&mut self, at: usize, carried_bytes: bool, now: Instant, out: &mut Output) {
+        let stage = &mut self.stages[at];
+        let before = stage.met_bytes;
+        let opened = Event::Opened {
+            carried_bytes,
+            before,
+        };
+        let fates = stage.toxic.on(opened, now);
+        self.act(at, None, fates, now, out);
+    }
+
+    /// Gives what was held to the stage at `to`.
+    fn flush(&mut self, held: VecDeque<Held>, to: usize, now: Instant, out: &mut Output) {
+        for held in held {
+            self.held_cost_bytes -= held.item.cost();
+            self.feed(to, held.item, now, now, out);
         }
     }
 
@@ -267,6 +320,7 @@ impl Chain {
                 self.act(at, Some((Item::Eof, arrived)), fates, now, out);
             }
             Item::Bytes(bytes) => {
+                stage.met_bytes += bytes.len() as u64;
                 let chunk = Chunk { bytes, arrived };
                 let fates = stage.toxic.on(Event::Chunk(&chunk), now);
                 if !fates.is_pass() {

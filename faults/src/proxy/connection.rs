@@ -15,6 +15,7 @@ use super::chain::End;
 use super::counters::{ProxyTotals, add};
 use super::gate::{dial, is_down};
 use super::link::Link;
+use super::meetings::Meetings;
 use super::roster::Roster;
 use super::splice::{Pipes, Socket};
 
@@ -96,6 +97,7 @@ impl Connection {
 
 /// Both directions with the halves of the sockets they use.
 struct Pair<R, W> {
+    meetings: Meetings,
     to: Link,
     from: Link,
     client: (R, W),
@@ -111,6 +113,7 @@ impl<R: AsyncRead + Socket + Unpin, W: AsyncWrite + Socket + Unpin> Pair<R, W> {
     ) -> Self {
         let link = |to| Link::new(to, Arc::clone(totals), Arc::clone(pipes));
         Self {
+            meetings: Meetings::default(),
             to: link(true),
             from: link(false),
             client,
@@ -120,9 +123,10 @@ impl<R: AsyncRead + Socket + Unpin, W: AsyncWrite + Socket + Unpin> Pair<R, W> {
 
     fn reconcile(&mut self, roster: &Roster, seed: u64, nth: u64) {
         let carried = self.to.carried || self.from.carried;
-        self.to.reconcile(roster, seed, nth, carried);
+        self.meetings.follow(roster, seed, nth);
+        self.to.reconcile(&self.meetings, seed, nth, carried);
         if !self.to.is_reset() {
-            self.from.reconcile(roster, seed, nth, carried);
+            self.from.reconcile(&self.meetings, seed, nth, carried);
         }
     }
 
@@ -155,7 +159,7 @@ mod tests {
 
     use proptest::prelude::*;
     use squall_scenario::inject::{Bandwidth, Cut, Delay, Direction, Reset, SlowClose};
-    use squall_scenario::{ByteCount, OnBytes};
+    use squall_scenario::{ByteCount, OnBytes, Share};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
     use tokio::time::{sleep, timeout};
 
@@ -179,7 +183,9 @@ mod tests {
     /// What the toxics of a connection are made of next.
     #[derive(Debug, Clone)]
     enum Change {
-        Attach(OnBytes),
+        Attach(OnBytes, Share),
+        /// The nth is another from now on, and hits another share.
+        Update(usize, OnBytes, Share),
         /// The nth is taken away.
         Detach(usize),
         /// The nth makes room for another in one step.
@@ -240,11 +246,18 @@ mod tests {
         prop_oneof![3 => careful(), 1 => cut, 1 => reset].boxed()
     }
 
+    fn share() -> impl Strategy<Value = Share> {
+        prop_oneof![Just(0.0), Just(0.5), Just(1.0)]
+            .prop_map(|share| Share::new(share).unwrap_or(Share::WHOLE))
+    }
+
     fn scene(toxic: &BoxedStrategy<OnBytes>) -> impl Strategy<Value = Scene> + use<> {
         let script = || prop::collection::vec((0..200_u64, 1..600_usize), 0..8);
         let reads = || (1..400_usize, 0..20_u64);
         let change = prop_oneof![
-            3 => toxic.clone().prop_map(Change::Attach),
+            3 => (toxic.clone(), share()).prop_map(|(toxic, share)| Change::Attach(toxic, share)),
+            2 => (0..4_usize, toxic.clone(), share())
+                .prop_map(|(nth, with, share)| Change::Update(nth, with, share)),
             1 => (0..4_usize).prop_map(Change::Detach),
             1 => (0..4_usize, toxic.clone()).prop_map(|(nth, with)| Change::Replace(nth, with)),
         ];
@@ -305,20 +318,25 @@ mod tests {
 
     fn changed(roster: &mut Roster, change: &Change) {
         let toxics = &mut roster.toxics;
-        let taken = match change {
-            Change::Detach(nth) | Change::Replace(nth, _) if *nth < toxics.len() => Some(*nth),
-            _ => None,
-        };
-        if let Some(nth) = taken {
-            toxics.remove(nth);
-        }
         roster.version += 1;
-        if let Change::Attach(inject) | Change::Replace(_, inject) = change {
-            toxics.push(Arc::new(Attached {
-                id: roster.version.to_string().into(),
-                inject: inject.clone(),
-                totals: Arc::default(),
-            }));
+        let attached = |inject, share| {
+            let id = roster.version.to_string();
+            Arc::new(Attached::new(&id, inject, share))
+        };
+        match change {
+            Change::Attach(inject, share) => toxics.push(attached(inject, *share)),
+            Change::Update(nth, inject, share) => {
+                if let Some(toxic) = toxics.get_mut(*nth) {
+                    *toxic = Arc::new(toxic.changed(inject, *share));
+                }
+            }
+            Change::Detach(nth) | Change::Replace(nth, _) if *nth < toxics.len() => {
+                toxics.remove(*nth);
+            }
+            Change::Detach(_) | Change::Replace(..) => {}
+        }
+        if let Change::Replace(_, inject) = change {
+            toxics.push(attached(inject, Share::WHOLE));
         }
     }
 

@@ -52,6 +52,10 @@ pub struct ToxicCounters {
 /// The running totals behind [`ToxicCounters`], shared by all links.
 #[derive(Debug, Default)]
 pub(crate) struct ToxicTotals {
+    /// Live connections it sits on.
+    pub(crate) live: AtomicU64,
+    pub(crate) met: AtomicU64,
+    pub(crate) hit: AtomicU64,
     pub(crate) flows: AtomicU64,
     pub(crate) chunks: AtomicU64,
     pub(crate) bytes: AtomicU64,
@@ -106,16 +110,18 @@ impl ProxyTotals {
 }
 
 impl ToxicTotals {
-    pub(crate) fn snapshot(&self, id: &str, live_connections: u64) -> ToxicCounters {
+    pub(crate) fn snapshot(&self, id: &str) -> ToxicCounters {
         ToxicCounters {
             id: id.to_owned(),
-            live_connections,
+            live_connections: get(&self.live),
             done: self.done(),
         }
     }
 
     pub(crate) fn done(&self) -> BytesDone {
         BytesDone {
+            met: get(&self.met),
+            hit: get(&self.hit),
             flows: get(&self.flows),
             chunks: get(&self.chunks),
             bytes: get(&self.bytes),

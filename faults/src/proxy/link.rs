@@ -17,9 +17,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
-use super::chain::{Chain, End, Output};
+use super::chain::{Chain, End, Newcomer, Output};
 use super::counters::{ProxyTotals, add, get};
-use super::roster::Roster;
+use super::meetings::Meetings;
+use super::roster::Attached;
 use super::splice::{Pipe, Pipes, Socket, Volume, is_refused};
 use crate::{build, chance};
 
@@ -42,6 +43,8 @@ thread_local! {
 pub(crate) struct Link {
     to_target: bool,
     chain: Chain,
+    /// The toxics of the chain, in its order.
+    toxics: Vec<Arc<Attached>>,
     out: Output,
     /// What was spliced from the source and not into the sink yet; goes before
     /// `out`. Never an empty one.
@@ -64,6 +67,7 @@ impl Link {
         Self {
             to_target,
             chain: Chain::default(),
+            toxics: Vec::new(),
             out: Output::default(),
             pipe: None,
             pipes,
@@ -77,28 +81,44 @@ impl Link {
         }
     }
 
-    /// Makes the chain what `roster` says, on the live stream.
-    pub(crate) fn reconcile(&mut self, roster: &Roster, seed: u64, nth: u64, carried: bool) {
+    /// Makes the chain what hits the connection, on the live stream.
+    pub(crate) fn reconcile(&mut self, meetings: &Meetings, seed: u64, nth: u64, carried: bool) {
         let now = Instant::now().into_std();
-        let gone: Vec<String> = self
-            .chain
-            .ids()
-            .filter(|id| roster.find(id).is_none())
-            .map(str::to_owned)
-            .collect();
-        for id in gone {
-            self.chain.detach(&id, now, &mut self.out);
-        }
-        for toxic in &roster.toxics {
-            let attached = self.chain.ids().any(|id| id == &*toxic.id);
-            if attached || !toxic.inject.direction().is(self.to_target) {
+        let hitting = meetings.hitting();
+        let wanted = hitting.filter(|toxic| toxic.inject.direction().is(self.to_target));
+        let wanted: Vec<&Arc<Attached>> = wanted.collect();
+        let (chain, out) = (&mut self.chain, &mut self.out);
+        self.toxics.retain(|toxic| {
+            let stays = wanted.iter().any(|wanted| wanted.is(toxic));
+            if !stays {
+                chain.detach(&toxic.id, now, out);
+            }
+            stays
+        });
+        // What is left stands in the order of what is wanted.
+        for (at, wanted) in wanted.into_iter().enumerate() {
+            let there = self.toxics.get_mut(at).filter(|toxic| toxic.is(wanted));
+            if there
+                .as_ref()
+                .is_some_and(|toxic| Arc::ptr_eq(toxic, wanted))
+            {
                 continue;
             }
-            let flow_seed = chance::flow_seed(seed, &toxic.id, nth, self.to_target);
-            let decider = build(&toxic.inject, flow_seed);
-            let (id, totals) = (Arc::clone(&toxic.id), Arc::clone(&toxic.totals));
-            self.chain
-                .attach_counted(id, decider, totals, carried, now, &mut self.out);
+            let flow_seed = chance::flow_seed(seed, &wanted.id, nth, self.to_target);
+            let toxic = build(&wanted.inject, flow_seed);
+            if let Some(there) = there {
+                *there = Arc::clone(wanted);
+                self.chain
+                    .change(&wanted.id, toxic, carried, now, &mut self.out);
+                continue;
+            }
+            self.toxics.insert(at, Arc::clone(wanted));
+            let newcomer = Newcomer {
+                id: Arc::clone(&wanted.id),
+                toxic,
+                totals: Arc::clone(&wanted.totals),
+            };
+            self.chain.insert(at, newcomer, carried, now, &mut self.out);
         }
         self.report_held();
     }

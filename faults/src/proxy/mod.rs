@@ -8,6 +8,7 @@ pub(crate) mod counters;
 mod gate;
 mod limit;
 mod link;
+mod meetings;
 pub(crate) mod roster;
 mod splice;
 
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use squall_scenario::OnBytes;
+use squall_scenario::{OnBytes, Share};
 use thiserror::Error;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
@@ -100,6 +101,31 @@ pub enum AttachError {
     ShutDown {
         /// The link.
         link: String,
+    },
+}
+
+/// A toxic could not be changed.
+#[derive(Debug, Error)]
+pub enum UpdateError {
+    /// There is none with this id.
+    #[error("link {link}: no toxic called {id} is attached")]
+    NotAttached {
+        /// The link.
+        link: String,
+        /// The id.
+        id: String,
+    },
+    /// It is of another kind.
+    #[error("link {link}: {id} is {is} and cannot become {wanted}; remove it and attach another")]
+    OtherKind {
+        /// The link.
+        link: String,
+        /// The id.
+        id: String,
+        /// What it is: `a delay`.
+        is: &'static str,
+        /// What it was to become.
+        wanted: &'static str,
     },
 }
 
@@ -234,34 +260,34 @@ impl Proxy {
     /// A snapshot of the live counters.
     #[must_use]
     pub fn counters(&self) -> ProxyCounters {
-        let live = lock(&self.0.shared.live).len() as u64;
         let roster = self.0.roster.borrow();
         let toxics = roster.toxics.iter();
-        let toxics = toxics.map(|toxic| toxic.totals.snapshot(&toxic.id, live));
+        let toxics = toxics.map(|toxic| toxic.totals.snapshot(&toxic.id));
         self.0.shared.totals.snapshot(toxics.collect())
     }
 
     /// Puts a toxic at the end of the chain of every live and every new
-    /// connection. Returns at once; [`Proxy::switched`] waits for live
-    /// connections to follow.
+    /// connection in its share. Returns at once; [`Proxy::switched`] waits for
+    /// live connections to follow.
+    ///
+    /// Whether the nth connection of the proxy is in the share is a hash of the
+    /// proxy's seed, `id` and n, for both directions at once. The others are not
+    /// touched at all.
     ///
     /// # Errors
     /// See [`AttachError`].
-    pub fn attach(&self, id: &str, inject: &OnBytes) -> Result<(), AttachError> {
-        self.attach_counted(id, inject).map(drop)
+    pub fn attach(&self, id: &str, inject: &OnBytes, share: Share) -> Result<(), AttachError> {
+        self.attach_counted(id, inject, share).map(drop)
     }
 
     pub(crate) fn attach_counted(
         &self,
         id: &str,
         inject: &OnBytes,
+        share: Share,
     ) -> Result<Arc<Attached>, AttachError> {
         let link = || self.name().to_owned();
-        let attached = Arc::new(Attached {
-            id: id.into(),
-            inject: inject.clone(),
-            totals: Arc::default(),
-        });
+        let attached = Arc::new(Attached::new(id, inject, share));
         let mut refused = None;
         self.0.roster.send_if_modified(|roster| {
             if roster.stopped {
@@ -278,6 +304,44 @@ impl Proxy {
             refused.is_none()
         });
         refused.map_or(Ok(attached), Err)
+    }
+
+    /// Changes the parameters and the share of a toxic, on live connections as
+    /// well. It keeps its place in the chain and its counters; what it held goes
+    /// on at once, in order. With a larger share it hits whom it has hit, and
+    /// more. Returns at once, as [`Proxy::attach`] does.
+    ///
+    /// # Errors
+    /// See [`UpdateError`].
+    pub fn update(&self, id: &str, inject: &OnBytes, share: Share) -> Result<(), UpdateError> {
+        let link = || self.name().to_owned();
+        let id = || id.to_owned();
+        let mut refused = None;
+        self.0.roster.send_if_modified(|roster| {
+            let found = roster.toxics.iter_mut().find(|toxic| *toxic.id == *id());
+            match found {
+                None => {
+                    refused = Some(UpdateError::NotAttached {
+                        link: link(),
+                        id: id(),
+                    })
+                }
+                Some(toxic) if toxic.inject.about() != inject.about() => {
+                    refused = Some(UpdateError::OtherKind {
+                        link: link(),
+                        id: id(),
+                        is: toxic.inject.about().noun,
+                        wanted: inject.about().noun,
+                    });
+                }
+                Some(toxic) => {
+                    *toxic = Arc::new(toxic.changed(inject, share));
+                    roster.version += 1;
+                }
+            }
+            refused.is_none()
+        });
+        refused.map_or(Ok(()), Err)
     }
 
     /// Takes a toxic off every connection; what it held goes on in order.

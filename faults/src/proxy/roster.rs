@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use squall_scenario::OnBytes;
+use squall_scenario::{OnBytes, Share};
 
 use super::counters::ToxicTotals;
 
@@ -11,7 +11,37 @@ use super::counters::ToxicTotals;
 pub(crate) struct Attached {
     pub(crate) id: Arc<str>,
     pub(crate) inject: OnBytes,
+    /// The share of connections it hits.
+    pub(crate) share: Share,
+    /// What it has done, over all its changes.
     pub(crate) totals: Arc<ToxicTotals>,
+}
+
+impl Attached {
+    pub(crate) fn new(id: &str, inject: &OnBytes, share: Share) -> Self {
+        Self {
+            id: id.into(),
+            inject: inject.clone(),
+            share,
+            totals: Arc::default(),
+        }
+    }
+
+    /// The same one with other parameters.
+    pub(crate) fn changed(&self, inject: &OnBytes, share: Share) -> Self {
+        Self {
+            id: Arc::clone(&self.id),
+            inject: inject.clone(),
+            share,
+            totals: Arc::clone(&self.totals),
+        }
+    }
+
+    /// Whether both are one toxic, changed or not; not one that was attached
+    /// under the same id later.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.totals, &other.totals)
+    }
 }
 
 /// The toxics of a proxy in chain order. Every change has a new version, and

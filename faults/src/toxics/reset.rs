@@ -48,9 +48,11 @@ impl Toxic for ResetToxic {
         match event {
             Event::Opened {
                 carried_bytes: false,
+                ..
             } => Fates::pass(),
             Event::Opened {
                 carried_bytes: true,
+                ..
             } => self.start(now),
             Event::Chunk(chunk) => self.start(chunk.arrived),
             Event::Eof { arrived } => self.start(arrived),

@@ -44,6 +44,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::proxy::chain::Newcomer;
     use crate::proxy::counters::ToxicTotals;
     use crate::{Chain, Output};
 
@@ -51,15 +52,12 @@ mod tests {
     fn only_the_end_is_late_and_only_that_counts() {
         let (mut chain, mut out) = (Chain::default(), Output::default());
         let (start, totals) = (Instant::now(), Arc::<ToxicTotals>::default());
-        let toxic = SlowClose::example().toxic(1);
-        chain.attach_counted(
-            Arc::from("slow"),
-            toxic,
-            Arc::clone(&totals),
-            false,
-            start,
-            &mut out,
-        );
+        let newcomer = Newcomer {
+            id: Arc::from("slow"),
+            toxic: SlowClose::example().toxic(1),
+            totals: Arc::clone(&totals),
+        };
+        chain.insert(0, newcomer, false, start, &mut out);
         chain.push(Bytes::from_static(b"bye"), start, &mut out);
         assert_eq!(out.bytes.pop_front().unwrap(), "bye");
         assert_eq!(totals.done().ends, 0);

@@ -53,6 +53,7 @@ enum Step {
     Push(usize),
     Pass(u64),
     Attach(Whimsical),
+    Change(usize, Whimsical),
     Detach(usize),
 }
 
@@ -74,6 +75,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (1..200_usize).prop_map(Step::Push),
         3 => (0..40_u64).prop_map(Step::Pass),
         1 => whimsical().prop_map(Step::Attach),
+        1 => (0..4_usize, whimsical()).prop_map(|(nth, with)| Step::Change(nth, with)),
         1 => (0..4_usize).prop_map(Step::Detach),
     ];
     proptest::collection::vec(step, 1..80)
@@ -117,6 +119,13 @@ proptest! {
                 Step::Attach(toxic) => {
                     let id = names.next().map(|n: u32| n.to_string()).unwrap_or_default();
                     chain.attach(&id, Box::new(toxic), true, now, &mut out);
+                }
+                Step::Change(nth, toxic) => {
+                    let ids: Vec<String> = chain.ids().map(str::to_owned).collect();
+                    if let Some(id) = ids.get(nth) {
+                        chain.change(id, Box::new(toxic), true, now, &mut out);
+                    }
+                    prop_assert!(chain.ids().eq(&ids));
                 }
                 Step::Detach(nth) => {
                     let id = chain.ids().nth(nth).map(str::to_owned);

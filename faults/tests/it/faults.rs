@@ -8,14 +8,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{HANG, connect_through, exchange, soon};
+use crate::support::{HANG, connect_through, echo_proxy, exchange, soon};
 use squall_faults::{
     Fault, FaultContext, FaultError, Journal, Pauses, ProcessFault, ProcessIdentity, ProcessTarget,
     Refusal, ToxicFault,
 };
 use squall_scenario::inject::{Delay, Direction, Kill};
-use squall_scenario::{EvidenceLevel, OnBytes, OnProcess};
+use squall_scenario::{EvidenceLevel, OnBytes, OnProcess, Share};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 fn context(dir: &TempDir) -> FaultContext {
     FaultContext {
@@ -44,6 +46,7 @@ async fn evidence_grows_from_acted_to_felt() {
     let fault = Fault::Toxic(ToxicFault {
         proxies: vec![proxy.clone()],
         inject: delay(),
+        share: Share::WHOLE,
     });
     exchange(&mut client, &mut server).await;
     let mut guard = fault.inject(&context).await.unwrap();
@@ -74,6 +77,33 @@ async fn evidence_grows_from_acted_to_felt() {
 }
 
 #[tokio::test]
+async fn evidence_of_a_share_tells_how_many_were_hit() {
+    let dir = TempDir::new().unwrap();
+    let context = context(&dir);
+    let proxy = echo_proxy().await;
+    let fault = Fault::Toxic(ToxicFault {
+        proxies: vec![proxy.clone()],
+        inject: delay(),
+        share: Share::new(0.5).unwrap(),
+    });
+    let mut guard = fault.inject(&context).await.unwrap();
+    for _ in 0..32 {
+        let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+        client.write_all(b"x").await.unwrap();
+        soon(client.read_exact(&mut [0])).await.unwrap();
+    }
+    let done = proxy.counters().toxics[0].done;
+    assert_eq!((done.met, done.flows), (32, done.hit));
+    assert!((1..32).contains(&done.hit), "{done:?}");
+    let evidence = soon(guard.verify()).await.unwrap();
+    assert_eq!(evidence.level, EvidenceLevel::Felt);
+    let tells = format!("(hit {} of 32 connections, its share is 50%)", done.hit);
+    assert!(evidence.to_string().ends_with(&tells), "{evidence}");
+    let removal = soon(guard.remove()).await.unwrap();
+    assert!(removal.to_string().ends_with(&tells), "{removal}");
+}
+
+#[tokio::test]
 async fn dropping_a_guard_takes_the_toxic_off() {
     let dir = TempDir::new().unwrap();
     let context = context(&dir);
@@ -81,6 +111,7 @@ async fn dropping_a_guard_takes_the_toxic_off() {
     let fault = Fault::Toxic(ToxicFault {
         proxies: vec![proxy.clone()],
         inject: delay(),
+        share: Share::WHOLE,
     });
     drop(fault.inject(&context).await.unwrap());
     assert!(proxy.counters().toxics.is_empty());
@@ -96,6 +127,7 @@ async fn a_fault_that_fails_on_one_link_is_left_on_none() {
     let fault = Fault::Toxic(ToxicFault {
         proxies: vec![first.clone(), second],
         inject: delay(),
+        share: Share::WHOLE,
     });
     assert!(fault.inject(&context).await.is_err());
     assert!(first.counters().toxics.is_empty());

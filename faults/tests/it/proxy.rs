@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use squall_faults::{LinkLimit, Proxy, ProxyConfig};
 use squall_scenario::inject::{Bandwidth, Cut, Delay, Direction, Reset};
-use squall_scenario::{ByteCount, OnBytes};
+use squall_scenario::{ByteCount, OnBytes, Share};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -71,12 +71,12 @@ async fn a_megabyte_comes_back_equal_through_a_half_close() {
 #[tokio::test]
 async fn a_megabyte_comes_back_equal_through_lossless_toxics() {
     let proxy = echo_proxy().await;
-    proxy.attach("slow", &delay(30)).unwrap();
+    proxy.attach("slow", &delay(30), Share::WHOLE).unwrap();
     let bandwidth = OnBytes::Bandwidth(Bandwidth {
         rate: ByteCount(8 << 20),
         direction: Direction::From,
     });
-    proxy.attach("narrow", &bandwidth).unwrap();
+    proxy.attach("narrow", &bandwidth, Share::WHOLE).unwrap();
     let bytes = noise(1 << 20);
     let stream = TcpStream::connect(proxy.address()).await.unwrap();
     assert!(round_trip(stream, &bytes).await == bytes);
@@ -125,7 +125,7 @@ async fn a_dead_upstream_looks_like_a_reset_and_is_counted() {
 async fn reset_reaches_both_sides_of_a_live_connection_at_once() {
     let (proxy, mut client, mut server) = connect_through().await;
     exchange(&mut client, &mut server).await;
-    proxy.attach("rst", &reset()).unwrap();
+    proxy.attach("rst", &reset(), Share::WHOLE).unwrap();
     for side in [&mut client, &mut server] {
         let error = soon(side.read(&mut [0])).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionReset);
@@ -137,7 +137,7 @@ async fn reset_reaches_both_sides_of_a_live_connection_at_once() {
 #[tokio::test]
 async fn reset_meets_a_new_connection_at_its_first_bytes() {
     let proxy = echo_proxy().await;
-    proxy.attach("rst", &reset()).unwrap();
+    proxy.attach("rst", &reset(), Share::WHOLE).unwrap();
     let mut client = TcpStream::connect(proxy.address()).await.unwrap();
     client.write_all(b"hello").await.unwrap();
     let error = soon(client.read(&mut [0])).await.unwrap_err();
@@ -158,7 +158,7 @@ async fn a_peers_own_reset_is_passed_on() {
 async fn cut_is_silent_and_its_removal_closes_what_it_touched() {
     let (proxy, mut client, mut server) = connect_through().await;
     exchange(&mut client, &mut server).await;
-    proxy.attach("cut", &cut()).unwrap();
+    proxy.attach("cut", &cut(), Share::WHOLE).unwrap();
     assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
     client.write_all(b"into the void").await.unwrap();
     until("it is swallowed", || {
@@ -190,7 +190,7 @@ async fn toxics_come_and_go_on_a_live_stream_without_losing_a_byte() {
     });
     let mut changes = 0;
     while !writer.is_finished() {
-        proxy.attach("slow", &delay(1000)).unwrap();
+        proxy.attach("slow", &delay(1000), Share::WHOLE).unwrap();
         assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
         assert!(proxy.detach("slow"));
         assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
@@ -200,6 +200,147 @@ async fn toxics_come_and_go_on_a_live_stream_without_losing_a_byte() {
     }
     assert!(soon(reader).await.unwrap() == expected);
     assert!(changes > 1, "the toxic was never changed on a live stream");
+}
+
+/// Sends a byte on each connection and says which of them live.
+async fn alive(clients: &mut [TcpStream]) -> Vec<bool> {
+    let mut alive = Vec::new();
+    for client in clients {
+        let sent = client.write_all(b"x").await.is_ok();
+        alive.push(sent && soon(client.read_exact(&mut [0])).await.is_ok());
+    }
+    alive
+}
+
+async fn clients(proxy: &Proxy, count: usize) -> Vec<TcpStream> {
+    let mut clients = Vec::new();
+    for n in 1..=count {
+        clients.push(TcpStream::connect(proxy.address()).await.unwrap());
+        // Which is the nth is for the proxy to say.
+        until("it is accepted", || proxy.counters().accepted == n as u64).await;
+    }
+    clients
+}
+
+#[tokio::test]
+async fn a_share_hits_the_same_connections_again_and_leaves_the_others_alone() {
+    let share = Share::new(0.4).unwrap();
+    let hit = async |at_once: bool| {
+        let proxy = echo_proxy().await;
+        if at_once {
+            proxy.attach("rst", &reset(), share).unwrap();
+        }
+        let mut clients = clients(&proxy, 40).await;
+        if !at_once {
+            assert!(!alive(&mut clients).await.contains(&false));
+            proxy.attach("rst", &reset(), share).unwrap();
+            soon(proxy.switched(HANG)).await;
+        }
+        let alive = alive(&mut clients).await;
+        let dead = alive.iter().filter(|alive| !**alive).count() as u64;
+        until("resets are counted", || proxy.counters().reset == dead).await;
+        let done = proxy.counters().toxics[0].done;
+        assert_eq!(
+            (done.met, done.hit, done.flows, done.reset),
+            (40, dead, dead, dead)
+        );
+        assert!((1..40).contains(&dead));
+        alive
+    };
+    // Fresh connections at their first bytes, live ones when it is attached.
+    assert_eq!(hit(true).await, hit(false).await);
+}
+
+#[tokio::test]
+async fn whoever_is_outside_of_a_share_is_not_touched_or_counted() {
+    let proxy = echo_proxy().await;
+    let nobody = Share::new(0.0).unwrap();
+    proxy.attach("cut", &cut(), nobody).unwrap();
+    let mut clients = clients(&proxy, 3).await;
+    assert_eq!(alive(&mut clients).await, [true; 3]);
+    let toxic = proxy.counters().toxics.remove(0);
+    let met = squall_scenario::inject::BytesDone {
+        met: 3,
+        ..Default::default()
+    };
+    assert_eq!((toxic.done, toxic.live_connections), (met, 0));
+
+    // Its share grows on live connections.
+    proxy.update("cut", &cut(), Share::WHOLE).unwrap();
+    soon(proxy.switched(HANG)).await;
+    assert_eq!(proxy.counters().toxics[0].live_connections, 3);
+    clients[0].write_all(b"x").await.unwrap();
+    until("it is swallowed", || {
+        proxy.counters().toxics[0].done.swallowed_bytes == 1
+    })
+    .await;
+    // And shrinks: what has a hole is closed, the others pass.
+    proxy.update("cut", &cut(), nobody).unwrap();
+    assert_eq!(soon(clients[0].read(&mut [0])).await.unwrap(), 0);
+    assert_eq!(alive(&mut clients[1..]).await, [true; 2]);
+    let toxic = proxy.counters().toxics.remove(0);
+    assert_eq!((toxic.done.hit, toxic.live_connections), (3, 0));
+}
+
+#[tokio::test]
+async fn a_toxic_is_changed_in_its_place_and_lets_go_of_what_it_held() {
+    let (proxy, mut client, mut server) = connect_through().await;
+    for id in ["first", "second", "third"] {
+        proxy.attach(id, &delay(0), Share::WHOLE).unwrap();
+    }
+    proxy
+        .update("second", &delay(3_600_000), Share::WHOLE)
+        .unwrap();
+    soon(proxy.switched(HANG)).await;
+    client.write_all(b"held").await.unwrap();
+    until("it is held", || proxy.counters().held_bytes > 0).await;
+    proxy.update("second", &delay(0), Share::WHOLE).unwrap();
+    client.write_all(b" on").await.unwrap();
+    let mut heard = [0; 7];
+    soon(server.read_exact(&mut heard)).await.unwrap();
+    assert_eq!(&heard, b"held on");
+    let counters = proxy.counters();
+    let ids: Vec<_> = counters
+        .toxics
+        .iter()
+        .map(|toxic| toxic.id.as_str())
+        .collect();
+    assert_eq!(ids, ["first", "second", "third"]);
+    assert_eq!((counters.held_bytes, counters.toxics[1].done.met), (0, 1));
+    assert_eq!(counters.toxics[1].done.bytes, 7);
+}
+
+#[tokio::test]
+async fn a_toxic_is_not_changed_into_another_kind_or_when_it_is_not_there() {
+    let proxy = echo_proxy().await;
+    proxy.attach("slow", &delay(1), Share::WHOLE).unwrap();
+    let kind = proxy.update("slow", &cut(), Share::WHOLE).unwrap_err();
+    assert_eq!(
+        kind.to_string(),
+        "link echo: slow is a delay and cannot become a cut; remove it and attach another"
+    );
+    assert!(proxy.detach("slow"));
+    let gone = proxy.update("slow", &delay(2), Share::WHOLE).unwrap_err();
+    assert_eq!(
+        gone.to_string(),
+        "link echo: no toxic called slow is attached"
+    );
+}
+
+#[tokio::test]
+async fn one_that_comes_again_under_the_same_id_is_another() {
+    let (proxy, mut client, mut server) = connect_through().await;
+    exchange(&mut client, &mut server).await;
+    proxy
+        .attach("slow", &delay(3_600_000), Share::WHOLE)
+        .unwrap();
+    soon(proxy.switched(HANG)).await;
+    // At once, so that the connection sees nothing in between.
+    assert!(proxy.detach("slow"));
+    proxy.attach("slow", &delay(0), Share::WHOLE).unwrap();
+    soon(proxy.switched(HANG)).await;
+    exchange(&mut client, &mut server).await;
+    assert_eq!(proxy.counters().toxics[0].done.met, 1);
 }
 
 #[tokio::test]
@@ -212,14 +353,14 @@ async fn a_peer_that_does_not_read_blocks_nothing_but_its_stream() {
     let moved = || proxy.counters().bytes_from;
     until("bytes flow", || moved() > 0).await;
     for inject in [delay(10), cut(), delay(60_000)] {
-        proxy.attach("toxic", &inject).unwrap();
+        proxy.attach("toxic", &inject, Share::WHOLE).unwrap();
         assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
-        assert!(proxy.attach("toxic", &inject).is_err());
+        assert!(proxy.attach("toxic", &inject, Share::WHOLE).is_err());
         assert!(proxy.detach("toxic"));
         assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
     }
     soon(proxy.shutdown()).await;
-    assert!(proxy.attach("late", &cut()).is_err());
+    assert!(proxy.attach("late", &cut(), Share::WHOLE).is_err());
     drop(client);
     soon(flood).await.unwrap();
 }
@@ -228,7 +369,9 @@ async fn a_peer_that_does_not_read_blocks_nothing_but_its_stream() {
 async fn held_bytes_are_bounded() {
     const BOUND: u64 = 33 << 20;
     let (proxy, mut client, _server) = connect_through().await;
-    proxy.attach("slow", &delay(3_600_000)).unwrap();
+    proxy
+        .attach("slow", &delay(3_600_000), Share::WHOLE)
+        .unwrap();
     assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
     let chunk = noise(65_536);
     let mut accepted = 0;
@@ -304,7 +447,7 @@ async fn a_link_refuses_while_its_upstream_does() {
     assert_eq!(proxy.counters().dial_failed, 1);
 
     // What was asked of the link while it was closed holds when it is open.
-    proxy.attach("late", &delay(1)).unwrap();
+    proxy.attach("late", &delay(1), Share::WHOLE).unwrap();
     let listener = server.listen(16).unwrap();
     assert!(proxy.listens(HANG).await);
     let mut client = soon(TcpStream::connect(proxy.address())).await.unwrap();

@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use squall_faults::Proxy;
 use squall_scenario::inject::{Bandwidth, Delay, Direction, Reset, SlowClose};
-use squall_scenario::{ByteCount, OnBytes};
+use squall_scenario::{ByteCount, OnBytes, Share};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -86,7 +86,9 @@ async fn bulk_is_spliced_and_small_messages_are_not() {
 async fn what_has_a_toxic_is_not_spliced() {
     let (proxy, mut client, mut server) = connect_through().await;
     warm_up(&proxy, &mut client, &mut server).await;
-    proxy.attach("slow", &delay(1, Direction::To)).unwrap();
+    proxy
+        .attach("slow", &delay(1, Direction::To), Share::WHOLE)
+        .unwrap();
     assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
     let before = proxy.counters().spliced_bytes;
     warm_up(&proxy, &mut client, &mut server).await;
@@ -122,12 +124,14 @@ async fn what_waits_in_a_pipe_comes_before_what_a_toxic_holds() {
     stalled(&proxy).await;
     for round in 0..3 {
         let slow = delay(20 * round, Direction::Both);
-        proxy.attach("slow", &slow).unwrap();
+        proxy.attach("slow", &slow, Share::WHOLE).unwrap();
         assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
         assert!(proxy.detach("slow"));
         assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
     }
-    proxy.attach("slow", &delay(1, Direction::Both)).unwrap();
+    proxy
+        .attach("slow", &delay(1, Direction::Both), Share::WHOLE)
+        .unwrap();
     assert_eq!(soon(proxy.switched(HANG)).await.waiting, 0);
     assert!(soon(hear(client, MIB)).await == expected);
     soon(saying).await.unwrap();
@@ -149,7 +153,9 @@ async fn a_reset_does_not_wait_for_what_is_in_a_pipe() {
     let reset = Reset {
         after: Duration::ZERO,
     };
-    proxy.attach("rst", &OnBytes::Reset(reset)).unwrap();
+    proxy
+        .attach("rst", &OnBytes::Reset(reset), Share::WHOLE)
+        .unwrap();
     assert_eq!(soon(flood).await.unwrap(), ErrorKind::ConnectionReset);
     let mut sink = vec![0; MIB];
     let seen = soon(async {
@@ -277,7 +283,9 @@ async fn play(scene: Scene) -> u64 {
                 tokio::task::yield_now().await;
             }
             match inject {
-                Some(inject) => proxy.attach(&format!("{id}"), inject).unwrap(),
+                Some(inject) => proxy
+                    .attach(&format!("{id}"), inject, Share::WHOLE)
+                    .unwrap(),
                 None => assert!(proxy.detach(&format!("{id}"))),
             }
         }

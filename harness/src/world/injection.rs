@@ -300,8 +300,11 @@ fn faults(spec: &FaultSpec, members: &[Member]) -> Result<Vec<Fault>, String> {
     match &spec.inject {
         Inject::Bytes(fault) => {
             let proxies: Vec<Proxy> = members.iter().filter_map(|m| m.proxy().cloned()).collect();
-            let inject = fault.clone();
-            Ok(vec![Fault::Toxic(ToxicFault { proxies, inject })])
+            Ok(vec![Fault::Toxic(ToxicFault {
+                proxies,
+                inject: fault.clone(),
+                share: spec.share(),
+            })])
         }
         Inject::Process(fault) => on_processes(fault, members),
     }

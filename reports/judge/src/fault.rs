@@ -301,8 +301,9 @@ fn weigh_removal(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection
 /// The fault as a sentence: `delay 5s into recommendations at 20s for 20s`.
 fn describe(spec: &FaultSpec) -> String {
     let mut text = format!(
-        "{} into {} at {}",
+        "{}{} into {} at {}",
         spec.inject.in_brief(),
+        spec.scope(),
         spec.into.value,
         format_duration(spec.at)
     );

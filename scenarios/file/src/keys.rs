@@ -11,7 +11,8 @@ pub(crate) use probe::*;
 pub(crate) use system::*;
 
 use crate::shape::Kind::{
-    Duration, Failure, Fault, FaultTarget, Gate, List, Names, Object, Share, Template, Text, Whole,
+    Duration, Failure, Fault, FaultTarget, Gate, List, Names, Object, Share, ShareOfConnections,
+    Template, Text, Whole,
 };
 use crate::shape::{Shape, key, needed};
 
@@ -109,6 +110,12 @@ pub(crate) static FAULT: Shape = Shape {
             "To whom: a process, a link, a group, an instance `catalog-0`, or `any 1 of catalog`.",
         )
         .otherwise(&["target", "on"]),
+        key(
+            "share",
+            ShareOfConnections,
+            "For faults on bytes: which share of the connections is hit; all when absent. The seed decides for each connection, for both its directions at once.",
+        )
+        .otherwise(&["toxicity", "percentage", "percent", "probability"]),
         key("for", Duration, "How long each injection lasts.").otherwise(&["duration", "over"]),
         key("every", Duration, "From one injection to the next.").otherwise(&["interval"]),
         key("times", Whole(1, 100_000), "Number of injections.").otherwise(&["count"]),

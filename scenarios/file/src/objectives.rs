@@ -78,6 +78,7 @@ fn draft_of(run: &Scenario) -> ScenarioDraft {
         at: nowhere,
         inject: nowhere,
         into: nowhere,
+        share: nowhere,
         length: nowhere,
         every: nowhere,
         cycles: nowhere,

@@ -9,6 +9,7 @@ use crate::shape::{Key, Kind, Shape};
 const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$";
 const RATE: &str = r"^[0-9]+(\.[0-9]+)?(/(s|m|h)| per (second|minute|hour))$";
 const SHARE: &str = r"^[0-9]+(\.[0-9]+)?%$";
+const SHARE_OF_CONNECTIONS: &str = r"^[0-9]+(\.[0-9]+)?%( of connections)?$";
 const SIZE: &str = r"^[0-9]+(\.[0-9]+)?(B|KiB|MiB|GiB)$";
 const BYTES_PER_SECOND: &str = r"^[0-9]+(\.[0-9]+)?(B|KiB|MiB|GiB)/s$";
 const STATUS: &str = "^([1-5][0-9][0-9]|[1-5]xx)$";
@@ -79,6 +80,7 @@ fn of(kind: &Kind) -> Value {
         Kind::Duration => pattern(DURATION, &["30s", "1m30s", "250ms"]),
         Kind::Rate => pattern(RATE, &["200/s"]),
         Kind::Share => pattern(SHARE, &["95%"]),
+        Kind::ShareOfConnections => pattern(SHARE_OF_CONNECTIONS, &["20% of connections"]),
         Kind::BytesPerSecond => pattern(BYTES_PER_SECOND, &["64KiB/s"]),
         Kind::Size => pattern(SIZE, &["16MiB"]),
         Kind::Flag => any_of(vec![json!({ "type": "boolean" }), environment()]),

@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     Duration,
     Rate,
     Share,
+    /// `20% of connections`.
+    ShareOfConnections,
     BytesPerSecond,
     /// `64KiB`.
     Size,
@@ -105,6 +107,7 @@ impl Kind {
             Self::Duration => "30s",
             Self::Rate => "100/s",
             Self::Share => "95%",
+            Self::ShareOfConnections => "20% of connections",
             Self::BytesPerSecond => "64KiB/s",
             Self::Size => "16MiB",
             Self::Flag => "true",

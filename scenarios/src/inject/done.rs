@@ -5,6 +5,13 @@ use serde::{Deserialize, Serialize};
 /// What a fault has done to bytes since it was attached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BytesDone {
+    /// Connections it met: those that were there when it was attached and those
+    /// that came since.
+    #[serde(default)]
+    pub met: u64,
+    /// Those of them that are in its share, so that it acts on them.
+    #[serde(default)]
+    pub hit: u64,
     /// Flows (one direction of one connection) it did something to: anything
     /// but let bytes pass.
     pub flows: u64,
@@ -28,6 +35,8 @@ impl BytesDone {
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self {
+            met: self.met + other.met,
+            hit: self.hit + other.hit,
             flows: self.flows + other.flows,
             chunks: self.chunks + other.chunks,
             bytes: self.bytes + other.bytes,

@@ -19,7 +19,8 @@ pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
         repeat(fault, findings);
         aim(fault, system, findings);
         end(fault, system, findings);
-        share(fault, system, findings);
+        any_of(fault, system, findings);
+        share(fault, findings);
         outlives(fault, draft, findings);
     }
     pauses(&draft.faults, system, findings);
@@ -265,8 +266,27 @@ fn end(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Whether there are connections to take a share of.
+fn share(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
+    if fault.spec.share.is_none() {
+        return;
+    }
+    match fault.spec.inject.surface() {
+        Surface::Bytes => {}
+        Surface::Process => findings.push(
+            Diagnostic::error(
+                codes::SHARE_OF_NO_CONNECTIONS,
+                format!("`{}` has no share", fault.spec.inject.keyword()),
+            )
+            .at(fault.share, "a share of connections")
+            .also(fault.inject, "acts on processes")
+            .help("leave out `share`; to hit some of several, write `into: any 1 of NAME`"),
+        ),
+    }
+}
+
 /// Whether `any N of X` has N to choose from.
-fn share(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
+fn any_of(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
     let FaultTarget::Any { count, of } = &fault.spec.into.value else {
         return;
     };

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use squall_scenario::inject::{Absent, Given, ParameterKind, Problem, Value};
 use squall_scenario::{
-    CYCLES_MAX, FaultSpec, FaultTarget, Inject, Located, Repeat, listed, nearest, quoted,
+    CYCLES_MAX, FaultSpec, FaultTarget, Inject, Located, QuantityError, QuantityProblem, Repeat,
+    Share, listed, nearest, quoted,
 };
 
 use super::{Fields, Names, Reader};
@@ -13,6 +14,9 @@ use crate::shape::Kind;
 use crate::yaml::Node;
 use crate::{codes, keys};
 
+/// What a share of a fault is a share of.
+const OF_CONNECTIONS: &str = "connections";
+
 /// A fault and where its parts stand.
 #[derive(Debug, Clone)]
 pub(crate) struct FaultDraft {
@@ -20,6 +24,8 @@ pub(crate) struct FaultDraft {
     pub(crate) at: Place,
     pub(crate) inject: Place,
     pub(crate) into: Place,
+    /// The key `share`, or the whole where there is none.
+    pub(crate) share: Place,
     /// The value of `for`, or the name where there is none.
     pub(crate) length: Place,
     pub(crate) every: Place,
@@ -58,6 +64,10 @@ impl Reader {
         let into = fields
             .get("into")
             .and_then(|node| Some(Located::new(self.reference(node, names)?, node.place.span)));
+        let share = match fields.get("share") {
+            Some(node) => Some(self.share_of_connections(node)?),
+            None => None,
+        };
         let duration = match fields.get("for") {
             Some(node) => Some(self.fault_length(node)?),
             None => None,
@@ -73,6 +83,7 @@ impl Reader {
                 at: at?,
                 inject: inject?,
                 into: into?,
+                share,
                 duration,
                 repeat: repeat?,
                 span: fields.node.place.span,
@@ -80,6 +91,7 @@ impl Reader {
             at: fields.place("at"),
             inject: fields.place("inject"),
             into: fields.place("into"),
+            share: fields.key_place("share"),
             length: fields.get("for").map_or(name_place, |node| node.place),
             every: fields.get("every").map_or(name_place, |node| node.place),
             cycles: fields.get("repeat").map_or(name_place, |node| node.place),
@@ -113,6 +125,36 @@ impl Reader {
             return None;
         }
         Some(duration)
+    }
+
+    /// `20% of connections`, or `20%`; not none at all.
+    fn share_of_connections(&mut self, node: &Node) -> Option<Share> {
+        let share = self.quantity(node, "a share", |text| {
+            let part = text.trim().split_once(" of ");
+            let (share, of) = part.map_or((text, OF_CONNECTIONS), |(share, of)| (share, of.trim()));
+            let share: Share = share.parse()?;
+            if of == OF_CONNECTIONS {
+                return Ok(share);
+            }
+            Err(QuantityError {
+                problem: QuantityProblem::UnknownUnit,
+                title: format!(
+                    "the share of a fault is one of connections, not of {}",
+                    quoted(of)
+                ),
+                label: "of connections",
+                help: format!("write `{share} of {OF_CONNECTIONS}`"),
+            })
+        })?;
+        if share.get() == 0.0 {
+            self.report(
+                Diagnostic::error(codes::OUT_OF_RANGE, "the fault would hit nobody")
+                    .at(node.place, "no connection at all")
+                    .help("write for instance `20% of connections`; without `share` it hits all"),
+            );
+            return None;
+        }
+        Some(share)
     }
 
     /// `every` and `times`; the outer option is `None` after a mistake.

@@ -220,7 +220,7 @@ impl Reader {
         }
     }
 
-    fn quantity<T>(
+    pub(super) fn quantity<T>(
         &mut self,
         node: &Node,
         wanted: &str,

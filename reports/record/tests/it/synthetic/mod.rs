@@ -214,6 +214,7 @@ pub fn delay_fault(name: &str, into: &str, at_s: u64, for_s: u64) -> FaultSpec {
         }
         .into(),
         into: located(FaultTarget::Process(into.to_owned()), 29),
+        share: None,
         duration: Some(Duration::from_secs(for_s)),
         repeat: None,
         span: Span::default(),
