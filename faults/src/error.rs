@@ -66,6 +66,14 @@ pub enum FaultError {
         /// State letter of `/proc/PID/stat`.
         state: char,
     },
+    /// The run's resolver does not say of a name what it should.
+    #[error("name {name}: {why}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong, in words.
+        why: String,
+    },
     /// The undo could not be put on disk, so nothing was done.
     #[error("the undo could not be journalled, so nothing was injected: {0}")]
     Journal(#[from] JournalError),

@@ -19,6 +19,7 @@ pub mod guardian;
 pub mod machine;
 mod marks;
 pub mod measure;
+mod network;
 mod process;
 mod proxy;
 mod toxic;
@@ -29,6 +30,10 @@ pub use guard::journal::{EntryId, Inverse, Journal, JournalError};
 pub use guard::recover;
 pub use guard::{Fault, FaultContext, FaultGuard, ProcessFault, ToxicFault};
 pub use marks::{INSTANCE_MARK, RUN_MARK};
+pub use network::{
+    Names, NamesFault, NoOverlay, Question, Reply, Resolver, ResolverError, Unreadable,
+    may_lay_over, resolver_files,
+};
 pub use process::{Member, Origin, Pauses, ProcessIdentity, ProcessTarget, Processes, members};
 pub use proxy::chain::{Chain, End, Output};
 pub use proxy::counters::{ProxyCounters, ToxicCounters};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::inject::{BytesDone, OnBytes, Signal};
+use crate::inject::{BytesDone, Dns, OnBytes, Signal};
 use crate::units::Share;
 
 /// What was seen of a fault: of its effect, or of its end.
@@ -103,6 +103,11 @@ pub enum Sighting {
         /// The instance.
         instance: String,
     },
+    /// A fault on names is in the resolver.
+    OnNames(NamesSeen),
+    /// A fault on names was taken out of the resolver, which gives the right
+    /// addresses again: squall asked.
+    OffNames(NamesSeen),
     /// The fault was not in force any more when it was looked at.
     Lost {
         /// How that showed, in words.
@@ -124,6 +129,20 @@ pub struct LinksSeen {
     pub live_connections: u64,
     /// What the fault has done on all links together.
     pub done: BytesDone,
+}
+
+/// Names as a fault on them left them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamesSeen {
+    /// What is answered.
+    pub fault: Dns,
+    /// The names.
+    pub names: Vec<String>,
+    /// Questions for them since the injection, over UDP and TCP; those of squall
+    /// itself are not counted.
+    pub asked: u64,
+    /// Questions that the fault answered.
+    pub hit: u64,
 }
 
 /// A process that a fault was aimed at, with everything it started.
@@ -171,6 +190,7 @@ impl Sighting {
     fn each_text(&mut self, change: &impl Fn(&mut String)) {
         match self {
             Self::OnLinks(seen) | Self::OffLinks(seen) => seen.links.iter_mut().for_each(change),
+            Self::OnNames(seen) | Self::OffNames(seen) => seen.names.iter_mut().for_each(change),
             Self::Ended { process, .. }
             | Self::Signalled { process, .. }
             | Self::Stopped(process)
@@ -263,8 +283,30 @@ impl fmt::Display for Sighting {
                 f,
                 "{instance} is not waited for: the run ends, and it would with it"
             ),
+            Self::OnNames(seen) if seen.hit == 0 => {
+                write!(f, "in force on {}, nobody asked yet", seen.names())
+            }
+            Self::OnNames(seen) => write!(f, "{} on {}", seen.fault.effect(seen.hit), seen.names()),
+            Self::OffNames(seen) => write!(
+                f,
+                "{} answered truly again; {}",
+                seen.names(),
+                seen.fault.effect(seen.hit)
+            ),
             Self::Lost { why } => f.write_str(why),
         }
+    }
+}
+
+impl NamesSeen {
+    /// `name a`, or `names a, b`.
+    fn names(&self) -> String {
+        let word = if self.names.len() == 1 {
+            "name"
+        } else {
+            "names"
+        };
+        format!("{word} {}", self.names.join(", "))
     }
 }
 
@@ -312,7 +354,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::inject::{Bandwidth, Cut, Delay, Direction, Reset};
+    use crate::inject::{Bandwidth, Cut, Delay, Direction, DnsAnswer, Reset};
     use crate::units::ByteCount;
 
     fn on_links(fault: OnBytes, done: BytesDone) -> LinksSeen {
@@ -441,6 +483,34 @@ mod tests {
              so is what listens on 127.0.0.1:80 (pid 7, 8); \
              catalog-0 (pid 7, 2 processes) ended on SIGTERM; \
              catalog-0 was ready again as pid 9, but pid 5 listens"
+        );
+    }
+
+    #[test]
+    fn what_happened_to_names_is_said() {
+        let seen = |hit| NamesSeen {
+            fault: Dns {
+                answer: DnsAnswer::Nxdomain,
+                by: None,
+                to: None,
+            },
+            names: vec!["payments.test".to_owned()],
+            asked: hit,
+            hit,
+        };
+        let said = [
+            Sighting::OnNames(seen(0)),
+            Sighting::OnNames(seen(1)),
+            Sighting::OffNames(seen(7)),
+        ]
+        .map(|sighting| sighting.to_string());
+        assert_eq!(
+            said,
+            [
+                "in force on name payments.test, nobody asked yet",
+                "1 question answered with NXDOMAIN on name payments.test",
+                "name payments.test answered truly again; 7 questions answered with NXDOMAIN",
+            ]
         );
     }
 

@@ -153,6 +153,8 @@ pub enum FaultTarget {
     Link(String),
     /// Every member of a group.
     Group(String),
+    /// A name that the run's resolver answers, for instance `payments.test`.
+    Name(String),
     /// `any N of X`: that many instances or links of X, chosen by the seed
     /// for each injection.
     Any {
@@ -166,7 +168,9 @@ pub enum FaultTarget {
 impl fmt::Display for FaultTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Process(name) | Self::Link(name) | Self::Group(name) => f.write_str(name),
+            Self::Process(name) | Self::Link(name) | Self::Group(name) | Self::Name(name) => {
+                f.write_str(name)
+            }
             Self::Instance { process, index } => write!(f, "{process}-{index}"),
             Self::Any { count, of } => write!(f, "any {count} of {of}"),
         }

@@ -8,6 +8,7 @@ mod bandwidth;
 mod cut;
 mod delay;
 mod direction;
+mod dns;
 mod done;
 mod kill;
 mod kind;
@@ -21,6 +22,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use direction::Direction;
+pub use dns::{Dns, DnsAnswer};
 pub use done::BytesDone;
 pub use kill::{Kill, Signal};
 pub use kind::{About, Absent, Given, Mistake, Parameter, ParameterKind, Problem, Value};
@@ -36,6 +38,8 @@ pub enum Surface {
     Bytes,
     /// A process.
     Process,
+    /// The network: names, and what lies below TCP.
+    Network,
 }
 
 impl Surface {
@@ -45,6 +49,7 @@ impl Surface {
         match self {
             Self::Bytes => "bytes: a link, or the inbound link of a process",
             Self::Process => "processes that squall started",
+            Self::Network => "the network of processes that squall started",
         }
     }
 
@@ -53,7 +58,7 @@ impl Surface {
     #[must_use]
     pub const fn waits_for_traffic(self) -> bool {
         match self {
-            Self::Bytes => true,
+            Self::Bytes | Self::Network => true,
             Self::Process => false,
         }
     }
@@ -68,6 +73,8 @@ pub enum Inject {
     Bytes(OnBytes),
     /// On processes.
     Process(OnProcess),
+    /// On the network.
+    Network(OnNetwork),
 }
 
 /// Hands the list of faults on bytes to the macro `$then`: each with the name of
@@ -133,10 +140,18 @@ pub enum OnProcess {
     Pause,
 }
 
+/// What is done to the network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnNetwork {
+    /// See [`Dns`].
+    Dns(Dns),
+}
+
 impl Inject {
     /// Every kind there is, in the order they are listed.
     pub fn kinds() -> impl Iterator<Item = &'static About> {
-        OnBytes::KINDS.iter().chain(OnProcess::KINDS).copied()
+        let all = OnBytes::KINDS.iter().chain(OnProcess::KINDS);
+        all.chain(OnNetwork::KINDS).copied()
     }
 
     /// Where it acts.
@@ -145,6 +160,7 @@ impl Inject {
         match self {
             Self::Bytes(_) => Surface::Bytes,
             Self::Process(_) => Surface::Process,
+            Self::Network(_) => Surface::Network,
         }
     }
 
@@ -154,6 +170,7 @@ impl Inject {
         match self {
             Self::Bytes(fault) => fault.about(),
             Self::Process(fault) => fault.about(),
+            Self::Network(fault) => fault.about(),
         }
     }
 
@@ -180,7 +197,7 @@ impl Inject {
     #[must_use]
     pub const fn ends_processes(&self) -> bool {
         match self {
-            Self::Bytes(_) => false,
+            Self::Bytes(_) | Self::Network(_) => false,
             Self::Process(fault) => fault.ends_it(),
         }
     }
@@ -189,7 +206,7 @@ impl Inject {
     #[must_use]
     pub const fn stops_processes(&self) -> bool {
         match self {
-            Self::Bytes(_) => false,
+            Self::Bytes(_) | Self::Network(_) => false,
             Self::Process(fault) => fault.stops_it(),
         }
     }
@@ -198,6 +215,7 @@ impl Inject {
         match self {
             Self::Bytes(fault) => fault.kind(),
             Self::Process(fault) => fault.kind(),
+            Self::Network(fault) => fault.kind(),
         }
     }
 }
@@ -263,6 +281,25 @@ impl OnProcess {
         match self {
             Self::Kill(kill) => kill,
             Self::Pause => &Pause,
+        }
+    }
+}
+
+impl OnNetwork {
+    /// Every kind, in the order they are listed.
+    pub const KINDS: &[&About] = &[&dns::ABOUT];
+
+    /// What there is to know about it.
+    #[must_use]
+    pub const fn about(&self) -> &'static About {
+        match self {
+            Self::Dns(_) => &dns::ABOUT,
+        }
+    }
+
+    fn kind(&self) -> &dyn Kind {
+        match self {
+            Self::Dns(dns) => dns,
         }
     }
 }

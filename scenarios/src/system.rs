@@ -27,6 +27,10 @@ pub struct System {
     /// What is read beside the load.
     #[serde(default)]
     pub probes: Vec<Probe>,
+    /// Names that the run's resolver answers, with the address behind each. With
+    /// any of them, processes ask that resolver and no other.
+    #[serde(default)]
+    pub names: Vec<(String, Template)>,
 }
 
 impl System {
@@ -74,9 +78,10 @@ impl System {
                 .filter(|member| !matches!(member, FaultTarget::Group(_)))
                 .flat_map(|member| self.parts(member))
                 .collect(),
-            FaultTarget::Process(_) | FaultTarget::Instance { .. } | FaultTarget::Link(_) => {
-                vec![target]
-            }
+            FaultTarget::Process(_)
+            | FaultTarget::Instance { .. }
+            | FaultTarget::Link(_)
+            | FaultTarget::Name(_) => vec![target],
         }
     }
 
@@ -89,7 +94,10 @@ impl System {
                 FaultTarget::Process(name) | FaultTarget::Instance { process: name, .. } => {
                     Some(name.as_str())
                 }
-                FaultTarget::Link(_) | FaultTarget::Group(_) | FaultTarget::Any { .. } => None,
+                FaultTarget::Link(_)
+                | FaultTarget::Group(_)
+                | FaultTarget::Name(_)
+                | FaultTarget::Any { .. } => None,
             })
             .collect()
     }
@@ -107,7 +115,7 @@ impl System {
                     (0..count).map(|index| format!("{name}-{index}")).collect()
                 }
                 FaultTarget::Instance { process, index } => vec![format!("{process}-{index}")],
-                FaultTarget::Link(name) => vec![name.clone()],
+                FaultTarget::Link(name) | FaultTarget::Name(name) => vec![name.clone()],
                 FaultTarget::Any { .. } | FaultTarget::Group(_) => Vec::new(),
             })
             .collect()

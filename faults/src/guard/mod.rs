@@ -10,6 +10,7 @@ pub(crate) mod undo;
 use squall_scenario::{Evidence, OnBytes, OnProcess, Share};
 
 use crate::guardian::GuardianClient;
+use crate::network::{ActiveNames, NamesFault};
 use crate::process::{ActiveKill, ActivePause, refuse};
 use crate::{FaultError, ProcessTarget, Proxy};
 pub use context::FaultContext;
@@ -22,6 +23,8 @@ pub enum Fault {
     Toxic(ToxicFault),
     /// A fault on a process.
     Process(ProcessFault),
+    /// A fault on names.
+    Names(NamesFault),
 }
 
 /// A fault on the bytes of every link given.
@@ -60,6 +63,7 @@ enum Active {
     Toxics(ActiveToxics),
     Kill(ActiveKill),
     Pause(ActivePause),
+    Names(ActiveNames),
 }
 
 impl Fault {
@@ -71,6 +75,7 @@ impl Fault {
         let active = match self {
             Self::Toxic(fault) => Active::Toxics(ActiveToxics::inject(fault, context)?),
             Self::Process(fault) => inject_process(fault, context).await?,
+            Self::Names(fault) => Active::Names(ActiveNames::inject(fault, context)?),
         };
         Ok(FaultGuard {
             context: context.clone(),
@@ -111,6 +116,7 @@ impl FaultGuard {
             Active::Toxics(toxics) => toxics.verify(within).await,
             Active::Kill(kill) => kill.verify(within).await,
             Active::Pause(pause) => pause.verify(within).await,
+            Active::Names(names) => names.verify(within).await,
         }
     }
 
@@ -125,16 +131,17 @@ impl FaultGuard {
             Active::Toxics(toxics) => toxics.remove(within).await,
             Active::Kill(kill) => Ok(kill.remove()),
             Active::Pause(pause) => pause.remove(within).await,
+            Active::Names(names) => names.remove(within).await,
         };
         self.removed |= result.is_ok();
         result
     }
 
-    /// Whether the process that was hit has ended; `false` for a fault on links.
+    /// Whether the process that was hit has ended; `false` for a fault that hits none.
     #[must_use]
     pub fn target_ended(&self) -> bool {
         match &self.active {
-            Active::Toxics(_) => false,
+            Active::Toxics(_) | Active::Names(_) => false,
             Active::Kill(kill) => kill.target_ended(),
             Active::Pause(pause) => pause.target_ended(),
         }
@@ -149,6 +156,7 @@ impl Drop for FaultGuard {
         match &self.active {
             Active::Toxics(toxics) => toxics.signal_removal(),
             Active::Pause(pause) => pause.signal_removal(),
+            Active::Names(names) => names.signal_removal(),
             // The process is ended; there is nothing to put back.
             Active::Kill(_) => {}
         }

@@ -324,7 +324,8 @@ fn start(request: &SpawnRequest, start: &Start, output: &mut Output) -> io::Resu
         command.current_dir(cwd);
     }
     let in_namespace = start.namespace.is_some();
-    bind(&mut command, in_namespace, Some(start.descriptors));
+    let descriptors = Some(start.descriptors);
+    bind(&mut command, in_namespace, descriptors, &request.laid_over)?;
     // Not kept as a `Child`: all reaping is done in one place, `reap`.
     let pid = marked(request, || command.spawn())?.id().cast_signed();
     let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?;

@@ -26,8 +26,9 @@ use std::process::ExitCode;
 
 pub use client::GuardianClient;
 pub use error::GuardianError;
+pub(crate) use namespace::lay_over_here;
 pub use protocol::{
-    ExitStatus, Exited, GroupSignal, LeftOut, ShutdownReport, SpawnRequest, Spawned,
+    ExitStatus, Exited, GroupSignal, LaidOver, LeftOut, ShutdownReport, SpawnRequest, Spawned,
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

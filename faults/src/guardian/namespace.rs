@@ -8,22 +8,25 @@
 //! squall use are those that people see. Elsewhere a parent-death signal ends
 //! what the guardian started itself.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitOptions, getegid, geteuid, getpid, getppid, kill_process,
     set_parent_process_death_signal, setrlimit, test_kill_process, wait,
 };
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
+use super::protocol::LaidOver;
 use crate::guard::undo::pause;
 
 /// The argument of the first process of a namespace.
@@ -150,7 +153,7 @@ fn first_process(own: &[OsString]) -> io::Result<Namespace> {
         .stdin(stdin)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    bind(&mut command, true, None);
+    bind(&mut command, true, None, &[])?;
     let pid = command.spawn()?.id().cast_signed();
     Ok(Namespace {
         init: Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidData)?,
@@ -175,20 +178,28 @@ pub(super) fn reap_until_the_guardian_ends() -> io::Result<()> {
 
 /// Binds what `command` starts to the life of this process: in a namespace with
 /// a view of its own on `/proc`, and with the limit of descriptors that it would
-/// have without a guardian.
+/// have without a guardian. It finds files laid over others.
+///
+/// # Errors
+/// The name of a file is none.
 #[expect(
     unsafe_code,
     reason = "what happens between fork and exec can be said in no other way"
 )]
-pub(super) fn bind(command: &mut Command, in_namespace: bool, descriptors: Option<Rlimit>) {
+pub(super) fn bind(
+    command: &mut Command,
+    in_namespace: bool,
+    descriptors: Option<Rlimit>,
+    laid_over: &[LaidOver],
+) -> io::Result<()> {
     let guardian = getpid();
+    let overlays = Overlays::of(laid_over)?;
     let prepare = move || {
+        if in_namespace || !overlays.is_empty() {
+            own_mounts()?;
+            overlays.mount()?;
+        }
         if in_namespace {
-            leave(UnshareFlags::NEWNS)?;
-            mount_change(
-                c"/",
-                MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
-            )?;
             let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
             mount(c"proc", c"/proc", c"proc", flags, None)?;
         }
@@ -206,6 +217,58 @@ pub(super) fn bind(command: &mut Command, in_namespace: bool, descriptors: Optio
     // SAFETY: `prepare` makes system calls and nothing else: it takes no lock and
     // allocates nothing.
     unsafe { command.pre_exec(prepare) };
+    Ok(())
+}
+
+/// Files to lay over others, with names that the kernel takes as they are.
+struct Overlays(Vec<(CString, CString)>);
+
+impl Overlays {
+    fn of(laid_over: &[LaidOver]) -> io::Result<Self> {
+        let name = |path: &Path| CString::new(path.as_os_str().as_bytes());
+        let pairs = laid_over.iter().map(|laid| {
+            let pair = (name(&laid.file)?, name(&laid.over)?);
+            Ok(pair)
+        });
+        pairs.collect::<io::Result<_>>().map(Self)
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Makes system calls and nothing else.
+    fn mount(&self) -> io::Result<()> {
+        for (file, over) in &self.0 {
+            mount_bind(file.as_c_str(), over.as_c_str())?;
+        }
+        Ok(())
+    }
+}
+
+/// From now on this thread has mounts of its own, which nobody else sees.
+fn own_mounts() -> io::Result<()> {
+    leave(UnshareFlags::NEWNS)?;
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    Ok(mount_change(c"/", private)?)
+}
+
+/// Gives this thread mounts of its own, and lays files over others in them. Only
+/// for a thread that ends: it does not get back.
+///
+/// # Errors
+/// The kernel's answer, with what was being done.
+pub(crate) fn lay_over_here(files: &[LaidOver]) -> io::Result<()> {
+    let told =
+        |what: &str, error: io::Error| io::Error::new(error.kind(), format!("{what}: {error}"));
+    own_mounts().map_err(|error| told("a mount namespace", error))?;
+    for laid in files {
+        let one = Overlays::of(std::slice::from_ref(laid))?;
+        let over = laid.over.display();
+        one.mount()
+            .map_err(|error| told(&format!("a file laid over {over}"), error))?;
+    }
+    Ok(())
 }
 
 #[expect(

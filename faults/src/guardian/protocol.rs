@@ -24,6 +24,17 @@ pub struct SpawnRequest {
     /// How many bytes of them are kept, half from the beginning and half from
     /// the end.
     pub keep_bytes: u64,
+    /// Files that it, and whatever it starts, finds in place of others.
+    pub laid_over: Vec<LaidOver>,
+}
+
+/// A file that is found in place of another, in a mount namespace of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaidOver {
+    /// The file that is found.
+    pub file: PathBuf,
+    /// Where; something has to be there.
+    pub over: PathBuf,
 }
 
 /// What is missing of the output of processes when a run has ended.
@@ -226,9 +237,14 @@ mod tests {
             (text(), prop::collection::vec(text(), 0..3)),
             prop::collection::btree_map(text(), text(), 0..3),
             (prop::option::of(text()), text(), any::<u64>()),
+            prop::collection::vec((text(), text()), 0..3),
         );
         prop_oneof![
-            spawn.prop_map(|((key, argv), env, (cwd, log, keep_bytes))| {
+            spawn.prop_map(|((key, argv), env, (cwd, log, keep_bytes), over)| {
+                let laid_over = over.into_iter().map(|(file, over)| LaidOver {
+                    file: file.into(),
+                    over: over.into(),
+                });
                 Ask::Spawn(SpawnRequest {
                     key,
                     argv,
@@ -236,6 +252,7 @@ mod tests {
                     cwd: cwd.map(PathBuf::from),
                     log_path: log.into(),
                     keep_bytes,
+                    laid_over: laid_over.collect(),
                 })
             }),
             (text(), signal()).prop_map(|(key, signal)| Ask::Signal { key, signal }),

@@ -6,6 +6,7 @@
 
 mod descriptors;
 mod journal;
+mod lookups;
 mod namespaces;
 mod processes;
 
@@ -102,6 +103,12 @@ const ALL: &[Mechanism] = &[
         purpose: "finds all that an instance is made of, and sees effects",
         faults: &["kill", "pause"],
         look: processes::proc,
+    },
+    Mechanism {
+        name: "lookups",
+        purpose: "processes ask the run's own resolver for names",
+        faults: &["dns"],
+        look: lookups::lookups,
     },
 ];
 

@@ -5,6 +5,7 @@ mod conformance;
 mod faults;
 mod guardian;
 mod kill_anywhere;
+mod names;
 mod output;
 mod process_group;
 mod proxy;

@@ -64,6 +64,7 @@ impl CommandSource {
             cwd: self.cwd.clone(),
             log_path: self.output.clone(),
             keep_bytes: OUTPUT_KEPT_BYTES,
+            laid_over: Vec::new(),
         };
         if let Err(error) = self.guardian.spawn(request).await {
             self.running = None;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use squall_faults::guardian::LaidOver;
 use squall_faults::{Origin, ProcessIdentity, Proxy};
 use squall_scenario::Process;
 use tokio::sync::watch;
@@ -54,6 +55,8 @@ pub struct Instance {
     pub(super) lease: PortLease,
     pub(super) argv: Vec<String>,
     pub(super) env: BTreeMap<String, String>,
+    /// Files that its processes find in place of others.
+    pub(super) laid_over: Vec<LaidOver>,
     pub(crate) log_path: PathBuf,
     pub(super) state: watch::Sender<InstanceState>,
     /// What a fault wants.
@@ -80,6 +83,7 @@ impl Instance {
             lease,
             argv: Vec::new(),
             env: BTreeMap::new(),
+            laid_over: Vec::new(),
             log_path,
             state: watch::channel(InstanceState::Down).0,
             wanted: watch::channel(Wanted::Policy).0,

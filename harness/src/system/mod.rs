@@ -12,6 +12,7 @@ mod port_holder;
 mod ports;
 mod prepare;
 mod ready;
+mod resolver;
 mod resources;
 mod stand_alone;
 mod supervision;
@@ -24,8 +25,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use squall_faults::Proxy;
 use squall_faults::guardian::{GuardianClient, LeftOut};
+use squall_faults::{Proxy, Resolver};
 use squall_record::RunEvent;
 use squall_scenario::{FaultTarget, System};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,7 @@ pub use variables::Variables;
 use crate::hub::EventHub;
 use descriptors::link_limit;
 use prepare::{base_variables, prepare_instances, resolve_command, start_links};
+use resolver::Lookups;
 use supervision::Supervision;
 use target::CONNECT_MAX;
 
@@ -107,6 +109,20 @@ pub enum SystemError {
         /// The kernel's answer.
         source: std::io::Error,
     },
+    /// A name has no valid address.
+    #[error("name `{name}`: {text:?} is not an address on this machine such as 127.0.0.1:9001")]
+    NameAddress {
+        /// The name.
+        name: String,
+        /// The text.
+        text: String,
+    },
+    /// Names cannot be answered.
+    #[error(transparent)]
+    Resolver(#[from] squall_faults::ResolverError),
+    /// Processes cannot be made to ask the resolver.
+    #[error(transparent)]
+    NoOverlay(#[from] squall_faults::NoOverlay),
     /// A link leads to another machine.
     #[error(
         "link `{link}` leads to {host}, which is not this machine; if it is yours, \
@@ -115,6 +131,17 @@ pub enum SystemError {
     Remote {
         /// The link.
         link: String,
+        /// Where it leads.
+        host: String,
+    },
+    /// A name leads to another machine.
+    #[error(
+        "name `{name}` leads to {host}, which is not this machine; if it is yours, \
+         pass `--allow-remote {host}`"
+    )]
+    RemoteName {
+        /// The name.
+        name: String,
         /// Where it leads.
         host: String,
     },
@@ -134,6 +161,8 @@ pub struct RunningSystem {
     system: System,
     instances: Vec<Arc<Instance>>,
     links: Vec<Proxy>,
+    /// Whom processes ask for names, where the system has any.
+    resolver: Option<Resolver>,
     variables: Variables,
     supervision: Supervision,
     supervisors: tokio_util::task::TaskTracker,
@@ -169,15 +198,18 @@ impl RunningSystem {
         let mut instances = prepare_instances(request, &limit)?;
         let mut variables = base_variables(request, &instances);
         let links = start_links(request, &instances, &mut variables, &limit)?;
+        let lookups = Lookups::start(request, &instances, &links, &mut variables).await?;
         for instance in &mut instances {
             let to_it = |link: &&Proxy| link.upstream() == instance.address();
             instance.named_links = links.iter().filter(to_it).cloned().collect();
             resolve_command(instance, &variables)?;
+            instance.laid_over.clone_from(&lookups.laid_over);
         }
         let running = Self {
             system: request.system.clone(),
             instances: instances.into_iter().map(Arc::new).collect(),
             links,
+            resolver: lookups.resolver,
             variables,
             supervision: Supervision {
                 guardian,
@@ -304,6 +336,14 @@ impl RunningSystem {
                     .flat_map(|m| self.members(m))
                     .collect()
             }
+            FaultTarget::Name(name) => {
+                let resolver = self.resolver.clone();
+                let member = resolver.map(|resolver| Member::Name {
+                    name: name.clone(),
+                    resolver,
+                });
+                member.into_iter().collect()
+            }
             FaultTarget::Any { of, .. } => self.members_with_repeats(of),
         }
     }
@@ -334,6 +374,9 @@ impl RunningSystem {
         let mut ended = self.guardian().shutdown_each(longest, &own).await;
         for proxy in self.proxies() {
             proxy.shutdown().await;
+        }
+        if let Some(resolver) = &self.resolver {
+            resolver.shutdown().await;
         }
         if ended.is_err() {
             // Links hold descriptors that squall may have lacked.
@@ -376,6 +419,13 @@ pub enum Member {
     Instance(Arc<Instance>),
     /// A named link.
     Link(Proxy),
+    /// A name that processes look up.
+    Name {
+        /// The name.
+        name: String,
+        /// Who answers for it.
+        resolver: Resolver,
+    },
 }
 
 impl Member {
@@ -385,6 +435,7 @@ impl Member {
         match self {
             Self::Instance(instance) => &instance.name,
             Self::Link(proxy) => proxy.name(),
+            Self::Name { name, .. } => name,
         }
     }
 
@@ -394,6 +445,7 @@ impl Member {
         match self {
             Self::Instance(instance) => instance.proxy.as_ref(),
             Self::Link(proxy) => Some(proxy),
+            Self::Name { .. } => None,
         }
     }
 }

@@ -153,7 +153,7 @@ pub(super) fn resolve_command(
     Ok(())
 }
 
-fn render(
+pub(super) fn render(
     template: &Template,
     variables: &Variables,
     place: impl Fn() -> String,

@@ -170,6 +170,7 @@ impl Supervision {
             cwd: self.cwd.clone(),
             log_path: instance.log_path.clone(),
             keep_bytes: instance.process.keep_output.0,
+            laid_over: instance.laid_over.clone(),
         };
         let spawned = self.guardian.spawn(request).await;
         spawned.map_err(|error| error.to_string())

@@ -7,15 +7,16 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 use squall_faults::{
-    Fault, FaultContext, FaultError, FaultGuard, Journal, Origin, Pauses, ProcessFault,
+    Fault, FaultContext, FaultError, FaultGuard, Journal, NamesFault, Origin, Pauses, ProcessFault,
     ProcessIdentity, ProcessTarget, Proxy, ToxicFault,
 };
-use squall_scenario::{Evidence, FaultSpec, FaultTarget, Inject, OnProcess, Sighting};
+use squall_scenario::{Evidence, FaultSpec, FaultTarget, Inject, OnNetwork, OnProcess, Sighting};
 use tokio_util::sync::CancellationToken;
 
 use super::reached::Reached;
 use super::seam::{Injected, NotInjected};
 use crate::system::{Instance, InstanceState, Listens, Member, RunningSystem};
+use squall_scenario::inject::Dns;
 use squall_scenario::seed::sub_seed;
 
 /// How long effects of faults and their undo may take to show.
@@ -66,7 +67,7 @@ pub(crate) fn choose(
 fn serves(member: &Member) -> bool {
     match member {
         Member::Instance(instance) => matches!(instance.state(), InstanceState::Ready(_)),
-        Member::Link(_) => true,
+        Member::Link(_) | Member::Name { .. } => true,
     }
 }
 
@@ -132,7 +133,7 @@ impl Injection {
 
     fn announce_end(&mut self, fault: &Fault, members: &[Member], hold: bool) {
         let target = match fault {
-            Fault::Toxic(_) => return,
+            Fault::Toxic(_) | Fault::Names(_) => return,
             Fault::Process(ProcessFault { target, .. }) => target,
         };
         for member in members {
@@ -280,7 +281,7 @@ fn ready_again(instance: &Instance, origin: &Origin, but: Option<String>) -> Sig
 /// The instances that a fault on processes is aimed at.
 fn reached(spec: &FaultSpec, members: &[Member]) -> Vec<Reached> {
     let fault = match &spec.inject {
-        Inject::Bytes(_) => return Vec::new(),
+        Inject::Bytes(_) | Inject::Network(_) => return Vec::new(),
         Inject::Process(fault) => fault,
     };
     let of = |member: &Member| match member {
@@ -290,7 +291,7 @@ fn reached(spec: &FaultSpec, members: &[Member]) -> Vec<Reached> {
             let instance = Arc::clone(instance);
             Some(Reached::new(fault.clone(), instance, origin, held))
         }
-        Member::Link(_) => None,
+        Member::Link(_) | Member::Name { .. } => None,
     };
     members.iter().filter_map(of).collect()
 }
@@ -307,14 +308,42 @@ fn faults(spec: &FaultSpec, members: &[Member]) -> Result<Vec<Fault>, String> {
             })])
         }
         Inject::Process(fault) => on_processes(fault, members),
+        Inject::Network(fault) => match fault {
+            OnNetwork::Dns(dns) => on_names(*dns, members),
+        },
     }
+}
+
+fn on_names(inject: Dns, members: &[Member]) -> Result<Vec<Fault>, String> {
+    let mut names = Vec::new();
+    let mut of = None;
+    for member in members {
+        match member {
+            Member::Name { name, resolver } => {
+                names.push(name.clone());
+                of = Some(resolver.clone());
+            }
+            Member::Instance(_) | Member::Link(_) => {
+                return Err(format!("`{}` is not looked up", member.name()));
+            }
+        }
+    }
+    // All names of a run have one resolver.
+    let faults = of.map(|resolver| {
+        Fault::Names(NamesFault {
+            resolver,
+            names,
+            inject,
+        })
+    });
+    Ok(faults.into_iter().collect())
 }
 
 fn on_processes(fault: &OnProcess, members: &[Member]) -> Result<Vec<Fault>, String> {
     let mut faults = Vec::new();
     for member in members {
         let Member::Instance(instance) = member else {
-            return Err(format!("`{}` is a link, not a process", member.name()));
+            return Err(format!("`{}` is not a process", member.name()));
         };
         let origin = instance
             .origin()

@@ -104,6 +104,7 @@ name: x
 target: http://127.0.0.1:1
 processes:
   payments: {{ command: [x], restart: {{ after: 1s }}, inbound_link: true }}
+names: {{ payments.test: payments }}
 load: {{ shape: [ {{ hold: {{ rate: 100/s, for: 60s }} }} ], requests: [ GET / ] }}
 slo: [ {{ during: baseline, expect: [ success >= 99% ] }} ]
 faults:
@@ -118,9 +119,13 @@ faults:
         scenario.faults[0].inject.clone()
     }
 
-    fn inject(name: &str, parameters: &str) -> Inject {
+    /// The fault with these parameters, aimed at what its example is aimed at.
+    fn inject(fault: &FaultReference, parameters: &str) -> Inject {
+        let name = fault.name;
+        let into = fault.example.lines().find(|line| line.contains("into: "));
+        let into = into.unwrap();
         read(&format!(
-            "- name: broken\n  at: 15s\n  inject: {{ {name}: {{ {parameters} }} }}\n  into: payments\n  for: 10s"
+            "- name: broken\n  at: 15s\n  inject: {{ {name}: {{ {parameters} }} }}\n{into}\n  for: 10s"
         ))
     }
 
@@ -143,14 +148,14 @@ faults:
             let needed: Vec<String> = needed
                 .map(|parameter| format!("{}: {}", parameter.name, parameter.values[0]))
                 .collect();
-            let least = inject(fault.name, &needed.join(", "));
+            let least = inject(&fault, &needed.join(", "));
             for parameter in &fault.parameters {
                 let Some(default) = &parameter.default else {
                     continue;
                 };
                 let mut given = needed.clone();
                 given.push(format!("{}: {default}", parameter.name));
-                let given = inject(fault.name, &given.join(", "));
+                let given = inject(&fault, &given.join(", "));
                 assert_eq!(given, least, "{} of {}", parameter.name, fault.name);
             }
         }

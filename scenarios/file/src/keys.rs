@@ -45,6 +45,7 @@ pub(crate) static SCENARIO: Shape = Shape {
         SETTINGS,
         BREAKERS,
         GROUPS,
+        HOST_NAMES,
         PROBES,
         needed("load", Object(&LOAD), "What is sent, and how often."),
         key(
@@ -77,8 +78,14 @@ pub(crate) static SCENARIO: Shape = Shape {
 };
 
 /// Keys that describe a system and may stand in a scenario instead of `system`.
-pub(crate) const INLINE_SYSTEM_KEYS: [&str; 5] =
-    ["processes", "links", "settings", "breakers", "groups"];
+pub(crate) const INLINE_SYSTEM_KEYS: [&str; 6] = [
+    "processes",
+    "links",
+    "settings",
+    "breakers",
+    "groups",
+    "names",
+];
 
 pub(crate) static STEADY_STATE: Shape = Shape {
     noun: "`steady_state`",
@@ -107,7 +114,7 @@ pub(crate) static FAULT: Shape = Shape {
         needed(
             "into",
             FaultTarget,
-            "To whom: a process, a link, a group, an instance `catalog-0`, or `any 1 of catalog`.",
+            "To whom: a process, a link, a group, an instance `catalog-0`, or `any 1 of catalog`; a fault on names acts on one of `names`.",
         )
         .otherwise(&["target", "on"]),
         key(

@@ -133,11 +133,15 @@ fn system_of(run: &Scenario) -> SystemDraft {
         .groups
         .iter()
         .map(|(name, _)| declared(name, NameKind::Group, 0));
+    let hosts = system
+        .names
+        .iter()
+        .map(|(name, _)| declared(name, NameKind::Host, 0));
     let breakers = system.breakers.iter();
     let probes = system.probes.iter();
     SystemDraft {
         names: Names {
-            declared: processes.chain(links).chain(groups).collect(),
+            declared: processes.chain(links).chain(groups).chain(hosts).collect(),
             incomplete: false,
         },
         breakers: breakers.map(|(name, _)| (name.clone(), nowhere)).collect(),

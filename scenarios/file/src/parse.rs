@@ -393,6 +393,10 @@ impl<'o> Files<'o> {
                     RemoteTarget::Load { .. } => draft.target,
                     RemoteTarget::LinkTo { link: name, .. } => link(name).map(|(_, to, _)| *to),
                     RemoteTarget::Listen { link: name, .. } => link(name).map(|(.., at)| *at),
+                    RemoteTarget::Name { name, .. } => {
+                        let mut of_name = draft.hosts.iter().filter(|(host, _)| host == name);
+                        of_name.next().map(|(_, at)| *at)
+                    }
                     RemoteTarget::Probe { probe, .. } => {
                         let addresses = draft.probe_addresses.iter();
                         let mut of_probe = addresses.filter(|(name, _)| name == probe);

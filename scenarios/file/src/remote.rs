@@ -38,6 +38,13 @@ pub enum RemoteTarget {
         /// The host.
         host: String,
     },
+    /// A name that processes look up leads there.
+    Name {
+        /// The name.
+        name: String,
+        /// The host.
+        host: String,
+    },
     /// A probe reads from it.
     Probe {
         /// The probe.
@@ -55,6 +62,7 @@ impl RemoteTarget {
             Self::Load { host }
             | Self::LinkTo { host, .. }
             | Self::Listen { host, .. }
+            | Self::Name { host, .. }
             | Self::Probe { host, .. } => host,
         }
     }
@@ -94,6 +102,17 @@ pub(crate) fn remote_of(system: &System) -> Vec<RemoteTarget> {
         {
             remote.push(RemoteTarget::Listen {
                 link: name.clone(),
+                host: host.to_owned(),
+            });
+        }
+    }
+    for (name, to) in &system.names {
+        let to = rendered(to, system);
+        let host = split_address(&to).map_or(to.as_str(), |(host, _)| host);
+        let own = system.links.iter().any(|link| link.name == to) || is_process(&to, system);
+        if !is_local(host) && !own {
+            remote.push(RemoteTarget::Name {
+                name: name.clone(),
                 host: host.to_owned(),
             });
         }
@@ -163,6 +182,7 @@ fn remote_diagnostic(target: &RemoteTarget, place: Place) -> Diagnostic {
         RemoteTarget::Load { .. } => "load would go there",
         RemoteTarget::LinkTo { .. } => "this link would connect there",
         RemoteTarget::Listen { .. } => "others could reach the fault proxy there",
+        RemoteTarget::Name { .. } => "whoever looks it up would go there",
         RemoteTarget::Probe { .. } => "this probe would read there",
     };
     let permission = format!(

@@ -143,6 +143,7 @@ async fn start_family(guardian: &GuardianClient, dir: &Path) {
         cwd: None,
         log_path: dir.join("family.log"),
         keep_bytes: 1 << 20,
+        laid_over: Vec::new(),
     };
     let log = request.log_path.clone();
     guardian.spawn(request).await.expect("a family");

@@ -54,6 +54,7 @@ impl Run {
             cwd: Some(self.dir.path().to_owned()),
             log_path: self.dir.path().join(format!("{key}.log")),
             keep_bytes: 1 << 20,
+            laid_over: Vec::new(),
         }
     }
 

@@ -31,6 +31,7 @@ mod kit;
 mod life;
 mod load;
 mod metrics;
+mod names;
 mod outputs;
 mod own_log;
 mod own_service;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use squall_scenario::{
-    FaultSpec, FaultTarget, P_SHOWN, Restart, Surface, System, format_duration, quoted, smallest_p,
+    FaultSpec, FaultTarget, P_SHOWN, Restart, Surface, System, format_duration, listed, quoted,
+    smallest_p,
 };
 
 use crate::codes;
@@ -170,8 +171,62 @@ fn washed_out(
 /// Whether the target can suffer this kind of fault at all.
 fn aim(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
     match fault.spec.inject.surface() {
-        Surface::Bytes => behind_a_link(fault, system, findings),
-        Surface::Process => at_a_process(fault, system, findings),
+        Surface::Bytes => {
+            behind_a_link(fault, system, findings);
+            at_no_name(fault, system, findings);
+        }
+        Surface::Process => {
+            at_a_process(fault, system, findings);
+            at_no_name(fault, system, findings);
+        }
+        Surface::Network => at_a_name(fault, system, findings),
+    }
+}
+
+/// A name has neither bytes nor a process.
+fn at_no_name(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
+    let parts = system.parts(&fault.spec.into.value).into_iter();
+    let name = parts.filter_map(|part| match part {
+        FaultTarget::Name(name) => Some(name),
+        FaultTarget::Process(_)
+        | FaultTarget::Instance { .. }
+        | FaultTarget::Link(_)
+        | FaultTarget::Group(_)
+        | FaultTarget::Any { .. } => None,
+    });
+    let keyword = fault.spec.inject.keyword();
+    for name in name.take(1) {
+        findings.push(
+            Diagnostic::error(
+                codes::NAME_AND_FAULT,
+                format!("a name cannot suffer `{keyword}`"),
+            )
+            .at(fault.into, format!("`{name}` is only looked up"))
+            .also(fault.inject, "acts on what is behind it")
+            .help("aim at the process or the link behind it, or inject `dns: nxdomain`"),
+        );
+    }
+}
+
+/// Only names are looked up.
+fn at_a_name(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
+    let parts = system.parts(&fault.spec.into.value).into_iter();
+    let other = parts.filter(|part| !matches!(part, FaultTarget::Name(_)));
+    let keyword = fault.spec.inject.keyword();
+    for other in other.take(1) {
+        let names: Vec<&str> = system.names.iter().map(|(name, _)| name.as_str()).collect();
+        let help = match names.is_empty() {
+            true => "declare a name and let callers use it: `names: { payments.test: payments }` and `http://$names.payments.test/`".to_owned(),
+            false => format!("names: {}", listed(&names)),
+        };
+        findings.push(
+            Diagnostic::error(
+                codes::NAME_AND_FAULT,
+                format!("`{other}` is no name that could be looked up"),
+            )
+            .at(fault.into, format!("`{keyword}` acts on one of `names`"))
+            .help(help),
+        );
     }
 }
 
@@ -225,7 +280,7 @@ fn link_of<'t>(target: &'t FaultTarget, system: &'t System) -> Option<&'t str> {
                 FaultTarget::Link(name) => Some(name.as_str()),
                 _ => None,
             }),
-        FaultTarget::Process(_) | FaultTarget::Instance { .. } => None,
+        FaultTarget::Process(_) | FaultTarget::Instance { .. } | FaultTarget::Name(_) => None,
     }
 }
 
@@ -273,7 +328,7 @@ fn share(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
     }
     match fault.spec.inject.surface() {
         Surface::Bytes => {}
-        Surface::Process => findings.push(
+        Surface::Process | Surface::Network => findings.push(
             Diagnostic::error(
                 codes::SHARE_OF_NO_CONNECTIONS,
                 format!("`{}` has no share", fault.spec.inject.keyword()),

@@ -189,11 +189,20 @@ fn run_value_problem(draft: &SystemDraft, variable: &str, in_process: bool) -> O
             });
             (!exists).then(|| did_you_mean(name, &known, "processes"))
         }
+        ["names", host @ ..] if !host.is_empty() => {
+            let known = names_of(draft, NameKind::Host);
+            let name = host.join(".");
+            (!known.contains(&name.as_str())).then(|| did_you_mean(&name, &known, "names"))
+        }
+        ["dns", "address"] if in_process => {
+            let without = names_of(draft, NameKind::Host).is_empty();
+            without.then(|| "there is a resolver where the system declares `names`: `names: { payments.test: payments }`".to_owned())
+        }
         ["processes", _] => Some(format!("write `${variable}.address` or `${variable}.port`")),
         _ if in_process => Some(
             match nearest(variable, PROCESS_WORDS) {
                 Some(near) => format!("did you mean `${near}`?"),
-                None => "values: $self.port, $self.address, $self.link, $self.name, $processes.NAME.address, $links.NAME, $settings.NAME, $seed, $squall and $run.dir".to_owned(),
+                None => "values: $self.port, $self.address, $self.link, $self.name, $processes.NAME.address, $links.NAME, $names.NAME, $dns.address, $settings.NAME, $seed, $squall and $run.dir".to_owned(),
             },
         ),
         _ => Some("values: $processes.NAME.address, $links.NAME and $settings.NAME".to_owned()),

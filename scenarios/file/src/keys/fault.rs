@@ -10,8 +10,9 @@ use crate::shape::{Key, Kind, Shape, key, needed};
 /// What may stand behind `inject`.
 pub(crate) fn faults() -> &'static [Key] {
     static FAULTS: LazyLock<Vec<Key>> = LazyLock::new(|| {
-        let shapes = Inject::kinds().zip(SHAPES.iter());
-        shapes.map(|(about, shape)| fault(about, shape)).collect()
+        let shapes = Inject::kinds().zip(SHAPES.iter()).zip(SHORT_FORMS.iter());
+        let keys = shapes.map(|((about, shape), forms)| fault(about, shape, forms));
+        keys.collect()
     });
     &FAULTS
 }
@@ -32,9 +33,33 @@ static PARAMETERS: LazyLock<Vec<Vec<Key>>> = LazyLock::new(|| {
     Inject::kinds().map(of).collect()
 });
 
+/// The short form of each fault that has one: `dns: nxdomain` for
+/// `dns: { answer: nxdomain }`, where the first parameter is a word that has to
+/// be there.
+static SHORT_FORMS: LazyLock<Vec<Vec<Kind>>> = LazyLock::new(|| {
+    let forms = |(about, shape): (&'static About, &'static Shape)| {
+        let word = short_form(about).map(|parameter| kind_of(parameter.kind));
+        word.into_iter().chain([Kind::Object(shape)]).collect()
+    };
+    Inject::kinds().zip(SHAPES.iter()).map(forms).collect()
+});
+
+/// The parameter that the short form of a fault gives.
+pub(crate) fn short_form(about: &'static About) -> Option<&'static Parameter> {
+    let first = about.parameters.first()?;
+    let is_short = matches!(
+        (&first.kind, &first.absent),
+        (ParameterKind::Words(_), Absent::Mistake)
+    );
+    is_short.then_some(first)
+}
+
 /// A fault with a parameter that has to be there may not stand alone.
-fn fault(about: &About, shape: &'static Shape) -> Key {
-    let kind = Kind::Object(shape);
+fn fault(about: &About, shape: &'static Shape, forms: &'static [Kind]) -> Key {
+    let kind = match forms.len() {
+        1 => Kind::Object(shape),
+        _ => Kind::Either(forms),
+    };
     let key = match shape.keys.iter().any(|key| key.required) {
         true => needed(about.keyword, kind, about.about),
         false => key(about.keyword, kind, about.about),

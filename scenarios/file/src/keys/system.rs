@@ -24,6 +24,7 @@ pub(crate) static SYSTEM: Shape = Shape {
         SETTINGS,
         BREAKERS,
         GROUPS,
+        HOST_NAMES,
         super::PROBES,
     ],
 };
@@ -59,6 +60,13 @@ pub(super) const GROUPS: Key = key(
     Names(&List(&FaultTarget)),
     "Names for sets of processes, instances and links.",
 );
+
+pub(super) const HOST_NAMES: Key = key(
+    "names",
+    Names(&Template),
+    "Names that processes may look up, each with the address behind it: host:port, the name of a process or a link, or $processes.NAME.address. With any of them processes ask the run's own resolver, which knows no others; $names.NAME is the name with its port, $dns.address the resolver.",
+)
+.otherwise(&["hosts", "dns", "host_names"]);
 
 pub(crate) static PROCESS: Shape = Shape {
     noun: "a process",

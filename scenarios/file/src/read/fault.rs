@@ -10,7 +10,7 @@ use squall_scenario::{
 
 use super::{Fields, Names, Reader};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::shape::Kind;
+use crate::shape::{Kind, Shape};
 use crate::yaml::Node;
 use crate::{codes, keys};
 
@@ -233,12 +233,19 @@ impl Reader {
     fn inject(&mut self, node: &Node) -> Option<Inject> {
         let (key, value) = self.one_of(node, "a fault", keys::faults())?;
         let about = Inject::kinds().find(|about| about.keyword == key.name)?;
-        let fields = match (value, &key.kind) {
-            (Some(value), Kind::Object(shape)) => Some(self.fields(value, shape)?),
+        let short = value.filter(|value| value.scalar().is_some());
+        let short = short.and_then(|value| Some((value, keys::short_form(about)?)));
+        let fields = match (value, object_of(&key.kind)) {
+            (Some(value), Some(shape)) if short.is_none() => Some(self.fields(value, shape)?),
             _ => None,
         };
         let mut given = Given::default();
-        for parameter in about.parameters {
+        if let Some((value, parameter)) = short {
+            given.set(parameter.name, self.parameter(value, parameter.kind)?);
+        }
+        let of_short = |name| short.is_some_and(|(_, parameter)| parameter.name == name);
+        let parameters = about.parameters.iter();
+        for parameter in parameters.filter(|parameter| !of_short(parameter.name)) {
             let value = match fields.and_then(|fields| fields.get(parameter.name)) {
                 Some(node) => self.parameter(node, parameter.kind),
                 None => match &parameter.absent {
@@ -296,7 +303,10 @@ impl Reader {
             return None;
         };
         let of = self.named(node, name.trim(), text.len() - name.len(), names)?;
-        if matches!(of, FaultTarget::Link(_) | FaultTarget::Instance { .. }) {
+        if matches!(
+            of,
+            FaultTarget::Link(_) | FaultTarget::Instance { .. } | FaultTarget::Name(_)
+        ) {
             let title = format!("{} is only one thing", quoted(name));
             let diagnostic = Diagnostic::error(codes::TOO_FEW_MEMBERS, title)
                 .at(node.place, "nothing to choose from")
@@ -324,6 +334,15 @@ impl Reader {
             self.report_value(node, diagnostic);
         }
         target
+    }
+}
+
+/// The long form of a fault.
+fn object_of(kind: &'static Kind) -> Option<&'static Shape> {
+    match kind {
+        Kind::Object(shape) => Some(shape),
+        Kind::Either(forms) => forms.iter().find_map(object_of),
+        _ => None,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod breaker;
 mod fault;
+mod host;
 mod load;
 mod probe;
 mod process;

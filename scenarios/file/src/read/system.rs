@@ -19,6 +19,8 @@ pub(crate) struct SystemDraft {
     pub(crate) settings: Vec<(String, Place)>,
     /// Where each link's `to` and `listen` stand.
     pub(crate) links: Vec<(String, Place, Place)>,
+    /// Where the address of each name stands.
+    pub(crate) hosts: Vec<(String, Place)>,
     /// Every breaker that was written.
     pub(crate) breakers: Vec<(String, Place)>,
     /// Processes that breaker sources and probes speak of.
@@ -56,6 +58,8 @@ pub(crate) enum NameKind {
     Process,
     Link,
     Group,
+    /// One that processes look up.
+    Host,
 }
 
 impl Names {
@@ -71,6 +75,7 @@ impl Names {
                 NameKind::Process => FaultTarget::Process(name),
                 NameKind::Link => FaultTarget::Link(name),
                 NameKind::Group => FaultTarget::Group(name),
+                NameKind::Host => FaultTarget::Name(name),
             });
         }
         let (process, index) = name.rsplit_once('-')?;
@@ -99,10 +104,12 @@ impl Reader {
         let processes = fields.get("processes");
         let links = fields.get("links");
         let groups = fields.get("groups");
+        let hosts = fields.get("names");
         for (node, kind) in [
             (processes, NameKind::Process),
             (links, NameKind::Link),
             (groups, NameKind::Group),
+            (hosts, NameKind::Host),
         ] {
             self.declare(node, kind, &mut draft.names);
         }
@@ -114,6 +121,12 @@ impl Reader {
         for entry in links.map_or(&[][..], |node| self.names(node, "links")) {
             if let Some(link) = self.link(&entry.key, &entry.value, &mut draft) {
                 draft.system.links.push(link);
+            }
+        }
+        for entry in hosts.map_or(&[][..], |node| self.names(node, "names")) {
+            if let Some(address) = self.host(&entry.value, &draft) {
+                draft.system.names.push((entry.key.clone(), address));
+                draft.hosts.push((entry.key.clone(), entry.value.place));
             }
         }
         if let Some(node) = fields.get("breakers") {
@@ -187,7 +200,13 @@ impl Reader {
     /// Notes the names of one kind and reports those that are taken.
     fn declare(&mut self, node: Option<&Node>, kind: NameKind, names: &mut Names) {
         for entry in node.map_or(&[][..], Node::entries) {
-            if !self.name(&entry.key, entry.key_place, false) {
+            let good = match kind {
+                NameKind::Process | NameKind::Link | NameKind::Group => {
+                    self.name(&entry.key, entry.key_place, false)
+                }
+                NameKind::Host => self.host_name(&entry.key, entry.key_place),
+            };
+            if !good {
                 continue;
             }
             if let Some(earlier) = names.get(&entry.key) {

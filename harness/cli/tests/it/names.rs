@@ -1,0 +1,71 @@
+//! Names of a system: who answers for them, and what is broken about them.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use squall_judge::verdict::GateState;
+
+use crate::support::{Sandbox, verdict};
+
+/// The shop of the documentation, which finds its prices by name.
+fn shop() -> String {
+    let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/own-service/shop.py");
+    let shop = shop.canonicalize().unwrap();
+    let shop = shop.display();
+    format!(
+        "version: 1
+name: the shop sells while prices have no address
+processes:
+  prices: {{ command: [ python3, {shop}, $self.port ], inbound_link: true }}
+  shop:
+    command: [ python3, {shop}, $self.port ]
+    env: {{ PRICES_URL: \"http://$names.prices.test/\" }}
+names:
+  prices.test: prices
+target: shop
+load:
+  shape: [ {{ hold: {{ rate: 20/s, for: 8s }} }} ]
+  requests: [ GET / ]
+faults:
+  - name: prices have no address
+    at: 3s
+    inject: {{ dns: nxdomain }}
+    into: prices.test
+    for: 3s
+slo:
+  - during: prices have no address
+    expect: [ success >= 90% ]
+"
+    )
+}
+
+fn python() -> bool {
+    let mut python = Command::new("python3");
+    python.arg("--version").stdin(Stdio::null());
+    python.output().is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn a_process_looks_names_up_and_a_fault_on_one_is_seen_and_put_back() {
+    if !python() || !rustix::process::geteuid().is_root() {
+        // Past the capture of the test harness: nobody shall take it for a pass.
+        let skipped = b"skipped: needs python3 and root\n";
+        std::io::Write::write_all(&mut std::io::stderr(), skipped).unwrap();
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.write("shop.yaml", shop());
+    let ended = sandbox.squall(&["run", "shop.yaml"]);
+    ended.assert_code(0).assert_stdout(&["PASS"]);
+    sandbox.assert_empty();
+    let verdict = verdict(&sandbox.run());
+    assert_eq!(verdict.gates[0].state, GateState::Pass);
+    let fault = &verdict.faults[0];
+    assert_eq!(fault.targets, ["prices.test"]);
+    assert_eq!(fault.effective, Some(true), "{fault:#?}");
+    let told = "questions answered with NXDOMAIN on name prices.test";
+    assert!(
+        fault.seen.iter().any(|seen| seen.contains(told)),
+        "{fault:#?}"
+    );
+}
