@@ -31,6 +31,7 @@ mod template;
 mod units;
 mod variant;
 mod visible;
+mod wave;
 mod windows;
 
 pub use address::{
@@ -67,6 +68,7 @@ pub use template::{Template, UnknownVariable};
 pub use units::{ByteCount, Rate, Share, format_duration};
 pub use variant::UnknownVariant;
 pub use visible::{acts, quoted, visible, without_controls};
+pub use wave::Wave;
 pub use windows::{
     BASELINE, BUILT_IN, HOLD, PlannedWindow, RECOVERY, WHOLE_RUN, control_window, planned_windows,
 };

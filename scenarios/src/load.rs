@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::body_file::BodyFile;
 use crate::template::Template;
 use crate::units::{Rate, format_duration};
+use crate::wave::Wave;
 
 /// The open-loop load of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,6 +86,18 @@ pub enum Stage {
         /// Length.
         over: Duration,
     },
+    /// The rate swings as a cosine does, between `from`, where it begins, and
+    /// `to`: a day of traffic.
+    Wave {
+        /// Rate at the start.
+        from: Rate,
+        /// Rate half a period later.
+        to: Rate,
+        /// Length of a period; more than nothing.
+        every: Duration,
+        /// Length.
+        duration: Duration,
+    },
     /// The rate stays.
     Hold {
         /// Arrivals per second.
@@ -102,7 +115,7 @@ impl Stage {
     pub const fn duration(&self) -> Duration {
         match self {
             Self::Ramp { over, .. } => *over,
-            Self::Hold { duration, .. } => *duration,
+            Self::Wave { duration, .. } | Self::Hold { duration, .. } => *duration,
         }
     }
 
@@ -110,7 +123,7 @@ impl Stage {
     #[must_use]
     pub const fn starting_rate(&self) -> Rate {
         match self {
-            Self::Ramp { from, .. } => *from,
+            Self::Ramp { from, .. } | Self::Wave { from, .. } => *from,
             Self::Hold { rate, .. } => *rate,
         }
     }
@@ -125,21 +138,39 @@ impl Stage {
         if end_s <= start_s || length_s <= 0.0 {
             return 0.0;
         }
-        let rate_at = |at_s: f64| match self {
-            Self::Hold { rate, .. } => rate.as_per_second(),
-            Self::Ramp { from, to, .. } => {
+        let linear = |from: f64, to: f64| {
+            let rate_at = |at_s: f64| {
                 let share = at_s / length_s;
-                from.as_per_second() * (1.0 - share) + to.as_per_second() * share
-            }
+                from * (1.0 - share) + to * share
+            };
+            // The trapezoid is exact.
+            (rate_at(start_s) + rate_at(end_s)) / 2.0 * (end_s - start_s)
         };
-        // Both shapes are linear, so the trapezoid is exact.
-        (rate_at(start_s) + rate_at(end_s)) / 2.0 * (end_s - start_s)
+        match self {
+            Self::Hold { rate, .. } => linear(rate.as_per_second(), rate.as_per_second()),
+            Self::Ramp { from, to, .. } => linear(from.as_per_second(), to.as_per_second()),
+            Self::Wave {
+                from, to, every, ..
+            } => {
+                let wave = Wave::new(*from, *to, *every);
+                wave.integral(end_s) - wave.integral(start_s)
+            }
+        }
     }
 }
 
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Wave {
+                from,
+                to,
+                every,
+                duration,
+            } => {
+                let (every, length) = (format_duration(*every), format_duration(*duration));
+                write!(f, "wave from {from} to {to} every {every} for {length}")
+            }
             Self::Ramp { from, to, over } => {
                 write!(
                     f,

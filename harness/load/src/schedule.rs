@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use squall_record::Shard;
-use squall_scenario::{Arrivals, Stage};
+use squall_scenario::{Arrivals, Stage, Wave};
 
 use squall_scenario::seed::sub_seed;
 
@@ -46,10 +46,9 @@ struct PlannedStage {
 
 #[derive(Debug, Clone)]
 enum StageKind {
-    /// Rate `from + slope * t` for `length_s`.
-    Linear {
-        from: f64,
-        slope: f64,
+    /// Where the integral of the rate passes the midpoints, for `length_s`.
+    Even {
+        rate: Curve,
         length_s: f64,
         next_index: f64,
     },
@@ -59,6 +58,17 @@ enum StageKind {
         at_s: f64,
         rng: Box<ChaCha12Rng>,
     },
+}
+
+/// A rate as a function of the seconds since the stage began.
+#[derive(Debug, Clone, Copy)]
+enum Curve {
+    /// `from + slope * t`.
+    Linear {
+        from: f64,
+        slope: f64,
+    },
+    Wave(Wave),
 }
 
 impl Schedule {
@@ -150,6 +160,11 @@ fn is_poisson(stage: &Stage) -> bool {
 
 fn plan_stage(stage: &Stage, index: usize, seed: u64) -> StageKind {
     let length_s = stage.duration().as_secs_f64();
+    let even = |rate| StageKind::Even {
+        rate,
+        length_s,
+        next_index: f64::NAN,
+    };
     match stage {
         Stage::Hold {
             rate,
@@ -164,18 +179,17 @@ fn plan_stage(stage: &Stage, index: usize, seed: u64) -> StageKind {
                 &format!("arrivals/{index}"),
             ))),
         },
-        Stage::Hold { rate, .. } => StageKind::Linear {
+        Stage::Hold { rate, .. } => even(Curve::Linear {
             from: rate.as_per_second(),
             slope: 0.0,
-            length_s,
-            next_index: f64::NAN,
-        },
-        Stage::Ramp { from, to, .. } => StageKind::Linear {
+        }),
+        Stage::Ramp { from, to, .. } => even(Curve::Linear {
             from: from.as_per_second(),
             slope: (to.as_per_second() - from.as_per_second()) / length_s,
-            length_s,
-            next_index: f64::NAN,
-        },
+        }),
+        Stage::Wave {
+            from, to, every, ..
+        } => even(Curve::Wave(Wave::new(*from, *to, *every))),
     }
 }
 
@@ -197,9 +211,8 @@ impl PlannedStage {
                 *at_s += -(1.0 - uniform).ln() / *rate;
                 (*at_s < *length_s).then_some(*at_s)
             }
-            StageKind::Linear {
-                from,
-                slope,
+            StageKind::Even {
+                rate,
                 length_s,
                 next_index,
             } => {
@@ -207,7 +220,10 @@ impl PlannedStage {
                     *next_index = (self.before - 0.5).ceil().max(0.0);
                 }
                 let target = *next_index + 0.5 - self.before;
-                let offset_s = time_of_integral(*from, *slope, target)?;
+                let offset_s = match rate {
+                    Curve::Linear { from, slope } => time_of_integral(*from, *slope, target)?,
+                    Curve::Wave(wave) => wave.time_of(target)?,
+                };
                 if offset_s >= *length_s {
                     return None;
                 }
@@ -252,6 +268,28 @@ mod tests {
             to: Rate::per_second(to).unwrap(),
             over: Duration::from_secs_f64(seconds),
         }
+    }
+
+    fn wave(from: f64, to: f64, every: f64, seconds: f64) -> Stage {
+        Stage::Wave {
+            from: Rate::per_second(from).unwrap(),
+            to: Rate::per_second(to).unwrap(),
+            every: Duration::from_secs_f64(every),
+            duration: Duration::from_secs_f64(seconds),
+        }
+    }
+
+    #[test]
+    fn a_wave_has_its_crest_half_a_period_after_its_trough() {
+        let times: Vec<_> = Schedule::new(&[wave(0.0, 200.0, 10.0, 20.0)], 1)
+            .map(|arrival| arrival.at.as_secs())
+            .collect();
+        // A mean of 100/s; seconds of the trough, of the crest, of the next trough.
+        assert_eq!(times.len(), 2_000);
+        let within = |second| times.iter().filter(|at| **at == second).count();
+        let swings = [0, 4, 5, 9, 10, 14].map(within);
+        // Up to second t: 100·t - 1000/τ · sin(τ·t/10); 6.45 in the first.
+        assert_eq!(swings, [6, 194, 194, 6, 6, 194]);
     }
 
     #[test]
@@ -326,6 +364,8 @@ mod tests {
             (0.0..300.0, 0.1..4.0).prop_map(|(rate, s)| hold(rate, s, Arrivals::Even)),
             (0.0..300.0, 0.1..4.0).prop_map(|(rate, s)| hold(rate, s, Arrivals::Poisson)),
             (0.0..300.0, 0.0..300.0, 0.1..4.0).prop_map(|(from, to, s)| ramp(from, to, s)),
+            (0.0..300.0, 0.0..300.0, 0.05..9.0, 0.1..4.0)
+                .prop_map(|(from, to, every, s)| wave(from, to, every, s)),
         ]
     }
 
@@ -345,9 +385,14 @@ mod tests {
 
         #[test]
         fn even_shapes_conserve_the_integral_of_the_rate(
-            parts in prop::collection::vec((0.0..300.0, 0.0..300.0, 0.1..4.0), 1..4),
+            parts in prop::collection::vec(
+                (0.0..300.0, 0.0..300.0, 0.1..4.0, prop::option::of(0.05..9.0)), 1..4),
         ) {
-            let shape: Vec<_> = parts.iter().map(|(a, b, s)| ramp(*a, *b, *s)).collect();
+            let part = |(from, to, s, every): &(f64, f64, f64, Option<f64>)| match every {
+                Some(every) => wave(*from, *to, *every, *s),
+                None => ramp(*from, *to, *s),
+            };
+            let shape: Vec<_> = parts.iter().map(part).collect();
             let integral: f64 =
                 shape.iter().map(|s| s.expected_arrivals(Duration::ZERO, s.duration())).sum();
             let count = Schedule::new(&shape, 1).count() as f64;

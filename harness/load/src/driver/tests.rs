@@ -59,6 +59,14 @@ fn stage() -> impl Strategy<Value = Stage> {
             to,
             over
         }),
+        (per_second(), per_second(), length(), length()).prop_map(|(from, to, every, duration)| {
+            Stage::Wave {
+                from,
+                to,
+                every,
+                duration,
+            }
+        }),
     ]
 }
 

@@ -25,6 +25,7 @@ pub(crate) static LOAD: Shape = Shape {
 pub(crate) const STAGES: &[Key] = &[
     needed("ramp", Object(&RAMP), "The rate changes linearly."),
     needed("hold", Object(&HOLD), "The rate stays."),
+    needed("wave", Object(&WAVE), "The rate swings between two rates."),
 ];
 
 pub(crate) static RAMP: Shape = Shape {
@@ -35,6 +36,18 @@ pub(crate) static RAMP: Shape = Shape {
         needed("from", Rate, "Rate at the start."),
         needed("to", Rate, "Rate at the end."),
         needed("over", Duration, "Length.").otherwise(&["for", "duration"]),
+    ],
+};
+
+pub(crate) static WAVE: Shape = Shape {
+    noun: "a wave",
+    about: "The rate swings smoothly between two rates, as over a day.",
+    reads: "wave: { from: 50/s, to: 200/s, every: 60s, for: 180s }",
+    keys: &[
+        needed("from", Rate, "Rate at the start."),
+        needed("to", Rate, "Rate half a period later."),
+        needed("every", Duration, "Length of a period.").otherwise(&["period"]),
+        needed("for", Duration, "Length.").otherwise(&["over", "duration"]),
     ],
 };
 

@@ -123,29 +123,10 @@ impl Reader {
             return None;
         };
         let fields = self.fields(value?, shape)?;
-        let (stage, length) = if key.name == "ramp" {
-            let from = self.rate_of(fields, "from");
-            let to = self.rate_of(fields, "to");
-            let over = fields.get("over").and_then(|node| self.duration(node));
-            let (from, to, over) = (from?, to?, over?);
-            (Stage::Ramp { from, to, over }, "over")
-        } else {
-            let rate = self.rate_of(fields, "rate");
-            let duration = fields.get("for").and_then(|node| self.duration(node));
-            let arrivals = match fields.get("arrivals") {
-                Some(node) => self.word(node, keys::ARRIVALS),
-                None => Some("even"),
-            };
-            let arrivals = match arrivals? {
-                "poisson" => Arrivals::Poisson,
-                _ => Arrivals::Even,
-            };
-            let stage = Stage::Hold {
-                rate: rate?,
-                duration: duration?,
-                arrivals,
-            };
-            (stage, "for")
+        let (stage, length) = match key.name {
+            "ramp" => (self.ramp(fields)?, "over"),
+            "wave" => (self.wave(fields)?, "for"),
+            _ => (self.hold(fields)?, "for"),
         };
         let place = fields.place(length);
         if stage.duration().is_zero() {
@@ -157,6 +138,49 @@ impl Reader {
             return None;
         }
         Some((stage, place))
+    }
+
+    fn ramp(&mut self, fields: Fields<'_>) -> Option<Stage> {
+        let from = self.rate_of(fields, "from");
+        let to = self.rate_of(fields, "to");
+        let over = fields.get("over").and_then(|node| self.duration(node));
+        Some(Stage::Ramp {
+            from: from?,
+            to: to?,
+            over: over?,
+        })
+    }
+
+    fn wave(&mut self, fields: Fields<'_>) -> Option<Stage> {
+        let from = self.rate_of(fields, "from");
+        let to = self.rate_of(fields, "to");
+        let every = fields.get("every");
+        let every = every.and_then(|node| self.some_time(node, "nothing swings in no time"));
+        let duration = fields.get("for").and_then(|node| self.duration(node));
+        Some(Stage::Wave {
+            from: from?,
+            to: to?,
+            every: every?,
+            duration: duration?,
+        })
+    }
+
+    fn hold(&mut self, fields: Fields<'_>) -> Option<Stage> {
+        let rate = self.rate_of(fields, "rate");
+        let duration = fields.get("for").and_then(|node| self.duration(node));
+        let arrivals = match fields.get("arrivals") {
+            Some(node) => self.word(node, keys::ARRIVALS),
+            None => Some("even"),
+        };
+        let arrivals = match arrivals? {
+            "poisson" => Arrivals::Poisson,
+            _ => Arrivals::Even,
+        };
+        Some(Stage::Hold {
+            rate: rate?,
+            duration: duration?,
+            arrivals,
+        })
     }
 
     fn rate_of(&mut self, fields: Fields<'_>, key: &str) -> Option<Rate> {

@@ -365,6 +365,9 @@ fn rate_at(scenario: &Scenario, at_us: i64) -> f64 {
         if at_s < start + length {
             return match stage {
                 Stage::Hold { rate, .. } => rate.as_per_second(),
+                Stage::Wave {
+                    from, to, every, ..
+                } => Wave::new(*from, *to, *every).rate(at_s - start),
                 Stage::Ramp { from, to, .. } => {
                     let share = (at_s + 0.5 - start) / length;
                     from.as_per_second() * (1.0 - share) + to.as_per_second() * share
