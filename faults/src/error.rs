@@ -117,4 +117,10 @@ pub enum Refusal {
     /// A session leader (a login shell, a daemon) that squall did not start.
     #[error("it leads a session that squall did not start")]
     ForeignSessionLeader,
+    /// It leads the session that squall is in.
+    #[error("it leads the session that squall runs in")]
+    OwnSessionLeader,
+    /// A session leader at a terminal: somebody's shell.
+    #[error("it leads a session at a terminal")]
+    AtATerminal,
 }

@@ -35,6 +35,7 @@ pub use network::{
     may_lay_over, resolver_files,
 };
 pub use process::{Member, Origin, Pauses, ProcessIdentity, ProcessTarget, Processes, members};
+pub use process::{existing, listeners};
 pub use proxy::chain::{Chain, End, Output};
 pub use proxy::counters::{ProxyCounters, ToxicCounters};
 pub use proxy::{AttachError, LinkLimit, Proxy, ProxyConfig, Switched, UpdateError};

@@ -149,6 +149,8 @@ pub enum FaultTarget {
         /// Its number, from 0.
         index: u32,
     },
+    /// A process that squall did not start.
+    Existing(String),
     /// A named link.
     Link(String),
     /// Every member of a group.
@@ -168,7 +170,11 @@ pub enum FaultTarget {
 impl fmt::Display for FaultTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Process(name) | Self::Link(name) | Self::Group(name) | Self::Name(name) => {
+            Self::Process(name)
+            | Self::Existing(name)
+            | Self::Link(name)
+            | Self::Group(name)
+            | Self::Name(name) => {
                 f.write_str(name)
             }
             Self::Instance { process, index } => write!(f, "{process}-{index}"),

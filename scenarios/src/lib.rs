@@ -61,8 +61,8 @@ pub use secrets::{FRAGMENT_CHARACTERS, Redaction, Secrets, VALUE_CHARACTERS_MIN}
 pub use span::{Located, Span};
 pub use suggest::nearest;
 pub use system::{
-    BreakerSource, Count, Link, LoadTarget, Process, Ready, Restart, Setting, Stop, System,
-    keep_output,
+    BreakerSource, Count, Existing, Find, Link, LoadTarget, Process, Ready, Restart, Setting, Stop,
+    System, keep_output,
 };
 pub use template::{Template, UnknownVariable};
 pub use units::{ByteCount, Rate, Share, format_duration};

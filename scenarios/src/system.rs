@@ -1,5 +1,6 @@
 //! What is under test: processes, links between them, and how to read them.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,9 @@ use crate::units::ByteCount;
 pub struct System {
     /// Processes in the order they are started.
     pub processes: Vec<Process>,
+    /// Processes that squall did not start.
+    #[serde(default)]
+    pub existing: Vec<Existing>,
     /// Named TCP routes the proxy owns.
     pub links: Vec<Link>,
     /// Values handed to processes as `$settings.NAME`.
@@ -80,12 +84,24 @@ impl System {
                 .collect(),
             FaultTarget::Process(_)
             | FaultTarget::Instance { .. }
+            | FaultTarget::Existing(_)
             | FaultTarget::Link(_)
             | FaultTarget::Name(_) => vec![target],
         }
     }
 
-    /// The processes that a fault is aimed at, links left out.
+    /// The processes that a fault is aimed at and squall did not start.
+    #[must_use]
+    pub fn existing_of(&self, target: &FaultTarget) -> Vec<&Existing> {
+        let parts = self.parts(target);
+        let named = |existing: &&Existing| {
+            let is_it = |part: &&FaultTarget| matches!(part, FaultTarget::Existing(name) if *name == existing.name);
+            parts.iter().any(is_it)
+        };
+        self.existing.iter().filter(named).collect()
+    }
+
+    /// The processes of squall's that a fault is aimed at.
     #[must_use]
     pub fn processes_of<'t>(&'t self, target: &'t FaultTarget) -> Vec<&'t str> {
         let parts = self.parts(target).into_iter();
@@ -95,6 +111,7 @@ impl System {
                     Some(name.as_str())
                 }
                 FaultTarget::Link(_)
+                | FaultTarget::Existing(_)
                 | FaultTarget::Group(_)
                 | FaultTarget::Name(_)
                 | FaultTarget::Any { .. } => None,
@@ -115,7 +132,9 @@ impl System {
                     (0..count).map(|index| format!("{name}-{index}")).collect()
                 }
                 FaultTarget::Instance { process, index } => vec![format!("{process}-{index}")],
-                FaultTarget::Link(name) | FaultTarget::Name(name) => vec![name.clone()],
+                FaultTarget::Link(name) | FaultTarget::Existing(name) | FaultTarget::Name(name) => {
+                    vec![name.clone()]
+                }
                 FaultTarget::Any { .. } | FaultTarget::Group(_) => Vec::new(),
             })
             .collect()
@@ -152,6 +171,39 @@ pub struct Process {
 #[must_use]
 pub const fn keep_output() -> ByteCount {
     ByteCount(16 << 20)
+}
+
+/// A process that squall did not start, and what people know it by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Existing {
+    /// Its name in this file.
+    pub name: String,
+    /// How it is found.
+    pub find: Find,
+}
+
+/// How a process is found that squall did not start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Find {
+    /// By the number in a file.
+    PidFile(String),
+    /// By the systemd unit it belongs to: everything in its control group.
+    Unit(String),
+    /// By a regular expression that its command line matches.
+    Command(String),
+    /// By the TCP port it listens on.
+    Port(u16),
+}
+
+impl fmt::Display for Find {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PidFile(path) => write!(f, "pid file {path}"),
+            Self::Unit(unit) => write!(f, "unit {unit}"),
+            Self::Command(pattern) => write!(f, "command {pattern}"),
+            Self::Port(port) => write!(f, "port {port}"),
+        }
+    }
 }
 
 /// A number of instances.

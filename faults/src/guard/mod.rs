@@ -92,7 +92,7 @@ async fn inject_process(
     let target = &fault.target;
     let pid = target.identity.pid;
     let guardian = context.guardian.as_ref().map(GuardianClient::identity);
-    refuse(pid, target.mark.is_some(), guardian)?;
+    refuse(pid, target.owner(), guardian)?;
     match &fault.inject {
         OnProcess::Kill(kill) => {
             let killed = ActiveKill::inject(target, *kill, context).await?;

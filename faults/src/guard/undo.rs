@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use super::journal::Inverse;
 use crate::guardian::protocol::ShutdownReport;
-use crate::process::{ProcessHandle, carries_mark, is_stopped, refuse, resume_members};
+use crate::process::{Owner, ProcessHandle, carries_mark, is_stopped, refuse, resume_members};
 use crate::{FaultError, Origin, ProcessIdentity};
 
 /// How long a process may take to end on SIGTERM before it is killed.
@@ -80,7 +80,7 @@ fn ended(what: &str, report: &ShutdownReport) -> Result<String, String> {
 fn resume(identity: ProcessIdentity) -> Result<String, String> {
     let pid = identity.pid;
     let result = ProcessHandle::open(identity).and_then(|handle| {
-        refuse(pid, true, None)?;
+        refuse(pid, Owner::Squall, None)?;
         handle.signal(Signal::CONT)?;
         Ok(handle)
     });
@@ -101,7 +101,7 @@ fn resume(identity: ProcessIdentity) -> Result<String, String> {
 /// Continues everything of an instance, whether or not its root still lives.
 fn resume_all(origin: &Origin) -> Result<String, String> {
     let pid = origin.root.pid;
-    let handles = refuse(pid, true, None)
+    let handles = refuse(pid, Owner::Squall, None)
         .and_then(|()| resume_members(origin))
         .map_err(|error| error.to_string())?;
     let running = |state| !is_stopped(state);
@@ -219,7 +219,7 @@ fn look(find: &impl Fn() -> Found) -> Result<Vec<ProcessHandle>, String> {
 }
 
 fn open_all(identities: &[ProcessIdentity]) -> Result<Vec<ProcessHandle>, String> {
-    let allowed = |identity: &&ProcessIdentity| refuse(identity.pid, true, None).is_ok();
+    let allowed = |identity: &&ProcessIdentity| refuse(identity.pid, Owner::Squall, None).is_ok();
     let opened =
         identities.iter().filter(allowed).filter_map(|identity| {
             match ProcessHandle::open(*identity) {

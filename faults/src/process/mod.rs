@@ -1,7 +1,9 @@
 //! Faults on processes, and who a process is.
 
+pub mod existing;
 mod handle;
 mod kill;
+pub mod listeners;
 mod members;
 mod pause;
 mod pauses;
@@ -42,10 +44,44 @@ pub struct ProcessTarget {
     pub name: String,
     /// Who it is.
     pub identity: ProcessIdentity,
-    /// What marks everything that it starts, if squall's guardian started it.
+    /// What marks everything that it starts, if squall's guardian started it;
+    /// empty for one that somebody else started and somebody allowed to be hit.
     /// Then a fault reaches all of that; otherwise the process alone, and a
     /// session leader is refused.
     pub mark: Option<String>,
+}
+
+/// Whose a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Squall's guardian started it.
+    Squall,
+    /// Somebody else started it, and somebody allowed squall to hit it.
+    Allowed,
+    /// Nobody has said anything about it.
+    Unknown,
+}
+
+impl ProcessTarget {
+    /// One that squall did not start and may hit all the same, with everything
+    /// that it started.
+    #[must_use]
+    pub const fn allowed(name: String, identity: ProcessIdentity) -> Self {
+        let mark = Some(String::new());
+        Self {
+            name,
+            identity,
+            mark,
+        }
+    }
+
+    pub(crate) fn owner(&self) -> Owner {
+        match self.mark.as_deref() {
+            None => Owner::Unknown,
+            Some("") => Owner::Allowed,
+            Some(_) => Owner::Squall,
+        }
+    }
 }
 
 impl ProcessIdentity {

@@ -9,7 +9,7 @@ use squall_scenario::{Evidence, EvidenceLevel, ProcessSeen, Sighting};
 
 use super::pauses::Hold;
 use super::reach::Reach;
-use super::{Member, ProcessTarget, is_stopped};
+use super::{Member, Owner, ProcessTarget, is_stopped};
 use crate::guardian::GroupSignal;
 use crate::{EntryId, FaultContext, FaultError, Inverse, Journal};
 
@@ -19,7 +19,8 @@ pub(crate) struct ActivePause {
     name: String,
     reach: Reach,
     journal: Arc<Journal>,
-    entry: EntryId,
+    /// What undoes it, as it stands in the journal.
+    entries: Vec<EntryId>,
     hold: Hold,
     /// Whether the effect has been seen; from then on it must hold.
     seen: AtomicBool,
@@ -36,19 +37,16 @@ impl ActivePause {
         let _turn = hold.turn().await;
         let journal = Arc::clone(&context.journal);
         let intent = format!("pause {}", target.name);
-        let inverse = match reach.origin() {
-            Some(origin) => Inverse::ContinueGroup {
-                leader: origin.root,
-                mark: origin.mark.clone(),
-            },
-            None => Inverse::Continue(target.identity),
-        };
-        let entry = Journal::record_off_runtime(&journal, intent, inverse).await?;
+        let mut entries = Vec::new();
+        for inverse in inverses(target, &reach).await? {
+            let entry = Journal::record_off_runtime(&journal, intent.clone(), inverse).await?;
+            entries.push(entry);
+        }
         let active = Self {
             name: target.name.clone(),
             reach,
             journal,
-            entry,
+            entries,
             hold,
             seen: AtomicBool::new(false),
         };
@@ -146,13 +144,33 @@ impl ActivePause {
     }
 
     fn let_go(&self) {
-        self.journal.done(self.entry);
+        for entry in &self.entries {
+            self.journal.done(*entry);
+        }
         self.hold.let_go();
     }
 
     pub(crate) fn target_ended(&self) -> bool {
         self.reach.handle.ended_within(Duration::ZERO)
     }
+}
+
+/// What continues everybody. What squall did not start carries no mark, so each
+/// of it is named: it must be found when the process above it is gone.
+async fn inverses(target: &ProcessTarget, reach: &Reach) -> Result<Vec<Inverse>, FaultError> {
+    let Some(origin) = reach.origin() else {
+        return Ok(vec![Inverse::Continue(target.identity)]);
+    };
+    let mut inverses = vec![Inverse::ContinueGroup {
+        leader: origin.root,
+        mark: origin.mark.clone(),
+    }];
+    if target.owner() == Owner::Allowed {
+        let below = reach.living().await?.into_iter();
+        let below = below.filter(|member| member.identity != origin.root);
+        inverses.extend(below.map(|member| Inverse::Continue(member.identity)));
+    }
+    Ok(inverses)
 }
 
 fn runs(member: &Member) -> bool {

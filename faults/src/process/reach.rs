@@ -6,6 +6,7 @@
 //! its group, would leave the service serving.
 
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use super::handle::LOOK_EVERY;
 use super::members::{Member, Origin, members};
 use super::signals::{resume_members, signal_members};
-use super::{ProcessHandle, ProcessIdentity, ProcessTarget};
+use super::{Owner, ProcessHandle, ProcessIdentity, ProcessTarget};
 use crate::guardian::{GroupSignal, GuardianClient, GuardianError};
 use crate::{FaultContext, FaultError};
 
@@ -28,11 +29,14 @@ pub(super) struct Reach {
     pub(super) handle: ProcessHandle,
     origin: Option<Origin>,
     guardian: Option<GuardianClient>,
+    /// Who was signalled of what squall did not start: nothing marks them, so
+    /// they are not found any more when the process that started them is gone.
+    followed: Mutex<Vec<ProcessIdentity>>,
 }
 
 impl Reach {
     /// Opens the process. Everything of its instance goes with it if squall
-    /// started it.
+    /// started it or was allowed to hit it.
     pub(super) fn open(target: &ProcessTarget, context: &FaultContext) -> Result<Self, FaultError> {
         let handle = ProcessHandle::open(target.identity)?;
         let origin = target.mark.as_ref().map(|mark| Origin {
@@ -42,7 +46,12 @@ impl Reach {
         Ok(Self {
             handle,
             origin,
-            guardian: context.guardian.clone(),
+            // It knows what it started, and nothing else.
+            guardian: match target.owner() {
+                Owner::Squall => context.guardian.clone(),
+                Owner::Allowed | Owner::Unknown => None,
+            },
+            followed: Mutex::default(),
         })
     }
 
@@ -65,14 +74,43 @@ impl Reach {
         }
         match signal {
             GroupSignal::Cont => {
-                off_runtime(move || {
-                    resume_members(&origin)?;
-                    members(&origin)
-                })
-                .await
+                self.continue_followed()?;
+                let resumed = off_runtime(move || resume_members(&origin).map(drop)).await;
+                resumed?;
+                self.living().await
             }
-            _ => off_runtime(move || signal_members(&origin, signal.into())).await,
+            _ => {
+                let signalled = off_runtime(move || signal_members(&origin, signal.into())).await?;
+                self.follow(&signalled);
+                Ok(signalled)
+            }
         }
+    }
+
+    fn follow(&self, signalled: &[Member]) {
+        if self
+            .origin
+            .as_ref()
+            .is_some_and(|origin| origin.mark.is_empty())
+        {
+            self.followed()
+                .extend(signalled.iter().map(|member| member.identity));
+        }
+    }
+
+    fn followed(&self) -> MutexGuard<'_, Vec<ProcessIdentity>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn continue_followed(&self) -> Result<(), FaultError> {
+        for identity in self.followed().iter() {
+            let sent = ProcessHandle::open(*identity).and_then(|one| one.signal(Signal::CONT));
+            match sent {
+                Ok(()) | Err(FaultError::ProcessGone { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// What lives within reach.
@@ -80,10 +118,14 @@ impl Reach {
         let Some(origin) = self.origin.clone() else {
             return Ok(alone(self.handle.identity).into_iter().collect());
         };
-        match self.guarded(&origin, None).await {
-            Some(guarded) => guarded,
-            None => off_runtime(move || members(&origin)).await,
-        }
+        let mut living = match self.guarded(&origin, None).await {
+            Some(guarded) => guarded?,
+            None => off_runtime(move || members(&origin)).await?,
+        };
+        let known: Vec<_> = living.iter().map(|member| member.identity).collect();
+        let strays = self.followed().clone().into_iter();
+        living.extend(strays.filter(|one| !known.contains(one)).filter_map(alone));
+        Ok(living)
     }
 
     /// What the guardian says; `None` without one.
@@ -110,6 +152,7 @@ impl Reach {
             Ok(()) | Err(FaultError::ProcessGone { .. }) => {}
             Err(error) => return Err(error),
         }
+        self.continue_followed()?;
         match &self.origin {
             Some(origin) => resume_members(origin).map(drop),
             None => Ok(()),

@@ -1,13 +1,14 @@
 //! Processes nothing of squall may ever hit.
 
-use super::{ProcessIdentity, stat};
+use super::{Owner, ProcessIdentity, stat};
 use crate::{FaultError, Refusal};
 
-/// Says no to pid 1, squall itself, its ancestors, its guardian, and session
-/// leaders it did not start.
+/// Says no to pid 1, squall itself, its ancestors, its guardian, whoever leads
+/// squall's session, and session leaders that squall did not start: all of them
+/// where nobody allowed it, and those at a terminal always.
 pub(crate) fn refuse(
     pid: u32,
-    started_by_squall: bool,
+    owner: Owner,
     guardian: Option<ProcessIdentity>,
 ) -> Result<(), FaultError> {
     let refusal = if pid <= 1 {
@@ -18,13 +19,20 @@ pub(crate) fn refuse(
         Some(Refusal::Guardian)
     } else if ancestors().any(|ancestor| ancestor == pid) {
         Some(Refusal::Ancestor)
-    } else if !started_by_squall && leads_session(pid) {
-        Some(Refusal::ForeignSessionLeader)
     } else {
-        None
+        match (owner, leads_session(pid)) {
+            (Owner::Squall, _) | (_, None) => None,
+            (Owner::Unknown, Some(_)) => Some(Refusal::ForeignSessionLeader),
+            (Owner::Allowed, Some(_)) if leads_own_session(pid) => Some(Refusal::OwnSessionLeader),
+            (Owner::Allowed, Some(Terminal(true))) => Some(Refusal::AtATerminal),
+            (Owner::Allowed, Some(Terminal(false))) => None,
+        }
     };
     refusal.map_or(Ok(()), |refusal| Err(FaultError::Refused { pid, refusal }))
 }
+
+/// Whether a session has a terminal.
+struct Terminal(bool);
 
 /// Parent, grandparent… of this process.
 fn ancestors() -> impl Iterator<Item = u32> {
@@ -36,10 +44,16 @@ fn parent(pid: u32) -> Option<u32> {
     (parent > 0).then_some(parent)
 }
 
-/// Read from `/proc`, as for `getsid`: the session of a process whose leader
-/// stayed outside the PID namespace has number 0, which rustix cannot return.
-fn leads_session(pid: u32) -> bool {
-    stat(pid).is_ok_and(|stat| stat.session == stat.pid)
+/// Whether it leads a session. Read from `/proc`, as for `getsid`: the session
+/// of a process whose leader stayed outside the PID namespace has number 0, which
+/// rustix cannot return.
+fn leads_session(pid: u32) -> Option<Terminal> {
+    let stat = stat(pid).ok()?;
+    (stat.session == stat.pid).then_some(Terminal(stat.tty_nr != 0))
+}
+
+fn leads_own_session(pid: u32) -> bool {
+    stat(std::process::id()).is_ok_and(|own| own.session.cast_unsigned() == pid)
 }
 
 #[cfg(test)]
@@ -47,7 +61,7 @@ mod tests {
     use super::*;
 
     fn refusal(pid: u32, guardian: Option<ProcessIdentity>) -> Option<Refusal> {
-        match refuse(pid, false, guardian) {
+        match refuse(pid, Owner::Unknown, guardian) {
             Err(FaultError::Refused { refusal, .. }) => Some(refusal),
             _ => None,
         }

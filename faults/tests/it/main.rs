@@ -3,6 +3,7 @@
 mod chain_properties;
 mod conformance;
 mod faults;
+mod foreign;
 mod guardian;
 mod kill_anywhere;
 mod names;

@@ -3,11 +3,10 @@
 //! A probe that is answered says that somebody serves; only the owner of the
 //! listening socket says who.
 
-use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use procfs::net::TcpState;
-use procfs::process::{FDTarget, Process};
+use procfs::process::Process;
+use squall_faults::listeners::{ListeningSocket, listening_sockets, open_sockets};
 use squall_faults::{Member, Origin, Processes};
 
 /// Looks at most until two of them agree.
@@ -58,7 +57,7 @@ fn settled(mut look: impl FnMut() -> Listens) -> Listens {
 }
 
 fn look_once(address: SocketAddr, origin: &Origin) -> Listens {
-    let sockets = sockets(address, &listening());
+    let sockets = sockets(address, &listening_sockets());
     if sockets.is_empty() {
         return Listens::Nobody;
     }
@@ -73,18 +72,9 @@ fn look_once(address: SocketAddr, origin: &Origin) -> Listens {
 /// The process that listens on `address`, as far as this user may see it:
 /// `python3 -m http.server (pid 4711)`.
 pub(super) fn holder(address: SocketAddr) -> Option<String> {
-    let sockets = sockets(address, &listening());
+    let sockets = sockets(address, &listening_sockets());
     let seen = gather(&sockets, &[]);
     seen.into_iter().flat_map(|seen| seen.others).next()
-}
-
-/// A listening socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Socket {
-    at: SocketAddr,
-    inode: u64,
-    /// The user whom it belongs to.
-    uid: u32,
 }
 
 /// Who has a listening socket open.
@@ -99,7 +89,7 @@ struct Holders {
     uid: u32,
 }
 
-fn gather(sockets: &[Socket], members: &[Member]) -> Vec<Holders> {
+fn gather(sockets: &[ListeningSocket], members: &[Member]) -> Vec<Holders> {
     let mut seen: Vec<Holders> = sockets
         .iter()
         .map(|socket| Holders {
@@ -114,19 +104,12 @@ fn gather(sockets: &[Socket], members: &[Member]) -> Vec<Holders> {
     {
         let pid = process.pid.cast_unsigned();
         let member = members.iter().find(|member| member.identity.pid == pid);
-        let Ok(open) = process.fd() else {
+        let Some(open) = open_sockets(&process) else {
             if member.is_some() {
                 seen.iter_mut().for_each(|seen| seen.hidden = Some(pid));
             }
             continue;
         };
-        let open: HashSet<u64> = open
-            .flatten()
-            .filter_map(|open| match open.target {
-                FDTarget::Socket(inode) => Some(inode),
-                _ => None,
-            })
-            .collect();
         for (holders, socket) in seen.iter_mut().zip(sockets) {
             match member {
                 _ if !open.contains(&socket.inode) => {}
@@ -205,15 +188,15 @@ fn describe(process: &Process) -> String {
 /// those bound to that very address, then to those bound to all of its family,
 /// then to those bound to `::` that take both families; several of one kind
 /// share.
-fn sockets(address: SocketAddr, listening: &[Socket]) -> Vec<Socket> {
+fn sockets(address: SocketAddr, listening: &[ListeningSocket]) -> Vec<ListeningSocket> {
     let wanted = plain(address.ip());
     let kinds: [&dyn Fn(IpAddr) -> bool; 3] = [
         &|at| plain(at) == wanted,
         &|at| plain(at).is_unspecified() && plain(at).is_ipv4() == wanted.is_ipv4(),
         &|at| at == IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     ];
-    let of_kind = |kind: &dyn Fn(IpAddr) -> bool| -> Vec<Socket> {
-        let on_port = |socket: &&Socket| socket.at.port() == address.port();
+    let of_kind = |kind: &dyn Fn(IpAddr) -> bool| -> Vec<ListeningSocket> {
+        let on_port = |socket: &&ListeningSocket| socket.at.port() == address.port();
         let found = listening.iter().filter(on_port);
         found
             .filter(|socket| kind(socket.at.ip()))
@@ -232,19 +215,6 @@ fn plain(address: IpAddr) -> IpAddr {
             .map_or(address, |v4: Ipv4Addr| v4.into()),
         IpAddr::V4(_) => address,
     }
-}
-
-fn listening() -> Vec<Socket> {
-    let tables = [procfs::net::tcp(), procfs::net::tcp6()];
-    let entries = tables.into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.state == TcpState::Listen)
-        .map(|entry| Socket {
-            at: entry.local_address,
-            inode: entry.inode,
-            uid: entry.uid,
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -329,9 +299,9 @@ mod tests {
         assert_eq!(settle(forks), (own(), 0));
     }
 
-    fn socket(at: &str, inode: u64) -> Socket {
+    fn socket(at: &str, inode: u64) -> ListeningSocket {
         let at = at.parse().unwrap();
-        Socket { at, inode, uid: 7 }
+        ListeningSocket { at, inode, uid: 7 }
     }
 
     #[test]

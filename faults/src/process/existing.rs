@@ -1,0 +1,353 @@
+//! Finding processes that squall did not start, by what people know them by.
+//!
+//! What is found may be hit only where somebody allowed it by name, on the
+//! command line or in a configuration of their own; this module only looks.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use procfs::process::{Process, all_processes};
+use regex_lite::Regex;
+use squall_scenario::{Find, visible};
+
+use super::listeners::{listening_sockets, open_sockets};
+use super::{Member, ProcessIdentity, Processes};
+
+/// The unified hierarchy, and where systemd keeps units in the older one.
+const UNIT_ROOTS: &[&str] = &[
+    "/sys/fs/cgroup",
+    "/sys/fs/cgroup/systemd",
+    "/sys/fs/cgroup/unified",
+];
+/// How deep slices may be nested.
+const DEPTH_MAX: usize = 8;
+/// A pid file holds a number.
+const PID_FILE_BYTES_MAX: u64 = 64;
+/// Longest command line that is quoted, in characters.
+const COMMAND_MAX: usize = 60;
+
+/// A process that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Who it is.
+    pub identity: ProcessIdentity,
+    /// Its command line, shortened, control characters escaped.
+    pub command: String,
+}
+
+/// Why nothing was found.
+#[derive(Debug, thiserror::Error)]
+pub enum NotFound {
+    /// The pid file cannot be read.
+    #[error("{}: {source}", path.display())]
+    PidFile {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The pid file says something else.
+    #[error("{}: no process number in it", path.display())]
+    NoNumber {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its process is gone.
+    #[error("{}: process {pid} does not run", path.display())]
+    Stale {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        pid: u32,
+    },
+    /// No control group has the unit's name.
+    #[error("no unit {0} is running (looked for its control group in /sys/fs/cgroup)")]
+    NoUnit(String),
+    /// No command line matches.
+    #[error("no command line matches {0:?}")]
+    NoCommand(String),
+    /// The pattern is none.
+    #[error("{0:?} is no pattern: {1}")]
+    BadPattern(String, regex_lite::Error),
+    /// Nobody listens there, or nobody who can be seen.
+    #[error("nobody that can be seen listens on port {0}")]
+    NoListener(u16),
+    /// Processes cannot be looked at.
+    #[error("looking at processes: {0}")]
+    Unseen(String),
+}
+
+/// The processes that are meant, oldest first, without those that another of
+/// them started: a fault on that one reaches them. Blocks: it reads `/proc`.
+///
+/// # Errors
+/// See [`NotFound`]; never an empty list.
+pub fn find(what: &Find) -> Result<Vec<Found>, NotFound> {
+    let pids = match what {
+        Find::PidFile(path) => vec![in_pid_file(Path::new(path))?],
+        Find::Unit(name) => of_unit(name, UNIT_ROOTS)?,
+        Find::Command(pattern) => by_command(pattern)?,
+        Find::Port(port) => on_port(*port)?,
+    };
+    let unseen = |error: crate::FaultError| NotFound::Unseen(error.to_string());
+    let processes = Processes::look().map_err(unseen)?;
+    let mut found: Vec<ProcessIdentity> = pids
+        .into_iter()
+        .filter_map(|pid| ProcessIdentity::of(pid).ok())
+        .filter(ProcessIdentity::is_alive)
+        .collect();
+    found.sort_by_key(|identity| (identity.start_time, identity.pid));
+    let roots = roots(&found, &processes);
+    match roots.is_empty() {
+        false => Ok(roots.into_iter().map(described).collect()),
+        true => Err(match what {
+            Find::PidFile(path) => NotFound::NoNumber { path: path.into() },
+            Find::Unit(name) => NotFound::NoUnit(name.clone()),
+            Find::Command(pattern) => NotFound::NoCommand(pattern.clone()),
+            Find::Port(port) => NotFound::NoListener(*port),
+        }),
+    }
+}
+
+/// Those that none of the others reaches.
+fn roots(found: &[ProcessIdentity], processes: &Processes) -> Vec<ProcessIdentity> {
+    let mut roots = Vec::new();
+    let mut reached: Vec<Member> = Vec::new();
+    for identity in found {
+        if reached.iter().any(|member| member.identity == *identity) {
+            continue;
+        }
+        roots.push(*identity);
+        reached.extend(processes.members(&crate::Origin {
+            root: *identity,
+            mark: String::new(),
+        }));
+    }
+    roots
+}
+
+fn described(identity: ProcessIdentity) -> Found {
+    let command = super::process(identity.pid).map(|process| command_line(&process));
+    let command = command.unwrap_or_default();
+    let command = visible(&command, &[]);
+    let mut short: String = command.chars().take(COMMAND_MAX).collect();
+    if command.chars().count() > COMMAND_MAX {
+        short.push('\u{2026}');
+    }
+    Found {
+        identity,
+        command: short,
+    }
+}
+
+/// The arguments with spaces between; the name of a process that shows none.
+fn command_line(process: &Process) -> String {
+    match process.cmdline() {
+        Ok(words) if !words.is_empty() => words.join(" "),
+        _ => process.stat().map(|stat| stat.comm).unwrap_or_default(),
+    }
+}
+
+fn in_pid_file(path: &Path) -> Result<u32, NotFound> {
+    let failed = |source| NotFound::PidFile {
+        path: path.to_owned(),
+        source,
+    };
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut text = String::new();
+    io::Read::read_to_string(&mut io::Read::take(file, PID_FILE_BYTES_MAX), &mut text)
+        .map_err(failed)?;
+    // Some write more behind the number, on lines of their own.
+    let number = text
+        .lines()
+        .next()
+        .and_then(|line| line.trim().parse().ok());
+    let pid = number.ok_or_else(|| NotFound::NoNumber {
+        path: path.to_owned(),
+    })?;
+    match ProcessIdentity::of(pid).is_ok_and(|identity| identity.is_alive()) {
+        true => Ok(pid),
+        false => Err(NotFound::Stale {
+            path: path.to_owned(),
+            pid,
+        }),
+    }
+}
+
+/// Everything in the control group of a systemd unit, and in those below.
+fn of_unit(name: &str, roots: &[&str]) -> Result<Vec<u32>, NotFound> {
+    for root in roots {
+        if let Some(group) = directory(Path::new(root), name, DEPTH_MAX) {
+            let mut pids = Vec::new();
+            gather(&group, DEPTH_MAX, &mut pids);
+            if !pids.is_empty() {
+                return Ok(pids);
+            }
+        }
+    }
+    Err(NotFound::NoUnit(name.to_owned()))
+}
+
+fn directory(under: &Path, name: &str, depth: usize) -> Option<PathBuf> {
+    let all = directories(under);
+    if let Some(found) = all.iter().find(|path| path.ends_with(name)) {
+        return Some(found.clone());
+    }
+    let deeper = depth.checked_sub(1)?;
+    all.iter().find_map(|path| directory(path, name, deeper))
+}
+
+fn directories(under: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(under).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect();
+    paths.sort();
+    paths
+}
+
+fn gather(group: &Path, depth: usize, pids: &mut Vec<u32>) {
+    let text = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+    pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
+    if let Some(deeper) = depth.checked_sub(1) {
+        for below in directories(group) {
+            gather(&below, deeper, pids);
+        }
+    }
+}
+
+/// Whose command line matches; never squall itself, whose own arguments may say
+/// the pattern.
+fn by_command(pattern: &str) -> Result<Vec<u32>, NotFound> {
+    let bad = |error| NotFound::BadPattern(pattern.to_owned(), error);
+    let regex = Regex::new(pattern).map_err(bad)?;
+    let own = std::process::id();
+    let processes = processes()?;
+    let matching = processes.filter(|process| regex.is_match(&command_line(process)));
+    let pids = matching.map(|process| process.pid.cast_unsigned());
+    Ok(pids.filter(|pid| *pid != own).collect())
+}
+
+fn on_port(port: u16) -> Result<Vec<u32>, NotFound> {
+    let sockets = listening_sockets().into_iter();
+    let sockets: Vec<u64> = sockets
+        .filter(|socket| socket.at.port() == port)
+        .map(|socket| socket.inode)
+        .collect();
+    let has_one = |process: &Process| {
+        open_sockets(process).is_some_and(|open| sockets.iter().any(|inode| open.contains(inode)))
+    };
+    let holders = processes()?.filter(has_one);
+    Ok(holders.map(|process| process.pid.cast_unsigned()).collect())
+}
+
+fn processes() -> Result<impl Iterator<Item = Process>, NotFound> {
+    let all = all_processes().map_err(|error| NotFound::Unseen(error.to_string()))?;
+    Ok(all.flatten())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::os::unix::process::CommandExt;
+    use std::process::{Child, Command, Stdio};
+
+    use rustix::process::{Pid, Signal, kill_process_group};
+
+    use super::*;
+
+    /// A process of the test, ended with its handle.
+    struct Other(Child);
+
+    impl Other {
+        fn start(script: &str) -> Self {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", script]).process_group(0);
+            shell
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            Self(shell.spawn().unwrap())
+        }
+
+        fn pid(&self) -> u32 {
+            self.0.id()
+        }
+    }
+
+    impl Drop for Other {
+        fn drop(&mut self) {
+            let group = Pid::from_child(&self.0);
+            kill_process_group(group, Signal::KILL).unwrap();
+            self.0.wait().unwrap();
+        }
+    }
+
+    fn pids(found: Result<Vec<Found>, NotFound>) -> Vec<u32> {
+        let found = found.unwrap().into_iter();
+        found.map(|found| found.identity.pid).collect()
+    }
+
+    #[test]
+    fn a_pid_file_names_its_process_while_that_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("other.pid");
+        let find_it = || find(&Find::PidFile(path.display().to_string()));
+        assert!(matches!(find_it(), Err(NotFound::PidFile { .. })));
+        let other = Other::start("sleep 1000; :");
+        let pid = other.pid();
+        std::fs::write(&path, format!(" {pid}\nmore\n")).unwrap();
+        let found = find_it().unwrap();
+        assert_eq!(found[0].identity, ProcessIdentity::of(pid).unwrap());
+        assert_eq!(found[0].command, "sh -c sleep 1000; :");
+        drop(other);
+        assert!(matches!(find_it(), Err(NotFound::Stale { pid: gone, .. }) if gone == pid));
+        for text in ["", "none", "-1", "4194304000000"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(
+                matches!(find_it(), Err(NotFound::NoNumber { .. })),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_command_matches_whoever_says_it_but_not_what_that_started() {
+        let sign = format!("sign-{}-of-a-test", std::process::id());
+        // Both the shell and its subshell have the sign.
+        let other = Other::start(&format!(": {sign}; (sleep 1000; :) & wait"));
+        let found = pids(find(&Find::Command(sign.clone())));
+        assert_eq!(found, [other.pid()]);
+        drop(other);
+        let none = find(&Find::Command(format!("{sign} and no more")));
+        assert!(matches!(none, Err(NotFound::NoCommand(_))));
+        let bad = find(&Find::Command("(".to_owned()));
+        assert!(matches!(bad, Err(NotFound::BadPattern(..))));
+    }
+
+    #[test]
+    fn a_port_belongs_to_who_listens_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(pids(find(&Find::Port(port))), [std::process::id()]);
+        drop(listener);
+        let none = find(&Find::Port(port));
+        assert!(matches!(none, Err(NotFound::NoListener(free)) if free == port));
+    }
+
+    #[test]
+    fn a_unit_is_its_control_group_and_those_below() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().display().to_string();
+        let unit = dir.path().join("system.slice/web.service");
+        std::fs::create_dir_all(unit.join("worker")).unwrap();
+        std::fs::create_dir_all(dir.path().join("system.slice/webx.service")).unwrap();
+        std::fs::write(unit.join("cgroup.procs"), "12\n13\n").unwrap();
+        std::fs::write(unit.join("worker/cgroup.procs"), "14\n").unwrap();
+        assert_eq!(of_unit("web.service", &[&root]).unwrap(), [12, 13, 14]);
+        // One whose group is empty does not run.
+        let none = of_unit("webx.service", &[&root]);
+        assert!(matches!(none, Err(NotFound::NoUnit(_))));
+    }
+}

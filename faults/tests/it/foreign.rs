@@ -1,0 +1,194 @@
+//! Faults on processes that squall did not start and was allowed to hit.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use squall_faults::{
+    Fault, FaultContext, FaultError, Journal, Pauses, ProcessFault, ProcessIdentity, ProcessTarget,
+    Refusal, recover,
+};
+use squall_scenario::OnProcess;
+use squall_scenario::inject::{Kill, Signal};
+use tempfile::TempDir;
+
+use crate::support::{HANG, until};
+
+/// A daemon: it leads a session of its own, without a terminal, and has a child.
+struct Daemon {
+    root: Child,
+    child: ProcessIdentity,
+}
+
+impl Daemon {
+    fn start() -> Self {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "sleep 1000 >/dev/null & echo $!; wait"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        #[expect(unsafe_code, reason = "a session is made between fork and exec")]
+        // SAFETY: one system call and nothing else.
+        unsafe {
+            command.pre_exec(|| rustix::process::setsid().map(drop).map_err(Into::into));
+        }
+        let mut root = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut said = BufReader::new(root.stdout.take().unwrap());
+        said.read_line(&mut line).unwrap();
+        let child = ProcessIdentity::of(line.trim().parse().unwrap()).unwrap();
+        Self { root, child }
+    }
+
+    fn identity(&self) -> ProcessIdentity {
+        ProcessIdentity::of(self.root.id()).unwrap()
+    }
+
+    fn allowed(&self) -> ProcessTarget {
+        ProcessTarget::allowed("daemon".to_owned(), self.identity())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Killed ones are only waited for.
+        let _ = self.root.kill();
+        let _ = self.root.wait();
+        let pid = rustix::process::Pid::from_raw(self.child.pid.cast_signed()).unwrap();
+        if self.child.is_alive() {
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        }
+    }
+}
+
+fn state(of: ProcessIdentity) -> char {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", of.pid)).unwrap_or_default();
+    let behind = stat.rsplit(')').next().unwrap_or_default();
+    behind.trim().chars().next().unwrap_or('-')
+}
+
+fn context(dir: &TempDir) -> FaultContext {
+    FaultContext {
+        fault: "foreign".to_owned(),
+        injection: 0,
+        journal: Arc::new(Journal::create(dir.path(), "foreign").unwrap()),
+        guardian: None,
+        pauses: Pauses::default(),
+        deadline: HANG,
+    }
+}
+
+fn fault(target: ProcessTarget, inject: OnProcess) -> Fault {
+    Fault::Process(ProcessFault { target, inject })
+}
+
+#[tokio::test]
+async fn a_pause_reaches_what_a_daemon_started_and_is_put_back() {
+    let (dir, daemon) = (tempfile::tempdir().unwrap(), Daemon::start());
+    let context = context(&dir);
+    let pause = fault(daemon.allowed(), OnProcess::Pause);
+    let mut guard = pause.inject(&context).await.unwrap();
+    guard.verify().await.unwrap();
+    assert_eq!([state(daemon.identity()), state(daemon.child)], ['T', 'T']);
+    guard.remove().await.unwrap();
+    assert_eq!([state(daemon.identity()), state(daemon.child)], ['S', 'S']);
+    // Once more says the same.
+    guard.remove().await.unwrap();
+    assert_eq!(context.journal.close().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_a_daemon_started_is_continued_when_the_daemon_is_gone() {
+    let (dir, mut daemon) = (tempfile::tempdir().unwrap(), Daemon::start());
+    let context = context(&dir);
+    let pause = fault(daemon.allowed(), OnProcess::Pause);
+    let mut guard = pause.inject(&context).await.unwrap();
+    guard.verify().await.unwrap();
+    daemon.root.kill().unwrap();
+    daemon.root.wait().unwrap();
+    assert_eq!(state(daemon.child), 'T');
+    guard.remove().await.unwrap();
+    assert_eq!(state(daemon.child), 'S');
+}
+
+/// As after a squall that died: only the journal knows.
+#[tokio::test]
+async fn the_journal_alone_continues_everybody() {
+    let (dir, daemon) = (tempfile::tempdir().unwrap(), Daemon::start());
+    let context = context(&dir);
+    let pause = fault(daemon.allowed(), OnProcess::Pause);
+    let guard = pause.inject(&context).await.unwrap();
+    guard.verify().await.unwrap();
+    // Written by a process that lives, it would be left alone.
+    let text = std::fs::read_to_string(context.journal.path()).unwrap();
+    let own = ProcessIdentity::own().unwrap();
+    let dead = text.replace(
+        &format!("\"start_time\":{}", own.start_time),
+        "\"start_time\":1",
+    );
+    assert_ne!(dead, text);
+    std::fs::write(context.journal.path(), dead).unwrap();
+    let report = recover::run(dir.path()).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    let both = || [state(daemon.identity()), state(daemon.child)];
+    until("everybody runs", || both() == ['S', 'S']).await;
+    std::mem::forget(guard);
+}
+
+#[tokio::test]
+async fn a_kill_reaches_what_a_daemon_started() {
+    let (dir, daemon) = (tempfile::tempdir().unwrap(), Daemon::start());
+    let context = context(&dir);
+    let kill = OnProcess::Kill(Kill {
+        signal: Signal::Kill,
+    });
+    let guard = fault(daemon.allowed(), kill)
+        .inject(&context)
+        .await
+        .unwrap();
+    guard.verify().await.unwrap();
+    assert!(!daemon.child.is_alive());
+    let gone = fault(daemon.allowed(), OnProcess::Pause);
+    let gone = gone.inject(&context).await.unwrap_err();
+    assert!(matches!(gone, FaultError::ProcessGone { .. }), "{gone}");
+}
+
+#[tokio::test]
+async fn a_daemon_that_nobody_allowed_is_refused() {
+    let (dir, daemon) = (tempfile::tempdir().unwrap(), Daemon::start());
+    let target = ProcessTarget {
+        mark: None,
+        ..daemon.allowed()
+    };
+    let refused = fault(target, OnProcess::Pause).inject(&context(&dir)).await;
+    assert!(matches!(
+        refused.unwrap_err(),
+        FaultError::Refused {
+            refusal: Refusal::ForeignSessionLeader,
+            ..
+        }
+    ));
+    assert_eq!(state(daemon.child), 'S');
+}
+
+/// What was allowed by name may still be somebody whom nothing may hit.
+#[tokio::test]
+async fn who_must_live_is_refused_whatever_was_allowed() {
+    let dir = tempfile::tempdir().unwrap();
+    let context = context(&dir);
+    for (pid, expected) in [
+        (1, Refusal::Init),
+        (std::process::id(), Refusal::Itself),
+        (std::os::unix::process::parent_id(), Refusal::Ancestor),
+    ] {
+        let identity = ProcessIdentity::of(pid).unwrap();
+        let target = ProcessTarget::allowed("x".to_owned(), identity);
+        let error = fault(target, OnProcess::Pause).inject(&context).await;
+        match error.unwrap_err() {
+            FaultError::Refused { refusal, .. } => assert_eq!(refusal, expected),
+            error => panic!("{error}"),
+        }
+    }
+}
