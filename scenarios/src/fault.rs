@@ -174,9 +174,7 @@ impl fmt::Display for FaultTarget {
             | Self::Existing(name)
             | Self::Link(name)
             | Self::Group(name)
-            | Self::Name(name) => {
-                f.write_str(name)
-            }
+            | Self::Name(name) => f.write_str(name),
             Self::Instance { process, index } => write!(f, "{process}-{index}"),
             Self::Any { count, of } => write!(f, "any {count} of {of}"),
         }

@@ -12,6 +12,7 @@ mod shell;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use squall_scenario_file::Allowed;
 
 pub use authoring::{
     DOCTOR_EXAMPLES, DoctorArgs, FAULTS_EXAMPLES, FaultsArgs, INIT_EXAMPLES, InitArgs,
@@ -186,12 +187,34 @@ pub struct ExecutionArgs {
     /// What to show on standard error
     #[arg(long, value_enum, default_value_t = Ui::Auto)]
     pub ui: Ui,
-    /// A host that may be loaded although it is not on this machine
-    #[arg(long, value_name = "HOST")]
-    pub allow_remote: Vec<String>,
+    /// What the file may not decide by itself.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
     /// How the dashboard looks.
     #[command(flatten)]
     pub look: LookArgs,
+}
+
+/// What somebody allows on the command line.
+#[derive(Debug, Clone, Args)]
+pub struct ConsentArgs {
+    /// A host that may be loaded although it is not on this machine
+    #[arg(long, value_name = "HOST")]
+    pub allow_remote: Vec<String>,
+    /// A process under `existing`, which squall did not start, that faults may
+    /// hit all the same
+    #[arg(long, value_name = "NAME")]
+    pub allow_process: Vec<String>,
+}
+
+impl ConsentArgs {
+    /// The same for those who read files.
+    pub fn allowed(&self) -> Allowed {
+        Allowed {
+            hosts: self.allow_remote.clone(),
+            processes: self.allow_process.clone(),
+        }
+    }
 }
 
 /// What `squall run` takes.
@@ -252,10 +275,9 @@ pub struct CheckArgs {
     /// Warnings are errors
     #[arg(long)]
     pub strict: bool,
-    /// A host that may be loaded although it is not on this machine, as in
-    /// `squall run`
-    #[arg(long, value_name = "HOST")]
-    pub allow_remote: Vec<String>,
+    /// What the file may not decide by itself, as in `squall run`.
+    #[command(flatten)]
+    pub consent: ConsentArgs,
     /// How scenarios are read.
     #[command(flatten)]
     pub reading: ScenarioArgs,

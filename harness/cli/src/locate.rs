@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use squall_judge::RunOutcome;
 use squall_scenario::{Scenario, Secrets, nearest};
 use squall_scenario_file::{
-    Checked, Diagnostic, ParseOptions, Source, library, parse_scenario, process_environment,
+    Allowed, Checked, Diagnostic, ParseOptions, Source, library, parse_scenario,
+    process_environment,
 };
 
-use crate::args::ScenarioArgs;
+use crate::args::{ConsentArgs, ScenarioArgs};
 use crate::{exit, output, panics};
 
 /// A scenario that was read and checked, with what there is to say about it.
@@ -45,10 +46,11 @@ impl Found {
         print(&self.checked);
     }
 
-    /// Refuses targets off this machine whose host was not allowed on the
-    /// command line. The engine checks the resolved address once more.
-    pub fn refuse_remote(&mut self, allowed: &[String]) {
-        let refused = self.checked.remote_diagnostics(allowed);
+    /// Refuses targets off this machine and processes that squall did not start
+    /// unless they were allowed on the command line. The engine checks the
+    /// resolved address once more.
+    pub fn refuse(&mut self, allowed: &Allowed) {
+        let refused = self.checked.refused(allowed);
         if !refused.is_empty() {
             self.checked.value = None;
             self.checked.diagnostics.extend(refused);
@@ -113,13 +115,13 @@ pub fn scenario(given: &str, reading: &ScenarioArgs) -> Result<Found, ExitCode> 
 pub fn sound_scenarios(
     given: &[String],
     reading: &ScenarioArgs,
-    allowed: &[String],
+    consent: &ConsentArgs,
 ) -> Result<Vec<Sound>, ExitCode> {
     let mut sound = Vec::new();
     let mut failure = None;
     for given in given {
         let found = scenario(given, reading).map(|mut found| {
-            found.refuse_remote(allowed);
+            found.refuse(&consent.allowed());
             found
         });
         match found.and_then(Found::into_sound) {

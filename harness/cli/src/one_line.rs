@@ -17,7 +17,9 @@ use std::process::ExitCode;
 
 use arguments::Arguments;
 use squall_judge::RunOutcome;
-use squall_scenario_file::{Diagnostic, ParseOptions, Source, parse_scenario, process_environment};
+use squall_scenario_file::{
+    Allowed, Diagnostic, ParseOptions, Source, parse_scenario, process_environment,
+};
 use writer::Writer;
 
 use crate::args::LoadArgs;
@@ -60,12 +62,13 @@ struct Read {
 /// The exit code, when there is none.
 pub fn sound(args: &LoadArgs) -> Result<Sound, ExitCode> {
     // Nothing is sent by printing.
-    let allowed = (!args.print_scenario).then_some(args.options.execution.allow_remote.as_slice());
+    let consent = &args.options.execution.consent;
+    let allowed = (!args.print_scenario).then(|| consent.allowed());
     let Read {
         arguments,
         findings,
         sound,
-    } = read(args, allowed);
+    } = read(args, allowed.as_ref());
     let sources = [arguments.source().clone()];
     for finding in &findings {
         output::remark(finding.render(&sources, output::colour_on_stderr()));
@@ -82,7 +85,7 @@ pub fn sound(args: &LoadArgs) -> Result<Sound, ExitCode> {
 
 /// Reads the line; hosts off this machine are refused unless they are among
 /// `allowed`, where it is given.
-fn read(args: &LoadArgs, allowed: Option<&[String]>) -> Read {
+fn read(args: &LoadArgs, allowed: Option<&Allowed>) -> Read {
     let Composed {
         arguments,
         written,
@@ -94,7 +97,7 @@ fn read(args: &LoadArgs, allowed: Option<&[String]>) -> Read {
     let mut found = checked.diagnostics.clone();
     found.retain(|finding| finding.code != NO_GATES);
     if let Some(allowed) = allowed {
-        found.extend(checked.remote_diagnostics(allowed));
+        found.extend(checked.refused(allowed));
     }
     for finding in &mut found {
         written.point_back(finding, &arguments);

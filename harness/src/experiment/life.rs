@@ -50,6 +50,7 @@ pub async fn run(
         manifest: request.manifest,
         secrets: request.secrets,
         allowed_hosts: request.allowed_hosts,
+        allowed_processes: request.allowed_processes,
     };
     run_in(&world, course, control, on_start).await
 }

@@ -52,6 +52,8 @@ pub struct RunRequest {
     pub secrets: Secrets,
     /// Hosts that may be loaded although they are not on this machine.
     pub allowed_hosts: Vec<String>,
+    /// Processes that squall did not start and may hit, by name.
+    pub allowed_processes: Vec<String>,
     /// The share of the load that is sent; `None` for all of it. Only the
     /// first shard injects faults.
     pub shard: Option<Shard>,

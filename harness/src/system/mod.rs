@@ -25,10 +25,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use squall_faults::existing::{self, Found, NotFound};
 use squall_faults::guardian::{GuardianClient, LeftOut};
 use squall_faults::{Proxy, Resolver};
 use squall_record::RunEvent;
-use squall_scenario::{FaultTarget, System};
+use squall_scenario::{Existing, FaultTarget, System};
 use tokio_util::sync::CancellationToken;
 
 pub use breakers::{BREAKERS_EVERY, HystrixCommand, HystrixStream, LineTooLong, watch_breakers};
@@ -123,6 +124,14 @@ pub enum SystemError {
     /// Processes cannot be made to ask the resolver.
     #[error(transparent)]
     NoOverlay(#[from] squall_faults::NoOverlay),
+    /// A process that squall did not start is not there.
+    #[error("existing `{name}`: {source}")]
+    NotFound {
+        /// Its name in the file.
+        name: String,
+        /// Why nothing was found.
+        source: NotFound,
+    },
     /// A link leads to another machine.
     #[error(
         "link `{link}` leads to {host}, which is not this machine; if it is yours, \
@@ -220,6 +229,7 @@ impl RunningSystem {
             },
             supervisors: tokio_util::task::TaskTracker::new(),
         };
+        running.announce_existing().await?;
         running.announce_links().await;
         running.follow_links().await;
         running.start_processes().await?;
@@ -241,6 +251,25 @@ impl RunningSystem {
                     .await
                     .map_err(SystemError::NotReady)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Says who is meant by what squall did not start.
+    async fn announce_existing(&self) -> Result<(), SystemError> {
+        for existing in &self.system.existing {
+            let found = find(existing)
+                .await
+                .map_err(|source| SystemError::NotFound {
+                    name: existing.name.clone(),
+                    source,
+                })?;
+            let each = found
+                .iter()
+                .map(|found| format!("pid {} ({})", found.identity.pid, found.command));
+            let each = each.collect::<Vec<_>>().join(", ");
+            let text = format!("existing `{}` is {each}", existing.name);
+            self.supervision.hub.emit(RunEvent::Note { text }).await;
         }
         Ok(())
     }
@@ -323,6 +352,11 @@ impl RunningSystem {
                 let name = format!("{process}-{index}");
                 let found = self.instances.iter().find(|instance| instance.name == name);
                 found.cloned().map(Member::Instance).into_iter().collect()
+            }
+            FaultTarget::Existing(name) => {
+                let existing = self.system.existing.iter();
+                let named = existing.filter(|existing| existing.name == *name);
+                named.cloned().map(Member::Existing).collect()
             }
             FaultTarget::Link(name) => {
                 let found = self.links.iter().find(|proxy| proxy.name() == name);
@@ -417,6 +451,8 @@ fn say_left_out(LeftOut { log, bytes }: &LeftOut) -> String {
 pub enum Member {
     /// A process, or its inbound link.
     Instance(Arc<Instance>),
+    /// A process that squall did not start.
+    Existing(Existing),
     /// A named link.
     Link(Proxy),
     /// A name that processes look up.
@@ -434,6 +470,7 @@ impl Member {
     pub fn name(&self) -> &str {
         match self {
             Self::Instance(instance) => &instance.name,
+            Self::Existing(existing) => &existing.name,
             Self::Link(proxy) => proxy.name(),
             Self::Name { name, .. } => name,
         }
@@ -444,10 +481,18 @@ impl Member {
     pub fn proxy(&self) -> Option<&Proxy> {
         match self {
             Self::Instance(instance) => instance.proxy.as_ref(),
+            Self::Existing(_) => None,
             Self::Link(proxy) => Some(proxy),
             Self::Name { .. } => None,
         }
     }
+}
+
+/// Who is meant by something that squall did not start, now.
+pub(crate) async fn find(existing: &Existing) -> Result<Vec<Found>, NotFound> {
+    let wanted = existing.find.clone();
+    let found = tokio::task::spawn_blocking(move || existing::find(&wanted)).await;
+    found.unwrap_or_else(|error| Err(NotFound::Unseen(error.to_string())))
 }
 
 /// The client for probes and streams: short connects.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::reached::Reached;
 use super::seam::{Injected, NotInjected};
-use crate::system::{Instance, InstanceState, Listens, Member, RunningSystem};
+use crate::system::{Instance, InstanceState, Listens, Member, RunningSystem, find};
 use squall_scenario::inject::Dns;
 use squall_scenario::seed::sub_seed;
 
@@ -42,6 +42,8 @@ pub(crate) struct Means {
     pub(crate) journal: Arc<Journal>,
     /// Pauses that meet on one process.
     pub(crate) pauses: Pauses,
+    /// Names of processes that squall did not start and may hit.
+    pub(crate) allowed_processes: Vec<String>,
 }
 
 /// Chooses what the nth injection of a fault acts on. `any N of X` takes the
@@ -67,7 +69,7 @@ pub(crate) fn choose(
 fn serves(member: &Member) -> bool {
     match member {
         Member::Instance(instance) => matches!(instance.state(), InstanceState::Ready(_)),
-        Member::Link(_) | Member::Name { .. } => true,
+        Member::Existing(_) | Member::Link(_) | Member::Name { .. } => true,
     }
 }
 
@@ -96,7 +98,7 @@ impl Injection {
             reached: reached(spec, members),
             ended: Vec::new(),
         };
-        let faults = match faults(spec, members) {
+        let faults = match faults(means, spec, members).await {
             Ok(faults) => faults,
             Err(why) => {
                 return Err(NotInjected {
@@ -111,6 +113,9 @@ impl Injection {
             }
             match fault.inject(&fault_context).await {
                 Ok(guard) => injection.guards.push(guard),
+                // What squall did not start may end with what was just hit.
+                Err(FaultError::ProcessGone { .. })
+                    if is_allowed(&fault) && !injection.guards.is_empty() => {}
                 Err(error) => {
                     // This one was not hit; half an injection is none, so the
                     // others are taken back.
@@ -278,6 +283,14 @@ fn ready_again(instance: &Instance, origin: &Origin, but: Option<String>) -> Sig
     }
 }
 
+/// Whether it hits what squall did not start.
+fn is_allowed(fault: &Fault) -> bool {
+    match fault {
+        Fault::Toxic(_) | Fault::Names(_) => false,
+        Fault::Process(fault) => fault.target.mark.as_deref() == Some(""),
+    }
+}
+
 /// The instances that a fault on processes is aimed at.
 fn reached(spec: &FaultSpec, members: &[Member]) -> Vec<Reached> {
     let fault = match &spec.inject {
@@ -291,13 +304,13 @@ fn reached(spec: &FaultSpec, members: &[Member]) -> Vec<Reached> {
             let instance = Arc::clone(instance);
             Some(Reached::new(fault.clone(), instance, origin, held))
         }
-        Member::Link(_) | Member::Name { .. } => None,
+        Member::Existing(_) | Member::Link(_) | Member::Name { .. } => None,
     };
     members.iter().filter_map(of).collect()
 }
 
 /// The faults of the fault crate that one injection is made of.
-fn faults(spec: &FaultSpec, members: &[Member]) -> Result<Vec<Fault>, String> {
+async fn faults(means: &Means, spec: &FaultSpec, members: &[Member]) -> Result<Vec<Fault>, String> {
     match &spec.inject {
         Inject::Bytes(fault) => {
             let proxies: Vec<Proxy> = members.iter().filter_map(|m| m.proxy().cloned()).collect();
@@ -307,7 +320,7 @@ fn faults(spec: &FaultSpec, members: &[Member]) -> Result<Vec<Fault>, String> {
                 share: spec.share(),
             })])
         }
-        Inject::Process(fault) => on_processes(fault, members),
+        Inject::Process(fault) => on_processes(means, fault, members).await,
         Inject::Network(fault) => match fault {
             OnNetwork::Dns(dns) => on_names(*dns, members),
         },
@@ -323,7 +336,7 @@ fn on_names(inject: Dns, members: &[Member]) -> Result<Vec<Fault>, String> {
                 names.push(name.clone());
                 of = Some(resolver.clone());
             }
-            Member::Instance(_) | Member::Link(_) => {
+            Member::Instance(_) | Member::Existing(_) | Member::Link(_) => {
                 return Err(format!("`{}` is not looked up", member.name()));
             }
         }
@@ -339,24 +352,54 @@ fn on_names(inject: Dns, members: &[Member]) -> Result<Vec<Fault>, String> {
     Ok(faults.into_iter().collect())
 }
 
-fn on_processes(fault: &OnProcess, members: &[Member]) -> Result<Vec<Fault>, String> {
+async fn on_processes(
+    means: &Means,
+    fault: &OnProcess,
+    members: &[Member],
+) -> Result<Vec<Fault>, String> {
     let mut faults = Vec::new();
     for member in members {
-        let Member::Instance(instance) = member else {
-            return Err(format!("`{}` is not a process", member.name()));
-        };
-        let origin = instance
-            .origin()
-            .ok_or_else(|| format!("{} is not running, so it cannot be hit", instance.name))?;
-        let target = ProcessTarget {
-            name: instance.name.clone(),
-            identity: origin.root,
-            mark: Some(origin.mark),
-        };
-        faults.push(Fault::Process(ProcessFault {
-            target,
-            inject: fault.clone(),
-        }));
+        for target in targets(means, member).await? {
+            faults.push(Fault::Process(ProcessFault {
+                target,
+                inject: fault.clone(),
+            }));
+        }
     }
     Ok(faults)
+}
+
+/// The processes that a member stands for now.
+async fn targets(means: &Means, member: &Member) -> Result<Vec<ProcessTarget>, String> {
+    match member {
+        Member::Instance(instance) => {
+            let origin = instance
+                .origin()
+                .ok_or_else(|| format!("{} is not running, so it cannot be hit", instance.name))?;
+            Ok(vec![ProcessTarget {
+                name: instance.name.clone(),
+                identity: origin.root,
+                mark: Some(origin.mark),
+            }])
+        }
+        Member::Existing(existing) => {
+            let name = &existing.name;
+            if !means.allowed_processes.contains(name) {
+                return Err(format!(
+                    "squall did not start `{name}`; if it may be broken, pass \
+                     `--allow-process {name}`"
+                ));
+            }
+            let found = find(existing).await;
+            let found = found
+                .map_err(|error| format!("{name}: {error}"))?
+                .into_iter();
+            Ok(found
+                .map(|found| ProcessTarget::allowed(name.clone(), found.identity))
+                .collect())
+        }
+        Member::Link(_) | Member::Name { .. } => {
+            Err(format!("`{}` is not a process", member.name()))
+        }
+    }
 }

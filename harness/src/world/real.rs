@@ -41,6 +41,8 @@ pub(crate) struct RealWorld {
     pub(crate) secrets: Secrets,
     /// Hosts that may be loaded although they are not on this machine.
     pub(crate) allowed_hosts: Vec<String>,
+    /// Processes that squall did not start and may hit, by name.
+    pub(crate) allowed_processes: Vec<String>,
 }
 
 /// The undo journal of a run.
@@ -120,6 +122,7 @@ impl World for RealWorld {
             log_dir: start.log_dir,
             allowed_hosts: self.allowed_hosts.clone(),
             means: Means {
+                allowed_processes: self.allowed_processes.clone(),
                 journal: Arc::clone(&undo.journal),
                 pauses: Pauses::default(),
             },

@@ -66,6 +66,7 @@ codes! {
     TOO_FEW_CYCLES = "S0220",
     PAUSES_OVERLAP = "S0221",
     SHARE_OF_NO_CONNECTIONS = "S0222",
+    NOT_HELD_DOWN = "S0224",
     NAME_AND_FAULT = "S0230",
     GATE_WITHOUT_UNIT = "S0301",
     PERCENTILE_SPELLING = "S0302",
@@ -93,6 +94,7 @@ codes! {
     BAD_ENV = "S0402",
     QUOTED_ENV = "S0403",
     REMOTE_TARGET = "S0410",
+    FOREIGN_PROCESS = "S0411",
 }
 
 /// The code of a quantity that is none.

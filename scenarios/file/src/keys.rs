@@ -41,6 +41,7 @@ pub(crate) static SCENARIO: Shape = Shape {
         )
         .otherwise(&["url", "host", "base_url"]),
         PROCESSES,
+        EXISTING,
         LINKS,
         SETTINGS,
         BREAKERS,
@@ -78,8 +79,9 @@ pub(crate) static SCENARIO: Shape = Shape {
 };
 
 /// Keys that describe a system and may stand in a scenario instead of `system`.
-pub(crate) const INLINE_SYSTEM_KEYS: [&str; 6] = [
+pub(crate) const INLINE_SYSTEM_KEYS: [&str; 7] = [
     "processes",
+    "existing",
     "links",
     "settings",
     "breakers",

@@ -19,6 +19,7 @@ mod objectives;
 mod open;
 mod openslo;
 mod parse;
+mod permission;
 mod read;
 mod remote;
 mod schema;
@@ -38,6 +39,7 @@ pub use parse::{
     Checked, Environment, OpenSystem, ParseOptions, parse_gate, parse_openslo, parse_scenario,
     parse_system, process_environment,
 };
+pub use permission::Allowed;
 pub use remote::{RemoteTarget, remote_targets};
 pub use schema::{scenario_schema, system_schema};
 pub use source::Source;

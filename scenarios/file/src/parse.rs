@@ -1,6 +1,6 @@
 //! Text in; a checked scenario or system, and everything that is wrong, out.
 
-use squall_scenario::{BodyFile, Gate, Scenario, Secrets, System};
+use squall_scenario::{BodyFile, Existing, Gate, Scenario, Secrets, System};
 
 use crate::body_file::read_body;
 use crate::diagnostic::{Diagnostic, Place, shortened};
@@ -8,8 +8,9 @@ use crate::grammar::GateError;
 use crate::interpolate::resolve;
 use crate::open::open_system;
 use crate::openslo::{ObjectiveDraft, OpenSlo};
+use crate::permission::{Allowed, Needs};
 use crate::read::{Reader, ScenarioDraft, SystemDraft, Use, gate_text, openslo_path, system_path};
-use crate::remote::{RemoteTarget, remote_diagnostics};
+use crate::remote::RemoteTarget;
 use crate::source::Source;
 use crate::yaml::{Node, NodeKind};
 use crate::{check, yaml};
@@ -66,7 +67,7 @@ pub struct Checked<T> {
     pub sources: Vec<Source>,
     /// Environment values that were used.
     pub secrets: Secrets,
-    remote: Vec<(RemoteTarget, Place)>,
+    needs: Needs,
 }
 
 impl<T> Checked<T> {
@@ -84,11 +85,12 @@ impl<T> Checked<T> {
         texts.join("\n")
     }
 
-    /// Errors (`S0410`) for every address off this machine whose host is not
-    /// in `allowed`. A file cannot give this permission to itself.
+    /// Errors for every address off this machine (`S0410`) and every process
+    /// that squall did not start and a fault is aimed at (`S0411`), unless they
+    /// are `allowed`. A file cannot give these permissions to itself.
     #[must_use]
-    pub fn remote_diagnostics(&self, allowed: &[String]) -> Vec<Diagnostic> {
-        let mut findings = remote_diagnostics(&self.remote, allowed);
+    pub fn refused(&self, allowed: &Allowed) -> Vec<Diagnostic> {
+        let mut findings = self.needs.refused(allowed);
         for finding in &mut findings {
             redact(finding, &self.secrets);
         }
@@ -130,18 +132,32 @@ pub fn parse_scenario(source: &Source, options: &ParseOptions<'_>) -> Checked<Sc
         let draft = reader.scenario(root, system, &files.set);
         Some((draft, reader.findings, reader.uses))
     };
-    let mut remote = Vec::new();
+    let mut needs = Needs::default();
     let mut value = None;
     if let Some((draft, mut found, uses)) = read(false) {
         if let Some(draft) = &draft {
             check::scenario(draft, &uses, &mut found);
-            remote = files.remote(&draft.system);
+            needs.remote = files.remote(&draft.system);
+            needs.existing = existing(draft);
         }
         findings.append(&mut found);
         value = draft.and_then(ScenarioDraft::finish);
     }
     let redacted = read(true).and_then(|(draft, ..)| draft.and_then(ScenarioDraft::finish));
-    files.outcome(value, redacted, findings, remote)
+    files.outcome(value, redacted, findings, needs)
+}
+
+/// What faults are aimed at that squall did not start, each once.
+fn existing(draft: &ScenarioDraft) -> Vec<(Existing, Place)> {
+    let mut needed: Vec<(Existing, Place)> = Vec::new();
+    for fault in &draft.faults {
+        for existing in draft.system.system.existing_of(&fault.spec.into.value) {
+            if !needed.iter().any(|(known, _)| known == existing) {
+                needed.push((existing.clone(), fault.into));
+            }
+        }
+    }
+    needed
 }
 
 /// Parses and checks a system file by itself.
@@ -158,16 +174,16 @@ pub fn parse_system(source: &Source, options: &ParseOptions<'_>) -> Checked<Syst
         let draft = reader.system_file(root.as_ref()?, &files.set);
         Some((draft.unwrap_or_default(), reader.findings, reader.uses))
     };
-    let mut remote = Vec::new();
+    let mut needs = Needs::default();
     let mut value = None;
     if let Some((draft, mut found, uses)) = read(false) {
         check::system(&draft, &uses, &mut found);
-        remote = files.remote(&draft);
+        needs.remote = files.remote(&draft);
         findings.append(&mut found);
         value = Some(draft.system);
     }
     let redacted = read(true).map(|(draft, ..)| draft.system);
-    files.outcome(value, redacted, findings, remote)
+    files.outcome(value, redacted, findings, needs)
 }
 
 /// Reads a file that is neither a scenario nor a system by `read`, once with
@@ -196,7 +212,7 @@ pub(crate) fn parse_with<T>(
     let (value, found) = reading(false);
     let (redacted, _) = reading(true);
     findings.extend(found);
-    files.outcome(value, redacted, findings, Vec::new())
+    files.outcome(value, redacted, findings, Needs::default())
 }
 
 /// Reads the objectives of an OpenSLO v1 file. `${NAME}` means nothing there.
@@ -213,10 +229,13 @@ pub fn parse_openslo(source: &Source, options: &ParseOptions<'_>) -> Checked<Ope
         system.probe_addresses.push((probe.name.clone(), place));
         system.system.probes.push(probe);
     }
-    let remote = files.remote(&system);
+    let needs = Needs {
+        remote: files.remote(&system),
+        ..Needs::default()
+    };
     let objectives = drafts.into_iter().map(ObjectiveDraft::finish).collect();
     let value = OpenSlo { objectives };
-    files.outcome(Some(value.clone()), Some(value), findings, remote)
+    files.outcome(Some(value.clone()), Some(value), findings, needs)
 }
 
 /// Reads one gate that stands by itself, for instance on a command line.
@@ -413,7 +432,7 @@ impl<'o> Files<'o> {
         value: Option<T>,
         redacted: Option<T>,
         mut findings: Vec<Diagnostic>,
-        remote: Vec<(RemoteTarget, Place)>,
+        needs: Needs,
     ) -> Checked<T> {
         findings.sort_by_key(|finding| {
             finding
@@ -432,7 +451,7 @@ impl<'o> Files<'o> {
             diagnostics: findings,
             sources: self.sources,
             secrets: self.secrets,
-            remote,
+            needs,
         }
     }
 }

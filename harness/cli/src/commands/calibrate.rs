@@ -18,7 +18,7 @@ pub async fn calibrate(args: CalibrateArgs) -> ExitCode {
         return exit::fail(RunOutcome::Usage, &message);
     }
     let given = std::slice::from_ref(&args.scenario);
-    let sound = match locate::sound_scenarios(given, &args.reading, &args.execution.allow_remote) {
+    let sound = match locate::sound_scenarios(given, &args.reading, &args.execution.consent) {
         Ok(mut sound) => match sound.pop() {
             Some(sound) => sound,
             None => return exit::code(RunOutcome::Usage),

@@ -15,14 +15,14 @@ pub fn check(args: &CheckArgs) -> ExitCode {
     for given in &args.scenarios {
         let sound = match objectives::openslo(given) {
             Some(mut checked) => {
-                let refused = checked.remote_diagnostics(&args.allow_remote);
+                let refused = checked.refused(&args.consent.allowed());
                 checked.diagnostics.extend(refused);
                 let remark = tell(args, &checked, &mut json);
                 remark.map(|remark| remark + &as_gates(&checked))
             }
             None => match locate::scenario(given, &args.reading) {
                 Ok(mut found) => {
-                    found.refuse_remote(&args.allow_remote);
+                    found.refuse(&args.consent.allowed());
                     tell(args, &found.checked, &mut json)
                 }
                 Err(_printed) => None,

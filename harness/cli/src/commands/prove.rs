@@ -29,8 +29,7 @@ pub async fn prove(args: ProveArgs) -> ExitCode {
         return exit::fail(RunOutcome::Usage, &message);
     }
     let scenarios =
-        match locate::sound_scenarios(&args.scenarios, &args.reading, &args.execution.allow_remote)
-        {
+        match locate::sound_scenarios(&args.scenarios, &args.reading, &args.execution.consent) {
             Ok(scenarios) => scenarios,
             Err(code) => return code,
         };

@@ -25,7 +25,7 @@ pub struct Plan {
 
 /// Reads every scenario before the first is run.
 pub async fn run(args: RunArgs) -> ExitCode {
-    let allowed = &args.options.execution.allow_remote;
+    let allowed = &args.options.execution.consent;
     match locate::sound_scenarios(&args.scenarios, &args.reading, allowed) {
         Ok(scenarios) => {
             let plan = Plan {

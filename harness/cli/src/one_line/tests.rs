@@ -22,7 +22,7 @@ fn args(words: &[&str]) -> LoadArgs {
 fn composed(words: &[&str]) -> (String, Scenario) {
     let Read {
         sound, findings, ..
-    } = read(&args(words), Some(&[]));
+    } = read(&args(words), Some(&Allowed::default()));
     let sound = sound.unwrap_or_else(|| panic!("{findings:?}"));
     (sound.text, sound.scenario)
 }
@@ -33,7 +33,7 @@ fn refused(words: &[&str]) -> String {
         arguments,
         findings,
         sound,
-    } = read(&args(words), Some(&[]));
+    } = read(&args(words), Some(&Allowed::default()));
     assert!(sound.is_none(), "{words:?}");
     let sources = [arguments.source().clone()];
     let texts = findings.iter().map(|found| found.render(&sources, false));
@@ -262,7 +262,13 @@ fn other_hosts_need_to_be_allowed() {
     assert!(said.contains("S0410"), "{said}");
     assert!(said.contains("--> command line:1:1"), "{said}");
     assert!(said.contains("--allow-remote shop.example.com"), "{said}");
-    let allowed = read(&args(&words), Some(&["shop.example.com".to_owned()]));
+    let allowed = read(
+        &args(&words),
+        Some(&Allowed {
+            hosts: vec!["shop.example.com".to_owned()],
+            ..Allowed::default()
+        }),
+    );
     assert!(allowed.sound.is_some());
     let printed = read(&args(&words), None);
     assert!(printed.sound.is_some());
@@ -270,7 +276,10 @@ fn other_hosts_need_to_be_allowed() {
 
 #[test]
 fn too_few_samples_are_told_at_the_gate() {
-    let read = read(&args(&["http://localhost/", "-e", "p99.9 < 1s"]), Some(&[]));
+    let read = read(
+        &args(&["http://localhost/", "-e", "p99.9 < 1s"]),
+        Some(&Allowed::default()),
+    );
     let sources = [read.arguments.source().clone()];
     let said = read.findings[0].render(&sources, false);
     assert!(read.sound.is_some());
@@ -471,7 +480,7 @@ proptest! {
         (args.url, args.rate, args.duration) = (url, rate, duration);
         (args.headers, args.expect) = (vec![header], vec![gate]);
         (args.status, args.body) = (vec![status], Some(body));
-        let Read { arguments, findings, sound } = read(&args, Some(&[]));
+        let Read { arguments, findings, sound } = read(&args, Some(&Allowed::default()));
         prop_assert_eq!(sound.is_none(), findings.iter().any(Diagnostic::is_error));
         let source = arguments.source();
         for finding in &findings {

@@ -21,6 +21,7 @@ mod conservation;
 mod cycles;
 mod dashboard;
 mod doctor;
+mod existing;
 mod foreign_runs;
 mod full_disk;
 mod history;

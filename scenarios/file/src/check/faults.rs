@@ -23,6 +23,7 @@ pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
         any_of(fault, system, findings);
         share(fault, findings);
         outlives(fault, draft, findings);
+        hold(fault, system, findings);
     }
     pauses(&draft.faults, system, findings);
     baseline(draft, findings);
@@ -190,6 +191,7 @@ fn at_no_name(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic
         FaultTarget::Name(name) => Some(name),
         FaultTarget::Process(_)
         | FaultTarget::Instance { .. }
+        | FaultTarget::Existing(_)
         | FaultTarget::Link(_)
         | FaultTarget::Group(_)
         | FaultTarget::Any { .. } => None,
@@ -232,6 +234,18 @@ fn at_a_name(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>
 
 fn behind_a_link(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
     let keyword = fault.spec.inject.keyword();
+    if let Some(existing) = system.existing_of(&fault.spec.into.value).first() {
+        let name = &existing.name;
+        findings.push(
+            Diagnostic::error(
+                codes::NOT_BEHIND_A_LINK,
+                format!("there is no link in front of `{name}`"),
+            )
+            .at(fault.into, format!("`{keyword}` acts on bytes of a link"))
+            .help("let its callers connect through a link (`links: { NAME: { to: host:port } }`), and aim at that"),
+        );
+        return;
+    }
     let bare = system
         .processes_of(&fault.spec.into.value)
         .into_iter()
@@ -280,7 +294,10 @@ fn link_of<'t>(target: &'t FaultTarget, system: &'t System) -> Option<&'t str> {
                 FaultTarget::Link(name) => Some(name.as_str()),
                 _ => None,
             }),
-        FaultTarget::Process(_) | FaultTarget::Instance { .. } | FaultTarget::Name(_) => None,
+        FaultTarget::Process(_)
+        | FaultTarget::Instance { .. }
+        | FaultTarget::Existing(_)
+        | FaultTarget::Name(_) => None,
     }
 }
 
@@ -337,6 +354,29 @@ fn share(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
             .also(fault.inject, "acts on processes")
             .help("leave out `share`; to hit some of several, write `into: any 1 of NAME`"),
         ),
+    }
+}
+
+/// Whether something that squall did not start would have to be held down.
+fn hold(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
+    let existing = system.existing_of(&fault.spec.into.value);
+    let Some(existing) = existing.first() else {
+        return;
+    };
+    if fault.spec.inject.ends_processes() && fault.spec.duration.is_some() {
+        let name = &existing.name;
+        findings.push(
+            Diagnostic::error(
+                codes::NOT_HELD_DOWN,
+                format!("squall cannot keep `{name}` down"),
+            )
+            .at(
+                fault.length,
+                "it did not start it, and does not start it again",
+            )
+            .also(fault.into, "under `existing`")
+            .help("leave out `for`: whoever looks after it starts it again; or inject `pause`"),
+        );
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) static SYSTEM: Shape = Shape {
             "Where the load goes unless a scenario says otherwise: a URL, or the name of a process.",
         ),
         PROCESSES,
+        EXISTING,
         LINKS,
         SETTINGS,
         BREAKERS,
@@ -38,6 +39,32 @@ pub(super) const PROCESSES: Key = key(
     "Processes in the order they are started.",
 )
 .otherwise(&["services"]);
+static HOW_TO_FIND: Kind = OneOf(FIND);
+
+pub(super) const EXISTING: Key = key(
+    "existing",
+    Names(&HOW_TO_FIND),
+    "Processes that squall did not start; a fault hits them only with --allow-process.",
+)
+.otherwise(&["external", "foreign"]);
+
+pub(crate) const FIND: &[Key] = &[
+    needed("pid_file", Text, "The number stands in this file.").otherwise(&["pidfile", "pid"]),
+    needed(
+        "unit",
+        Text,
+        "Everything in the control group of this systemd unit: `nginx.service`.",
+    )
+    .otherwise(&["systemd", "service"]),
+    needed(
+        "command",
+        Text,
+        "Its command line matches this regular expression.",
+    )
+    .otherwise(&["cmdline", "match"]),
+    needed("port", Whole(1, 65535), "It listens on this TCP port."),
+];
+
 pub(super) const LINKS: Key = key(
     "links",
     Names(&A_LINK),

@@ -305,7 +305,10 @@ impl Reader {
         let of = self.named(node, name.trim(), text.len() - name.len(), names)?;
         if matches!(
             of,
-            FaultTarget::Link(_) | FaultTarget::Instance { .. } | FaultTarget::Name(_)
+            FaultTarget::Link(_)
+                | FaultTarget::Existing(_)
+                | FaultTarget::Instance { .. }
+                | FaultTarget::Name(_)
         ) {
             let title = format!("{} is only one thing", quoted(name));
             let diagnostic = Diagnostic::error(codes::TOO_FEW_MEMBERS, title)

@@ -5,6 +5,7 @@
 //! once. Rules that need more than one place are in `check`.
 
 mod breaker;
+mod existing;
 mod fault;
 mod host;
 mod load;

@@ -1,7 +1,7 @@
 //! Processes, links, settings, breakers, groups and the target.
 
 use squall_scenario::{
-    FaultTarget, Link, LoadTarget, Misfit, Setting, System, listed, nearest, quoted,
+    Existing, FaultTarget, Link, LoadTarget, Misfit, Setting, System, listed, nearest, quoted,
 };
 
 use super::{Context, Fields, Reader};
@@ -56,6 +56,7 @@ pub(crate) struct Declared {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NameKind {
     Process,
+    Existing,
     Link,
     Group,
     /// One that processes look up.
@@ -73,6 +74,7 @@ impl Names {
             let name = name.to_owned();
             return Some(match declared.kind {
                 NameKind::Process => FaultTarget::Process(name),
+                NameKind::Existing => FaultTarget::Existing(name),
                 NameKind::Link => FaultTarget::Link(name),
                 NameKind::Group => FaultTarget::Group(name),
                 NameKind::Host => FaultTarget::Name(name),
@@ -102,11 +104,13 @@ impl Reader {
         let mut draft = SystemDraft::default();
         self.settings(fields, set, &mut draft);
         let processes = fields.get("processes");
+        let existing = fields.get("existing");
         let links = fields.get("links");
         let groups = fields.get("groups");
         let hosts = fields.get("names");
         for (node, kind) in [
             (processes, NameKind::Process),
+            (existing, NameKind::Existing),
             (links, NameKind::Link),
             (groups, NameKind::Group),
             (hosts, NameKind::Host),
@@ -116,6 +120,12 @@ impl Reader {
         for entry in processes.map_or(&[][..], |node| self.names(node, "processes")) {
             if let Some(process) = self.process(&entry.key, &entry.value, &mut draft) {
                 draft.system.processes.push(process);
+            }
+        }
+        for entry in existing.map_or(&[][..], |node| self.names(node, "existing")) {
+            if let Some(find) = self.find(&entry.value) {
+                let name = entry.key.clone();
+                draft.system.existing.push(Existing { name, find });
             }
         }
         for entry in links.map_or(&[][..], |node| self.names(node, "links")) {
@@ -201,7 +211,7 @@ impl Reader {
     fn declare(&mut self, node: Option<&Node>, kind: NameKind, names: &mut Names) {
         for entry in node.map_or(&[][..], Node::entries) {
             let good = match kind {
-                NameKind::Process | NameKind::Link | NameKind::Group => {
+                NameKind::Process | NameKind::Existing | NameKind::Link | NameKind::Group => {
                     self.name(&entry.key, entry.key_place, false)
                 }
                 NameKind::Host => self.host_name(&entry.key, entry.key_place),

@@ -3,7 +3,8 @@
 
 use squall_scenario::{ProbeRead, WHOLE_RUN};
 use squall_scenario_file::{
-    Checked, OpenSlo, ParseOptions, RemoteTarget, Source, is_openslo, parse_openslo, parse_scenario,
+    Allowed, Checked, OpenSlo, ParseOptions, RemoteTarget, Source, is_openslo, parse_openslo,
+    parse_scenario,
 };
 
 fn no_environment(_: &str) -> Option<String> {
@@ -160,12 +161,15 @@ fn queries_become_probes_of_the_server_that_the_file_names() {
             ("http://10.9.8.7:9090", asked)
         );
         // The file does not decide by itself that squall reads elsewhere.
-        let refused = checked.remote_diagnostics(&[]);
+        let refused = checked.refused(&Allowed::default());
         assert_eq!(refused[0].code, "S0410");
         assert_eq!(refused[0].primary().unwrap().span.line, 13);
         assert!(
             checked
-                .remote_diagnostics(&["10.9.8.7".to_owned()])
+                .refused(&Allowed {
+                    hosts: vec!["10.9.8.7".to_owned()],
+                    ..Allowed::default()
+                })
                 .is_empty()
         );
     }
