@@ -223,28 +223,48 @@ impl fmt::Display for Evidence {
     }
 }
 
+impl LinksSeen {
+    fn on(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (names, scope) = (self.names(), self.scope());
+        if self.fault.was_met(&self.done) {
+            return write!(f, "{} on {names}{scope}", self.effect());
+        }
+        let (live, unmet) = (self.live_connections, self.fault.unmet());
+        write!(
+            f,
+            "attached to {live} live connections of {names}, {unmet}{scope}"
+        )
+    }
+
+    fn off(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (live, names) = (self.live_connections, self.names());
+        let (effect, scope) = (self.effect(), self.scope());
+        write!(
+            f,
+            "taken off {live} live connections of {names}; {effect}{scope}"
+        )
+    }
+}
+
+impl NamesSeen {
+    fn on(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.hit {
+            0 => write!(f, "in force on {}, nobody asked yet", self.names()),
+            hit => write!(f, "{} on {}", self.fault.effect(hit), self.names()),
+        }
+    }
+
+    fn off(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (names, effect) = (self.names(), self.fault.effect(self.hit));
+        write!(f, "{names} answered truly again; {effect}")
+    }
+}
+
 impl fmt::Display for Sighting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OnLinks(seen) if !seen.fault.was_met(&seen.done) => write!(
-                f,
-                "attached to {} live connections of {}, {}{}",
-                seen.live_connections,
-                seen.names(),
-                seen.fault.unmet(),
-                seen.scope()
-            ),
-            Self::OnLinks(seen) => {
-                write!(f, "{} on {}{}", seen.effect(), seen.names(), seen.scope())
-            }
-            Self::OffLinks(seen) => write!(
-                f,
-                "taken off {} live connections of {}; {}{}",
-                seen.live_connections,
-                seen.names(),
-                seen.effect(),
-                seen.scope()
-            ),
+            Self::OnLinks(seen) => seen.on(f),
+            Self::OffLinks(seen) => seen.off(f),
             Self::Ended {
                 process, signal, ..
             } => write!(f, "{process} ended on {}", signal.name()),
@@ -283,16 +303,8 @@ impl fmt::Display for Sighting {
                 f,
                 "{instance} is not waited for: the run ends, and it would with it"
             ),
-            Self::OnNames(seen) if seen.hit == 0 => {
-                write!(f, "in force on {}, nobody asked yet", seen.names())
-            }
-            Self::OnNames(seen) => write!(f, "{} on {}", seen.fault.effect(seen.hit), seen.names()),
-            Self::OffNames(seen) => write!(
-                f,
-                "{} answered truly again; {}",
-                seen.names(),
-                seen.fault.effect(seen.hit)
-            ),
+            Self::OnNames(seen) => seen.on(f),
+            Self::OffNames(seen) => seen.off(f),
             Self::Lost { why } => f.write_str(why),
         }
     }

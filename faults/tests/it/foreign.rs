@@ -1,4 +1,5 @@
 //! Faults on processes that squall did not start and was allowed to hit.
+#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;

@@ -7,6 +7,7 @@ mod descriptors;
 pub(crate) mod exposition;
 mod instance;
 pub(crate) mod log_lines;
+mod member;
 mod names;
 mod port_holder;
 mod ports;
@@ -25,16 +26,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use squall_faults::existing::{self, Found, NotFound};
+use squall_faults::existing::NotFound;
 use squall_faults::guardian::{GuardianClient, LeftOut};
 use squall_faults::{Proxy, Resolver};
 use squall_record::RunEvent;
-use squall_scenario::{Existing, FaultTarget, System};
+use squall_scenario::{FaultTarget, System};
 use tokio_util::sync::CancellationToken;
 
 pub use breakers::{BREAKERS_EVERY, HystrixCommand, HystrixStream, LineTooLong, watch_breakers};
 pub(crate) use descriptors::{raise_descriptor_limit, watch_links};
 pub use instance::{Instance, InstanceState};
+pub use member::Member;
+pub(crate) use member::find;
 pub(crate) use port_holder::Listens;
 pub use resources::watch_resources;
 pub use stand_alone::StandAlone;
@@ -444,55 +447,6 @@ fn say_left_out(LeftOut { log, bytes }: &LeftOut) -> String {
         "{mebibytes:.1} MiB of output are left out of logs/{name}, which keeps the beginning \
          and the end; `keep_output` of the process says how much"
     )
-}
-
-/// Something a fault can act on.
-#[derive(Debug, Clone)]
-pub enum Member {
-    /// A process, or its inbound link.
-    Instance(Arc<Instance>),
-    /// A process that squall did not start.
-    Existing(Existing),
-    /// A named link.
-    Link(Proxy),
-    /// A name that processes look up.
-    Name {
-        /// The name.
-        name: String,
-        /// Who answers for it.
-        resolver: Resolver,
-    },
-}
-
-impl Member {
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Instance(instance) => &instance.name,
-            Self::Existing(existing) => &existing.name,
-            Self::Link(proxy) => proxy.name(),
-            Self::Name { name, .. } => name,
-        }
-    }
-
-    /// The proxy a fault on bytes acts on.
-    #[must_use]
-    pub fn proxy(&self) -> Option<&Proxy> {
-        match self {
-            Self::Instance(instance) => instance.proxy.as_ref(),
-            Self::Existing(_) => None,
-            Self::Link(proxy) => Some(proxy),
-            Self::Name { .. } => None,
-        }
-    }
-}
-
-/// Who is meant by something that squall did not start, now.
-pub(crate) async fn find(existing: &Existing) -> Result<Vec<Found>, NotFound> {
-    let wanted = existing.find.clone();
-    let found = tokio::task::spawn_blocking(move || existing::find(&wanted)).await;
-    found.unwrap_or_else(|error| Err(NotFound::Unseen(error.to_string())))
 }
 
 /// The client for probes and streams: short connects.

@@ -27,9 +27,8 @@ impl Needs {
     /// An error for all that is not among `allowed`.
     pub(crate) fn refused(&self, allowed: &Allowed) -> Vec<Diagnostic> {
         let mut refused = remote_diagnostics(&self.remote, &allowed.hosts);
-        let not_allowed = |(existing, _): &&(Existing, Place)| {
-            !allowed.processes.iter().any(|name| *name == existing.name)
-        };
+        let not_allowed =
+            |(existing, _): &&(Existing, Place)| !allowed.processes.contains(&existing.name);
         let existing = self.existing.iter().filter(not_allowed);
         refused.extend(existing.map(|(existing, place)| refusal(existing, *place)));
         refused
