@@ -140,11 +140,12 @@ async fn what_waits_in_a_pipe_comes_before_what_a_toxic_holds() {
 
 #[tokio::test]
 async fn a_reset_does_not_wait_for_what_is_in_a_pipe() {
+    // The direction to the target is the first to be asked.
     let (proxy, mut client, mut server) = connect_through().await;
     let flood = tokio::spawn(async move {
         let bytes = noise(MIB, 3);
         loop {
-            if let Err(error) = server.write_all(&bytes).await {
+            if let Err(error) = client.write_all(&bytes).await {
                 break error.kind();
             }
         }
@@ -160,7 +161,7 @@ async fn a_reset_does_not_wait_for_what_is_in_a_pipe() {
     let mut sink = vec![0; MIB];
     let seen = soon(async {
         loop {
-            if let Err(error) = client.read(&mut sink).await {
+            if let Err(error) = server.read(&mut sink).await {
                 break error.kind();
             }
         }
