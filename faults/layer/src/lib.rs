@@ -1,3 +1,4 @@
+//! Faults inside your own service: a tower layer and a macro.
 #![doc = include_str!("../README.md")]
 
 mod call;
