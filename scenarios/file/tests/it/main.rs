@@ -6,5 +6,6 @@ mod library;
 mod objectives;
 mod openslo;
 mod plan;
+mod plan_laws;
 mod robustness;
 mod schema;
