@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::synthetic::*;
+use proptest::prelude::*;
 use serde_json::json;
 use squall_record::store::{
     EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordTail, SAMPLES_FILE, read_verdict,
@@ -184,4 +185,115 @@ fn foreign_and_newer_records_are_refused() {
         error.to_string().contains("use the squall that wrote it"),
         "{error}"
     );
+}
+
+/// What anybody may have said in a run.
+fn event() -> impl Strategy<Value = RunEvent> {
+    let words = "(\\PC|[\n\t\u{0}\u{1b}\u{202e}\"\\\\]){0,30}";
+    prop_oneof![
+        words.prop_map(|text| RunEvent::Note { text }),
+        words.prop_map(|detail| RunEvent::Internal { detail }),
+        (words, words).prop_map(|(guard, detail)| RunEvent::Abort { guard, detail }),
+        (any::<bool>(), words)
+            .prop_map(|(reached, detail)| RunEvent::SteadyState { reached, detail }),
+        (words, 0..9_u32, words).prop_map(|(name, injection, detail)| fault(
+            &name,
+            injection,
+            &["api-0"],
+            FaultChange::Failed { detail }
+        )),
+        (any::<u32>(), 0..1_000_000_i64).prop_map(|(scheduled, lag_max_us)| {
+            RunEvent::LoadFinished {
+                scheduled: scheduled.into(),
+                lag_max_us: lag_max_us.unsigned_abs(),
+            }
+        }),
+    ]
+}
+
+fn events() -> impl Strategy<Value = Vec<Stamped>> {
+    let stamped = (0..3_600 * SECOND, event()).prop_map(|(at_us, event)| Stamped { at_us, event });
+    prop::collection::vec(stamped, 0..20)
+}
+
+/// A run of events alone, in a folder; its last one says that it is over.
+fn written(events: &[Stamped]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = RecordWriter::create(dir.path(), &manifest(scenario())).unwrap();
+    for stamped in events {
+        writer.event(stamped).unwrap();
+    }
+    writer
+        .event(&at(3_601.0, RunEvent::Phase(Phase::Finished)))
+        .unwrap();
+    writer.finish(&json!({})).unwrap();
+    dir
+}
+
+/// Everything in them, to be compared.
+fn told(events: &[Stamped]) -> String {
+    format!("{events:?}")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// Whatever was said is read as it was said, in its order, a line each.
+    #[test]
+    fn words_of_anybody_survive_the_round_trip(events in events()) {
+        let dir = written(&events);
+        let read = Record::read(dir.path()).unwrap();
+        prop_assert!(read.complete && read.damage.is_empty(), "{:?}", read.damage);
+        let (last, said) = read.events.split_last().unwrap();
+        prop_assert!(matches!(last.event, RunEvent::Phase(Phase::Finished)));
+        prop_assert_eq!(told(said), told(&events));
+        let text = fs::read_to_string(dir.path().join(EVENTS_FILE)).unwrap();
+        prop_assert_eq!(text.matches('\n').count(), events.len() + 1);
+        prop_assert!(!text.contains(['\u{1b}', '\u{0}']), "acts on no terminal");
+    }
+
+    /// A run that was killed at any byte keeps every event that was written
+    /// whole, invents none, and never looks as if it had come to its end.
+    #[test]
+    fn a_record_that_ends_anywhere_keeps_what_was_whole(
+        events in events(), cut in any::<prop::sample::Index>(),
+    ) {
+        let dir = written(&events);
+        let path = dir.path().join(EVENTS_FILE);
+        let bytes = fs::read(&path).unwrap();
+        let cut = cut.index(bytes.len());
+        fs::write(&path, &bytes[..cut]).unwrap();
+        let read = Record::read(dir.path()).unwrap();
+        let whole = bytes[..cut].iter().filter(|byte| **byte == b'\n').count();
+        // The last line may be whole without its newline.
+        prop_assert!((whole..=whole + 1).contains(&read.events.len()));
+        let known = read.events.len().min(events.len());
+        prop_assert_eq!(told(&read.events[..known]), told(&events[..known]));
+        let tail = cut - bytes[..cut].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let lost = tail > 0 && read.events.len() == whole;
+        prop_assert_eq!(read.damage.len(), usize::from(lost), "{:?}", read.damage);
+        prop_assert_eq!(read.complete, read.events.len() == events.len() + 1);
+    }
+
+    /// Who reads along hears what is read in the end, however the file grows.
+    #[test]
+    fn a_reader_along_hears_everything_once(
+        events in events(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let dir = written(&events);
+        let path = dir.path().join(EVENTS_FILE);
+        let bytes = fs::read(&path).unwrap();
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
+        cuts.sort_unstable();
+        fs::write(&path, "").unwrap();
+        let (_, mut tail) = RecordTail::open(dir.path()).unwrap();
+        let mut heard = Vec::new();
+        for end in cuts.into_iter().chain([bytes.len()]) {
+            fs::write(&path, &bytes[..end]).unwrap();
+            heard.extend(tail.read().unwrap());
+        }
+        prop_assert_eq!(tail.damaged, 0);
+        prop_assert_eq!(heard.len(), events.len() + 1);
+        prop_assert_eq!(told(&heard[..events.len()]), told(&events));
+    }
 }
