@@ -69,6 +69,8 @@ fn is_test_file(path: &Path) -> bool {
 struct Measured {
     functions: Vec<(String, usize)>,
     test_lines: usize,
+    /// Modules in files of their own that are compiled for tests alone.
+    test_modules: Vec<String>,
 }
 
 impl<'ast> Visit<'ast> for Measured {
@@ -82,6 +84,9 @@ impl<'ast> Visit<'ast> for Measured {
         });
         if is_test {
             self.test_lines += lines(module.span());
+            if module.content.is_none() {
+                self.test_modules.push(module.ident.to_string());
+            }
         } else {
             visit::visit_item_mod(self, module);
         }
@@ -131,14 +136,27 @@ struct Budget {
 impl Budget {
     fn measured() -> Self {
         let mut budget = Self::default();
+        let mut measured = Vec::new();
         for (path, text) in sources() {
-            let (lines, name) = (text.lines().count(), path.display().to_string());
+            let lines = text.lines().count();
             budget.lines += lines;
             if is_test_file(&path) {
                 budget.test_lines += lines;
+            } else {
+                measured.push((measure(&path, &text), lines, path));
+            }
+        }
+        let only_for_tests: Vec<_> = measured
+            .iter()
+            .flat_map(|(measured, _, path)| measured.test_modules.iter().map(|m| child(path, m)))
+            .collect();
+        for (measured, lines, path) in measured {
+            let mut below = only_for_tests.iter();
+            if below.any(|test| path.with_extension("").starts_with(test)) {
+                budget.test_lines += lines;
                 continue;
             }
-            let measured = measure(&path, &text);
+            let name = path.display().to_string();
             budget.test_lines += measured.test_lines;
             let functions = measured.functions.into_iter();
             let functions =
@@ -147,6 +165,15 @@ impl Budget {
             budget.files.push((name, lines - measured.test_lines));
         }
         budget
+    }
+}
+
+/// Where the module `name` of a file lies, its extension aside.
+fn child(path: &Path, name: &str) -> PathBuf {
+    let stem = path.file_stem().unwrap().to_string_lossy();
+    match stem.as_ref() {
+        "mod" | "lib" | "main" => path.with_file_name(name),
+        _ => path.with_extension("").join(name),
     }
 }
 
@@ -235,4 +262,25 @@ fn the_measure_can_see_a_long_function_and_skips_tests() {
     let measured = measure(Path::new("x.rs"), &text);
     assert_eq!(measured.functions, [("long".to_owned(), 82)]);
     assert_eq!(measured.test_lines, 5);
+}
+
+#[test]
+fn a_module_for_tests_is_one_wherever_it_lies() {
+    let text = "//! x
+#[cfg(test)]
+pub(crate) mod apart;
+mod other;
+";
+    let measured = measure(Path::new("world/mod.rs"), text);
+    assert_eq!(measured.test_modules, ["apart"]);
+    for (file, apart) in [
+        ("world/mod.rs", "world/apart"),
+        ("src/lib.rs", "src/apart"),
+        ("src/world.rs", "src/world/apart"),
+    ] {
+        assert_eq!(child(Path::new(file), "apart"), Path::new(apart));
+    }
+    let budget = Budget::measured();
+    let simulated = |(name, _): &&(String, usize)| name.contains("world/simulated");
+    assert_eq!(budget.files.iter().find(simulated), None);
 }
