@@ -13,3 +13,4 @@ mod proxy;
 mod recover;
 mod splice;
 mod support;
+mod tls;

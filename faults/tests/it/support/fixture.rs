@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use squall_faults::guardian::{GuardianClient, SpawnRequest};
@@ -85,20 +85,27 @@ impl Death {
     }
 }
 
-/// The child of a guardian that outlives it.
+/// The child of a guardian that outlives it. The kernel's list of children may
+/// miss some while others come and go, so it is read until the keeper is in it.
 fn keeper(guardian: Pid) -> Pid {
     let guardian = guardian.as_raw_nonzero();
     let children = format!("/proc/{guardian}/task/{guardian}/children");
-    let children = std::fs::read_to_string(children).expect("the guardian lives");
     let is_keeper = |pid: &&str| {
         let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         command
             .split(|byte| *byte == 0)
             .any(|word| word == b"--keep")
     };
-    let pid = children.split_whitespace().find(is_keeper);
-    let pid = pid.and_then(|pid| Pid::from_raw(pid.parse().ok()?));
-    pid.expect("a guardian has a keeper")
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let children = std::fs::read_to_string(&children).expect("the guardian lives");
+        let pid = children.split_whitespace().find(is_keeper);
+        if let Some(pid) = pid.and_then(|pid| Pid::from_raw(pid.parse().ok()?)) {
+            return pid;
+        }
+        assert!(Instant::now() < deadline, "a guardian has a keeper");
+        std::thread::yield_now();
+    }
 }
 
 /// `squall DIR STEP alone|together PID`: one run that starts a family, pauses

@@ -1,0 +1,247 @@
+//! Links that speak TLS with their callers, and faults on that.
+#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use squall_faults::{
+    Authority, Fault, FaultContext, FaultError, FaultGuard, Journal, Pauses, Proxy, Terminal,
+    TlsFault,
+};
+use squall_scenario::inject::{Delay, Direction, Tls, TlsDone, TlsShows};
+use squall_scenario::{Evidence, EvidenceLevel, OnBytes, Share, Sighting, TlsTo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use crate::support::{HANG, proxy_to, serve_echo, soon};
+
+/// The name that callers ask for.
+const HOST: &str = "shop.test";
+
+struct Scene {
+    authority: Arc<Authority>,
+    link: Proxy,
+    dir: tempfile::TempDir,
+}
+
+impl Scene {
+    /// A link that speaks TLS, before a server that sends everything back.
+    async fn new() -> Self {
+        let authority = Arc::new(Authority::new().unwrap());
+        let link = secured(&authority, serve_echo().await, TlsTo::Plain);
+        let dir = tempfile::tempdir().unwrap();
+        Self {
+            authority,
+            link,
+            dir,
+        }
+    }
+
+    async fn inject(&self, shows: TlsShows) -> Result<FaultGuard, FaultError> {
+        let context = FaultContext {
+            fault: "tls".to_owned(),
+            injection: 0,
+            journal: Arc::new(Journal::create(self.dir.path(), &format!("{shows:?}")).unwrap()),
+            guardian: None,
+            pauses: Pauses::default(),
+            deadline: HANG,
+        };
+        let proxies = vec![self.link.clone()];
+        let inject = Tls { shows };
+        let fault = Fault::Tls(TlsFault { proxies, inject });
+        fault.inject(&context).await
+    }
+
+    async fn call(&self) -> io::Result<TlsStream<TcpStream>> {
+        call(self.link.address(), &self.authority, HOST).await
+    }
+}
+
+fn secured(authority: &Arc<Authority>, upstream: SocketAddr, to: TlsTo) -> Proxy {
+    let link = proxy_to(upstream);
+    assert!(link.speak_tls(Terminal::new(Arc::clone(authority), to)));
+    link
+}
+
+/// A caller that trusts the authority of the run and nobody else.
+async fn call(
+    address: SocketAddr,
+    authority: &Authority,
+    host: &str,
+) -> io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    let trusted = CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap();
+    roots.add(trusted).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let name = ServerName::try_from(host.to_owned()).unwrap();
+    let stream = TcpStream::connect(address).await?;
+    soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await
+}
+
+/// Sends much, closes its side, and hears all of it.
+async fn converse(stream: TlsStream<TcpStream>) {
+    let said: Vec<u8> = (0..1_000_003_u32).map(|n| (n % 251) as u8).collect();
+    let (mut read, mut write) = tokio::io::split(stream);
+    let saying = async {
+        write.write_all(&said).await.unwrap();
+        write.shutdown().await.unwrap();
+    };
+    let mut heard = Vec::new();
+    let hearing = async {
+        read.read_to_end(&mut heard).await.unwrap();
+    };
+    soon(async { tokio::join!(saying, hearing) }).await;
+    assert!(heard == said, "{} of {} bytes", heard.len(), said.len());
+}
+
+fn done(evidence: &Evidence) -> TlsDone {
+    match evidence.seen.as_slice() {
+        [Sighting::OnTls(seen) | Sighting::OffTls(seen)] => seen.done,
+        seen => panic!("{seen:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_callers_say_arrives_whole_and_comes_back_whole() {
+    let scene = Scene::new().await;
+    let stream = scene.call().await.unwrap();
+    // The target is plain: nothing but this can be spoken with it.
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    converse(stream).await;
+    // By an address as well as by a name.
+    let by_address = call(scene.link.address(), &scene.authority, "127.0.0.1").await;
+    converse(by_address.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_link_speaks_tls_with_its_target_too() {
+    let scene = Scene::new().await;
+    let behind = Arc::new(Authority::new().unwrap());
+    let target = secured(&behind, serve_echo().await, TlsTo::Plain);
+    let link = secured(&scene.authority, target.address(), TlsTo::Tls);
+    let stream = call(link.address(), &scene.authority, HOST).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    converse(stream).await;
+}
+
+#[tokio::test]
+async fn a_caller_refuses_every_wrong_certificate_until_the_fault_is_gone() {
+    let scene = Scene::new().await;
+    for (shows, why) in [
+        (TlsShows::Expired, "expired"),
+        (TlsShows::NotYetValid, "not valid yet"),
+        (TlsShows::WrongHost, "not valid for name"),
+        (TlsShows::SelfSigned, "UnknownIssuer"),
+    ] {
+        let mut guard = scene.inject(shows).await.unwrap();
+        let before = guard.verify().await.unwrap();
+        assert_eq!(before.level, EvidenceLevel::Acted);
+        let refused = scene.call().await.unwrap_err().to_string();
+        assert!(refused.contains(why), "{shows:?}: {refused}");
+        // The link hears of it a moment later.
+        let heard = async {
+            while done(&guard.verify().await.unwrap()).refused == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        soon(heard).await;
+        let removed = guard.remove().await.unwrap();
+        let (met, refused, taken) = (1, 1, 0);
+        let expected = TlsDone {
+            met,
+            refused,
+            taken,
+        };
+        assert_eq!(
+            (removed.level, done(&removed)),
+            (EvidenceLevel::Felt, expected)
+        );
+        // Once more says the same.
+        assert_eq!(done(&guard.remove().await.unwrap()), expected);
+        converse(scene.call().await.unwrap()).await;
+    }
+}
+
+/// Whoever does not look takes it: that is a finding.
+#[tokio::test]
+async fn a_caller_that_takes_a_wrong_certificate_is_counted_and_served() {
+    let scene = Scene::new().await;
+    let careless = secured(&scene.authority, scene.link.address(), TlsTo::Tls);
+    let mut guard = scene.inject(TlsShows::Expired).await.unwrap();
+    let stream = call(careless.address(), &scene.authority, HOST)
+        .await
+        .unwrap();
+    converse(stream).await;
+    let removed = guard.remove().await.unwrap();
+    assert_eq!((done(&removed).refused, done(&removed).taken), (0, 1));
+    assert_eq!(
+        removed.to_string(),
+        "taken off echo; 1 callers met an expired certificate: 0 refused it, 1 took it"
+    );
+}
+
+#[tokio::test]
+async fn a_stalled_handshake_ends_with_its_fault() {
+    let scene = Scene::new().await;
+    let mut guard = scene.inject(TlsShows::Stall).await.unwrap();
+    let call = scene.call();
+    let met = async {
+        while done(&guard.verify().await.unwrap()).met == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        guard.remove().await.unwrap()
+    };
+    let (called, removed) = soon(async { tokio::join!(call, met) }).await;
+    called.unwrap_err();
+    assert_eq!(done(&removed).met, 1);
+}
+
+#[tokio::test]
+async fn a_handshake_is_reset_on_hello() {
+    let scene = Scene::new().await;
+    let _guard = scene.inject(TlsShows::Reset).await.unwrap();
+    let error = scene.call().await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn faults_on_bytes_work_on_what_is_inside() {
+    let scene = Scene::new().await;
+    let mut stream = scene.call().await.unwrap();
+    stream.write_all(b"a").await.unwrap();
+    stream.read_exact(&mut [0]).await.unwrap();
+    let delay = OnBytes::Delay(Delay {
+        by: Duration::from_millis(1),
+        jitter: Duration::ZERO,
+        direction: Direction::Both,
+    });
+    scene.link.attach("slow", &delay, Share::WHOLE).unwrap();
+    converse(stream).await;
+    let done = scene.link.counters().toxics[0].done;
+    // Not the records of TLS, the bytes in them.
+    assert_eq!(done.bytes, 2 * 1_000_003);
+}
+
+#[tokio::test]
+async fn a_link_without_tls_cannot_have_the_fault() {
+    let scene = Scene::new().await;
+    let plain = Scene {
+        link: proxy_to(serve_echo().await),
+        ..scene
+    };
+    let error = plain.inject(TlsShows::Expired).await.unwrap_err();
+    assert!(matches!(error, FaultError::NoTls { .. }), "{error}");
+}
