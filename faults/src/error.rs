@@ -14,6 +14,12 @@ pub enum FaultError {
     /// The fault is aimed at no link at all.
     #[error("the fault has no link to act on; give its target an inbound link or aim it at a link")]
     NoLinks,
+    /// The link speaks no TLS, or has this fault already.
+    #[error("link {link} speaks no TLS with its callers, or has the fault already")]
+    NoTls {
+        /// The link.
+        link: String,
+    },
     /// A proxy would not take the toxic.
     #[error(transparent)]
     Attach(#[from] AttachError),

@@ -22,6 +22,7 @@ pub mod measure;
 mod network;
 mod process;
 mod proxy;
+mod tls;
 mod toxic;
 mod toxics;
 
@@ -39,5 +40,6 @@ pub use process::{existing, listeners};
 pub use proxy::chain::{Chain, End, Output};
 pub use proxy::counters::{ProxyCounters, ToxicCounters};
 pub use proxy::{AttachError, LinkLimit, Proxy, ProxyConfig, Switched, UpdateError};
+pub use tls::{Authority, NoCertificate, Terminal, TlsFault};
 pub use toxic::{Chunk, Event, Fate, Fates, Toxic};
 pub use toxics::{ALL_TOXICS, ToxicInfo, build};

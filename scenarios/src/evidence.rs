@@ -1,8 +1,12 @@
 //! What was seen of a fault: data, which become words here and nowhere else.
 
+mod handshakes;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use handshakes::TlsSeen;
 
 use crate::inject::{BytesDone, Dns, OnBytes, Signal};
 use crate::units::Share;
@@ -108,6 +112,10 @@ pub enum Sighting {
     /// A fault on names was taken out of the resolver, which gives the right
     /// addresses again: squall asked.
     OffNames(NamesSeen),
+    /// A fault on TLS is on its links.
+    OnTls(TlsSeen),
+    /// A fault on TLS was taken off its links.
+    OffTls(TlsSeen),
     /// The fault was not in force any more when it was looked at.
     Lost {
         /// How that showed, in words.
@@ -191,6 +199,7 @@ impl Sighting {
         match self {
             Self::OnLinks(seen) | Self::OffLinks(seen) => seen.links.iter_mut().for_each(change),
             Self::OnNames(seen) | Self::OffNames(seen) => seen.names.iter_mut().for_each(change),
+            Self::OnTls(seen) | Self::OffTls(seen) => seen.links.iter_mut().for_each(change),
             Self::Ended { process, .. }
             | Self::Signalled { process, .. }
             | Self::Stopped(process)
@@ -305,6 +314,8 @@ impl fmt::Display for Sighting {
             ),
             Self::OnNames(seen) => seen.on(f),
             Self::OffNames(seen) => seen.off(f),
+            Self::OnTls(seen) => seen.on(f),
+            Self::OffTls(seen) => seen.off(f),
             Self::Lost { why } => f.write_str(why),
         }
     }

@@ -16,6 +16,7 @@ mod on_bytes;
 mod pause;
 mod reset;
 mod slow_close;
+mod tls;
 
 use std::fmt;
 
@@ -27,6 +28,7 @@ pub use done::BytesDone;
 pub use kill::{Kill, Signal};
 pub use kind::{About, Absent, Given, Mistake, Parameter, ParameterKind, Problem, Value};
 pub use pause::Pause;
+pub use tls::{Tls, TlsDone, TlsShows};
 
 use kind::Kind;
 use on_bytes::OnBytesKind;
@@ -36,6 +38,8 @@ use on_bytes::OnBytesKind;
 pub enum Surface {
     /// The bytes of a link.
     Bytes,
+    /// The TLS that a link speaks with its callers.
+    Tls,
     /// A process.
     Process,
     /// The network: names, and what lies below TCP.
@@ -48,6 +52,7 @@ impl Surface {
     pub const fn about(self) -> &'static str {
         match self {
             Self::Bytes => "bytes: a link, or the inbound link of a process",
+            Self::Tls => "the TLS of a link that speaks it with its callers (`tls:`)",
             Self::Process => "processes that squall started",
             Self::Network => "the network of processes that squall started",
         }
@@ -58,7 +63,7 @@ impl Surface {
     #[must_use]
     pub const fn waits_for_traffic(self) -> bool {
         match self {
-            Self::Bytes | Self::Network => true,
+            Self::Bytes | Self::Tls | Self::Network => true,
             Self::Process => false,
         }
     }
@@ -71,6 +76,8 @@ impl Surface {
 pub enum Inject {
     /// On the bytes of links.
     Bytes(OnBytes),
+    /// On the TLS of links.
+    Tls(OnTls),
     /// On processes.
     Process(OnProcess),
     /// On the network.
@@ -140,6 +147,13 @@ pub enum OnProcess {
     Pause,
 }
 
+/// What is done to the TLS of a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnTls {
+    /// See [`Tls`].
+    Tls(Tls),
+}
+
 /// What is done to the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OnNetwork {
@@ -150,7 +164,8 @@ pub enum OnNetwork {
 impl Inject {
     /// Every kind there is, in the order they are listed.
     pub fn kinds() -> impl Iterator<Item = &'static About> {
-        let all = OnBytes::KINDS.iter().chain(OnProcess::KINDS);
+        let links = OnBytes::KINDS.iter().chain(OnTls::KINDS);
+        let all = links.chain(OnProcess::KINDS);
         all.chain(OnNetwork::KINDS).copied()
     }
 
@@ -159,6 +174,7 @@ impl Inject {
     pub const fn surface(&self) -> Surface {
         match self {
             Self::Bytes(_) => Surface::Bytes,
+            Self::Tls(_) => Surface::Tls,
             Self::Process(_) => Surface::Process,
             Self::Network(_) => Surface::Network,
         }
@@ -169,6 +185,7 @@ impl Inject {
     pub const fn about(&self) -> &'static About {
         match self {
             Self::Bytes(fault) => fault.about(),
+            Self::Tls(fault) => fault.about(),
             Self::Process(fault) => fault.about(),
             Self::Network(fault) => fault.about(),
         }
@@ -197,7 +214,7 @@ impl Inject {
     #[must_use]
     pub const fn ends_processes(&self) -> bool {
         match self {
-            Self::Bytes(_) | Self::Network(_) => false,
+            Self::Bytes(_) | Self::Tls(_) | Self::Network(_) => false,
             Self::Process(fault) => fault.ends_it(),
         }
     }
@@ -206,7 +223,7 @@ impl Inject {
     #[must_use]
     pub const fn stops_processes(&self) -> bool {
         match self {
-            Self::Bytes(_) | Self::Network(_) => false,
+            Self::Bytes(_) | Self::Tls(_) | Self::Network(_) => false,
             Self::Process(fault) => fault.stops_it(),
         }
     }
@@ -214,6 +231,7 @@ impl Inject {
     fn kind(&self) -> &dyn Kind {
         match self {
             Self::Bytes(fault) => fault.kind(),
+            Self::Tls(fault) => fault.kind(),
             Self::Process(fault) => fault.kind(),
             Self::Network(fault) => fault.kind(),
         }
@@ -281,6 +299,25 @@ impl OnProcess {
         match self {
             Self::Kill(kill) => kill,
             Self::Pause => &Pause,
+        }
+    }
+}
+
+impl OnTls {
+    /// Every kind, in the order they are listed.
+    pub const KINDS: &[&About] = &[&tls::ABOUT];
+
+    /// What there is to know about it.
+    #[must_use]
+    pub const fn about(&self) -> &'static About {
+        match self {
+            Self::Tls(_) => &tls::ABOUT,
+        }
+    }
+
+    fn kind(&self) -> &dyn Kind {
+        match self {
+            Self::Tls(tls) => tls,
         }
     }
 }

@@ -40,6 +40,7 @@ pub use address::{
 };
 pub use body_file::BodyFile;
 pub use comparison::{Comparison, GateValue};
+pub use evidence::TlsSeen;
 pub use evidence::{Evidence, EvidenceLevel, LinksSeen, NamesSeen, ProcessSeen, Sighting};
 pub use fault::{CYCLES_MAX, FaultSpec, FaultTarget, P_SHOWN, Repeat, smallest_p};
 pub use gate::{
@@ -47,7 +48,7 @@ pub use gate::{
     When,
 };
 pub use http::{FRAMING_HEADERS, Misfit, header_misfit, is_header_name, path_misfit};
-pub use inject::{Inject, OnBytes, OnNetwork, OnProcess, Surface};
+pub use inject::{Inject, OnBytes, OnNetwork, OnProcess, OnTls, Surface};
 pub use listing::listed;
 pub use load::{Arrivals, DataSource, Load, Request, Stage};
 pub use plan::{Overlap, Plan, PlanCycles, PlanGate, PlanStep, PlanWindow};
@@ -62,7 +63,7 @@ pub use span::{Located, Span};
 pub use suggest::nearest;
 pub use system::{
     BreakerSource, Count, Existing, Find, Link, LoadTarget, Process, Ready, Restart, Setting, Stop,
-    System, keep_output,
+    System, TlsTo, keep_output,
 };
 pub use template::{Template, UnknownVariable};
 pub use units::{ByteCount, Rate, Share, format_duration};

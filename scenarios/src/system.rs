@@ -279,6 +279,19 @@ pub struct Link {
     pub listen: Option<String>,
     /// Where connections go: `host:port`, `$processes.NAME.address` or `NAME`.
     pub to: Template,
+    /// Whether it speaks TLS with its callers, by a certificate of the run's own
+    /// authority (`$run.ca`), and what it speaks with the target then.
+    #[serde(default)]
+    pub tls: Option<TlsTo>,
+}
+
+/// What a link that speaks TLS with its callers speaks with its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TlsTo {
+    /// Plain bytes.
+    Plain,
+    /// TLS as well; whose certificate the target has is not looked at.
+    Tls,
 }
 
 /// A named value processes are started with.

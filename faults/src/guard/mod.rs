@@ -12,6 +12,7 @@ use squall_scenario::{Evidence, OnBytes, OnProcess, Share};
 use crate::guardian::GuardianClient;
 use crate::network::{ActiveNames, NamesFault};
 use crate::process::{ActiveKill, ActivePause, refuse};
+use crate::tls::{ActiveTls, TlsFault};
 use crate::{FaultError, ProcessTarget, Proxy};
 pub use context::FaultContext;
 use toxic_fault::ActiveToxics;
@@ -23,6 +24,8 @@ pub enum Fault {
     Toxic(ToxicFault),
     /// A fault on a process.
     Process(ProcessFault),
+    /// A fault on the TLS of links.
+    Tls(TlsFault),
     /// A fault on names.
     Names(NamesFault),
 }
@@ -63,6 +66,7 @@ enum Active {
     Toxics(ActiveToxics),
     Kill(ActiveKill),
     Pause(ActivePause),
+    Tls(ActiveTls),
     Names(ActiveNames),
 }
 
@@ -75,6 +79,7 @@ impl Fault {
         let active = match self {
             Self::Toxic(fault) => Active::Toxics(ActiveToxics::inject(fault, context)?),
             Self::Process(fault) => inject_process(fault, context).await?,
+            Self::Tls(fault) => Active::Tls(ActiveTls::inject(fault, context)?),
             Self::Names(fault) => Active::Names(ActiveNames::inject(fault, context)?),
         };
         Ok(FaultGuard {
@@ -116,6 +121,7 @@ impl FaultGuard {
             Active::Toxics(toxics) => toxics.verify(within).await,
             Active::Kill(kill) => kill.verify(within).await,
             Active::Pause(pause) => pause.verify(within).await,
+            Active::Tls(tls) => Ok(tls.verify()),
             Active::Names(names) => names.verify(within).await,
         }
     }
@@ -131,6 +137,7 @@ impl FaultGuard {
             Active::Toxics(toxics) => toxics.remove(within).await,
             Active::Kill(kill) => Ok(kill.remove()),
             Active::Pause(pause) => pause.remove(within).await,
+            Active::Tls(tls) => Ok(tls.remove()),
             Active::Names(names) => names.remove(within).await,
         };
         self.removed |= result.is_ok();
@@ -141,7 +148,7 @@ impl FaultGuard {
     #[must_use]
     pub fn target_ended(&self) -> bool {
         match &self.active {
-            Active::Toxics(_) | Active::Names(_) => false,
+            Active::Toxics(_) | Active::Tls(_) | Active::Names(_) => false,
             Active::Kill(kill) => kill.target_ended(),
             Active::Pause(pause) => pause.target_ended(),
         }
@@ -156,6 +163,7 @@ impl Drop for FaultGuard {
         match &self.active {
             Active::Toxics(toxics) => toxics.signal_removal(),
             Active::Pause(pause) => pause.signal_removal(),
+            Active::Tls(tls) => tls.signal_removal(),
             Active::Names(names) => names.signal_removal(),
             // The process is ended; there is nothing to put back.
             Active::Kill(_) => {}

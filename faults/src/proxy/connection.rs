@@ -3,12 +3,13 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, split};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio_util::either::Either;
 
 use super::Shared;
 use super::chain::End;
@@ -18,6 +19,7 @@ use super::link::Link;
 use super::meetings::Meetings;
 use super::roster::Roster;
 use super::splice::{Pipes, Socket};
+use crate::tls::{Side, Unsecured};
 
 /// A connection that was accepted.
 pub(crate) struct Connection {
@@ -49,19 +51,59 @@ impl Connection {
                 return reset(&client);
             }
         };
-        let seen = self.shared.register(self.nth);
-        self.carry(client, upstream, &seen).await;
-        self.shared.unregister(self.nth);
-    }
-
-    async fn carry(&mut self, mut client: TcpStream, mut upstream: TcpStream, seen: &AtomicU64) {
         // Small messages must not wait for Nagle's algorithm on the extra hop.
         let nodelay = client.set_nodelay(true).and(upstream.set_nodelay(true));
         if let Err(error) = nodelay {
             tracing::debug!(link = self.shared.name, %error, "TCP_NODELAY not set");
         }
+        match self.shared.tls.get().cloned() {
+            None => self.carry(client, upstream).await,
+            Some(terminal) => {
+                let secured = tokio::select! {
+                    biased;
+                    _ = self.roster.wait_for(|roster| roster.stopped) => return,
+                    secured = terminal.secure(client, upstream) => secured,
+                };
+                match secured {
+                    Ok((client, upstream)) => self.carry_secured(client, upstream).await,
+                    Err(Unsecured::Reset(client)) => reset(&client),
+                    Err(Unsecured::Closed) => {}
+                }
+            }
+        }
+    }
+
+    async fn carry(&mut self, mut client: TcpStream, mut upstream: TcpStream) {
         let Shared { totals, pipes, .. } = &*self.shared;
         let mut pair = Pair::new(totals, pipes, client.split(), upstream.split());
+        if self.follow(&mut pair).await == End::Reset {
+            drop(pair);
+            reset(&client);
+            reset(&upstream);
+        }
+    }
+
+    /// The same where one side or both speak TLS: what is carried is plain.
+    async fn carry_secured(&mut self, client: Side, upstream: Side) {
+        let Shared { totals, pipes, .. } = &*self.shared;
+        let mut pair = Pair::new(totals, pipes, split(client), split(upstream));
+        if self.follow(&mut pair).await == End::Reset {
+            for (read, write) in [pair.client, pair.upstream] {
+                match read.unsplit(write) {
+                    Either::Left(plain) => reset(&plain),
+                    Either::Right(secured) => reset(secured.get_ref().0),
+                }
+            }
+        }
+    }
+
+    /// Carries both directions to their end, whatever the proxy's toxics become.
+    async fn follow<R, W>(&mut self, pair: &mut Pair<R, W>) -> End
+    where
+        R: AsyncRead + Socket + Unpin,
+        W: AsyncWrite + Socket + Unpin,
+    {
+        let seen = self.shared.register(self.nth);
         let end = loop {
             let roster = self.roster.borrow_and_update().clone();
             if roster.stopped {
@@ -78,20 +120,12 @@ impl Connection {
                 end = poll_fn(|cx| pair.poll(cx)) => break end,
             }
         };
-        drop(pair);
-        match end {
-            Ok(End::Close) => {}
-            Ok(End::Reset) => {
-                add(&self.shared.totals.reset, 1);
-                reset(&client);
-                reset(&upstream);
-            }
-            // A broken side is passed on as what it was: a reset.
-            Err(_) => {
-                reset(&client);
-                reset(&upstream);
-            }
+        self.shared.unregister(self.nth);
+        if matches!(end, Ok(End::Reset)) {
+            add(&self.shared.totals.reset, 1);
         }
+        // A broken side is passed on as what it was: a reset.
+        end.unwrap_or(End::Reset)
     }
 }
 

@@ -180,6 +180,10 @@ impl Link {
         if self.out.eof && !self.finished && self.out.end.is_none() {
             ready!(Pin::new(sink).poll_shutdown(cx))?;
             self.finished = true;
+        } else if !self.finished {
+            // TLS holds what its socket would not take; whoever polls is woken
+            // when it does.
+            let _ = Pin::new(sink).poll_flush(cx)?;
         }
         Poll::Ready(Ok(()))
     }

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use squall_scenario::{OnBytes, Share};
@@ -24,7 +24,7 @@ use thiserror::Error;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
-use crate::ProxyCounters;
+use crate::{ProxyCounters, Terminal};
 use accept::{Accepting, Wanted};
 use counters::ProxyTotals;
 use gate::Gate;
@@ -83,6 +83,8 @@ pub(crate) struct Shared {
     listens: watch::Sender<Option<bool>>,
     /// Whether it ever carried as many connections as it may.
     full: watch::Sender<bool>,
+    /// Its end of TLS, where it speaks that with its callers.
+    tls: OnceLock<Terminal>,
 }
 
 /// A toxic could not be attached.
@@ -163,6 +165,7 @@ impl Proxy {
             refused: watch::channel(0).0,
             listens: watch::channel(listener.as_ref().map(|_| true)).0,
             full: watch::channel(false).0,
+            tls: OnceLock::new(),
         });
         let (roster, watcher) = watch::channel(Roster::default());
         let (wanted, wishes) = watch::channel(Wanted::at_start(config.listening));
@@ -191,6 +194,18 @@ impl Proxy {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.shared.name
+    }
+
+    /// From now on it speaks TLS with new callers. Said once; whether that was
+    /// the first time.
+    pub fn speak_tls(&self, terminal: Terminal) -> bool {
+        self.0.shared.tls.set(terminal).is_ok()
+    }
+
+    /// Its end of TLS, where it speaks that with its callers.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Terminal> {
+        self.0.shared.tls.get()
     }
 
     /// Where it really listens.

@@ -15,6 +15,8 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
+use crate::tls::Side;
+
 /// At most so many bytes in one go; a pipe takes 16 pieces of a socket's
 /// buffers, of up to 32 KiB each.
 const GO_BYTES: usize = 512 * 1024;
@@ -39,6 +41,19 @@ impl Socket for ReadHalf<'_> {
 impl Socket for WriteHalf<'_> {
     fn socket(&self) -> Option<&TcpStream> {
         Some(self.as_ref())
+    }
+}
+
+/// What is carried is not what the socket has.
+impl Socket for tokio::io::ReadHalf<Side> {
+    fn socket(&self) -> Option<&TcpStream> {
+        None
+    }
+}
+
+impl Socket for tokio::io::WriteHalf<Side> {
+    fn socket(&self) -> Option<&TcpStream> {
+        None
     }
 }
 

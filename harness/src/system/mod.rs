@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 mod brake;
 mod breakers;
+mod certificates;
 mod descriptors;
 pub(crate) mod exposition;
 mod instance;
@@ -127,6 +128,9 @@ pub enum SystemError {
     /// Processes cannot be made to ask the resolver.
     #[error(transparent)]
     NoOverlay(#[from] squall_faults::NoOverlay),
+    /// There are no certificates for links that speak TLS.
+    #[error(transparent)]
+    NoCertificate(#[from] squall_faults::NoCertificate),
     /// A process that squall did not start is not there.
     #[error("existing `{name}`: {source}")]
     NotFound {

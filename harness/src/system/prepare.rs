@@ -6,6 +6,7 @@ use squall_faults::{LinkLimit, Proxy, ProxyConfig};
 use squall_scenario::seed::sub_seed;
 use squall_scenario::{Template, is_allowed, is_on_this_machine, socket_address};
 
+use super::certificates::Certificates;
 use super::instance::Instance;
 use super::variables::Variables;
 use super::{StartSystem, SystemError, port_holder, ports};
@@ -99,6 +100,9 @@ pub(super) fn start_links(
     variables: &mut Variables,
     limit: &LinkLimit,
 ) -> Result<Vec<Proxy>, SystemError> {
+    let certificates = Certificates::new(request)?;
+    let ca = certificates.path().display().to_string();
+    variables.set("run.ca", ca);
     let mut links = Vec::new();
     for link in &request.system.links {
         let to = render(&link.to, variables, || format!("link `{}`", link.name))?;
@@ -124,6 +128,7 @@ pub(super) fn start_links(
             None => any_port(),
         };
         let proxy = start_proxy(&link.name, listen, upstream, request.seed, limit)?;
+        certificates.secure(link, &proxy);
         variables.set(format!("links.{}", link.name), proxy.address().to_string());
         links.push(proxy);
     }

@@ -8,9 +8,11 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 use squall_faults::{
     Fault, FaultContext, FaultError, FaultGuard, Journal, NamesFault, Origin, Pauses, ProcessFault,
-    ProcessIdentity, ProcessTarget, Proxy, ToxicFault,
+    ProcessIdentity, ProcessTarget, Proxy, TlsFault, ToxicFault,
 };
-use squall_scenario::{Evidence, FaultSpec, FaultTarget, Inject, OnNetwork, OnProcess, Sighting};
+use squall_scenario::{
+    Evidence, FaultSpec, FaultTarget, Inject, OnNetwork, OnProcess, OnTls, Sighting,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::reached::Reached;
@@ -138,7 +140,7 @@ impl Injection {
 
     fn announce_end(&mut self, fault: &Fault, members: &[Member], hold: bool) {
         let target = match fault {
-            Fault::Toxic(_) | Fault::Names(_) => return,
+            Fault::Toxic(_) | Fault::Tls(_) | Fault::Names(_) => return,
             Fault::Process(ProcessFault { target, .. }) => target,
         };
         for member in members {
@@ -286,7 +288,7 @@ fn ready_again(instance: &Instance, origin: &Origin, but: Option<String>) -> Sig
 /// Whether it hits what squall did not start.
 fn is_allowed(fault: &Fault) -> bool {
     match fault {
-        Fault::Toxic(_) | Fault::Names(_) => false,
+        Fault::Toxic(_) | Fault::Tls(_) | Fault::Names(_) => false,
         Fault::Process(fault) => fault.target.mark.as_deref() == Some(""),
     }
 }
@@ -294,7 +296,7 @@ fn is_allowed(fault: &Fault) -> bool {
 /// The instances that a fault on processes is aimed at.
 fn reached(spec: &FaultSpec, members: &[Member]) -> Vec<Reached> {
     let fault = match &spec.inject {
-        Inject::Bytes(_) | Inject::Network(_) => return Vec::new(),
+        Inject::Bytes(_) | Inject::Tls(_) | Inject::Network(_) => return Vec::new(),
         Inject::Process(fault) => fault,
     };
     let of = |member: &Member| match member {
@@ -321,6 +323,14 @@ async fn faults(means: &Means, spec: &FaultSpec, members: &[Member]) -> Result<V
             })])
         }
         Inject::Process(fault) => on_processes(means, fault, members).await,
+        Inject::Tls(fault) => {
+            let OnTls::Tls(inject) = fault;
+            let proxies = members.iter().filter_map(|m| m.proxy().cloned()).collect();
+            Ok(vec![Fault::Tls(TlsFault {
+                proxies,
+                inject: *inject,
+            })])
+        }
         Inject::Network(fault) => match fault {
             OnNetwork::Dns(dns) => on_names(*dns, members),
         },

@@ -180,6 +180,7 @@ fn aim(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
             at_a_process(fault, system, findings);
             at_no_name(fault, system, findings);
         }
+        Surface::Tls => at_tls(fault, system, findings),
         Surface::Network => at_a_name(fault, system, findings),
     }
 }
@@ -206,6 +207,34 @@ fn at_no_name(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic
             .at(fault.into, format!("`{name}` is only looked up"))
             .also(fault.inject, "acts on what is behind it")
             .help("aim at the process or the link behind it, or inject `dns: nxdomain`"),
+        );
+    }
+}
+
+/// Only some links speak TLS.
+fn at_tls(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
+    let speaks = |part: &&FaultTarget| match part {
+        FaultTarget::Link(name) => {
+            let mut links = system.links.iter();
+            links.any(|link| link.name == *name && link.tls.is_some())
+        }
+        FaultTarget::Process(_)
+        | FaultTarget::Instance { .. }
+        | FaultTarget::Existing(_)
+        | FaultTarget::Name(_)
+        | FaultTarget::Group(_)
+        | FaultTarget::Any { .. } => false,
+    };
+    let parts = system.parts(&fault.spec.into.value).into_iter();
+    if let Some(other) = parts.filter(|part| !speaks(part)).take(1).next() {
+        findings.push(
+            Diagnostic::error(
+                codes::NO_TLS_THERE,
+                format!("`{other}` speaks no TLS with its callers"),
+            )
+            .at(fault.into, "not a link with `tls`")
+            .also(fault.inject, "acts on handshakes")
+            .help("let its callers connect through a link that does: `links: { secure: { to: NAME, tls: terminate } }`"),
         );
     }
 }
@@ -345,7 +374,7 @@ fn share(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
     }
     match fault.spec.inject.surface() {
         Surface::Bytes => {}
-        Surface::Process | Surface::Network => findings.push(
+        Surface::Tls | Surface::Process | Surface::Network => findings.push(
             Diagnostic::error(
                 codes::SHARE_OF_NO_CONNECTIONS,
                 format!("`{}` has no share", fault.spec.inject.keyword()),

@@ -154,7 +154,7 @@ fn request_problem(load: &LoadDraft, variable: &str) -> Option<String> {
 
 /// What is wrong with a value of the run, if anything: the help to give.
 fn run_value_problem(draft: &SystemDraft, variable: &str, in_process: bool) -> Option<String> {
-    const PROCESS_WORDS: [&str; 7] = [
+    const PROCESS_WORDS: [&str; 8] = [
         "self.name",
         "self.port",
         "self.address",
@@ -162,6 +162,7 @@ fn run_value_problem(draft: &SystemDraft, variable: &str, in_process: bool) -> O
         "seed",
         "squall",
         "run.dir",
+        "run.ca",
     ];
     if in_process && PROCESS_WORDS.contains(&variable) {
         return None;
@@ -202,7 +203,7 @@ fn run_value_problem(draft: &SystemDraft, variable: &str, in_process: bool) -> O
         _ if in_process => Some(
             match nearest(variable, PROCESS_WORDS) {
                 Some(near) => format!("did you mean `${near}`?"),
-                None => "values: $self.port, $self.address, $self.link, $self.name, $processes.NAME.address, $links.NAME, $names.NAME, $dns.address, $settings.NAME, $seed, $squall and $run.dir".to_owned(),
+                None => "values: $self.port, $self.address, $self.link, $self.name, $processes.NAME.address, $links.NAME, $names.NAME, $dns.address, $settings.NAME, $seed, $squall, $run.dir and $run.ca".to_owned(),
             },
         ),
         _ => Some("values: $processes.NAME.address, $links.NAME and $settings.NAME".to_owned()),

@@ -214,8 +214,25 @@ pub(crate) static LINK: Shape = Shape {
             "Where connections go: host:port, the name of a process, or $processes.NAME.address.",
         )
         .otherwise(&["upstream"]),
+        key(
+            "tls",
+            Words(TLS),
+            "Whether it speaks TLS with its callers, by a certificate of the authority in $run.ca.",
+        )
+        .otherwise(&["https", "ssl"]),
     ],
 };
+
+pub(crate) const TLS: &[(&str, &str)] = &[
+    (
+        "terminate",
+        "TLS with callers, plain bytes with the target.",
+    ),
+    (
+        "both",
+        "TLS with callers and with the target, whose certificate is not looked at.",
+    ),
+];
 
 pub(crate) const BREAKER_SOURCES: &[Key] = &[
     needed(

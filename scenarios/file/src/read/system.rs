@@ -1,7 +1,8 @@
 //! Processes, links, settings, breakers, groups and the target.
 
 use squall_scenario::{
-    Existing, FaultTarget, Link, LoadTarget, Misfit, Setting, System, listed, nearest, quoted,
+    Existing, FaultTarget, Link, LoadTarget, Misfit, Setting, System, TlsTo, listed, nearest,
+    quoted,
 };
 
 use super::{Context, Fields, Reader};
@@ -245,6 +246,10 @@ impl Reader {
         };
         let to = fields.get("to")?;
         let template = self.template(to, Context::Address)?;
+        let tls = match fields.get("tls") {
+            Some(node) => Some(self.tls(node)?),
+            None => None,
+        };
         let readable = !self.is_hidden(to) && !draft.names.incomplete;
         let source = template.source();
         let named = matches!(
@@ -263,6 +268,16 @@ impl Reader {
             name: name.to_owned(),
             listen,
             to: template,
+            tls,
+        })
+    }
+
+    /// What a link that speaks TLS with its callers speaks with its target.
+    fn tls(&mut self, node: &Node) -> Option<TlsTo> {
+        let word = self.word(node, keys::TLS)?;
+        Some(match word {
+            "terminate" => TlsTo::Plain,
+            _ => TlsTo::Tls,
         })
     }
 
