@@ -22,7 +22,7 @@ impl TlsSeen {
         let links = self.links.join(", ");
         match self.done.met {
             0 => write!(f, "in force on {links}, no handshake yet"),
-            _ => write!(f, "{} on {links}", self.fault.effect(&self.done)),
+            _ => write!(f, "on {links}: {}", self.fault.effect(&self.done)),
         }
     }
 

@@ -154,7 +154,7 @@ fn request_problem(load: &LoadDraft, variable: &str) -> Option<String> {
 
 /// What is wrong with a value of the run, if anything: the help to give.
 fn run_value_problem(draft: &SystemDraft, variable: &str, in_process: bool) -> Option<String> {
-    const PROCESS_WORDS: [&str; 8] = [
+    const PROCESS_WORDS: [&str; 7] = [
         "self.name",
         "self.port",
         "self.address",
@@ -162,9 +162,8 @@ fn run_value_problem(draft: &SystemDraft, variable: &str, in_process: bool) -> O
         "seed",
         "squall",
         "run.dir",
-        "run.ca",
     ];
-    if in_process && PROCESS_WORDS.contains(&variable) {
+    if variable == "run.ca" || in_process && PROCESS_WORDS.contains(&variable) {
         return None;
     }
     let parts: Vec<&str> = variable.split('.').collect();
@@ -206,7 +205,7 @@ fn run_value_problem(draft: &SystemDraft, variable: &str, in_process: bool) -> O
                 None => "values: $self.port, $self.address, $self.link, $self.name, $processes.NAME.address, $links.NAME, $names.NAME, $dns.address, $settings.NAME, $seed, $squall, $run.dir and $run.ca".to_owned(),
             },
         ),
-        _ => Some("values: $processes.NAME.address, $links.NAME and $settings.NAME".to_owned()),
+        _ => Some("values: $processes.NAME.address, $links.NAME, $settings.NAME and $run.ca".to_owned()),
     }
 }
 
