@@ -239,13 +239,10 @@ mod tests {
 
     /// Lines of 16 bytes, 256 of them with the same number.
     fn lines(range: Range<u64>) -> Vec<u8> {
-        let bytes = range.end as usize * 16;
         let blocks = (0..range.end.div_ceil(256)).map(|number| format!("line {number:>10}\n"));
-        let mut all: Vec<u8> = blocks
-            .flat_map(|line| line.repeat(256).into_bytes())
-            .collect();
-        all.truncate(bytes);
-        all.split_off(range.start as usize * 16)
+        let all: String = blocks.map(|line| line.repeat(256)).collect();
+        let [start, end] = [range.start, range.end].map(|line| line as usize * 16);
+        all.as_bytes()[start..end].to_vec()
     }
 
     fn written(bytes: u64) -> (tempfile::TempDir, LogFile) {
