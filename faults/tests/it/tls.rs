@@ -13,7 +13,7 @@ use squall_faults::{
 use squall_scenario::inject::{Delay, Direction, Tls, TlsDone, TlsShows};
 use squall_scenario::{Evidence, EvidenceLevel, OnBytes, Share, Sighting, TlsTo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
@@ -124,6 +124,39 @@ async fn what_callers_say_arrives_whole_and_comes_back_whole() {
     // By an address as well as by a name.
     let by_address = call(scene.link.address(), &scene.authority, "127.0.0.1").await;
     converse(by_address.unwrap()).await;
+}
+
+/// Whatever fills the socket of the caller, the rest is not forgotten in the
+/// link while nothing else happens on the connection.
+#[tokio::test]
+async fn nothing_stays_behind_where_a_caller_does_not_read() {
+    let scene = Scene::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let link = secured(
+        &scene.authority,
+        listener.local_addr().unwrap(),
+        TlsTo::Plain,
+    );
+    for size in (256..8192).step_by(24).map(|kibibytes| kibibytes << 10) {
+        let (caller, accepted) = tokio::join!(
+            call(link.address(), &scene.authority, HOST),
+            listener.accept(),
+        );
+        let (mut caller, (mut target, _)) = (caller.unwrap(), accepted.unwrap());
+        let says = tokio::spawn(async move {
+            target.write_all(&vec![b'x'; size]).await.unwrap();
+            // The connection stays open.
+            target
+        });
+        let carried = link.counters().bytes_from;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        while link.counters().bytes_from != carried && !says.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        let mut heard = vec![0; size];
+        soon(caller.read_exact(&mut heard)).await.unwrap();
+        drop(says.await.unwrap());
+    }
 }
 
 #[tokio::test]
