@@ -52,11 +52,7 @@ async fn main() {
         client = trips(client, &mut plain).await;
         for (nth, ms) in ASKED_MS.into_iter().enumerate() {
             let by = Duration::from_millis(ms);
-            let delay = Delay {
-                by,
-                jitter: Duration::ZERO,
-                direction: Direction::From,
-            };
+            let delay = Delay::of(by, Duration::ZERO, Direction::From);
             proxy
                 .attach("delay", &OnBytes::Delay(delay), Share::WHOLE)
                 .expect("attached");

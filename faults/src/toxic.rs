@@ -61,11 +61,11 @@ pub enum Fate {
     /// The bytes left become these; the next fate is about them.
     Replace(Bytes),
     /// The bytes left and all that follow are swallowed, the end of the stream
-    /// included. Removing the toxic then closes the connection, because its
-    /// stream has a hole.
+    /// included; the toxic still sees them. Removing it then closes the
+    /// connection, because its stream has a hole.
     DropFromHere,
     /// The connection is closed in an orderly way behind everything that is
-    /// held.
+    /// held. The toxic is not asked any more.
     Close,
     /// The connection is reset at once, both sides; held bytes are lost.
     Reset,

@@ -412,11 +412,11 @@ mod tests {
             closed: 0,
             reset: 4,
         };
-        let delay = OnBytes::Delay(Delay {
-            by: Duration::from_millis(800),
-            jitter: Duration::from_millis(10),
+        let delay = OnBytes::Delay(Delay::of(
+            Duration::from_millis(800),
+            Duration::from_millis(10),
             direction,
-        });
+        ));
         let cut = OnBytes::Cut(Cut { direction });
         let reset = OnBytes::Reset(Reset::default());
         let rate = ByteCount(65_536);

@@ -5,6 +5,7 @@
 //! per surface, with one arm for each.
 
 mod bandwidth;
+mod corrupt;
 mod cut;
 mod delay;
 mod direction;
@@ -12,10 +13,14 @@ mod dns;
 mod done;
 mod kill;
 mod kind;
+mod limit_data;
 mod on_bytes;
 mod pause;
 mod reset;
+mod slicer;
 mod slow_close;
+mod spread;
+mod timeout;
 mod tls;
 
 use std::fmt;
@@ -28,6 +33,8 @@ pub use done::BytesDone;
 pub use kill::{Kill, Signal};
 pub use kind::{About, Absent, Given, Mistake, Parameter, ParameterKind, Problem, Value};
 pub use pause::Pause;
+pub use reset::Meanwhile;
+pub use spread::Spread;
 pub use tls::{Tls, TlsDone, TlsShows};
 
 use kind::Kind;
@@ -95,6 +102,10 @@ macro_rules! faults_on_bytes {
             Reset in reset,
             Bandwidth in bandwidth,
             SlowClose in slow_close,
+            Timeout in timeout,
+            LimitData in limit_data,
+            Slicer in slicer,
+            Corrupt in corrupt,
         }
     };
 }

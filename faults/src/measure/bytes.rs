@@ -44,11 +44,7 @@ pub(super) async fn delay(stage: &Stage) -> Taken {
     let mut measured = Vec::new();
     for (by, times) in [(1, 100), (20, 50), (100, 10)] {
         let by = Duration::from_millis(by);
-        let fault = OnBytes::Delay(Delay {
-            by,
-            jitter: Duration::ZERO,
-            direction: Direction::From,
-        });
+        let fault = OnBytes::Delay(Delay::of(by, Duration::ZERO, Direction::From));
         let mut guard = stage.inject(fault).await?;
         let mut hit = Caller::connect(&stage.link).await?;
         let mut spared = Caller::connect(&stage.beside).await?;

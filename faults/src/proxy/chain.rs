@@ -79,6 +79,8 @@ struct Stage {
     met_bytes: u64,
     /// Everything from here on is swallowed.
     swallowing: bool,
+    /// The toxic closed the connection, and is not asked any more.
+    closed: bool,
     /// Something was swallowed: the stream has a hole.
     hole: bool,
     /// The flow was counted as touched by this toxic.
@@ -90,7 +92,8 @@ struct Stage {
 impl Stage {
     /// The instant the toxic waits for, unless it has been delivered.
     fn deadline(&self) -> Option<Instant> {
-        self.toxic.deadline().filter(|at| self.fired != Some(*at))
+        let deadline = self.toxic.deadline().filter(|_| !self.closed);
+        deadline.filter(|at| self.fired != Some(*at))
     }
 
     fn touch(&mut self) {
@@ -185,6 +188,7 @@ impl Chain {
             queue: VecDeque::new(),
             met_bytes: 0,
             swallowing: false,
+            closed: false,
             hole: false,
             touched: false,
             fired: None,
@@ -305,11 +309,18 @@ impl Chain {
             Item::Bytes(bytes) if bytes.is_empty() => {}
             Item::Bytes(bytes) if stage.swallowing => {
                 stage.count(bytes.len());
-                stage.swallow(&Item::Bytes(bytes));
+                let chunk = Chunk { bytes, arrived };
+                let asked = !stage.closed;
+                let fates = asked.then(|| stage.toxic.on(Event::Chunk(&chunk), now));
+                stage.swallow(&Item::Bytes(chunk.bytes));
+                self.act(at, None, fates.unwrap_or_default(), now, out);
             }
             Item::Eof if stage.swallowing => {
                 add(&stage.totals.ends, 1);
+                let asked = !stage.closed;
+                let fates = asked.then(|| stage.toxic.on(Event::Eof { arrived }, now));
                 stage.swallow(&Item::Eof);
+                self.act(at, None, fates.unwrap_or_default(), now, out);
             }
             Item::Close => self.release(at, Item::Close, arrived, now, out),
             Item::Eof => {
@@ -376,6 +387,7 @@ impl Chain {
                 Fate::DropFromHere => {
                     let stage = &mut self.stages[at];
                     stage.swallowing = true;
+                    stage.hole = true;
                     if let Some(item) = left.take() {
                         stage.swallow(&item);
                     }
@@ -384,8 +396,11 @@ impl Chain {
                     let stage = &mut self.stages[at];
                     stage.touch();
                     stage.swallowing = true;
+                    stage.closed = true;
                     add(&stage.totals.closed, 1);
-                    left = None;
+                    if let Some(item) = left.take() {
+                        stage.swallow(&item);
+                    }
                     self.release(at, Item::Close, arrived, now, out);
                 }
                 Fate::Reset => {

@@ -192,7 +192,10 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
-    use squall_scenario::inject::{Bandwidth, Cut, Delay, Direction, Reset, SlowClose};
+    use squall_scenario::inject::{
+        Bandwidth, Cut, Delay, Direction, LimitData, Meanwhile, Reset, Slicer, SlowClose, Spread,
+        Timeout,
+    };
     use squall_scenario::{ByteCount, OnBytes, Share};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
     use tokio::time::{sleep, timeout};
@@ -251,10 +254,24 @@ mod tests {
     /// Toxics that lose nothing.
     fn careful() -> BoxedStrategy<OnBytes> {
         let ms = |range| proptest::strategy::Strategy::prop_map(range, Duration::from_millis);
-        let delay = (ms(0..300_u64), 0..100_u32, direction()).prop_map(|(by, part, direction)| {
+        let spread = prop_oneof![
+            Just(Spread::Uniform),
+            Just(Spread::Normal),
+            Just(Spread::Pareto)
+        ];
+        let delay = (ms(0..300_u64), 0..100_u32, spread, direction());
+        let delay = delay.prop_map(|(by, part, spread, direction)| {
             OnBytes::Delay(Delay {
-                by,
-                jitter: by * part / 100,
+                spread,
+                ..Delay::of(by, by * part / 100, direction)
+            })
+        });
+        let slicer = (1..100_u64, 0..100_u64, ms(0..3_u64), direction());
+        let slicer = slicer.prop_map(|(size, variation, pause, direction)| {
+            OnBytes::Slicer(Slicer {
+                size: ByteCount(size),
+                variation: ByteCount(variation),
+                pause,
                 direction,
             })
         });
@@ -266,18 +283,34 @@ mod tests {
         });
         let slow_close = (ms(0..400_u64), direction())
             .prop_map(|(by, direction)| OnBytes::SlowClose(SlowClose { by, direction }));
-        prop_oneof![delay, bandwidth, slow_close].boxed()
+        prop_oneof![delay, bandwidth, slow_close, slicer].boxed()
     }
 
     /// Toxics of every kind.
     fn any() -> BoxedStrategy<OnBytes> {
         let cut = direction().prop_map(|direction| OnBytes::Cut(Cut { direction }));
-        let reset = (0..300_u64).prop_map(|ms| {
+        let meanwhile = prop_oneof![Just(Meanwhile::Pass), Just(Meanwhile::Hold)];
+        let reset = (0..300_u64, meanwhile, direction()).prop_map(|(ms, meanwhile, direction)| {
             OnBytes::Reset(Reset {
                 after: Duration::from_millis(ms),
+                meanwhile,
+                direction,
             })
         });
-        prop_oneof![3 => careful(), 1 => cut, 1 => reset].boxed()
+        let timeout = (0..300_u64, direction()).prop_map(|(ms, direction)| {
+            OnBytes::Timeout(Timeout {
+                after: Duration::from_millis(ms),
+                direction,
+            })
+        });
+        let limit_data = (0..2000_u64, direction()).prop_map(|(bytes, direction)| {
+            OnBytes::LimitData(LimitData {
+                bytes: ByteCount(bytes),
+                direction,
+            })
+        });
+        let lossy = prop_oneof![cut, reset, timeout, limit_data];
+        prop_oneof![3 => careful(), 2 => lossy].boxed()
     }
 
     fn share() -> impl Strategy<Value = Share> {

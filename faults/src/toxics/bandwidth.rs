@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use squall_scenario::ByteCount;
 use squall_scenario::inject::{Bandwidth, Direction};
 
-use super::Decides;
+use super::{Decides, FOREVER};
 use crate::{Chunk, Event, Fate, Fates, Toxic};
 
 /// Slices per second a slow chunk is cut into, so that bytes trickle instead
@@ -30,7 +30,8 @@ impl Decides for Bandwidth {
 }
 
 /// A serial line: a byte leaves when all bytes before it have left and its own
-/// transmission time has passed. An idle line saves nothing up.
+/// transmission time has passed. An idle line saves nothing up. On one of no rate
+/// at all, as Toxiproxy has it, nothing passes until it is taken away.
 #[derive(Debug)]
 struct BandwidthToxic {
     rate_bytes_per_second: u64,
@@ -41,7 +42,7 @@ struct BandwidthToxic {
 impl BandwidthToxic {
     fn new(bandwidth: Bandwidth) -> Self {
         Self {
-            rate_bytes_per_second: bandwidth.rate.0.max(1),
+            rate_bytes_per_second: bandwidth.rate.0,
             free_at: None,
         }
     }
@@ -54,6 +55,9 @@ impl BandwidthToxic {
     }
 
     fn schedule(&mut self, chunk: &Chunk) -> Fates {
+        if self.rate_bytes_per_second == 0 {
+            return Fate::Hold(chunk.arrived + FOREVER).into();
+        }
         let length = chunk.bytes.len() as u64;
         let slice = (self.rate_bytes_per_second / SLICES_PER_SECOND)
             .max(length.div_ceil(SLICES_PER_CHUNK_MAX))
@@ -89,6 +93,7 @@ impl Toxic for BandwidthToxic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Chain, Output};
     use bytes::Bytes;
 
     fn toxic(rate: u64) -> BandwidthToxic {
@@ -134,6 +139,19 @@ mod tests {
         assert_eq!(releases(&mut toxic, 50, now), [(50, 100)]);
         let later = now + Duration::from_secs(10);
         assert_eq!(releases(&mut toxic, 50, later), [(50, 50)]);
+    }
+
+    #[test]
+    fn without_any_rate_nothing_passes_and_nothing_is_lost() {
+        let (mut chain, mut out) = (Chain::default(), Output::default());
+        let now = Instant::now();
+        chain.attach("narrow", Box::new(toxic(0)), false, now, &mut out);
+        chain.push(Bytes::from_static(b"held"), now, &mut out);
+        chain.push_eof(now, &mut out);
+        chain.advance(now + Duration::from_secs(86_400), &mut out);
+        assert!(out.bytes.is_empty() && !out.eof);
+        chain.detach("narrow", now, &mut out);
+        assert_eq!((out.bytes.len(), out.eof), (1, true));
     }
 
     #[test]

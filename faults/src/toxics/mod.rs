@@ -3,14 +3,23 @@
 //! `squall-scenario`, whose list of faults on bytes is taken over here.
 
 mod bandwidth;
+mod corrupt;
 mod cut;
 mod delay;
+mod limit_data;
 mod reset;
+mod slicer;
 mod slow_close;
+mod timeout;
+
+use std::time::Duration;
 
 use squall_scenario::{OnBytes, inject};
 
 use crate::Toxic;
+
+/// How long something is held that only a removal lets go.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What a fault on bytes needs to act: implemented for its parameters, in its
 /// own file.
@@ -18,6 +27,8 @@ trait Decides {
     /// Whether it may swallow bytes or end connections. All others conserve
     /// every byte and the end of the stream.
     const LOSSY: bool;
+    /// Whether it may change bytes, though never how many there are.
+    const ALTERS: bool = false;
 
     /// A typical one, acting on both directions.
     fn example() -> Self;
@@ -33,6 +44,8 @@ pub struct ToxicInfo {
     /// Whether it may swallow bytes or end connections. All others conserve
     /// every byte and the end of the stream.
     pub lossy: bool,
+    /// Whether it may change bytes, though never how many there are.
+    pub alters: bool,
     /// A typical instance, acting on both directions; what the conformance
     /// suite runs.
     pub example: fn() -> OnBytes,
@@ -51,6 +64,7 @@ macro_rules! toxics {
         /// Every toxic there is.
         pub const ALL_TOXICS: &[ToxicInfo] = &[$(ToxicInfo {
             lossy: <inject::$kind as Decides>::LOSSY,
+            alters: <inject::$kind as Decides>::ALTERS,
             example: || OnBytes::$kind(Decides::example()),
         },)+];
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use squall_scenario::inject::Reset;
+use squall_scenario::inject::{Meanwhile, Reset};
 
-use super::Decides;
+use super::{Decides, FOREVER};
 use crate::{Event, Fate, Fates, Toxic};
 
 impl Decides for Reset {
@@ -13,6 +13,7 @@ impl Decides for Reset {
     fn example() -> Self {
         Self {
             after: Duration::from_millis(5),
+            ..Self::default()
         }
     }
 
@@ -22,7 +23,8 @@ impl Decides for Reset {
 }
 
 /// Resets a live connection when attached and a fresh one at its first bytes
-/// (or its close), each `after` that moment.
+/// (or its close), each `after` that moment. What comes until then passes, or is
+/// held and lost.
 #[derive(Debug)]
 struct ResetToxic {
     reset: Reset,
@@ -38,8 +40,12 @@ impl ResetToxic {
         if self.reset.after.is_zero() {
             return Fate::Reset.into();
         }
-        self.due.get_or_insert(from + self.reset.after);
-        Fates::pass()
+        let due = *self.due.get_or_insert(from + self.reset.after);
+        match self.reset.meanwhile {
+            Meanwhile::Pass => Fates::pass(),
+            // Whoever gets to it first: the bytes must not be ahead.
+            Meanwhile::Hold => Fate::Hold(due + FOREVER).into(),
+        }
     }
 }
 
@@ -62,5 +68,40 @@ impl Toxic for ResetToxic {
 
     fn deadline(&self) -> Option<Instant> {
         self.due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use squall_scenario::inject::Direction;
+
+    use super::*;
+    use crate::{Chain, End, Output};
+
+    fn until_the_reset(meanwhile: Meanwhile) -> Output {
+        let (mut chain, mut out) = (Chain::default(), Output::default());
+        let start = Instant::now();
+        let reset = Reset {
+            after: Duration::from_millis(50),
+            meanwhile,
+            direction: Direction::To,
+        };
+        chain.attach("rst", reset.toxic(1), false, start, &mut out);
+        chain.push(Bytes::from_static(b"first"), start, &mut out);
+        let later = start + Duration::from_millis(49);
+        chain.push(Bytes::from_static(b"second"), later, &mut out);
+        chain.advance(later, &mut out);
+        assert_eq!(out.end, None);
+        // Counted from the first byte.
+        chain.advance(start + Duration::from_millis(50), &mut out);
+        assert_eq!(out.end, Some(End::Reset));
+        out
+    }
+
+    #[test]
+    fn bytes_pass_until_the_reset_or_are_lost_with_it() {
+        assert_eq!(until_the_reset(Meanwhile::Pass).bytes.len(), 2);
+        assert_eq!(until_the_reset(Meanwhile::Hold).bytes.len(), 0);
     }
 }

@@ -31,11 +31,11 @@ fn context(dir: &TempDir) -> FaultContext {
 }
 
 fn delay() -> OnBytes {
-    OnBytes::Delay(Delay {
-        by: Duration::from_millis(5),
-        jitter: Duration::ZERO,
-        direction: Direction::From,
-    })
+    OnBytes::Delay(Delay::of(
+        Duration::from_millis(5),
+        Duration::ZERO,
+        Direction::From,
+    ))
 }
 
 #[tokio::test]

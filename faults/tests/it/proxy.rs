@@ -17,11 +17,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 fn delay(by_ms: u64) -> OnBytes {
-    OnBytes::Delay(Delay {
-        by: Duration::from_millis(by_ms),
-        jitter: Duration::ZERO,
-        direction: Direction::Both,
-    })
+    OnBytes::Delay(Delay::of(
+        Duration::from_millis(by_ms),
+        Duration::ZERO,
+        Direction::Both,
+    ))
 }
 
 fn cut() -> OnBytes {
@@ -33,6 +33,7 @@ fn cut() -> OnBytes {
 fn reset() -> OnBytes {
     OnBytes::Reset(Reset {
         after: Duration::ZERO,
+        ..Reset::default()
     })
 }
 

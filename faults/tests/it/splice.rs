@@ -25,11 +25,11 @@ fn noise(length: usize, seed: u64) -> Vec<u8> {
 }
 
 fn delay(by_ms: u64, direction: Direction) -> OnBytes {
-    OnBytes::Delay(Delay {
-        by: Duration::from_millis(by_ms),
-        jitter: Duration::ZERO,
+    OnBytes::Delay(Delay::of(
+        Duration::from_millis(by_ms),
+        Duration::ZERO,
         direction,
-    })
+    ))
 }
 
 /// Says everything, `at_once` so much, and closes its side.
@@ -153,6 +153,7 @@ async fn a_reset_does_not_wait_for_what_is_in_a_pipe() {
     stalled(&proxy).await;
     let reset = Reset {
         after: Duration::ZERO,
+        ..Reset::default()
     };
     proxy
         .attach("rst", &OnBytes::Reset(reset), Share::WHOLE)

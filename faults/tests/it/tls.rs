@@ -256,11 +256,11 @@ async fn faults_on_bytes_work_on_what_is_inside() {
     let mut stream = scene.call().await.unwrap();
     stream.write_all(b"a").await.unwrap();
     stream.read_exact(&mut [0]).await.unwrap();
-    let delay = OnBytes::Delay(Delay {
-        by: Duration::from_millis(1),
-        jitter: Duration::ZERO,
-        direction: Direction::Both,
-    });
+    let delay = OnBytes::Delay(Delay::of(
+        Duration::from_millis(1),
+        Duration::ZERO,
+        Direction::Both,
+    ));
     scene.link.attach("slow", &delay, Share::WHOLE).unwrap();
     converse(stream).await;
     let done = scene.link.counters().toxics[0].done;

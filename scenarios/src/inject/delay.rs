@@ -6,16 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
 use super::on_bytes::OnBytesKind;
-use super::{About, BytesDone, Direction, Mistake, Parameter, ParameterKind, Problem, Surface};
+use super::{
+    About, BytesDone, Direction, Mistake, Parameter, ParameterKind, Problem, Spread, Surface,
+};
 use crate::units::format_duration;
 
-/// Every chunk of bytes is passed on `by` plus or minus `jitter` later, in order.
+/// Every chunk of bytes is passed on `by` plus or minus `jitter` later, in order:
+/// one that drew a long delay holds up those behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delay {
     /// The delay.
     pub by: Duration,
-    /// Half-width of a uniform spread around `by`; at most `by`.
+    /// Half-width of a uniform spread around `by`, standard deviation of any
+    /// other; at most `by`.
     pub jitter: Duration,
+    /// How delays spread.
+    #[serde(default, skip_serializing_if = "Spread::is_default")]
+    pub spread: Spread,
     /// Which bytes.
     pub direction: Direction,
 }
@@ -37,10 +44,8 @@ pub(super) static ABOUT: About = About {
             "The delay.",
             &["latency", "for"],
         ),
-        Parameter::no_time(
-            "jitter",
-            "Half-width of a uniform spread around it; at most `by`.",
-        ),
+        Parameter::no_time("jitter", "How far delays spread around it; at most `by`."),
+        Spread::PARAMETER,
         Direction::unless_said(DIRECTION),
     ],
     example: "- name: slow payments
@@ -54,6 +59,7 @@ pub(super) static ABOUT: About = About {
         let delay = Delay {
             by: given.duration("by")?,
             jitter: given.duration("jitter")?,
+            spread: Spread::of(given)?,
             direction: Direction::of(given)?,
         };
         Some(delay.into())
@@ -61,12 +67,24 @@ pub(super) static ABOUT: About = About {
 };
 
 impl Delay {
-    fn spread(&self) -> String {
+    /// A delay.
+    #[must_use]
+    pub const fn of(by: Duration, jitter: Duration, direction: Direction) -> Self {
+        Self {
+            by,
+            jitter,
+            spread: Spread::Uniform,
+            direction,
+        }
+    }
+
+    fn range(&self) -> String {
         let by = format_duration(self.by);
         if self.jitter.is_zero() {
             by
         } else {
-            format!("{by} ± {}", format_duration(self.jitter))
+            let (jitter, spread) = (format_duration(self.jitter), self.spread.said());
+            format!("{by} ± {jitter}{spread}")
         }
     }
 }
@@ -74,11 +92,11 @@ impl Delay {
 impl Kind for Delay {
     fn details(&self) -> String {
         let direction = self.direction.said_unless(DIRECTION);
-        format!(" by {}{direction}", self.spread())
+        format!(" by {}{direction}", self.range())
     }
 
     fn brief(&self) -> String {
-        format!(" {}", self.spread())
+        format!(" {}", self.range())
     }
 
     fn mistake(&self) -> Option<Mistake> {

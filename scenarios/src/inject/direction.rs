@@ -26,6 +26,11 @@ const WORDS: &[(&str, &str)] = &[
 ];
 
 impl Direction {
+    /// Both, as the default of a parameter that older records do not have.
+    pub(super) const fn both() -> Self {
+        Self::Both
+    }
+
     const ALL: [Self; 3] = [Self::From, Self::To, Self::Both];
 
     /// The parameter of a fault that acts on bytes in this direction when

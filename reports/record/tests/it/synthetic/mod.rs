@@ -207,12 +207,7 @@ pub fn delay_fault(name: &str, into: &str, at_s: u64, for_s: u64) -> FaultSpec {
     FaultSpec {
         name: located(name.to_owned(), 26),
         at: Duration::from_secs(at_s),
-        inject: Delay {
-            by: Duration::from_secs(5),
-            jitter: Duration::ZERO,
-            direction: Direction::From,
-        }
-        .into(),
+        inject: Delay::of(Duration::from_secs(5), Duration::ZERO, Direction::From).into(),
         into: located(FaultTarget::Process(into.to_owned()), 29),
         share: None,
         duration: Some(Duration::from_secs(for_s)),
