@@ -299,7 +299,7 @@ fn varied(by: Duration, jitter: Duration, at: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use tokio::time::Instant;
+    use tokio::time::{Instant, timeout};
 
     use super::*;
 
@@ -350,6 +350,10 @@ mod tests {
             let [by, jitter] = [by, jitter].map(Duration::from_millis);
             let delay = varied(by, jitter, at);
             prop_assert!(delay <= by + jitter && delay >= by.saturating_sub(jitter));
+            prop_assert_eq!(varied(by, jitter, 0.0), by.saturating_sub(jitter));
+            if jitter <= by {
+                prop_assert_eq!(varied(by, jitter, 0.5), by);
+            }
         }
     }
 
@@ -439,9 +443,9 @@ mod tests {
                 faults.set("here", plan.clone());
                 let minute = Duration::from_secs(60);
                 let mut call = Box::pin(faults.at("here"));
-                assert!(tokio::time::timeout(minute, &mut call).await.is_err());
+                assert!(timeout(minute, &mut call).await.is_err());
                 end(&faults);
-                call.await.unwrap();
+                timeout(minute, call).await.unwrap().unwrap();
             }
         }
         assert!(begun.elapsed() < hour);
@@ -458,14 +462,14 @@ mod tests {
         assert!(read(None, None).unwrap().is_idle());
         // Nobody sets them for tests.
         assert!(Faults::ACTIVE && Faults::from_env().unwrap().is_idle());
-        let faults = read(Some("b=hang; a=10% drop"), Some("9")).unwrap();
+        let faults = read(Some("d=hang; b=hang; a=10% drop; c=drop"), Some("9")).unwrap();
         assert_eq!(faults.0.seed, 9);
         let set: Vec<_> = faults
             .reports()
             .into_iter()
             .map(|report| report.point)
             .collect();
-        assert_eq!(set, ["a", "b"]);
+        assert_eq!(set, ["a", "b", "c", "d"]);
         let mistake = read(Some("a=hang"), Some("-1")).unwrap_err().to_string();
         assert!(mistake.contains("`-1` is no seed"), "{mistake}");
         assert!(read(Some("hang"), None).is_err());

@@ -241,6 +241,14 @@ mod tests {
     }
 
     #[test]
+    fn shares_are_written_as_people_write_them() {
+        for percent in 1..100_u32 {
+            let plan = Plan::hang().share(f64::from(percent) / 100.0);
+            assert_eq!(plan.to_string(), format!("{percent}% hang"));
+        }
+    }
+
+    #[test]
     fn a_list_names_its_points() {
         let read = read_list(" a.b = 20%3*delay( 5ms ) ;; c=error(x;y) ;d=asked drop;").unwrap();
         let read: Vec<_> = read
