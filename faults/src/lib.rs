@@ -9,6 +9,8 @@
 //! - [`guardian`] is the separate process that starts the system under test and
 //!   ends it when squall is gone.
 //!
+//! - [`monkey`] kills one of a group now and then, in working hours.
+//!
 //! What was seen of a fault is [`squall_scenario::Evidence`]; what that means for
 //! a run is not decided here.
 
@@ -19,6 +21,7 @@ pub mod guardian;
 pub mod machine;
 mod marks;
 pub mod measure;
+pub mod monkey;
 mod network;
 mod process;
 mod proxy;

@@ -14,6 +14,7 @@ mod http;
 pub mod inject;
 mod listing;
 mod load;
+pub mod monkey;
 mod plan;
 mod plan_text;
 mod probe;
