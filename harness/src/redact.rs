@@ -45,7 +45,9 @@ pub(crate) fn event(event: &mut RunEvent, secrets: &Secrets) {
             | FaultChange::Removed { evidence } => {
                 evidence.each_text(|text| words(text, secrets));
             }
-            FaultChange::Failed { detail } => words(detail, secrets),
+            FaultChange::Failed { detail } | FaultChange::Spared { why: detail } => {
+                words(detail, secrets);
+            }
             FaultChange::Requested
             | FaultChange::RemovalRequested
             | FaultChange::Withheld

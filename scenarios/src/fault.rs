@@ -26,8 +26,9 @@ pub struct FaultSpec {
     /// [`FaultSpec::share`].
     #[serde(default)]
     pub share: Option<Share>,
-    /// How long each injection lasts. `None` only for faults that are a point
-    /// in time (`kill`: the restart policy brings the process back).
+    /// How long each injection lasts; of a monkey, how long it is awake. `None`
+    /// only for faults that are a point in time (`kill`: the restart policy brings
+    /// the process back).
     pub duration: Option<Duration>,
     /// Repetition.
     pub repeat: Option<Repeat>,
@@ -37,13 +38,34 @@ pub struct FaultSpec {
 
 impl FaultSpec {
     /// Start of every injection, counted from time zero; with cycles of every
-    /// period.
-    pub fn injections(&self) -> impl Iterator<Item = Duration> + use<> {
+    /// period. Those of a monkey are its kills, which the seed of the run draws.
+    pub fn injections(&self, seed: u64) -> impl Iterator<Item = Duration> + use<> {
+        let (monkey, lasts) = (self.inject.monkey(), self.duration.unwrap_or_default());
+        let by_the_clock = monkey.is_none().then(|| self.repeats());
+        let kills = monkey.map(|monkey| monkey.kills(seed, &self.name.value, lasts));
+        let at = self.at;
+        let drawn = kills.unwrap_or_default().into_iter();
+        let drawn = drawn.map(move |kill| at.saturating_add(kill));
+        drawn.chain(by_the_clock.into_iter().flatten())
+    }
+
+    /// Start of every injection of a fault that is injected by the clock; of a
+    /// monkey, when it wakes up.
+    pub fn repeats(&self) -> impl Iterator<Item = Duration> + use<> {
         let (every, times) = self
             .repeat
             .map_or((Duration::ZERO, 1), |r| (r.every, r.times));
         let at = self.at;
         (0..times).map(move |n| at + every * n)
+    }
+
+    /// How long each injection lasts; `None` for those that are points in time.
+    #[must_use]
+    pub fn each_lasts(&self) -> Option<Duration> {
+        match self.inject.monkey() {
+            Some(_kills) => None,
+            None => self.duration,
+        }
     }
 
     /// How many cycles there are, each of a period with the fault and one
@@ -104,7 +126,7 @@ impl FaultSpec {
     /// When the last injection's removal is asked for, counted from time zero.
     #[must_use]
     pub fn end(&self) -> Duration {
-        self.injections().last().unwrap_or(self.at) + self.duration.unwrap_or_default()
+        self.repeats().last().unwrap_or(self.at) + self.duration.unwrap_or_default()
     }
 }
 

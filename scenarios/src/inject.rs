@@ -14,6 +14,7 @@ mod done;
 mod kill;
 mod kind;
 mod limit_data;
+mod monkey;
 mod on_bytes;
 mod pause;
 mod reset;
@@ -32,6 +33,7 @@ pub use dns::{Dns, DnsAnswer};
 pub use done::BytesDone;
 pub use kill::{Kill, Signal};
 pub use kind::{About, Absent, Given, Mistake, Parameter, ParameterKind, Problem, Value};
+pub use monkey::Monkey;
 pub use pause::Pause;
 pub use reset::Meanwhile;
 pub use spread::Spread;
@@ -156,6 +158,8 @@ pub enum OnProcess {
     Kill(Kill),
     /// See [`Pause`].
     Pause,
+    /// See [`Monkey`].
+    Monkey(Monkey),
 }
 
 /// What is done to the TLS of a link.
@@ -239,6 +243,18 @@ impl Inject {
         }
     }
 
+    /// The monkey, if it is one: it acts several times while it lasts.
+    #[must_use]
+    pub const fn monkey(&self) -> Option<&Monkey> {
+        match self {
+            Self::Process(OnProcess::Monkey(monkey)) => Some(monkey),
+            Self::Process(OnProcess::Kill(_) | OnProcess::Pause)
+            | Self::Bytes(_)
+            | Self::Tls(_)
+            | Self::Network(_) => None,
+        }
+    }
+
     fn kind(&self) -> &dyn Kind {
         match self {
             Self::Bytes(fault) => fault.kind(),
@@ -277,7 +293,7 @@ impl OnBytes {
 
 impl OnProcess {
     /// Every kind, in the order they are listed.
-    pub const KINDS: &[&About] = &[&kill::ABOUT, &pause::ABOUT];
+    pub const KINDS: &[&About] = &[&kill::ABOUT, &pause::ABOUT, &monkey::ABOUT];
 
     /// What there is to know about it.
     #[must_use]
@@ -285,6 +301,7 @@ impl OnProcess {
         match self {
             Self::Kill(_) => &kill::ABOUT,
             Self::Pause => &pause::ABOUT,
+            Self::Monkey(_) => &monkey::ABOUT,
         }
     }
 
@@ -292,7 +309,7 @@ impl OnProcess {
     #[must_use]
     pub const fn ends_it(&self) -> bool {
         match self {
-            Self::Kill(_) => true,
+            Self::Kill(_) | Self::Monkey(_) => true,
             Self::Pause => false,
         }
     }
@@ -301,7 +318,7 @@ impl OnProcess {
     #[must_use]
     pub const fn stops_it(&self) -> bool {
         match self {
-            Self::Kill(_) => false,
+            Self::Kill(_) | Self::Monkey(_) => false,
             Self::Pause => true,
         }
     }
@@ -310,6 +327,7 @@ impl OnProcess {
         match self {
             Self::Kill(kill) => kill,
             Self::Pause => &Pause,
+            Self::Monkey(monkey) => monkey,
         }
     }
 }

@@ -161,8 +161,7 @@ impl Scenario {
     /// length lasts until the restart policy has brought the process back.
     #[must_use]
     pub fn length_of(&self, fault: &FaultSpec) -> Duration {
-        let last = fault.injections().last().unwrap_or(fault.at);
-        self.system.end_of(fault).saturating_sub(last)
+        self.system.length_of(fault)
     }
 
     /// Works out the plan.
@@ -220,7 +219,13 @@ fn steps(scenario: &Scenario) -> Vec<PlanStep> {
         let scope = fault.scope();
         let what = format!("{name}: inject {inject}{scope} into {into}{again}");
         step(fault.at, what, Some(name));
-        let removal = match fault.duration {
+        if fault.inject.monkey().is_some() {
+            let draw = |seed| (1..).zip(fault.injections(seed));
+            for (n, at) in scenario.seed.into_iter().flat_map(draw) {
+                step(at, format!("{name}: kill {n}, one of {into}"), Some(name));
+            }
+        }
+        let removal = match fault.each_lasts() {
             Some(_) if fault.cycles().is_some() => format!("{name}: end of its last period"),
             Some(_) => format!("{name}: remove"),
             None => format!("{name}: the restart policy has brought it back"),

@@ -144,7 +144,7 @@ pub(crate) fn periods(
     seed: Option<u64>,
 ) -> impl Iterator<Item = ((Duration, Duration), bool)> {
     let length = fault.duration.unwrap_or_default();
-    (0..).zip(fault.injections()).map(move |(number, at)| {
+    (0..).zip(fault.repeats()).map(move |(number, at)| {
         let control = seed.map_or(number % 2 == 1, |seed| fault.is_control(number, seed));
         ((at, at + length), control)
     })
@@ -155,11 +155,18 @@ impl System {
     /// the restart policy has brought the process back.
     #[must_use]
     pub fn end_of(&self, fault: &FaultSpec) -> Duration {
-        let restart = match fault.duration {
+        let restart = match fault.each_lasts() {
             Some(_) => Duration::ZERO,
             None => restart_delay(&fault.into.value, self),
         };
         fault.end() + restart
+    }
+
+    /// How long one injection of a fault is expected to last.
+    #[must_use]
+    pub fn length_of(&self, fault: &FaultSpec) -> Duration {
+        let restart = || restart_delay(&fault.into.value, self);
+        fault.each_lasts().unwrap_or_else(restart)
     }
 }
 

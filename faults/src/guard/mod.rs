@@ -103,6 +103,10 @@ async fn inject_process(
             let killed = ActiveKill::inject(target, *kill, context).await?;
             Ok(Active::Kill(killed))
         }
+        OnProcess::Monkey(monkey) => {
+            let killed = ActiveKill::inject(target, monkey.kill(), context).await?;
+            Ok(Active::Kill(killed))
+        }
         OnProcess::Pause => Ok(Active::Pause(ActivePause::inject(target, context).await?)),
     }
 }

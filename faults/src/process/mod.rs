@@ -109,6 +109,13 @@ impl ProcessIdentity {
             .is_some_and(|state| !matches!(state, 'Z' | 'X'))
     }
 
+    /// Whether it runs: a process that is stopped does not serve.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.state()
+            .is_some_and(|state| !matches!(state, 'Z' | 'X') && !is_stopped(state))
+    }
+
     /// State letter of `/proc/PID/stat`, unless the process is gone.
     pub(crate) fn state(&self) -> Option<char> {
         let stat = stat(self.pid).ok()?;

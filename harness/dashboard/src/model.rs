@@ -191,7 +191,7 @@ impl RunState {
             window_from_us: 0,
             series: Series::default(),
             routes: Routes::new(scenario.load.requests.iter().map(|r| r.name.as_str())),
-            faults: Faults::new(scenario),
+            faults: Faults::new(scenario, facts.seed),
             breakers: Breakers::new(breakers.map(|(name, _)| name.as_str())),
             processes: Processes::default(),
             arrivals: Arrivals::default(),

@@ -150,6 +150,7 @@ const fn is_edge_of_fault(change: &FaultChange) -> bool {
         | FaultChange::Observed { .. }
         | FaultChange::Removed { .. }
         | FaultChange::Withheld
-        | FaultChange::WithheldEnds => false,
+        | FaultChange::WithheldEnds
+        | FaultChange::Spared { .. } => false,
     }
 }

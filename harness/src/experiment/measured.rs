@@ -186,9 +186,9 @@ impl<S: System> LiveRun<'_, S> {
 /// cut their intervals there, so that a merged record has those cuts.
 async fn cut_where_planned<L: Load>(context: &RunContext, load: &HeardLoad<L>, zero: Instant) {
     for fault in &context.scenario.faults {
-        for at in fault.injections() {
+        for at in fault.injections(context.seed) {
             let begins = zero + at;
-            let ends = fault.duration.map(|duration| begins + duration);
+            let ends = fault.each_lasts().map(|duration| begins + duration);
             for at in std::iter::once(begins).chain(ends) {
                 tell(load.commands(), LoadCommand::Cut { at }).await;
             }

@@ -91,7 +91,7 @@ impl<I: Injected> Timeline<I> {
             .scenario
             .faults
             .iter()
-            .map(|f| f.injections().count());
+            .map(|f| f.injections(context.seed).count());
         let (failed, unremoved) = mpsc::channel(injections.sum::<usize>().max(1));
         let shared = Arc::new(Shared {
             context: context.clone(),
@@ -107,7 +107,7 @@ impl<I: Injected> Timeline<I> {
         for (index, spec) in own.enumerate() {
             let stop = stop.child_token();
             faults.push((spec.name.value.clone(), stop.clone()));
-            for (number, at) in (0..).zip(spec.injections()) {
+            for (number, at) in (0..).zip(spec.injections(context.seed)) {
                 let (shared, stop) = (Arc::clone(&shared), stop.clone());
                 tasks.spawn(async move {
                     let due = tokio::time::sleep_until((shared.zero + at).into());
@@ -241,7 +241,10 @@ impl<S: System> Live<'_, S> {
         if control || shared.context.withhold_faults {
             return self.withhold().await;
         }
-        let members = shared.system.choose(self.spec, self.number);
+        let members = match shared.system.choose(self.spec, self.number) {
+            Ok(members) => members,
+            Err(why) => return self.tell(now(), FaultChange::Spared { why }).await,
+        };
         self.targets = members
             .iter()
             .map(|member| member.name().to_owned())
@@ -279,7 +282,7 @@ impl<S: System> Live<'_, S> {
     /// run is cut short they are given up together, and what they would have told.
     async fn observe(&self, injection: &S::Injection) {
         let lasting = async {
-            if let Some(duration) = self.spec.duration {
+            if let Some(duration) = self.spec.each_lasts() {
                 let lasting = tokio::time::sleep(duration);
                 self.stop.run_until_cancelled(lasting).await;
             }
@@ -343,7 +346,7 @@ impl<S: System> Live<'_, S> {
     /// somebody else, and somebody else may serve instead of a killed process.
     async fn look_again(&self, injection: &S::Injection) {
         let killed = self.spec.inject.ends_processes();
-        if killed && self.spec.duration.is_none() {
+        if killed && self.spec.each_lasts().is_none() {
             return;
         }
         let looking = async {

@@ -181,7 +181,7 @@ impl Instance {
         self.state.send_replace(InstanceState::Failed(why));
     }
 
-    pub(super) fn end_is_expected(&self) -> bool {
+    pub(crate) fn end_is_expected(&self) -> bool {
         *self.wanted.borrow() != Wanted::Policy
     }
 

@@ -15,6 +15,7 @@ use squall_scenario::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::monkeys::Monkeys;
 use super::reached::Reached;
 use super::seam::{Injected, NotInjected};
 use crate::system::{Instance, InstanceState, Listens, Member, RunningSystem, find};
@@ -46,6 +47,8 @@ pub(crate) struct Means {
     pub(crate) pauses: Pauses,
     /// Names of processes that squall did not start and may hit.
     pub(crate) allowed_processes: Vec<String>,
+    /// The choices of monkeys, one at a time.
+    pub(crate) monkeys: Monkeys,
 }
 
 /// Chooses what the nth injection of a fault acts on. `any N of X` takes the
@@ -103,6 +106,7 @@ impl Injection {
         let faults = match faults(means, spec, members).await {
             Ok(faults) => faults,
             Err(why) => {
+                super::monkeys::let_go(spec, members);
                 return Err(NotInjected {
                     why,
                     rest: injection,
@@ -111,7 +115,7 @@ impl Injection {
         };
         for fault in faults {
             if spec.inject.ends_processes() {
-                injection.announce_end(&fault, members, spec.duration.is_some());
+                injection.announce_end(&fault, members, spec.each_lasts().is_some());
             }
             match fault.inject(&fault_context).await {
                 Ok(guard) => injection.guards.push(guard),
@@ -302,7 +306,7 @@ fn reached(spec: &FaultSpec, members: &[Member]) -> Vec<Reached> {
     let of = |member: &Member| match member {
         Member::Instance(instance) => {
             let origin = instance.origin()?;
-            let held = spec.duration.is_some();
+            let held = spec.each_lasts().is_some();
             let instance = Arc::clone(instance);
             Some(Reached::new(fault.clone(), instance, origin, held))
         }

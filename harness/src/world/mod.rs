@@ -2,6 +2,7 @@
 //! simulated one for tests.
 
 mod injection;
+mod monkeys;
 mod reached;
 pub(crate) mod real;
 mod real_system;

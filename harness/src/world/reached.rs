@@ -53,7 +53,7 @@ impl Reached {
         loop {
             let seen = match self.fault {
                 OnProcess::Pause => self.is_stopped().await,
-                OnProcess::Kill(_) => self.is_down().await,
+                OnProcess::Kill(_) | OnProcess::Monkey(_) => self.is_down().await,
             };
             if seen.is_ok() || Instant::now() >= deadline {
                 return seen;

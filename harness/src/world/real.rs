@@ -11,6 +11,7 @@ use squall_scenario::{Scenario, Secrets};
 use tokio::sync::mpsc;
 
 use super::injection::Means;
+use super::monkeys::Monkeys;
 use super::real_system::RealSystem;
 use super::seam::{Undo, World};
 use crate::clock::RunClock;
@@ -125,6 +126,7 @@ impl World for RealWorld {
                 allowed_processes: self.allowed_processes.clone(),
                 journal: Arc::clone(&undo.journal),
                 pauses: Pauses::default(),
+                monkeys: Monkeys::default(),
             },
             heard: Mutex::new(heard),
         })

@@ -105,8 +105,15 @@ impl System for RealSystem {
         Ok(load)
     }
 
-    fn choose(&self, spec: &FaultSpec, number: u32) -> Vec<Member> {
-        injection::choose(&self.running, spec, number, self.seed)
+    fn choose(&self, spec: &FaultSpec, number: u32) -> Result<Vec<Member>, String> {
+        match spec.inject.monkey() {
+            Some(monkey) => {
+                self.means
+                    .monkeys
+                    .choose(&self.running, spec, (monkey, number), self.seed)
+            }
+            None => Ok(injection::choose(&self.running, spec, number, self.seed)),
+        }
     }
 
     async fn inject(

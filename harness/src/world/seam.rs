@@ -112,7 +112,10 @@ pub(crate) trait System: Send + Sync + 'static {
     fn start_load(&self) -> impl Future<Output = Result<Self::Load, String>> + Send;
 
     /// Chooses what the nth injection of a fault acts on.
-    fn choose(&self, spec: &FaultSpec, number: u32) -> Vec<Self::Member>;
+    ///
+    /// # Errors
+    /// A monkey may kill nobody now; in words.
+    fn choose(&self, spec: &FaultSpec, number: u32) -> Result<Vec<Self::Member>, String>;
 
     /// Breaks all of `members` or none.
     ///

@@ -18,6 +18,8 @@ struct Injection {
     lost: Option<String>,
     removed: bool,
     removal_requested: bool,
+    /// Why a monkey spared everybody: then there was none.
+    spared: Option<String>,
     /// What went wrong before and after its removal was asked for.
     failure: Option<String>,
     removal_failure: Option<String>,
@@ -30,9 +32,10 @@ pub(super) fn evidence(record: &Record) -> Vec<FaultEvidence> {
 }
 
 fn of_fault(record: &Record, spec: &FaultSpec) -> FaultEvidence {
+    let injections = spec.injections(record.manifest.seed).count();
     let planned = spec
         .cycles()
-        .unwrap_or_else(|| spec.repeat.map_or(1, |repeat| repeat.times));
+        .unwrap_or_else(|| u32::try_from(injections).unwrap_or(u32::MAX));
     let mut periods = Periods::of(record, spec);
     let mut found = FaultEvidence {
         fault: spec.name.value.clone(),
@@ -180,6 +183,10 @@ fn hear(found: &mut FaultEvidence, injection: &mut Injection, at_us: i64, change
             found.removal_requested_us = found.removal_requested_us.max(Some(at_us));
             found.removed_us = found.removed_us.max(Some(at_us));
         }
+        FaultChange::Spared { why } => {
+            injection.spared = Some(why.clone());
+            found.seen.push(format!("no kill: {why}"));
+        }
         FaultChange::Failed { detail } if injection.removal_requested => {
             injection.removal_failure = Some(detail.clone());
         }
@@ -211,11 +218,20 @@ fn weigh(found: &mut FaultEvidence, injections: &BTreeMap<u32, Injection>, spec:
         let asked = injections.values().any(|i| i.effective.is_some());
         found.effective = asked.then_some(found.felt > 0);
     }
-    let requested = u32::try_from(injections.len()).unwrap_or(u32::MAX);
+    let spared = count(|injection| injection.spared.is_some());
+    let heard = u32::try_from(injections.len()).unwrap_or(u32::MAX);
+    let requested = heard - spared;
     if requested == 0 {
-        found.problems.push("was never injected".to_owned());
+        let why = injections.values().find_map(|i| i.spared.as_ref());
+        let problem = why.map_or_else(
+            || "was never injected".to_owned(),
+            |why| format!("killed nobody: {why}"),
+        );
+        found.problems.push(problem);
         return;
     }
+    // What was spared was not to be.
+    found.planned = found.planned.saturating_sub(spared);
     weigh_injection(found, injections, requested);
     match injections.values().find_map(|i| i.lost.as_ref()) {
         Some(why) => {

@@ -279,6 +279,12 @@ pub enum FaultChange {
     Withheld,
     /// The time in which a fault was withheld is over.
     WithheldEnds,
+    /// A monkey that was about to kill did not, and why not: an injection that
+    /// never was, by rule and not by mistake.
+    Spared {
+        /// Why, in words.
+        why: String,
+    },
     /// It could not be injected, verified or removed.
     Failed {
         /// What happened, in words.
@@ -297,6 +303,7 @@ impl FaultChange {
             Self::Requested
             | Self::Observed { .. }
             | Self::Removed { .. }
+            | Self::Spared { .. }
             | Self::Failed { .. } => None,
         }
     }

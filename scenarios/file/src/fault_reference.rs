@@ -103,7 +103,7 @@ mod tests {
 name: x
 target: http://127.0.0.1:1
 processes:
-  payments: {{ command: [x], restart: {{ after: 1s }}, inbound_link: true }}
+  payments: {{ command: [x], instances: 2, restart: {{ after: 1s }}, inbound_link: true }}
 names: {{ payments.test: payments }}
 links: {{ secure: {{ to: payments, tls: terminate }} }}
 load: {{ shape: [ {{ hold: {{ rate: 100/s, for: 60s }} }} ], requests: [ GET / ] }}

@@ -81,6 +81,7 @@ fn draft_of(run: &Scenario) -> ScenarioDraft {
         share: nowhere,
         length: nowhere,
         every: nowhere,
+        rhythm: nowhere,
         cycles: nowhere,
         unknown_keys: false,
     });

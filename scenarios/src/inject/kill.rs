@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
-use super::{About, Inject, OnProcess, Parameter, Surface};
+use super::{About, Given, Inject, OnProcess, Parameter, Surface};
 
 /// A process is ended. It is started again after the fault's `for`, or by its
 /// restart policy where there is none.
@@ -36,11 +36,7 @@ pub(super) static ABOUT: About = About {
     parameters: &[Parameter::word(
         "signal",
         Signal::Kill.word(),
-        &[
-            ("kill", "SIGKILL: no chance to clean up."),
-            ("term", "SIGTERM: an orderly end."),
-            ("int", "SIGINT."),
-        ],
+        SIGNALS,
         "The signal; kill when absent.",
     )],
     example: "- name: payments die
@@ -51,12 +47,24 @@ pub(super) static ABOUT: About = About {
     verified: "The very process, known by its start time, must have ended.",
     undone: "With `for`, it is kept down that long and started again; without, its restart policy starts it. It must be ready again.",
     read: |given| {
-        let word = given.word("signal")?;
-        let mut signals = Signal::ALL.into_iter();
-        let signal = signals.find(|signal| signal.word() == word)?;
+        let signal = signal(given)?;
         Some(Kill { signal }.into())
     },
 };
+
+/// The words for signals.
+pub(super) const SIGNALS: &[(&str, &str)] = &[
+    ("kill", "SIGKILL: no chance to clean up."),
+    ("term", "SIGTERM: an orderly end."),
+    ("int", "SIGINT."),
+];
+
+/// The signal of a fault that has one.
+pub(super) fn signal(given: &Given) -> Option<Signal> {
+    let word = given.word("signal")?;
+    let mut signals = Signal::ALL.into_iter();
+    signals.find(|signal| signal.word() == word)
+}
 
 impl Signal {
     const ALL: [Self; 3] = [Self::Kill, Self::Term, Self::Int];

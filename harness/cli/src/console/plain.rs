@@ -258,6 +258,7 @@ impl PlainLines {
             }
             FaultChange::Removed { evidence } => format!("FAULT {fault}: removed ({evidence})"),
             FaultChange::Failed { detail } => format!("FAULT {fault}: FAILED {detail}"),
+            FaultChange::Spared { why } => format!("FAULT {fault}: no kill: {why}"),
             FaultChange::Withheld => format!("FAULT {fault}: withheld, nothing is injected"),
             FaultChange::WithheldEnds => format!("FAULT {fault}: its time is over"),
         }

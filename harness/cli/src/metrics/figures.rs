@@ -300,6 +300,7 @@ impl Figures {
             | FaultChange::RemovalRequested
             | FaultChange::Withheld
             | FaultChange::WithheldEnds
+            | FaultChange::Spared { .. }
             | FaultChange::Failed { .. } => return,
         }
         let active = i64::from(*injected > 0);

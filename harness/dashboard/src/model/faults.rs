@@ -35,6 +35,8 @@ pub struct Injection {
     pub effective: Option<bool>,
     /// Why it could not be injected, verified or removed.
     pub failed: Option<String>,
+    /// Why a monkey killed nobody; then nothing was injected.
+    pub spared: Option<String>,
 }
 
 impl Injection {
@@ -61,9 +63,9 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn planned(spec: &FaultSpec) -> Self {
-        let lasts = spec.duration.unwrap_or_default();
-        let planned = spec.injections().take(INJECTIONS_MAX);
+    fn planned(spec: &FaultSpec, seed: u64) -> Self {
+        let lasts = spec.each_lasts().unwrap_or_default();
+        let planned = spec.injections(seed).take(INJECTIONS_MAX);
         Self {
             name: spec.name.value.clone(),
             what: spec.inject.to_string(),
@@ -96,6 +98,7 @@ impl Fault {
                 seen: None,
                 effective: None,
                 failed: None,
+                spared: None,
             });
             self.injections.len() - 1
         });
@@ -125,6 +128,9 @@ impl Fault {
                     *end = Some(at_us);
                 }
             }
+            FaultChange::Spared { why } => {
+                injection.spared = Some(terminal_text(why));
+            }
             FaultChange::Failed { detail } => injection.failed = Some(terminal_text(detail)),
         }
     }
@@ -142,12 +148,12 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Those of a scenario, planned.
+    /// Those of a scenario, planned; the kills of a monkey as the seed draws them.
     #[must_use]
-    pub fn new(scenario: &Scenario) -> Self {
+    pub fn new(scenario: &Scenario, seed: u64) -> Self {
         let specs = scenario.faults.iter().take(FAULTS_MAX);
         Self {
-            each: specs.map(Fault::planned).collect(),
+            each: specs.map(|spec| Fault::planned(spec, seed)).collect(),
         }
     }
 

@@ -166,6 +166,7 @@ fn fault_words(fault: &str, targets: &[String], change: &FaultChange) -> (Topic,
         FaultChange::Observed { evidence, .. } => format!("{fault}: felt by traffic: {evidence}"),
         FaultChange::RemovalRequested => format!("{fault}: removing"),
         FaultChange::Removed { evidence } => format!("{fault}: removed ({evidence})"),
+        FaultChange::Spared { why } => format!("{fault}: no kill: {why}"),
         FaultChange::Withheld => format!("{fault}: withheld on purpose, nothing is injected"),
         FaultChange::WithheldEnds => format!("{fault}: its time is over"),
         FaultChange::Failed { detail } => {

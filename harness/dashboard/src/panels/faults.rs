@@ -48,13 +48,17 @@ pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
 
 fn seen(scene: &Scene<'_>, fault: &Fault) -> (String, Style) {
     let theme = scene.theme;
-    let count = fault.injections.len();
+    let made = fault.injections.iter().filter(|i| i.spared.is_none());
+    let count = made.count();
     let Some(last) = fault.injections.back() else {
         let start = fault.planned.first().map_or(0, |(start, _)| *start);
         return (format!("planned for {}", clock(start)), theme.dim);
     };
     if let Some(why) = &last.failed {
         return (format!("FAILED: {why}"), theme.bad);
+    }
+    if let Some(why) = &last.spared {
+        return (format!("no kill: {why}"), theme.dim);
     }
     let times = match count {
         1 => String::new(),

@@ -94,7 +94,7 @@ fn text(fault: &str, rule: &str) -> String {
 name: simulated
 target: shop
 processes:
-  shop: {{ command: [./shop], stop: {{ grace: 1s }} }}
+  shop: {{ command: [./shop], stop: {{ grace: 1s }}, restart: {{ after: 1s }} }}
 probes:
   - name: trouble
     read: {{ command: {{ run: [ sh ] }} }}
@@ -439,6 +439,7 @@ fn word(event: &RunEvent) -> Option<String> {
             FaultChange::Removed { .. } => "removed",
             FaultChange::Withheld => "withheld",
             FaultChange::WithheldEnds => "withheld ends",
+            FaultChange::Spared { why } => return Some(format!("spared ({why})")),
             FaultChange::Failed { detail } => return Some(format!("FAILED ({detail})")),
         },
         RunEvent::Process { change, .. } => match change {

@@ -36,6 +36,8 @@ pub(crate) struct SimulatedWorld {
     /// Injections that came about, and removals that worked.
     pub(crate) injected: Arc<Mutex<Vec<(String, u32)>>>,
     pub(crate) removed: Arc<Mutex<Vec<(String, u32)>>>,
+    /// Why a monkey may kill nobody.
+    pub(crate) spares: Arc<Mutex<Option<String>>>,
     guardian_gone: CancellationToken,
     system_dead: CancellationToken,
     manifest: Manifest,
@@ -53,6 +55,7 @@ impl SimulatedWorld {
             broken: Arc::default(),
             injected: Arc::default(),
             removed: Arc::default(),
+            spares: Arc::default(),
             guardian_gone: CancellationToken::new(),
             system_dead: CancellationToken::new(),
             manifest,
@@ -199,8 +202,12 @@ impl System for SimulatedWorld {
         ))
     }
 
-    fn choose(&self, spec: &FaultSpec, _number: u32) -> Vec<Target> {
-        vec![Target(spec.into.value.to_string())]
+    fn choose(&self, spec: &FaultSpec, _number: u32) -> Result<Vec<Target>, String> {
+        let chosen = vec![Target(spec.into.value.to_string())];
+        match self.spares.lock().unwrap().clone() {
+            Some(why) if spec.inject.monkey().is_some() => Err(why),
+            _ => Ok(chosen),
+        }
     }
 
     async fn inject(

@@ -240,6 +240,7 @@ impl FaultEdges {
             FaultChange::Requested
             | FaultChange::Observed { .. }
             | FaultChange::Removed { .. }
+            | FaultChange::Spared { .. }
             | FaultChange::Failed { .. } => return,
         };
         match change.edge() {
@@ -291,7 +292,9 @@ impl Edges {
                 fault.removal_us = Some(at_us);
                 fault.removed_us = Some(at_us);
             }
-            FaultChange::Observed { .. } | FaultChange::Failed { .. } => {}
+            FaultChange::Observed { .. }
+            | FaultChange::Spared { .. }
+            | FaultChange::Failed { .. } => {}
         }
     }
 

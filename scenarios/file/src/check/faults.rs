@@ -68,7 +68,7 @@ fn pauses(faults: &[FaultDraft], system: &System, findings: &mut Vec<Diagnostic>
 /// Whether both are injected at any one time.
 fn meet(one: &FaultSpec, other: &FaultSpec) -> bool {
     let length = |fault: &FaultSpec| fault.duration.unwrap_or_default();
-    let (mut ones, mut others) = (one.injections().peekable(), other.injections().peekable());
+    let (mut ones, mut others) = (one.repeats().peekable(), other.repeats().peekable());
     // Both lists are in order, so the one that ends first is done with.
     while let (Some(a), Some(b)) = (ones.peek(), others.peek()) {
         let (a_end, b_end) = (*a + length(one), *b + length(other));
@@ -336,7 +336,7 @@ fn end(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
         return;
     }
     let keyword = fault.spec.inject.keyword();
-    if !fault.spec.inject.ends_processes() {
+    if fault.spec.inject.monkey().is_some() || !fault.spec.inject.ends_processes() {
         findings.push(
             Diagnostic::error(
                 codes::FAULT_WITHOUT_END,

@@ -6,6 +6,7 @@ mod faults;
 mod gates;
 mod guards;
 mod load;
+mod monkeys;
 mod names;
 mod power;
 mod readings;
@@ -24,6 +25,7 @@ pub(crate) fn scenario(draft: &ScenarioDraft, uses: &[Use], findings: &mut Vec<D
     }
     addresses::check(&draft.system, &draft.variants, findings);
     faults::check(draft, findings);
+    monkeys::check(draft, findings);
     gates::check(draft, findings);
     guards::check(draft, findings);
     variants::check(draft, findings);

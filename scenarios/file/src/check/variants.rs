@@ -2,6 +2,7 @@
 
 use squall_scenario::{BASELINE, FaultTarget, Gate, When, quoted};
 
+use super::monkeys;
 use super::names::did_you_mean;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
@@ -66,6 +67,18 @@ fn counts(variant: &VariantDraft, draft: &ScenarioDraft, findings: &mut Vec<Diag
     }
     for fault in &draft.faults {
         let name = quoted(&variant.variant.name);
+        if let Some(monkey) = fault.spec.inject.monkey()
+            && monkeys::can_kill(fault, monkey, &draft.system.system)
+            && !monkeys::can_kill(fault, monkey, &system)
+        {
+            let title = format!("in the variant {name} the monkey could never kill anybody");
+            findings.push(
+                Diagnostic::error(codes::MONKEY_KILLS_NOBODY, title)
+                    .at(variant.name, "changes the number of instances")
+                    .also(fault.inject, "leaves too many of each")
+                    .help("lower `survivors`, or weaken something else: nobody would be killed, and nothing shown"),
+            );
+        }
         let missing = match &fault.spec.into.value {
             FaultTarget::Instance { process, index } => system
                 .process(process)

@@ -29,6 +29,8 @@ pub(crate) struct FaultDraft {
     /// The value of `for`, or the name where there is none.
     pub(crate) length: Place,
     pub(crate) every: Place,
+    /// The key `every`, `times` or `repeat`, or the name where there is none.
+    pub(crate) rhythm: Place,
     /// The value of `repeat`, or the name where there is none.
     pub(crate) cycles: Place,
     /// Whether a key was not known: `for` may be there, but misspelt.
@@ -93,6 +95,10 @@ impl Reader {
             into: fields.place("into"),
             share: fields.key_place("share"),
             length: fields.get("for").map_or(name_place, |node| node.place),
+            rhythm: ["repeat", "every", "times"]
+                .into_iter()
+                .find(|key| fields.get(key).is_some())
+                .map_or(name_place, |key| fields.key_place(key)),
             every: fields.get("every").map_or(name_place, |node| node.place),
             cycles: fields.get("repeat").map_or(name_place, |node| node.place),
             unknown_keys: fields.has_unknown_keys(),

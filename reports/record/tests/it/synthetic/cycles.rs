@@ -24,7 +24,7 @@ fn in_cycles(cycles: u32) -> FaultSpec {
 /// A run with these cycles, in which the fault does what `behaviour` says.
 pub fn run(seed: u64, cycles: u32, behaviour: &dyn Fn(bool, f64) -> Behaviour) -> Record {
     let spec = in_cycles(cycles);
-    let starts: Vec<f64> = spec.injections().map(|at| at.as_secs_f64()).collect();
+    let starts: Vec<f64> = spec.repeats().map(|at| at.as_secs_f64()).collect();
     let numbered = |number: usize| u32::try_from(number).unwrap();
     let mut record = with_behaviour(&|_, s| {
         let under_way = starts

@@ -140,6 +140,7 @@ fn fault(name: &str, injection: u32, targets: &[String], change: &FaultChange) -
         FaultChange::Removed { evidence } => format!("gone: {evidence}"),
         FaultChange::Failed { detail } => format!("failed: {detail}"),
         FaultChange::Withheld => "withheld: nothing was injected, on purpose".to_owned(),
+        FaultChange::Spared { why } => format!("no kill: {why}"),
         FaultChange::WithheldEnds => "its time is over".to_owned(),
     };
     let number = if injection > 0 {
