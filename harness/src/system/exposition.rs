@@ -132,6 +132,8 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -173,5 +175,59 @@ mod tests {
         assert_eq!(exposed(&answer("jobs 125", true)), "jobs 125");
         assert_eq!(exposed(&answer("up 1\njobs 12", false)), "up 1\n");
         assert_eq!(exposed(&answer("jobs 12", false)), "");
+    }
+
+    /// A label's value as the format has it.
+    fn escaped(value: &str) -> String {
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"");
+        value.replace('\n', "\\n")
+    }
+
+    proptest! {
+        /// Whatever a label says, it is read as it was said, and its series is
+        /// found by it and by no other.
+        #[test]
+        fn labels_of_anybody_are_read_as_they_were_written(
+            said in prop::collection::vec(("[a-z_]{1,9}", "[\\PC\n\t\"\\\\{},= #]{0,20}"), 0..5),
+            value in -1e12..1e12_f64,
+            stamp in prop::option::of(any::<u32>()),
+        ) {
+            let labels: Vec<(String, String)> = said
+                .iter()
+                .enumerate()
+                .map(|(number, (name, value))| (format!("{name}{number}"), value.clone()))
+                .collect();
+            let written: Vec<_> = labels
+                .iter()
+                .map(|(name, value)| format!("{name}=\"{}\"", escaped(value)))
+                .collect();
+            let stamp = stamp.map_or(String::new(), |stamp| format!(" {stamp}"));
+            let line = format!("jobs{{{}}} {value}{stamp}", written.join(","));
+            let text = format!("# TYPE jobs gauge\njobs_total 1\n{line}\njobs{{other=\"x\"}} 2\n");
+            let found = series(&text, "jobs", &labels);
+            prop_assert_eq!(found.len(), 1 + usize::from(labels.is_empty()), "{}", text);
+            prop_assert_eq!(&found[0].labels, &labels);
+            prop_assert_eq!(found[0].value, value);
+            for (name, value) in &labels {
+                let other = [(name.clone(), format!("{value}x"))];
+                prop_assert!(series(&text, "jobs", &other).is_empty());
+            }
+        }
+
+        /// No text makes it panic, or find a metric of another name.
+        #[test]
+        fn any_text_is_read_as_far_as_it_goes(
+            text in "([ab]{1,2}|[{}=,\"\\\\\n \t#]|[0-9.eE+-]{1,5}|\\PC){0,60}",
+            name in "[ab]{1,2}",
+        ) {
+            for found in series(&text, &name, &[]) {
+                let known = text.lines().any(|line| {
+                    let rest = line.trim_start().strip_prefix(&name);
+                    rest.is_some_and(|rest| rest.starts_with(['{', ' ', '\t']))
+                });
+                prop_assert!(known, "{found:?} of {name} in {text:?}");
+            }
+            let _ = missing(&text, &name, &[("label".to_owned(), "value".to_owned())]);
+        }
     }
 }

@@ -10,3 +10,4 @@ mod plan;
 mod plan_laws;
 mod robustness;
 mod schema;
+mod spoken;
