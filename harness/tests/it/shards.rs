@@ -241,13 +241,43 @@ proptest! {
     fn any_split_of_any_load_is_whole(
         (rate, seconds, count) in (1_u32..400, 1_u32..5, 1_u32..9),
         edges_us in prop::collection::vec(1_i64..5_000_000, 0..4),
+        swings in any::<bool>(),
     ) {
-        let shape = format!("    - hold: {{ rate: {rate}/s, for: {seconds}s, arrivals: poisson }}\n");
-        let scenario = scenario(&shape);
+        let stage = if swings {
+            format!("wave: {{ from: {rate}/s, to: 100/s, every: 1300ms, for: {seconds}s }}")
+        } else {
+            format!("hold: {{ rate: {rate}/s, for: {seconds}s, arrivals: poisson }}")
+        };
+        let scenario = scenario(&format!("    - {stage}\n"));
         let whole = record(&scenario, None, &[]);
         let own = if count == 1 { &[][..] } else { &edges_us };
         let merged = merge(split(&scenario, count, own)).unwrap();
         assert_same(&merged.intervals, &whole.intervals);
+    }
+
+    /// Who merges a few first, or names them in another order, has the same in the
+    /// end.
+    #[test]
+    fn the_order_of_merging_does_not_matter(
+        count in 2_u32..7, rate in 1_u32..200, turn in any::<prop::sample::Index>(),
+        first in any::<prop::sample::Index>(),
+    ) {
+        let shape = format!("    - hold: {{ rate: {rate}/s, for: 3s, arrivals: poisson }}\n");
+        let shards = split(&scenario(&shape), count, &[1_234_567]);
+        let at_once = merge(shards.clone()).unwrap();
+        let mut turned = shards;
+        let (turn, first) = (turn.index(turned.len()), first.index(turned.len()));
+        turned.rotate_left(turn);
+        let rest = turned.split_off(first + 1);
+        let some = merge(turned).unwrap();
+        let present = some.manifest.shards.clone().unwrap().present;
+        prop_assert!(present.is_sorted() && present.len() == first + 1);
+        let stepwise = [vec![("some".to_owned(), some)], rest].concat();
+        let stepwise = merge(stepwise).unwrap();
+        assert_same(&stepwise.intervals, &at_once.intervals);
+        prop_assert_eq!(&stepwise.manifest.shards, &at_once.manifest.shards);
+        let [a, b] = [judge(&stepwise), judge(&at_once)];
+        prop_assert_eq!((a.outcome, a.conservation), (b.outcome, b.conservation));
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::synthetic::*;
+use proptest::prelude::*;
 use squall_judge::live::{AbortGuard, AbortTrip, GateBoard, LiveGate, LiveState};
 use squall_judge::*;
 use squall_record::*;
@@ -130,12 +131,16 @@ fn a_gate_is_pending_until_its_window_begins() {
 }
 
 fn guard(sustained_s: Option<u64>) -> AbortGuard {
+    guard_on(0.8, sustained_s)
+}
+
+fn guard_on(share: f64, sustained_s: Option<u64>) -> AbortGuard {
     AbortGuard::new(AbortRule {
         gate: MetricGate {
             metric: Metric::ErrorRate,
             of: None,
             comparison: Comparison::Above,
-            value: GateValue::Share(Share::new(0.8).unwrap()),
+            value: GateValue::Share(Share::new(share).unwrap()),
             sustained: sustained_s.map(Duration::from_secs),
             every: None,
         },
@@ -195,4 +200,31 @@ fn a_guard_trips_once() {
         .filter_map(|stamped| guard.hear(stamped))
         .count();
     assert_eq!(trips, 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    /// A rule that asks for more ends no run before one that asks for less does.
+    #[test]
+    fn a_stricter_guard_never_trips_first(
+        share in 0.02..0.9_f64, begins_s in 2..30_u32, lasts_s in 1..30_u32,
+        rules in prop::collection::vec((0.01..0.95_f64, 0..15_u64), 2),
+    ) {
+        let (from_s, to_s) = (f64::from(begins_s), f64::from(begins_s + lasts_s));
+        let record = failing(share, from_s, to_s);
+        let trips_us = |share: f64, sustained_s: u64| {
+            let mut guard = guard_on(share, (sustained_s > 0).then_some(sustained_s));
+            first_trip(&mut guard, &record).map(|(at_us, _)| at_us)
+        };
+        let lenient = (rules[0].0.min(rules[1].0), rules[0].1.min(rules[1].1));
+        let strict = (rules[0].0.max(rules[1].0), rules[0].1.max(rules[1].1));
+        let (early, late) = (trips_us(lenient.0, lenient.1), trips_us(strict.0, strict.1));
+        if let Some(late) = late {
+            prop_assert!(early.is_some_and(|early| early <= late), "{early:?}, {late}");
+            // It has heard of failures, and for as long as it asks for.
+            let least = i64::from(begins_s) + i64::try_from(strict.1).unwrap();
+            prop_assert!(late >= least * SECOND, "{late}");
+        }
+    }
 }
