@@ -59,7 +59,7 @@ impl SlicerToxic {
     fn pieces(&mut self, length: usize) -> Vec<usize> {
         let mut pieces = Vec::new();
         // What is to be cut still, the first last.
-        let mut left: Vec<Range<usize>> = vec![0..length];
+        let mut left: Vec<Range<usize>> = std::iter::once(0..length).collect();
         while let Some(Range { start, end }) = left.pop() {
             let length = end - start;
             if length.saturating_sub(self.size) <= self.variation {
