@@ -28,6 +28,7 @@ mod proxy;
 mod tls;
 mod toxic;
 mod toxics;
+pub mod toxiproxy;
 
 pub use error::{FaultError, Refusal};
 pub use guard::journal::{EntryId, Inverse, Journal, JournalError};
@@ -42,7 +43,7 @@ pub use process::{Member, Origin, Pauses, ProcessIdentity, ProcessTarget, Proces
 pub use process::{existing, listeners};
 pub use proxy::chain::{Chain, End, Output};
 pub use proxy::counters::{ProxyCounters, ToxicCounters};
-pub use proxy::{AttachError, LinkLimit, Proxy, ProxyConfig, Switched, UpdateError};
+pub use proxy::{AttachError, LateConfig, LinkLimit, Proxy, ProxyConfig, Switched, UpdateError};
 pub use tls::{Authority, NoCertificate, Terminal, TlsFault};
 pub use toxic::{Chunk, Event, Fate, Fates, Toxic};
 pub use toxics::{ALL_TOXICS, ToxicInfo, build};

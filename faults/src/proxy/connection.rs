@@ -14,7 +14,7 @@ use tokio_util::either::Either;
 use super::Shared;
 use super::chain::End;
 use super::counters::{ProxyTotals, add};
-use super::gate::{dial, is_down};
+use super::gate::is_down;
 use super::link::Link;
 use super::meetings::Meetings;
 use super::roster::Roster;
@@ -38,13 +38,17 @@ impl Connection {
         let upstream = tokio::select! {
             biased;
             _ = self.roster.wait_for(|roster| roster.stopped) => return,
-            dialled = dial(self.shared.upstream()) => dialled,
+            dialled = self.shared.dial() => dialled,
         };
         let upstream = match upstream {
             Ok(upstream) => upstream,
             Err(error) => {
                 tracing::debug!(link = self.shared.name, %error, "upstream not reached");
                 add(&self.shared.totals.dial_failed, 1);
+                if self.shared.late.is_some() {
+                    // The client reads the end of its stream.
+                    return;
+                }
                 if is_down(&error) {
                     self.shared.refused.send_replace(self.stretch);
                 }

@@ -24,6 +24,10 @@ pub struct ProxyCounters {
     pub closed: u64,
     /// Connections ended with a reset by a toxic.
     pub reset: u64,
+    /// Bytes read from the callers, for the target (upstream).
+    pub read_to: u64,
+    /// Bytes read from the target, for the callers (downstream).
+    pub read_from: u64,
     /// Bytes written to the target, from the callers (upstream).
     pub bytes_to: u64,
     /// Bytes written to the callers, from the target (downstream).
@@ -75,6 +79,8 @@ pub(crate) struct ProxyTotals {
     pub(crate) accept_failed: AtomicU64,
     pub(crate) closed: AtomicU64,
     pub(crate) reset: AtomicU64,
+    pub(crate) read_to: AtomicU64,
+    pub(crate) read_from: AtomicU64,
     pub(crate) bytes_to: AtomicU64,
     pub(crate) bytes_from: AtomicU64,
     pub(crate) spliced_bytes: AtomicU64,
@@ -100,6 +106,8 @@ impl ProxyTotals {
             accept_failed: get(&self.accept_failed),
             closed: get(&self.closed),
             reset: get(&self.reset),
+            read_to: get(&self.read_to),
+            read_from: get(&self.read_from),
             bytes_to: get(&self.bytes_to),
             bytes_from: get(&self.bytes_from),
             spliced_bytes: get(&self.spliced_bytes),

@@ -15,7 +15,7 @@ use rustix::net::{
     AddressFamily, Shutdown, SocketFlags, SocketType, bind, getsockname, listen, shutdown,
     socket_with,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::time::{sleep, timeout};
 
 use super::Shared;
@@ -87,8 +87,8 @@ fn bound(address: SocketAddr) -> io::Result<Gate> {
     Ok(Gate { socket, address })
 }
 
-/// Connects to an upstream.
-pub(super) async fn dial(upstream: SocketAddr) -> io::Result<TcpStream> {
+/// Connects to an upstream; one with a name is looked up.
+pub(super) async fn dial(upstream: impl ToSocketAddrs) -> io::Result<TcpStream> {
     timeout(DIAL_TIMEOUT, TcpStream::connect(upstream)).await?
 }
 

@@ -261,8 +261,7 @@ impl Link {
         match ready!(moved) {
             Ok(0) => self.take_eof(),
             Ok(moved) => {
-                self.carried = true;
-                self.volume.saw(moved);
+                self.count_read(moved);
             }
             Err(error) if is_refused(&error) => {
                 self.volume.forget();
@@ -298,8 +297,7 @@ impl Link {
                 self.take_eof();
                 return Poll::Ready(Ok(()));
             }
-            self.carried = true;
-            self.volume.saw(bytes.len());
+            self.count_read(bytes.len());
             if !self.chain.is_empty() {
                 let now = Instant::now().into_std();
                 let bytes = Bytes::copy_from_slice(bytes);
@@ -330,6 +328,16 @@ impl Link {
             self.chain
                 .push_eof(Instant::now().into_std(), &mut self.out);
         }
+    }
+
+    fn count_read(&mut self, read: usize) {
+        self.carried = true;
+        self.volume.saw(read);
+        let counter = match self.to_target {
+            true => &self.totals.read_to,
+            false => &self.totals.read_from,
+        };
+        add(counter, read as u64);
     }
 
     fn count_written(&self, written: usize) -> io::Result<()> {

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use squall_scenario::{OnBytes, Share};
 use thiserror::Error;
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
@@ -50,6 +51,21 @@ pub struct ProxyConfig {
     pub limit: LinkLimit,
 }
 
+/// How a proxy is started that dials late: [`Proxy::start_late`].
+#[derive(Debug, Clone)]
+pub struct LateConfig {
+    /// Name of the link, for messages.
+    pub name: String,
+    /// Where callers connect; port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Where connections go: `host:port`, looked up for each of them.
+    pub upstream: String,
+    /// Seed of every decision toxics take on this proxy.
+    pub seed: u64,
+    /// How many connections it may carry.
+    pub limit: LinkLimit,
+}
+
 /// A running proxy; a cheap handle that can be cloned. It stops when
 /// [`Proxy::shutdown`] is called or the last handle is dropped.
 #[derive(Debug, Clone)]
@@ -71,6 +87,8 @@ pub(crate) struct Shared {
     name: String,
     seed: u64,
     upstream: Mutex<SocketAddr>,
+    /// What is dialled instead where connections are accepted first.
+    late: Option<String>,
     totals: Arc<ProxyTotals>,
     pipes: Arc<Pipes>,
     /// The roster version each live connection has taken over.
@@ -151,6 +169,31 @@ impl Proxy {
     /// # Errors
     /// The address cannot be bound.
     pub fn start(config: ProxyConfig) -> io::Result<Self> {
+        Self::start_to(config, None)
+    }
+
+    /// Binds and listens, and dials only when a connection was accepted, as
+    /// Toxiproxy does: a caller whose upstream cannot be reached within 5 s reads
+    /// the end of its stream. Must be called inside a tokio runtime.
+    ///
+    /// It goes on listening whether its upstream does or not.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub fn start_late(config: LateConfig) -> io::Result<Self> {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let at_once = ProxyConfig {
+            name: config.name,
+            listen: config.listen,
+            upstream: nowhere,
+            seed: config.seed,
+            listening: true,
+            limit: config.limit,
+        };
+        Self::start_to(at_once, Some(config.upstream))
+    }
+
+    fn start_to(config: ProxyConfig, late: Option<String>) -> io::Result<Self> {
         let gate = Gate::bind(config.listen)?;
         let address = gate.address();
         let listener = config.listening.then(|| gate.open()).transpose()?;
@@ -158,6 +201,7 @@ impl Proxy {
             name: config.name,
             seed: config.seed,
             upstream: Mutex::new(config.upstream),
+            late,
             totals: Arc::default(),
             pipes: config.limit.pipes(),
             live: Mutex::default(),
@@ -214,7 +258,8 @@ impl Proxy {
         self.0.address
     }
 
-    /// Where new connections go.
+    /// Where new connections go; of a proxy that dials late, nowhere
+    /// (`0.0.0.0:0`).
     #[must_use]
     pub fn upstream(&self) -> SocketAddr {
         self.0.shared.upstream()
@@ -405,6 +450,13 @@ impl Proxy {
 impl Shared {
     fn upstream(&self) -> SocketAddr {
         *lock(&self.upstream)
+    }
+
+    async fn dial(&self) -> io::Result<TcpStream> {
+        match &self.late {
+            Some(upstream) => gate::dial(upstream.as_str()).await,
+            None => gate::dial(self.upstream()).await,
+        }
     }
 
     fn register(&self, nth: u64) -> Arc<AtomicU64> {

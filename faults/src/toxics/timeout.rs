@@ -27,8 +27,9 @@ impl Decides for Timeout {
 }
 
 /// Swallows everything from the moment it is attached. Its time runs from then,
-/// and anew from whatever arrives; one of no time never closes. As in Toxiproxy,
-/// taking it away closes the connection whether it swallowed anything or not.
+/// and anew from whatever arrives; one of no time never closes by itself. As in
+/// Toxiproxy, a sender that closes ends the connection, and so does taking it away,
+/// whether it swallowed anything or not.
 #[derive(Debug)]
 struct TimeoutToxic {
     after: Duration,
@@ -48,8 +49,7 @@ impl Toxic for TimeoutToxic {
         match event {
             Event::Opened { .. } => self.start(now),
             Event::Chunk(chunk) => self.start(chunk.arrived),
-            Event::Eof { arrived } => self.start(arrived),
-            Event::Timer => return Fate::Close.into(),
+            Event::Eof { .. } | Event::Timer => return Fate::Close.into(),
         }
         Fate::DropFromHere.into()
     }
@@ -84,15 +84,22 @@ mod tests {
         assert_eq!(chain.deadline(), Some(at(100)));
         chain.push(Bytes::from_static(b"gone"), at(60), &mut out);
         assert_eq!(chain.deadline(), Some(at(160)));
-        // The end of the stream is swallowed as well, and does not close it.
-        chain.push_eof(at(90), &mut out);
-        assert_eq!(chain.deadline(), Some(at(190)));
-        chain.advance(at(189), &mut out);
+        chain.advance(at(159), &mut out);
         assert_eq!(out.end, None);
-        chain.advance(at(190), &mut out);
+        chain.advance(at(160), &mut out);
         assert_eq!(out.end, Some(End::Close));
         assert!(out.bytes.is_empty() && !out.eof);
         assert_eq!(chain.deadline(), None);
+    }
+
+    #[test]
+    fn a_sender_that_closes_ends_the_connection() {
+        let start = Instant::now();
+        let (mut chain, mut out) = attached(0, start);
+        chain.push(Bytes::from_static(b"gone"), start, &mut out);
+        chain.push_eof(start, &mut out);
+        assert_eq!(out.end, Some(End::Close));
+        assert!(out.bytes.is_empty() && !out.eof);
     }
 
     #[test]

@@ -14,3 +14,4 @@ mod recover;
 mod splice;
 mod support;
 mod tls;
+mod toxiproxy;

@@ -1,0 +1,192 @@
+//! Proxies created, read, changed, deleted, reset.
+
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Client, is_reachable, refused, unused};
+use crate::support::{exchange, soon};
+
+#[tokio::test]
+async fn a_proxy_is_answered_with_all_its_fields_in_order() {
+    let client = Client::new();
+    let listen = unused().await;
+    let body =
+        format!(r#"{{"NAME":"r<d","listen":"{listen}","upstream":"u:1","Logger":{{}},"x":[]}}"#);
+    let answer = client.post("/proxies", &body).await;
+    assert_eq!(answer.status, 201);
+    let proxy = format!(
+        r#"{{"name":"r\u003cd","listen":"{listen}","upstream":"u:1","enabled":true,"toxics":[]}}"#
+    );
+    assert_eq!(answer.body, proxy);
+    assert!(is_reachable(listen).await, "accepted first, dialled later");
+    assert_eq!(client.get("/proxies/r%3Cd").await.body, proxy);
+    let index = client.get("/proxies").await.body;
+    assert_eq!(index, format!(r#"{{"r\u003cd":{proxy}}}"#));
+}
+
+#[tokio::test]
+async fn a_name_and_an_upstream_are_needed() {
+    let client = Client::new();
+    for (body, field) in [
+        (r#"{"upstream":"u:1"}"#, "name"),
+        (r#"{"name":"a"}"#, "upstream"),
+        (r#"{"name":"","upstream":null}"#, "name"),
+    ] {
+        let answer = client.post("/proxies", body).await;
+        refused(&answer, 400, &format!("missing required field: {field}"));
+    }
+}
+
+#[tokio::test]
+async fn a_port_may_be_left_to_the_system_and_then_it_is_told() {
+    let client = Client::new();
+    for (name, listen) in [
+        ("a", "localhost:0"),
+        ("b", ":0"),
+        ("c", ""),
+        ("d", "127.0.0.1:"),
+    ] {
+        let body = format!(r#"{{"name":"{name}","listen":"{listen}","upstream":"u:1"}}"#);
+        let proxy = client.done("POST", "/proxies", body).await;
+        let address = proxy["listen"].as_str().unwrap();
+        assert!(
+            address.starts_with("127.0.0.1:") && !address.ends_with(":0"),
+            "{address}"
+        );
+        assert!(is_reachable(address.parse().unwrap()).await);
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_proxy_keeps_its_listen_as_given_until_it_is_enabled() {
+    let client = Client::new();
+    let address = unused().await;
+    let listen = format!("localhost:{}", address.port());
+    let body = format!(r#"{{"name":"p","listen":"{listen}","upstream":"u:1","enabled":false}}"#);
+    let proxy = client.done("POST", "/proxies", body).await;
+    assert_eq!(
+        (&proxy["enabled"], &proxy["listen"]),
+        (&false.into(), &listen.into())
+    );
+    assert!(!is_reachable(address).await);
+
+    let enabled = client
+        .done("PATCH", "/proxies/p", r#"{"enabled":true}"#)
+        .await;
+    assert_eq!(enabled["listen"], address.to_string());
+    assert!(is_reachable(address).await);
+
+    let disabled = client
+        .done("POST", "/proxies/p", r#"{"enabled":false}"#)
+        .await;
+    assert_eq!(disabled["listen"], address.to_string());
+    assert!(!is_reachable(address).await);
+}
+
+#[tokio::test]
+async fn names_are_taken_once_and_ports_as_well() {
+    let client = Client::new();
+    let (address, other) = (unused().await, unused().await);
+    let proxy =
+        |name, listen| format!(r#"{{"name":"{name}","listen":"{listen}","upstream":"u:1"}}"#);
+    client.done("POST", "/proxies", proxy("a", address)).await;
+    let again = client.post("/proxies", proxy("a", other)).await;
+    refused(&again, 409, "proxy already exists");
+    let occupied = client.post("/proxies", proxy("b", address)).await;
+    let message = format!("listen tcp {address}: bind: address already in use");
+    refused(&occupied, 500, &message);
+    // Whatever did not listen is not there.
+    refused(&client.get("/proxies/b").await, 404, "proxy not found");
+
+    let gone = client.delete("/proxies/a").await;
+    assert_eq!(
+        (gone.status, gone.body.as_str(), gone.content_type),
+        (204, "", None)
+    );
+    refused(&client.delete("/proxies/a").await, 404, "proxy not found");
+    client.done("POST", "/proxies", proxy("b", address)).await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_refused_in_gos_words() {
+    let client = Client::new();
+    for (listen, why) in [
+        ("local373", "address local373: missing port in address"),
+        ("localhost:-1", "address -1: invalid port"),
+        ("localhost:99999", "address 99999: invalid port"),
+        ("localhost:foo", "lookup tcp/foo: unknown port"),
+        ("a:b:c", "address a:b:c: too many colons in address"),
+        ("[::1", "address [::1: missing ']' in address"),
+        ("[::1]", "address [::1]: missing port in address"),
+    ] {
+        let body = format!(r#"{{"name":"a","listen":"{listen}","upstream":"u:1"}}"#);
+        let answer = client.post("/proxies", body).await;
+        refused(&answer, 500, &format!("listen tcp: {why}"));
+    }
+    client.proxy_to(unused().await).await;
+    let answer = client.post("/proxies/p", r#"{"listen":"local373"}"#).await;
+    refused(&answer, 500, "address local373: missing port in address");
+}
+
+#[tokio::test]
+async fn nobody_listens_beyond_loopback_unless_the_server_may() {
+    let client = Client::new();
+    let body = r#"{"name":"a","listen":"0.0.0.0:0","upstream":"u:1"}"#;
+    let answer = client.post("/proxies", body).await;
+    assert_eq!(answer.status, 403, "{answer:?}");
+    assert!(answer.body.contains("not on loopback"));
+}
+
+#[tokio::test]
+async fn only_what_moves_a_proxy_drops_its_connections() {
+    let client = Client::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = listener.local_addr().unwrap();
+    let address = client.proxy_to(upstream).await;
+    let mut caller = TcpStream::connect(address).await.unwrap();
+    let (mut server, _) = soon(listener.accept()).await.unwrap();
+    exchange(&mut caller, &mut server).await;
+
+    let same = format!(
+        r#"{{"name":"other","listen":"localhost:{}"}}"#,
+        address.port()
+    );
+    let proxy = client.done("POST", "/proxies/p", same).await;
+    assert_eq!(
+        (&proxy["name"], &proxy["listen"]),
+        (&"p".into(), &address.to_string().into())
+    );
+    exchange(&mut caller, &mut server).await;
+
+    client.toxic(r#"{"type":"noop"}"#).await;
+    let proxy = client
+        .done("POST", "/proxies/p", r#"{"upstream":"u:1"}"#)
+        .await;
+    assert_eq!(
+        (&proxy["upstream"], &proxy["enabled"]),
+        (&"u:1".into(), &true.into())
+    );
+    assert_eq!(proxy["toxics"].as_array().unwrap().len(), 1);
+    assert!(matches!(soon(caller.read(&mut [0])).await, Ok(0) | Err(_)));
+    assert_eq!(client.post("/proxies/none", "{}").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_reset_enables_everything_and_removes_every_toxic() {
+    let client = Client::new();
+    let address = client.proxy_to(unused().await).await;
+    client
+        .toxic(r#"{"type":"latency","attributes":{"latency":100}}"#)
+        .await;
+    client
+        .done("POST", "/proxies/p", r#"{"enabled":false}"#)
+        .await;
+    let answer = client.post("/reset", "").await;
+    assert_eq!((answer.status, answer.body.as_str()), (204, ""));
+    let proxy = client.done("GET", "/proxies/p", "").await;
+    assert_eq!(
+        (&proxy["enabled"], &proxy["toxics"]),
+        (&true.into(), &serde_json::json!([]))
+    );
+    assert!(is_reachable(address).await);
+}
