@@ -4,6 +4,7 @@ mod authoring;
 mod comparing;
 mod load;
 mod look;
+mod proxy;
 mod records;
 mod series;
 mod share;
@@ -20,6 +21,10 @@ pub use authoring::{
 pub use comparing::{COMPARE_EXAMPLES, CompareArgs, ComparisonFormat, FailOn};
 pub use load::{ArrivalsArg, LOAD_EXAMPLES, LoadArgs};
 pub use look::{LookArgs, ThemeArg};
+pub use proxy::{
+    AddToxicArgs, PROXY_EXAMPLES, ProxyArgs, ProxyCommand, ServerArgs, ToxicCommand,
+    ToxicSettingArgs, UpdateToxicArgs,
+};
 pub use records::{
     ATTACH_EXAMPLES, AttachArgs, JUDGE_EXAMPLES, JudgeArgs, MERGE_EXAMPLES, MergeArgs, OutArgs,
     PruneArgs, REPLAY_EXAMPLES, RUNS_EXAMPLES, ReplayArgs, RunsArgs, RunsCommand,
@@ -133,6 +138,10 @@ pub enum Command {
     /// Write a commented scenario to start from
     #[command(after_help = INIT_EXAMPLES)]
     Init(InitArgs),
+    /// Break connections by hand or from tests: a proxy that clients of
+    /// Toxiproxy can be pointed at, and verbs for any of its servers
+    #[command(after_help = PROXY_EXAMPLES, args_conflicts_with_subcommands = true)]
+    Proxy(ProxyArgs),
     /// The reference streaming backend
     #[command(subcommand)]
     Reference(ReferenceCommand),

@@ -102,6 +102,21 @@ impl Interrupts {
     }
 }
 
+/// Ends with SIGTERM or SIGINT, for commands that serve and have nothing else to
+/// end.
+pub async fn terminated() {
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

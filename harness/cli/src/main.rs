@@ -24,6 +24,7 @@ mod series;
 mod session;
 mod sharding;
 mod this_machine;
+mod token;
 
 use std::process::ExitCode;
 

@@ -10,7 +10,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use squall_harness::experiment::RunView;
-use squall_record::store::files;
 use squall_record::{Manifest, Phase, RunEvent, Stamped};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
@@ -18,10 +17,7 @@ use tokio::sync::{broadcast, watch};
 use figures::Figures;
 use squall_load::Gauges;
 
-/// Shortest token that protects an address others can reach.
-const TOKEN_MIN: usize = 16;
-/// A longer file holds something else.
-const TOKEN_FILE_BYTES_MAX: u64 = 64 << 10;
+use crate::token;
 
 /// A server of metrics; it shows the run that began last.
 pub struct Metrics {
@@ -37,7 +33,7 @@ impl Metrics {
     /// Listens on `address`; port 0 lets the kernel choose. Addresses that
     /// others can reach need a token, which is the first line of a file.
     pub async fn listen(address: SocketAddr, token_file: Option<&Path>) -> Result<Self, String> {
-        let token = token_file.map(read_token).transpose()?;
+        let token = token_file.map(token::read).transpose()?;
         if token.is_none() && !squall_scenario::is_on_this_machine(address.ip()) {
             return Err(format!(
                 "--metrics {address} can be reached from other machines; give a token with \
@@ -99,21 +95,6 @@ async fn follow(
             Err(RecvError::Closed) => return,
         }
     }
-}
-
-fn read_token(path: &Path) -> Result<String, String> {
-    let bytes = files::read_named(path, TOKEN_FILE_BYTES_MAX)
-        .map_err(|e| format!("{}: {e}", path.display()))?;
-    let text = String::from_utf8_lossy(&bytes);
-    let token = text.lines().next().unwrap_or_default().trim();
-    if token.len() < TOKEN_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(format!(
-            "{}: its first line must be a token of at least {TOKEN_MIN} visible ASCII characters, \
-             for instance from `openssl rand -hex 32`",
-            path.display()
-        ));
-    }
-    Ok(token.to_owned())
 }
 
 /// A panic while the lock was held left figures that are still figures.

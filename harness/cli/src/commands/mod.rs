@@ -15,6 +15,7 @@ mod man;
 mod merge;
 mod plan;
 mod prove;
+mod proxy;
 mod recover;
 mod reference;
 mod replay;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 
 use squall_judge::RunOutcome;
 
-use crate::args::{Cli, Command, ReferenceCommand, When};
+use crate::args::{Cli, Command, ProxyCommand, ReferenceCommand, When};
 use crate::{exit, output};
 
 /// Carries out the command line.
@@ -65,6 +66,7 @@ fn prints_its_result(command: &Command) -> bool {
         Command::Report(args) => args.reports.iter().any(|report| report.ends_with("=-")),
         Command::Runs(args) => args.command.is_none(),
         Command::Recover(args) => args.list,
+        Command::Proxy(args) => args.command.as_ref().is_some_and(ProxyCommand::only_shows),
         Command::Reference(command) => matches!(command, ReferenceCommand::Settings),
         Command::Run(_)
         | Command::Prove(_)
@@ -98,6 +100,7 @@ fn carry_out(command: Command) -> ExitCode {
         Command::Explain { code } => explain::explain(&code),
         Command::Schema { of } => schema::schema(of),
         Command::Scenarios { format } => scenarios::scenarios(format),
+        Command::Proxy(args) => with_runtime(proxy::proxy(args)),
         Command::Reference(command) => reference::reference(command),
         Command::Faults(args) => faults::faults(&args),
         Command::Doctor(args) if args.measure.is_some() => with_runtime(doctor::measure(args)),

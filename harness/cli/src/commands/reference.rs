@@ -7,7 +7,7 @@ use squall_reference::{ServiceConfig, ServiceKind, Settings, UnknownService};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{ReferenceCommand, ServeArgs};
-use crate::{exit, output};
+use crate::{exit, interrupts, output};
 
 mod up;
 
@@ -46,7 +46,7 @@ fn serve(args: ServeArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::fail(RunOutcome::NotReady, &error.to_string()),
     };
-    match runtime.block_on(squall_reference::serve(config, terminated())) {
+    match runtime.block_on(squall_reference::serve(config, interrupts::terminated())) {
         Ok(()) => exit::code(RunOutcome::Pass),
         Err(error) => exit::fail(RunOutcome::NotReady, &error.to_string()),
     }
@@ -86,19 +86,4 @@ fn cache_dir() -> Option<std::path::PathBuf> {
     };
     let folder = home("XDG_CACHE_HOME").or_else(|| Some(home("HOME")?.join(".cache")))?;
     Some(folder.join("squall"))
-}
-
-/// Ends with SIGTERM or SIGINT.
-async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
 }

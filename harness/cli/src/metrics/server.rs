@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::{Shown, lock};
+use crate::token::is_authorized;
 
 /// Readers at once; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 16;
@@ -81,19 +82,6 @@ fn answer(
     let kind = HeaderValue::from_static(OPENMETRICS);
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
-}
-
-/// Looks at every byte, so that the time taken says nothing about the token.
-fn is_authorized(given: Option<&HeaderValue>, token: &str) -> bool {
-    let given = given.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    let Some(given) = given.filter(|given| given.len() == token.len()) else {
-        return false;
-    };
-    let differing = given
-        .iter()
-        .zip(token.bytes())
-        .fold(0, |sum, (a, b)| sum | (a ^ b));
-    differing == 0
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {

@@ -47,7 +47,7 @@ fn bash_takes_its_script() {
     let script = sandbox.squall(&["completions", "bash"]).stdout;
     let file = sandbox.write("squall.bash", script);
     let ask = format!(
-        ". ./{file}; COMP_WORDS=(squall pro); COMP_CWORD=1; _squall squall pro squall; echo \"${{COMPREPLY[*]}}\""
+        ". ./{file}; COMP_WORDS=(squall prov); COMP_CWORD=1; _squall squall prov squall; echo \"${{COMPREPLY[*]}}\""
     );
     let bash = Command::new("bash")
         .args(["--norc", "-c", &ask])

@@ -38,6 +38,7 @@ mod own_log;
 mod own_service;
 mod printing;
 mod prove;
+mod proxy;
 mod reference_up;
 mod screen;
 mod secrets;

@@ -12,7 +12,7 @@ use squall_reference::ServiceKind;
 use squall_scenario_file::{ParseOptions, open_system, parse_system, process_environment};
 
 use crate::args::UpArgs;
-use crate::{exit, output};
+use crate::{exit, interrupts, output};
 
 /// Starts every process of the reference system file, prints the addresses
 /// and waits for Ctrl-C.
@@ -26,7 +26,7 @@ pub async fn up(args: UpArgs) -> ExitCode {
                 output::result(format_args!("{:<18} {place}", instance.name));
             }
             output::remark("\nCtrl-C ends it");
-            super::terminated().await;
+            interrupts::terminated().await;
             match running.stop().await {
                 Ok(_) => exit::code(RunOutcome::Pass),
                 Err(left) => exit::fail(RunOutcome::UndoFailed, &left),
