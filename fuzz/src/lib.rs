@@ -11,6 +11,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use squall_faults::guardian::protocol::Inbox;
+use squall_faults::toxiproxy::{Answer, Request, Toxiproxy, ToxiproxyConfig};
 use squall_harness::system::HystrixStream;
 use squall_load::AnswerReader;
 use squall_record::Record;
@@ -21,13 +22,14 @@ use tempfile::TempDir;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every reader by the name of its corpus.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("scenario_file", scenario_file),
     ("gate", gate),
     ("record", record),
     ("http_response", http_response),
     ("hystrix_stream", hystrix_stream),
     ("guardian_protocol", guardian_protocol),
+    ("toxiproxy", toxiproxy),
 ];
 
 /// A scenario file: it is read, or every error has a rendering.
@@ -193,6 +195,61 @@ pub fn guardian_protocol(data: &[u8]) {
         (requests, None)
     };
     assert_eq!(asked(data.len()), asked(5));
+}
+
+/// Requests to a server of Toxiproxy's API, parted by NUL; method and path stand
+/// in the first line of each. Every one is answered in the shape of its status,
+/// and what there is then can be listed.
+pub fn toxiproxy(data: &[u8]) {
+    thread_local! {
+        static RUNTIME: std::io::Result<tokio::runtime::Runtime> =
+            tokio::runtime::Builder::new_current_thread().enable_all().build();
+    }
+    RUNTIME.with(|runtime| match runtime {
+        Ok(runtime) => runtime.block_on(ask(data)),
+        Err(error) => panic!("no runtime: {error}"),
+    });
+}
+
+async fn ask(data: &[u8]) {
+    let server = Toxiproxy::new(ToxiproxyConfig::default());
+    let proxy = br#"[{"name":"p","upstream":"u:1","enabled":false,"toxics":[{"name":"t","type":"latency"}]}]"#;
+    assert_eq!(send(&server, "POST", "/populate", proxy).await.status, 201);
+    for request in data.split(|byte| *byte == 0).take(8) {
+        let end = request.iter().position(|byte| *byte == b'\n');
+        let (line, body) = request.split_at(end.unwrap_or(request.len()));
+        let line = String::from_utf8_lossy(line);
+        let (method, target) = line.split_once(' ').unwrap_or(("POST", &line));
+        // Nobody is asked for the address of a name that was made up.
+        let may_name = body.to_ascii_lowercase();
+        if may_name.windows(6).any(|word| word == b"listen") || may_name.contains(&b'\\') {
+            continue;
+        }
+        let answer = send(&server, method, target, body).await;
+        match answer.content_type {
+            Some("application/json") => parsed(&answer.body),
+            Some(_) | None => assert!(answer.status != 201, "{answer:?}"),
+        }
+        assert!((200..=503).contains(&answer.status), "{answer:?}");
+    }
+    parsed(&send(&server, "GET", "/proxies", b"").await.body);
+    server.shutdown().await;
+}
+
+async fn send(server: &Toxiproxy, method: &str, target: &str, body: &[u8]) -> Answer {
+    let request = Request {
+        method,
+        target,
+        user_agent: None,
+        body,
+    };
+    server.answer(request).await
+}
+
+fn parsed(body: &str) {
+    if let Err(error) = serde_json::from_str::<serde_json::Value>(body) {
+        panic!("{error} in {body}");
+    }
 }
 
 #[cfg(test)]

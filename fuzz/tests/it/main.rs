@@ -143,3 +143,8 @@ fn hystrix_stream() {
 fn guardian_protocol() {
     holds("guardian_protocol");
 }
+
+#[test]
+fn toxiproxy() {
+    holds("toxiproxy");
+}
