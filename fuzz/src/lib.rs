@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt;
 
 use squall_faults::guardian::protocol::Inbox;
 use squall_faults::toxiproxy::{Answer, Request, Toxiproxy, ToxiproxyConfig};
+use squall_faults::{Question, Unreadable};
 use squall_harness::system::HystrixStream;
 use squall_load::AnswerReader;
 use squall_record::Record;
@@ -22,7 +23,7 @@ use tempfile::TempDir;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every reader by the name of its corpus.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("scenario_file", scenario_file),
     ("gate", gate),
     ("record", record),
@@ -30,6 +31,7 @@ pub const TARGETS: [Target; 7] = [
     ("hystrix_stream", hystrix_stream),
     ("guardian_protocol", guardian_protocol),
     ("toxiproxy", toxiproxy),
+    ("dns_question", dns_question),
 ];
 
 /// A scenario file: it is read, or every error has a rendering.
@@ -249,6 +251,28 @@ async fn send(server: &Toxiproxy, method: &str, target: &str, body: &[u8]) -> An
 fn parsed(body: &str) {
     if let Err(error) = serde_json::from_str::<serde_json::Value>(body) {
         panic!("{error} in {body}");
+    }
+}
+
+/// A question to the resolver of a run: it is a name in labels and is the same
+/// whatever follows it, or gets an answer that nobody would answer again.
+pub fn dns_question(data: &[u8]) {
+    match Question::read(data) {
+        Ok(question) => {
+            let name = &question.name;
+            assert!(name.len() < 255, "{name:?} is too long for a name");
+            assert!(!name.contains(char::is_control), "{name:?} acts on logs");
+            assert!(!name.contains(".."), "{name:?} has a label of nothing");
+            assert!(!name.contains(|c: char| c.is_ascii_uppercase()), "{name:?}");
+            let longer = [data, b"\xc0\x0c\0"].concat();
+            assert_eq!(Question::read(&longer), Ok(question));
+        }
+        Err(Unreadable::Answer(answer)) => {
+            assert_eq!(answer[..2], data[..2], "to another question");
+            // Two resolvers would talk for ever.
+            assert_eq!(Question::read(&answer), Err(Unreadable::NoQuery));
+        }
+        Err(Unreadable::NoQuery) => {}
     }
 }
 

@@ -148,3 +148,8 @@ fn guardian_protocol() {
 fn toxiproxy() {
     holds("toxiproxy");
 }
+
+#[test]
+fn dns_question() {
+    holds("dns_question");
+}
