@@ -18,6 +18,7 @@ mod chance;
 mod error;
 mod guard;
 pub mod guardian;
+mod http;
 pub mod machine;
 mod marks;
 pub mod measure;
@@ -33,7 +34,8 @@ pub mod toxiproxy;
 pub use error::{FaultError, Refusal};
 pub use guard::journal::{EntryId, Inverse, Journal, JournalError};
 pub use guard::recover;
-pub use guard::{Fault, FaultContext, FaultGuard, ProcessFault, ToxicFault};
+pub use guard::{Fault, FaultContext, FaultGuard, MessageFault, ProcessFault, ToxicFault};
+pub use http::{Exchanges, Head, HeadEdit, HttpEvent, HttpFate, HttpFault, StartLine};
 pub use marks::{INSTANCE_MARK, RUN_MARK};
 pub use network::{
     Names, NamesFault, NoOverlay, Question, Reply, Resolver, ResolverError, Unreadable,

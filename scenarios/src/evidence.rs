@@ -1,6 +1,7 @@
 //! What was seen of a fault: data, which become words here and nowhere else.
 
 mod handshakes;
+mod messages;
 
 use std::fmt;
 
@@ -10,6 +11,10 @@ pub use handshakes::TlsSeen;
 
 use crate::inject::{BytesDone, Dns, OnBytes, Signal};
 use crate::units::Share;
+
+use messages::listed_links;
+
+pub use messages::MessagesSeen;
 
 /// What was seen of a fault: of its effect, or of its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +45,10 @@ pub enum Sighting {
     OnLinks(LinksSeen),
     /// A fault on bytes was taken off its links.
     OffLinks(LinksSeen),
+    /// A fault on HTTP is on its links.
+    OnMessages(MessagesSeen),
+    /// A fault on HTTP was taken off its links.
+    OffMessages(MessagesSeen),
     /// A process ended by a signal.
     Ended {
         /// Who.
@@ -200,6 +209,9 @@ impl Sighting {
             Self::OnLinks(seen) | Self::OffLinks(seen) => seen.links.iter_mut().for_each(change),
             Self::OnNames(seen) | Self::OffNames(seen) => seen.names.iter_mut().for_each(change),
             Self::OnTls(seen) | Self::OffTls(seen) => seen.links.iter_mut().for_each(change),
+            Self::OnMessages(seen) | Self::OffMessages(seen) => {
+                seen.links.iter_mut().for_each(change);
+            }
             Self::Ended { process, .. }
             | Self::Signalled { process, .. }
             | Self::Stopped(process)
@@ -274,6 +286,8 @@ impl fmt::Display for Sighting {
         match self {
             Self::OnLinks(seen) => seen.on(f),
             Self::OffLinks(seen) => seen.off(f),
+            Self::OnMessages(seen) => f.write_str(&seen.on()),
+            Self::OffMessages(seen) => f.write_str(&seen.off()),
             Self::Ended {
                 process, signal, ..
             } => write!(f, "{process} ended on {}", signal.name()),
@@ -334,14 +348,8 @@ impl NamesSeen {
 }
 
 impl LinksSeen {
-    /// `link a`, or `links a, b`.
     fn names(&self) -> String {
-        let word = if self.links.len() == 1 {
-            "link"
-        } else {
-            "links"
-        };
-        format!("{word} {}", self.links.join(", "))
+        listed_links(&self.links)
     }
 
     fn effect(&self) -> String {

@@ -11,11 +11,13 @@ mod delay;
 mod direction;
 mod dns;
 mod done;
+mod http;
 mod kill;
 mod kind;
 mod limit_data;
 mod monkey;
 mod on_bytes;
+mod on_http;
 mod pause;
 mod reset;
 mod slicer;
@@ -31,9 +33,11 @@ use serde::{Deserialize, Serialize};
 pub use direction::Direction;
 pub use dns::{Dns, DnsAnswer};
 pub use done::BytesDone;
+pub use http::{Answer, Http, HttpAction, HttpDone, Matching, Message, Part};
 pub use kill::{Kill, Signal};
-pub use kind::{About, Absent, Given, Mistake, Parameter, ParameterKind, Problem, Value};
+pub use kind::{About, Absent, Given, Group, Mistake, Parameter, ParameterKind, Problem, Value};
 pub use monkey::Monkey;
+pub use on_http::OnHttp;
 pub use pause::Pause;
 pub use reset::Meanwhile;
 pub use spread::Spread;
@@ -49,6 +53,8 @@ pub enum Surface {
     Bytes,
     /// The TLS that a link speaks with its callers.
     Tls,
+    /// The HTTP of a link.
+    Http,
     /// A process.
     Process,
     /// The network: names, and what lies below TCP.
@@ -62,6 +68,7 @@ impl Surface {
         match self {
             Self::Bytes => "bytes: a link, or the inbound link of a process",
             Self::Tls => "the TLS of a link that speaks it with its callers (`tls:`)",
+            Self::Http => "requests and answers on a link, or on the inbound link of a process",
             Self::Process => "processes that squall started",
             Self::Network => "the network of processes that squall started",
         }
@@ -72,7 +79,7 @@ impl Surface {
     #[must_use]
     pub const fn waits_for_traffic(self) -> bool {
         match self {
-            Self::Bytes | Self::Tls | Self::Network => true,
+            Self::Bytes | Self::Http | Self::Tls | Self::Network => true,
             Self::Process => false,
         }
     }
@@ -87,6 +94,8 @@ pub enum Inject {
     Bytes(OnBytes),
     /// On the TLS of links.
     Tls(OnTls),
+    /// On the HTTP of links.
+    Http(OnHttp),
     /// On processes.
     Process(OnProcess),
     /// On the network.
@@ -179,7 +188,10 @@ pub enum OnNetwork {
 impl Inject {
     /// Every kind there is, in the order they are listed.
     pub fn kinds() -> impl Iterator<Item = &'static About> {
-        let links = OnBytes::KINDS.iter().chain(OnTls::KINDS);
+        let links = OnBytes::KINDS
+            .iter()
+            .chain(OnHttp::KINDS)
+            .chain(OnTls::KINDS);
         let all = links.chain(OnProcess::KINDS);
         all.chain(OnNetwork::KINDS).copied()
     }
@@ -190,6 +202,7 @@ impl Inject {
         match self {
             Self::Bytes(_) => Surface::Bytes,
             Self::Tls(_) => Surface::Tls,
+            Self::Http(_) => Surface::Http,
             Self::Process(_) => Surface::Process,
             Self::Network(_) => Surface::Network,
         }
@@ -201,6 +214,7 @@ impl Inject {
         match self {
             Self::Bytes(fault) => fault.about(),
             Self::Tls(fault) => fault.about(),
+            Self::Http(fault) => fault.about(),
             Self::Process(fault) => fault.about(),
             Self::Network(fault) => fault.about(),
         }
@@ -229,7 +243,7 @@ impl Inject {
     #[must_use]
     pub const fn ends_processes(&self) -> bool {
         match self {
-            Self::Bytes(_) | Self::Tls(_) | Self::Network(_) => false,
+            Self::Bytes(_) | Self::Http(_) | Self::Tls(_) | Self::Network(_) => false,
             Self::Process(fault) => fault.ends_it(),
         }
     }
@@ -238,7 +252,7 @@ impl Inject {
     #[must_use]
     pub const fn stops_processes(&self) -> bool {
         match self {
-            Self::Bytes(_) | Self::Tls(_) | Self::Network(_) => false,
+            Self::Bytes(_) | Self::Http(_) | Self::Tls(_) | Self::Network(_) => false,
             Self::Process(fault) => fault.stops_it(),
         }
     }
@@ -250,6 +264,7 @@ impl Inject {
             Self::Process(OnProcess::Monkey(monkey)) => Some(monkey),
             Self::Process(OnProcess::Kill(_) | OnProcess::Pause)
             | Self::Bytes(_)
+            | Self::Http(_)
             | Self::Tls(_)
             | Self::Network(_) => None,
         }
@@ -259,6 +274,7 @@ impl Inject {
         match self {
             Self::Bytes(fault) => fault.kind(),
             Self::Tls(fault) => fault.kind(),
+            Self::Http(fault) => fault.kind(),
             Self::Process(fault) => fault.kind(),
             Self::Network(fault) => fault.kind(),
         }
@@ -388,22 +404,33 @@ mod tests {
             ParameterKind::Share => Value::Share(Share::new(0.5).unwrap()),
             ParameterKind::Count(low, _) => Value::Count(low),
             ParameterKind::Words(words) => Value::Word(words[0].0),
-            ParameterKind::Text => Value::Text("some".to_owned()),
+            ParameterKind::Text | ParameterKind::Content => Value::Text("some".to_owned()),
+            ParameterKind::Part => Value::Bytes(ByteCount(1)),
+            ParameterKind::Texts => Value::Texts(vec![("a".to_owned(), "b".to_owned())]),
+            ParameterKind::Names => Value::Names(vec!["a".to_owned()]),
+            ParameterKind::Group(group) => Value::Group(given(group.parameters)),
         }
     }
 
-    /// A fault with its defaults, and a value of every parameter that has none.
-    fn some(about: &About) -> Inject {
+    /// Defaults, and a value of every parameter that has none.
+    fn given(parameters: &[Parameter]) -> Given {
         let mut given = Given::default();
-        for parameter in about.parameters {
+        let mut another = false;
+        for parameter in parameters {
             let value = match &parameter.absent {
                 Absent::Means(value) => value.clone(),
                 Absent::Nothing => continue,
-                Absent::Mistake => any(parameter.kind),
+                Absent::Another if another => continue,
+                Absent::Mistake | Absent::Another => any(parameter.kind),
             };
+            another |= matches!(parameter.absent, Absent::Another);
             given.set(parameter.name, value);
         }
-        let read = (about.read)(&given);
+        given
+    }
+
+    fn some(about: &About) -> Inject {
+        let read = (about.read)(&given(about.parameters));
         read.unwrap_or_else(|| panic!("{} reads a parameter it has not", about.keyword))
     }
 

@@ -2,12 +2,14 @@
 
 mod context;
 pub(crate) mod journal;
+mod message_fault;
 pub mod recover;
 pub(crate) mod run_mark;
+mod switched;
 mod toxic_fault;
 pub(crate) mod undo;
 
-use squall_scenario::{Evidence, OnBytes, OnProcess, Share};
+use squall_scenario::{Evidence, OnBytes, OnHttp, OnProcess, Share};
 
 use crate::guardian::GuardianClient;
 use crate::network::{ActiveNames, NamesFault};
@@ -15,6 +17,7 @@ use crate::process::{ActiveKill, ActivePause, refuse};
 use crate::tls::{ActiveTls, TlsFault};
 use crate::{FaultError, ProcessTarget, Proxy};
 pub use context::FaultContext;
+use message_fault::ActiveMessages;
 use toxic_fault::ActiveToxics;
 
 /// Something that can be injected.
@@ -22,6 +25,8 @@ use toxic_fault::ActiveToxics;
 pub enum Fault {
     /// A fault on the bytes of links.
     Toxic(ToxicFault),
+    /// A fault on the HTTP of links.
+    Messages(MessageFault),
     /// A fault on a process.
     Process(ProcessFault),
     /// A fault on the TLS of links.
@@ -39,6 +44,15 @@ pub struct ToxicFault {
     pub inject: OnBytes,
     /// To which share of their connections.
     pub share: Share,
+}
+
+/// A fault on the HTTP of every link given.
+#[derive(Debug, Clone)]
+pub struct MessageFault {
+    /// The links; at least one.
+    pub proxies: Vec<Proxy>,
+    /// What is done to their messages.
+    pub inject: OnHttp,
 }
 
 /// A fault on one process, with everything it started if squall started it:
@@ -64,6 +78,7 @@ pub struct FaultGuard {
 #[derive(Debug)]
 enum Active {
     Toxics(ActiveToxics),
+    Messages(ActiveMessages),
     Kill(ActiveKill),
     Pause(ActivePause),
     Tls(ActiveTls),
@@ -78,6 +93,7 @@ impl Fault {
     pub async fn inject(&self, context: &FaultContext) -> Result<FaultGuard, FaultError> {
         let active = match self {
             Self::Toxic(fault) => Active::Toxics(ActiveToxics::inject(fault, context)?),
+            Self::Messages(fault) => Active::Messages(ActiveMessages::inject(fault, context)?),
             Self::Process(fault) => inject_process(fault, context).await?,
             Self::Tls(fault) => Active::Tls(ActiveTls::inject(fault, context)?),
             Self::Names(fault) => Active::Names(ActiveNames::inject(fault, context)?),
@@ -123,6 +139,7 @@ impl FaultGuard {
         let within = self.context.deadline;
         match &self.active {
             Active::Toxics(toxics) => toxics.verify(within).await,
+            Active::Messages(messages) => messages.verify(within).await,
             Active::Kill(kill) => kill.verify(within).await,
             Active::Pause(pause) => pause.verify(within).await,
             Active::Tls(tls) => Ok(tls.verify()),
@@ -139,6 +156,7 @@ impl FaultGuard {
         let within = self.context.deadline;
         let result = match &self.active {
             Active::Toxics(toxics) => toxics.remove(within).await,
+            Active::Messages(messages) => messages.remove(within).await,
             Active::Kill(kill) => Ok(kill.remove()),
             Active::Pause(pause) => pause.remove(within).await,
             Active::Tls(tls) => Ok(tls.remove()),
@@ -152,7 +170,7 @@ impl FaultGuard {
     #[must_use]
     pub fn target_ended(&self) -> bool {
         match &self.active {
-            Active::Toxics(_) | Active::Tls(_) | Active::Names(_) => false,
+            Active::Toxics(_) | Active::Tls(_) | Active::Messages(_) | Active::Names(_) => false,
             Active::Kill(kill) => kill.target_ended(),
             Active::Pause(pause) => pause.target_ended(),
         }
@@ -166,6 +184,7 @@ impl Drop for FaultGuard {
         }
         match &self.active {
             Active::Toxics(toxics) => toxics.signal_removal(),
+            Active::Messages(messages) => messages.signal_removal(),
             Active::Pause(pause) => pause.signal_removal(),
             Active::Tls(tls) => tls.signal_removal(),
             Active::Names(names) => names.signal_removal(),

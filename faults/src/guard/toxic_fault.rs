@@ -6,6 +6,7 @@ use std::time::Duration;
 use squall_scenario::inject::BytesDone;
 use squall_scenario::{Evidence, EvidenceLevel, LinksSeen, OnBytes, Share, Sighting};
 
+use super::switched::all_switched;
 use super::{FaultContext, ToxicFault};
 use crate::proxy::roster::Attached;
 use crate::{FaultError, Proxy};
@@ -58,7 +59,8 @@ impl ActiveToxics {
     }
 
     async fn seen(&self, within: Duration) -> Result<LinksSeen, FaultError> {
-        let live_connections = self.followed(within).await? as u64;
+        let proxies = self.links.iter().map(|(proxy, _)| proxy);
+        let live_connections = all_switched(proxies, within).await? as u64;
         let names = self.links.iter().map(|(proxy, _)| proxy.name().to_owned());
         let each = self
             .links
@@ -77,24 +79,6 @@ impl ActiveToxics {
         for (proxy, attached) in &self.links {
             proxy.detach(&attached.id);
         }
-    }
-
-    /// Waits for every live connection; returns how many there are.
-    async fn followed(&self, within: Duration) -> Result<usize, FaultError> {
-        let mut live = 0;
-        for (proxy, _) in &self.links {
-            let switched = proxy.switched(within).await;
-            if switched.waiting > 0 {
-                return Err(FaultError::NotSwitched {
-                    link: proxy.name().to_owned(),
-                    waiting: switched.waiting,
-                    live: switched.live,
-                    within_ms: within.as_millis() as u64,
-                });
-            }
-            live += switched.live;
-        }
-        Ok(live)
     }
 }
 

@@ -17,6 +17,7 @@ use super::counters::{ProxyTotals, add};
 use super::gate::is_down;
 use super::link::Link;
 use super::meetings::Meetings;
+use super::messages::Messages;
 use super::roster::Roster;
 use super::splice::{Pipes, Socket};
 use crate::tls::{Side, Unsecured};
@@ -138,6 +139,8 @@ struct Pair<R, W> {
     meetings: Meetings,
     to: Link,
     from: Link,
+    /// Told apart while a fault on HTTP is attached.
+    messages: Option<Box<Messages>>,
     client: (R, W),
     upstream: (R, W),
 }
@@ -154,6 +157,7 @@ impl<R: AsyncRead + Socket + Unpin, W: AsyncWrite + Socket + Unpin> Pair<R, W> {
             meetings: Meetings::default(),
             to: link(true),
             from: link(false),
+            messages: None,
             client,
             upstream,
         }
@@ -166,9 +170,37 @@ impl<R: AsyncRead + Socket + Unpin, W: AsyncWrite + Socket + Unpin> Pair<R, W> {
         if !self.to.is_reset() {
             self.from.reconcile(&self.meetings, seed, nth, carried);
         }
+        let before = self.messages.take();
+        self.messages = Messages::reconciled(before, roster, (seed, nth), carried);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<End>> {
+        while let Some(messages) = &mut self.messages {
+            messages.poll_time(cx);
+            let steps = messages.steps();
+            let mut asked = messages.of(true, &mut self.client.0);
+            let to = self.to.poll(cx, &mut asked, &mut self.upstream.1);
+            if to.is_ready() {
+                return to;
+            }
+            let mut answered = messages.of(false, &mut self.upstream.0);
+            let from = self.from.poll(cx, &mut answered, &mut self.client.1);
+            if from.is_ready() {
+                return from;
+            }
+            if let Some(end) = messages.ended()
+                && self.to.is_drained()
+                && self.from.is_drained()
+            {
+                return Poll::Ready(Ok(end));
+            }
+            if messages.is_idle() {
+                self.messages = None;
+            } else if messages.steps() == steps {
+                // What one direction did gives the other nothing to do.
+                return self.poll_finished();
+            }
+        }
         let to = self.to.poll(cx, &mut self.client.0, &mut self.upstream.1);
         if to.is_ready() {
             return to;
@@ -177,6 +209,10 @@ impl<R: AsyncRead + Socket + Unpin, W: AsyncWrite + Socket + Unpin> Pair<R, W> {
         if from.is_ready() {
             return from;
         }
+        self.poll_finished()
+    }
+
+    fn poll_finished(&self) -> Poll<io::Result<End>> {
         if self.to.finished && self.from.finished {
             return Poll::Ready(Ok(End::Close));
         }

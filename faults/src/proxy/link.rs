@@ -129,6 +129,12 @@ impl Link {
         self.out.end == Some(End::Reset)
     }
 
+    /// Whether everything that was read has been written.
+    pub(crate) fn is_drained(&self) -> bool {
+        let written = self.out.bytes.is_empty() && self.pipe.is_none();
+        written && self.chain.held_cost_bytes() == 0
+    }
+
     /// Carries bytes until neither side has anything to do. Ready when a toxic
     /// ends the connection; an error when a side is broken.
     pub(super) fn poll<R, W>(

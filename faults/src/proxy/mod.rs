@@ -9,6 +9,7 @@ mod gate;
 mod limit;
 mod link;
 mod meetings;
+mod messages;
 pub(crate) mod roster;
 mod splice;
 

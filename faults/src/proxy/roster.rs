@@ -5,6 +5,7 @@ use std::sync::Arc;
 use squall_scenario::{OnBytes, Share};
 
 use super::counters::ToxicTotals;
+use crate::http::HttpAttached;
 
 /// A toxic attached to a proxy.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ impl Attached {
 pub(crate) struct Roster {
     pub(crate) version: u64,
     pub(crate) toxics: Vec<Arc<Attached>>,
+    /// The faults on its HTTP, in the order they were attached.
+    pub(crate) http: Vec<Arc<HttpAttached>>,
     /// The proxy is shut down.
     pub(crate) stopped: bool,
 }

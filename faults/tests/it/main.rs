@@ -2,10 +2,12 @@
 
 mod chain_properties;
 mod conformance;
+mod exchanges;
 mod faults;
 mod foreign;
 mod guardian;
 mod kill_anywhere;
+mod messages;
 mod names;
 mod output;
 mod process_group;

@@ -7,8 +7,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 use squall_faults::{
-    Fault, FaultContext, FaultError, FaultGuard, Journal, NamesFault, Origin, Pauses, ProcessFault,
-    ProcessIdentity, ProcessTarget, Proxy, TlsFault, ToxicFault,
+    Fault, FaultContext, FaultError, FaultGuard, Journal, MessageFault, NamesFault, Origin, Pauses,
+    ProcessFault, ProcessIdentity, ProcessTarget, Proxy, TlsFault, ToxicFault,
 };
 use squall_scenario::{
     Evidence, FaultSpec, FaultTarget, Inject, OnNetwork, OnProcess, OnTls, Sighting,
@@ -144,7 +144,7 @@ impl Injection {
 
     fn announce_end(&mut self, fault: &Fault, members: &[Member], hold: bool) {
         let target = match fault {
-            Fault::Toxic(_) | Fault::Tls(_) | Fault::Names(_) => return,
+            Fault::Toxic(_) | Fault::Messages(_) | Fault::Tls(_) | Fault::Names(_) => return,
             Fault::Process(ProcessFault { target, .. }) => target,
         };
         for member in members {
@@ -292,7 +292,7 @@ fn ready_again(instance: &Instance, origin: &Origin, but: Option<String>) -> Sig
 /// Whether it hits what squall did not start.
 fn is_allowed(fault: &Fault) -> bool {
     match fault {
-        Fault::Toxic(_) | Fault::Tls(_) | Fault::Names(_) => false,
+        Fault::Toxic(_) | Fault::Messages(_) | Fault::Tls(_) | Fault::Names(_) => false,
         Fault::Process(fault) => fault.target.mark.as_deref() == Some(""),
     }
 }
@@ -300,7 +300,9 @@ fn is_allowed(fault: &Fault) -> bool {
 /// The instances that a fault on processes is aimed at.
 fn reached(spec: &FaultSpec, members: &[Member]) -> Vec<Reached> {
     let fault = match &spec.inject {
-        Inject::Bytes(_) | Inject::Tls(_) | Inject::Network(_) => return Vec::new(),
+        Inject::Bytes(_) | Inject::Http(_) | Inject::Tls(_) | Inject::Network(_) => {
+            return Vec::new();
+        }
         Inject::Process(fault) => fault,
     };
     let of = |member: &Member| match member {
@@ -318,13 +320,15 @@ fn reached(spec: &FaultSpec, members: &[Member]) -> Vec<Reached> {
 /// The faults of the fault crate that one injection is made of.
 async fn faults(means: &Means, spec: &FaultSpec, members: &[Member]) -> Result<Vec<Fault>, String> {
     match &spec.inject {
-        Inject::Bytes(fault) => {
-            let proxies: Vec<Proxy> = members.iter().filter_map(|m| m.proxy().cloned()).collect();
-            Ok(vec![Fault::Toxic(ToxicFault {
-                proxies,
-                inject: fault.clone(),
-                share: spec.share(),
-            })])
+        Inject::Bytes(fault) => Ok(vec![Fault::Toxic(ToxicFault {
+            proxies: proxies(members),
+            inject: fault.clone(),
+            share: spec.share(),
+        })]),
+        Inject::Http(fault) => {
+            let proxies = proxies(members);
+            let inject = fault.clone();
+            Ok(vec![Fault::Messages(MessageFault { proxies, inject })])
         }
         Inject::Process(fault) => on_processes(means, fault, members).await,
         Inject::Tls(fault) => {
@@ -339,6 +343,11 @@ async fn faults(means: &Means, spec: &FaultSpec, members: &[Member]) -> Result<V
             OnNetwork::Dns(dns) => on_names(*dns, members),
         },
     }
+}
+
+fn proxies(members: &[Member]) -> Vec<Proxy> {
+    let proxies = members.iter().filter_map(Member::proxy);
+    proxies.cloned().collect()
 }
 
 fn on_names(inject: Dns, members: &[Member]) -> Result<Vec<Fault>, String> {

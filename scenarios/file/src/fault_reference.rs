@@ -40,6 +40,8 @@ pub struct FaultParameter {
     pub values: Vec<String>,
     /// Whether it has to be there.
     pub required: bool,
+    /// Whether it is one of those of which exactly one has to be there.
+    pub alternative: bool,
     /// What holds when it is absent, if anything does.
     pub default: Option<String>,
 }
@@ -71,10 +73,26 @@ fn describe_parameter(parameter: &'static Parameter) -> FaultParameter {
         | ParameterKind::Size
         | ParameterKind::Share
         | ParameterKind::Count(..)
-        | ParameterKind::Text) => {
+        | ParameterKind::Text
+        | ParameterKind::Content
+        | ParameterKind::Part
+        | ParameterKind::Texts
+        | ParameterKind::Names) => {
             let example = keys::kind_of(kind).example(parameter.name);
             let value = example.trim_matches('`').split_once(": ");
             vec![value.map_or_else(String::new, |(_, value)| value.to_owned())]
+        }
+        ParameterKind::Group(group) => {
+            let whole = group.reads.strip_prefix(parameter.name);
+            let whole = whole.unwrap_or(group.reads).trim_start_matches(": ");
+            let short = keys::short_of(group).map(|short| {
+                let example = keys::kind_of(short.kind).example("");
+                example
+                    .trim_matches('`')
+                    .trim_start_matches(": ")
+                    .to_owned()
+            });
+            short.into_iter().chain([whole.to_owned()]).collect()
         }
     };
     FaultParameter {
@@ -82,9 +100,10 @@ fn describe_parameter(parameter: &'static Parameter) -> FaultParameter {
         about: parameter.about,
         values,
         required: matches!(parameter.absent, Absent::Mistake),
+        alternative: matches!(parameter.absent, Absent::Another),
         default: match &parameter.absent {
             Absent::Means(value) => Some(value.to_string()),
-            Absent::Mistake | Absent::Nothing => None,
+            Absent::Mistake | Absent::Another | Absent::Nothing => None,
         },
     }
 }
@@ -146,7 +165,10 @@ faults:
                 .parameters
                 .iter()
                 .filter(|parameter| parameter.required);
+            let mut others = fault.parameters.iter();
+            let another = others.find(|parameter| parameter.alternative);
             let needed: Vec<String> = needed
+                .chain(another)
                 .map(|parameter| format!("{}: {}", parameter.name, parameter.values[0]))
                 .collect();
             let least = inject(&fault, &needed.join(", "));

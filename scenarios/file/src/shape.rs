@@ -27,7 +27,7 @@ pub(crate) struct Key {
 }
 
 /// What stands behind a key.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     Text,
     /// `[a-z][a-z0-9-]*`, or with `_` as well.

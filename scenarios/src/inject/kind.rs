@@ -91,6 +91,22 @@ impl Parameter {
         }
     }
 
+    /// One of those of which exactly one has to be there.
+    pub(super) const fn alternative(
+        name: &'static str,
+        kind: ParameterKind,
+        about: &'static str,
+        otherwise: &'static [&'static str],
+    ) -> Self {
+        Self {
+            name,
+            kind,
+            absent: Absent::Another,
+            about,
+            otherwise,
+        }
+    }
+
     /// A duration that is nothing when it is absent.
     pub(super) const fn no_time(name: &'static str, about: &'static str) -> Self {
         Self {
@@ -126,6 +142,8 @@ pub enum Absent {
     Mistake,
     /// Nothing.
     Nothing,
+    /// Another one of those that say so has to be there: one and no more.
+    Another,
     /// The same as with this value.
     Means(Value),
 }
@@ -145,8 +163,35 @@ pub enum ParameterKind {
     Count(u32, u32),
     /// A text; what it may say is for the fault to check.
     Text,
+    /// A text that may hold a secret.
+    Content,
+    /// `50%` or `64KiB`.
+    Part,
+    /// Headers with their values.
+    Texts,
+    /// Names of headers.
+    Names,
+    /// Parameters that belong together.
+    Group(&'static Group),
     /// One of these words, each with its meaning.
     Words(&'static [(&'static str, &'static str)]),
+}
+
+/// Parameters of a fault that belong together: a map of its own in a file.
+#[derive(Debug)]
+pub struct Group {
+    /// Its key.
+    pub name: &'static str,
+    /// What it is, for messages.
+    pub noun: &'static str,
+    /// What it means.
+    pub about: &'static str,
+    /// How it reads in a file.
+    pub reads: &'static str,
+    /// The parameter that a value stands for where there is no map.
+    pub short: Option<&'static str>,
+    /// Its parameters; none of them is a group.
+    pub parameters: &'static [Parameter],
 }
 
 /// The value of a parameter.
@@ -164,6 +209,12 @@ pub enum Value {
     Word(&'static str),
     /// A text.
     Text(String),
+    /// Texts by name.
+    Texts(Vec<(String, String)>),
+    /// Names.
+    Names(Vec<String>),
+    /// Parameters that belong together.
+    Group(Given),
 }
 
 impl fmt::Display for Value {
@@ -175,12 +226,24 @@ impl fmt::Display for Value {
             Self::Count(count) => count.fmt(f),
             Self::Word(word) => f.write_str(word),
             Self::Text(text) => f.write_str(text),
+            Self::Texts(texts) => {
+                let names: Vec<&str> = texts.iter().map(|(name, _)| name.as_str()).collect();
+                f.write_str(&names.join(", "))
+            }
+            Self::Names(names) => f.write_str(&names.join(", ")),
+            Self::Group(given) => {
+                for (at, (name, value)) in given.0.iter().enumerate() {
+                    let between = if at == 0 { "" } else { ", " };
+                    write!(f, "{between}{name}: {value}")?;
+                }
+                Ok(())
+            }
         }
     }
 }
 
 /// The parameters of one fault, given or by default.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Given(Vec<(&'static str, Value)>);
 
 impl Given {
@@ -243,10 +306,36 @@ impl Given {
     }
 }
 
+impl Given {
+    /// Texts by name, if they were given.
+    pub(super) fn texts(&self, name: &str) -> Option<&[(String, String)]> {
+        match self.get(name) {
+            Some(Value::Texts(texts)) => Some(texts),
+            _ => None,
+        }
+    }
+
+    /// Names, if they were given.
+    pub(super) fn names(&self, name: &str) -> Option<&[String]> {
+        match self.get(name) {
+            Some(Value::Names(names)) => Some(names),
+            _ => None,
+        }
+    }
+
+    /// Parameters that belong together, if they were given.
+    pub(super) fn group(&self, name: &str) -> Option<&Self> {
+        match self.get(name) {
+            Some(Value::Group(given)) => Some(given),
+            _ => None,
+        }
+    }
+}
+
 /// A value of a parameter that fits by itself and still cannot be meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// The parameter.
+    /// The parameter; one of a group stands behind its name and a dot.
     pub parameter: &'static str,
     /// The kind of mistake.
     pub problem: Problem,
@@ -256,6 +345,24 @@ pub struct Mistake {
     pub label: String,
     /// What to write.
     pub help: &'static str,
+}
+
+impl Mistake {
+    /// A value that nobody means.
+    pub(super) fn out_of_range(
+        parameter: &'static str,
+        title: &'static str,
+        label: impl Into<String>,
+        help: &'static str,
+    ) -> Self {
+        Self {
+            parameter,
+            problem: Problem::OutOfRange,
+            title,
+            label: label.into(),
+            help,
+        }
+    }
 }
 
 /// Kinds of [`Mistake`].

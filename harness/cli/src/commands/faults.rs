@@ -79,6 +79,7 @@ fn line(parameter: &FaultParameter) -> String {
     let default = match &parameter.default {
         Some(default) => format!("{default} when absent"),
         None if parameter.required => "needed".to_owned(),
+        None if parameter.alternative => "one of those that say so is needed".to_owned(),
         None => "may be left out".to_owned(),
     };
     format!(

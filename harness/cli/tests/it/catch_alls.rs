@@ -9,12 +9,15 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
 /// Enums of which every variant is named wherever one of them is.
-const FAULT_ENUMS: [&str; 8] = [
+const FAULT_ENUMS: [&str; 11] = [
     "Active",
     "Fault",
     "FaultChange",
     "Inject",
+    "HttpAction",
+    "HttpFate",
     "OnBytes",
+    "OnHttp",
     "OnProcess",
     "Sighting",
     "Surface",

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use squall_scenario::{
-    FaultSpec, FaultTarget, P_SHOWN, Restart, Surface, System, format_duration, listed, quoted,
-    smallest_p,
+    FaultTarget, P_SHOWN, Restart, Surface, System, format_duration, listed, quoted, smallest_p,
 };
 
+use super::pauses;
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::read::{FaultDraft, ScenarioDraft};
@@ -25,63 +25,8 @@ pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
         outlives(fault, draft, findings);
         hold(fault, system, findings);
     }
-    pauses(&draft.faults, system, findings);
+    pauses::check(&draft.faults, system, findings);
     baseline(draft, findings);
-}
-
-/// Whether two faults would stop one process at the same time: the first to end
-/// would continue it for both.
-fn pauses(faults: &[FaultDraft], system: &System, findings: &mut Vec<Diagnostic>) {
-    let mut earlier: Vec<&FaultDraft> = Vec::new();
-    let pauses = faults
-        .iter()
-        .filter(|fault| fault.spec.inject.stops_processes());
-    for fault in pauses {
-        let units = system.units(&fault.spec.into.value);
-        let shared = |other: &&FaultDraft| -> Option<String> {
-            let theirs = system.units(&other.spec.into.value);
-            units.iter().find(|unit| theirs.contains(unit)).cloned()
-        };
-        let met = earlier
-            .iter()
-            .filter(|other| meet(&fault.spec, &other.spec))
-            .find_map(|other| Some((other, shared(other)?)));
-        if let Some((other, unit)) = met {
-            let any = [fault, other]
-                .iter()
-                .any(|fault| matches!(fault.spec.into.value, FaultTarget::Any { .. }));
-            let would = if any { "could" } else { "would" };
-            findings.push(
-                Diagnostic::error(
-                    codes::PAUSES_OVERLAP,
-                    format!("two faults {would} pause {unit} at the same time"),
-                )
-                .at(fault.into, format!("while {} does", quoted(&other.spec.name.value)))
-                .also(other.into, "paused by this one too")
-                .help("the first to end would continue it for both; let one end before the other begins, or pause other processes"),
-            );
-        }
-        earlier.push(fault);
-    }
-}
-
-/// Whether both are injected at any one time.
-fn meet(one: &FaultSpec, other: &FaultSpec) -> bool {
-    let length = |fault: &FaultSpec| fault.duration.unwrap_or_default();
-    let (mut ones, mut others) = (one.repeats().peekable(), other.repeats().peekable());
-    // Both lists are in order, so the one that ends first is done with.
-    while let (Some(a), Some(b)) = (ones.peek(), others.peek()) {
-        let (a_end, b_end) = (*a + length(one), *b + length(other));
-        if *a < b_end && *b < a_end {
-            return true;
-        }
-        if a_end <= b_end {
-            ones.next();
-        } else {
-            others.next();
-        }
-    }
-    false
 }
 
 fn repeat(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
@@ -172,7 +117,7 @@ fn washed_out(
 /// Whether the target can suffer this kind of fault at all.
 fn aim(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
     match fault.spec.inject.surface() {
-        Surface::Bytes => {
+        Surface::Bytes | Surface::Http => {
             behind_a_link(fault, system, findings);
             at_no_name(fault, system, findings);
         }
@@ -374,6 +319,15 @@ fn share(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
     }
     match fault.spec.inject.surface() {
         Surface::Bytes => {}
+        Surface::Http => findings.push(
+            Diagnostic::error(
+                codes::SHARE_OF_NO_CONNECTIONS,
+                "a fault on HTTP has its share inside",
+            )
+            .at(fault.share, "a share of connections")
+            .also(fault.inject, "acts on requests")
+            .help("write it there, of requests: `http: { share: 5%, … }`"),
+        ),
         Surface::Tls | Surface::Process | Surface::Network => findings.push(
             Diagnostic::error(
                 codes::SHARE_OF_NO_CONNECTIONS,

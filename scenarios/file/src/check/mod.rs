@@ -8,6 +8,7 @@ mod guards;
 mod load;
 mod monkeys;
 mod names;
+mod pauses;
 mod power;
 mod readings;
 mod role;

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use squall_scenario::Inject;
-use squall_scenario::inject::{About, Absent, Parameter, ParameterKind};
+use squall_scenario::inject::{About, Absent, Group, Parameter, ParameterKind};
 
 use crate::shape::{Key, Kind, Shape, key, needed};
 
@@ -54,13 +54,63 @@ pub(crate) fn short_form(about: &'static About) -> Option<&'static Parameter> {
     is_short.then_some(first)
 }
 
+/// A group of parameters, as a map has it.
+struct Grouped {
+    group: &'static Group,
+    shape: &'static Shape,
+    kind: Kind,
+}
+
+/// Every group there is. Made once, and there as long as the faults are.
+static GROUPS: LazyLock<Vec<Grouped>> = LazyLock::new(|| {
+    let parameters = Inject::kinds().flat_map(|about| about.parameters);
+    let groups = parameters.filter_map(|parameter| match parameter.kind {
+        ParameterKind::Group(group) => Some(grouped(group)),
+        _ => None,
+    });
+    groups.collect()
+});
+
+fn grouped(group: &'static Group) -> Grouped {
+    let keys: Vec<Key> = group.parameters.iter().map(parameter).collect();
+    let shape: &Shape = Box::leak(Box::new(Shape {
+        noun: group.noun,
+        about: group.about,
+        reads: group.reads,
+        keys: keys.leak(),
+    }));
+    let short = short_of(group).map(|short| kind_of(short.kind));
+    let kind = match short {
+        Some(short) => Kind::Either(vec![short, Kind::Object(shape)].leak()),
+        None => Kind::Object(shape),
+    };
+    Grouped { group, shape, kind }
+}
+
+/// The parameter that a value stands for in place of the whole group.
+pub(crate) fn short_of(group: &Group) -> Option<&'static Parameter> {
+    let short = group.short?;
+    let mut parameters = group.parameters.iter();
+    parameters.find(|parameter| parameter.name == short)
+}
+
+/// How the map of a group is shaped.
+pub(crate) fn shape_of(group: &Group) -> Option<&'static Shape> {
+    let found = GROUPS.iter().find(|one| std::ptr::eq(one.group, group))?;
+    Some(found.shape)
+}
+
 /// A fault with a parameter that has to be there may not stand alone.
 fn fault(about: &About, shape: &'static Shape, forms: &'static [Kind]) -> Key {
     let kind = match forms.len() {
         1 => Kind::Object(shape),
         _ => Kind::Either(forms),
     };
-    let key = match shape.keys.iter().any(|key| key.required) {
+    let needs = |parameter: &Parameter| match parameter.absent {
+        Absent::Mistake | Absent::Another => true,
+        Absent::Nothing | Absent::Means(_) => false,
+    };
+    let key = match about.parameters.iter().any(needs) {
         true => needed(about.keyword, kind, about.about),
         false => key(about.keyword, kind, about.about),
     };
@@ -68,22 +118,31 @@ fn fault(about: &About, shape: &'static Shape, forms: &'static [Kind]) -> Key {
 }
 
 /// What stands behind the key of a parameter.
-pub(crate) const fn kind_of(kind: ParameterKind) -> Kind {
+pub(crate) fn kind_of(kind: ParameterKind) -> Kind {
     match kind {
         ParameterKind::Duration => Kind::Duration,
         ParameterKind::BytesPerSecond => Kind::BytesPerSecond,
         ParameterKind::Size => Kind::Size,
         ParameterKind::Share => Kind::Share,
-        ParameterKind::Count(low, high) => Kind::Whole(low as u64, high as u64),
+        ParameterKind::Count(low, high) => Kind::Whole(low.into(), high.into()),
         ParameterKind::Words(words) => Kind::Words(words),
-        ParameterKind::Text => Kind::Text,
+        ParameterKind::Text | ParameterKind::Content => Kind::Text,
+        ParameterKind::Part => Kind::Either(&[Kind::Share, Kind::Size]),
+        ParameterKind::Texts => Kind::Names(&Kind::Text),
+        ParameterKind::Names => Kind::List(&Kind::Text),
+        ParameterKind::Group(group) => {
+            let found = GROUPS.iter().find(|one| std::ptr::eq(one.group, group));
+            found.map_or(Kind::Text, |one| one.kind)
+        }
     }
 }
 
 fn parameter(parameter: &Parameter) -> Key {
     let kind = kind_of(parameter.kind);
     let key = match parameter.absent {
-        Absent::Means(_) | Absent::Nothing => key(parameter.name, kind, parameter.about),
+        Absent::Means(_) | Absent::Nothing | Absent::Another => {
+            key(parameter.name, kind, parameter.about)
+        }
         Absent::Mistake => needed(parameter.name, kind, parameter.about),
     };
     key.otherwise(parameter.otherwise)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use squall_scenario::inject::{Absent, Given, ParameterKind, Problem, Value};
+use squall_scenario::inject::Problem;
 use squall_scenario::{
     CYCLES_MAX, FaultSpec, FaultTarget, Inject, Located, QuantityError, QuantityProblem, Repeat,
     Share, listed, nearest, quoted,
@@ -245,31 +245,17 @@ impl Reader {
             (Some(value), Some(shape)) if short.is_none() => Some(self.fields(value, shape)?),
             _ => None,
         };
-        let mut given = Given::default();
-        if let Some((value, parameter)) = short {
-            given.set(parameter.name, self.parameter(value, parameter.kind)?);
-        }
-        let of_short = |name| short.is_some_and(|(_, parameter)| parameter.name == name);
-        let parameters = about.parameters.iter();
-        for parameter in parameters.filter(|parameter| !of_short(parameter.name)) {
-            let value = match fields.and_then(|fields| fields.get(parameter.name)) {
-                Some(node) => self.parameter(node, parameter.kind),
-                None => match &parameter.absent {
-                    Absent::Means(value) => Some(value.clone()),
-                    Absent::Mistake | Absent::Nothing => None,
-                },
-            };
-            if let Some(value) = value {
-                given.set(parameter.name, value);
-            }
-        }
+        let given = match short {
+            Some((value, short)) => self.given_short(value, short, about.parameters)?,
+            None => self.given(node, fields, about.parameters)?,
+        };
         let inject = (about.read)(&given)?;
         if let Some(mistake) = inject.mistake() {
             let code = match mistake.problem {
                 Problem::OutOfRange => codes::OUT_OF_RANGE,
                 Problem::JitterAboveDelay => codes::JITTER_ABOVE_DELAY,
             };
-            let place = fields.map_or(node.place, |fields| fields.place(mistake.parameter));
+            let place = fields.map_or(node.place, |fields| place_of(fields, mistake.parameter));
             self.report(
                 Diagnostic::error(code, mistake.title)
                     .at(place, mistake.label)
@@ -277,18 +263,6 @@ impl Reader {
             );
         }
         Some(inject)
-    }
-
-    fn parameter(&mut self, node: &Node, kind: ParameterKind) -> Option<Value> {
-        match kind {
-            ParameterKind::Duration => self.duration(node).map(Value::Duration),
-            ParameterKind::BytesPerSecond => self.bytes_per_second(node).map(Value::Bytes),
-            ParameterKind::Size => self.size(node).map(Value::Bytes),
-            ParameterKind::Share => self.share(node).map(Value::Share),
-            ParameterKind::Count(low, high) => self.whole_u32(node, low, high).map(Value::Count),
-            ParameterKind::Words(words) => self.word(node, words).map(Value::Word),
-            ParameterKind::Text => self.text(node).map(Value::Text),
-        }
     }
 
     /// The name of a process, an instance, a link or a group, or `any N of`
@@ -353,6 +327,18 @@ fn object_of(kind: &'static Kind) -> Option<&'static Shape> {
         Kind::Either(forms) => forms.iter().find_map(object_of),
         _ => None,
     }
+}
+
+/// Where the value of a parameter stands; that of one of a group is named
+/// behind the group and a dot.
+fn place_of(fields: Fields<'_>, parameter: &str) -> Place {
+    let Some((group, member)) = parameter.split_once('.') else {
+        return fields.place(parameter);
+    };
+    let Some(node) = fields.get(group) else {
+        return fields.node.place;
+    };
+    node.get(member).map_or(node.place, |member| member.place)
 }
 
 /// The message for a name that nothing in the file has.

@@ -9,6 +9,7 @@ mod existing;
 mod fault;
 mod host;
 mod load;
+mod parameter;
 mod probe;
 mod process;
 mod request;

@@ -1,0 +1,352 @@
+//! The engine of one connection: bytes in, bytes out, no socket and no clock.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use squall_scenario::inject::Http;
+
+use super::attached::{Chosen, HttpAttached};
+use super::lane::{Hold, Lane, Out};
+use super::reader::{At, Reader};
+use crate::End;
+
+/// Requests without an answer at which no more are taken from the caller.
+const WAITING_MAX: usize = 128;
+
+/// The requests and answers of one connection.
+///
+/// A connection that is new when it gets its engine is followed from its first
+/// byte. One that carried bytes before is watched first, and nothing of it is
+/// touched: what its next bytes belong to is not known. It is followed from the
+/// moment that a request and its answer were seen whole and nothing was left
+/// over, that is from its second request on. (A caller that sends requests before
+/// it has the answers to earlier ones could still be misread at this one moment.)
+pub struct Exchanges {
+    faults: Vec<Arc<HttpAttached>>,
+    pub(super) phase: Phase,
+    /// While watching: a request and its answer were seen whole.
+    pub(super) proved: bool,
+    pub(super) asked: Reader,
+    pub(super) answered: Reader,
+    /// Faults on the request that is being read.
+    pub(super) asking: Vec<Chosen>,
+    /// The request that is being read is answered by squall: it goes nowhere.
+    pub(super) swallowing: bool,
+    /// Requests whose answers are not complete, in order.
+    pub(super) waiting: VecDeque<Exchange>,
+    to: Lane,
+    from: Lane,
+    key: (u64, u64),
+    /// Requests so far.
+    requests: u64,
+    is_http: bool,
+    is_not_http: bool,
+    ended: Option<End>,
+    /// Grows with everything that goes in or out.
+    steps: u64,
+}
+
+/// How far a connection is understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Bytes pass; the next exchange tells whether they can be told apart.
+    Watching,
+    /// Every message is told from the next.
+    Following,
+}
+
+/// A request that has no complete answer yet.
+pub(super) struct Exchange {
+    pub(super) method: String,
+    /// Faults on its answer.
+    pub(super) chosen: Vec<Chosen>,
+    /// The answer that squall gives itself.
+    pub(super) own: Option<Own>,
+}
+
+/// An answer of squall's own.
+pub(super) struct Own {
+    pub(super) bytes: Bytes,
+    pub(super) hold: Option<Hold>,
+    /// The request is complete.
+    pub(super) ready: bool,
+    /// The connection ends behind it.
+    pub(super) last: bool,
+    /// Faults that chose it, until it is given.
+    pub(super) chosen: Vec<Chosen>,
+}
+
+impl Exchanges {
+    /// For the `connection`th connection of a link with `seed`; `fresh` when it
+    /// has not carried a byte.
+    #[must_use]
+    pub fn new(seed: u64, connection: u64, fresh: bool) -> Self {
+        Self {
+            faults: Vec::new(),
+            phase: match fresh {
+                true => Phase::Following,
+                false => Phase::Watching,
+            },
+            proved: false,
+            asked: Reader::default(),
+            answered: Reader::default(),
+            asking: Vec::new(),
+            swallowing: false,
+            waiting: VecDeque::new(),
+            to: Lane::default(),
+            from: Lane::default(),
+            key: (seed, connection),
+            requests: 0,
+            is_http: false,
+            is_not_http: false,
+            ended: None,
+            steps: 0,
+        }
+    }
+
+    /// Attaches a fault by itself, for tests and benchmarks.
+    pub fn attach(&mut self, id: &str, http: &Http) {
+        let mut faults = self.faults.clone();
+        faults.push(HttpAttached::new(id, http.clone()));
+        self.set_faults(&faults);
+    }
+
+    /// Takes all faults away, for tests and benchmarks.
+    pub fn detach_all(&mut self) {
+        self.set_faults(&[]);
+    }
+
+    /// Makes these the faults of the connection. What others held goes on.
+    pub(crate) fn set_faults(&mut self, faults: &[Arc<HttpAttached>]) {
+        self.faults = faults.to_vec();
+        let attached = |id: &str| faults.iter().any(|fault| &*fault.id == id);
+        let stays = |chosen: &Chosen| attached(chosen.id());
+        self.asking.retain(stays);
+        for exchange in &mut self.waiting {
+            exchange.chosen.retain(stays);
+            if let Some(own) = &mut exchange.own {
+                own.chosen.retain(stays);
+                own.hold.take_if(|hold| !attached(hold.by.id()));
+            }
+        }
+        self.to.release(attached);
+        self.from.release(attached);
+        let passes = self.asked.at == At::Through && self.answered.at == At::Through;
+        if !faults.is_empty() && passes && !self.is_not_http {
+            // It was left alone, not lost.
+            self.watch();
+        }
+        self.settle();
+    }
+
+    /// Bytes arrived from the caller (`to_target`) or from the target.
+    pub fn push(&mut self, to_target: bool, bytes: Bytes, now: Instant) {
+        self.steps += 1;
+        match to_target {
+            true => self.ask(bytes, now),
+            false => self.answer(bytes, now),
+        }
+        self.settle();
+    }
+
+    /// The sender closed its side.
+    pub fn push_eof(&mut self, to_target: bool, now: Instant) {
+        self.steps += 1;
+        match to_target {
+            true => {
+                let part = self.asked.flush();
+                self.pass(true, part, None);
+            }
+            false => {
+                let part = self.answered.flush();
+                self.pass(false, part, None);
+                self.end_with_stream(now);
+            }
+        }
+        self.lane(to_target).push_eof();
+        self.settle();
+    }
+
+    /// Takes what goes on next in a direction; an empty piece when the stream
+    /// ends there.
+    pub fn pull(&mut self, to_target: bool, now: Instant) -> Option<Bytes> {
+        if self.ended.is_some() {
+            return None;
+        }
+        let out = self.lane(to_target).pull(now)?;
+        self.steps += 1;
+        match out {
+            Out::Bytes(bytes) => Some(bytes),
+            Out::Eof => Some(Bytes::new()),
+            Out::End(end) => {
+                self.ended = Some(end);
+                None
+            }
+        }
+    }
+
+    /// Puts back what could not be taken at once of a piece.
+    pub fn put_back(&mut self, to_target: bool, rest: Bytes) {
+        self.lane(to_target).put_back(rest);
+    }
+
+    /// Lets time pass.
+    pub fn advance(&mut self, now: Instant) {
+        let late = |reader: &Reader| reader.deadline().is_some_and(|deadline| deadline <= now);
+        if late(&self.asked) {
+            self.lose_requests(Bytes::new());
+        }
+        if late(&self.answered) {
+            self.lose_answers(Bytes::new());
+        }
+        self.settle();
+    }
+
+    /// When [`Exchanges::pull`] or [`Exchanges::advance`] has something to do
+    /// next that it has not now.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let heads = match self.phase {
+            Phase::Watching => [None, None],
+            Phase::Following => [self.asked.deadline(), self.answered.deadline()],
+        };
+        let lanes = [self.to.deadline(), self.from.deadline()];
+        heads.into_iter().chain(lanes).flatten().min()
+    }
+
+    /// Whether more bytes may be pushed in a direction.
+    #[must_use]
+    pub fn has_room(&self, to_target: bool) -> bool {
+        let lane = match to_target {
+            true => &self.to,
+            false => &self.from,
+        };
+        let few = !to_target || self.waiting.len() < WAITING_MAX;
+        lane.has_room() && few && self.ended.is_none()
+    }
+
+    /// How the connection ends, once everything before it was pulled.
+    #[must_use]
+    pub const fn ended(&self) -> Option<End> {
+        self.ended
+    }
+
+    /// Whether it can be taken away: no fault is left, nothing is held, and what
+    /// follows passes as it is.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let passes = self.asked.at == At::Through && self.answered.at == At::Through;
+        self.faults.is_empty()
+            && passes
+            && self.ended.is_none()
+            && self.to.is_empty()
+            && self.from.is_empty()
+    }
+
+    /// Grows whenever something went in or out.
+    pub(crate) const fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    const fn lane(&mut self, to_target: bool) -> &mut Lane {
+        match to_target {
+            true => &mut self.to,
+            false => &mut self.from,
+        }
+    }
+
+    /// Lets bytes go on. Of a connection that is watched they have already, and
+    /// those of a request that squall answers itself do not.
+    pub(super) fn pass(&mut self, to_target: bool, bytes: Bytes, hold: Option<Hold>) {
+        let swallowed = to_target && self.swallowing;
+        if self.phase == Phase::Following && !swallowed {
+            self.lane(to_target).push(bytes, hold);
+        }
+    }
+
+    /// Lets bytes of a connection that is watched go on, before they are read.
+    pub(super) fn pass_watched(&mut self, to_target: bool, bytes: &Bytes) {
+        if self.phase == Phase::Watching {
+            self.lane(to_target).push(bytes.clone(), None);
+        }
+    }
+
+    /// Ends the connection behind what goes on in a direction.
+    pub(super) fn end(&mut self, to_target: bool, end: End) {
+        self.lane(to_target).push_end(end);
+    }
+
+    /// Chooses the faults of the next request.
+    pub(super) fn choose(&mut self, head: &super::head::Head) -> Vec<Chosen> {
+        if self.phase == Phase::Watching {
+            return Vec::new();
+        }
+        self.count_http();
+        let (seed, connection) = self.key;
+        let key = (seed, connection, self.requests);
+        self.requests += 1;
+        let faults = self.faults.iter();
+        faults.filter_map(|fault| fault.choose(head, key)).collect()
+    }
+
+    fn count_http(&mut self) {
+        if !self.is_http {
+            self.is_http = true;
+            self.faults
+                .iter()
+                .for_each(|fault| fault.count_connection());
+        }
+    }
+
+    /// Says that a connection is followed no more.
+    pub(super) fn count_not_http(&mut self) {
+        if !self.is_not_http {
+            self.is_not_http = true;
+            self.faults.iter().for_each(|fault| fault.count_not_http());
+        }
+    }
+
+    /// Starts over: bytes pass until an exchange tells where messages begin.
+    pub(super) fn watch(&mut self) {
+        self.phase = Phase::Watching;
+        self.proved = false;
+        self.asked = Reader::default();
+        self.answered = Reader::default();
+        self.waiting.clear();
+    }
+
+    /// Lets everything pass from now on.
+    pub(super) fn pass_both(&mut self) {
+        for to_target in [true, false] {
+            let reader = match to_target {
+                true => &mut self.asked,
+                false => &mut self.answered,
+            };
+            reader.at = At::Through;
+            let part = reader.flush();
+            self.pass(to_target, part, None);
+        }
+        self.phase = Phase::Following;
+        self.asking.clear();
+        self.waiting.clear();
+    }
+
+    /// Whether the streams of both sides are no longer the same: a request was
+    /// taken that the target never sees, and its answer is not given yet.
+    pub(super) fn is_between_streams(&self) -> bool {
+        self.swallowing || self.waiting.iter().any(|exchange| exchange.own.is_some())
+    }
+
+    /// What follows from where both directions stand.
+    fn settle(&mut self) {
+        let between = self.asked.is_between() && self.answered.is_between();
+        if self.faults.is_empty() && !self.is_between_streams() {
+            self.pass_both();
+        } else if self.phase == Phase::Watching && self.proved && between && self.waiting.is_empty()
+        {
+            self.phase = Phase::Following;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What is done to the messages of a link.
+
+use serde::{Deserialize, Serialize};
+
+use super::http::{self, Http, HttpDone};
+use super::kind::Kind;
+use super::{About, Inject};
+
+/// What is done to the HTTP of a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnHttp {
+    /// See [`Http`].
+    Http(Http),
+}
+
+impl OnHttp {
+    /// Every kind, in the order they are listed.
+    pub const KINDS: &[&About] = &[&http::ABOUT];
+
+    /// What there is to know about it.
+    #[must_use]
+    pub const fn about(&self) -> &'static About {
+        match self {
+            Self::Http(_) => &http::ABOUT,
+        }
+    }
+
+    pub(super) fn kind(&self) -> &dyn Kind {
+        match self {
+            Self::Http(http) => http,
+        }
+    }
+
+    /// What it did, in words.
+    #[must_use]
+    pub fn effect(&self, done: &HttpDone) -> String {
+        match self {
+            Self::Http(http) => http.effect(done),
+        }
+    }
+}
+
+impl From<Http> for Inject {
+    fn from(http: Http) -> Self {
+        Self::Http(OnHttp::Http(http))
+    }
+}
