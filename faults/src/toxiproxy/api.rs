@@ -417,9 +417,7 @@ impl Toxiproxy {
         let state = self.0.state.lock().await;
         let mut carried = state.carried.clone();
         for proxy in state.proxies.values() {
-            if let Some(counters) = proxy.counters() {
-                carried.add(proxy, &counters);
-            }
+            proxy.add_to(&mut carried);
         }
         carried.exposition()
     }

@@ -97,10 +97,11 @@ pub(super) static KINDS: [Kind; 8] = [
         word: "slicer",
         go: ("toxics.SlicerToxic", "int"),
         keys: &["average_size", "size_variation", "delay"],
-        refuse: |given| match given.values {
-            [..=0, _, _] => Some("average_size must be at least 1"),
-            [_, ..=-1, _] => Some("size_variation cannot be negative"),
-            _ => None,
+        refuse: |given| {
+            if given.values[0] < 1 {
+                return Some("average_size must be at least 1");
+            }
+            (given.values[1] < 0).then_some("size_variation cannot be negative")
         },
         inject: |given, direction| {
             Some(OnBytes::Slicer(Slicer {

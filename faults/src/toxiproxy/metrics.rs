@@ -3,11 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::proxied::Proxied;
 use crate::ProxyCounters;
 
-/// A link, as its labels tell it: proxy, where it listened, where it dialled.
-type Link = (String, String, String);
+/// A link, as its labels tell it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Link {
+    pub(super) proxy: String,
+    /// Where it listened.
+    pub(super) listener: String,
+    /// Where it dialled.
+    pub(super) upstream: String,
+}
 
 /// Bytes read and written, upstream and downstream.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,12 +28,7 @@ pub(super) struct Carried(BTreeMap<Link, Bytes>);
 
 impl Carried {
     /// Adds what an engine of a proxy has done.
-    pub(super) fn add(&mut self, proxy: &Proxied, counters: &ProxyCounters) {
-        let link = (
-            proxy.name.clone(),
-            proxy.listen.clone(),
-            proxy.upstream.clone(),
-        );
+    pub(super) fn add(&mut self, link: Link, counters: &ProxyCounters) {
         let bytes = self.0.entry(link).or_default();
         bytes.received[0] += counters.read_to;
         bytes.received[1] += counters.read_from;
@@ -49,12 +50,12 @@ impl Carried {
         // Writing to a string never fails.
         let _ = write!(out, "# HELP {name} \n# TYPE {name} counter\n");
         for (direction, nth) in [("downstream", 1), ("upstream", 0)] {
-            for ((proxy, listener, upstream), bytes) in &self.0 {
+            for (link, bytes) in &self.0 {
                 let labels = [
                     ("direction", direction),
-                    ("listener", listener),
-                    ("proxy", proxy),
-                    ("upstream", upstream),
+                    ("listener", &link.listener),
+                    ("proxy", &link.proxy),
+                    ("upstream", &link.upstream),
                 ];
                 let labels = labels.map(|(name, value)| format!("{name}=\"{}\"", escaped(value)));
                 let _ = writeln!(out, "{name}{{{}}} {}", labels.join(","), of(bytes)[nth]);

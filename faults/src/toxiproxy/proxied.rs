@@ -12,7 +12,7 @@ use super::entry::Entry;
 use super::error::ApiError;
 use super::input::Wanted;
 use super::json::push_text;
-use super::metrics::Carried;
+use super::metrics::{Carried, Link};
 use crate::{LateConfig, LinkLimit, Proxy, ProxyCounters};
 
 /// A toxic with what the server keeps for it.
@@ -29,7 +29,7 @@ pub(super) struct Held {
 /// A proxy.
 #[derive(Debug)]
 pub(super) struct Proxied {
-    pub(super) name: String,
+    name: String,
     /// As given until it listened, then where it does.
     pub(super) listen: String,
     pub(super) upstream: String,
@@ -118,7 +118,7 @@ impl Proxied {
     pub(super) async fn stop(&mut self, carried: &mut Carried) {
         if let Some(engine) = self.engine.take() {
             engine.shutdown().await;
-            carried.add(self, &engine.counters());
+            carried.add(self.link(), &engine.counters());
         }
     }
 
@@ -202,6 +202,21 @@ impl Proxied {
             }
         }
         Some(counters)
+    }
+
+    /// Adds what it did since it was enabled.
+    pub(super) fn add_to(&self, carried: &mut Carried) {
+        if let Some(engine) = &self.engine {
+            carried.add(self.link(), &engine.counters());
+        }
+    }
+
+    fn link(&self) -> Link {
+        Link {
+            proxy: self.name.clone(),
+            listener: self.listen.clone(),
+            upstream: self.upstream.clone(),
+        }
     }
 
     /// It as JSON.

@@ -145,7 +145,7 @@ fn keys_match_in_any_case_and_the_last_one_counts() {
         r#"{"TEXT":"a","text":"b","Whole":-0,"other":[{"text":1}],"tEXt":"c","\u0079es":false}"#;
     assert_eq!(read(body), Ok(("c".into(), 0, 0.5, false)));
     // Two letters beyond ASCII fold into it.
-    assert_eq!(read("{\"ye\u{17f}\":false}").unwrap().3, false);
+    assert!(!read("{\"ye\u{17f}\":false}").unwrap().3);
     assert_eq!(read("{\"t\u{e9}xt\":1}").unwrap().0, "before");
     let nothing = r#"{"text":null,"whole":null,"share":null,"yes":null}"#;
     for body in [nothing, "null", "{}"] {
