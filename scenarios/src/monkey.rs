@@ -5,9 +5,10 @@ mod calendar;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use calendar::{Calendar, DayOff, NotOpen, time_zone};
+pub use calendar::{Calendar, DayOff, NotOpen, date, minute, time_zone};
 
 use crate::inject::Signal;
+use crate::system::Find;
 
 /// A monkey: groups of processes of which it kills one now and then, in working
 /// hours, while somebody is there to see what happens.
@@ -50,18 +51,11 @@ pub struct MonkeyGroup {
     pub survivors: u32,
     /// How they are ended.
     pub signal: Signal,
-    /// Where its instances are found.
-    pub members: Vec<MonkeyMember>,
+    /// Its instances and how each is found. Several processes that are found at
+    /// once are several instances.
+    pub members: Vec<(String, Find)>,
     /// Names of instances that are never killed; `*` stands for any characters.
     pub except: Vec<String>,
-}
-
-/// Where instances of a group are found.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MonkeyMember {
-    /// A file that holds the number of a process. The instance has the name of
-    /// the file, without `.pid`.
-    PidFile(PathBuf),
 }
 
 /// What tells that a kill now would be one trouble too many. Whatever is not a

@@ -2,11 +2,13 @@
 
 mod fault;
 mod load;
+mod monkey;
 mod probe;
 mod system;
 
 pub(crate) use fault::*;
 pub(crate) use load::*;
+pub(crate) use monkey::*;
 pub(crate) use probe::*;
 pub(crate) use system::*;
 

@@ -19,6 +19,25 @@ pub fn time_zone(name: &str) -> Option<TimeZone> {
     ZONES.get(name).ok()
 }
 
+/// The day that a text such as `2026-12-25` names.
+#[must_use]
+pub fn date(text: &str) -> Option<Date> {
+    text.parse().ok()
+}
+
+/// The minute of the day that a text such as `9:00` names, up to `24:00`.
+#[must_use]
+pub fn minute(text: &str) -> Option<u16> {
+    let (hour, minute) = text.split_once(':')?;
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if minute.len() != 2 || hour.is_empty() || hour.len() > 2 || !digits(hour) || !digits(minute) {
+        return None;
+    }
+    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+    let of_day = hour * 60 + minute;
+    (minute < 60 && of_day <= 24 * 60).then_some(of_day)
+}
+
 /// Workdays and their hours, as the clock on the wall shows them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calendar {
@@ -211,6 +230,18 @@ mod tests {
         assert!(time_zone("UTC").is_some());
         assert!(time_zone("Europe/Atlantis").is_none());
         assert!(time_zone("").is_none());
+    }
+
+    #[test]
+    fn times_of_day_are_hours_and_minutes() {
+        for (text, of_day) in [("0:00", 0), ("9:00", 540), ("09:05", 545), ("24:00", 1440)] {
+            assert_eq!(minute(text), Some(of_day), "{text}");
+        }
+        for text in [
+            "9", "9:0", "24:01", "9:60", "-1:00", "+9:00", "009:00", "9:000", ":00", "",
+        ] {
+            assert_eq!(minute(text), None, "{text}");
+        }
     }
 
     #[test]

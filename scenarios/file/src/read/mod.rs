@@ -10,6 +10,7 @@ mod fault;
 mod host;
 mod load;
 mod parameter;
+mod monkey;
 mod probe;
 mod process;
 mod request;
