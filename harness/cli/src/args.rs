@@ -4,6 +4,7 @@ mod authoring;
 mod comparing;
 mod load;
 mod look;
+mod monkey;
 mod proxy;
 mod records;
 mod series;
@@ -21,6 +22,9 @@ pub use authoring::{
 pub use comparing::{COMPARE_EXAMPLES, CompareArgs, ComparisonFormat, FailOn};
 pub use load::{ArrivalsArg, LOAD_EXAMPLES, LoadArgs};
 pub use look::{LookArgs, ThemeArg};
+pub use monkey::{
+    MONKEY_EXAMPLES, MonkeyCommand, MonkeyEligibleArgs, MonkeyPreviewArgs, MonkeyRunArgs,
+};
 pub use proxy::{
     AddToxicArgs, PROXY_EXAMPLES, ProxyArgs, ProxyCommand, ServerArgs, ToxicCommand,
     ToxicSettingArgs, UpdateToxicArgs,
@@ -112,6 +116,9 @@ pub enum Command {
     Runs(RunsArgs),
     /// Undo what a dead run left behind
     Recover(RecoverArgs),
+    /// Chaos Monkey: kills one of a group now and then, in working hours
+    #[command(subcommand, after_help = MONKEY_EXAMPLES)]
+    Monkey(MonkeyCommand),
     /// Explain a diagnostic code, or `exit` for the exit codes
     Explain {
         /// A code such as S0110, or `exit`.

@@ -87,7 +87,12 @@ groups:
             ),
             ("9h", "9:00", "S0108", "`9h` is not a time of day"),
             ("to: 8:00", "to: 15:30", "S0108", "end before they begin"),
-            ("[ monday ]", "[ mon, thu ]", "S0105", "write one of: mon, tue"),
+            (
+                "[ monday ]",
+                "[ mon, thu ]",
+                "S0105",
+                "write one of: mon, tue",
+            ),
             ("[ ]", "[ mon, thu ]", "S0106", "nobody works on any day"),
             ("25.12.2026", "2026-12-25", "S0108", "is not a date"),
             (

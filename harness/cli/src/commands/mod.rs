@@ -13,6 +13,7 @@ mod judge;
 mod load;
 mod man;
 mod merge;
+mod monkey;
 mod plan;
 mod prove;
 mod proxy;
@@ -30,7 +31,7 @@ use std::process::ExitCode;
 
 use squall_judge::RunOutcome;
 
-use crate::args::{Cli, Command, ProxyCommand, ReferenceCommand, When};
+use crate::args::{Cli, Command, MonkeyCommand, ProxyCommand, ReferenceCommand, When};
 use crate::{exit, output};
 
 /// Carries out the command line.
@@ -67,6 +68,7 @@ fn prints_its_result(command: &Command) -> bool {
         Command::Runs(args) => args.command.is_none(),
         Command::Recover(args) => args.list,
         Command::Proxy(args) => args.command.as_ref().is_some_and(ProxyCommand::only_shows),
+        Command::Monkey(command) => !matches!(command, MonkeyCommand::Run(_)),
         Command::Reference(command) => matches!(command, ReferenceCommand::Settings),
         Command::Run(_)
         | Command::Prove(_)
@@ -97,6 +99,7 @@ fn carry_out(command: Command) -> ExitCode {
         Command::Merge(args) => merge::merge(&args),
         Command::Runs(args) => runs::runs(&args),
         Command::Recover(args) => recover::recover(&args),
+        Command::Monkey(command) => with_runtime(monkey::monkey(command)),
         Command::Explain { code } => explain::explain(&code),
         Command::Schema { of } => schema::schema(of),
         Command::Scenarios { format } => scenarios::scenarios(format),

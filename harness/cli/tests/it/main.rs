@@ -32,6 +32,7 @@ mod kit;
 mod life;
 mod load;
 mod metrics;
+mod monkey;
 mod names;
 mod outputs;
 mod own_log;

@@ -1,0 +1,225 @@
+//! What the monkey's own process sees and does: clocks, files, processes.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use squall_faults::existing::{NotFound, find};
+use squall_faults::monkey::{Entry, Hands, Instance};
+use squall_faults::{Fault, FaultContext, Journal, Pauses, ProcessFault, ProcessTarget};
+use squall_judge::RunOutcome;
+use squall_record::terminal_line;
+use squall_scenario::inject::Kill;
+use squall_scenario::monkey::{Monkey, MonkeyGroup, OutageCheck};
+use squall_scenario::{Find, OnProcess};
+use squall_scenario_file::{ParseOptions, Source, parse_monkey, process_environment};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::decisions::Decisions;
+use super::outage;
+use crate::output;
+
+/// The longest sleep at once: a clock that is set, or a machine that slept, is
+/// noticed so soon.
+const NAP: Duration = Duration::from_secs(30);
+/// How long the end of a process may take to show.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
+/// How long it is watched whether somebody starts it again.
+const BACK_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How long a look at processes may take.
+const LOOK_WITHIN: Duration = Duration::from_secs(30);
+
+/// The folder of a file, which paths in it start from.
+pub(super) fn folder_of(file: &Path) -> PathBuf {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new(".")).to_owned()
+}
+
+/// The real thing.
+pub(super) struct OwnHands {
+    file: PathBuf,
+    outage: Option<OutageCheck>,
+    means: Option<Means>,
+    /// Nobody waits any more for what is only of interest.
+    stop: CancellationToken,
+}
+
+/// What it takes to kill.
+struct Means {
+    decisions: Decisions,
+    journal: Arc<Journal>,
+}
+
+impl OwnHands {
+    pub(super) fn new(
+        file: &Path,
+        monkey: &Monkey,
+        decisions: Decisions,
+        stop: &CancellationToken,
+    ) -> Result<Self, (RunOutcome, String)> {
+        let not_ready =
+            |error: squall_faults::JournalError| (RunOutcome::NotReady, error.to_string());
+        let dir = Journal::default_dir().map_err(not_ready)?;
+        let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+        let run_id = format!("monkey-{stamp}-{}", std::process::id());
+        let journal = Journal::create(&dir, &run_id).map_err(not_ready)?;
+        Ok(Self {
+            file: file.to_owned(),
+            outage: monkey.outage.clone(),
+            means: Some(Means {
+                decisions,
+                journal: Arc::new(journal),
+            }),
+            stop: stop.clone(),
+        })
+    }
+
+    /// Hands that only look.
+    pub(super) fn looking(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            outage: None,
+            means: None,
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Nothing a monkey does is to be undone, so nothing is pending.
+    pub(super) fn close(&self) {
+        let Some(means) = &self.means else {
+            return;
+        };
+        if let Err(error) = means.journal.close() {
+            output::remark(format_args!("its journal was not closed: {error}"));
+        }
+    }
+
+    /// How many of a group live `BACK_WITHIN` after a kill, at the latest.
+    async fn watch_return(&self, group: &MonkeyGroup, before: usize) -> String {
+        let since = Instant::now();
+        while since.elapsed() < BACK_WITHIN {
+            if let Ok(alive) = self.instances(group).await
+                && alive.len() >= before
+            {
+                let seconds = since.elapsed().as_secs_f64();
+                return format!("as many as before were alive again after {seconds:.1} s");
+            }
+            let pause = self.stop.run_until_cancelled(sleep(LOOK_EVERY));
+            if pause.await.is_none() {
+                return "the monkey ends, and does not watch who takes its place".to_owned();
+            }
+        }
+        format!("nobody took its place within {BACK_WITHIN:?}")
+    }
+}
+
+impl Hands for OwnHands {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    async fn sleep_until(&self, at: Timestamp) {
+        loop {
+            let left = at.duration_since(self.now());
+            if left <= SignedDuration::ZERO {
+                return;
+            }
+            sleep(left.unsigned_abs().min(NAP)).await;
+        }
+    }
+
+    async fn enabled(&self, group: &MonkeyGroup) -> Result<bool, String> {
+        let source = Source::read(&self.file).map_err(|problem| problem.title)?;
+        let checked = parse_monkey(&source, &ParseOptions::new(&process_environment));
+        let monkey = checked.value.ok_or("its file is not sound any more")?;
+        let group = monkey.group(&group.name);
+        Ok(monkey.enabled && group.is_some_and(|group| group.enabled))
+    }
+
+    async fn outage(&self) -> Result<Option<String>, String> {
+        match &self.outage {
+            Some(check) => outage::ask(check, &folder_of(&self.file)).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn instances(&self, group: &MonkeyGroup) -> Result<Vec<Instance>, String> {
+        let (members, folder) = (group.members.clone(), folder_of(&self.file));
+        let looking = tokio::task::spawn_blocking(move || look(&members, &folder));
+        let looked = timeout(LOOK_WITHIN, looking).await;
+        let looked = looked.map_err(|_elapsed| format!("no answer within {LOOK_WITHIN:?}"))?;
+        looked.map_err(|error| error.to_string())?
+    }
+
+    fn record(&self, entry: &Entry) -> Result<(), String> {
+        output::result(terminal_line(&entry.to_string()));
+        match &self.means {
+            Some(means) => means.decisions.write(entry),
+            None => Err("it has no log".to_owned()),
+        }
+    }
+
+    async fn kill(&self, group: &MonkeyGroup, instance: &Instance) -> Result<String, String> {
+        let means = self.means.as_ref().ok_or("it may only look")?;
+        let before = self.instances(group).await?.len();
+        let fault = Fault::Process(ProcessFault {
+            target: ProcessTarget::allowed(instance.name.clone(), instance.identity),
+            inject: OnProcess::Kill(Kill {
+                signal: group.signal,
+            }),
+        });
+        let context = FaultContext {
+            fault: group.name.clone(),
+            injection: 0,
+            journal: Arc::clone(&means.journal),
+            guardian: None,
+            pauses: Pauses::default(),
+            deadline: ENDS_WITHIN,
+        };
+        let words = |error: squall_faults::FaultError| error.to_string();
+        let guard = fault.inject(&context).await.map_err(words)?;
+        let evidence = guard.verify().await.map_err(words)?;
+        let back = self.watch_return(group, before).await;
+        Ok(format!("{evidence}; {back}"))
+    }
+}
+
+/// Everybody of a group who lives. Whoever is clearly not there is dead; whoever
+/// cannot be looked for is an error.
+fn look(members: &[(String, Find)], folder: &Path) -> Result<Vec<Instance>, String> {
+    let mut alive = Vec::new();
+    for (name, how) in members {
+        let how = match how {
+            Find::PidFile(path) => Find::PidFile(folder.join(path).display().to_string()),
+            Find::Unit(_) | Find::Command(_) | Find::Port(_) => how.clone(),
+        };
+        let found = match find(&how) {
+            Ok(found) => found,
+            Err(NotFound::PidFile { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                continue;
+            }
+            Err(
+                NotFound::Stale { .. }
+                | NotFound::NoUnit(_)
+                | NotFound::NoCommand(_)
+                | NotFound::NoListener(_),
+            ) => continue,
+            Err(why) => return Err(format!("{name}: {why}")),
+        };
+        let several = found.len() > 1;
+        alive.extend(found.iter().enumerate().map(|(n, process)| Instance {
+            name: match several {
+                true => format!("{name}-{n}"),
+                false => name.clone(),
+            },
+            identity: process.identity,
+        }));
+    }
+    Ok(alive)
+}

@@ -1,0 +1,92 @@
+//! `squall monkey` as a person calls it. When it kills is tested where its clock
+//! can be set.
+
+use rustix::process::Signal;
+
+use crate::support::Sandbox;
+
+/// A monkey for which every day is a holiday, on processes that pid files name.
+fn file(leashed: bool) -> String {
+    let today = jiff::Timestamp::now()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .date();
+    let day = |n: i64| today.checked_add(jiff::Span::new().days(n)).unwrap();
+    format!(
+        "version: 1
+name: test
+seed: 2011
+time_zone: UTC
+holidays: [ {}, {}, {} ]
+workdays: [ mon, tue, wed, thu, fri, sat, sun ]
+leashed: {leashed}
+decisions: decisions.ndjson
+groups:
+  all:
+    mean: 1 workday
+    members:
+      own: {{ pid_file: own.pid }}
+      gone: {{ pid_file: gone.pid }}
+      spared: {{ pid_file: own.pid }}
+    except: [ spared ]
+",
+        day(-1),
+        day(0),
+        day(1)
+    )
+}
+
+#[test]
+fn a_monkey_is_alone_says_why_it_does_nothing_and_ends_when_told() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("monkey.yaml", file(false));
+    let mut running = sandbox.start(&["monkey", "run", &file, "--unleash"]);
+    let said = running.line("a decision", |line| line.contains("no kill"));
+    assert!(said.contains("all: no kill: a holiday"), "{said}");
+    let second = sandbox.squall(&["monkey", "run", &file]);
+    second.assert_code(5).assert_stderr(&["another monkey"]);
+    running.signal(Signal::TERM);
+    running.end().assert_code(0);
+    assert!(sandbox.journals().is_empty(), "{:?}", sandbox.journals());
+    let log = std::fs::read_to_string(sandbox.work().join("decisions.ndjson")).unwrap();
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains(r#""reason":"day-off""#), "{log}");
+    // It remembers that the day was decided.
+    let mut again = sandbox.start(&["monkey", "run", &file]);
+    again.line("its start", |line| line.contains("leashed"));
+    again.signal(Signal::TERM);
+    again.end().assert_code(0);
+    let after = std::fs::read_to_string(sandbox.work().join("decisions.ndjson")).unwrap();
+    assert_eq!(after, log);
+}
+
+#[test]
+fn nobody_is_unleashed_by_one_word_alone() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("monkey.yaml", file(true));
+    let run = sandbox.squall(&["monkey", "run", &file, "--unleash"]);
+    run.assert_code(2).assert_stderr(&["`leashed: false`"]);
+}
+
+#[test]
+fn what_is_to_come_and_who_is_there_can_be_looked_at() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.write("monkey.yaml", file(true));
+    sandbox.write("own.pid", std::process::id().to_string());
+    let from = ["--from", "2031-01-01", "--days", "5"];
+    let preview = [&["monkey", "preview", &file], &from[..]].concat();
+    let text = sandbox.squall(&preview);
+    text.assert_code(0);
+    text.assert_stdout(&["Wed 2031-01-01  all  kill at ", "5 kills in 5 days"]);
+    let json = sandbox.squall(&[&preview[..], &["--format", "json"]].concat());
+    let days: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(days.as_array().unwrap().len(), 5);
+    assert!(days[0]["kill_at"].is_string(), "{days}");
+    let eligible = sandbox.squall(&["monkey", "eligible", &file]);
+    eligible.assert_code(0);
+    eligible.assert_stdout(&["own (pid ", "never killed", "1 eligible, 1 must be left"]);
+    let wrong = sandbox.write("wrong.yaml", "version: 1\nname: x\n");
+    let wrong = sandbox.squall(&["monkey", "preview", &wrong]);
+    wrong
+        .assert_code(2)
+        .assert_stderr(&["[S0102]", "needs `groups`"]);
+}
