@@ -11,6 +11,10 @@ const SCENARIOS: &[(&str, &str)] = &[
         include_str!("../../library/cache-outage.yaml"),
     ),
     (
+        "chaos-gorilla",
+        include_str!("../../library/chaos-gorilla.yaml"),
+    ),
+    (
         "chaos-monkey",
         include_str!("../../library/chaos-monkey.yaml"),
     ),

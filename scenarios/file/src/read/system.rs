@@ -1,8 +1,8 @@
 //! Processes, links, settings, breakers, groups and the target.
 
 use squall_scenario::{
-    Existing, FaultTarget, Link, LoadTarget, Misfit, Setting, System, TlsTo, listed, nearest,
-    quoted,
+    Count, Existing, FaultTarget, Link, LoadTarget, Misfit, Setting, System, TlsTo, listed,
+    nearest, quoted,
 };
 
 use super::{Context, Fields, Reader};
@@ -94,6 +94,29 @@ impl Names {
     }
 }
 
+impl SystemDraft {
+    /// Whether a text names an instance that there would be without `set`.
+    fn is_set_away(&self, item: &Node, set: &[(String, String, Place)]) -> bool {
+        let name = item
+            .scalar()
+            .and_then(|scalar| scalar.text.rsplit_once('-'));
+        let Some((name, index)) = name else {
+            return false;
+        };
+        let instances = self
+            .names
+            .get(name)
+            .map_or(0, |declared| declared.instances);
+        let by_setting = self.system.process(name).is_some_and(|process| {
+            let Count::Setting(count) = &process.instances else {
+                return false;
+            };
+            set.iter().any(|(setting, ..)| setting == count)
+        });
+        by_setting && index.parse().is_ok_and(|index: u32| index >= instances)
+    }
+}
+
 impl Reader {
     /// Reads the keys of a system out of `fields`; `set` are the values given
     /// on the command line, with their places.
@@ -144,7 +167,7 @@ impl Reader {
             self.breakers(node, &mut draft);
         }
         for entry in groups.map_or(&[][..], |node| self.names(node, "groups")) {
-            let members = self.group(&entry.value, &draft.names);
+            let members = self.group(&entry.value, &draft, set);
             draft.system.groups.push((entry.key.clone(), members));
         }
         if let Some(node) = fields.get("target") {
@@ -312,7 +335,15 @@ impl Reader {
         self.report_value(node, diagnostic);
     }
 
-    fn group(&mut self, node: &Node, names: &Names) -> Vec<FaultTarget> {
+    /// The members of a group. An instance that is not there because the command
+    /// line sets the number of its process lower is left out: a zone is what is in
+    /// it.
+    fn group(
+        &mut self,
+        node: &Node,
+        draft: &SystemDraft,
+        set: &[(String, String, Place)],
+    ) -> Vec<FaultTarget> {
         let items = self.list(node, "names");
         if items.is_empty() && matches!(node.kind, NodeKind::List(_)) {
             self.report(
@@ -323,7 +354,10 @@ impl Reader {
         }
         let mut members = Vec::new();
         for item in items {
-            let Some(target) = self.reference(item, names) else {
+            if draft.is_set_away(item, set) {
+                continue;
+            }
+            let Some(target) = self.reference(item, &draft.names) else {
                 continue;
             };
             if matches!(target, FaultTarget::Group(_) | FaultTarget::Any { .. }) {

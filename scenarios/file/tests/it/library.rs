@@ -76,3 +76,27 @@ fn the_example_of_the_readme_is_valid() {
     let checked = parse_scenario(&source, &ParseOptions::new(&no_environment));
     assert!(checked.diagnostics.is_empty(), "{}", checked.render(false));
 }
+
+/// Fewer instances leave a zone with what is still in it; a name that never was
+/// in it stays a mistake.
+#[test]
+fn a_zone_has_the_instances_that_there_are() {
+    let text = library::systems()[0].1;
+    let mut options = ParseOptions::new(&no_environment);
+    options.set = vec![("replicas".to_owned(), "1".to_owned())];
+    let members = |text: &str, zone: &str, options: &ParseOptions<'_>| {
+        let checked = parse_system(&Source::new("reference", text), options);
+        let rendered = checked.render(false);
+        let groups = checked.value.ok_or(rendered)?.groups;
+        let (_, members) = groups.into_iter().find(|(name, _)| name == zone).unwrap();
+        let members = members.iter().map(ToString::to_string);
+        Ok::<_, String>(members.collect::<Vec<_>>())
+    };
+    assert_eq!(members(text, "zone-1", &options).unwrap(), ["cache-1"]);
+    assert_eq!(members(text, "zone-0", &options).unwrap().len(), 6);
+    let wrong = text.replace("cache-1, catalog-1", "cache-7, catalog-1");
+    assert!(members(&wrong, "zone-1", &options).is_err());
+    let wrong = text.replace("cache-1, catalog-1", "cache-1, catalog-7");
+    let as_written = ParseOptions::new(&no_environment);
+    assert!(members(&wrong, "zone-1", &as_written).is_err());
+}
