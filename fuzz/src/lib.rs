@@ -9,13 +9,17 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use squall_faults::guardian::protocol::Inbox;
 use squall_faults::toxiproxy::{Answer, Request, Toxiproxy, ToxiproxyConfig};
-use squall_faults::{Question, Unreadable};
+use squall_faults::{Exchanges, Question, Unreadable};
 use squall_harness::system::HystrixStream;
 use squall_load::AnswerReader;
 use squall_record::Record;
+use squall_scenario::inject::{Http, HttpAction, Matching, Message};
+use squall_scenario::{ByteCount, Share};
 use squall_scenario_file::{ParseOptions, Source, parse_gate, parse_scenario};
 use tempfile::TempDir;
 
@@ -23,7 +27,7 @@ use tempfile::TempDir;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every reader by the name of its corpus.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("scenario_file", scenario_file),
     ("gate", gate),
     ("record", record),
@@ -32,6 +36,7 @@ pub const TARGETS: [Target; 8] = [
     ("guardian_protocol", guardian_protocol),
     ("toxiproxy", toxiproxy),
     ("dns_question", dns_question),
+    ("exchanges", exchanges),
 ];
 
 /// A scenario file: it is read, or every error has a rendering.
@@ -290,4 +295,68 @@ mod tests {
             assert_eq!(lies, [manifest, events]);
         }
     }
+}
+
+/// What a caller and its target say in turn, with a record separator (0x1E)
+/// between turns: while no request fits the fault every byte passes in order, and
+/// a fault that fits gets stuck nowhere.
+pub fn exchanges(data: &[u8]) {
+    let (passed, all_over) = carry(data, Some("/nobody"));
+    for side in [0, 1] {
+        let turns = data.split(|byte| *byte == 0x1E).skip(side).step_by(2);
+        let said: Vec<u8> = turns.flatten().copied().collect();
+        assert_eq!(passed[side], said, "bytes of side {side}");
+    }
+    assert!(all_over, "an end that never came");
+    let (_, all_over) = carry(data, None);
+    assert!(all_over, "a fault that got stuck");
+}
+
+/// What came out on both sides, and whether the connection came to an end.
+fn carry(data: &[u8], path: Option<&str>) -> ([Vec<u8>; 2], bool) {
+    let mut now = Instant::now();
+    let mut exchanges = Exchanges::new(1, 0, data.len() % 2 == 0);
+    let when = Matching {
+        path: path.map(str::to_owned),
+        ..Matching::default()
+    };
+    let fault = |action| Http {
+        when: when.clone(),
+        share: Share::WHOLE,
+        at_most: None,
+        message: Message::Answer,
+        action,
+    };
+    exchanges.attach(
+        "cut",
+        &fault(HttpAction::Abort {
+            after: ByteCount(9),
+        }),
+    );
+    let set = vec![("a".to_owned(), "b".to_owned())];
+    exchanges.attach("set", &fault(HttpAction::SetHeaders(set)));
+    exchanges.attach("slow", &fault(HttpAction::Throttle(ByteCount(5_000))));
+    let (mut passed, mut eofs) = ([Vec::new(), Vec::new()], 0);
+    let mut take = |exchanges: &mut Exchanges, now| {
+        for side in [0, 1] {
+            while let Some(bytes) = exchanges.pull(side == 0, now) {
+                eofs += usize::from(bytes.is_empty());
+                passed[side].extend_from_slice(&bytes);
+            }
+        }
+        eofs == 2 || exchanges.ended().is_some()
+    };
+    for (turn, text) in data.split(|byte| *byte == 0x1E).enumerate() {
+        exchanges.push(turn % 2 == 0, Bytes::copy_from_slice(text), now);
+        take(&mut exchanges, now);
+    }
+    exchanges.push_eof(true, now);
+    exchanges.push_eof(false, now);
+    let mut over = take(&mut exchanges, now);
+    while let Some(due) = exchanges.deadline().filter(|_| !over) {
+        now = now.max(due) + Duration::from_nanos(1);
+        exchanges.advance(now);
+        over = take(&mut exchanges, now);
+    }
+    (passed, over)
 }

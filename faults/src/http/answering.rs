@@ -135,6 +135,10 @@ impl Exchanges {
     /// Lets both directions pass from now on. Where a request was taken and not
     /// answered yet, nothing that follows would fit it: the connection ends.
     fn lose_both(&mut self) {
+        if self.phase == Phase::Watching {
+            // What follows has passed already.
+            return self.watch();
+        }
         if self.is_between_streams() {
             self.end(false, End::Close);
         }

@@ -1,5 +1,6 @@
 //! Delays as they were: a histogram of fixed size.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -9,14 +10,9 @@ const PARTS: u64 = 64;
 const POWERS: usize = 32;
 const BUCKETS: usize = PARTS as usize * (POWERS + 1);
 
-/// Counts delays by their length in microseconds.
-pub(super) struct Observed(Box<[AtomicU64]>);
-
-impl Default for Observed {
-    fn default() -> Self {
-        Self((0..BUCKETS).map(|_| AtomicU64::new(0)).collect())
-    }
-}
+/// Counts delays by their length in microseconds; takes memory from the first on.
+#[derive(Default)]
+pub(super) struct Observed(OnceLock<Box<[AtomicU64]>>);
 
 impl std::fmt::Debug for Observed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -27,16 +23,14 @@ impl std::fmt::Debug for Observed {
 impl Observed {
     pub(super) fn add(&self, delay: Duration) {
         let us = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
-        self.0[bucket(us)].fetch_add(1, Ordering::Relaxed);
+        let none = || (0..BUCKETS).map(|_| AtomicU64::new(0)).collect();
+        self.0.get_or_init(none)[bucket(us)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// The median; `None` before the first.
     pub(super) fn p50_us(&self) -> Option<u64> {
-        let counts: Vec<u64> = self
-            .0
-            .iter()
-            .map(|count| count.load(Ordering::Relaxed))
-            .collect();
+        let counts = self.0.get()?.iter();
+        let counts: Vec<u64> = counts.map(|count| count.load(Ordering::Relaxed)).collect();
         let half = counts.iter().sum::<u64>().div_ceil(2);
         if half == 0 {
             return None;

@@ -23,7 +23,7 @@ const INPUTS_WITH_SOCKETS: u64 = 10_000;
 /// Bytes of the longest input.
 const BYTES_MAX: usize = 4096;
 /// Pieces that say something to one of the readers.
-const WORDS: [&[u8]; 24] = [
+const WORDS: [&[u8]; 27] = [
     b"\n",
     b"\r\n\r\n",
     b": ",
@@ -48,6 +48,9 @@ const WORDS: [&[u8]; 24] = [
     b"\xff",
     b"\xe2\x80\xae",
     b"content-length: ",
+    b"transfer-encoding: chunked\r\n",
+    b"HTTP/1.1 ",
+    b"\x1e",
 ];
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {
@@ -154,6 +157,11 @@ fn guardian_protocol() {
 #[test]
 fn toxiproxy() {
     holds_for("toxiproxy", INPUTS_WITH_SOCKETS);
+}
+
+#[test]
+fn exchanges() {
+    holds("exchanges");
 }
 
 #[test]
