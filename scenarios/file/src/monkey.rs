@@ -76,135 +76,137 @@ groups:
 
     /// Each mistake: what is written instead of what, the code, and a word of
     /// what is said.
+    const MISTAKES: &[(&str, &str, &str, &str)] = &[
+        (
+            "Europe/Atlantis",
+            "Europe/Berlin",
+            "S0105",
+            "no time zone called",
+        ),
+        ("9h", "9:00", "S0108", "`9h` is not a time of day"),
+        ("to: 8:00", "to: 15:30", "S0108", "end before they begin"),
+        (
+            "[ monday ]",
+            "[ mon, thu ]",
+            "S0105",
+            "write one of: mon, tue",
+        ),
+        ("[ ]", "[ mon, thu ]", "S0106", "nobody works on any day"),
+        ("25.12.2026", "2026-12-25", "S0108", "is not a date"),
+        (
+            "mean: 2",
+            "mean: 2.5 workdays",
+            "S0110",
+            "write `2 workdays`",
+        ),
+        (
+            "mean: 2d",
+            "mean: 2.5 workdays",
+            "S0111",
+            "write `2 workdays`",
+        ),
+        (
+            "mean: 0 workdays",
+            "mean: 2.5 workdays",
+            "S0108",
+            "from 1 to 10000",
+        ),
+        (
+            "mean: -3 workdays",
+            "mean: 2.5 workdays",
+            "S0108",
+            "out of range",
+        ),
+        ("mean: 1e9 workdays", "mean: 2.5 workdays", "S0111", "unit"),
+        (
+            "mean: 99999 workdays",
+            "mean: 2.5 workdays",
+            "S0108",
+            "out of range",
+        ),
+        (
+            "mean: often",
+            "mean: 2.5 workdays",
+            "S0109",
+            "no number of workdays",
+        ),
+        (
+            "min: 3 workdays",
+            "min: 2 workdays",
+            "S0108",
+            "above their mean",
+        ),
+        (
+            "min: 1.5 workdays",
+            "min: 2 workdays",
+            "S0108",
+            "whole workdays",
+        ),
+        ("survivors: -1", "survivors: 2", "S0109", "whole number"),
+        ("signal: hup", "signal: term", "S0105", "kill, term, int"),
+        ("seed: x", "seed: 2011", "S0109", "whole number"),
+        ("leashed: no", "leashed: false", "S0105", "true, false"),
+        (
+            "{ within: 5s }",
+            "{ command: [ ./no-outage, -q ], within: 5s }",
+            "S0113",
+            "asks nothing",
+        ),
+        (
+            "{ command: [ a ], http: \"http://b\" }",
+            "{ command: [ ./no-outage, -q ], within: 5s }",
+            "S0113",
+            "asks one thing",
+        ),
+        (
+            "{ http: \"https://b\" }",
+            "{ command: [ ./no-outage, -q ], within: 5s }",
+            "S0115",
+            "for HTTPS, a command",
+        ),
+        (
+            "{ command: [ ] }",
+            "{ command: [ ./no-outage, -q ], within: 5s }",
+            "S0106",
+            "no program",
+        ),
+        ("within: 0s", "within: 5s", "S0108", "takes some time"),
+        (
+            "{ unit: catalog }",
+            "{ unit: catalog.service }",
+            "S0108",
+            "catalog.service",
+        ),
+        (
+            "{ pidfile: x }",
+            "{ unit: catalog.service }",
+            "S0105",
+            "did you mean `pid_file`?",
+        ),
+        (
+            "means: 1 workday\n    mean",
+            "mean",
+            "S0101",
+            "did you mean `mean`?",
+        ),
+    ];
+
     #[test]
     fn mistakes_are_pointed_at() {
-        for (instead, of, code, says) in [
-            (
-                "Europe/Atlantis",
-                "Europe/Berlin",
-                "S0105",
-                "no time zone called",
-            ),
-            ("9h", "9:00", "S0108", "`9h` is not a time of day"),
-            ("to: 8:00", "to: 15:30", "S0108", "end before they begin"),
-            (
-                "[ monday ]",
-                "[ mon, thu ]",
-                "S0105",
-                "write one of: mon, tue",
-            ),
-            ("[ ]", "[ mon, thu ]", "S0106", "nobody works on any day"),
-            ("25.12.2026", "2026-12-25", "S0108", "is not a date"),
-            (
-                "mean: 2",
-                "mean: 2.5 workdays",
-                "S0110",
-                "write `2 workdays`",
-            ),
-            (
-                "mean: 2d",
-                "mean: 2.5 workdays",
-                "S0111",
-                "write `2 workdays`",
-            ),
-            (
-                "mean: 0 workdays",
-                "mean: 2.5 workdays",
-                "S0108",
-                "from 1 to 10000",
-            ),
-            (
-                "mean: -3 workdays",
-                "mean: 2.5 workdays",
-                "S0108",
-                "out of range",
-            ),
-            ("mean: 1e9 workdays", "mean: 2.5 workdays", "S0111", "unit"),
-            (
-                "mean: 99999 workdays",
-                "mean: 2.5 workdays",
-                "S0108",
-                "out of range",
-            ),
-            (
-                "mean: often",
-                "mean: 2.5 workdays",
-                "S0109",
-                "no number of workdays",
-            ),
-            (
-                "min: 3 workdays",
-                "min: 2 workdays",
-                "S0108",
-                "above their mean",
-            ),
-            (
-                "min: 1.5 workdays",
-                "min: 2 workdays",
-                "S0108",
-                "whole workdays",
-            ),
-            ("survivors: -1", "survivors: 2", "S0109", "whole number"),
-            ("signal: hup", "signal: term", "S0105", "kill, term, int"),
-            ("seed: x", "seed: 2011", "S0109", "whole number"),
-            ("leashed: no", "leashed: false", "S0105", "true, false"),
-            (
-                "{ within: 5s }",
-                "{ command: [ ./no-outage, -q ], within: 5s }",
-                "S0113",
-                "asks nothing",
-            ),
-            (
-                "{ command: [ a ], http: \"http://b\" }",
-                "{ command: [ ./no-outage, -q ], within: 5s }",
-                "S0113",
-                "asks one thing",
-            ),
-            (
-                "{ http: \"https://b\" }",
-                "{ command: [ ./no-outage, -q ], within: 5s }",
-                "S0115",
-                "for HTTPS, a command",
-            ),
-            (
-                "{ command: [ ] }",
-                "{ command: [ ./no-outage, -q ], within: 5s }",
-                "S0106",
-                "no program",
-            ),
-            ("within: 0s", "within: 5s", "S0108", "takes some time"),
-            (
-                "{ unit: catalog }",
-                "{ unit: catalog.service }",
-                "S0108",
-                "catalog.service",
-            ),
-            (
-                "{ pidfile: x }",
-                "{ unit: catalog.service }",
-                "S0105",
-                "did you mean `pid_file`?",
-            ),
-            (
-                "means: 1 workday\n    mean",
-                "mean",
-                "S0101",
-                "did you mean `mean`?",
-            ),
-        ] {
+        for (instead, of, code, says) in MISTAKES {
             let text = SOUND.replacen(of, instead, 1);
             assert_ne!(text, SOUND, "{instead}");
             let checked = read(&text);
             let rendered = checked.render(false);
             assert!(
-                checked.value.is_none() || code == "S0101",
+                checked.value.is_none() || *code == "S0101",
                 "{instead}: {rendered}"
             );
             assert!(
                 rendered.contains(&format!("[{code}]")),
                 "{instead}: {rendered}"
             );
-            assert!(rendered.contains(says), "{instead}: {rendered}");
+            assert!(rendered.contains(*says), "{instead}: {rendered}");
         }
         for (key, code) in [
             ("time_zone: Europe/Berlin\n", "S0102"),
