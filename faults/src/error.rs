@@ -80,6 +80,50 @@ pub enum FaultError {
         /// What is wrong, in words.
         why: String,
     },
+    /// A limit is low already.
+    #[error("process {pid}: its {what} is {is} already, so {to} would change nothing")]
+    NothingToLower {
+        /// The process.
+        pid: u32,
+        /// Which limit.
+        what: String,
+        /// What it is.
+        is: String,
+        /// What it should become.
+        to: u64,
+    },
+    /// A limit is not as low as it was set.
+    #[error("process {pid}: its {what} is {is}, not {wanted}")]
+    LimitChanged {
+        /// The process.
+        pid: u32,
+        /// Which limit.
+        what: String,
+        /// What it is.
+        is: String,
+        /// What it should be.
+        wanted: u64,
+    },
+    /// A limit that was lowered could not be given back; in words.
+    #[error("{0}")]
+    NotLifted(String),
+    /// A process changes its own limits while they are set.
+    #[error("process {pid} keeps changing its {what}")]
+    Unsettled {
+        /// The process.
+        pid: u32,
+        /// Which limit.
+        what: String,
+    },
+    /// The kernel counts no processes of this one's user.
+    #[error(
+        "process {pid} runs as root or may do what root may, so the kernel does not count its \
+         processes; start it as another user: `command: [setpriv, --reuid=nobody, --clear-groups, …]`"
+    )]
+    NotCounted {
+        /// The process.
+        pid: u32,
+    },
     /// The undo could not be put on disk, so nothing was done.
     #[error("the undo could not be journalled, so nothing was injected: {0}")]
     Journal(#[from] JournalError),

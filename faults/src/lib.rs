@@ -26,6 +26,7 @@ pub mod monkey;
 mod network;
 mod process;
 mod proxy;
+mod resource;
 mod tls;
 mod toxic;
 mod toxics;
@@ -34,7 +35,9 @@ pub mod toxiproxy;
 pub use error::{FaultError, Refusal};
 pub use guard::journal::{EntryId, Inverse, Journal, JournalError};
 pub use guard::recover;
-pub use guard::{Fault, FaultContext, FaultGuard, MessageFault, ProcessFault, ToxicFault};
+pub use guard::{
+    Fault, FaultContext, FaultGuard, MessageFault, ProcessFault, ResourceFault, ToxicFault,
+};
 pub use http::{Exchanges, Head, HeadEdit, HttpEvent, HttpFate, HttpFault, StartLine};
 pub use marks::{INSTANCE_MARK, RUN_MARK};
 pub use network::{
@@ -46,6 +49,7 @@ pub use process::{existing, listeners};
 pub use proxy::chain::{Chain, End, Output};
 pub use proxy::counters::{ProxyCounters, ToxicCounters};
 pub use proxy::{AttachError, LateConfig, LinkLimit, Proxy, ProxyConfig, Switched, UpdateError};
+pub use resource::{LimitKind, Limits, LoweredLimit};
 pub use tls::{Authority, NoCertificate, Terminal, TlsFault};
 pub use toxic::{Chunk, Event, Fate, Fates, Toxic};
 pub use toxics::{ALL_TOXICS, ToxicInfo, build};

@@ -2,6 +2,7 @@
 
 mod handshakes;
 mod messages;
+mod resource;
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ pub use handshakes::TlsSeen;
 
 use crate::inject::{BytesDone, Dns, OnBytes, Signal};
 use crate::units::Share;
+pub use resource::{Measured, ResourceSeen};
 
 use messages::listed_links;
 
@@ -73,6 +75,12 @@ pub enum Sighting {
     StaysStopped(ProcessSeen),
     /// A process ended while it was stopped.
     EndedWhileStopped(ProcessSeen),
+    /// A process is kept short of something.
+    Short(ResourceSeen),
+    /// A process has again what it was kept short of.
+    PutBack(ResourceSeen),
+    /// A process is still kept short, for another fault wants it.
+    StaysShort(ResourceSeen),
     /// Whoever listens where callers connect is stopped.
     ListenerStopped {
         /// Where.
@@ -218,6 +226,9 @@ impl Sighting {
             | Self::Continued(process)
             | Self::StaysStopped(process)
             | Self::EndedWhileStopped(process) => change(&mut process.name),
+            Self::Short(seen) | Self::PutBack(seen) | Self::StaysShort(seen) => {
+                change(&mut seen.process.name);
+            }
             Self::ListenerStopped { address, .. } | Self::NobodyListens { address } => {
                 change(address);
             }
@@ -307,6 +318,9 @@ impl fmt::Display for Sighting {
             Self::EndedWhileStopped(ProcessSeen { name, pid, .. }) => {
                 write!(f, "{name} (pid {pid}) ended while it was paused")
             }
+            Self::Short(seen) => seen.in_force(f),
+            Self::PutBack(seen) => seen.put_back(f),
+            Self::StaysShort(seen) => seen.stays_short(f),
             Self::ListenerStopped { address, pids } => {
                 let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
                 let pids = pids.join(", ");

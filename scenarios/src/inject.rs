@@ -14,6 +14,7 @@ mod done;
 mod http;
 mod kill;
 mod kind;
+mod limit;
 mod limit_data;
 mod monkey;
 mod on_bytes;
@@ -36,6 +37,7 @@ pub use done::BytesDone;
 pub use http::{Answer, Http, HttpAction, HttpDone, Matching, Message, Part};
 pub use kill::{Kill, Signal};
 pub use kind::{About, Absent, Given, Group, Mistake, Parameter, ParameterKind, Problem, Value};
+pub use limit::Limit;
 pub use monkey::Monkey;
 pub use on_http::OnHttp;
 pub use pause::Pause;
@@ -59,6 +61,8 @@ pub enum Surface {
     Process,
     /// The network: names, and what lies below TCP.
     Network,
+    /// What a process has: limits, processor, memory, disk.
+    Resource,
 }
 
 impl Surface {
@@ -71,6 +75,9 @@ impl Surface {
             Self::Http => "requests and answers on a link, or on the inbound link of a process",
             Self::Process => "processes that squall started",
             Self::Network => "the network of processes that squall started",
+            Self::Resource => {
+                "what processes that squall started have: limits, processor, memory, disk"
+            }
         }
     }
 
@@ -80,7 +87,7 @@ impl Surface {
     pub const fn waits_for_traffic(self) -> bool {
         match self {
             Self::Bytes | Self::Http | Self::Tls | Self::Network => true,
-            Self::Process => false,
+            Self::Process | Self::Resource => false,
         }
     }
 }
@@ -100,6 +107,8 @@ pub enum Inject {
     Process(OnProcess),
     /// On the network.
     Network(OnNetwork),
+    /// On what processes have.
+    Resource(OnResource),
 }
 
 /// Hands the list of faults on bytes to the macro `$then`: each with the name of
@@ -185,6 +194,13 @@ pub enum OnNetwork {
     Dns(Dns),
 }
 
+/// What a target is kept short of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnResource {
+    /// See [`Limit`].
+    Limit(Limit),
+}
+
 impl Inject {
     /// Every kind there is, in the order they are listed.
     pub fn kinds() -> impl Iterator<Item = &'static About> {
@@ -192,7 +208,7 @@ impl Inject {
             .iter()
             .chain(OnHttp::KINDS)
             .chain(OnTls::KINDS);
-        let all = links.chain(OnProcess::KINDS);
+        let all = links.chain(OnProcess::KINDS).chain(OnResource::KINDS);
         all.chain(OnNetwork::KINDS).copied()
     }
 
@@ -205,6 +221,7 @@ impl Inject {
             Self::Http(_) => Surface::Http,
             Self::Process(_) => Surface::Process,
             Self::Network(_) => Surface::Network,
+            Self::Resource(_) => Surface::Resource,
         }
     }
 
@@ -217,6 +234,7 @@ impl Inject {
             Self::Http(fault) => fault.about(),
             Self::Process(fault) => fault.about(),
             Self::Network(fault) => fault.about(),
+            Self::Resource(fault) => fault.about(),
         }
     }
 
@@ -243,7 +261,11 @@ impl Inject {
     #[must_use]
     pub const fn ends_processes(&self) -> bool {
         match self {
-            Self::Bytes(_) | Self::Http(_) | Self::Tls(_) | Self::Network(_) => false,
+            Self::Bytes(_)
+            | Self::Http(_)
+            | Self::Tls(_)
+            | Self::Resource(_)
+            | Self::Network(_) => false,
             Self::Process(fault) => fault.ends_it(),
         }
     }
@@ -252,7 +274,11 @@ impl Inject {
     #[must_use]
     pub const fn stops_processes(&self) -> bool {
         match self {
-            Self::Bytes(_) | Self::Http(_) | Self::Tls(_) | Self::Network(_) => false,
+            Self::Bytes(_)
+            | Self::Http(_)
+            | Self::Tls(_)
+            | Self::Resource(_)
+            | Self::Network(_) => false,
             Self::Process(fault) => fault.stops_it(),
         }
     }
@@ -266,6 +292,7 @@ impl Inject {
             | Self::Bytes(_)
             | Self::Http(_)
             | Self::Tls(_)
+            | Self::Resource(_)
             | Self::Network(_) => None,
         }
     }
@@ -277,6 +304,7 @@ impl Inject {
             Self::Http(fault) => fault.kind(),
             Self::Process(fault) => fault.kind(),
             Self::Network(fault) => fault.kind(),
+            Self::Resource(fault) => fault.kind(),
         }
     }
 }
@@ -386,6 +414,31 @@ impl OnNetwork {
     }
 }
 
+impl OnResource {
+    /// Every kind, in the order they are listed.
+    pub const KINDS: &[&About] = &[&limit::ABOUT];
+
+    /// What there is to know about it.
+    #[must_use]
+    pub const fn about(&self) -> &'static About {
+        match self {
+            Self::Limit(_) => &limit::ABOUT,
+        }
+    }
+
+    /// Its name with its parameters: `limit files to 64`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        format!("{}{}", self.about().keyword, self.kind().details())
+    }
+
+    fn kind(&self) -> &dyn Kind {
+        match self {
+            Self::Limit(limit) => limit,
+        }
+    }
+}
+
 impl fmt::Display for Inject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.keyword(), self.kind().details())
@@ -412,13 +465,17 @@ mod tests {
         }
     }
 
-    /// Defaults, and a value of every parameter that has none.
+    /// Defaults, and a value of every parameter that has none, or of the first
+    /// where all may be left out.
     fn given(parameters: &[Parameter]) -> Given {
         let mut given = Given::default();
         let mut another = false;
-        for parameter in parameters {
+        let optional = |parameter: &Parameter| matches!(parameter.absent, Absent::Nothing);
+        let all_optional = parameters.iter().all(optional);
+        for (at, parameter) in parameters.iter().enumerate() {
             let value = match &parameter.absent {
                 Absent::Means(value) => value.clone(),
+                Absent::Nothing if at == 0 && all_optional => any(parameter.kind),
                 Absent::Nothing => continue,
                 Absent::Another if another => continue,
                 Absent::Mistake | Absent::Another => any(parameter.kind),

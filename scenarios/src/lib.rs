@@ -43,7 +43,8 @@ pub use body_file::BodyFile;
 pub use comparison::{Comparison, GateValue};
 pub use evidence::TlsSeen;
 pub use evidence::{
-    Evidence, EvidenceLevel, LinksSeen, MessagesSeen, NamesSeen, ProcessSeen, Sighting,
+    Evidence, EvidenceLevel, LinksSeen, Measured, MessagesSeen, NamesSeen, ProcessSeen,
+    ResourceSeen, Sighting,
 };
 pub use fault::{CYCLES_MAX, FaultSpec, FaultTarget, P_SHOWN, Repeat, smallest_p};
 pub use gate::{
@@ -51,7 +52,7 @@ pub use gate::{
     When,
 };
 pub use http::{FRAMING_HEADERS, Misfit, header_misfit, is_header_name, path_misfit};
-pub use inject::{Inject, OnBytes, OnHttp, OnNetwork, OnProcess, OnTls, Surface};
+pub use inject::{Inject, OnBytes, OnHttp, OnNetwork, OnProcess, OnResource, OnTls, Surface};
 pub use listing::listed;
 pub use load::{Arrivals, DataSource, Load, Request, Stage};
 pub use plan::{Overlap, Plan, PlanCycles, PlanGate, PlanStep, PlanWindow};

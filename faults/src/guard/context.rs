@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::Journal;
 use crate::guardian::GuardianClient;
 use crate::process::Pauses;
+use crate::resource::Limits;
 
 /// What every injection needs to know about the run.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct FaultContext {
     pub guardian: Option<GuardianClient>,
     /// The pauses of the run, all of them: two may meet on one process.
     pub pauses: Pauses,
+    /// The limits that the run has lowered, likewise.
+    pub limits: Limits,
     /// How long effects and their undo may take to show.
     pub deadline: Duration,
 }

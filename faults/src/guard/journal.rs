@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use super::run_mark::RunMark;
 use crate::ProcessIdentity;
+use crate::resource::LoweredLimit;
 
 /// A journal larger than this is not read; a run writes some hundred bytes per
 /// injection.
@@ -52,6 +53,8 @@ pub enum Inverse {
     /// Remove a socket of this user that nobody listens on any more. Whatever
     /// else has that name is left alone.
     RemoveSocket(PathBuf),
+    /// Give a limit back that was lowered on running processes.
+    LiftLimit(LoweredLimit),
 }
 
 /// The journal could not be written or read.
@@ -430,8 +433,10 @@ mod tests {
     use squall_scenario::OnProcess;
 
     use super::*;
+    use crate::LimitKind;
     use crate::{
-        Fault, FaultContext, FaultError, Pauses, ProcessFault, ProcessIdentity, ProcessTarget,
+        Fault, FaultContext, FaultError, Limits, Pauses, ProcessFault, ProcessIdentity,
+        ProcessTarget,
     };
 
     /// A disk that is full takes no mark; what was undone is undone all the
@@ -485,6 +490,7 @@ mod tests {
             journal: Arc::new(journal),
             guardian: None,
             pauses: Pauses::default(),
+            limits: Limits::default(),
             deadline: std::time::Duration::from_secs(30),
         };
         let refused = pause.inject(&context).await.unwrap_err();
@@ -496,6 +502,21 @@ mod tests {
         (1..9_u32, 0..9_u64).prop_map(|(pid, start_time)| ProcessIdentity { pid, start_time })
     }
 
+    fn lowered() -> impl Strategy<Value = LoweredLimit> {
+        let before = prop::collection::vec((identity(), any::<Option<u64>>()), 0..3);
+        let (mark, others) = (any::<Option<bool>>(), any::<Option<u64>>());
+        (identity(), mark, any::<u64>(), before, others).prop_map(
+            |(leader, mark, to, before, others)| LoweredLimit {
+                kind: LimitKind::Files,
+                leader,
+                mark: mark.map(|mark| mark.to_string()),
+                to,
+                before,
+                others,
+            },
+        )
+    }
+
     fn line() -> impl Strategy<Value = Line> {
         let text = || "[a-z\\n\"\\\\{}é]{0,12}";
         let id = || (1..6_u64).prop_map(EntryId);
@@ -505,6 +526,7 @@ mod tests {
             identity().prop_map(Inverse::EndProcess),
             text().prop_map(|mark| Inverse::EndMarked { mark }),
             text().prop_map(|path| Inverse::RemoveSocket(path.into())),
+            lowered().prop_map(Inverse::LiftLimit),
         ];
         prop_oneof![
             1 => identity().prop_map(Line::Guardian),

@@ -9,11 +9,12 @@ mod switched;
 mod toxic_fault;
 pub(crate) mod undo;
 
-use squall_scenario::{Evidence, OnBytes, OnHttp, OnProcess, Share};
+use squall_scenario::{Evidence, OnBytes, OnHttp, OnProcess, OnResource, Share};
 
 use crate::guardian::GuardianClient;
 use crate::network::{ActiveNames, NamesFault};
 use crate::process::{ActiveKill, ActivePause, refuse};
+use crate::resource::ActiveLimit;
 use crate::tls::{ActiveTls, TlsFault};
 use crate::{FaultError, ProcessTarget, Proxy};
 pub use context::FaultContext;
@@ -33,6 +34,8 @@ pub enum Fault {
     Tls(TlsFault),
     /// A fault on names.
     Names(NamesFault),
+    /// A fault on what a process has.
+    Resource(ResourceFault),
 }
 
 /// A fault on the bytes of every link given.
@@ -65,6 +68,16 @@ pub struct ProcessFault {
     pub inject: OnProcess,
 }
 
+/// A fault on what one process has, with everything it started if squall started
+/// it.
+#[derive(Debug, Clone)]
+pub struct ResourceFault {
+    /// Whose.
+    pub target: ProcessTarget,
+    /// What is done.
+    pub inject: OnResource,
+}
+
 /// An injected fault. Dropping it signals the undo; only [`FaultGuard::remove`]
 /// waits for it and says whether it worked.
 #[derive(Debug)]
@@ -83,6 +96,7 @@ enum Active {
     Pause(ActivePause),
     Tls(ActiveTls),
     Names(ActiveNames),
+    Limit(ActiveLimit),
 }
 
 impl Fault {
@@ -97,6 +111,7 @@ impl Fault {
             Self::Process(fault) => inject_process(fault, context).await?,
             Self::Tls(fault) => Active::Tls(ActiveTls::inject(fault, context)?),
             Self::Names(fault) => Active::Names(ActiveNames::inject(fault, context)?),
+            Self::Resource(fault) => inject_resource(fault, context).await?,
         };
         Ok(FaultGuard {
             context: context.clone(),
@@ -111,9 +126,7 @@ async fn inject_process(
     context: &FaultContext,
 ) -> Result<Active, FaultError> {
     let target = &fault.target;
-    let pid = target.identity.pid;
-    let guardian = context.guardian.as_ref().map(GuardianClient::identity);
-    refuse(pid, target.owner(), guardian)?;
+    allowed(target, context)?;
     match &fault.inject {
         OnProcess::Kill(kill) => {
             let killed = ActiveKill::inject(target, *kill, context).await?;
@@ -125,6 +138,26 @@ async fn inject_process(
         }
         OnProcess::Pause => Ok(Active::Pause(ActivePause::inject(target, context).await?)),
     }
+}
+
+async fn inject_resource(
+    fault: &ResourceFault,
+    context: &FaultContext,
+) -> Result<Active, FaultError> {
+    let target = &fault.target;
+    allowed(target, context)?;
+    match &fault.inject {
+        OnResource::Limit(limit) => {
+            let lowered = ActiveLimit::inject(target, *limit, context).await?;
+            Ok(Active::Limit(lowered))
+        }
+    }
+}
+
+/// Whether nothing forbids to touch a process.
+fn allowed(target: &ProcessTarget, context: &FaultContext) -> Result<(), FaultError> {
+    let guardian = context.guardian.as_ref().map(GuardianClient::identity);
+    refuse(target.identity.pid, target.owner(), guardian)
 }
 
 impl FaultGuard {
@@ -144,6 +177,7 @@ impl FaultGuard {
             Active::Pause(pause) => pause.verify(within).await,
             Active::Tls(tls) => Ok(tls.verify()),
             Active::Names(names) => names.verify(within).await,
+            Active::Limit(limit) => limit.verify().await,
         }
     }
 
@@ -161,6 +195,7 @@ impl FaultGuard {
             Active::Pause(pause) => pause.remove(within).await,
             Active::Tls(tls) => Ok(tls.remove()),
             Active::Names(names) => names.remove(within).await,
+            Active::Limit(limit) => limit.remove().await,
         };
         self.removed |= result.is_ok();
         result
@@ -173,6 +208,7 @@ impl FaultGuard {
             Active::Toxics(_) | Active::Tls(_) | Active::Messages(_) | Active::Names(_) => false,
             Active::Kill(kill) => kill.target_ended(),
             Active::Pause(pause) => pause.target_ended(),
+            Active::Limit(limit) => limit.target_ended(),
         }
     }
 }
@@ -188,6 +224,7 @@ impl Drop for FaultGuard {
             Active::Pause(pause) => pause.signal_removal(),
             Active::Tls(tls) => tls.signal_removal(),
             Active::Names(names) => names.signal_removal(),
+            Active::Limit(limit) => limit.signal_removal(),
             // The process is ended; there is nothing to put back.
             Active::Kill(_) => {}
         }

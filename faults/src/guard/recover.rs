@@ -154,6 +154,7 @@ fn nothing_is_left(contents: &Contents) -> bool {
         .is_ok_and(|members| members.is_empty()),
         Inverse::EndMarked { mark } => undo::marked(mark).is_ok_and(|left| left.is_empty()),
         Inverse::RemoveSocket(_) => true,
+        Inverse::LiftLimit(lowered) => lowered.is_gone(),
     };
     contents.unreadable_lines == 0 && contents.pending.values().all(gone)
 }

@@ -41,6 +41,7 @@ pub(crate) fn carry_out(inverse: &Inverse) -> Result<String, String> {
             ended(&format!("process {}", identity.pid), &report)
         }
         Inverse::RemoveSocket(path) => remove_socket(path),
+        Inverse::LiftLimit(lowered) => lowered.lift(None),
         Inverse::EndMarked { mark } => {
             let report = end_all(|| marked(mark), TERM_GRACE)?;
             ended(&format!("processes of run {mark}"), &report)

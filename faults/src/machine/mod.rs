@@ -9,6 +9,7 @@ mod journal;
 mod lookups;
 mod namespaces;
 mod processes;
+mod resources;
 
 use std::ffi::OsString;
 
@@ -95,13 +96,13 @@ const ALL: &[Mechanism] = &[
     Mechanism {
         name: "pidfd",
         purpose: "a signal reaches the process that is meant, or nobody",
-        faults: &["kill", "pause"],
+        faults: &["kill", "pause", "limit"],
         look: processes::pidfd,
     },
     Mechanism {
         name: "proc",
         purpose: "finds all that an instance is made of, and sees effects",
-        faults: &["kill", "pause"],
+        faults: &["kill", "pause", "limit"],
         look: processes::proc,
     },
     Mechanism {
@@ -109,6 +110,12 @@ const ALL: &[Mechanism] = &[
         purpose: "processes ask the run's own resolver for names",
         faults: &["dns"],
         look: lookups::lookups,
+    },
+    Mechanism {
+        name: "prlimit",
+        purpose: "lowers and raises limits of running processes",
+        faults: &["limit"],
+        look: resources::prlimit,
     },
 ];
 

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::{Measured, NotMeasured};
 use crate::process::Pauses;
+use crate::resource::Limits;
 use crate::{Fault, FaultContext, FaultGuard, Journal, LinkLimit, Proxy, ProxyConfig, ToxicFault};
 
 /// A measurement under way.
@@ -59,6 +60,7 @@ impl Stage {
                 journal,
                 guardian: None,
                 pauses: Pauses::default(),
+                limits: Limits::default(),
                 deadline: EFFECT_WITHIN,
             },
             server: tokio::spawn(echo_all(listener)),

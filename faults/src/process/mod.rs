@@ -21,6 +21,7 @@ pub(crate) use kill::ActiveKill;
 pub use members::{Member, Origin, Processes, members};
 pub(crate) use pause::ActivePause;
 pub use pauses::Pauses;
+pub(crate) use reach::off_runtime;
 pub(crate) use refusal::refuse;
 pub(crate) use signals::{resume_members, signal_members};
 

@@ -187,9 +187,9 @@ fn alone(identity: ProcessIdentity) -> Option<Member> {
 }
 
 /// Runs what reads `/proc` on a thread that may block.
-pub(super) async fn off_runtime<T: Send + 'static>(
+pub(crate) async fn off_runtime<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, FaultError> + Send + 'static,
 ) -> Result<T, FaultError> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| FaultError::io("looking at an instance", io::Error::other(error)))?
+    done.map_err(|error| FaultError::io("looking at processes", io::Error::other(error)))?
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use crate::support::{HANG, connect_through, echo_proxy, exchange, soon};
 use squall_faults::{
-    Fault, FaultContext, FaultError, Journal, Pauses, ProcessFault, ProcessIdentity, ProcessTarget,
-    Refusal, ToxicFault,
+    Fault, FaultContext, FaultError, Journal, Limits, Pauses, ProcessFault, ProcessIdentity,
+    ProcessTarget, Refusal, ToxicFault,
 };
 use squall_scenario::inject::{Delay, Direction, Kill};
 use squall_scenario::{EvidenceLevel, OnBytes, OnProcess, Share};
@@ -26,6 +26,7 @@ fn context(dir: &TempDir) -> FaultContext {
         journal: Arc::new(Journal::create(dir.path(), "run").unwrap()),
         guardian: None,
         pauses: Pauses::default(),
+        limits: Limits::default(),
         deadline: HANG,
     }
 }

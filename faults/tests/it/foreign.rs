@@ -7,11 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use squall_faults::{
-    Fault, FaultContext, FaultError, Journal, Pauses, ProcessFault, ProcessIdentity, ProcessTarget,
-    Refusal, recover,
+    Fault, FaultContext, FaultError, Journal, Limits, Pauses, ProcessFault, ProcessIdentity,
+    ProcessTarget, Refusal, ResourceFault, recover,
 };
-use squall_scenario::OnProcess;
-use squall_scenario::inject::{Kill, Signal};
+use squall_scenario::inject::{Kill, Limit, Signal};
+use squall_scenario::{OnProcess, OnResource};
 use tempfile::TempDir;
 
 use crate::support::{HANG, until};
@@ -77,6 +77,7 @@ fn context(dir: &TempDir) -> FaultContext {
         journal: Arc::new(Journal::create(dir.path(), "foreign").unwrap()),
         guardian: None,
         pauses: Pauses::default(),
+        limits: Limits::default(),
         deadline: HANG,
     }
 }
@@ -135,6 +136,44 @@ async fn the_journal_alone_continues_everybody() {
     assert!(report.is_clean(), "{report:?}");
     let both = || [state(daemon.identity()), state(daemon.child)];
     until("everybody runs", || both() == ['S', 'S']).await;
+    std::mem::forget(guard);
+}
+
+/// The journal names each of them, as nothing else leads to the child then.
+#[tokio::test]
+async fn a_limit_is_given_back_when_the_daemon_and_squall_are_gone() {
+    let (dir, mut daemon) = (tempfile::tempdir().unwrap(), Daemon::start());
+    let context = context(&dir);
+    let files = |who: ProcessIdentity| {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", who.pid)).unwrap();
+        let mut lines = limits.lines();
+        let line = lines.find(|line| line.starts_with("Max open files"));
+        line.unwrap().split_whitespace().nth(3).unwrap().to_owned()
+    };
+    let before = files(daemon.child);
+    let limit = Fault::Resource(ResourceFault {
+        target: daemon.allowed(),
+        inject: OnResource::Limit(Limit {
+            files: Some(64),
+            ..Limit::default()
+        }),
+    });
+    let guard = limit.inject(&context).await.unwrap();
+    guard.verify().await.unwrap();
+    assert_eq!([daemon.identity(), daemon.child].map(files), ["64", "64"]);
+    daemon.root.kill().unwrap();
+    daemon.root.wait().unwrap();
+    let text = std::fs::read_to_string(context.journal.path()).unwrap();
+    let own = ProcessIdentity::own().unwrap();
+    let own = format!("\"start_time\":{}", own.start_time);
+    std::fs::write(
+        context.journal.path(),
+        text.replacen(&own, "\"start_time\":1", 1),
+    )
+    .unwrap();
+    let report = recover::run(dir.path()).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(files(daemon.child), before);
     std::mem::forget(guard);
 }
 

@@ -1,5 +1,5 @@
 //! Squall is killed with SIGKILL at every step of a run, with and without its
-//! guardian; nothing may be left, stopped or running.
+//! guardian; nothing may be left, broken or running.
 #![allow(
     clippy::disallowed_macros,
     reason = "what a test or an example prints is read by a person"
@@ -22,8 +22,8 @@ const STEPS: [&str; 10] = [
     "guardian started",
     "process started",
     "undo journaled",
-    "stop sent",
-    "stop verified",
+    "injected",
+    "verified",
     "removal begins",
     "removal verified",
     "guardian shut down",
@@ -49,7 +49,10 @@ fn left(dir: &TempDir) -> Vec<String> {
     .collect()
 }
 
-/// A process that is none of squall's, to be paused.
+/// Every fault that outlives squall where nobody undoes it.
+const FAULTS: [&str; 2] = ["pause", "limit"];
+
+/// A process that is none of squall's, to be broken.
 struct Victim(Child);
 
 impl Victim {
@@ -58,9 +61,15 @@ impl Victim {
         Self(child.unwrap())
     }
 
-    fn is_stopped(&self) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
-        stat.rsplit(") ").next().unwrap().starts_with('T')
+    /// Whether it is stopped, or has the limit that the fixture gives it.
+    fn is_broken(&self) -> bool {
+        let read = |file| std::fs::read_to_string(format!("/proc/{}/{file}", self.0.id())).unwrap();
+        let limits = read("limits");
+        let mut files = limits
+            .lines()
+            .filter(|line| line.starts_with("Max open files"));
+        let limited = files.any(|line| line.split_whitespace().nth(3) == Some("64"));
+        read("stat").rsplit(") ").next().unwrap().starts_with('T') || limited
     }
 }
 
@@ -71,11 +80,11 @@ impl Drop for Victim {
     }
 }
 
-fn die_at(dir: &TempDir, step: &str, company: &str, victim: &Victim) {
+fn die_at(dir: &TempDir, step: &str, company: &str, fault: &str, victim: &Victim) {
     let status = Command::new(FIXTURE)
         .arg("squall")
         .arg(dir.path())
-        .args([step, company, &victim.0.id().to_string()])
+        .args([step, company, fault, &victim.0.id().to_string()])
         .stdin(Stdio::null())
         .status()
         .unwrap();
@@ -84,50 +93,61 @@ fn die_at(dir: &TempDir, step: &str, company: &str, victim: &Victim) {
 
 #[tokio::test]
 async fn the_guardian_cleans_up_after_squall() {
-    for step in STEPS {
-        let dir = TempDir::new().unwrap();
-        let victim = Victim::start();
-        die_at(&dir, step, "alone", &victim);
-        let dead = Instant::now();
-        until(step, || left(&dir).is_empty()).await;
-        assert!(!victim.is_stopped(), "{step}: the victim was left stopped");
-        println!(
-            "killed at `{step}`: nothing left after {:?}",
-            dead.elapsed()
-        );
-        let report = recover::run(dir.path()).unwrap();
-        assert!(report.is_clean(), "{step}: {report:?}");
-        assert!(recover::list(dir.path()).unwrap().is_empty(), "{step}");
+    for fault in FAULTS {
+        for step in STEPS {
+            guardian_cleans_up(fault, step).await;
+        }
     }
+}
+
+async fn guardian_cleans_up(fault: &str, step: &str) {
+    let what = format!("{fault}, killed at `{step}`");
+    let dir = TempDir::new().unwrap();
+    let victim = Victim::start();
+    die_at(&dir, step, "alone", fault, &victim);
+    let dead = Instant::now();
+    until(&what, || left(&dir).is_empty()).await;
+    assert!(!victim.is_broken(), "{what}: the victim was left broken");
+    println!("{what}: nothing left after {:?}", dead.elapsed());
+    let report = recover::run(dir.path()).unwrap();
+    assert!(report.is_clean(), "{what}: {report:?}");
+    assert!(recover::list(dir.path()).unwrap().is_empty(), "{what}");
 }
 
 /// Their keeper is killed with them.
 #[tokio::test]
 async fn recover_cleans_up_after_squall_and_its_guardian() {
-    for step in &STEPS[1..8] {
-        let dir = TempDir::new().unwrap();
-        let victim = Victim::start();
-        die_at(&dir, step, "together", &victim);
-        let found = recover::list(dir.path()).unwrap();
-        assert_eq!(found.len(), 1, "{step}");
-        let standing = || recover::list(dir.path()).unwrap().remove(0).standing;
-        // A process that was sent SIGKILL takes its time to die.
-        until(step, || standing() == Standing::Dead).await;
-        if *step != STEPS[1] {
-            assert!(
-                !left(&dir).is_empty(),
-                "{step}: nothing was left to recover"
-            );
+    for fault in FAULTS {
+        for step in &STEPS[1..8] {
+            recover_cleans_up(fault, step).await;
         }
-        // From the moment the stop was sent until its removal begins.
-        let stopped = STEPS[4..7].contains(step);
-        until(step, || victim.is_stopped() == stopped).await;
-        let report = recover::run(dir.path()).unwrap();
-        assert!(report.is_clean(), "{step}: {report:?}");
-        assert!(!victim.is_stopped(), "{step}: the victim was left stopped");
-        assert_eq!(left(&dir), Vec::<String>::new(), "{step}");
-        assert!(recover::list(dir.path()).unwrap().is_empty(), "{step}");
-        let again = recover::run(dir.path()).unwrap();
-        assert!(again.is_clean() && again.undone.is_empty(), "{step}");
     }
+}
+
+async fn recover_cleans_up(fault: &str, step: &str) {
+    let what = format!("{fault}, killed at `{step}`");
+    let dir = TempDir::new().unwrap();
+    let victim = Victim::start();
+    die_at(&dir, step, "together", fault, &victim);
+    let found = recover::list(dir.path()).unwrap();
+    assert_eq!(found.len(), 1, "{what}");
+    let standing = || recover::list(dir.path()).unwrap().remove(0).standing;
+    // A process that was sent SIGKILL takes its time to die.
+    until(&what, || standing() == Standing::Dead).await;
+    if step != STEPS[1] {
+        assert!(
+            !left(&dir).is_empty(),
+            "{what}: nothing was left to recover"
+        );
+    }
+    // From the moment it was injected until its removal begins.
+    let broken = STEPS[4..7].contains(&step);
+    until(&what, || victim.is_broken() == broken).await;
+    let report = recover::run(dir.path()).unwrap();
+    assert!(report.is_clean(), "{what}: {report:?}");
+    assert!(!victim.is_broken(), "{what}: the victim was left broken");
+    assert_eq!(left(&dir), Vec::<String>::new(), "{what}");
+    assert!(recover::list(dir.path()).unwrap().is_empty(), "{what}");
+    let again = recover::run(dir.path()).unwrap();
+    assert!(again.is_clean() && again.undone.is_empty(), "{what}");
 }

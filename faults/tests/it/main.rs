@@ -7,6 +7,7 @@ mod faults;
 mod foreign;
 mod guardian;
 mod kill_anywhere;
+mod limits;
 mod messages;
 mod names;
 mod output;

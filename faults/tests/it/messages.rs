@@ -74,6 +74,7 @@ fn context(dir: &TempDir) -> FaultContext {
         journal: Arc::new(Journal::create(dir.path(), "run").unwrap()),
         guardian: None,
         pauses: Pauses::default(),
+        limits: squall_faults::Limits::default(),
         deadline: HANG,
     }
 }

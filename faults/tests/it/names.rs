@@ -52,6 +52,7 @@ fn context(dir: &TempDir, fault: &str, deadline: Duration) -> FaultContext {
         journal: Arc::new(Journal::create(dir.path(), fault).unwrap()),
         guardian: None,
         pauses: Pauses::default(),
+        limits: squall_faults::Limits::default(),
         deadline,
     }
 }

@@ -52,6 +52,7 @@ impl Scene {
             journal: Arc::new(Journal::create(self.dir.path(), &format!("{shows:?}")).unwrap()),
             guardian: None,
             pauses: Pauses::default(),
+            limits: squall_faults::Limits::default(),
             deadline: HANG,
         };
         let proxies = vec![self.link.clone()];

@@ -7,12 +7,11 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 use squall_faults::{
-    Fault, FaultContext, FaultError, FaultGuard, Journal, MessageFault, NamesFault, Origin, Pauses,
-    ProcessFault, ProcessIdentity, ProcessTarget, Proxy, TlsFault, ToxicFault,
+    Fault, FaultContext, FaultError, FaultGuard, Journal, Limits, MessageFault, NamesFault, Origin,
+    Pauses, ProcessFault, ProcessIdentity, ProcessTarget, Proxy, ResourceFault, TlsFault,
+    ToxicFault,
 };
-use squall_scenario::{
-    Evidence, FaultSpec, FaultTarget, Inject, OnNetwork, OnProcess, OnTls, Sighting,
-};
+use squall_scenario::{Evidence, FaultSpec, FaultTarget, Inject, OnNetwork, OnTls, Sighting};
 use tokio_util::sync::CancellationToken;
 
 use super::monkeys::Monkeys;
@@ -49,6 +48,8 @@ pub(crate) struct Means {
     pub(crate) allowed_processes: Vec<String>,
     /// The choices of monkeys, one at a time.
     pub(crate) monkeys: Monkeys,
+    /// Limits that meet on one process.
+    pub(crate) limits: Limits,
 }
 
 /// Chooses what the nth injection of a fault acts on. `any N of X` takes the
@@ -95,6 +96,7 @@ impl Injection {
             journal: Arc::clone(&means.journal),
             guardian: Some(system.guardian().clone()),
             pauses: means.pauses.clone(),
+            limits: means.limits.clone(),
             deadline: EFFECT_WITHIN,
         };
         let mut injection = Self {
@@ -144,7 +146,11 @@ impl Injection {
 
     fn announce_end(&mut self, fault: &Fault, members: &[Member], hold: bool) {
         let target = match fault {
-            Fault::Toxic(_) | Fault::Messages(_) | Fault::Tls(_) | Fault::Names(_) => return,
+            Fault::Toxic(_)
+            | Fault::Messages(_)
+            | Fault::Tls(_)
+            | Fault::Names(_)
+            | Fault::Resource(_) => return,
             Fault::Process(ProcessFault { target, .. }) => target,
         };
         for member in members {
@@ -293,14 +299,19 @@ fn ready_again(instance: &Instance, origin: &Origin, but: Option<String>) -> Sig
 fn is_allowed(fault: &Fault) -> bool {
     match fault {
         Fault::Toxic(_) | Fault::Messages(_) | Fault::Tls(_) | Fault::Names(_) => false,
-        Fault::Process(fault) => fault.target.mark.as_deref() == Some(""),
+        Fault::Process(ProcessFault { target, .. })
+        | Fault::Resource(ResourceFault { target, .. }) => target.mark.as_deref() == Some(""),
     }
 }
 
 /// The instances that a fault on processes is aimed at.
 fn reached(spec: &FaultSpec, members: &[Member]) -> Vec<Reached> {
     let fault = match &spec.inject {
-        Inject::Bytes(_) | Inject::Http(_) | Inject::Tls(_) | Inject::Network(_) => {
+        Inject::Bytes(_)
+        | Inject::Http(_)
+        | Inject::Tls(_)
+        | Inject::Network(_)
+        | Inject::Resource(_) => {
             return Vec::new();
         }
         Inject::Process(fault) => fault,
@@ -330,7 +341,20 @@ async fn faults(means: &Means, spec: &FaultSpec, members: &[Member]) -> Result<V
             let inject = fault.clone();
             Ok(vec![Fault::Messages(MessageFault { proxies, inject })])
         }
-        Inject::Process(fault) => on_processes(means, fault, members).await,
+        Inject::Process(fault) => {
+            let of = |target| {
+                let inject = fault.clone();
+                Fault::Process(ProcessFault { target, inject })
+            };
+            on_processes(means, members, of).await
+        }
+        Inject::Resource(fault) => {
+            let of = |target| {
+                let inject = fault.clone();
+                Fault::Resource(ResourceFault { target, inject })
+            };
+            on_processes(means, members, of).await
+        }
         Inject::Tls(fault) => {
             let OnTls::Tls(inject) = fault;
             let proxies = members.iter().filter_map(|m| m.proxy().cloned()).collect();
@@ -377,17 +401,12 @@ fn on_names(inject: Dns, members: &[Member]) -> Result<Vec<Fault>, String> {
 
 async fn on_processes(
     means: &Means,
-    fault: &OnProcess,
     members: &[Member],
+    of: impl Fn(ProcessTarget) -> Fault,
 ) -> Result<Vec<Fault>, String> {
     let mut faults = Vec::new();
     for member in members {
-        for target in targets(means, member).await? {
-            faults.push(Fault::Process(ProcessFault {
-                target,
-                inject: fault.clone(),
-            }));
-        }
+        faults.extend(targets(means, member).await?.into_iter().map(&of));
     }
     Ok(faults)
 }

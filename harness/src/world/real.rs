@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use squall_faults::guardian::GuardianClient;
-use squall_faults::{EntryId, Inverse, Journal, JournalError, Pauses, recover};
+use squall_faults::{EntryId, Inverse, Journal, JournalError, Limits, Pauses, recover};
 use squall_record::{Manifest, RecordError, RunEvent, Shard};
 use squall_scenario::{Scenario, Secrets};
 use tokio::sync::mpsc;
@@ -127,6 +127,7 @@ impl World for RealWorld {
                 journal: Arc::clone(&undo.journal),
                 pauses: Pauses::default(),
                 monkeys: Monkeys::default(),
+                limits: Limits::default(),
             },
             heard: Mutex::new(heard),
         })

@@ -171,11 +171,11 @@ faults:
                 .chain(another)
                 .map(|parameter| format!("{}: {}", parameter.name, parameter.values[0]))
                 .collect();
-            let least = inject(&fault, &needed.join(", "));
             for parameter in &fault.parameters {
                 let Some(default) = &parameter.default else {
                     continue;
                 };
+                let least = inject(&fault, &needed.join(", "));
                 let mut given = needed.clone();
                 given.push(format!("{}: {default}", parameter.name));
                 let given = inject(&fault, &given.join(", "));

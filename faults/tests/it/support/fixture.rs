@@ -15,9 +15,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use squall_faults::guardian::{GuardianClient, SpawnRequest};
 use squall_faults::{
-    Fault, FaultContext, Inverse, Journal, Pauses, ProcessFault, ProcessIdentity, ProcessTarget,
+    Fault, FaultContext, Inverse, Journal, LimitKind, Limits, LoweredLimit, Pauses, ProcessFault,
+    ProcessIdentity, ProcessTarget, ResourceFault,
 };
-use squall_scenario::OnProcess;
+use squall_scenario::inject::Limit;
+use squall_scenario::{OnProcess, OnResource};
 
 /// A family that is hard to get rid of: it ignores SIGTERM, has a child in a
 /// session of its own, one that cleared its environment as well, and one that
@@ -108,11 +110,12 @@ fn keeper(guardian: Pid) -> Pid {
     }
 }
 
-/// `squall DIR STEP alone|together PID`: one run that starts a family, pauses
-/// process PID, which is none of its own, and is killed at STEP.
+/// `squall DIR STEP alone|together FAULT PID`: one run that starts a family,
+/// injects FAULT into process PID, which is none of its own, and is killed at
+/// STEP.
 async fn squall(args: &[OsString]) {
-    let [dir, step, company, victim] = args else {
-        panic!("squall DIR STEP alone|together PID");
+    let [dir, step, company, fault, victim] = args else {
+        panic!("squall DIR STEP alone|together FAULT PID");
     };
     let death = Death {
         step: step.to_string_lossy().into_owned(),
@@ -134,7 +137,13 @@ async fn squall(args: &[OsString]) {
     death.at("process started");
     let victim = victim.to_str().and_then(|pid| pid.parse().ok());
     let victim = ProcessIdentity::of(victim.expect("a pid")).expect("a process");
-    pause_and_resume(victim, &journal, &guardian, &death).await;
+    let target = ProcessTarget {
+        name: "victim".to_owned(),
+        identity: victim,
+        mark: None,
+    };
+    let (fault, inverse) = broken(fault.to_str().expect("a fault"), target);
+    break_and_mend(fault, inverse, &journal, &guardian, &death).await;
     let report = guardian.shutdown(Duration::from_millis(100)).await;
     assert!(report.expect("a report").left.is_empty());
     death.at("guardian shut down");
@@ -164,38 +173,61 @@ async fn start_family(guardian: &GuardianClient, dir: &Path) {
     complete.expect("the family says that it is complete");
 }
 
-async fn pause_and_resume(
-    identity: ProcessIdentity,
+/// A fault on a process, and what it writes before it acts.
+fn broken(fault: &str, target: ProcessTarget) -> (Fault, Inverse) {
+    let identity = target.identity;
+    match fault {
+        "pause" => {
+            let inject = OnProcess::Pause;
+            let fault = Fault::Process(ProcessFault { target, inject });
+            (fault, Inverse::Continue(identity))
+        }
+        "limit" => {
+            let inject = OnResource::Limit(Limit {
+                files: Some(64),
+                ..Limit::default()
+            });
+            let fault = Fault::Resource(ResourceFault { target, inject });
+            let inverse = Inverse::LiftLimit(LoweredLimit {
+                kind: LimitKind::Files,
+                leader: identity,
+                mark: None,
+                to: 64,
+                before: Vec::new(),
+                others: None,
+            });
+            (fault, inverse)
+        }
+        fault => panic!("no fault {fault}"),
+    }
+}
+
+async fn break_and_mend(
+    fault: Fault,
+    inverse: Inverse,
     journal: &Arc<Journal>,
     guardian: &GuardianClient,
     death: &Death,
 ) {
     if death.step == "undo journaled" {
-        // What a pause writes before it stops anybody, and then no more.
-        let undo = journal.record("pause victim", Inverse::Continue(identity));
+        // What it writes before it acts, and then no more.
+        let undo = journal.record("break victim", inverse);
         undo.expect("an undo on disk");
         death.at("undo journaled");
     }
     let context = FaultContext {
-        fault: "frozen victim".to_owned(),
+        fault: "broken victim".to_owned(),
         injection: 0,
         journal: Arc::clone(journal),
         guardian: Some(guardian.clone()),
         pauses: Pauses::default(),
+        limits: Limits::default(),
         deadline: Duration::from_secs(5),
     };
-    let fault = Fault::Process(ProcessFault {
-        target: ProcessTarget {
-            name: "victim".to_owned(),
-            identity,
-            mark: None,
-        },
-        inject: OnProcess::Pause,
-    });
     let mut guard = fault.inject(&context).await.expect("injected");
-    death.at("stop sent");
+    death.at("injected");
     guard.verify().await.expect("verified");
-    death.at("stop verified");
+    death.at("verified");
     death.at("removal begins");
     guard.remove().await.expect("removed");
     death.at("removal verified");

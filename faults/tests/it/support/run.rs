@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use squall_faults::guardian::{GuardianClient, SpawnRequest};
-use squall_faults::{FaultContext, Journal, Pauses, ProcessTarget, recover};
+use squall_faults::{FaultContext, Journal, Limits, Pauses, ProcessTarget, recover};
 use tempfile::TempDir;
 
 use super::{HANG, soon};
@@ -76,6 +76,7 @@ impl Run {
             journal: Arc::clone(&self.journal),
             guardian: Some(self.guardian.clone()),
             pauses: Pauses::default(),
+            limits: Limits::default(),
             deadline: HANG,
         }
     }

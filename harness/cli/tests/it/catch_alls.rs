@@ -9,7 +9,7 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
 /// Enums of which every variant is named wherever one of them is.
-const FAULT_ENUMS: [&str; 11] = [
+const FAULT_ENUMS: [&str; 12] = [
     "Active",
     "Fault",
     "FaultChange",
@@ -19,6 +19,7 @@ const FAULT_ENUMS: [&str; 11] = [
     "OnBytes",
     "OnHttp",
     "OnProcess",
+    "OnResource",
     "Sighting",
     "Surface",
 ];

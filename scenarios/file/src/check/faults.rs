@@ -121,7 +121,7 @@ fn aim(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
             behind_a_link(fault, system, findings);
             at_no_name(fault, system, findings);
         }
-        Surface::Process => {
+        Surface::Process | Surface::Resource => {
             at_a_process(fault, system, findings);
             at_no_name(fault, system, findings);
         }
@@ -328,7 +328,7 @@ fn share(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
             .also(fault.inject, "acts on requests")
             .help("write it there, of requests: `http: { share: 5%, … }`"),
         ),
-        Surface::Tls | Surface::Process | Surface::Network => findings.push(
+        Surface::Tls | Surface::Process | Surface::Resource | Surface::Network => findings.push(
             Diagnostic::error(
                 codes::SHARE_OF_NO_CONNECTIONS,
                 format!("`{}` has no share", fault.spec.inject.keyword()),

@@ -18,9 +18,14 @@ impl Reader {
         parameters: &'static [Parameter],
     ) -> Option<Given> {
         let mut given = Given::default();
+        let mut broken = false;
         for parameter in parameters {
             let value = match fields.and_then(|fields| fields.get(parameter.name)) {
-                Some(node) => self.parameter(node, parameter.kind),
+                Some(node) => {
+                    let value = self.parameter(node, parameter.kind);
+                    broken |= value.is_none();
+                    value
+                }
                 None => match &parameter.absent {
                     Absent::Means(value) => Some(value.clone()),
                     Absent::Mistake | Absent::Another | Absent::Nothing => None,
@@ -30,7 +35,8 @@ impl Reader {
                 given.set(parameter.name, value);
             }
         }
-        self.is_one_of(node, fields, parameters).then_some(given)
+        // What is wrong has been said; the rest may look wrong without it.
+        (self.is_one_of(node, fields, parameters) && !broken).then_some(given)
     }
 
     /// Reads one value that stands for a whole map: that of one parameter.

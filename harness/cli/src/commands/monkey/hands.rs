@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use squall_faults::existing::{NotFound, find};
 use squall_faults::monkey::{Entry, Hands, Instance};
-use squall_faults::{Fault, FaultContext, Journal, Pauses, ProcessFault, ProcessTarget};
+use squall_faults::{Fault, FaultContext, Journal, Limits, Pauses, ProcessFault, ProcessTarget};
 use squall_judge::RunOutcome;
 use squall_record::terminal_line;
 use squall_scenario::inject::Kill;
@@ -180,6 +180,7 @@ impl Hands for OwnHands {
             journal: Arc::clone(&means.journal),
             guardian: None,
             pauses: Pauses::default(),
+            limits: Limits::default(),
             deadline: ENDS_WITHIN,
         };
         let words = |error: squall_faults::FaultError| error.to_string();

@@ -1,0 +1,106 @@
+//! Giving back limits that were lowered. Synchronous: the guardian and `recover`
+//! have no runtime.
+
+use std::collections::HashSet;
+
+use super::inverse::LoweredLimit;
+use super::soft_limit;
+use crate::process::{Owner, members, refuse};
+use crate::{FaultError, Member, Origin, ProcessIdentity};
+
+/// How often an instance is looked at for what was started while its limits
+/// were being set.
+pub(super) const ROUNDS_MAX: usize = 16;
+
+impl LoweredLimit {
+    /// What it was for a process.
+    fn before_of(&self, who: ProcessIdentity) -> Option<u64> {
+        let mut before = self.before.iter();
+        let known = before.find(|(known, _)| *known == who);
+        known.map_or(self.others, |(_, before)| *before)
+    }
+
+    /// Gives everybody back what he had, or `cap` where another fault wants no
+    /// more; a sentence on that. Doing it twice does no harm.
+    ///
+    /// # Errors
+    /// Somebody still has the low limit; in words.
+    pub(crate) fn lift(&self, cap: Option<u64>) -> Result<String, String> {
+        let Self { kind, leader, .. } = self;
+        let in_words = |error: FaultError| error.to_string();
+        refuse(leader.pid, Owner::Squall, None).map_err(in_words)?;
+        let mut lifted = HashSet::new();
+        for _ in 0..ROUNDS_MAX {
+            let held = self.held(cap).map_err(in_words)?;
+            if held.is_empty() {
+                break;
+            }
+            for who in held {
+                let wanted = soft_limit::lower(self.before_of(who), cap);
+                match soft_limit::write(who, *kind, wanted) {
+                    Ok(()) => drop(lifted.insert(who)),
+                    Err(FaultError::ProcessGone { .. }) => {}
+                    Err(error) => return Err(error.to_string()),
+                }
+            }
+        }
+        let pid = leader.pid;
+        match self.held(cap).map_err(in_words)?.first() {
+            Some(who) => Err(format!(
+                "the {kind} of process {} is still {}",
+                who.pid, self.to
+            )),
+            None if lifted.is_empty() => Ok(format!("nobody of {pid} has the low {kind} any more")),
+            None => Ok(format!(
+                "the {kind} of {pid} was given back to {} processes",
+                lifted.len()
+            )),
+        }
+    }
+
+    /// Who has the low limit and would have another one without it.
+    fn held(&self, cap: Option<u64>) -> Result<Vec<ProcessIdentity>, FaultError> {
+        let found = reached(self.leader, self.mark.as_deref())?;
+        let mut all: Vec<_> = found.iter().map(|member| member.identity).collect();
+        // What bears no mark is not found once the process above it is gone.
+        let named = self.before.iter().map(|(who, _)| *who);
+        all.extend(named.filter(|who| !found.iter().any(|member| member.identity == *who)));
+        let mut held = Vec::new();
+        for who in all {
+            let now = match soft_limit::read(who, self.kind) {
+                Ok(now) => now,
+                Err(FaultError::ProcessGone { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let wanted = soft_limit::lower(self.before_of(who), cap);
+            if now.soft == Some(self.to) && soft_limit::lower(wanted, now.hard) != now.soft {
+                held.push(who);
+            }
+        }
+        Ok(held)
+    }
+
+    /// Whether nothing of it is left to undo.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.held(None).is_ok_and(|held| held.is_empty())
+    }
+}
+
+/// The process and what belongs to it, or the process alone.
+pub(super) fn reached(
+    leader: ProcessIdentity,
+    mark: Option<&str>,
+) -> Result<Vec<Member>, FaultError> {
+    let Some(mark) = mark else {
+        let state = leader.state().filter(|state| !matches!(state, 'Z' | 'X'));
+        let alone = state.map(|state| Member {
+            identity: leader,
+            state,
+        });
+        return Ok(alone.into_iter().collect());
+    };
+    members(&Origin {
+        root: leader,
+        mark: mark.to_owned(),
+    })
+}
