@@ -315,7 +315,7 @@ pub fn exchanges(data: &[u8]) {
 /// What came out on both sides, and whether the connection came to an end.
 fn carry(data: &[u8], path: Option<&str>) -> ([Vec<u8>; 2], bool) {
     let mut now = Instant::now();
-    let mut exchanges = Exchanges::new(1, 0, data.len() % 2 == 0);
+    let mut exchanges = Exchanges::new(1, 0, data.len().is_multiple_of(2));
     let when = Matching {
         path: path.map(str::to_owned),
         ..Matching::default()
