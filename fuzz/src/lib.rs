@@ -281,22 +281,6 @@ pub fn dns_question(data: &[u8]) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_holds_nothing_of_the_one_before() {
-        let folder = RecordFolder::new().unwrap();
-        for (manifest, events) in [("{}", "long\nlonger\n"), ("", "short"), ("{\"a\": 1}", "")] {
-            folder.hold(manifest.as_bytes(), events.as_bytes()).unwrap();
-            let lies = ["run.json", "events.ndjson"]
-                .map(|name| std::fs::read_to_string(folder.dir.path().join(name)).unwrap());
-            assert_eq!(lies, [manifest, events]);
-        }
-    }
-}
-
 /// What a caller and its target say in turn, with a record separator (0x1E)
 /// between turns: while no request fits the fault every byte passes in order, and
 /// a fault that fits gets stuck nowhere.
@@ -359,4 +343,20 @@ fn carry(data: &[u8], path: Option<&str>) -> ([Vec<u8>; 2], bool) {
         over = take(&mut exchanges, now);
     }
     (passed, over)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_holds_nothing_of_the_one_before() {
+        let folder = RecordFolder::new().unwrap();
+        for (manifest, events) in [("{}", "long\nlonger\n"), ("", "short"), ("{\"a\": 1}", "")] {
+            folder.hold(manifest.as_bytes(), events.as_bytes()).unwrap();
+            let lies = ["run.json", "events.ndjson"]
+                .map(|name| std::fs::read_to_string(folder.dir.path().join(name)).unwrap());
+            assert_eq!(lies, [manifest, events]);
+        }
+    }
 }
