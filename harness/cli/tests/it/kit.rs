@@ -91,7 +91,7 @@ fn every_fault_is_described_with_its_parameters_and_an_example() {
         list.assert_code(0).assert_stdout(&[&name, &text("about")]);
         let page = sandbox.squall(&["faults", &name]);
         page.assert_code(0)
-            .assert_stdout(&[&text("verified"), &text("undone"), "inject: "]);
+            .assert_stdout(&[&text("verified"), &text("undone"), "inject:"]);
         for parameter in fault["parameters"].as_array().unwrap() {
             page.assert_stdout(&[parameter["name"].as_str().unwrap()]);
         }
