@@ -19,8 +19,16 @@ const SCENARIOS: &[(&str, &str)] = &[
         include_str!("../../library/chaos-monkey.yaml"),
     ),
     (
+        "late-answers",
+        include_str!("../../library/late-answers.yaml"),
+    ),
+    (
         "slow-recommendations",
         include_str!("../../library/slow-recommendations.yaml"),
+    ),
+    (
+        "unavailable-answers",
+        include_str!("../../library/unavailable-answers.yaml"),
     ),
 ];
 

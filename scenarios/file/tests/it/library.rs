@@ -25,6 +25,27 @@ fn every_scenario_of_the_library_is_valid_and_has_a_weakened_variant() {
 }
 
 #[test]
+fn every_file_of_the_library_comes_with_the_binary() {
+    for (folder, known) in [
+        ("library", library::scenarios()),
+        ("systems", library::systems()),
+    ] {
+        let path = format!("{}/../{folder}", env!("CARGO_MANIFEST_DIR"));
+        let entries = std::fs::read_dir(path).unwrap();
+        let mut files: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        let mut embedded: Vec<String> = known
+            .iter()
+            .map(|(name, _)| format!("{name}.yaml"))
+            .collect();
+        embedded.sort();
+        assert_eq!(embedded, files);
+    }
+}
+
+#[test]
 fn every_system_of_the_library_is_valid() {
     for (name, text) in library::systems() {
         let source = Source::new(*name, *text);
