@@ -1,7 +1,9 @@
 //! What was seen of a fault: data, which become words here and nowhere else.
 
 mod handshakes;
+mod links;
 mod messages;
+mod names;
 mod resource;
 
 use std::fmt;
@@ -9,14 +11,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use handshakes::TlsSeen;
-
-use crate::inject::{BytesDone, Dns, OnBytes, Signal};
-use crate::units::Share;
+pub use links::LinksSeen;
+pub use messages::MessagesSeen;
+pub use names::NamesSeen;
 pub use resource::{Measured, ResourceSeen};
 
-use messages::listed_links;
-
-pub use messages::MessagesSeen;
+use crate::inject::Signal;
 
 /// What was seen of a fault: of its effect, or of its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,36 +140,6 @@ pub enum Sighting {
     },
 }
 
-/// Links as a fault on their bytes left them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LinksSeen {
-    /// What is done to the bytes.
-    pub fault: OnBytes,
-    /// The share of connections it hits; all when absent.
-    #[serde(default)]
-    pub share: Option<Share>,
-    /// The links, by name.
-    pub links: Vec<String>,
-    /// Live connections that took the change over.
-    pub live_connections: u64,
-    /// What the fault has done on all links together.
-    pub done: BytesDone,
-}
-
-/// Names as a fault on them left them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NamesSeen {
-    /// What is answered.
-    pub fault: Dns,
-    /// The names.
-    pub names: Vec<String>,
-    /// Questions for them since the injection, over UDP and TCP; those of squall
-    /// itself are not counted.
-    pub asked: u64,
-    /// Questions that the fault answered.
-    pub hit: u64,
-}
-
 /// A process that a fault was aimed at, with everything it started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessSeen {
@@ -255,50 +225,13 @@ impl fmt::Display for Evidence {
     }
 }
 
-impl LinksSeen {
-    fn on(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (names, scope) = (self.names(), self.scope());
-        if self.fault.was_met(&self.done) {
-            return write!(f, "{} on {names}{scope}", self.effect());
-        }
-        let (live, unmet) = (self.live_connections, self.fault.unmet());
-        write!(
-            f,
-            "attached to {live} live connections of {names}, {unmet}{scope}"
-        )
-    }
-
-    fn off(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (live, names) = (self.live_connections, self.names());
-        let (effect, scope) = (self.effect(), self.scope());
-        write!(
-            f,
-            "taken off {live} live connections of {names}; {effect}{scope}"
-        )
-    }
-}
-
-impl NamesSeen {
-    fn on(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.hit {
-            0 => write!(f, "in force on {}, nobody asked yet", self.names()),
-            hit => write!(f, "{} on {}", self.fault.effect(hit), self.names()),
-        }
-    }
-
-    fn off(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (names, effect) = (self.names(), self.fault.effect(self.hit));
-        write!(f, "{names} answered truly again; {effect}")
-    }
-}
-
 impl fmt::Display for Sighting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OnLinks(seen) => seen.on(f),
             Self::OffLinks(seen) => seen.off(f),
-            Self::OnMessages(seen) => f.write_str(&seen.on()),
-            Self::OffMessages(seen) => f.write_str(&seen.off()),
+            Self::OnMessages(seen) => seen.on(f),
+            Self::OffMessages(seen) => seen.off(f),
             Self::Ended {
                 process, signal, ..
             } => write!(f, "{process} ended on {}", signal.name()),
@@ -349,35 +282,6 @@ impl fmt::Display for Sighting {
     }
 }
 
-impl NamesSeen {
-    /// `name a`, or `names a, b`.
-    fn names(&self) -> String {
-        let word = if self.names.len() == 1 {
-            "name"
-        } else {
-            "names"
-        };
-        format!("{word} {}", self.names.join(", "))
-    }
-}
-
-impl LinksSeen {
-    fn names(&self) -> String {
-        listed_links(&self.links)
-    }
-
-    fn effect(&self) -> String {
-        self.fault.effect(&self.done)
-    }
-
-    /// How many connections its share came to; empty when it hits all.
-    fn scope(&self) -> String {
-        let BytesDone { hit, met, .. } = self.done;
-        let words = |share| format!(" (hit {hit} of {met} connections, its share is {share})");
-        self.share.map(words).unwrap_or_default()
-    }
-}
-
 impl fmt::Display for ProcessSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -396,21 +300,8 @@ impl fmt::Display for ProcessSeen {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::inject::{Bandwidth, Cut, Delay, Direction, DnsAnswer, Reset};
-    use crate::units::ByteCount;
-
-    fn on_links(fault: OnBytes, done: BytesDone) -> LinksSeen {
-        LinksSeen {
-            fault,
-            share: None,
-            links: vec!["payments".to_owned(), "stock".to_owned()],
-            live_connections: 3,
-            done,
-        }
-    }
+    use crate::inject::{BytesDone, Cut, Direction, OnBytes};
 
     fn process(processes: u64) -> ProcessSeen {
         ProcessSeen {
@@ -418,84 +309,6 @@ mod tests {
             pid: 7,
             processes,
         }
-    }
-
-    #[test]
-    fn what_faults_on_bytes_did_is_said_as_it_always_was() {
-        let direction = Direction::Both;
-        let done = BytesDone {
-            met: 9,
-            hit: 4,
-            flows: 2,
-            chunks: 5,
-            bytes: 900,
-            ends: 0,
-            swallowed_bytes: 70,
-            closed: 0,
-            reset: 4,
-        };
-        let delay = OnBytes::Delay(Delay::of(
-            Duration::from_millis(800),
-            Duration::from_millis(10),
-            direction,
-        ));
-        let cut = OnBytes::Cut(Cut { direction });
-        let reset = OnBytes::Reset(Reset::default());
-        let rate = ByteCount(65_536);
-        let bandwidth = OnBytes::Bandwidth(Bandwidth { rate, direction });
-        for (fault, effect) in [
-            (
-                delay.clone(),
-                "5 chunks (900 bytes) of 2 flows delayed by 800ms",
-            ),
-            (cut, "70 bytes of 2 flows swallowed"),
-            (reset, "4 connections reset"),
-            (bandwidth, "900 bytes of 2 flows limited to 64KiB/s each"),
-        ] {
-            assert_eq!(
-                Sighting::OnLinks(on_links(fault.clone(), done)).to_string(),
-                format!("{effect} on links payments, stock")
-            );
-            assert_eq!(
-                Sighting::OffLinks(on_links(fault, done)).to_string(),
-                format!("taken off 3 live connections of links payments, stock; {effect}")
-            );
-        }
-        assert_eq!(
-            Sighting::OnLinks(on_links(delay, BytesDone::default())).to_string(),
-            "attached to 3 live connections of links payments, stock, no traffic yet"
-        );
-    }
-
-    #[test]
-    fn a_share_says_how_many_connections_it_came_to() {
-        let seen = |met, hit, reset| LinksSeen {
-            share: Share::new(0.2),
-            ..on_links(
-                OnBytes::Reset(Reset::default()),
-                BytesDone {
-                    met,
-                    hit,
-                    flows: reset,
-                    reset,
-                    ..BytesDone::default()
-                },
-            )
-        };
-        assert_eq!(
-            Sighting::OnLinks(seen(21, 4, 3)).to_string(),
-            "3 connections reset on links payments, stock (hit 4 of 21 connections, its share is 20%)"
-        );
-        assert_eq!(
-            Sighting::OnLinks(seen(2, 0, 0)).to_string(),
-            "attached to 3 live connections of links payments, stock, no traffic yet \
-             (hit 0 of 2 connections, its share is 20%)"
-        );
-        assert_eq!(
-            Sighting::OffLinks(seen(21, 4, 3)).to_string(),
-            "taken off 3 live connections of links payments, stock; 3 connections reset \
-             (hit 4 of 21 connections, its share is 20%)"
-        );
     }
 
     #[test]
@@ -532,34 +345,6 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_to_names_is_said() {
-        let seen = |hit| NamesSeen {
-            fault: Dns {
-                answer: DnsAnswer::Nxdomain,
-                by: None,
-                to: None,
-            },
-            names: vec!["payments.test".to_owned()],
-            asked: hit,
-            hit,
-        };
-        let said = [
-            Sighting::OnNames(seen(0)),
-            Sighting::OnNames(seen(1)),
-            Sighting::OffNames(seen(7)),
-        ]
-        .map(|sighting| sighting.to_string());
-        assert_eq!(
-            said,
-            [
-                "in force on name payments.test, nobody asked yet",
-                "1 question answered with NXDOMAIN on name payments.test",
-                "name payments.test answered truly again; 7 questions answered with NXDOMAIN",
-            ]
-        );
-    }
-
-    #[test]
     fn the_whole_is_proved_as_far_as_its_weakest_part() {
         let part = |level| Evidence {
             level,
@@ -574,11 +359,17 @@ mod tests {
 
     #[test]
     fn evidence_is_read_back_as_it_was_written() {
-        let fault = OnBytes::Cut(Cut {
-            direction: Direction::To,
-        });
+        let links = LinksSeen {
+            fault: OnBytes::Cut(Cut {
+                direction: Direction::To,
+            }),
+            share: None,
+            links: vec!["payments".to_owned()],
+            live_connections: 3,
+            done: BytesDone::default(),
+        };
         let seen = vec![
-            Sighting::OffLinks(on_links(fault, BytesDone::default())),
+            Sighting::OffLinks(links),
             Sighting::Lost {
                 why: "gone".to_owned(),
             },

@@ -82,53 +82,26 @@ pub enum NotMeasured {
     TooLong,
 }
 
-/// A kind of measurement; which faults it is about, and how it is done.
-struct Measurement {
-    name: &'static str,
-    take: for<'a> fn(&'a stage::Stage) -> stage::Taking<'a>,
-}
+/// How a measurement is taken.
+type Take = for<'a> fn(&'a stage::Stage) -> stage::Taking<'a>;
 
-/// Every measurement there is, in order.
-const ALL: &[Measurement] = &[
-    Measurement {
-        name: "timer",
-        take: |_| Box::pin(bytes::timer()),
-    },
-    Measurement {
-        name: "delay",
-        take: |stage| Box::pin(bytes::delay(stage)),
-    },
-    Measurement {
-        name: "bandwidth",
-        take: |stage| Box::pin(bytes::bandwidth(stage)),
-    },
-    Measurement {
-        name: "slow_close",
-        take: |stage| Box::pin(bytes::slow_close(stage)),
-    },
-    Measurement {
-        name: "cut",
-        take: |stage| Box::pin(bytes::cut(stage)),
-    },
-    Measurement {
-        name: "reset",
-        take: |stage| Box::pin(bytes::reset(stage)),
-    },
-    Measurement {
-        name: "pause",
-        take: |stage| Box::pin(process::pause(stage)),
-    },
-    Measurement {
-        name: "kill",
-        take: |stage| Box::pin(process::kill(stage)),
-    },
+/// Every measurement there is, by the fault it is about, in order.
+const ALL: &[(&str, Take)] = &[
+    ("timer", |_| Box::pin(bytes::timer())),
+    ("delay", |stage| Box::pin(bytes::delay(stage))),
+    ("bandwidth", |stage| Box::pin(bytes::bandwidth(stage))),
+    ("slow_close", |stage| Box::pin(bytes::slow_close(stage))),
+    ("cut", |stage| Box::pin(bytes::cut(stage))),
+    ("reset", |stage| Box::pin(bytes::reset(stage))),
+    ("pause", |stage| Box::pin(process::pause(stage))),
+    ("kill", |stage| Box::pin(process::kill(stage))),
 ];
 
 /// The names of all measurements: of faults, and `timer` for how late this
 /// machine itself is.
 #[must_use]
 pub fn names() -> Vec<&'static str> {
-    ALL.iter().map(|measurement| measurement.name).collect()
+    ALL.iter().map(|(name, _)| *name).collect()
 }
 
 /// Takes the measurement of this name, on loopback and on processes of its own;
@@ -140,10 +113,10 @@ pub async fn measure(
     name: &str,
     journal: std::sync::Arc<crate::Journal>,
 ) -> Option<Result<Vec<Measured>, NotMeasured>> {
-    let measurement = ALL.iter().find(|measurement| measurement.name == name)?;
+    let (_, take) = ALL.iter().find(|(known, _)| *known == name)?;
     let taken = async {
         let stage = stage::Stage::set_up(journal).await?;
-        let measured = (measurement.take)(&stage).await;
+        let measured = take(&stage).await;
         stage.clear().await;
         measured
     };

@@ -33,23 +33,35 @@ pub(super) async fn choose(
         return Err((NotMade::OutsideHours, asleep.to_string()));
     }
     long_enough(monkey, group, now, last)?;
-    let mut alive = match hands.instances(group).await {
+    let alive = match hands.instances(group).await {
         Ok(alive) => alive,
         Err(why) => {
             let why = format!("nobody knows who is alive: {why}");
             return Err((NotMade::NobodyEligible, why));
         }
     };
-    alive.retain(|instance| !group.excepts(&instance.name));
-    // Two ways to find one process are one instance, and the order is that of
-    // names, whoever was found first.
-    alive.sort_by(|one, other| one.name.cmp(&other.name));
-    let mut seen = HashSet::new();
-    alive.retain(|instance| seen.insert(instance.identity));
+    let mut alive = eligible(group, alive);
     enough(group, alive.len())?;
     let date = monkey.calendar.date_of(now);
     let picked = pick(monkey, group, date, alive.len());
     Ok(alive.swap_remove(picked))
+}
+
+/// Those of a group who may be killed, each once, by their names. Two ways to
+/// find one process are one instance, and an exception from one of them is an
+/// exception from both.
+#[must_use]
+pub fn eligible(group: &MonkeyGroup, mut alive: Vec<Instance>) -> Vec<Instance> {
+    let excepted: HashSet<_> = alive
+        .iter()
+        .filter(|instance| group.excepts(&instance.name))
+        .map(|instance| instance.identity)
+        .collect();
+    alive.retain(|instance| !excepted.contains(&instance.identity));
+    alive.sort_by(|one, other| one.name.cmp(&other.name));
+    let mut seen = HashSet::new();
+    alive.retain(|instance| seen.insert(instance.identity));
+    alive
 }
 
 /// The file is read again: it may have been switched off since.

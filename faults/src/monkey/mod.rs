@@ -15,6 +15,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
+pub use checks::eligible;
 pub use daemon::{LATE_AFTER, run};
 pub use decision::{Decision, Entry, NotMade};
 pub use hands::{Hands, Instance};

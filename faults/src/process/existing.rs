@@ -11,7 +11,7 @@ use regex_lite::Regex;
 use squall_scenario::{Find, visible};
 
 use super::listeners::{listening_sockets, open_sockets};
-use super::{Member, ProcessIdentity, Processes};
+use super::{ProcessIdentity, Processes};
 
 /// The unified hierarchy, and where systemd keeps units in the older one.
 const UNIT_ROOTS: &[&str] = &[
@@ -78,7 +78,7 @@ pub enum NotFound {
 }
 
 /// The processes that are meant, oldest first, without those that another of
-/// them started: a fault on that one reaches them. Blocks: it reads `/proc`.
+/// them started: a fault on that one reaches them. Never squall itself. Blocks: it reads `/proc`.
 ///
 /// # Errors
 /// See [`NotFound`]; never an empty list.
@@ -93,11 +93,15 @@ pub fn find(what: &Find) -> Result<Vec<Found>, NotFound> {
     let processes = Processes::look().map_err(unseen)?;
     let mut found: Vec<ProcessIdentity> = pids
         .into_iter()
+        // Its own links listen on ports, and its arguments may say a pattern.
+        .filter(|pid| *pid != std::process::id())
         .filter_map(|pid| ProcessIdentity::of(pid).ok())
         .filter(ProcessIdentity::is_alive)
         .collect();
     found.sort_by_key(|identity| (identity.start_time, identity.pid));
-    let roots = roots(&found, &processes);
+    let below: Vec<_> = reached(&found, &processes).collect();
+    let is_root = |identity: &ProcessIdentity| below.iter().all(|(below, _)| below != identity);
+    let roots: Vec<_> = found.iter().copied().filter(is_root).collect();
     match roots.is_empty() {
         false => Ok(roots.into_iter().map(described).collect()),
         true => Err(match what {
@@ -109,21 +113,34 @@ pub fn find(what: &Find) -> Result<Vec<Found>, NotFound> {
     }
 }
 
-/// Those that none of the others reaches.
-fn roots(found: &[ProcessIdentity], processes: &Processes) -> Vec<ProcessIdentity> {
-    let mut roots = Vec::new();
-    let mut reached: Vec<Member> = Vec::new();
-    for identity in found {
-        if reached.iter().any(|member| member.identity == *identity) {
-            continue;
-        }
-        roots.push(*identity);
-        reached.extend(processes.members(&crate::Origin {
-            root: *identity,
+/// Of some processes those that a fault on another of them reaches, each with
+/// that other. Blocks: it reads `/proc`.
+///
+/// # Errors
+/// Processes cannot be looked at.
+pub fn below(
+    identities: &[ProcessIdentity],
+) -> Result<Vec<(ProcessIdentity, ProcessIdentity)>, NotFound> {
+    let unseen = |error: crate::FaultError| NotFound::Unseen(error.to_string());
+    let processes = Processes::look().map_err(unseen)?;
+    Ok(reached(identities, &processes).collect())
+}
+
+fn reached(
+    identities: &[ProcessIdentity],
+    processes: &Processes,
+) -> impl Iterator<Item = (ProcessIdentity, ProcessIdentity)> {
+    identities.iter().flat_map(move |above| {
+        let origin = crate::Origin {
+            root: *above,
             mark: String::new(),
-        }));
-    }
-    roots
+        };
+        let members = processes.members(&origin).into_iter();
+        let members = members.map(|member| member.identity);
+        let other = |member: &ProcessIdentity| member != above && identities.contains(member);
+        let others: Vec<_> = members.filter(other).collect();
+        others.into_iter().map(|member| (member, *above))
+    })
 }
 
 fn described(identity: ProcessIdentity) -> Found {
@@ -217,16 +234,15 @@ fn gather(group: &Path, depth: usize, pids: &mut Vec<u32>) {
     }
 }
 
-/// Whose command line matches; never squall itself, whose own arguments may say
-/// the pattern.
+/// Whose command line matches.
 fn by_command(pattern: &str) -> Result<Vec<u32>, NotFound> {
     let bad = |error| NotFound::BadPattern(pattern.to_owned(), error);
     let regex = Regex::new(pattern).map_err(bad)?;
-    let own = std::process::id();
     let processes = processes()?;
     let matching = processes.filter(|process| regex.is_match(&command_line(process)));
-    let pids = matching.map(|process| process.pid.cast_unsigned());
-    Ok(pids.filter(|pid| *pid != own).collect())
+    Ok(matching
+        .map(|process| process.pid.cast_unsigned())
+        .collect())
 }
 
 fn on_port(port: u16) -> Result<Vec<u32>, NotFound> {
@@ -263,12 +279,17 @@ mod tests {
     impl Other {
         fn start(script: &str) -> Self {
             let mut shell = Command::new("sh");
-            shell.args(["-c", script]).process_group(0);
+            // It is there under its own name only when it speaks.
+            let script = format!("echo; exec >/dev/null; {script}");
+            shell.args(["-c", &script]).process_group(0);
             shell
                 .stdin(Stdio::null())
-                .stdout(Stdio::null())
+                .stdout(Stdio::piped())
                 .stderr(Stdio::null());
-            Self(shell.spawn().unwrap())
+            let mut shell = shell.spawn().unwrap();
+            let mut said = shell.stdout.take().unwrap();
+            io::Read::read_exact(&mut said, &mut [0]).unwrap();
+            Self(shell)
         }
 
         fn pid(&self) -> u32 {
@@ -300,7 +321,10 @@ mod tests {
         std::fs::write(&path, format!(" {pid}\nmore\n")).unwrap();
         let found = find_it().unwrap();
         assert_eq!(found[0].identity, ProcessIdentity::of(pid).unwrap());
-        assert_eq!(found[0].command, "sh -c sleep 1000; :");
+        assert_eq!(
+            found[0].command,
+            "sh -c echo; exec >/dev/null; sleep 1000; :"
+        );
         drop(other);
         assert!(matches!(find_it(), Err(NotFound::Stale { pid: gone, .. }) if gone == pid));
         for text in ["", "none", "-1", "4194304000000"] {
@@ -330,8 +354,12 @@ mod tests {
     fn a_port_belongs_to_who_listens_there() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert_eq!(pids(find(&Find::Port(port))), [std::process::id()]);
+        assert_eq!(on_port(port).unwrap(), [std::process::id()]);
+        // Squall itself is never meant.
+        let own = find(&Find::Port(port));
+        assert!(matches!(own, Err(NotFound::NoListener(_))));
         drop(listener);
+        assert_eq!(on_port(port).unwrap(), Vec::<u32>::new());
         let none = find(&Find::Port(port));
         assert!(matches!(none, Err(NotFound::NoListener(free)) if free == port));
     }

@@ -1,5 +1,6 @@
 //! The `squall` binary: parse, run, exit code.
 
+mod accepting;
 mod appearance;
 mod args;
 mod attach;

@@ -115,6 +115,12 @@ impl Injection {
                 });
             }
         };
+        if faults.is_empty() {
+            return Err(NotInjected {
+                why: format!("there is nothing to break in `{}`", spec.into.value),
+                rest: injection,
+            });
+        }
         for fault in faults {
             if spec.inject.ends_processes() {
                 injection.announce_end(&fault, members, spec.each_lasts().is_some());

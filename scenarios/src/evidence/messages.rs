@@ -1,5 +1,7 @@
 //! What was seen of a fault on HTTP.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::inject::{HttpDone, OnHttp};
@@ -19,23 +21,18 @@ pub struct MessagesSeen {
 
 impl MessagesSeen {
     /// What it does, in words.
-    pub(super) fn on(&self) -> String {
-        let links = listed_links(&self.links);
-        format!(
-            "{} on {links}{}",
-            self.fault.effect(&self.done),
-            self.besides()
-        )
+    pub(super) fn on(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (effect, links) = (self.fault.effect(&self.done), listed_links(&self.links));
+        write!(f, "{effect} on {links}{}", self.besides())
     }
 
     /// What it did, now that it is gone.
-    pub(super) fn off(&self) -> String {
-        format!(
-            "taken off {} live connections of {}; {}{}",
-            self.live_connections,
-            listed_links(&self.links),
-            self.fault.effect(&self.done),
-            self.besides()
+    pub(super) fn off(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (live, links) = (self.live_connections, listed_links(&self.links));
+        let (effect, besides) = (self.fault.effect(&self.done), self.besides());
+        write!(
+            f,
+            "taken off {live} live connections of {links}; {effect}{besides}"
         )
     }
 
@@ -60,6 +57,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::Sighting;
     use crate::inject::{Answer, Http, HttpAction, Matching, Message, Part};
     use crate::units::{ByteCount, Share};
 
@@ -84,6 +82,14 @@ mod tests {
                 ..HttpDone::default()
             },
         }
+    }
+
+    fn on(seen: &MessagesSeen) -> String {
+        Sighting::OnMessages(seen.clone()).to_string()
+    }
+
+    fn off(seen: &MessagesSeen) -> String {
+        Sighting::OffMessages(seen.clone()).to_string()
     }
 
     #[test]
@@ -127,9 +133,9 @@ mod tests {
         ] {
             let seen = seen(action, 2);
             let matched = "(20 of 100 requests matched)";
-            assert_eq!(seen.on(), format!("{effect} {matched} on link payments"));
+            assert_eq!(on(&seen), format!("{effect} {matched} on link payments"));
             assert_eq!(
-                seen.off(),
+                off(&seen),
                 format!("taken off 4 live connections of link payments; {effect} {matched}")
             );
         }
@@ -142,7 +148,7 @@ mod tests {
         seen.done.over_the_cap = 7;
         seen.done.not_http = 2;
         assert_eq!(
-            seen.on(),
+            on(&seen),
             "1 answer ended by a reset (20 of 100 requests matched, 7 over the cap of 3) \
              on link payments; 2 connections were not HTTP and passed untouched"
         );

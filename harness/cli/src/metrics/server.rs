@@ -11,10 +11,11 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::{Shown, lock};
+use crate::accepting::accept_all;
 use crate::token::is_authorized;
 
 /// Readers at once; more wait in the kernel's queue.
@@ -27,31 +28,23 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 pub(super) async fn serve(listener: TcpListener, token: Option<String>, shown: Shown) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let token: Option<Arc<str>> = token.map(Arc::from);
-    loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-            return;
-        };
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors, most likely: the run matters more.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let (shown, token) = (Arc::clone(&shown), token.clone());
-        tokio::spawn(async move {
-            let service = service_fn(|request| {
-                let response = answer(&request, token.as_deref(), &shown);
-                std::future::ready(Ok::<_, Infallible>(response))
-            });
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(PATIENCE)
-                .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), service);
-            // A reader that breaks off concerns nobody.
-            let _ = tokio::time::timeout(PATIENCE, connection).await;
-            drop(place);
-        });
-    }
+    let read = |stream| read(stream, token.clone(), Arc::clone(&shown));
+    accept_all(&listener, &places, read).await;
+}
+
+/// Serves one reader.
+async fn read(stream: TcpStream, token: Option<Arc<str>>, shown: Shown) {
+    let service = service_fn(|request| {
+        let response = answer(&request, token.as_deref(), &shown);
+        std::future::ready(Ok::<_, Infallible>(response))
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    // A reader that breaks off concerns nobody.
+    let _ = tokio::time::timeout(PATIENCE, connection).await;
 }
 
 fn answer(

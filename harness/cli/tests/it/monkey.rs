@@ -26,13 +26,34 @@ groups:
     members:
       own: {{ pid_file: own.pid }}
       gone: {{ pid_file: gone.pid }}
-      spared: {{ pid_file: own.pid }}
+      spared: {{ pid_file: spared.pid }}
     except: [ spared ]
 ",
         day(-1),
         day(0),
         day(1)
     )
+}
+
+/// A process that a monkey may look at, ended with its handle.
+struct Sleeper(std::process::Child);
+
+impl Sleeper {
+    fn start() -> Self {
+        Self(
+            std::process::Command::new("sleep")
+                .arg("1000")
+                .spawn()
+                .unwrap(),
+        )
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
 }
 
 #[test]
@@ -71,7 +92,9 @@ fn nobody_is_unleashed_by_one_word_alone() {
 fn what_is_to_come_and_who_is_there_can_be_looked_at() {
     let sandbox = Sandbox::new();
     let file = sandbox.write("monkey.yaml", file(true));
-    sandbox.write("own.pid", std::process::id().to_string());
+    let (own, spared) = (Sleeper::start(), Sleeper::start());
+    sandbox.write("own.pid", own.0.id().to_string());
+    sandbox.write("spared.pid", spared.0.id().to_string());
     let from = ["--from", "2031-01-01", "--days", "5"];
     let preview = [&["monkey", "preview", &file], &from[..]].concat();
     let text = sandbox.squall(&preview);
@@ -84,6 +107,10 @@ fn what_is_to_come_and_who_is_there_can_be_looked_at() {
     let eligible = sandbox.squall(&["monkey", "eligible", &file]);
     eligible.assert_code(0);
     eligible.assert_stdout(&["own (pid ", "never killed", "1 eligible, 1 must be left"]);
+    // Found in another way, the exception is one all the same.
+    sandbox.write("own.pid", spared.0.id().to_string());
+    let eligible = sandbox.squall(&["monkey", "eligible", &file]);
+    eligible.assert_stdout(&["0 eligible, 1 must be left"]);
     let wrong = sandbox.write("wrong.yaml", "version: 1\nname: x\n");
     let wrong = sandbox.squall(&["monkey", "preview", &wrong]);
     wrong

@@ -79,12 +79,21 @@ fn counts(variant: &VariantDraft, draft: &ScenarioDraft, findings: &mut Vec<Diag
                     .help("lower `survivors`, or weaken something else: nobody would be killed, and nothing shown"),
             );
         }
-        let missing = match &fault.spec.into.value {
+        let gone = |target: &FaultTarget| match target {
             FaultTarget::Instance { process, index } => system
                 .process(process)
                 .is_some_and(|process| *index >= system.instances(process)),
+            FaultTarget::Process(_)
+            | FaultTarget::Existing(_)
+            | FaultTarget::Link(_)
+            | FaultTarget::Name(_)
+            | FaultTarget::Group(_)
+            | FaultTarget::Any { .. } => false,
+        };
+        let missing = match &fault.spec.into.value {
             FaultTarget::Any { count, of } => *count > super::faults::members(of, &system),
-            _ => false,
+            // Some of a group may be gone, but not all.
+            target => system.parts(target).into_iter().all(gone),
         };
         if missing {
             let target = &fault.spec.into.value;

@@ -370,6 +370,13 @@ impl Reader {
             }
             members.push(target);
         }
+        if members.is_empty() && items.iter().any(|item| draft.is_set_away(item, set)) {
+            self.report(
+                Diagnostic::error(codes::NOTHING_IN_IT, "nobody of the group is left")
+                    .at(node.place, "the command line sets them all away")
+                    .help("set a higher number, or leave out the faults on the group"),
+            );
+        }
         members
     }
 

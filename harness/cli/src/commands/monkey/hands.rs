@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use squall_faults::existing::{NotFound, find};
-use squall_faults::monkey::{Entry, Hands, Instance};
+use squall_faults::existing::{NotFound, below, find};
+use squall_faults::monkey::{Entry, Hands, Instance, eligible};
 use squall_faults::{Fault, FaultContext, Journal, Limits, Pauses, ProcessFault, ProcessTarget};
 use squall_judge::RunOutcome;
 use squall_record::terminal_line;
@@ -29,7 +29,7 @@ const NAP: Duration = Duration::from_secs(30);
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 /// How long it is watched whether somebody starts it again.
 const BACK_WITHIN: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a look at processes may take.
 const LOOK_WITHIN: Duration = Duration::from_secs(30);
 
@@ -45,6 +45,8 @@ pub(super) fn folder_of(file: &Path) -> PathBuf {
 pub(super) struct OwnHands {
     file: PathBuf,
     outage: Option<OutageCheck>,
+    /// Whether it was started to say only what it would do.
+    leashed: bool,
     means: Option<Means>,
     /// Nobody waits any more for what is only of interest.
     stop: CancellationToken,
@@ -72,6 +74,7 @@ impl OwnHands {
         Ok(Self {
             file: file.to_owned(),
             outage: monkey.outage.clone(),
+            leashed: monkey.leashed,
             means: Some(Means {
                 decisions,
                 journal: Arc::new(journal),
@@ -85,6 +88,7 @@ impl OwnHands {
         Self {
             file: file.to_owned(),
             outage: None,
+            leashed: true,
             means: None,
             stop: CancellationToken::new(),
         }
@@ -138,8 +142,17 @@ impl Hands for OwnHands {
         let source = Source::read(&self.file).map_err(|problem| problem.title)?;
         let checked = parse_monkey(&source, &ParseOptions::new(&process_environment));
         let monkey = checked.value.ok_or("its file is not sound any more")?;
-        let group = monkey.group(&group.name);
-        Ok(monkey.enabled && group.is_some_and(|group| group.enabled))
+        let Some(now) = monkey.group(&group.name) else {
+            return Ok(false);
+        };
+        // Put on a leash, or switched off, since it was started.
+        if !monkey.enabled || !now.enabled || monkey.leashed && !self.leashed {
+            return Ok(false);
+        }
+        match now == group {
+            true => Ok(true),
+            false => Err("its group reads otherwise now than when it was started".to_owned()),
+        }
     }
 
     async fn outage(&self) -> Result<Option<String>, String> {
@@ -150,8 +163,8 @@ impl Hands for OwnHands {
     }
 
     async fn instances(&self, group: &MonkeyGroup) -> Result<Vec<Instance>, String> {
-        let (members, folder) = (group.members.clone(), folder_of(&self.file));
-        let looking = tokio::task::spawn_blocking(move || look(&members, &folder));
+        let (group, folder) = (group.clone(), folder_of(&self.file));
+        let looking = tokio::task::spawn_blocking(move || look(&group, &folder));
         let looked = timeout(LOOK_WITHIN, looking).await;
         let looked = looked.map_err(|_elapsed| format!("no answer within {LOOK_WITHIN:?}"))?;
         looked.map_err(|error| error.to_string())?
@@ -167,7 +180,12 @@ impl Hands for OwnHands {
 
     async fn kill(&self, group: &MonkeyGroup, instance: &Instance) -> Result<String, String> {
         let means = self.means.as_ref().ok_or("it may only look")?;
-        let before = self.instances(group).await?.len();
+        let alive = self.instances(group).await?;
+        let before = alive.len();
+        let survivors = usize::try_from(group.survivors).unwrap_or(usize::MAX);
+        if eligible(group, alive).len() <= survivors {
+            return Err("somebody ended since it was decided: too few are left".to_owned());
+        }
         let fault = Fault::Process(ProcessFault {
             target: ProcessTarget::allowed(instance.name.clone(), instance.identity),
             inject: OnProcess::Kill(Kill {
@@ -193,9 +211,9 @@ impl Hands for OwnHands {
 
 /// Everybody of a group who lives. Whoever is clearly not there is dead; whoever
 /// cannot be looked for is an error.
-fn look(members: &[(String, Find)], folder: &Path) -> Result<Vec<Instance>, String> {
+fn look(group: &MonkeyGroup, folder: &Path) -> Result<Vec<Instance>, String> {
     let mut alive = Vec::new();
-    for (name, how) in members {
+    for (name, how) in &group.members {
         let how = match how {
             Find::PidFile(path) => Find::PidFile(folder.join(path).display().to_string()),
             Find::Unit(_) | Find::Command(_) | Find::Port(_) => how.clone(),
@@ -213,14 +231,39 @@ fn look(members: &[(String, Find)], folder: &Path) -> Result<Vec<Instance>, Stri
             ) => continue,
             Err(why) => return Err(format!("{name}: {why}")),
         };
-        let several = found.len() > 1;
+        // What may be several is numbered always: an exception must not depend on
+        // how many there are.
+        let named = |n: usize| match &how {
+            Find::PidFile(_) => name.clone(),
+            Find::Unit(_) | Find::Command(_) | Find::Port(_) => format!("{name}-{n}"),
+        };
         alive.extend(found.iter().enumerate().map(|(n, process)| Instance {
-            name: match several {
-                true => format!("{name}-{n}"),
-                false => name.clone(),
-            },
+            name: named(n),
             identity: process.identity,
         }));
     }
+    each_by_itself(group, alive)
+}
+
+/// Those that are reached by no kill of another. One that may not be killed must
+/// not be below one that may.
+fn each_by_itself(group: &MonkeyGroup, mut alive: Vec<Instance>) -> Result<Vec<Instance>, String> {
+    let identities: Vec<_> = alive.iter().map(|instance| instance.identity).collect();
+    let reached = below(&identities).map_err(|error| error.to_string())?;
+    let except = |identity| {
+        let mut named = alive
+            .iter()
+            .filter(|instance| instance.identity == identity);
+        named.find(|instance| group.excepts(&instance.name))
+    };
+    for (under, above) in &reached {
+        if let (Some(spared), None) = (except(*under), except(*above)) {
+            return Err(format!(
+                "{} is an exception, but what started it (pid {}) is none and would take it along",
+                spared.name, above.pid
+            ));
+        }
+    }
+    alive.retain(|instance| reached.iter().all(|(under, _)| *under != instance.identity));
     Ok(alive)
 }

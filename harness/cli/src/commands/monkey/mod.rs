@@ -9,7 +9,9 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use serde_json::json;
-use squall_faults::monkey::{Day, Hands, preview as preview_days, run as run_days};
+use squall_faults::monkey::{
+    Day, Hands, eligible as eligible_of, preview as preview_days, run as run_days,
+};
 use squall_judge::RunOutcome;
 use squall_record::terminal_line;
 use squall_scenario::monkey::Monkey;
@@ -138,13 +140,13 @@ async fn eligible(args: &MonkeyEligibleArgs) -> Done {
         let mut alive =
             found.map_err(|why| (RunOutcome::NotReady, format!("{}: {why}", group.name)))?;
         alive.sort_by(|one, other| one.name.cmp(&other.name));
+        let may_be_killed = eligible_of(group, alive.clone());
         for instance in alive {
-            let excepted = group.excepts(&instance.name);
+            let is_eligible = may_be_killed.contains(&instance);
             if args.format == Listing::Text {
-                let why = if excepted {
-                    "never killed: an exception"
-                } else {
-                    "eligible"
+                let why = match is_eligible {
+                    true => "eligible",
+                    false => "never killed: an exception, or found in another way too",
                 };
                 output::result(format_args!(
                     "{}  {} (pid {})  {why}",
@@ -155,13 +157,10 @@ async fn eligible(args: &MonkeyEligibleArgs) -> Done {
                 "group": group.name,
                 "instance": instance.name,
                 "pid": instance.identity.pid,
-                "eligible": !excepted,
+                "eligible": is_eligible,
             }));
         }
-        let eligible = rows
-            .iter()
-            .filter(|row| row["group"] == group.name && row["eligible"] == true);
-        let (count, survivors) = (eligible.count(), group.survivors);
+        let (count, survivors) = (may_be_killed.len(), group.survivors);
         if args.format == Listing::Text {
             output::result(format_args!(
                 "{}  {count} eligible, {survivors} must be left",

@@ -22,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
+use crate::accepting::accept_all;
 use crate::token::is_authorized;
 
 /// Clients at once; more wait in the kernel's queue.
@@ -60,25 +61,9 @@ pub(super) async fn serve(
     });
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (ending, ended) = watch::channel(false);
-    let accepting = async {
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
-            let Ok((stream, _)) = listener.accept().await else {
-                // Out of descriptors, most likely.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            let (served, ended) = (Arc::clone(&served), ended.clone());
-            tokio::spawn(async move {
-                carry(stream, served, ended).await;
-                drop(place);
-            });
-        }
-    };
+    let carried = |stream| carry(stream, Arc::clone(&served), ended.clone());
     tokio::select! {
-        () = accepting => {}
+        () = accept_all(&listener, &places, carried) => {}
         () = end => {}
     }
     drop(listener);
