@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use squall_scenario::monkey::{Monkey, MonkeyGroup};
 use tokio_util::sync::CancellationToken;
 
-use super::checks::choose;
+use super::checks::{No, choose};
 use super::decision::{Decision, Entry, NotMade};
 use super::hands::Hands;
 use super::history::History;
@@ -36,7 +36,7 @@ pub async fn run(
             if stop.run_until_cancelled(waiting).await.is_none() {
                 return Ok(());
             }
-            act(monkey, group, (date, at), &mut history, hands).await?;
+            act(monkey, group, (date, at), &mut history, hands, stop).await?;
         }
         let tomorrow = date.tomorrow().ok();
         let begins = tomorrow.and_then(|next| monkey.calendar.start_of(next));
@@ -83,26 +83,43 @@ fn begin<'m>(
     Ok(due)
 }
 
-/// A kill is due: asks what is to be asked, and makes it.
+/// Whether a kill that was due at `at` may still be made.
+fn in_time(hands: &impl Hands, at: Timestamp) -> Result<(), No> {
+    let late = hands.now().duration_since(at);
+    if late <= SignedDuration::try_from(LATE_AFTER).unwrap_or_default() {
+        return Ok(());
+    }
+    let minutes = late.as_mins();
+    let why = format!("it was due {minutes} minutes ago, when this monkey was not awake");
+    Err((NotMade::Missed, why))
+}
+
+/// A kill is due: asks what is to be asked, and makes it. Once `stop` is said
+/// nothing is begun any more; what is on record is made.
 async fn act(
     monkey: &Monkey,
     group: &MonkeyGroup,
     (date, at): (Date, Timestamp),
     history: &mut History,
     hands: &impl Hands,
+    stop: &CancellationToken,
 ) -> Result<(), String> {
-    let now = hands.now();
     let of = |decision| entry(hands, group, (date, Some(at)), decision);
-    let late = now.duration_since(at);
-    if late > SignedDuration::try_from(LATE_AFTER).unwrap_or_default() {
-        let minutes = late.as_mins();
-        let why = format!("it was due {minutes} minutes ago, when this monkey was not awake");
-        return write(history, hands, of(not_made((NotMade::Missed, why))));
-    }
     let last = history.last(&group.name);
-    let instance = match choose(monkey, group, now, last, hands).await {
-        Ok(instance) => instance,
-        Err(no) => return write(history, hands, of(not_made(no))),
+    let chosen = async {
+        in_time(hands, at)?;
+        let instance = choose(monkey, group, hands.now(), last, hands).await?;
+        // Asking may have taken long.
+        in_time(hands, at)?;
+        match monkey.calendar.closed(hands.now()) {
+            Some(asleep) => Err((NotMade::OutsideHours, asleep.to_string())),
+            None => Ok(instance),
+        }
+    };
+    let instance = match stop.run_until_cancelled(chosen).await {
+        Some(Ok(instance)) => instance,
+        Some(Err(no)) => return write(history, hands, of(not_made(no))),
+        None => return Ok(()),
     };
     let pid = instance.identity.pid;
     let name = || instance.name.clone();

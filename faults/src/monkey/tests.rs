@@ -443,41 +443,83 @@ async fn the_minimum_time_is_checked_once_more() {
     );
 }
 
-#[tokio::test]
-async fn a_process_that_is_found_twice_is_one_survivor() {
-    struct Twice(Days);
-    impl Hands for Twice {
-        fn now(&self) -> Timestamp {
-            self.0.now()
-        }
-        async fn sleep_until(&self, at: Timestamp) {
-            self.0.sleep_until(at).await;
-        }
-        async fn enabled(&self, group: &MonkeyGroup) -> Answer<bool> {
-            self.0.enabled(group).await
-        }
-        async fn outage(&self) -> Answer<Option<String>> {
-            self.0.outage().await
-        }
-        async fn instances(&self, group: &MonkeyGroup) -> Answer<Vec<Instance>> {
-            let mut found = self.0.instances(group).await?;
-            for instance in found.iter_mut().filter(|one| one.name != "a-canary") {
-                instance.identity.pid = 100;
-            }
-            Ok(found)
-        }
-        fn record(&self, entry: &Entry) -> Answer<()> {
-            self.0.record(entry)
-        }
-        async fn kill(&self, group: &MonkeyGroup, instance: &Instance) -> Answer<String> {
-            self.0.kill(group, instance).await
-        }
+/// What is found, changed by `looked` while it is looked for.
+struct Looking<F>(Days, F);
+
+impl<F: Fn(&Days, &mut Vec<Instance>) + Sync> Hands for Looking<F> {
+    fn now(&self) -> Timestamp {
+        self.0.now()
     }
+    async fn sleep_until(&self, at: Timestamp) {
+        self.0.sleep_until(at).await;
+    }
+    async fn enabled(&self, group: &MonkeyGroup) -> Answer<bool> {
+        self.0.enabled(group).await
+    }
+    async fn outage(&self) -> Answer<Option<String>> {
+        self.0.outage().await
+    }
+    async fn instances(&self, group: &MonkeyGroup) -> Answer<Vec<Instance>> {
+        let mut found = self.0.instances(group).await?;
+        (self.1)(&self.0, &mut found);
+        tokio::task::yield_now().await;
+        Ok(found)
+    }
+    fn record(&self, entry: &Entry) -> Answer<()> {
+        self.0.record(entry)
+    }
+    async fn kill(&self, group: &MonkeyGroup, instance: &Instance) -> Answer<String> {
+        self.0.kill(group, instance).await
+    }
+}
+
+/// Five days on which a kill is due, each time looked for like that.
+async fn five_days(looked: impl Fn(&Days, &mut Vec<Instance>) + Sync) -> Days {
     let monkey = monkey(vec![group("a", 1.0, 1)]);
-    let days = Twice(Days::new(&monkey, 5));
+    let days = Looking(Days::new(&monkey, 5), looked);
     run(&monkey, History::default(), &days, &days.0.stop)
         .await
         .unwrap();
-    assert_eq!(days.0.kills(), 0);
-    assert_eq!(days.0.reasons(), BTreeSet::from([NotMade::TooFewSurvivors]));
+    days.0
+}
+
+#[tokio::test]
+async fn a_process_that_is_found_twice_is_one_survivor() {
+    let days = five_days(|_, found| {
+        for instance in found.iter_mut().filter(|one| one.name != "a-canary") {
+            instance.identity.pid = 100;
+        }
+    })
+    .await;
+    assert_eq!(days.kills(), 0);
+    assert_eq!(days.reasons(), BTreeSet::from([NotMade::TooFewSurvivors]));
+}
+
+#[tokio::test]
+async fn an_exception_is_one_however_the_process_is_found() {
+    let days = five_days(|_, found| {
+        let canary = found.iter().find(|one| one.name == "a-canary").unwrap();
+        let canary = canary.identity;
+        found.iter_mut().for_each(|one| one.identity = canary);
+    })
+    .await;
+    assert_eq!(days.kills(), 0);
+    assert_eq!(days.reasons(), BTreeSet::from([NotMade::NobodyEligible]));
+}
+
+#[tokio::test]
+async fn nothing_is_begun_once_it_was_told_to_stop() {
+    let days = five_days(|days, _| days.stop.cancel()).await;
+    assert_eq!((days.kills(), days.reasons()), (0, BTreeSet::new()));
+}
+
+#[tokio::test]
+async fn what_took_too_long_to_find_out_is_not_done_any_more() {
+    let days = five_days(|days, _| {
+        let mut now = days.now.lock().unwrap();
+        *now += SignedDuration::from_hours(1);
+    })
+    .await;
+    assert_eq!(days.kills(), 0);
+    assert_eq!(days.reasons(), BTreeSet::from([NotMade::Missed]));
 }

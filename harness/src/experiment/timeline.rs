@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use squall_record::{FaultChange, HandAction, RunEvent};
-use squall_scenario::{Evidence, EvidenceLevel, FaultSpec, format_duration};
+use squall_scenario::{Evidence, EvidenceLevel, FaultSpec, Sighting, format_duration};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -278,18 +278,23 @@ impl<S: System> Live<'_, S> {
         }
     }
 
-    /// Lets the fault last, with looks at it as it begins and as it ends. When the
-    /// run is cut short they are given up together, and what they would have told.
+    /// Lets the fault last, with looks at it as it begins and as it ends. A look
+    /// that takes longer than the fault should last is both: another one would only
+    /// lengthen it more. When the run is cut short they are given up together, and
+    /// what they would have told.
     async fn observe(&self, injection: &S::Injection) {
         let lasting = async {
             if let Some(duration) = self.spec.each_lasts() {
                 let lasting = tokio::time::sleep(duration);
                 self.stop.run_until_cancelled(lasting).await;
             }
+            now()
         };
+        let first_look = async { (self.look_who_serves(injection).await, now()) };
         let looking = async {
-            tokio::join!(lasting, self.look_who_serves(injection));
-            self.look_again(injection).await;
+            let (due, (who_serves, looked)) = tokio::join!(lasting, first_look);
+            let who_serves = who_serves.filter(|_| looked > due);
+            self.look_again(injection, who_serves).await;
         };
         let cut_short = async {
             self.shared.cut_short.cancelled().await;
@@ -333,25 +338,35 @@ impl<S: System> Live<'_, S> {
         self.edge(FaultChange::WithheldEnds).await;
     }
 
-    /// Somebody else may serve from the beginning on.
-    async fn look_who_serves(&self, injection: &S::Injection) {
+    /// Somebody else may serve from the beginning on. What was seen, if that is
+    /// not so.
+    async fn look_who_serves(&self, injection: &S::Injection) -> Option<Vec<Sighting>> {
         let looking = timeout(LOOK.0, injection.holds_who_serves());
         let unseen = |_elapsed| Err(late("nobody saw who serves", LOOK.0));
-        if let Err(why) = looking.await.unwrap_or_else(unseen) {
-            self.tell(now(), lost(why)).await;
+        match looking.await.unwrap_or_else(unseen) {
+            Ok(seen) => Some(seen),
+            Err(why) => {
+                self.tell(now(), lost(why)).await;
+                None
+            }
         }
     }
 
     /// What traffic felt is known only now; a pause may have been ended by
-    /// somebody else, and somebody else may serve instead of a killed process.
-    async fn look_again(&self, injection: &S::Injection) {
+    /// somebody else, and somebody else may serve instead of a killed process, unless
+    /// `who_serves` was seen only just now.
+    async fn look_again(&self, injection: &S::Injection, who_serves: Option<Vec<Sighting>>) {
         let killed = self.spec.inject.ends_processes();
         if killed && self.spec.each_lasts().is_none() {
             return;
         }
         let looking = async {
             let mut evidence = injection.verify().await?;
-            evidence.seen.extend(injection.holds_who_serves().await?);
+            let who_serves = match who_serves {
+                Some(seen) => seen,
+                None => injection.holds_who_serves().await?,
+            };
+            evidence.seen.extend(who_serves);
             Ok(evidence)
         };
         let unseen = |_elapsed| Err(late("nothing was seen of it any more", LOOK.0));

@@ -6,7 +6,8 @@ use squall_scenario::Scenario;
 
 use crate::{Interval, Sample, ShardSet, Stamped};
 
-/// Version of the record's schema; readers accept this one and older.
+/// Version of the record's schema; readers accept this one and older. No version
+/// of squall was released so far: what is added until then needs no new one.
 pub const RECORD_SCHEMA_VERSION: u32 = 1;
 
 /// `run.json`: what was run, by what, where and when.

@@ -391,3 +391,25 @@ fn a_fault_is_undone_in_the_end() {
     let removed = calls.iter().rposition(|call| *call == Call::Remove);
     assert!(stopped < removed, "{calls:?}");
 }
+
+/// A look at who serves may take longer than the fault should last. It lengthens
+/// the fault by itself, and no second one does.
+#[test]
+fn a_look_that_takes_longer_than_its_fault_is_the_only_one() {
+    for (takes_ms, looks) in [(110, 2), (5_000, 1)] {
+        let played = paused(async {
+            let stage = Stage::new();
+            let slow = [Answer::After(takes_ms)];
+            stage.world.script.on(Call::LookWhoServes, slow);
+            play(stage, Moment::Baseline, None).await
+        });
+        played.check();
+        assert_eq!(
+            played.outcome,
+            Some(RunOutcome::Pass),
+            "{:?}",
+            played.reasons
+        );
+        assert_eq!(played.world.script.count(Call::LookWhoServes), looks);
+    }
+}

@@ -328,16 +328,32 @@ fn share(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
             .also(fault.inject, "acts on requests")
             .help("write it there, of requests: `http: { share: 5%, … }`"),
         ),
-        Surface::Tls | Surface::Process | Surface::Resource | Surface::Network => findings.push(
-            Diagnostic::error(
-                codes::SHARE_OF_NO_CONNECTIONS,
-                format!("`{}` has no share", fault.spec.inject.keyword()),
-            )
-            .at(fault.share, "a share of connections")
-            .also(fault.inject, "acts on processes")
-            .help("leave out `share`; to hit some of several, write `into: any 1 of NAME`"),
+        Surface::Tls => none_of(
+            fault,
+            "acts on all handshakes",
+            "leave out `share`",
+            findings,
+        ),
+        Surface::Network => none_of(fault, "acts on a name", "leave out `share`", findings),
+        Surface::Process | Surface::Resource => none_of(
+            fault,
+            "acts on processes",
+            "leave out `share`; to hit some of several, write `into: any 1 of NAME`",
+            findings,
         ),
     }
+}
+
+fn none_of(fault: &FaultDraft, acts: &str, help: &str, findings: &mut Vec<Diagnostic>) {
+    findings.push(
+        Diagnostic::error(
+            codes::SHARE_OF_NO_CONNECTIONS,
+            format!("`{}` has no share", fault.spec.inject.keyword()),
+        )
+        .at(fault.share, "a share of connections")
+        .also(fault.inject, acts)
+        .help(help),
+    );
 }
 
 /// Whether something that squall did not start would have to be held down.
@@ -346,7 +362,9 @@ fn hold(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
     let Some(existing) = existing.first() else {
         return;
     };
-    if fault.spec.inject.ends_processes() && fault.spec.duration.is_some() {
+    // What a monkey may hit has a rule of its own.
+    let monkey = fault.spec.inject.monkey().is_some();
+    if !monkey && fault.spec.inject.ends_processes() && fault.spec.duration.is_some() {
         let name = &existing.name;
         findings.push(
             Diagnostic::error(

@@ -16,6 +16,7 @@ pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
         };
         pace(fault, findings);
         choice(fault, findings);
+        started_by_squall(fault, system, findings);
         brought_back(fault, system, findings);
         if !can_kill(fault, monkey, system) {
             findings.push(kills_nobody(fault, monkey));
@@ -51,6 +52,26 @@ fn choice(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
                 "write `into: {of}`: each of its kills is of one instance"
             )),
     );
+}
+
+/// A monkey counts who serves and watches who comes back: only squall's own.
+fn started_by_squall(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
+    for existing in system
+        .existing_of(&fault.spec.into.value)
+        .into_iter()
+        .take(1)
+    {
+        let name = &existing.name;
+        findings.push(
+            Diagnostic::error(
+                codes::MONKEY_KILLS_NOBODY,
+                format!("a monkey of a scenario leaves `{name}` alone"),
+            )
+            .at(fault.into, "squall did not start it")
+            .also(fault.inject, "kills what squall starts again")
+            .help("aim it at processes of the system, inject `kill` without `for`, or let `squall monkey` do it"),
+        );
+    }
 }
 
 /// Whoever is killed must be started again by somebody.
