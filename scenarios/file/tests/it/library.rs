@@ -120,4 +120,10 @@ fn a_zone_has_the_instances_that_there_are() {
     let wrong = text.replace("cache-1, catalog-1", "cache-1, catalog-7");
     let as_written = ParseOptions::new(&no_environment);
     assert!(members(&wrong, "zone-1", &as_written).is_err());
+    // A zone of which nobody is left breaks nothing.
+    let start = text.find("zone-1: [").unwrap();
+    let end = start + text[start..].find(']').unwrap() + 1;
+    let alone = text.replace(&text[start..end], "zone-1: [catalog-1, edge-1]");
+    let nobody = members(&alone, "zone-1", &options).unwrap_err();
+    assert!(nobody.contains("nobody of the group is left"), "{nobody}");
 }
