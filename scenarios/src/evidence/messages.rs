@@ -22,8 +22,11 @@ pub struct MessagesSeen {
 impl MessagesSeen {
     /// What it does, in words.
     pub(super) fn on(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (effect, links) = (self.fault.effect(&self.done), listed_links(&self.links));
-        write!(f, "{effect} on {links}{}", self.besides())
+        let (links, besides) = (listed_links(&self.links), self.besides());
+        match self.done.requests {
+            0 => write!(f, "on {links}, no request yet{besides}"),
+            _ => write!(f, "{} on {links}{besides}", self.fault.effect(&self.done)),
+        }
     }
 
     /// What it did, now that it is gone.
@@ -139,6 +142,13 @@ mod tests {
                 format!("taken off 4 live connections of link payments; {effect} {matched}")
             );
         }
+    }
+
+    #[test]
+    fn what_no_request_has_met_says_so() {
+        let mut seen = seen(HttpAction::Corrupt(Share::WHOLE), 0);
+        seen.done = HttpDone::default();
+        assert_eq!(on(&seen), "on link payments, no request yet");
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn counts(variant: &VariantDraft, draft: &ScenarioDraft, findings: &mut Vec<Diag
             findings.push(
                 Diagnostic::error(
                     codes::TOO_FEW_MEMBERS,
-                    format!("in the variant {name} there is no {target}"),
+                    format!("in the variant {name} there is no `{target}`"),
                 )
                 .at(variant.name, "changes the number of instances")
                 .also(fault.into, "aimed at here")
