@@ -43,6 +43,19 @@ pub enum FaultError {
         /// Why.
         refusal: Refusal,
     },
+    /// Squall will not touch somebody whom the fault would reach.
+    #[error(
+        "refused to hit process {root} with all that is below it or in its group: process {pid} \
+         is there, and {refusal}"
+    )]
+    RefusedBelow {
+        /// The process that was aimed at.
+        root: u32,
+        /// The one that may not be touched.
+        pid: u32,
+        /// Why.
+        refusal: Refusal,
+    },
     /// The process ended, or another one has its number now.
     #[error("process {pid} is gone (ended, or its number belongs to another process now)")]
     ProcessGone {

@@ -13,7 +13,7 @@ use squall_scenario::{Evidence, OnBytes, OnHttp, OnProcess, OnResource, Share};
 
 use crate::guardian::GuardianClient;
 use crate::network::{ActiveNames, NamesFault};
-use crate::process::{ActiveKill, ActivePause, refuse};
+use crate::process::{ActiveKill, ActivePause, Owner, off_runtime, refuse, refuse_below};
 use crate::resource::ActiveLimit;
 use crate::tls::{ActiveTls, TlsFault};
 use crate::{FaultError, ProcessTarget, Proxy};
@@ -126,7 +126,7 @@ async fn inject_process(
     context: &FaultContext,
 ) -> Result<Active, FaultError> {
     let target = &fault.target;
-    allowed(target, context)?;
+    allowed(target, context).await?;
     match &fault.inject {
         OnProcess::Kill(kill) => {
             let killed = ActiveKill::inject(target, *kill, context).await?;
@@ -145,7 +145,7 @@ async fn inject_resource(
     context: &FaultContext,
 ) -> Result<Active, FaultError> {
     let target = &fault.target;
-    allowed(target, context)?;
+    allowed(target, context).await?;
     match &fault.inject {
         OnResource::Limit(limit) => {
             let lowered = ActiveLimit::inject(target, *limit, context).await?;
@@ -154,10 +154,15 @@ async fn inject_resource(
     }
 }
 
-/// Whether nothing forbids to touch a process.
-fn allowed(target: &ProcessTarget, context: &FaultContext) -> Result<(), FaultError> {
+/// Whether nothing forbids to touch a process, and what a fault on it reaches.
+async fn allowed(target: &ProcessTarget, context: &FaultContext) -> Result<(), FaultError> {
     let guardian = context.guardian.as_ref().map(GuardianClient::identity);
-    refuse(target.identity.pid, target.owner(), guardian)
+    let (identity, owner) = (target.identity, target.owner());
+    refuse(identity.pid, owner, guardian)?;
+    match owner {
+        Owner::Allowed => off_runtime(move || refuse_below(identity, guardian)).await,
+        Owner::Squall | Owner::Unknown => Ok(()),
+    }
 }
 
 impl FaultGuard {

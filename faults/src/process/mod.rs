@@ -22,7 +22,7 @@ pub use members::{Member, Origin, Processes, members};
 pub(crate) use pause::ActivePause;
 pub use pauses::Pauses;
 pub(crate) use reach::off_runtime;
-pub(crate) use refusal::refuse;
+pub(crate) use refusal::{may_be_hit, refuse, refuse_below};
 pub(crate) use signals::{resume_members, signal_members};
 
 use crate::marks::{RUN_MARK, is_limit_of_run};

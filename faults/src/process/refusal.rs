@@ -1,6 +1,6 @@
 //! Processes nothing of squall may ever hit.
 
-use super::{Owner, ProcessIdentity, stat};
+use super::{Member, Origin, Owner, ProcessIdentity, members, stat};
 use crate::{FaultError, Refusal};
 
 /// Says no to pid 1, squall itself, its ancestors, its guardian, whoever leads
@@ -29,6 +29,31 @@ pub(crate) fn refuse(
         }
     };
     refusal.map_or(Ok(()), |refusal| Err(FaultError::Refused { pid, refusal }))
+}
+
+/// Says no to an allowed process if a fault on it reaches somebody whom nothing
+/// may hit: squall itself may be in its process group. Blocks: it reads `/proc`.
+pub(crate) fn refuse_below(
+    root: ProcessIdentity,
+    guardian: Option<ProcessIdentity>,
+) -> Result<(), FaultError> {
+    let mark = String::new();
+    for member in members(&Origin { root, mark })? {
+        match refuse(member.identity.pid, Owner::Allowed, guardian) {
+            Err(FaultError::Refused { pid, refusal }) if pid != root.pid => {
+                let root = root.pid;
+                return Err(FaultError::RefusedBelow { root, pid, refusal });
+            }
+            refused => refused?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether a member of an instance may be hit. What squall did not start is
+/// refused where it holds somebody who may not; this is for those who come later.
+pub(crate) fn may_be_hit(member: &Member, mark: &str) -> bool {
+    !mark.is_empty() || refuse(member.identity.pid, Owner::Allowed, None).is_ok()
 }
 
 /// Whether a session has a terminal.

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::members::{Member, Origin, members};
-use super::{ProcessHandle, ProcessIdentity, is_stopped, stat};
+use super::{ProcessHandle, ProcessIdentity, is_stopped, may_be_hit, stat};
 use crate::FaultError;
 
 /// How often an instance is looked at for what was started while it was
@@ -17,13 +17,14 @@ const ROUNDS_MAX: usize = 16;
 /// Signals everything of an instance and returns whom. The group of the root
 /// is signalled in one call, so that nobody in it can fork past it; the others
 /// one by one, and again whoever appeared meanwhile if `signal` is one that
-/// nobody may escape.
+/// nobody may escape. Spares who may not be hit, if squall did not start the
+/// root.
 ///
 /// # Errors
 /// Nobody was there, or somebody could not be signalled.
 pub(crate) fn signal_members(origin: &Origin, signal: Signal) -> Result<Vec<Member>, FaultError> {
     // Looked at first: whoever ends on the signal counts as signalled.
-    let mut found = members(origin)?;
+    let mut found = hittable(origin)?;
     let group_hit = signal_group(origin.root, signal)?;
     let rounds = match signal {
         Signal::STOP | Signal::KILL => ROUNDS_MAX,
@@ -43,7 +44,7 @@ pub(crate) fn signal_members(origin: &Origin, signal: Signal) -> Result<Vec<Memb
         if !news || rounds == 1 {
             break;
         }
-        found = members(origin)?;
+        found = hittable(origin)?;
     }
     if signalled.is_empty() && !group_hit {
         return Err(FaultError::ProcessGone {
@@ -51,6 +52,12 @@ pub(crate) fn signal_members(origin: &Origin, signal: Signal) -> Result<Vec<Memb
         });
     }
     Ok(signalled.into_values().collect())
+}
+
+fn hittable(origin: &Origin) -> Result<Vec<Member>, FaultError> {
+    let mut found = members(origin)?;
+    found.retain(|member| may_be_hit(member, &origin.mark));
+    Ok(found)
 }
 
 fn in_group(member: Member, origin: &Origin) -> bool {

@@ -1,7 +1,7 @@
 //! Faults on processes that squall did not start and was allowed to hit.
 #![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use squall_scenario::inject::{Kill, Limit, Signal};
 use squall_scenario::{OnProcess, OnResource};
 use tempfile::TempDir;
 
+use crate::support::run::FIXTURE;
 use crate::support::{HANG, until};
 
 /// A daemon: it leads a session of its own, without a terminal, and has a child.
@@ -236,4 +237,86 @@ async fn who_must_live_is_refused_whatever_was_allowed() {
             error => panic!("{error}"),
         }
     }
+}
+
+/// What a shell makes of `service | squall …`: both are in one process group, and
+/// the service leads it.
+#[tokio::test]
+async fn a_service_with_squall_in_its_process_group_is_refused() {
+    for fault in ["kill", "pause", "limit"] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut service = Command::new("sleep");
+        let service = service.arg("1000").process_group(0);
+        let service = Ended(service.stderr(Stdio::null()).spawn().unwrap());
+        let mut squall = Command::new(FIXTURE);
+        squall.arg("hit").arg(dir.path());
+        squall.args([fault, &service.0.id().to_string()]);
+        squall.process_group(service.0.id().cast_signed());
+        let mut squall = squall.stdout(Stdio::piped()).spawn().unwrap();
+        let stopped = format!("{fault}: squall was stopped");
+        until(&stopped, || squall.try_wait().unwrap().is_some()).await;
+        let mut said = String::new();
+        let mut output = squall.stdout.take().unwrap();
+        output.read_to_string(&mut said).unwrap();
+        let (root, own) = (service.0.id(), squall.id());
+        assert_eq!(
+            said.trim_end(),
+            format!(
+                "refused to hit process {root} with all that is below it or in its group: \
+                 process {own} is there, and it is squall itself"
+            ),
+            "{fault}"
+        );
+        assert!(runs(ProcessIdentity::of(root).unwrap()), "{fault}");
+    }
+}
+
+/// Somebody's shell below a daemon that was allowed.
+#[tokio::test]
+async fn a_daemon_with_a_terminal_below_it_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    // `script` starts it as the leader of a session at a terminal of its own.
+    let typed = format!("echo $$ > {}/shell; exec sleep 1000", dir.path().display());
+    let mut daemon = Command::new("script");
+    daemon.args(["-q", "-c", &typed, "/dev/null"]);
+    daemon.stdin(Stdio::null()).stdout(Stdio::null());
+    let Ok(daemon) = daemon.stderr(Stdio::null()).spawn() else {
+        return skipped("script, of util-linux");
+    };
+    let daemon = Ended(daemon);
+    let shell = dir.path().join("shell");
+    let said = || std::fs::read_to_string(&shell).is_ok_and(|said| said.ends_with('\n'));
+    until("the shell is up", said).await;
+    let shell = std::fs::read_to_string(&shell).unwrap();
+    let shell = ProcessIdentity::of(shell.trim().parse().unwrap()).unwrap();
+    let root = ProcessIdentity::of(daemon.0.id()).unwrap();
+    let target = ProcessTarget::allowed("daemon".to_owned(), root);
+    let refused = fault(target, OnProcess::Pause).inject(&context(&dir)).await;
+    let refused = refused.unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            FaultError::RefusedBelow { pid, refusal: Refusal::AtATerminal, .. } if pid == shell.pid
+        ),
+        "{refused}"
+    );
+    assert!(runs(root) && runs(shell));
+    drop(daemon);
+    until("the shell is gone", || !shell.is_alive()).await;
+}
+
+/// A process that ends with its handle.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // One that was killed is only waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn skipped(needs: &str) {
+    let line = format!("skipped: needs {needs}\n");
+    std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
 }

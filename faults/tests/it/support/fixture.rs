@@ -18,7 +18,7 @@ use squall_faults::{
     Fault, FaultContext, Inverse, Journal, LimitKind, Limits, LoweredLimit, Pauses, ProcessFault,
     ProcessIdentity, ProcessTarget, ResourceFault,
 };
-use squall_scenario::inject::Limit;
+use squall_scenario::inject::{Kill, Limit};
 use squall_scenario::{OnProcess, OnResource};
 
 /// A family that is hard to get rid of: it ignores SIGTERM, has a child in a
@@ -37,11 +37,12 @@ fn main() -> ExitCode {
         Some("guardian") => squall_faults::guardian::main(args),
         Some("squall") => {
             let args: Vec<OsString> = args.collect();
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            runtime.block_on(squall(&args));
+            runtime().block_on(squall(&args));
+            ExitCode::SUCCESS
+        }
+        Some("hit") => {
+            let args: Vec<OsString> = args.collect();
+            runtime().block_on(hit(&args));
             ExitCode::SUCCESS
         }
         Some("serve") => {
@@ -50,6 +51,38 @@ fn main() -> ExitCode {
         }
         role => panic!("no role {role:?}"),
     }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().build().expect("a runtime")
+}
+
+/// `hit DIR FAULT PID`: injects FAULT into process PID as one that was allowed,
+/// says what came of it, and takes it back.
+async fn hit(args: &[OsString]) {
+    let [dir, fault, pid] = args else {
+        panic!("hit DIR FAULT PID");
+    };
+    let journal = Journal::create(Path::new(dir), "hit").expect("a journal");
+    let pid = pid.to_str().and_then(|pid| pid.parse().ok());
+    let identity = ProcessIdentity::of(pid.expect("a pid")).expect("a process");
+    let target = ProcessTarget::allowed("service".to_owned(), identity);
+    let (fault, _) = broken(fault.to_str().expect("a fault"), target);
+    let context = FaultContext {
+        fault: "hit".to_owned(),
+        injection: 0,
+        journal: Arc::new(journal),
+        guardian: None,
+        pauses: Pauses::default(),
+        limits: Limits::default(),
+        deadline: Duration::from_secs(5),
+    };
+    let said = match fault.inject(&context).await {
+        Ok(_guard) => "injected".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    writeln!(std::io::stdout(), "{said}").expect("an output");
 }
 
 /// `serve ADDRESS`: listens, says who and where on one line, and answers every
@@ -197,6 +230,11 @@ fn broken(fault: &str, target: ProcessTarget) -> (Fault, Inverse) {
                 others: None,
             });
             (fault, inverse)
+        }
+        "kill" => {
+            let inject = OnProcess::Kill(Kill::default());
+            let fault = Fault::Process(ProcessFault { target, inject });
+            (fault, Inverse::EndProcess(identity))
         }
         fault => panic!("no fault {fault}"),
     }
