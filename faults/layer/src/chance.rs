@@ -1,6 +1,8 @@
 //! Decisions by hash: the same seed strikes the same calls, however the machine
-//! schedules them. The streams are those of `squall_scenario::seed`, which a test
-//! holds them to.
+//! schedules them.
+//!
+//! A copy of the streams of `squall_scenario::seed`, which a test holds it to: this
+//! crate goes into services of others and brings no crate of squall along.
 
 /// The stream of what is called `name`: FNV-1a and the finish of `SplitMix64`.
 pub(crate) fn stream(seed: u64, name: &str) -> u64 {

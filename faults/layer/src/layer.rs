@@ -41,8 +41,8 @@ impl<A> FaultLayer<A> {
 
 impl<A, R> FaultLayer<A, R> {
     /// Reads off requests who asks for faults, and what they belong to. Points
-    /// in the code of the service know it too, as far as it runs in the task
-    /// that called it.
+    /// in the code of the service know it too, and layers further in that read
+    /// nothing themselves, as far as they run in the task that called it.
     #[must_use]
     pub fn reading<Other>(self, reads: Other) -> FaultLayer<A, Other> {
         FaultLayer {
@@ -93,9 +93,15 @@ where
         if layer.faults.is_idle() {
             return FaultFuture::untouched(self.inner.call(request));
         }
-        let call = layer.reads.read(&request);
+        let read = layer.reads.read(&request);
+        let says_nothing = read == Call::default();
+        let call = match says_nothing {
+            // What a layer further out read holds here too.
+            true => CALL.try_with(Clone::clone).unwrap_or_default(),
+            false => read,
+        };
         let strike = layer.faults.strike(&layer.point, &call);
-        if strike.is_none() && call == Call::default() {
+        if strike.is_none() && says_nothing {
             return FaultFuture::untouched(self.inner.call(request));
         }
         // The one that was asked whether it is ready.
@@ -301,5 +307,40 @@ mod tests {
         send("here").await.unwrap();
         // It asked for itself alone.
         faults.at("store").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_layer_that_reads_nothing_goes_by_what_one_further_out_has_read() {
+        let faults = Faults::new(1);
+        // Another fault that strikes there leaves it known behind as well.
+        let late = Plan::delay(Duration::ZERO);
+        for (asked, point, first) in [
+            ("here", "here", None),
+            ("store", "store", None),
+            ("store", "store", Some(late)),
+        ] {
+            faults.clear_all();
+            faults.set(point, Plan::error("full").only_asked());
+            if let Some(first) = first {
+                faults.set("here", first);
+            }
+            let inner = {
+                let faults = faults.clone();
+                tower::service_fn(move |_: http::Request<()>| {
+                    let faults = faults.clone();
+                    async move { faults.at("store").await }
+                })
+            };
+            let answer = Err::<(), Injected>;
+            let inner = FaultLayer::new(&faults, "here", answer).layer(inner);
+            let outer = FaultLayer::new(&faults, "outer", answer).reading(Headers);
+            let mut service = outer.layer(inner);
+            for (asked, fails) in [(asked, true), ("elsewhere", false)] {
+                let request = http::Request::builder().header("x-squall-fault", asked);
+                let request = request.body(()).unwrap();
+                let answer = service.ready().await.unwrap().call(request).await;
+                assert_eq!(answer.is_err(), fails, "{asked} at {point}");
+            }
+        }
     }
 }
