@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use procfs::process::{Process, all_processes};
 use regex_lite::Regex;
@@ -25,6 +26,10 @@ const DEPTH_MAX: usize = 8;
 const PID_FILE_BYTES_MAX: u64 = 64;
 /// Longest command line that is quoted, in characters.
 const COMMAND_MAX: usize = 60;
+
+/// How much later than its pid file a process may seem to have started: clocks
+/// of the kernel and of file systems are coarse.
+const LATER_MAX: Duration = Duration::from_secs(5);
 
 /// A process that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +65,29 @@ pub enum NotFound {
         /// What it says.
         pid: u32,
     },
+    /// Its number was given to another process.
+    #[error(
+        "{}: process {pid} started after this was written, so it is another one that has the \
+         number now",
+        path.display()
+    )]
+    Reused {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        pid: u32,
+    },
     /// No control group has the unit's name.
     #[error("no unit {0} is running (looked for its control group in /sys/fs/cgroup)")]
     NoUnit(String),
+    /// Several have it, such as those of a container beside those of the machine.
+    #[error("several control groups are called {name}: {}", listed(paths))]
+    SeveralUnits {
+        /// The name.
+        name: String,
+        /// Where each is.
+        paths: Vec<PathBuf>,
+    },
     /// No command line matches.
     #[error("no command line matches {0:?}")]
     NoCommand(String),
@@ -83,8 +108,13 @@ pub enum NotFound {
 /// # Errors
 /// See [`NotFound`]; never an empty list.
 pub fn find(what: &Find) -> Result<Vec<Found>, NotFound> {
+    let mut named = None;
     let pids = match what {
-        Find::PidFile(path) => vec![in_pid_file(Path::new(path))?],
+        Find::PidFile(path) => {
+            let pid = in_pid_file(Path::new(path))?;
+            named = Some(pid);
+            vec![pid]
+        }
         Find::Unit(name) => of_unit(name, UNIT_ROOTS)?,
         Find::Command(pattern) => by_command(pattern)?,
         Find::Port(port) => on_port(*port)?,
@@ -105,7 +135,11 @@ pub fn find(what: &Find) -> Result<Vec<Found>, NotFound> {
     match roots.is_empty() {
         false => Ok(roots.into_iter().map(described).collect()),
         true => Err(match what {
-            Find::PidFile(path) => NotFound::NoNumber { path: path.into() },
+            // It ended since, or squall wrote its own number there.
+            Find::PidFile(path) => NotFound::Stale {
+                path: path.into(),
+                pid: named.unwrap_or_default(),
+            },
             Find::Unit(name) => NotFound::NoUnit(name.clone()),
             Find::Command(pattern) => NotFound::NoCommand(pattern.clone()),
             Find::Port(port) => NotFound::NoListener(*port),
@@ -171,6 +205,8 @@ fn in_pid_file(path: &Path) -> Result<u32, NotFound> {
         source,
     };
     let file = std::fs::File::open(path).map_err(failed)?;
+    let written = file.metadata().and_then(|about| about.modified());
+    let written = written.map_err(failed)?;
     let mut text = String::new();
     io::Read::read_to_string(&mut io::Read::take(file, PID_FILE_BYTES_MAX), &mut text)
         .map_err(failed)?;
@@ -182,36 +218,81 @@ fn in_pid_file(path: &Path) -> Result<u32, NotFound> {
     let pid = number.ok_or_else(|| NotFound::NoNumber {
         path: path.to_owned(),
     })?;
-    match ProcessIdentity::of(pid).is_ok_and(|identity| identity.is_alive()) {
-        true => Ok(pid),
-        false => Err(NotFound::Stale {
-            path: path.to_owned(),
-            pid,
-        }),
+    let path = path.to_owned();
+    let lives = ProcessIdentity::of(pid)
+        .ok()
+        .filter(ProcessIdentity::is_alive);
+    let Some(identity) = lives else {
+        return Err(NotFound::Stale { path, pid });
+    };
+    match started(identity)? > written + LATER_MAX {
+        true => Err(NotFound::Reused { path, pid }),
+        false => Ok(pid),
     }
+}
+
+/// When a process started, as the clock stands now. Where that was put forward
+/// since, one may seem to have started after it wrote its file: then nobody is hit.
+fn started(who: ProcessIdentity) -> Result<SystemTime, NotFound> {
+    let unseen = |error: procfs::ProcError| NotFound::Unseen(error.to_string());
+    let booted = procfs::boot_time_secs().map_err(unseen)?;
+    let after = who.start_time / procfs::ticks_per_second();
+    Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(booted + after))
 }
 
 /// Everything in the control group of a systemd unit, and in those below.
 fn of_unit(name: &str, roots: &[&str]) -> Result<Vec<u32>, NotFound> {
     for root in roots {
-        if let Some(group) = directory(Path::new(root), name, DEPTH_MAX) {
+        let mut groups = Vec::new();
+        groups_called(Path::new(root), name, DEPTH_MAX, &mut groups);
+        let mut units: Vec<(PathBuf, Vec<u32>)> = Vec::new();
+        for group in groups {
             let mut pids = Vec::new();
             gather(&group, DEPTH_MAX, &mut pids);
-            if !pids.is_empty() {
-                return Ok(pids);
+            // The older hierarchies have a group of the same processes each.
+            let same = |(_, known): &&mut (PathBuf, Vec<u32>)| {
+                known.iter().any(|known| pids.contains(known))
+            };
+            match units.iter_mut().find(same) {
+                Some((_, known)) => {
+                    pids.retain(|pid| !known.contains(pid));
+                    known.extend(pids);
+                }
+                None if pids.is_empty() => {}
+                None => units.push((group, pids)),
+            }
+        }
+        match units.pop() {
+            None => {}
+            Some((_, pids)) if units.is_empty() => return Ok(pids),
+            Some((last, _)) => {
+                let mut paths: Vec<_> = units.into_iter().map(|(path, _)| path).collect();
+                paths.push(last);
+                let name = name.to_owned();
+                return Err(NotFound::SeveralUnits { name, paths });
             }
         }
     }
     Err(NotFound::NoUnit(name.to_owned()))
 }
 
-fn directory(under: &Path, name: &str, depth: usize) -> Option<PathBuf> {
-    let all = directories(under);
-    if let Some(found) = all.iter().find(|path| path.ends_with(name)) {
-        return Some(found.clone());
+/// The outermost groups of a name.
+fn groups_called(under: &Path, name: &str, depth: usize, found: &mut Vec<PathBuf>) {
+    for path in directories(under) {
+        if path.ends_with(name) {
+            found.push(path);
+        } else if let Some(deeper) = depth.checked_sub(1) {
+            groups_called(&path, name, deeper, found);
+        }
     }
-    let deeper = depth.checked_sub(1)?;
-    all.iter().find_map(|path| directory(path, name, deeper))
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    let paths: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(", ")
 }
 
 fn directories(under: &Path) -> Vec<PathBuf> {
@@ -226,7 +307,9 @@ fn directories(under: &Path) -> Vec<PathBuf> {
 
 fn gather(group: &Path, depth: usize, pids: &mut Vec<u32>) {
     let text = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-    pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()));
+    let seen = text.lines().filter_map(|line| line.parse::<u32>().ok());
+    // Those that are in another PID namespace are all called 0.
+    pids.extend(seen.filter(|pid| *pid > 0));
     if let Some(deeper) = depth.checked_sub(1) {
         for below in directories(group) {
             gather(&below, deeper, pids);
@@ -337,6 +420,55 @@ mod tests {
     }
 
     #[test]
+    fn a_pid_file_older_than_its_process_names_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("other.pid");
+        let other = Other::start("sleep 1000; :");
+        let pid = other.pid();
+        std::fs::write(&path, format!("{pid}\n")).unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        let find_it = || find(&Find::PidFile(path.display().to_string()));
+        assert_eq!(pids(find_it()), [pid]);
+        // As a daemon left it that was killed, and whose number is used again.
+        let started = started(ProcessIdentity::of(pid).unwrap()).unwrap();
+        file.set_modified(started - Duration::from_secs(60))
+            .unwrap();
+        let found = find_it();
+        assert!(
+            matches!(found, Err(NotFound::Reused { pid: reused, .. }) if reused == pid),
+            "{found:?}"
+        );
+        // Clocks are coarse.
+        file.set_modified(started - Duration::from_secs(2)).unwrap();
+        assert_eq!(pids(find_it()), [pid]);
+    }
+
+    #[test]
+    fn a_process_below_another_is_no_root_whichever_is_named_first() {
+        let above = Other::start("sleep 1000 & wait");
+        let origin = crate::Origin {
+            root: ProcessIdentity::of(above.pid()).unwrap(),
+            mark: String::new(),
+        };
+        // It speaks before it starts the other.
+        let (processes, members) = loop {
+            let processes = Processes::look().unwrap();
+            let members = processes.members(&origin);
+            if members.len() == 2 {
+                break (processes, members.into_iter());
+            }
+            std::thread::yield_now();
+        };
+        let mut both: Vec<_> = members.map(|member| member.identity).collect();
+        let below = both[1];
+        for _ in 0..2 {
+            let found: Vec<_> = reached(&both, &processes).collect();
+            assert_eq!(found, [(below, origin.root)]);
+            both.reverse();
+        }
+    }
+
+    #[test]
     fn a_command_matches_whoever_says_it_but_not_what_that_started() {
         let sign = format!("sign-{}-of-a-test", std::process::id());
         // Both the shell and its subshell have the sign.
@@ -377,5 +509,35 @@ mod tests {
         // One whose group is empty does not run.
         let none = of_unit("webx.service", &[&root]);
         assert!(matches!(none, Err(NotFound::NoUnit(_))));
+        // One of the same name that is empty is no other.
+        let inner = dir.path().join("machine.slice/box.scope/web.service");
+        std::fs::create_dir_all(&inner).unwrap();
+        let group = inner.join("cgroup.procs");
+        std::fs::write(&group, "0\n").unwrap();
+        assert_eq!(of_unit("web.service", &[&root]).unwrap(), [12, 13, 14]);
+        // The same processes in an older hierarchy.
+        std::fs::write(&group, "14\n13\n12\n").unwrap();
+        let mut found = of_unit("web.service", &[&root]).unwrap();
+        found.sort_unstable();
+        assert_eq!(found, [12, 13, 14]);
+    }
+
+    #[test]
+    fn units_of_one_name_are_a_mistake_that_names_each() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().display().to_string();
+        let paths = ["machine.slice/box.scope/system.slice", "system.slice"];
+        let paths = paths.map(|path| dir.path().join(path).join("web.service"));
+        for (path, pid) in paths.iter().zip(["21\n", "12\n"]) {
+            std::fs::create_dir_all(path).unwrap();
+            std::fs::write(path.join("cgroup.procs"), pid).unwrap();
+        }
+        let several = of_unit("web.service", &[&root]).unwrap_err();
+        let said = several.to_string();
+        let [one, other] = paths.map(|path| path.display().to_string());
+        assert_eq!(
+            said,
+            format!("several control groups are called web.service: {one}, {other}")
+        );
     }
 }

@@ -225,6 +225,7 @@ fn look(group: &MonkeyGroup, folder: &Path) -> Result<Vec<Instance>, String> {
             }
             Err(
                 NotFound::Stale { .. }
+                | NotFound::Reused { .. }
                 | NotFound::NoUnit(_)
                 | NotFound::NoCommand(_)
                 | NotFound::NoListener(_),
