@@ -353,6 +353,7 @@ mod tests {
     use std::process::{Child, Command, Stdio};
 
     use rustix::process::{Pid, Signal, kill_process_group};
+    use tokio::net::TcpSocket;
 
     use super::*;
 
@@ -484,8 +485,13 @@ mod tests {
 
     #[test]
     fn a_port_belongs_to_who_listens_there() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
+        // Bound all the time, so that nobody else is given it.
+        let held = TcpSocket::new_v4().unwrap();
+        held.set_reuseaddr(true).unwrap();
+        held.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = held.local_addr().unwrap();
+        let port = address.port();
+        let listener = TcpListener::bind(address).unwrap();
         assert_eq!(on_port(port).unwrap(), [std::process::id()]);
         // Squall itself is never meant.
         let own = find(&Find::Port(port));

@@ -34,6 +34,26 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     tokio::time::timeout(HANG, waiting).await.expect(what);
 }
 
+/// A port of loopback that is bound and on which nobody listens. Nobody else is
+/// given it; whoever is told its number may listen there as often as they like.
+pub(crate) struct Held {
+    pub(crate) address: std::net::SocketAddr,
+    _socket: TcpSocket,
+}
+
+impl Held {
+    pub(crate) fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        // Two may be bound to one port where both say so and neither listens.
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        Self {
+            address: socket.local_addr().unwrap(),
+            _socket: socket,
+        }
+    }
+}
+
 /// A proxy in front of a server that sends everything back.
 pub(crate) async fn echo_proxy() -> Proxy {
     proxy_to(serve_echo().await)

@@ -3,13 +3,14 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use super::{Client, unused};
-use crate::support::{exchange, serve_echo, soon};
+use super::Client;
+use crate::support::{Held, exchange, serve_echo, soon};
 
 /// A caller and its server through the proxy `p`.
 async fn through(client: &Client) -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = client.proxy_to(listener.local_addr().unwrap()).await;
+    let held = client.proxy_to(listener.local_addr().unwrap()).await;
+    let address = held.address;
     let caller = TcpStream::connect(address).await.unwrap();
     let (server, _) = soon(listener.accept()).await.unwrap();
     (caller, server)
@@ -22,7 +23,9 @@ async fn counters(client: &Client) -> serde_json::Value {
 #[tokio::test]
 async fn whoever_cannot_be_served_reads_the_end() {
     let client = Client::new();
-    let address = client.proxy_to(unused().await).await;
+    let nobody = Held::new();
+    let held = client.proxy_to(nobody.address).await;
+    let address = held.address;
     for _ in 0..2 {
         let mut caller = TcpStream::connect(address).await.unwrap();
         assert_eq!(soon(caller.read(&mut [0])).await.unwrap(), 0);
@@ -57,7 +60,8 @@ async fn stuck_upstream() -> (TcpListener, Vec<TcpStream>, std::net::SocketAddr)
 async fn a_dial_that_hangs_holds_up_nobody() {
     let client = Client::new();
     let (_listener, _waiting, upstream) = stuck_upstream().await;
-    let address = client.proxy_to(upstream).await;
+    let held = client.proxy_to(upstream).await;
+    let address = held.address;
     let mut first = TcpStream::connect(address).await.unwrap();
     let mut second = TcpStream::connect(address).await.unwrap();
     until_counted(&client, |counted| counted["accepted"] == 2).await;
@@ -260,7 +264,8 @@ async fn a_limit_keeps_its_count_when_it_is_changed() {
 #[tokio::test]
 async fn every_type_is_known_and_read_back() {
     let client = Client::new();
-    client.proxy_to(unused().await).await;
+    let nobody = Held::new();
+    client.proxy_to(nobody.address).await;
     for (kind, attributes) in [
         ("latency", r#"{"latency":1,"jitter":2}"#),
         ("bandwidth", r#"{"rate":1}"#),

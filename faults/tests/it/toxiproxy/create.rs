@@ -3,13 +3,14 @@
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Client, is_reachable, refused, unused};
-use crate::support::{exchange, soon};
+use super::{Client, is_reachable, refused};
+use crate::support::{Held, exchange, soon};
 
 #[tokio::test]
 async fn a_proxy_is_answered_with_all_its_fields_in_order() {
     let client = Client::new();
-    let listen = unused().await;
+    let held = Held::new();
+    let listen = held.address;
     let body =
         format!(r#"{{"NAME":"r<d","listen":"{listen}","upstream":"u:1","Logger":{{}},"x":[]}}"#);
     let answer = client.post("/proxies", &body).await;
@@ -60,7 +61,8 @@ async fn a_port_may_be_left_to_the_system_and_then_it_is_told() {
 #[tokio::test]
 async fn a_disabled_proxy_keeps_its_listen_as_given_until_it_is_enabled() {
     let client = Client::new();
-    let address = unused().await;
+    let held = Held::new();
+    let address = held.address;
     let listen = format!("localhost:{}", address.port());
     let body = format!(r#"{{"name":"p","listen":"{listen}","upstream":"u:1","enabled":false}}"#);
     let proxy = client.done("POST", "/proxies", body).await;
@@ -86,7 +88,8 @@ async fn a_disabled_proxy_keeps_its_listen_as_given_until_it_is_enabled() {
 #[tokio::test]
 async fn names_are_taken_once_and_ports_as_well() {
     let client = Client::new();
-    let (address, other) = (unused().await, unused().await);
+    let (held, more) = (Held::new(), Held::new());
+    let (address, other) = (held.address, more.address);
     let proxy =
         |name, listen| format!(r#"{{"name":"{name}","listen":"{listen}","upstream":"u:1"}}"#);
     client.done("POST", "/proxies", proxy("a", address)).await;
@@ -123,7 +126,8 @@ async fn an_address_that_is_none_is_refused_in_gos_words() {
         let answer = client.post("/proxies", body).await;
         refused(&answer, 500, &format!("listen tcp: {why}"));
     }
-    client.proxy_to(unused().await).await;
+    let nobody = Held::new();
+    client.proxy_to(nobody.address).await;
     let answer = client.post("/proxies/p", r#"{"listen":"local373"}"#).await;
     refused(&answer, 500, "address local373: missing port in address");
 }
@@ -142,7 +146,8 @@ async fn only_what_moves_a_proxy_drops_its_connections() {
     let client = Client::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let upstream = listener.local_addr().unwrap();
-    let address = client.proxy_to(upstream).await;
+    let held = client.proxy_to(upstream).await;
+    let address = held.address;
     let mut caller = TcpStream::connect(address).await.unwrap();
     let (mut server, _) = soon(listener.accept()).await.unwrap();
     exchange(&mut caller, &mut server).await;
@@ -174,7 +179,9 @@ async fn only_what_moves_a_proxy_drops_its_connections() {
 #[tokio::test]
 async fn a_reset_enables_everything_and_removes_every_toxic() {
     let client = Client::new();
-    let address = client.proxy_to(unused().await).await;
+    let nobody = Held::new();
+    let held = client.proxy_to(nobody.address).await;
+    let address = held.address;
     client
         .toxic(r#"{"type":"latency","attributes":{"latency":100}}"#)
         .await;

@@ -12,9 +12,9 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use squall_faults::toxiproxy::{Answer, Request, Toxiproxy, ToxiproxyConfig};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-use crate::support::soon;
+use crate::support::{Held, soon};
 
 /// A server, and a client of it.
 struct Client(Toxiproxy);
@@ -59,11 +59,13 @@ impl Client {
         json(&answer)
     }
 
-    /// A proxy called `p` to `upstream`; where it listens.
-    async fn proxy_to(&self, upstream: SocketAddr) -> SocketAddr {
-        let body = format!(r#"{{"name":"p","listen":"127.0.0.1:0","upstream":"{upstream}"}}"#);
-        let proxy = self.done("POST", "/proxies", body).await;
-        proxy["listen"].as_str().unwrap().parse().unwrap()
+    /// A proxy called `p` to `upstream`; where it listens, whenever it does.
+    async fn proxy_to(&self, upstream: SocketAddr) -> Held {
+        let held = Held::new();
+        let listen = held.address;
+        let body = format!(r#"{{"name":"p","listen":"{listen}","upstream":"{upstream}"}}"#);
+        self.done("POST", "/proxies", body).await;
+        held
     }
 
     /// Puts a toxic on `p`.
@@ -86,12 +88,6 @@ fn refused(answer: &Answer, status: u16, message: &str) {
     assert!(answer.body.ends_with("}\n"), "{answer:?}");
     assert_eq!(answer.content_type, Some("text/plain; charset=utf-8"));
     assert!(answer.nosniff);
-}
-
-/// An address of loopback on which nobody listens.
-async fn unused() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
 }
 
 async fn is_reachable(address: SocketAddr) -> bool {

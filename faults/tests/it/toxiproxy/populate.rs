@@ -2,12 +2,14 @@
 
 use serde_json::json;
 
-use super::{Client, is_reachable, unused};
+use super::{Client, is_reachable};
+use crate::support::Held;
 
 #[tokio::test]
 async fn proxies_are_created_in_order_and_accept() {
     let client = Client::new();
-    let (one, two) = (unused().await, unused().await);
+    let (held, more) = (Held::new(), Held::new());
+    let (one, two) = (held.address, more.address);
     let list = format!(
         r#"[{{"name":"two","listen":"{two}","upstream":"u:1","enabled":true}},
             {{"name":"one","listen":"{one}","upstream":"u:1"}}]"#
@@ -41,7 +43,8 @@ async fn a_list_may_be_empty_or_null() {
 #[tokio::test]
 async fn a_proxy_may_be_created_disabled() {
     let client = Client::new();
-    let address = unused().await;
+    let held = Held::new();
+    let address = held.address;
     let list = format!(r#"[{{"name":"p","listen":"{address}","upstream":"u:1","enabled":false}}]"#);
     let answer = client.done("POST", "/populate", list).await;
     assert_eq!(answer["proxies"][0]["enabled"], false);
@@ -51,7 +54,8 @@ async fn a_proxy_may_be_created_disabled() {
 #[tokio::test]
 async fn who_is_there_as_wanted_is_left_alone_and_others_are_replaced() {
     let client = Client::new();
-    let (same, other) = (unused().await, unused().await);
+    let (held, more) = (Held::new(), Held::new());
+    let (same, other) = (held.address, more.address);
     let port = same.port();
     let list = |upstream: &str| {
         format!(

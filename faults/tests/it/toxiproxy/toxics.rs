@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Client, refused, unused};
+use super::{Client, refused};
+use crate::support::Held;
 
 async fn with_proxy() -> Client {
     let client = Client::new();
-    client.proxy_to(unused().await).await;
+    client.proxy_to(Held::new().address).await;
     client
 }
 
