@@ -12,7 +12,7 @@ use squall_record::{Manifest, RECORD_SCHEMA_VERSION, Record, StopReason};
 use squall_reports::format::verdict_block;
 use squall_scenario::{ProbeRead, Scenario};
 
-use crate::args::{ExecutionArgs, ScenarioArgs, Ui};
+use crate::args::{ConsentArgs, ExecutionArgs, ScenarioArgs, Ui};
 use crate::console::{Console, Progress, Watched};
 use crate::interrupts::Interrupts;
 use crate::locate::Sound;
@@ -174,7 +174,7 @@ impl Session {
             started_utc: started.to_string(),
             host: host_name(),
             seed,
-            rerun: sound.secrets.redact(&rerun(what)),
+            rerun: sound.secrets.redact(&rerun(what, &self.execution.consent)),
             variant: label.map(ToOwned::to_owned),
             scenario_path: sound.given.clone(),
             scenario_text: sound.text.clone(),
@@ -452,7 +452,7 @@ fn host_name() -> String {
 }
 
 /// The command line that repeats the run.
-fn rerun(what: &Attempt<'_>) -> String {
+fn rerun(what: &Attempt<'_>, consent: &ConsentArgs) -> String {
     let given = quoted(&what.sound.given);
     let mut line = match &what.sound.command {
         _ if what.withhold_faults => format!("squall calibrate {given} --seeds {}", what.seed),
@@ -464,6 +464,12 @@ fn rerun(what: &Attempt<'_>) -> String {
     }
     for (name, value) in &what.reading.set {
         line.push_str(&format!(" --set {}", quoted(&format!("{name}={value}"))));
+    }
+    for name in &consent.allow_process {
+        line.push_str(&format!(" --allow-process {}", quoted(name)));
+    }
+    for host in &consent.allow_remote {
+        line.push_str(&format!(" --allow-remote {}", quoted(host)));
     }
     // Last, so that the line of the whole load is what stands before it.
     if let Some(part) = what.part {

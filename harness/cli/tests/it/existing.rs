@@ -1,28 +1,29 @@
 //! Faults on processes that squall did not start.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use crate::support::Sandbox;
+use tokio::net::TcpSocket;
 
-/// Longer than anything may hang.
-const HANG: Duration = Duration::from_secs(60);
+use crate::support::{Sandbox, wait_until};
 
 /// A server with a session of its own, as a daemon has, that squall does not
 /// start. It belongs to the sandbox and ends with its handle.
 struct Daemon {
     process: Child,
     port: u16,
+    /// Bound to the port, so that nobody else is ever given it.
+    _held: TcpSocket,
 }
 
 impl Daemon {
     fn start(sandbox: &Sandbox) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|free| free.local_addr())
-            .unwrap()
-            .port();
+        // Two may be bound to one port where both say so and only one listens.
+        let held = TcpSocket::new_v4().unwrap();
+        held.set_reuseaddr(true).unwrap();
+        held.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let port = held.local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
         let mut command = Command::new(env!("CARGO_BIN_EXE_squall"));
         command
@@ -37,13 +38,14 @@ impl Daemon {
         unsafe {
             command.pre_exec(|| rustix::process::setsid().map(drop).map_err(Into::into));
         }
-        let process = command.spawn().unwrap();
-        let start = Instant::now();
-        while TcpStream::connect(&address).is_err() {
-            assert!(start.elapsed() < HANG, "it never listens");
-            std::thread::yield_now();
+        let mut process = command.spawn().unwrap();
+        wait_until("server listens", || TcpStream::connect(&address).is_ok());
+        assert!(process.try_wait().unwrap().is_none());
+        Self {
+            process,
+            port,
+            _held: held,
         }
-        Self { process, port }
     }
 
     /// A scenario with a fault on it.
@@ -66,13 +68,18 @@ slo: [ {{ during: broken, expect: [ {gate} ] }} ]
         );
         sandbox.write("there.yaml", text)
     }
+
+    /// Its port stays its own.
+    fn end(&mut self) {
+        // One that was killed is only waited for.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // One that was killed is only waited for.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.end();
     }
 }
 
@@ -87,8 +94,20 @@ fn a_pause_of_what_squall_did_not_start_is_allowed_by_name_and_put_back() {
         .assert_stderr(&["S0411", "pass `--allow-process there`"]);
     assert!(sandbox.runs().is_empty());
 
-    let ended = sandbox.squall(&["run", &file, "--allow-process", "there"]);
+    let host = "elsewhere.test";
+    let allowed = ["--allow-process", "there", "--allow-remote", host];
+    let ended = sandbox.squall(&[&["run", &file], &allowed[..]].concat());
     ended.assert_code(0);
+    let allowed = allowed.join(" ");
+    // Whoever repeats it has to allow it again.
+    let again = format!(r#""rerun": "squall run {file} --seed "#);
+    let manifest = std::fs::read_to_string(sandbox.run().join("run.json")).unwrap();
+    let line = manifest.lines().find(|line| line.contains(&again));
+    assert!(
+        line.is_some_and(|line| line.contains(&allowed)),
+        "{manifest}"
+    );
+    ended.assert_stdout(&["again: squall run", &allowed]);
     let events = std::fs::read_to_string(sandbox.run().join("events.ndjson")).unwrap();
     let pid = daemon.process.id();
     assert!(
@@ -107,10 +126,10 @@ fn a_pause_of_what_squall_did_not_start_is_allowed_by_name_and_put_back() {
 #[test]
 fn what_is_not_there_ends_the_run_before_it_begins() {
     let sandbox = Sandbox::new();
-    let daemon = Daemon::start(&sandbox);
+    let mut daemon = Daemon::start(&sandbox);
     let file = daemon.scenario(&sandbox, "inject: pause, for: 1s", "success < 50%");
     let port = daemon.port;
-    drop(daemon);
+    daemon.end();
     sandbox
         .squall(&["run", &file, "--allow-process", "there"])
         .assert_code(5)
