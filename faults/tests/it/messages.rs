@@ -130,9 +130,12 @@ async fn a_route_answers_503_until_the_fault_is_removed_and_no_connection_is_los
     let felt = async || soon(guard.verify()).await.unwrap().to_string();
     let expected = "2 requests answered with 503 (2 of 3 requests matched) on link echo; \
                     1 connection was not HTTP and passed untouched";
-    while felt().await != expected {
-        tokio::task::yield_now().await;
-    }
+    soon(async {
+        while felt().await != expected {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     let again = fault.inject(&context).await;
     assert!(matches!(again, Err(FaultError::Attach(_))));
 
@@ -195,10 +198,13 @@ async fn no_more_suffer_at_once_than_may_and_what_is_held_goes_on_when_it_is_rem
     let mut other = connect(&proxy).await;
     assert_eq!(get(&mut other, "/late").await.0, 200);
     let mut evidence = String::new();
-    while !evidence.starts_with("1 answer delayed by 1h") {
-        evidence = soon(guard.verify()).await.unwrap().to_string();
-        tokio::task::yield_now().await;
-    }
+    soon(async {
+        while !evidence.starts_with("1 answer delayed by 1h") {
+            evidence = guard.verify().await.unwrap().to_string();
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert!(evidence.contains("1 over the cap of 1"), "{evidence}");
     assert!(!late.is_finished());
     soon(guard.remove()).await.unwrap();

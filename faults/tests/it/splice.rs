@@ -6,7 +6,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use crate::support::{HANG, connect_through, exchange, soon, until};
+use crate::support::{HANG, connect_through, exchange, soon, stalled, until};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -99,29 +99,13 @@ async fn what_has_a_toxic_is_not_spliced() {
     assert!(proxy.counters().spliced_bytes > before);
 }
 
-/// Waits until the link carries nothing more, as its reader does not read.
-async fn stalled(proxy: &Proxy) {
-    let (mut before, mut same) = (0, 0);
-    until("nothing moves", || {
-        let carried = proxy.counters().spliced_bytes;
-        same = if carried > 0 && carried == before {
-            same + 1
-        } else {
-            0
-        };
-        before = carried;
-        same > 4
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn what_waits_in_a_pipe_comes_before_what_a_toxic_holds() {
     let (proxy, client, server) = connect_through().await;
     let bytes = noise(32 * MIB, 2);
     let expected = bytes.clone();
     let saying = tokio::spawn(async move { say(server, &bytes, MIB).await });
-    stalled(&proxy).await;
+    stalled(|| proxy.counters().spliced_bytes).await;
     for round in 0..3 {
         let slow = delay(20 * round, Direction::Both);
         proxy.attach("slow", &slow, Share::WHOLE).unwrap();
@@ -150,7 +134,7 @@ async fn a_reset_does_not_wait_for_what_is_in_a_pipe() {
             }
         }
     });
-    stalled(&proxy).await;
+    stalled(|| proxy.counters().spliced_bytes).await;
     let reset = Reset {
         after: Duration::ZERO,
         ..Reset::default()

@@ -21,7 +21,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::support::{HANG, proxy_to, serve_echo, soon};
+use crate::support::{HANG, proxy_to, serve_echo, soon, stalled};
 
 /// The name that callers ask for.
 const HOST: &str = "shop.test";
@@ -149,12 +149,8 @@ async fn nothing_stays_behind_where_a_caller_does_not_read() {
             // The connection stays open.
             target
         });
-        // Until all was said, or nothing moves any more.
-        let mut carried = u64::MAX;
-        while !says.is_finished() && link.counters().bytes_from != carried {
-            carried = link.counters().bytes_from;
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        // Until as much is in the link as fits.
+        stalled(|| link.counters().bytes_from).await;
         let mut heard = vec![0; size];
         soon(caller.read_exact(&mut heard)).await.unwrap();
         drop(says.await.unwrap());

@@ -24,12 +24,14 @@ use squall_scenario::{OnProcess, OnResource};
 /// A family that is hard to get rid of: it ignores SIGTERM, has a child in a
 /// session of its own, one that cleared its environment as well, and one that
 /// was orphaned on purpose. SIGHUP is what the kernel sends to a stopped group
-/// when its last outside parent dies.
+/// when its last outside parent dies. Each shell says when it is there.
 const FAMILY: &str = "trap '' TERM HUP; \
-                      (setsid env -i sh -c 'trap \"\" TERM; while :; do sleep 1; done' \
+                      (setsid env -i sh -c 'trap \"\" TERM; echo up; while :; do sleep 1; done' \
                        \"$CUED_DIR\" &); \
                       (setsid sh -c 'trap \"\" TERM; echo up; while :; do sleep 1; done' &); \
-                      sleep 1000 & while :; do sleep 1; done";
+                      sleep 1000 & echo up; while :; do sleep 1; done";
+/// Those of a family that say that they are there.
+const FAMILY_SAYS: usize = 3;
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
@@ -198,7 +200,13 @@ async fn start_family(guardian: &GuardianClient, dir: &Path) {
     guardian.spawn(request).await.expect("a family");
     // Only a family that is complete is hard to get rid of.
     let complete = async {
-        while std::fs::read(&log).expect("a log").is_empty() {
+        let said = || {
+            std::fs::read_to_string(&log)
+                .expect("a log")
+                .lines()
+                .count()
+        };
+        while said() < FAMILY_SAYS {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };

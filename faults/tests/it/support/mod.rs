@@ -34,6 +34,23 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     tokio::time::timeout(HANG, waiting).await.expect(what);
 }
 
+/// Waits until something was carried and nothing more is, as its reader does not
+/// read.
+pub(crate) async fn stalled(carried: impl Fn() -> u64) {
+    let (mut before, mut same) = (0, 0);
+    until("nothing moves", || {
+        let carried = carried();
+        same = if carried > 0 && carried == before {
+            same + 1
+        } else {
+            0
+        };
+        before = carried;
+        same > 4
+    })
+    .await;
+}
+
 /// A port of loopback that is bound and on which nobody listens. Nobody else is
 /// given it; whoever is told its number may listen there as often as they like.
 pub(crate) struct Held {
