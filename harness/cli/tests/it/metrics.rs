@@ -8,15 +8,15 @@ use crate::support::{HANG, Running, Sandbox, one_server};
 
 const LOAD: &str = "load:
   shape:
-    - hold: { rate: 50/s, for: 5s }
+    - hold: { rate: 50/s, for: 7s }
   requests:
     - { name: 'the \"health\"', send: GET /health, within: 300ms }
 faults:
   - name: slow
-    at: 1s
+    at: 2s
     inject: { delay: { by: 500ms } }
     into: api
-    for: 2s
+    for: 3s
 slo:
   - during: slow
     expect: [ success >= 99% ]

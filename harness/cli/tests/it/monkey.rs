@@ -71,13 +71,21 @@ fn a_monkey_is_alone_says_why_it_does_nothing_and_ends_when_told() {
     let log = std::fs::read_to_string(sandbox.work().join("decisions.ndjson")).unwrap();
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(log.contains(r#""reason":"day-off""#), "{log}");
-    // It remembers that the day was decided.
+    // It remembers that the day was decided for one group, and decides for the other.
+    let text = std::fs::read_to_string(sandbox.work().join(&file)).unwrap();
+    let fresh = "  fresh: { mean: 1 workday, members: { own: { pid_file: own.pid } } }\n";
+    let file = sandbox.write("monkey.yaml", text + fresh);
     let mut again = sandbox.start(&["monkey", "run", &file]);
-    again.line("its start", |line| line.contains("leashed"));
+    again.line("a decision", |line| line.contains("fresh: no kill"));
     again.signal(Signal::TERM);
     again.end().assert_code(0);
     let after = std::fs::read_to_string(sandbox.work().join("decisions.ndjson")).unwrap();
-    assert_eq!(after, log);
+    let group = |line: &str| {
+        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        entry["group"].as_str().unwrap().to_owned()
+    };
+    let groups: Vec<_> = after.lines().map(group).collect();
+    assert_eq!(groups, ["all", "fresh"], "{after}");
 }
 
 #[test]

@@ -59,18 +59,19 @@ struct Means {
 }
 
 impl OwnHands {
+    /// Hands that kill; what they do stands in a journal in `undo_dir`.
     pub(super) fn new(
         file: &Path,
         monkey: &Monkey,
         decisions: Decisions,
+        undo_dir: &Path,
         stop: &CancellationToken,
     ) -> Result<Self, (RunOutcome, String)> {
         let not_ready =
             |error: squall_faults::JournalError| (RunOutcome::NotReady, error.to_string());
-        let dir = Journal::default_dir().map_err(not_ready)?;
         let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
         let run_id = format!("monkey-{stamp}-{}", std::process::id());
-        let journal = Journal::create(&dir, &run_id).map_err(not_ready)?;
+        let journal = Journal::create(undo_dir, &run_id).map_err(not_ready)?;
         Ok(Self {
             file: file.to_owned(),
             outage: monkey.outage.clone(),
@@ -267,4 +268,158 @@ fn each_by_itself(group: &MonkeyGroup, mut alive: Vec<Instance>) -> Result<Vec<I
     }
     alive.retain(|instance| reached.iter().all(|(under, _)| *under != instance.identity));
     Ok(alive)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    use std::process::{Child, Command, Stdio};
+
+    use squall_faults::ProcessIdentity;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A member of a group, in a group of its own, ended with its handle.
+    struct Sleeper(Child);
+
+    impl Sleeper {
+        fn start() -> Self {
+            let mut sleep = Command::new("sleep");
+            sleep.arg("1000").process_group(0).stdin(Stdio::null());
+            Self(sleep.spawn().unwrap())
+        }
+    }
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            // One that was killed is only waited for.
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    /// Unleashed hands over the processes that two pid files name.
+    struct Scene {
+        dir: TempDir,
+        members: [Sleeper; 2],
+        group: MonkeyGroup,
+        hands: OwnHands,
+    }
+
+    const FILE: &str = "version: 1
+name: test
+seed: 1
+time_zone: UTC
+leashed: false
+groups:
+  all:
+    mean: 1 workday
+    survivors: 1
+    members: { one: { pid_file: one.pid }, two: { pid_file: two.pid } }
+";
+
+    impl Scene {
+        fn new() -> Self {
+            let dir = TempDir::new().unwrap();
+            let members = [Sleeper::start(), Sleeper::start()];
+            for (name, member) in ["one.pid", "two.pid"].iter().zip(&members) {
+                std::fs::write(dir.path().join(name), member.0.id().to_string()).unwrap();
+            }
+            let file = dir.path().join("monkey.yaml");
+            std::fs::write(&file, FILE).unwrap();
+            let options = ParseOptions::new(&process_environment);
+            let checked = parse_monkey(&Source::read(&file).unwrap(), &options);
+            let monkey = checked.value.unwrap();
+            let (decisions, _) = Decisions::open(&dir.path().join("decisions")).unwrap();
+            // Nobody waits for who takes the place of what was killed.
+            let stop = CancellationToken::new();
+            stop.cancel();
+            let hands = OwnHands::new(&file, &monkey, decisions, dir.path(), &stop).unwrap();
+            let group = monkey.group("all").unwrap().clone();
+            Self {
+                dir,
+                members,
+                group,
+                hands,
+            }
+        }
+
+        async fn first(&self) -> Instance {
+            self.hands.instances(&self.group).await.unwrap().remove(0)
+        }
+
+        /// Whether it is switched on once its file reads otherwise.
+        async fn enabled_with(&self, from: &str, to: &str) -> Result<bool, String> {
+            assert!(FILE.contains(from));
+            let file = self.dir.path().join("monkey.yaml");
+            std::fs::write(file, FILE.replace(from, to)).unwrap();
+            self.hands.enabled(&self.group).await
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_chosen_is_killed_and_nobody_else_and_never_the_last() {
+        let mut scene = Scene::new();
+        let first = scene.first().await;
+        assert_eq!(first.identity.pid, scene.members[0].0.id());
+        let told = scene.hands.kill(&scene.group, &first).await.unwrap();
+        assert!(told.contains("one"), "{told}");
+        let ended = scene.members[0].0.wait().unwrap();
+        assert_eq!(ended.signal(), Some(9));
+        assert!(scene.members[1].0.try_wait().unwrap().is_none());
+        let last = scene.first().await;
+        let refused = scene.hands.kill(&scene.group, &last).await.unwrap_err();
+        assert!(refused.contains("too few are left"), "{refused}");
+        assert!(scene.members[1].0.try_wait().unwrap().is_none());
+        scene.hands.close();
+        assert!(
+            squall_faults::recover::list(scene.dir.path())
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[tokio::test]
+    async fn who_has_the_number_of_one_that_ended_is_left_alone() {
+        let mut scene = Scene::new();
+        let mut first = scene.first().await;
+        first.identity = ProcessIdentity {
+            start_time: first.identity.start_time - 1,
+            ..first.identity
+        };
+        let refused = scene.hands.kill(&scene.group, &first).await.unwrap_err();
+        assert!(
+            refused.contains(&first.identity.pid.to_string()),
+            "{refused}"
+        );
+        for member in &mut scene.members {
+            assert!(member.0.try_wait().unwrap().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_changed_since_switches_it_off() {
+        let scene = Scene::new();
+        assert_eq!(scene.hands.enabled(&scene.group).await, Ok(true));
+        for (from, to) in [
+            ("leashed: false", "leashed: true"),
+            ("seed: 1", "seed: 1\nenabled: false"),
+            ("    mean", "    enabled: false\n    mean"),
+            ("  all:", "  others:"),
+        ] {
+            assert_eq!(scene.enabled_with(from, to).await, Ok(false), "{to}");
+        }
+        for (from, to) in [
+            ("survivors: 1", "survivors: 0"),
+            ("version: 1", "version: 7"),
+        ] {
+            let why = scene.enabled_with(from, to).await.unwrap_err();
+            assert!(
+                why.contains("otherwise") || why.contains("not sound"),
+                "{why}"
+            );
+        }
+        assert_eq!(scene.enabled_with("seed: 1", "seed: 2").await, Ok(true));
+    }
 }

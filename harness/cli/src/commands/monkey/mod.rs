@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use serde_json::json;
+use squall_faults::Journal;
 use squall_faults::monkey::{
     Day, Hands, eligible as eligible_of, preview as preview_days, run as run_days,
 };
@@ -70,7 +71,8 @@ async fn run(args: MonkeyRunArgs) -> Done {
     let (decisions, history) = Decisions::open(decisions_of(&monkey))?;
     let interrupts = Interrupts::listen();
     let stop = CancellationToken::new();
-    let hands = OwnHands::new(&args.file, &monkey, decisions, &stop)?;
+    let undo = Journal::default_dir().map_err(|error| (RunOutcome::NotReady, error.to_string()))?;
+    let hands = OwnHands::new(&args.file, &monkey, decisions, &undo, &stop)?;
     output::remark(format_args!(
         "{} is {}; its decisions go to {}",
         terminal_line(&monkey.name),
