@@ -286,7 +286,11 @@ mod tests {
     impl Sleeper {
         fn start() -> Self {
             let mut sleep = Command::new("sleep");
-            sleep.arg("1000").process_group(0).stdin(Stdio::null());
+            sleep.arg("1000").process_group(0);
+            sleep
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
             Self(sleep.spawn().unwrap())
         }
     }
@@ -365,8 +369,8 @@ groups:
         assert_eq!(first.identity.pid, scene.members[0].0.id());
         let told = scene.hands.kill(&scene.group, &first).await.unwrap();
         assert!(told.contains("one"), "{told}");
-        let ended = scene.members[0].0.wait().unwrap();
-        assert_eq!(ended.signal(), Some(9));
+        let ended = scene.members[0].0.try_wait().unwrap();
+        assert_eq!(ended.and_then(|ended| ended.signal()), Some(9));
         assert!(scene.members[1].0.try_wait().unwrap().is_none());
         let last = scene.first().await;
         let refused = scene.hands.kill(&scene.group, &last).await.unwrap_err();
