@@ -45,6 +45,7 @@ mod screen;
 mod secrets;
 mod serving;
 mod sharding;
+mod short_runs;
 mod signals;
 mod stub;
 mod support;

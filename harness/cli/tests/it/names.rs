@@ -1,17 +1,12 @@
 //! Names of a system: who answers for them, and what is broken about them.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
-
 use squall_judge::verdict::GateState;
 
-use crate::support::{Sandbox, verdict};
+use crate::support::{Sandbox, has_python, shop_script, skip, verdict};
 
 /// The shop of the documentation, which finds its prices by name.
 fn shop() -> String {
-    let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/own-service/shop.py");
-    let shop = shop.canonicalize().unwrap();
-    let shop = shop.display();
+    let shop = shop_script();
     format!(
         "version: 1
 name: the shop sells while prices have no address
@@ -39,19 +34,10 @@ slo:
     )
 }
 
-fn python() -> bool {
-    let mut python = Command::new("python3");
-    python.arg("--version").stdin(Stdio::null());
-    python.output().is_ok_and(|output| output.status.success())
-}
-
 #[test]
 fn a_process_looks_names_up_and_a_fault_on_one_is_seen_and_put_back() {
-    if !python() || !rustix::process::geteuid().is_root() {
-        // Past the capture of the test harness: nobody shall take it for a pass.
-        let skipped = b"skipped: needs python3 and root\n";
-        std::io::Write::write_all(&mut std::io::stderr(), skipped).unwrap();
-        return;
+    if !has_python() || !rustix::process::geteuid().is_root() {
+        return skip("needs python3 and root");
     }
     let sandbox = Sandbox::new();
     sandbox.write("shop.yaml", shop());

@@ -184,6 +184,25 @@ pub(crate) fn wait_until(what: &str, is_it: impl Fn() -> bool) {
     }
 }
 
+/// Whether tests may start programs in Python.
+pub(crate) fn has_python() -> bool {
+    let mut python = Command::new("python3");
+    python.arg("--version").stdin(Stdio::null());
+    python.output().is_ok_and(|output| output.status.success())
+}
+
+/// Past the capture of the test harness: nobody shall take it for a pass.
+pub(crate) fn skip(why: &str) {
+    let skipped = format!("skipped: {why}\n");
+    std::io::Write::write_all(&mut std::io::stderr(), skipped.as_bytes()).unwrap();
+}
+
+/// The script of the documentation that plays a shop and its prices.
+pub(crate) fn shop_script() -> String {
+    let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/own-service/shop.py");
+    shop.canonicalize().unwrap().display().to_string()
+}
+
 /// Paths in a folder, sorted; none when it does not exist.
 pub(crate) fn entries(dir: &Path) -> Vec<PathBuf> {
     let Ok(found) = std::fs::read_dir(dir) else {

@@ -1,0 +1,91 @@
+//! One short run each of faults that need a system of their own.
+
+use crate::support::{Sandbox, has_python, one_server, shop_script, skip, verdict};
+
+/// Answers 200 where it was answered over TLS itself, and 502 otherwise.
+const CALLER: &str = r#"
+import http.server, sys, urllib.request
+class Caller(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        try:
+            status = urllib.request.urlopen(sys.argv[2], timeout=1).status
+        except OSError:
+            status = 502
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Caller).serve_forever()
+"#;
+
+/// What a fault that was effective was seen to do.
+fn seen(sandbox: &Sandbox) -> Vec<String> {
+    let verdict = verdict(&sandbox.run());
+    let fault = &verdict.faults[0];
+    assert_eq!(fault.effective, Some(true), "{fault:#?}");
+    fault.seen.clone()
+}
+
+#[test]
+fn an_instance_is_short_of_descriptors_and_is_given_them_back() {
+    let sandbox = Sandbox::new();
+    let rest = "load:
+  shape: [ { hold: { rate: 20/s, for: 3s } } ]
+  requests: [ { name: health, send: GET /health, within: 1s } ]
+  warm_up: 0s
+faults:
+  - { name: short, at: 1s, inject: { limit: { files: 200 } }, into: api, for: 1s }
+slo: [ { during: short, expect: [ success >= 90% ] } ]
+";
+    let file = sandbox.write("short.yaml", one_server(rest));
+    sandbox.squall(&["run", &file]).assert_code(0);
+    let seen = seen(&sandbox);
+    let says = |what: &str| seen.iter().any(|seen| seen.starts_with(what));
+    assert!(says("limit files to 200 is in force on api-0"), "{seen:?}");
+    assert!(says("limit files to 200 was taken off api-0"), "{seen:?}");
+    sandbox
+        .squall(&["recover", "--list"])
+        .assert_stdout(&["nothing to recover"]);
+    sandbox.assert_empty();
+}
+
+#[test]
+fn a_caller_refuses_a_certificate_that_ran_out_until_the_fault_is_gone() {
+    if !has_python() {
+        return skip("needs python3");
+    }
+    let sandbox = Sandbox::new();
+    let prices = shop_script();
+    sandbox.write("caller.py", CALLER);
+    let text = format!(
+        "version: 1
+name: callers see a certificate that ran out
+processes:
+  prices: {{ command: [ python3, {prices}, $self.port ] }}
+  caller:
+    command: [ python3, caller.py, $self.port, \"https://$links.secure/\" ]
+    env: {{ SSL_CERT_FILE: $run.ca }}
+links:
+  secure: {{ to: prices, tls: terminate }}
+target: caller
+load:
+  shape: [ {{ hold: {{ rate: 20/s, for: 6s }} }} ]
+  requests: [ GET / ]
+  warm_up: 0s
+faults:
+  - {{ name: ran out, at: 2s, inject: {{ tls: expired }}, into: secure, for: 2s }}
+slo:
+  - {{ during: baseline, expect: [ success >= 90% ] }}
+  - {{ during: ran out, expect: [ success < 10% ] }}
+  - {{ during: recovery, expect: [ success >= 50% ] }}
+"
+    );
+    let file = sandbox.write("caller.yaml", text);
+    sandbox.squall(&["run", &file]).assert_code(0);
+    let seen = seen(&sandbox);
+    let last = seen.last().unwrap();
+    assert!(last.starts_with("taken off secure; "), "{last}");
+    assert!(last.contains("met an expired certificate"), "{last}");
+    assert!(last.ends_with(", 0 took it"), "{last}");
+    sandbox.assert_empty();
+}
