@@ -73,11 +73,9 @@ impl Surface {
             Self::Bytes => "bytes: a link, or the inbound link of a process",
             Self::Tls => "the TLS of a link that speaks it with its callers (`tls:`)",
             Self::Http => "requests and answers on a link, or on the inbound link of a process",
-            Self::Process => "processes that squall started",
+            Self::Process => "processes",
             Self::Network => "the network of processes that squall started",
-            Self::Resource => {
-                "what processes that squall started have: limits, processor, memory, disk"
-            }
+            Self::Resource => "limits of processes",
         }
     }
 

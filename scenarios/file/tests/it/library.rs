@@ -43,6 +43,12 @@ fn every_file_of_the_library_comes_with_the_binary() {
         embedded.sort();
         assert_eq!(embedded, files);
     }
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"));
+    let readme = readme.unwrap();
+    for (name, _) in library::scenarios() {
+        let row = format!("| [{name}](library/{name}.yaml) |");
+        assert!(readme.contains(&row), "no {row} in scenarios/README.md");
+    }
 }
 
 #[test]
