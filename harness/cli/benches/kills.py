@@ -5,8 +5,8 @@
     python3 harness/cli/benches/kills.py target/release/squall [KILLS] [AT ONCE] [SEED]
 
 The system has grandchildren, a process that ignores SIGTERM, one in a session of
-its own and one that cleared its environment as well; faults of every kind are in
-force. Half of the kills come at a random moment of the run, half just after an
+its own and one that cleared its environment as well; faults of every surface but TLS
+are in force, on names where this is run by root. Half of the kills come at a random moment of the run, half just after an
 entry of the undo journal. Nothing may be left after three seconds, without
 `squall recover`. Prints a line per kind, and what was left where something was;
 `late` are kills that found the run over.
@@ -26,8 +26,8 @@ import time
 
 GONE_WITHIN = 3.0
 RUN_SECONDS = 5.0
-# Undos that a whole run journals: the system and three pauses.
-ENTRIES = 4
+# Undos that a whole run journals: the system, three pauses and a limit.
+ENTRIES = 5
 KINDS = ("squall", "guardian", "both", "TERM", "INT twice", "HUP", "stopped, then killed")
 SCENARIO = """version: 1
 name: kills
@@ -53,6 +53,12 @@ processes:
               --listen, "127.0.0.1:$self.port", --data-dir, $run.dir/$self.name]
     ready: { http: /health }
     inbound_link: true
+  twins:
+    command: [$squall, reference, serve, discovery, --instance, $self.name,
+              --listen, "127.0.0.1:$self.port", --data-dir, $run.dir/$self.name]
+    ready: { http: /health }
+    instances: 2
+    restart: { after: 200ms }
 probes:
   - { name: pr, every: 200ms, within: 2s, read: { command: { run: [ sh, -c, "sleep 0.1; sleep TOKEN5 & echo 1" ] } } }
 load:
@@ -66,10 +72,18 @@ faults:
   - { name: broken, at: 500ms, inject: reset, into: dep, for: 1s }
   - { name: frozen, at: 600ms, inject: pause, into: family, for: 1s, every: 1200ms, times: 3 }
   - { name: killed, at: 700ms, inject: kill, into: dep, every: 800ms, times: 4 }
-slo:
+  - { name: short, at: 300ms, inject: { limit: { files: 64 } }, into: shop, for: 3s }
+  - { name: late, at: 400ms, inject: { http: { delay: { by: 20ms }, share: 50% } }, into: shop, for: 4s }
+  - { name: silent, at: 1500ms, inject: { timeout: { after: 100ms } }, into: dep, share: 50% of connections, for: 1s }
+  - { name: sliced, at: 1600ms, inject: { slicer: { size: 64B } }, into: dep, share: 50% of connections, for: 2s }
+  - { name: wrong, at: 1700ms, inject: { corrupt: { chunks: 10% } }, into: dep, share: 50% of connections, for: 2s }
+  - { name: monkey, at: 500ms, inject: { monkey: { mean: 1s, min: 300ms, survivors: 1 } }, into: twins, for: 4s }
+NAMED_FAULTSslo:
   - during: whole run
     expect: [ success >= 1% ]
 """
+NAMES = "names: { shop.test: shop }\n"
+NAMED_FAULTS = "  - { name: nameless, at: 500ms, inject: { dns: nxdomain }, into: shop.test, for: 3s }\n"
 
 
 def processes(token, work):
@@ -138,7 +152,10 @@ def one(squall, number, seed):
     after = chance.uniform(0.0, RUN_SECONDS)
     token = f"77{os.getpid()}{number:05}"
     work = pathlib.Path(tempfile.mkdtemp(prefix="squall-kills-"))
-    scenario = SCENARIO
+    # A resolver takes port 53 and mount namespaces.
+    named = os.geteuid() == 0
+    scenario = SCENARIO.replace("NAMED_FAULTS", NAMED_FAULTS if named else "")
+    scenario += NAMES if named else ""
     for nth in range(1, 6):
         scenario = scenario.replace(f"TOKEN{nth}", f"{token}{nth}")
     (work / "kills.yaml").write_text(scenario)
