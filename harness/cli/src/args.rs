@@ -231,6 +231,19 @@ impl ConsentArgs {
             processes: self.allow_process.clone(),
         }
     }
+
+    /// The same for who has to allow it again: options and their values.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let processes = self
+            .allow_process
+            .iter()
+            .map(|name| ("--allow-process", &**name));
+        let hosts = self
+            .allow_remote
+            .iter()
+            .map(|host| ("--allow-remote", &**host));
+        processes.chain(hosts)
+    }
 }
 
 /// What `squall run` takes.

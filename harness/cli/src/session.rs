@@ -465,11 +465,8 @@ fn rerun(what: &Attempt<'_>, consent: &ConsentArgs) -> String {
     for (name, value) in &what.reading.set {
         line.push_str(&format!(" --set {}", quoted(&format!("{name}={value}"))));
     }
-    for name in &consent.allow_process {
-        line.push_str(&format!(" --allow-process {}", quoted(name)));
-    }
-    for host in &consent.allow_remote {
-        line.push_str(&format!(" --allow-remote {}", quoted(host)));
+    for (option, value) in consent.given() {
+        line.push_str(&format!(" {option} {}", quoted(value)));
     }
     // Last, so that the line of the whole load is what stands before it.
     if let Some(part) = what.part {
