@@ -117,6 +117,17 @@ pub enum FaultError {
         /// What it should be.
         wanted: u64,
     },
+    /// Another limit holds a part of the target that is not the whole.
+    #[error(
+        "process {pid} is under a limit on process {by} already; aim both limits at the same \
+         process, or let one end before the other begins"
+    )]
+    LimitsOverlap {
+        /// The process that both reach.
+        pid: u32,
+        /// The one that the other limit is aimed at.
+        by: u32,
+    },
     /// A limit that was lowered could not be given back; in words.
     #[error("{0}")]
     NotLifted(String),

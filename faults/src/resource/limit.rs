@@ -1,8 +1,13 @@
-//! `limit`: limits of a running process, with everything it started if squall
-//! started it, are lowered and given back.
+//! `limit`: limits of a running process are lowered and given back, with those of
+//! everything that it started if squall started it or was allowed to hit it.
+//!
+//! What squall did not start bears no mark. A process that is born during the
+//! fault and leaves its parents before squall has looked once keeps the low limit;
+//! so does one that only squall has seen, if squall dies.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use squall_scenario::inject::Limit;
@@ -11,7 +16,7 @@ use squall_scenario::{
 };
 
 use super::inverse::{LimitKind, LoweredLimit};
-use super::limits::Hold;
+use super::limits::{Hold, Limits};
 use super::lowered::{ROUNDS_MAX, reached};
 use super::privilege;
 use super::soft_limit;
@@ -30,6 +35,8 @@ pub(crate) struct ActiveLimit {
     journal: Arc<Journal>,
     /// Whether the effect has been seen.
     seen: AtomicBool,
+    /// Everybody who was within reach at some look.
+    met: Mutex<HashSet<ProcessIdentity>>,
 }
 
 /// Whose limits.
@@ -61,11 +68,14 @@ impl ActiveLimit {
                 leader: target.identity,
                 mark: target.mark.clone(),
             },
-            hold: context.limits.hold(target.identity),
+            hold: context.limits.hold(target.identity, target.mark.as_deref()),
             lowered: Vec::new(),
             journal: Arc::clone(&context.journal),
             seen: AtomicBool::new(false),
+            met: Mutex::default(),
         };
+        let _alone = context.limits.begin().await;
+        active.refuse_overlap(&context.limits).await?;
         let _turn = active.hold.turn().await;
         let planned = active.plan().await?;
         for lowered in planned {
@@ -90,11 +100,37 @@ impl ActiveLimit {
         Ok(active)
     }
 
+    /// Limits of one target are kept in one book. One whose tree overlaps with
+    /// that of another would be given back what the other has lowered.
+    async fn refuse_overlap(&self, limits: &Limits) -> Result<(), FaultError> {
+        let others = limits.others(self.scope.leader);
+        if others.is_empty() {
+            return Ok(());
+        }
+        let scope = self.scope.clone();
+        let look = move || {
+            let own = reached(scope.leader, scope.mark.as_deref())?;
+            for other in others {
+                let mut held = other.members;
+                let found = reached(other.leader, other.mark.as_deref())?;
+                held.extend(found.iter().map(|member| member.identity));
+                if let Some(both) = own.iter().find(|own| held.contains(&own.identity)) {
+                    return Err(FaultError::LimitsOverlap {
+                        pid: both.identity.pid,
+                        by: other.leader.pid,
+                    });
+                }
+            }
+            Ok(())
+        };
+        off_runtime(look).await
+    }
+
     /// What would be lowered, and from what.
     async fn plan(&self) -> Result<Vec<LoweredLimit>, FaultError> {
         let mut planned = Vec::new();
         for (kind, to) in asked(&self.fault) {
-            let known = self.scope.known(kind).await?;
+            let known = self.known(kind).await?;
             if let LimitKind::Processes = kind {
                 privilege::counted_by_the_kernel(known.iter().map(|known| known.who))?;
             }
@@ -158,7 +194,7 @@ impl ActiveLimit {
         for (_, lowered) in &self.lowered {
             let kind = lowered.kind;
             let to = self.hold.lowest(kind).unwrap_or(lowered.to);
-            let known = self.scope.known(kind).await?.into_iter();
+            let known = self.known(kind).await?.into_iter();
             let more = known.filter(|known| soft_limit::is_lower(Some(to), known.soft));
             higher.extend(more.map(|Known { who, soft: is }| Higher { who, kind, is, to }));
         }
@@ -167,6 +203,8 @@ impl ActiveLimit {
 
     /// Reads the limits of everybody within reach.
     pub(crate) async fn verify(&self) -> Result<Evidence, FaultError> {
+        // Another limit of the target may be on its way up or down.
+        let _turn = self.hold.turn().await;
         let pid = self.scope.leader.pid;
         if self.target_ended() {
             return Err(FaultError::ProcessGone { pid });
@@ -189,16 +227,18 @@ impl ActiveLimit {
     pub(crate) async fn remove(&self) -> Result<Evidence, FaultError> {
         let _turn = self.hold.turn().await;
         let mut shared = false;
+        let mut lifted = Ok(());
         for (_, lowered) in &self.lowered {
             let cap = self.hold.lowest_of_others(lowered.kind);
             shared |= cap.is_some();
             if self.is_covered(lowered) {
                 continue;
             }
-            let lowered = lowered.clone();
-            let lift = move || lowered.lift(cap).map_err(FaultError::NotLifted);
-            off_runtime(lift).await?;
+            let lowered = self.with_strays(lowered);
+            let lift = move || lowered.lift(cap).map(drop).map_err(FaultError::NotLifted);
+            lifted = lifted.and(off_runtime(lift).await);
         }
+        lifted?;
         let seen = self.look().await?;
         self.let_go();
         let level = match self.seen.load(Ordering::SeqCst) {
@@ -244,17 +284,43 @@ impl ActiveLimit {
     /// For a dropped guard: given back on the spot. What could not be stays in
     /// the journal.
     pub(crate) fn signal_removal(&self) {
+        let mut all = true;
         for (_, lowered) in &self.lowered {
             let cap = self.hold.lowest_of_others(lowered.kind);
             if self.is_covered(lowered) {
                 continue;
             }
-            if let Err(why) = lowered.lift(cap) {
+            if let Err(why) = self.with_strays(lowered).lift(cap) {
                 tracing::error!(%why, "a limit was not given back");
-                return self.hold.let_go();
+                all = false;
             }
         }
-        self.let_go();
+        match all {
+            true => self.let_go(),
+            false => self.hold.let_go(),
+        }
+    }
+
+    /// With everybody named who was ever seen in reach: what bears no mark is not
+    /// found once it has left the tree, and had of its parent what others have.
+    fn with_strays(&self, lowered: &LoweredLimit) -> LoweredLimit {
+        let mut lowered = lowered.clone();
+        let named = lowered.before.iter().map(|(who, _)| *who);
+        let named: HashSet<_> = named.collect();
+        let met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let strays = met.iter().filter(|who| !named.contains(who));
+        let others = lowered.others;
+        lowered.before.extend(strays.map(|who| (*who, others)));
+        lowered
+    }
+
+    /// Everybody within reach, with a limit of each.
+    async fn known(&self, kind: LimitKind) -> Result<Vec<Known>, FaultError> {
+        let known = self.scope.known(kind).await?;
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        met.extend(known.iter().map(|known| known.who));
+        drop(met);
+        Ok(known)
     }
 
     fn let_go(&self) {
@@ -311,4 +377,51 @@ fn asked(limit: &Limit) -> Vec<(LimitKind, u64)> {
         .processes
         .map(|to| (LimitKind::Processes, u64::from(to)));
     [files, size, processes].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::Pauses;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_is_not_judged_while_another_is_on_its_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("sleep");
+        let mut child = child.arg("1000").spawn().unwrap();
+        let identity = ProcessIdentity::of(child.id()).unwrap();
+        let context = FaultContext {
+            fault: "short".to_owned(),
+            injection: 0,
+            journal: Arc::new(Journal::create(dir.path(), "short").unwrap()),
+            guardian: None,
+            pauses: Pauses::default(),
+            limits: Limits::default(),
+            deadline: Duration::from_secs(30),
+        };
+        let target = ProcessTarget {
+            name: "web".to_owned(),
+            identity,
+            mark: None,
+        };
+        let fault = Limit {
+            files: Some(64),
+            ..Limit::default()
+        };
+        let active = ActiveLimit::inject(&target, fault, &context).await.unwrap();
+        let other = context.limits.hold(identity, None);
+        let turn = other.turn().await;
+        let set = |to| soft_limit::write(identity, LimitKind::Files, Some(to)).unwrap();
+        set(100);
+        let early = timeout(Duration::from_secs(1), active.verify()).await;
+        assert!(early.is_err(), "{early:?}");
+        set(64);
+        drop(turn);
+        active.verify().await.unwrap();
+        active.remove().await.unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }

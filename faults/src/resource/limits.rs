@@ -1,7 +1,7 @@
 //! Limits that meet on one process: what it had before any of them, and which
 //! is the lowest now.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::OwnedMutexGuard;
@@ -12,11 +12,26 @@ use crate::ProcessIdentity;
 /// The limits that faults of one run have lowered. The end of one must not lift
 /// another, and the last gives back what was there before the first.
 #[derive(Debug, Clone, Default)]
-pub struct Limits(Arc<Mutex<HashMap<ProcessIdentity, Weak<Shared>>>>);
+pub struct Limits {
+    targets: Arc<Mutex<HashMap<ProcessIdentity, Weak<Shared>>>>,
+    /// Whoever begins to lower limits of any target.
+    begin: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// A target some of whose limits are low.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) leader: ProcessIdentity,
+    pub(super) mark: Option<String>,
+    /// Who was in its tree when they were lowered.
+    pub(super) members: HashSet<ProcessIdentity>,
+}
 
 /// What the limits of one target share.
 #[derive(Debug, Default)]
 struct Shared {
+    /// See [`crate::ProcessTarget::mark`].
+    mark: Option<String>,
     /// Whoever lowers or lifts, until that is proven.
     turn: Arc<tokio::sync::Mutex<()>>,
     book: Mutex<Book>,
@@ -38,11 +53,37 @@ pub(super) struct Hold {
 }
 
 impl Limits {
-    pub(super) fn hold(&self, target: ProcessIdentity) -> Hold {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Waits until nobody else begins to lower limits.
+    pub(super) async fn begin(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.begin).lock_owned().await
+    }
+
+    /// The other targets some of whose limits are low.
+    pub(super) fn others(&self, target: ProcessIdentity) -> Vec<Held> {
+        let known = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let others = known.iter().filter(|(other, _)| **other != target);
+        let held = |(leader, shared): (&ProcessIdentity, &Weak<Shared>)| {
+            let shared = shared.upgrade()?;
+            let book = lock(&shared.book);
+            (!book.asked.is_empty()).then(|| Held {
+                leader: *leader,
+                mark: shared.mark.clone(),
+                members: book.before.keys().map(|(who, _)| *who).collect(),
+            })
+        };
+        others.filter_map(held).collect()
+    }
+
+    pub(super) fn hold(&self, target: ProcessIdentity, mark: Option<&str>) -> Hold {
+        let mut known = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, shared| shared.strong_count() > 0);
         let shared = known.get(&target).and_then(Weak::upgrade);
-        let shared = shared.unwrap_or_default();
+        let shared = shared.unwrap_or_else(|| {
+            Arc::new(Shared {
+                mark: mark.map(str::to_owned),
+                ..Shared::default()
+            })
+        });
         known.insert(target, Arc::downgrade(&shared));
         drop(known);
         let id = {
@@ -134,13 +175,13 @@ mod tests {
     fn the_lowest_holds_and_what_was_there_first_comes_back() {
         let limits = Limits::default();
         let files = LimitKind::Files;
-        let first = limits.hold(process(7));
+        let first = limits.hold(process(7), None);
         first.ask(files, 64);
         assert_eq!(
             first.before(process(7), files, Some(1024), None),
             Some(1024)
         );
-        let second = limits.hold(process(7));
+        let second = limits.hold(process(7), None);
         // What the first lowered is not what was there before.
         assert_eq!(second.before(process(7), files, Some(64), None), Some(1024));
         second.ask(files, 32);
@@ -154,13 +195,13 @@ mod tests {
         drop(second);
         assert_eq!(first.lowest(files), None);
         // Nobody holds the other target.
-        assert_eq!(limits.hold(process(8)).lowest(files), None);
+        assert_eq!(limits.hold(process(8), None).lowest(files), None);
     }
 
     #[test]
     fn whoever_inherited_a_low_limit_had_that_of_the_first() {
         let limits = Limits::default();
-        let hold = limits.hold(process(7));
+        let hold = limits.hold(process(7), None);
         hold.ask(LimitKind::Files, 64);
         let child = hold.before(process(9), LimitKind::Files, Some(64), Some(1024));
         assert_eq!(child, Some(1024));

@@ -62,7 +62,7 @@ const fn value(limit: LimitValue) -> Option<u64> {
 
 /// Sets the soft value of a limit, at most to its hard one. The number of the
 /// process cannot change hands unnoticed: it is held by pidfd, and looked at
-/// again afterwards.
+/// again afterwards. A stranger that was hit gets back what it had.
 pub(crate) fn write(
     who: ProcessIdentity,
     kind: LimitKind,
@@ -74,8 +74,9 @@ pub(crate) fn write(
     let pid = pid.ok_or_else(gone)?;
     for _ in 0..TRIES_MAX {
         let Standing { hard, .. } = read(who, kind)?;
+        let current = lower(soft, hard);
         let limit = Rlimit {
-            current: lower(soft, hard),
+            current,
             maximum: hard,
         };
         let old = match prlimit(Some(pid), resource(kind), limit) {
@@ -87,6 +88,7 @@ pub(crate) fn write(
             }
         };
         if handle.ended_within(Duration::ZERO) {
+            give_back(who, kind, current, old);
             return Err(gone());
         }
         // Whoever lowers its own hard value at this very moment keeps it.
@@ -98,6 +100,24 @@ pub(crate) fn write(
         pid: who.pid,
         what: kind.to_string(),
     })
+}
+
+/// Gives a stranger back what it had `old`, if it was given the number of `gone`
+/// before `set` was set; best effort, as it may be gone as well.
+fn give_back(gone: ProcessIdentity, kind: LimitKind, set: Option<u64>, old: Rlimit) {
+    let stranger = ProcessIdentity::of(gone.pid).ok();
+    let stranger = stranger.filter(|now| *now != gone);
+    let pid = i32::try_from(gone.pid).ok().and_then(Pid::from_raw);
+    let (Some(stranger), Some(pid)) = (stranger, pid) else {
+        return;
+    };
+    // One that has something else came after it.
+    if read(stranger, kind).is_ok_and(|now| now.soft == set)
+        && let Err(error) = prlimit(Some(pid), resource(kind), old)
+    {
+        let pid = stranger.pid;
+        tracing::error!(pid, %error, "a process that is none of squall's keeps a limit");
+    }
 }
 
 /// The lower of two limits, of which `None` is none.
@@ -129,6 +149,33 @@ pub(crate) fn descriptors(who: ProcessIdentity) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stranger_that_has_the_number_now_gets_back_what_it_had() {
+        let mut child = std::process::Command::new("sleep");
+        let mut child = child.arg("1000").spawn().unwrap();
+        let files = LimitKind::Files;
+        let stranger = ProcessIdentity::of(child.id()).unwrap();
+        let gone = ProcessIdentity {
+            start_time: stranger.start_time - 1,
+            ..stranger
+        };
+        let hard = read(stranger, files).unwrap().hard;
+        let old = Rlimit {
+            current: Some(200),
+            maximum: hard,
+        };
+        let has = || read(stranger, files).unwrap().soft;
+        write(stranger, files, Some(64)).unwrap();
+        give_back(stranger, files, Some(64), old);
+        assert_eq!(has(), Some(64), "it is the one that was meant");
+        give_back(gone, files, Some(32), old);
+        assert_eq!(has(), Some(64), "somebody else set it");
+        give_back(gone, files, Some(64), old);
+        assert_eq!(has(), Some(200));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 
     #[test]
     fn none_is_the_highest_limit() {

@@ -145,25 +145,95 @@ async fn the_journal_alone_continues_everybody() {
     std::mem::forget(guard);
 }
 
+fn to_files(most: u32, target: ProcessTarget) -> Fault {
+    let limit = Limit {
+        files: Some(most),
+        ..Limit::default()
+    };
+    let inject = OnResource::Limit(limit);
+    Fault::Resource(ResourceFault { target, inject })
+}
+
+fn files(who: ProcessIdentity) -> String {
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", who.pid)).unwrap();
+    let mut lines = limits.lines();
+    let line = lines.find(|line| line.starts_with("Max open files"));
+    line.unwrap().split_whitespace().nth(3).unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn limits_on_a_daemon_and_on_what_it_started_do_not_meet() {
+    let (dir, daemon) = (tempfile::tempdir().unwrap(), Daemon::start());
+    let context = context(&dir);
+    let before = files(daemon.child);
+    let child = ProcessTarget::allowed("child".to_owned(), daemon.child);
+    for (first, second) in [(daemon.allowed(), child.clone()), (child, daemon.allowed())] {
+        let by = first.identity.pid;
+        let mut guard = to_files(64, first).inject(&context).await.unwrap();
+        let second = to_files(32, second);
+        let refused = second.inject(&context).await.unwrap_err();
+        let expected = (daemon.child.pid, by);
+        assert!(
+            matches!(refused, FaultError::LimitsOverlap { pid, by } if (pid, by) == expected),
+            "{refused}"
+        );
+        guard.verify().await.unwrap();
+        guard.remove().await.unwrap();
+        // The first is over, though its guard is still there.
+        let mut later = second.inject(&context).await.unwrap();
+        later.verify().await.unwrap();
+        assert_eq!(files(daemon.child), "32");
+        later.remove().await.unwrap();
+        assert_eq!(files(daemon.child), before);
+    }
+}
+
+/// It is born with the low limit, in a session of its own, and its parent ends.
+#[tokio::test]
+async fn a_limit_is_given_back_to_whoever_left_the_daemon_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut daemon = Command::new("sh");
+    daemon.arg("-c").arg(
+        "wait_for() { while ! [ -e $1 ]; do sleep 0.02; done; }; wait_for go; \
+         (setsid sh -c 'echo $$ > born; exec sleep 1000' & wait_for leave); sleep 1000; :",
+    );
+    daemon.current_dir(dir.path()).process_group(0);
+    daemon.stdin(Stdio::null()).stdout(Stdio::null());
+    let daemon = Ended(daemon.stderr(Stdio::null()).spawn().unwrap());
+    let identity = ProcessIdentity::of(daemon.0.id()).unwrap();
+    let before = files(identity);
+    let limit = to_files(64, ProcessTarget::allowed("daemon".to_owned(), identity));
+    let mut guard = limit.inject(&context(&dir)).await.unwrap();
+    std::fs::write(dir.path().join("go"), "").unwrap();
+    let born = || std::fs::read_to_string(dir.path().join("born")).unwrap_or_default();
+    until("it is born", || born().ends_with('\n')).await;
+    let born = ProcessIdentity::of(born().trim().parse().unwrap()).unwrap();
+    guard.verify().await.unwrap();
+    assert_eq!(files(born), "64");
+    let parent = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", born.pid)).unwrap();
+        let behind = stat.rsplit(')').next().unwrap().to_owned();
+        behind.split_whitespace().nth(1).unwrap().to_owned()
+    };
+    let first = parent();
+    std::fs::write(dir.path().join("leave"), "").unwrap();
+    until("its parent is gone", || parent() != first).await;
+    guard.remove().await.unwrap();
+    let has = files(born);
+    let pid = rustix::process::Pid::from_raw(born.pid.cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(has, before);
+    let group = rustix::process::Pid::from_child(&daemon.0);
+    rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+}
+
 /// The journal names each of them, as nothing else leads to the child then.
 #[tokio::test]
 async fn a_limit_is_given_back_when_the_daemon_and_squall_are_gone() {
     let (dir, mut daemon) = (tempfile::tempdir().unwrap(), Daemon::start());
     let context = context(&dir);
-    let files = |who: ProcessIdentity| {
-        let limits = std::fs::read_to_string(format!("/proc/{}/limits", who.pid)).unwrap();
-        let mut lines = limits.lines();
-        let line = lines.find(|line| line.starts_with("Max open files"));
-        line.unwrap().split_whitespace().nth(3).unwrap().to_owned()
-    };
     let before = files(daemon.child);
-    let limit = Fault::Resource(ResourceFault {
-        target: daemon.allowed(),
-        inject: OnResource::Limit(Limit {
-            files: Some(64),
-            ..Limit::default()
-        }),
-    });
+    let limit = to_files(64, daemon.allowed());
     let guard = limit.inject(&context).await.unwrap();
     guard.verify().await.unwrap();
     assert_eq!([daemon.identity(), daemon.child].map(files), ["64", "64"]);
