@@ -1,5 +1,6 @@
 //! A fault on names as a guard.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use squall_scenario::inject::{Dns, DnsAnswer};
@@ -58,9 +59,12 @@ impl ActiveNames {
     pub(crate) async fn verify(&self, within: Duration) -> Result<Evidence, FaultError> {
         for name in &self.fault.names {
             if let Some(expected) = self.expected(name) {
-                let heard = self.ask(name, within).await?;
-                if heard != expected {
-                    return Err(self.wrong(name, &format!("{heard:?} was answered")));
+                let judged = self.hears(name, &expected, within).await;
+                // Another fault may have come while it was asked, and decides.
+                if let Err(error) = judged
+                    && self.expected(name).is_some()
+                {
+                    return Err(error);
                 }
             }
         }
@@ -75,14 +79,15 @@ impl ActiveNames {
     pub(crate) async fn remove(&self, within: Duration) -> Result<Evidence, FaultError> {
         self.signal_removal();
         for name in &self.fault.names {
-            let truth = {
-                let names = self.fault.resolver.names();
-                names.address(name).filter(|_| names.is_whole(name))
+            let Some(address) = self.truth(name) else {
+                continue;
             };
-            let Some(address) = truth else { continue };
-            let heard = self.ask(name, within).await?;
-            if heard != (0, vec![address]) {
-                return Err(self.wrong(name, &format!("{heard:?} was answered")));
+            let judged = self.hears(name, &(0, vec![address]), within).await;
+            // As above.
+            if let Err(error) = judged
+                && self.truth(name).is_some()
+            {
+                return Err(error);
             }
         }
         let seen = self.seen(self.met.get().copied().unwrap_or_default());
@@ -105,7 +110,7 @@ impl ActiveNames {
 
     /// What whoever asks is to hear at once; `None` where that is nothing, or
     /// where another fault decides.
-    fn expected(&self, name: &str) -> Option<(u8, Vec<std::net::IpAddr>)> {
+    fn expected(&self, name: &str) -> Option<(u8, Vec<IpAddr>)> {
         let decides = self.fault.resolver.names().decides(name, &self.id);
         match self.fault.inject.answer {
             _ if !decides => None,
@@ -116,13 +121,26 @@ impl ActiveNames {
         }
     }
 
-    async fn ask(
+    /// Where a name leads; `None` where a fault is on it.
+    fn truth(&self, name: &str) -> Option<IpAddr> {
+        let names = self.fault.resolver.names();
+        names.address(name).filter(|_| names.is_whole(name))
+    }
+
+    /// Asks and compares.
+    async fn hears(
         &self,
         name: &str,
+        expected: &(u8, Vec<IpAddr>),
         within: Duration,
-    ) -> Result<(u8, Vec<std::net::IpAddr>), FaultError> {
+    ) -> Result<(), FaultError> {
         let asked = self.fault.resolver.ask(name, within).await;
-        asked.map_err(|error| self.wrong(name, &format!("the resolver was asked: {error}")))
+        let heard =
+            asked.map_err(|error| self.wrong(name, &format!("the resolver was asked: {error}")))?;
+        match heard == *expected {
+            true => Ok(()),
+            false => Err(self.wrong(name, &format!("{heard:?} was answered"))),
+        }
     }
 
     fn met(&self) -> Met {

@@ -5,7 +5,9 @@
 )]
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use squall_faults::guardian::LaidOver;
@@ -161,6 +163,39 @@ async fn of_two_faults_on_a_name_each_is_removed_alone() {
     assert_eq!(code(&over_udp(to, "payments.test").await), 2);
     second.remove().await.unwrap();
     assert_eq!(code(&over_udp(to, "payments.test").await), 0);
+}
+
+/// The runtime has one thread: whoever was asked answers only once the test waits.
+#[tokio::test]
+async fn a_fault_that_comes_while_the_name_is_asked_for_is_not_held_against_another() {
+    fn begin<T>(asking: Pin<&mut impl Future<Output = T>>) {
+        let mut nobody = Context::from_waker(Waker::noop());
+        assert!(asking.poll(&mut nobody).is_pending());
+    }
+    // Silence is waited for to the end.
+    for (answer, within) in [
+        (DnsAnswer::Servfail, HANG),
+        (DnsAnswer::Timeout, Duration::from_secs(1)),
+    ] {
+        let dir = TempDir::new().unwrap();
+        let resolver = Resolver::start_on_any_port(names()).await.unwrap();
+        let first = fault(&resolver, &["payments.test"], dns(DnsAnswer::Nxdomain));
+        let mut first = first.inject(&context(&dir, "first", within)).await.unwrap();
+        let second = fault(&resolver, &["payments.test"], dns(answer));
+
+        let context = context(&dir, "second", HANG);
+        let mut asking = Box::pin(first.verify());
+        begin(asking.as_mut());
+        let mut meanwhile = second.inject(&context).await.unwrap();
+        asking.await.unwrap();
+        meanwhile.remove().await.unwrap();
+        first.verify().await.unwrap();
+
+        let mut asking = Box::pin(first.remove());
+        begin(asking.as_mut());
+        let _meanwhile = second.inject(&context).await.unwrap();
+        asking.await.unwrap();
+    }
 }
 
 /// A name that is not there, none at all, and a resolver that is gone.
