@@ -1,5 +1,6 @@
 //! Whether processes can be given a resolver.
 
+use std::io;
 use std::net::UdpSocket;
 use std::path::PathBuf;
 
@@ -13,10 +14,7 @@ const ADDRESS: &str = "127.127.255.53:53";
 /// Port 53 of loopback, and mounts that only a process and its children see.
 pub(super) fn lookups(_: &Machine) -> Standing {
     if let Err(error) = UdpSocket::bind(ADDRESS) {
-        return Standing::Missing {
-            why: format!("port 53: {error}"),
-            help: "run squall as root, or allow it with `sysctl net.ipv4.ip_unprivileged_port_start=53`",
-        };
+        return missing(&error);
     }
     let laid = LaidOver {
         file: PathBuf::from("/dev/null"),
@@ -28,5 +26,39 @@ pub(super) fn lookups(_: &Machine) -> Standing {
             why: error.why,
             help: "run squall as root, or in a user namespace of its own",
         },
+    }
+}
+
+fn missing(error: &io::Error) -> Standing {
+    Standing::Missing {
+        why: format!("port 53: {error}"),
+        help: match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "run squall as root, or allow it with `sysctl net.ipv4.ip_unprivileged_port_start=53`"
+            }
+            io::ErrorKind::AddrInUse => {
+                "let what listens on port 53 of every address listen on its own address alone"
+            }
+            _ => "squall needs port 53 of an address of loopback",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_where_it_is_a_matter_of_rights_is_root_advised() {
+        for (kind, root) in [
+            (io::ErrorKind::PermissionDenied, true),
+            (io::ErrorKind::AddrInUse, false),
+            (io::ErrorKind::AddrNotAvailable, false),
+        ] {
+            match missing(&kind.into()) {
+                Standing::Missing { help, .. } => assert_eq!(help.contains("root"), root),
+                standing => panic!("{standing:?}"),
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use squall_scenario::{OnBytes, Share};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Measured, NotMeasured};
 use crate::process::Pauses;
@@ -34,7 +34,8 @@ pub(super) struct Stage {
     /// The same without one.
     pub(super) beside: Proxy,
     context: FaultContext,
-    server: JoinHandle<()>,
+    /// Ends with the stage, also where a measurement took too long.
+    server: AbortOnDropHandle<()>,
 }
 
 impl Stage {
@@ -63,7 +64,7 @@ impl Stage {
                 limits: Limits::default(),
                 deadline: EFFECT_WITHIN,
             },
-            server: tokio::spawn(echo_all(listener)),
+            server: AbortOnDropHandle::new(tokio::spawn(echo_all(listener))),
         })
     }
 
@@ -168,5 +169,28 @@ impl Caller {
         };
         tokio::try_join!(send, receive)?;
         Ok(begun.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As on a measurement that takes too long.
+    #[tokio::test]
+    async fn the_server_ends_with_a_stage_that_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::create(dir.path(), "measured").unwrap();
+        let stage = Stage::set_up(Arc::new(journal)).await.unwrap();
+        let server = stage.server.abort_handle();
+        drop(stage);
+        let ended = async {
+            while !server.is_finished() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), ended)
+            .await
+            .unwrap();
     }
 }

@@ -86,8 +86,8 @@ struct Server {
 #[derive(Debug, Default)]
 struct State {
     proxies: BTreeMap<String, Proxied>,
-    /// What went through proxies that do not listen any more.
-    carried: Carried,
+    /// What went through proxies that do not listen any more, where metrics are on.
+    carried: Option<Carried>,
 }
 
 impl State {
@@ -110,7 +110,10 @@ impl Toxiproxy {
                 beyond_loopback: config.beyond_loopback,
             },
             metrics: config.metrics,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                carried: config.metrics.then(Carried::default),
+                ..State::default()
+            }),
         }))
     }
 
@@ -415,7 +418,7 @@ impl Toxiproxy {
 
     async fn exposition(&self) -> String {
         let state = self.0.state.lock().await;
-        let mut carried = state.carried.clone();
+        let mut carried = state.carried.clone().unwrap_or_default();
         for proxy in state.proxies.values() {
             proxy.add_to(&mut carried);
         }
