@@ -58,8 +58,8 @@ pub struct MessageFault {
     pub inject: OnHttp,
 }
 
-/// A fault on one process, with everything it started if squall started it:
-/// `kill` or `pause`.
+/// A fault on one process, with everything it started if squall started it or was
+/// allowed to hit it: `kill` or `pause`.
 #[derive(Debug, Clone)]
 pub struct ProcessFault {
     /// Who.
@@ -68,8 +68,8 @@ pub struct ProcessFault {
     pub inject: OnProcess,
 }
 
-/// A fault on what one process has, with everything it started if squall started
-/// it.
+/// A fault on what one process has, with everything it started if squall started it
+/// or was allowed to hit it.
 #[derive(Debug, Clone)]
 pub struct ResourceFault {
     /// Whose.

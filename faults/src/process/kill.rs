@@ -1,5 +1,5 @@
-//! `kill`: a process, with everything it started if squall started it, is ended
-//! by a signal.
+//! `kill`: a process is ended by a signal, with everything it started if squall
+//! started it or was allowed to hit it.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! `pause`: a process, with everything it started if squall started it, is
-//! stopped and continued.
+//! `pause`: a process is stopped and continued, with everything it started if squall
+//! started it or was allowed to hit it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

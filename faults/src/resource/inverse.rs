@@ -37,8 +37,9 @@ pub struct LoweredLimit {
     pub kind: LimitKind,
     /// Of whom: the process that was aimed at.
     pub leader: ProcessIdentity,
-    /// The mark of what belongs to it, where squall started it; otherwise the
-    /// process was lowered alone.
+    /// The mark of what belongs to it, where squall started it; empty where squall
+    /// was allowed to hit it with all that is below it; without one, the process
+    /// was lowered alone.
     pub mark: Option<String>,
     /// To what. Whoever has another limit has given it to himself.
     pub to: u64,
