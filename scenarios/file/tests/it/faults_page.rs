@@ -45,6 +45,10 @@ faults:
 ```sh
 squall run scenario.yaml --allow-process postgres
 ```
+
+Such a fault reaches all that the process started and its process group. Where squall
+itself or a shell at a terminal is among them, it is refused: start squall apart from the
+service, not behind it in one pipeline.
 ";
 
 fn page() -> String {
