@@ -7,6 +7,7 @@
 mod support;
 
 use std::fs::File;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -16,10 +17,17 @@ use support::run::Run;
 use support::{connect_through, soon, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
 
 /// One at a time: the limit is the executable's.
-static ALONE: Mutex<()> = Mutex::const_new(());
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Runs a test while no other one does. Its runtime is built inside as well, as
+/// that opens descriptors.
+fn alone(test: impl Future<Output = ()>) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(test);
+}
 
 /// Nothing can be opened, forked or looked at while this lives.
 struct Starved(Rlimit);
@@ -49,9 +57,12 @@ fn state(pid: u32) -> char {
     rest.chars().next().unwrap()
 }
 
-#[tokio::test]
-async fn a_pause_is_taken_back_and_the_run_ended_without_a_descriptor_left() {
-    let _alone = ALONE.lock().await;
+#[test]
+fn a_pause_is_taken_back_and_the_run_ended_without_a_descriptor_left() {
+    alone(pause_without_a_descriptor());
+}
+
+async fn pause_without_a_descriptor() {
     let run = Run::start().await;
     let script = "(setsid sleep 1000 & echo $!); while :; do sleep 0.05; done";
     let target = run.target("web", script).await;
@@ -94,9 +105,12 @@ async fn carry(from: &mut TcpStream, to: &mut TcpStream) {
     assert!(heard == said);
 }
 
-#[tokio::test]
-async fn bulk_is_copied_while_there_is_no_descriptor_for_a_pipe() {
-    let _alone = ALONE.lock().await;
+#[test]
+fn bulk_is_copied_while_there_is_no_descriptor_for_a_pipe() {
+    alone(copy_without_a_pipe());
+}
+
+async fn copy_without_a_pipe() {
     let (link, mut client, mut server) = connect_through().await;
     let starved = Starved::begin();
     carry(&mut client, &mut server).await;
