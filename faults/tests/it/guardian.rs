@@ -196,12 +196,9 @@ async fn squall_ends_the_run_itself_when_its_guardian_is_gone_or_silent() {
         let shutdown = run.guardian.shutdown(Duration::from_millis(50));
         let report = soon(shutdown).await.unwrap();
         assert!(report.left.is_empty(), "{report:?}");
-        // With a guardian that is killed the kernel ends what it had started.
-        let found = if signal == Signal::KILL { 1 } else { 2 };
-        assert!(
-            report.killed >= 1 && report.ended + report.killed >= found,
-            "{report:?}"
-        );
+        // The kernel ends with the guardian what it had started, perhaps before
+        // squall counts it; only the stray is left for certain.
+        assert!(report.killed >= 1, "{report:?}");
         for who in [target.identity, stray, guardian] {
             assert!(!who.is_alive(), "{signal:?}: {who:?}");
         }
