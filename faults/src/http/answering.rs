@@ -20,7 +20,7 @@ impl Exchanges {
             return;
         }
         let mut left = bytes;
-        while !left.is_empty() {
+        while !left.is_empty() && !self.is_ending() {
             left = match &mut self.answered.at {
                 At::Through => {
                     self.pass(false, left, None);

@@ -20,7 +20,7 @@ impl Exchanges {
     pub(super) fn ask(&mut self, bytes: Bytes, now: Instant) {
         self.pass_watched(true, &bytes);
         let mut left = bytes;
-        while !left.is_empty() {
+        while !left.is_empty() && !self.is_ending() {
             left = match &mut self.asked.at {
                 At::Through => {
                     self.pass(true, left, None);

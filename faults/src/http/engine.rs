@@ -194,7 +194,11 @@ impl Exchanges {
 
     /// Lets time pass.
     pub fn advance(&mut self, now: Instant) {
-        let late = |reader: &Reader| reader.deadline().is_some_and(|deadline| deadline <= now);
+        let ending = self.is_ending();
+        let late = |reader: &Reader| {
+            let deadline = reader.deadline().filter(|_| !ending);
+            deadline.is_some_and(|deadline| deadline <= now)
+        };
         if late(&self.asked) {
             self.lose_requests(Bytes::new());
         }
@@ -210,6 +214,7 @@ impl Exchanges {
     pub fn deadline(&self) -> Option<Instant> {
         let heads = match self.phase {
             Phase::Watching => [None, None],
+            Phase::Following if self.is_ending() => [None, None],
             Phase::Following => [self.asked.deadline(), self.answered.deadline()],
         };
         let lanes = [self.to.deadline(), self.from.deadline()];
@@ -276,6 +281,12 @@ impl Exchanges {
     /// Ends the connection behind what goes on in a direction.
     pub(super) fn end(&mut self, to_target: bool, end: End) {
         self.lane(to_target).push_end(end);
+    }
+
+    /// Whether the connection ends behind what waits: nothing that comes now is
+    /// told apart any more.
+    pub(super) const fn is_ending(&self) -> bool {
+        self.to.ends() || self.from.ends()
     }
 
     /// Chooses the faults of the next request.
@@ -347,6 +358,54 @@ impl Exchanges {
         } else if self.phase == Phase::Watching && self.proved && between && self.waiting.is_empty()
         {
             self.phase = Phase::Following;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use squall_scenario::inject::{Answer, HttpAction, HttpDone, Matching, Message};
+    use squall_scenario::{ByteCount, Share};
+
+    use super::*;
+
+    const GET: &str = "GET / HTTP/1.1\r\n\r\n";
+    const POST: &str = "POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody";
+    const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+    fn fault(message: Message, action: HttpAction) -> Http {
+        Http {
+            when: Matching::default(),
+            share: Share::WHOLE,
+            at_most: None,
+            message,
+            action,
+        }
+    }
+
+    /// What a fault says it has done after a caller and its target said this.
+    fn done(http: Http, said: &[(bool, &str)]) -> HttpDone {
+        let fault = HttpAttached::new("fault", http);
+        let mut exchanges = Exchanges::new(7, 0, true);
+        exchanges.set_faults(&[Arc::clone(&fault)]);
+        let now = Instant::now();
+        for (to_target, text) in said {
+            exchanges.push(*to_target, Bytes::copy_from_slice(text.as_bytes()), now);
+        }
+        fault.done()
+    }
+
+    #[test]
+    fn an_aborted_connection_is_http_and_nothing_behind_its_end_counts() {
+        for after in [0, 1] {
+            let abort = |message| {
+                let after = ByteCount(after);
+                fault(message, HttpAction::Abort { after })
+            };
+            let answered = done(abort(Message::Answer), &[(true, GET), (false, OK), (true, GET)]);
+            assert_eq!((answered.not_http, answered.requests), (0, 1), "{after}");
+            let asked = done(abort(Message::Request), &[(true, &POST.repeat(2))]);
+            assert_eq!((asked.not_http, asked.requests), (0, 1), "{after}");
         }
     }
 }

@@ -116,6 +116,11 @@ impl Lane {
         }
     }
 
+    /// Whether the connection ends behind what waits.
+    pub(super) const fn ends(&self) -> bool {
+        self.ends
+    }
+
     pub(super) const fn has_room(&self) -> bool {
         self.held_bytes < HELD_BYTES_MAX && !self.ends && !self.eof
     }
