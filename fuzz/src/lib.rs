@@ -337,7 +337,7 @@ fn carry(data: &[u8], path: Option<&str>) -> ([Vec<u8>; 2], bool) {
     exchanges.push_eof(true, now);
     exchanges.push_eof(false, now);
     let mut over = take(&mut exchanges, now);
-    while let Some(due) = exchanges.deadline().filter(|_| !over) {
+    while let Some(due) = exchanges.deadline(now).filter(|_| !over) {
         now = now.max(due) + Duration::from_nanos(1);
         exchanges.advance(now);
         over = take(&mut exchanges, now);

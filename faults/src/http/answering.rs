@@ -112,10 +112,15 @@ impl Exchanges {
         }
     }
 
-    /// The target's stream has ended: so has a body that ends with it.
+    /// The target's stream has ended: so has a body that ends with it, and what
+    /// was not answered never is.
     pub(super) fn end_with_stream(&mut self, now: Instant) {
         if self.answered.at == At::Body(Body::until_close()) {
             self.answer_end(now);
+        }
+        let next = self.waiting.front();
+        if next.is_some_and(|exchange| exchange.own.is_none()) {
+            self.lose_both();
         }
     }
 

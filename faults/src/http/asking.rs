@@ -19,8 +19,17 @@ impl Exchanges {
     /// Bytes of the caller.
     pub(super) fn ask(&mut self, bytes: Bytes, now: Instant) {
         self.pass_watched(true, &bytes);
+        if self.unread.is_empty() {
+            return self.tell_requests(bytes, now);
+        }
+        self.unread = [&*self.unread, &*bytes].concat().into();
+    }
+
+    /// Tells requests apart, as many as may wait for an answer.
+    pub(super) fn tell_requests(&mut self, bytes: Bytes, now: Instant) {
         let mut left = bytes;
         while !left.is_empty() && !self.is_ending() {
+            let enough = self.has_enough();
             left = match &mut self.asked.at {
                 At::Through => {
                     self.pass(true, left, None);
@@ -37,6 +46,10 @@ impl Exchanges {
                     }
                     Err(_) => return self.lose_requests(left),
                 },
+                At::Head if enough => {
+                    self.unread = left;
+                    return;
+                }
                 At::Head => match self.asked.head(&left, Head::request, now) {
                     (Read::Part, _) => return,
                     (Read::Other, _) => return self.lose_requests(Bytes::new()),
@@ -123,9 +136,10 @@ impl Exchanges {
         }
     }
 
-    /// Gives the answers of squall's own whose turn it is.
+    /// Gives the answers of squall's own whose turn it is, as long as the caller
+    /// takes them.
     pub(super) fn give_own(&mut self) {
-        while self.answered.is_between() {
+        while self.answered.is_between() && !self.from.is_full() {
             let is_next = |exchange: &Exchange| exchange.own.as_ref().is_some_and(|own| own.ready);
             if !self.waiting.front().is_some_and(is_next) {
                 return;

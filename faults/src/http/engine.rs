@@ -36,14 +36,19 @@ pub struct Exchanges {
     pub(super) swallowing: bool,
     /// Requests whose answers are not complete, in order.
     pub(super) waiting: VecDeque<Exchange>,
+    /// What the caller sent behind as many requests as may wait.
+    pub(super) unread: Bytes,
+    /// The caller's stream ends behind that.
+    unread_eof: bool,
     to: Lane,
-    from: Lane,
+    pub(super) from: Lane,
     key: (u64, u64),
     /// Requests so far.
     requests: u64,
     is_http: bool,
     is_not_http: bool,
-    ended: Option<End>,
+    /// How it ends, and whether that went to the target.
+    ended: Option<(End, bool)>,
     /// Grows with everything that goes in or out.
     steps: u64,
 }
@@ -95,6 +100,8 @@ impl Exchanges {
             asking: Vec::new(),
             swallowing: false,
             waiting: VecDeque::new(),
+            unread: Bytes::new(),
+            unread_eof: false,
             to: Lane::default(),
             from: Lane::default(),
             key: (seed, connection),
@@ -120,6 +127,16 @@ impl Exchanges {
 
     /// Makes these the faults of the connection. What others held goes on.
     pub(crate) fn set_faults(&mut self, faults: &[Arc<HttpAttached>]) {
+        let known = |fault: &Arc<_>| self.faults.iter().any(|known| Arc::ptr_eq(known, fault));
+        for newcomer in faults.iter().filter(|fault| !known(fault)) {
+            // What is known of the connection is not found out again.
+            if self.is_http {
+                newcomer.count_connection();
+            }
+            if self.is_not_http {
+                newcomer.count_not_http();
+            }
+        }
         self.faults = faults.to_vec();
         let attached = |id: &str| faults.iter().any(|fault| &*fault.id == id);
         let stays = |chosen: &Chosen| attached(chosen.id());
@@ -148,7 +165,7 @@ impl Exchanges {
             true => self.ask(bytes, now),
             false => self.answer(bytes, now),
         }
-        self.settle();
+        self.go_on(now);
     }
 
     /// The sender closed its side.
@@ -158,15 +175,16 @@ impl Exchanges {
             true => {
                 let part = self.asked.flush();
                 self.pass(true, part, None);
+                self.unread_eof = true;
             }
             false => {
                 let part = self.answered.flush();
                 self.pass(false, part, None);
                 self.end_with_stream(now);
+                self.from.push_eof();
             }
         }
-        self.lane(to_target).push_eof();
-        self.settle();
+        self.go_on(now);
     }
 
     /// Takes what goes on next in a direction; an empty piece when the stream
@@ -177,11 +195,12 @@ impl Exchanges {
         }
         let out = self.lane(to_target).pull(now)?;
         self.steps += 1;
+        self.go_on(now);
         match out {
             Out::Bytes(bytes) => Some(bytes),
             Out::Eof => Some(Bytes::new()),
             Out::End(end) => {
-                self.ended = Some(end);
+                self.ended = Some((end, to_target));
                 None
             }
         }
@@ -209,16 +228,18 @@ impl Exchanges {
     }
 
     /// When [`Exchanges::pull`] or [`Exchanges::advance`] has something to do
-    /// next that it has not now.
+    /// next that it has not `now`. What is due by then, and was not taken, does
+    /// not count: no time has to pass for it.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let heads = match self.phase {
             Phase::Watching => [None, None],
             Phase::Following if self.is_ending() => [None, None],
             Phase::Following => [self.asked.deadline(), self.answered.deadline()],
         };
         let lanes = [self.to.deadline(), self.from.deadline()];
-        heads.into_iter().chain(lanes).flatten().min()
+        let deadlines = heads.into_iter().chain(lanes).flatten();
+        deadlines.filter(|deadline| *deadline > now).min()
     }
 
     /// Whether more bytes may be pushed in a direction.
@@ -228,13 +249,23 @@ impl Exchanges {
             true => &self.to,
             false => &self.from,
         };
-        let few = !to_target || self.waiting.len() < WAITING_MAX;
+        let few = !to_target || (self.unread.is_empty() && !self.has_enough());
         lane.has_room() && few && self.ended.is_none()
+    }
+
+    /// Whether as many requests as may have no answer.
+    pub(super) fn has_enough(&self) -> bool {
+        self.waiting.len() >= WAITING_MAX
     }
 
     /// How the connection ends, once everything before it was pulled.
     #[must_use]
-    pub const fn ended(&self) -> Option<End> {
+    pub fn ended(&self) -> Option<End> {
+        self.ended.map(|(end, _)| end)
+    }
+
+    /// The same, and whether everything before it went to the target.
+    pub(crate) const fn ended_behind(&self) -> Option<(End, bool)> {
         self.ended
     }
 
@@ -325,6 +356,8 @@ impl Exchanges {
         self.proved = false;
         self.asked = Reader::default();
         self.answered = Reader::default();
+        // It has passed on already.
+        self.unread.clear();
         self.waiting.clear();
     }
 
@@ -339,6 +372,8 @@ impl Exchanges {
             let part = reader.flush();
             self.pass(to_target, part, None);
         }
+        let unread = std::mem::take(&mut self.unread);
+        self.pass(true, unread, None);
         self.phase = Phase::Following;
         self.asking.clear();
         self.waiting.clear();
@@ -348,6 +383,20 @@ impl Exchanges {
     /// taken that the target never sees, and its answer is not given yet.
     pub(super) fn is_between_streams(&self) -> bool {
         self.swallowing || self.waiting.iter().any(|exchange| exchange.own.is_some())
+    }
+
+    /// Goes on with what had to wait: answers of squall's own for those before
+    /// them to be taken, requests for others to be answered.
+    fn go_on(&mut self, now: Instant) {
+        self.give_own();
+        if !self.unread.is_empty() && !self.has_enough() {
+            let unread = std::mem::take(&mut self.unread);
+            self.tell_requests(unread, now);
+        }
+        self.settle();
+        if self.unread_eof && self.unread.is_empty() {
+            self.to.push_eof();
+        }
     }
 
     /// What follows from where both directions stand.
@@ -364,6 +413,8 @@ impl Exchanges {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use squall_scenario::inject::{Answer, HttpAction, HttpDone, Matching, Message};
     use squall_scenario::{ByteCount, Share};
 
@@ -402,10 +453,117 @@ mod tests {
                 let after = ByteCount(after);
                 fault(message, HttpAction::Abort { after })
             };
-            let answered = done(abort(Message::Answer), &[(true, GET), (false, OK), (true, GET)]);
+            let answered = done(
+                abort(Message::Answer),
+                &[(true, GET), (false, OK), (true, GET)],
+            );
             assert_eq!((answered.not_http, answered.requests), (0, 1), "{after}");
             let asked = done(abort(Message::Request), &[(true, &POST.repeat(2))]);
             assert_eq!((asked.not_http, asked.requests), (0, 1), "{after}");
+        }
+    }
+
+    fn push(exchanges: &mut Exchanges, to_target: bool, text: &str, now: Instant) {
+        exchanges.push(to_target, Bytes::copy_from_slice(text.as_bytes()), now);
+    }
+
+    #[test]
+    fn a_caller_that_never_reads_is_not_answered_without_end() {
+        let now = Instant::now();
+        let mut exchanges = Exchanges::new(7, 0, true);
+        let body = "x".repeat(1000);
+        let answer = Answer {
+            status: 503,
+            headers: Vec::new(),
+            body: body.clone(),
+        };
+        exchanges.attach("fault", &fault(Message::Answer, HttpAction::Answer(answer)));
+        push(&mut exchanges, true, &GET.repeat(3000), now);
+        exchanges.push_eof(true, now);
+        let (mut most, mut heard) = (0, Vec::new());
+        assert!(exchanges.from.is_full() && !exchanges.has_room(true));
+        while let Some(bytes) = exchanges.pull(false, now) {
+            most = most.max(exchanges.waiting.len());
+            heard.extend_from_slice(&bytes);
+        }
+        assert_eq!(most, WAITING_MAX);
+        let heard = String::from_utf8(heard).unwrap();
+        assert_eq!(heard.matches(&body).count(), 3000);
+        assert_eq!(exchanges.pull(true, now), Some(Bytes::new()));
+    }
+
+    #[test]
+    fn more_requests_than_may_wait_go_on_when_there_are_answers_or_never_will_be() {
+        let now = Instant::now();
+        let late = || {
+            let by = Duration::from_millis(1);
+            let jitter = Duration::ZERO;
+            let mut exchanges = Exchanges::new(7, 0, true);
+            let late = HttpAction::Delay { by, jitter };
+            exchanges.attach("fault", &fault(Message::Request, late));
+            push(&mut exchanges, true, &GET.repeat(WAITING_MAX + 2), now);
+            exchanges.push_eof(true, now);
+            exchanges
+        };
+        let gone = |mut exchanges: Exchanges| {
+            let later = now + Duration::from_secs(1);
+            let mut gone = Vec::new();
+            while let Some(bytes) = exchanges.pull(true, later) {
+                gone.push(bytes);
+            }
+            let ends = gone.last().is_some_and(Bytes::is_empty);
+            (gone.concat().len() / GET.len(), ends)
+        };
+        assert_eq!(gone(late()), (WAITING_MAX, false));
+        let mut answered = late();
+        push(&mut answered, false, OK, now);
+        assert_eq!(gone(answered), (WAITING_MAX + 1, false));
+        let mut left = late();
+        left.push_eof(false, now);
+        assert_eq!(gone(left), (WAITING_MAX + 2, true));
+    }
+
+    #[test]
+    fn what_is_due_and_not_taken_hides_nothing_that_comes_later() {
+        let now = Instant::now();
+        let slow = |message| {
+            let rate = ByteCount(1000);
+            HttpAttached::new("slow", fault(message, HttpAction::Throttle(rate)))
+        };
+        let mut exchanges = Exchanges::new(7, 0, true);
+        exchanges.set_faults(&[slow(Message::Request), slow(Message::Answer)]);
+        let ms = |ms| now + Duration::from_millis(ms);
+        push(&mut exchanges, true, POST, now);
+        push(&mut exchanges, false, OK, ms(3));
+        while exchanges.pull(false, ms(3)).is_some() {}
+        // The body of the request is due at 4 ms, and its target does not read.
+        while exchanges.pull(true, now).is_some() {}
+        assert_eq!(exchanges.deadline(ms(3)), Some(ms(4)));
+        assert_eq!(exchanges.deadline(ms(4)), Some(ms(5)));
+        assert_eq!(exchanges.deadline(ms(5)), None);
+    }
+
+    #[test]
+    fn a_second_fault_is_told_what_is_known_of_a_connection() {
+        let late = || {
+            let by = Duration::ZERO;
+            let jitter = Duration::ZERO;
+            HttpAttached::new(
+                "late",
+                fault(Message::Answer, HttpAction::Delay { by, jitter }),
+            )
+        };
+        for (said, known) in [(GET, (1, 0)), ("+PONG\r\n", (0, 1))] {
+            let (first, second) = (late(), late());
+            let mut exchanges = Exchanges::new(7, 0, true);
+            exchanges.set_faults(&[Arc::clone(&first)]);
+            push(&mut exchanges, true, said, Instant::now());
+            for _ in 0..2 {
+                exchanges.set_faults(&[Arc::clone(&first), Arc::clone(&second)]);
+            }
+            for done in [first.done(), second.done()] {
+                assert_eq!((done.connections, done.not_http), known, "{said:?}");
+            }
         }
     }
 }

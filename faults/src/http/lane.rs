@@ -8,9 +8,11 @@ use bytes::Bytes;
 
 use super::attached::Place;
 use crate::End;
+use crate::proxy::chain::CHUNK_COST_BYTES;
 
-/// Bytes that may wait in one direction before no more are taken.
-const HELD_BYTES_MAX: usize = 256 * 1024;
+/// What may wait in one direction before no more is taken: bytes, and what each
+/// piece costs besides.
+const HELD_COST_BYTES_MAX: usize = 256 * 1024;
 
 /// Until when something is held, and by whom.
 #[derive(Debug, Clone)]
@@ -37,11 +39,15 @@ pub(super) enum Out {
     End(End),
 }
 
+const fn cost(bytes: &Bytes) -> usize {
+    bytes.len() + CHUNK_COST_BYTES
+}
+
 /// Bytes that wait to go on in one direction.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
     queue: VecDeque<(Item, Option<Hold>)>,
-    held_bytes: usize,
+    held_cost_bytes: usize,
     /// The stream ends behind what waits.
     eof: bool,
     /// That was passed on.
@@ -53,7 +59,7 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) fn push(&mut self, bytes: Bytes, hold: Option<Hold>) {
         if !self.ends && !bytes.is_empty() {
-            self.held_bytes += bytes.len();
+            self.held_cost_bytes += cost(&bytes);
             self.queue.push_back((Item::Bytes(bytes), hold));
         }
     }
@@ -88,7 +94,7 @@ impl Lane {
         }
         Some(match item {
             Item::Bytes(bytes) => {
-                self.held_bytes -= bytes.len();
+                self.held_cost_bytes -= cost(&bytes);
                 Out::Bytes(bytes)
             }
             Item::End(end) => Out::End(end),
@@ -97,11 +103,11 @@ impl Lane {
 
     /// Puts back what could not be taken at once.
     pub(super) fn put_back(&mut self, rest: Bytes) {
-        self.held_bytes += rest.len();
+        self.held_cost_bytes += cost(&rest);
         self.queue.push_front((Item::Bytes(rest), None));
     }
 
-    /// When the next thing may go on that may not yet.
+    /// Until when the next thing is held.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let (_, hold) = self.queue.front()?;
         hold.as_ref().map(|hold| hold.until)
@@ -122,7 +128,12 @@ impl Lane {
     }
 
     pub(super) const fn has_room(&self) -> bool {
-        self.held_bytes < HELD_BYTES_MAX && !self.ends && !self.eof
+        !self.is_full() && !self.ends && !self.eof
+    }
+
+    /// Whether as much waits as may.
+    pub(super) const fn is_full(&self) -> bool {
+        self.held_cost_bytes >= HELD_COST_BYTES_MAX
     }
 
     /// Whether nothing waits, the end of the stream included.

@@ -17,7 +17,7 @@ use crate::{Chunk, Event, Fate, Fates, Toxic};
 
 /// What a held chunk costs besides its bytes; counted so that a million
 /// one-byte chunks are not taken for a megabyte.
-const CHUNK_COST_BYTES: usize = 64;
+pub(crate) const CHUNK_COST_BYTES: usize = 64;
 
 /// How a connection is ended by a toxic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -188,7 +188,7 @@ impl<R: AsyncRead + Socket + Unpin, W: AsyncWrite + Socket + Unpin> Pair<R, W> {
             if from.is_ready() {
                 return from;
             }
-            if let Some(end) = messages.ended()
+            if let Some((end, _)) = messages.ended()
                 && self.to.is_drained()
                 && self.from.is_drained()
             {

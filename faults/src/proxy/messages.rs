@@ -56,17 +56,22 @@ impl Messages {
 
     /// Lets time pass, and wakes whoever polls when more of it has.
     pub(super) fn poll_time(&mut self, cx: &mut Context<'_>) {
-        let Some(deadline) = self.exchanges.deadline() else {
-            return self.alarm.clear();
-        };
-        if self.alarm.poll_at(deadline, cx).is_ready() {
-            let now = Instant::now().into_std().max(deadline);
+        let mut now = Instant::now().into_std();
+        loop {
             self.exchanges.advance(now);
+            let Some(deadline) = self.exchanges.deadline(now) else {
+                return self.alarm.clear();
+            };
+            if self.alarm.poll_at(deadline, cx).is_pending() {
+                return;
+            }
+            now = Instant::now().into_std().max(deadline);
         }
     }
 
-    pub(super) const fn ended(&self) -> Option<End> {
-        self.exchanges.ended()
+    /// How the connection ends, and whether what came before went to the target.
+    pub(super) const fn ended(&self) -> Option<(End, bool)> {
+        self.exchanges.ended_behind()
     }
 
     pub(super) fn is_idle(&self) -> bool {
