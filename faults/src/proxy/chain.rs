@@ -440,8 +440,10 @@ fn split(left: &mut Option<Item>, count: usize) -> Option<Item> {
     (count > 0).then(|| Item::Bytes(bytes.split_to(count)))
 }
 
+/// Behind the end of the connection nothing comes out: it would be behind a hole.
 fn emit(item: Item, out: &mut Output) {
     match item {
+        Item::Bytes(_) | Item::Eof if out.end.is_some() => {}
         Item::Bytes(bytes) => out.bytes.push_back(bytes),
         Item::Eof => out.eof = true,
         Item::Close => {

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
@@ -125,6 +126,9 @@ impl Connection {
                 end = poll_fn(|cx| pair.poll(cx)) => break end,
             }
         };
+        if matches!(end, Ok(End::Close)) {
+            poll_fn(|cx| Poll::Ready(pair.close(cx))).await;
+        }
         self.shared.unregister(self.nth);
         if matches!(end, Ok(End::Reset)) {
             add(&self.shared.totals.reset, 1);
@@ -188,11 +192,24 @@ impl<R: AsyncRead + Socket + Unpin, W: AsyncWrite + Socket + Unpin> Pair<R, W> {
             if from.is_ready() {
                 return from;
             }
-            if let Some((end, _)) = messages.ended()
-                && self.to.is_drained()
-                && self.from.is_drained()
-            {
-                return Poll::Ready(Ok(end));
+            if let Some((end, to_target)) = messages.ended() {
+                let drained = [&self.from, &self.to].map(Link::is_drained);
+                match end {
+                    // What goes the other way is lost with the connection.
+                    End::Reset if drained[usize::from(to_target)] => {
+                        return Poll::Ready(Ok(end));
+                    }
+                    End::Close if drained == [true, true] => {
+                        let link = match to_target {
+                            true => &mut self.to,
+                            false => &mut self.from,
+                        };
+                        if link.close() {
+                            continue;
+                        }
+                    }
+                    End::Reset | End::Close => {}
+                }
             }
             if messages.is_idle() {
                 self.messages = None;
@@ -210,6 +227,14 @@ impl<R: AsyncRead + Socket + Unpin, W: AsyncWrite + Socket + Unpin> Pair<R, W> {
             return from;
         }
         self.poll_finished()
+    }
+
+    /// Says to both sides that the connection has ended, as far as they listen.
+    fn close(&mut self, cx: &mut Context<'_>) {
+        for sink in [&mut self.client.1, &mut self.upstream.1] {
+            // It is closed whether or not they hear of it.
+            let _ = Pin::new(sink).poll_shutdown(cx);
+        }
     }
 
     fn poll_finished(&self) -> Poll<io::Result<End>> {

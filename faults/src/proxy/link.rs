@@ -56,6 +56,8 @@ pub(crate) struct Link {
     read_closed: bool,
     /// The end of the stream has been passed on.
     pub(crate) finished: bool,
+    /// The sink keeps nothing of what was written to it.
+    flushed: bool,
     pub(super) alarm: Alarm,
     /// What of the proxy's `held_bytes` is this link's.
     reported_held: usize,
@@ -75,6 +77,7 @@ impl Link {
             carried: false,
             read_closed: false,
             finished: false,
+            flushed: true,
             alarm: Alarm::new(),
             reported_held: 0,
             totals,
@@ -129,10 +132,19 @@ impl Link {
         self.out.end == Some(End::Reset)
     }
 
-    /// Whether everything that was read has been written.
+    /// Whether everything that was read has been written, and left the sink.
     pub(crate) fn is_drained(&self) -> bool {
         let written = self.out.bytes.is_empty() && self.pipe.is_none();
-        written && self.chain.held_cost_bytes() == 0
+        written && self.flushed && self.chain.held_cost_bytes() == 0
+    }
+
+    /// Closes the connection behind what came out. Whether it did not before.
+    pub(super) const fn close(&mut self) -> bool {
+        let open = self.out.end.is_none();
+        if open {
+            self.out.end = Some(End::Close);
+        }
+        open
     }
 
     /// Carries bytes until neither side has anything to do. Ready when a toxic
@@ -164,13 +176,14 @@ impl Link {
         }
     }
 
-    /// Writes what came out of the pipe and the chain, the end of the stream
-    /// included.
+    /// Writes what came out of the pipe and the chain, the end of the stream or
+    /// of the connection included.
     fn poll_write_out<W: AsyncWrite + Socket + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         sink: &mut W,
     ) -> Poll<io::Result<()>> {
+        self.flushed = false;
         ready!(self.poll_drain(cx, sink))?;
         while let Some(front) = self.out.bytes.front_mut() {
             let written = ready!(Pin::new(&mut *sink).poll_write(cx, front))?;
@@ -183,14 +196,17 @@ impl Link {
                 }
             }
         }
-        if self.out.eof && !self.finished && self.out.end.is_none() {
-            ready!(Pin::new(sink).poll_shutdown(cx))?;
+        if !self.finished && self.out.end == Some(End::Close) {
+            // Whether anybody is left to hear of it makes no difference.
+            let _broken = ready!(Pin::new(&mut *sink).poll_shutdown(cx));
             self.finished = true;
-        } else if !self.finished {
-            // TLS holds what its socket would not take; whoever polls is woken
-            // when it does.
-            let _ = Pin::new(sink).poll_flush(cx)?;
+        } else if !self.finished && self.out.eof {
+            ready!(Pin::new(&mut *sink).poll_shutdown(cx))?;
+            self.finished = true;
         }
+        // TLS holds what its socket would not take; whoever polls is woken when
+        // it does.
+        self.flushed = self.finished || Pin::new(sink).poll_flush(cx)?.is_ready();
         Poll::Ready(Ok(()))
     }
 
@@ -297,7 +313,7 @@ impl Link {
         }
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
-            ready!(Pin::new(source).poll_read(cx, &mut buffer))?;
+            ready!(poll_read(cx, source, &mut buffer))?;
             let bytes = buffer.filled();
             if bytes.is_empty() {
                 self.take_eof();
@@ -365,6 +381,19 @@ impl Link {
             adjust(&self.totals.held_bytes, self.reported_held, held);
             self.reported_held = held;
         }
+    }
+}
+
+/// Reads from a side. One that speaks TLS and closes without saying so has closed,
+/// as many do.
+pub(super) fn poll_read<R: AsyncRead + Unpin>(
+    cx: &mut Context<'_>,
+    source: &mut R,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    match ready!(Pin::new(source).poll_read(cx, buffer)) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+        read => Poll::Ready(read),
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
+use super::link::poll_read;
 use super::roster::Roster;
 use super::splice::Socket;
 use super::{AttachError, Proxy};
@@ -120,7 +121,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for Told<'_, R> {
                 return Poll::Pending;
             }
             // The buffer is empty and lent for this one read.
-            ready!(Pin::new(&mut *this.socket).poll_read(cx, buffer))?;
+            ready!(poll_read(cx, this.socket, buffer))?;
             let bytes = Bytes::copy_from_slice(buffer.filled());
             buffer.clear();
             match bytes.is_empty() {

@@ -12,6 +12,7 @@ use squall_scenario::inject::{Answer, Http, HttpAction, Matching, Message};
 use squall_scenario::{ByteCount, EvidenceLevel, OnHttp, Share};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 
 /// A server that answers every request with its path, in a body of 20 bytes.
@@ -243,4 +244,71 @@ async fn the_same_seed_decides_the_same_for_every_request() {
     assert_eq!(drawn[0], drawn[1]);
     let hit = drawn[0].iter().filter(|status| **status == 500).count();
     assert!((8..30).contains(&hit), "{hit} of 60 for 30%");
+}
+
+/// A caller that sends a body without end, and its target, which has read nothing
+/// but the head; nothing moves any more.
+async fn upload(proxy: &Proxy, listener: &TcpListener) -> (OwnedReadHalf, TcpStream) {
+    let caller = TcpStream::connect(proxy.address());
+    let (caller, accepted) = tokio::join!(caller, listener.accept());
+    let (hears, mut says) = caller.unwrap().into_split();
+    let mut target = accepted.unwrap().0;
+    let head = b"POST / HTTP/1.1\r\nContent-Length: 1000000000000\r\n\r\n";
+    soon(says.write_all(head)).await.unwrap();
+    soon(target.read_exact(&mut vec![0; head.len()]))
+        .await
+        .unwrap();
+    tokio::spawn(async move { while says.write_all(&[0; 65536]).await.is_ok() {} });
+    let mut carried = u64::MAX;
+    while proxy.counters().bytes_to != carried || carried == head.len() as u64 {
+        carried = proxy.counters().bytes_to;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    (hears, target)
+}
+
+#[tokio::test]
+async fn an_answer_is_aborted_while_nobody_takes_the_request() {
+    let dir = TempDir::new().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = proxy_to(listener.local_addr().unwrap());
+    let after = ByteCount(2);
+    let fault = on(&proxy, "/**", None, HttpAction::Abort { after });
+    let _guard = fault.inject(&context(&dir)).await.unwrap();
+    let (mut hears, mut target) = upload(&proxy, &listener).await;
+    let answer = b"HTTP/1.1 413 Too Large\r\ncontent-length: 4\r\n\r\nmuch";
+    target.write_all(answer).await.unwrap();
+    let mut heard = Vec::new();
+    let error = soon(hears.read_to_end(&mut heard)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_held_comes_while_nobody_takes_the_request() {
+    let dir = TempDir::new().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = proxy_to(listener.local_addr().unwrap());
+    let rate = HttpAction::Throttle(ByteCount(1 << 30));
+    let Fault::Messages(mut slow) = on(&proxy, "/**", None, rate) else {
+        unreachable!()
+    };
+    let OnHttp::Http(http) = &mut slow.inject;
+    http.message = Message::Request;
+    let slow = Fault::Messages(slow);
+    let by = Duration::from_millis(50);
+    let jitter = Duration::ZERO;
+    let late = on(&proxy, "/**", None, HttpAction::Delay { by, jitter });
+    let one = context(&dir);
+    let other = FaultContext {
+        fault: "other".to_owned(),
+        ..context(&TempDir::new().unwrap())
+    };
+    let _slow = slow.inject(&one).await.unwrap();
+    let _late = late.inject(&other).await.unwrap();
+    let (mut hears, mut target) = upload(&proxy, &listener).await;
+    let answer = b"HTTP/1.1 413 Too Large\r\ncontent-length: 4\r\n\r\nmuch";
+    target.write_all(answer).await.unwrap();
+    let mut heard = vec![0; answer.len()];
+    soon(hears.read_exact(&mut heard)).await.unwrap();
+    assert_eq!(heard, answer);
 }

@@ -7,13 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use squall_faults::{
-    Authority, Fault, FaultContext, FaultError, FaultGuard, Journal, Pauses, Proxy, Terminal,
-    TlsFault,
+    Authority, Fault, FaultContext, FaultError, FaultGuard, Journal, MessageFault, Pauses, Proxy,
+    Terminal, TlsFault,
 };
-use squall_scenario::inject::{Delay, Direction, Tls, TlsDone, TlsShows};
-use squall_scenario::{Evidence, EvidenceLevel, OnBytes, Share, Sighting, TlsTo};
+use squall_scenario::inject::{
+    Delay, Direction, Http, HttpAction, LimitData, Matching, Message, Part, Tls, TlsDone, TlsShows,
+};
+use squall_scenario::{
+    ByteCount, Evidence, EvidenceLevel, OnBytes, OnHttp, Share, Sighting, TlsTo,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
@@ -21,7 +26,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::support::{HANG, proxy_to, serve_echo, soon, stalled};
+use crate::support::{HANG, proxy_to, serve_echo, soon, stalled, until};
 
 /// The name that callers ask for.
 const HOST: &str = "shop.test";
@@ -45,16 +50,20 @@ impl Scene {
         }
     }
 
-    async fn inject(&self, shows: TlsShows) -> Result<FaultGuard, FaultError> {
-        let context = FaultContext {
+    fn context(&self, run: &str) -> FaultContext {
+        FaultContext {
             fault: "tls".to_owned(),
             injection: 0,
-            journal: Arc::new(Journal::create(self.dir.path(), &format!("{shows:?}")).unwrap()),
+            journal: Arc::new(Journal::create(self.dir.path(), run).unwrap()),
             guardian: None,
             pauses: Pauses::default(),
             limits: squall_faults::Limits::default(),
             deadline: HANG,
-        };
+        }
+    }
+
+    async fn inject(&self, shows: TlsShows) -> Result<FaultGuard, FaultError> {
+        let context = self.context(&format!("{shows:?}"));
         let proxies = vec![self.link.clone()];
         let inject = Tls { shows };
         let fault = Fault::Tls(TlsFault { proxies, inject });
@@ -275,4 +284,134 @@ async fn a_link_without_tls_cannot_have_the_fault() {
     };
     let error = plain.inject(TlsShows::Expired).await.unwrap_err();
     assert!(matches!(error, FaultError::NoTls { .. }), "{error}");
+}
+
+fn hour(direction: Direction) -> OnBytes {
+    let hour = Duration::from_secs(3600);
+    OnBytes::Delay(Delay::of(hour, Duration::ZERO, direction))
+}
+
+/// Waits until the one toxic of a link holds so many bytes, and the end behind.
+async fn until_held(link: &Proxy, bytes: u64, ends: u64) {
+    let held = || {
+        let done = link.counters().toxics[0].done;
+        (done.bytes, done.ends) == (bytes, ends)
+    };
+    until("it is held", held).await;
+}
+
+#[tokio::test]
+async fn a_caller_that_closes_without_saying_so_has_closed() {
+    let scene = Scene::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap();
+    let link = secured(&scene.authority, target, TlsTo::Plain);
+    let caller = call(link.address(), &scene.authority, HOST);
+    let (caller, accepted) = tokio::join!(caller, listener.accept());
+    let (mut caller, (mut target, _)) = (caller.unwrap(), accepted.unwrap());
+    link.attach("held", &hour(Direction::To), Share::WHOLE)
+        .unwrap();
+    caller.write_all(b"all of it").await.unwrap();
+    until_held(&link, 9, 0).await;
+    drop(caller.into_inner().0);
+    until_held(&link, 9, 1).await;
+    link.detach("held");
+    let mut heard = Vec::new();
+    soon(target.read_to_end(&mut heard)).await.unwrap();
+    assert_eq!(heard, b"all of it");
+}
+
+/// Carries one connection to `target` until it is told to; then the caller reads
+/// the end of its stream, and nothing else of how it came.
+async fn serve_cut_off(target: SocketAddr, cut: Arc<Notify>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut near, _) = listener.accept().await.unwrap();
+        let mut far = TcpStream::connect(target).await.unwrap();
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+            () = cut.notified() => near.shutdown().await.unwrap(),
+        }
+        // It stays open to what comes the other way.
+        tokio::io::copy(&mut near, &mut tokio::io::sink()).await
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_target_that_closes_without_saying_so_has_closed() {
+    let scene = Scene::new().await;
+    let behind = Arc::new(Authority::new().unwrap());
+    let target = secured(&behind, serve_echo().await, TlsTo::Plain);
+    let cut = Arc::new(Notify::new());
+    let relay = serve_cut_off(target.address(), Arc::clone(&cut)).await;
+    let link = secured(&scene.authority, relay, TlsTo::Tls);
+    let mut caller = call(link.address(), &scene.authority, HOST).await.unwrap();
+    link.attach("held", &hour(Direction::From), Share::WHOLE)
+        .unwrap();
+    caller.write_all(b"all of it").await.unwrap();
+    until_held(&link, 9, 0).await;
+    cut.notify_one();
+    until_held(&link, 9, 1).await;
+    link.detach("held");
+    let mut heard = Vec::new();
+    soon(caller.read_to_end(&mut heard)).await.unwrap();
+    assert_eq!(heard, b"all of it");
+}
+
+/// A caller of `link` that reads only when nothing moves any more hears all that
+/// it may, and that it is over.
+async fn hears_exactly(scene: &Scene, link: &Proxy, listener: &TcpListener, says: String) -> usize {
+    let caller = call(link.address(), &scene.authority, HOST);
+    let (caller, accepted) = tokio::join!(caller, listener.accept());
+    let (mut caller, (mut target, _)) = (caller.unwrap(), accepted.unwrap());
+    caller.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    target.read_exact(&mut [0; 18]).await.unwrap();
+    let says = tokio::spawn(async move {
+        // Refused when the connection has ended.
+        let _ = target.write_all(says.as_bytes()).await;
+        target
+    });
+    stalled(|| link.counters().bytes_from).await;
+    let mut heard = Vec::new();
+    soon(caller.read_to_end(&mut heard)).await.unwrap();
+    drop(soon(says).await.unwrap());
+    heard.len()
+}
+
+#[tokio::test]
+async fn a_caller_that_is_slow_hears_all_up_to_an_end_that_a_fault_makes() {
+    let scene = Scene::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap();
+    for kept in (1..8).map(|mebibytes: usize| mebibytes << 20) {
+        let bytes = ByteCount(kept as u64);
+        let all = "x".repeat(kept + 100_000);
+
+        let limited = secured(&scene.authority, target, TlsTo::Plain);
+        let direction = Direction::From;
+        let limit = OnBytes::LimitData(LimitData { bytes, direction });
+        limited.attach("limit", &limit, Share::WHOLE).unwrap();
+        let heard = hears_exactly(&scene, &limited, &listener, all.clone()).await;
+        assert_eq!(heard, kept);
+
+        let truncated = secured(&scene.authority, target, TlsTo::Plain);
+        let fault = Fault::Messages(MessageFault {
+            proxies: vec![truncated.clone()],
+            inject: OnHttp::Http(Http {
+                when: Matching::default(),
+                share: Share::WHOLE,
+                at_most: None,
+                message: Message::Answer,
+                action: HttpAction::Truncate(Part::Bytes(bytes)),
+            }),
+        });
+        let context = scene.context(&kept.to_string());
+        let _guard = fault.inject(&context).await.unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", all.len());
+        let says = head.clone() + &all;
+        let heard = hears_exactly(&scene, &truncated, &listener, says).await;
+        assert_eq!(heard, head.len() + kept);
+    }
 }
