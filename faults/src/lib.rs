@@ -27,6 +27,7 @@ mod network;
 mod process;
 mod proxy;
 mod resource;
+mod serial_line;
 mod tls;
 mod toxic;
 mod toxics;

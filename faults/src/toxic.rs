@@ -28,7 +28,8 @@ pub enum Event<'a> {
         /// Whether the connection has carried bytes in either direction
         /// before: a live connection, as against a fresh one.
         carried_bytes: bool,
-        /// How many bytes its predecessor was asked about.
+        /// How many bytes its predecessor was asked about; what came while
+        /// that swallowed does not count.
         before: u64,
     },
     /// Bytes arrived.
@@ -62,7 +63,7 @@ pub enum Fate {
     Replace(Bytes),
     /// The bytes left and all that follow are swallowed, the end of the stream
     /// included; the toxic still sees them. Removing it then closes the
-    /// connection, because its stream has a hole.
+    /// connection, even where nothing was swallowed yet.
     DropFromHere,
     /// The connection is closed in an orderly way behind everything that is
     /// held. The toxic is not asked any more.

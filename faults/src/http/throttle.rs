@@ -1,32 +1,23 @@
 //! `throttle`: a body arrives slower.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use squall_scenario::inject::Message;
 
 use super::seam::{HttpEvent, HttpFate, HttpFault};
-
-/// Pieces per second a body is cut into, so that bytes trickle instead of coming
-/// in lumps.
-const PIECES_PER_SECOND: u64 = 20;
-/// Pieces the bytes of one read are cut into at most; bounds the memory of a very
-/// low rate.
-const PIECES_MAX: u64 = 1024;
+use crate::serial_line::SerialLine;
 
 /// A serial line of its own for each message.
 pub(super) struct Throttled {
     message: Message,
-    bytes_per_second: u64,
-    /// When the last byte so far will have gone on.
-    free_at: Option<Instant>,
+    line: SerialLine,
 }
 
 impl Throttled {
     pub(super) fn new(message: Message, bytes_per_second: u64) -> Self {
         Self {
             message,
-            bytes_per_second: bytes_per_second.max(1),
-            free_at: None,
+            line: SerialLine::new(bytes_per_second),
         }
     }
 }
@@ -35,16 +26,9 @@ impl HttpFault for Throttled {
     fn on(&mut self, event: HttpEvent<'_>, _now: Instant) -> HttpFate {
         match event {
             HttpEvent::BodyChunk { of, bytes, arrived } if of == self.message => {
-                let length = bytes.len() as u64;
-                let piece = (self.bytes_per_second / PIECES_PER_SECOND)
-                    .max(length.div_ceil(PIECES_MAX))
-                    .clamp(1, length);
-                let start = self.free_at.map_or(arrived, |free| free.max(arrived));
-                let ns = u128::from(piece) * 1_000_000_000 / u128::from(self.bytes_per_second);
-                let until = start + Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX));
-                self.free_at = Some(until);
+                let (slice, until) = self.line.accept(bytes.len() as u64, arrived);
                 HttpFate::Hold {
-                    bytes: piece as usize,
+                    bytes: slice as usize,
                     until,
                 }
             }
@@ -53,5 +37,30 @@ impl HttpFault for Throttled {
             | HttpEvent::BodyChunk { .. }
             | HttpEvent::End { .. } => HttpFate::Pass,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn the_lowest_rate_keeps_the_number_of_pieces_bounded() {
+        let mut throttled = Throttled::new(Message::Answer, 1);
+        let arrived = Instant::now();
+        let (mut left, mut pieces) = (Bytes::from(vec![0; 64 * 1024]), 0);
+        while !left.is_empty() {
+            let of = Message::Answer;
+            let bytes = &left;
+            let event = HttpEvent::BodyChunk { of, bytes, arrived };
+            let HttpFate::Hold { bytes, .. } = throttled.on(event, arrived) else {
+                panic!("a throttled body is held");
+            };
+            drop(left.split_to(bytes));
+            pieces += 1;
+        }
+        assert_eq!(pieces, 1024);
     }
 }

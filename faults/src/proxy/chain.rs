@@ -75,13 +75,15 @@ struct Stage {
     toxic: Box<dyn Toxic>,
     totals: Arc<ToxicTotals>,
     queue: VecDeque<Held>,
-    /// Bytes that have reached this place, whichever toxic stood here.
+    /// Bytes that have reached this place, whichever toxic stood here, up to
+    /// where it began to swallow.
     met_bytes: u64,
     /// Everything from here on is swallowed.
     swallowing: bool,
     /// The toxic closed the connection, and is not asked any more.
     closed: bool,
-    /// Something was swallowed: the stream has a hole.
+    /// It has begun to swallow: what followed would be behind a hole, were
+    /// anything swallowed or not.
     hole: bool,
     /// The flow was counted as touched by this toxic.
     touched: bool,
@@ -198,7 +200,7 @@ impl Chain {
     }
 
     /// Puts another toxic in the place of one. What that held goes on at once,
-    /// in order; where it has swallowed something, nothing will ever go on.
+    /// in order; where it has begun to swallow, nothing will ever go on.
     pub fn change(
         &mut self,
         id: &str,
@@ -219,7 +221,7 @@ impl Chain {
     }
 
     /// Takes a toxic away. What it held goes on at once, in order; when it has
-    /// swallowed something, the connection closes behind that.
+    /// begun to swallow, the connection closes behind that.
     pub fn detach(&mut self, id: &str, now: Instant, out: &mut Output) {
         let Some(at) = self.position(id) else {
             return;

@@ -127,7 +127,7 @@ impl Connection {
             }
         };
         if matches!(end, Ok(End::Close)) {
-            poll_fn(|cx| Poll::Ready(pair.close(cx))).await;
+            poll_fn(|cx| pair.poll_close(cx)).await;
         }
         self.shared.unregister(self.nth);
         if matches!(end, Ok(End::Reset)) {
@@ -230,11 +230,12 @@ impl<R: AsyncRead + Socket + Unpin, W: AsyncWrite + Socket + Unpin> Pair<R, W> {
     }
 
     /// Says to both sides that the connection has ended, as far as they listen.
-    fn close(&mut self, cx: &mut Context<'_>) {
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for sink in [&mut self.client.1, &mut self.upstream.1] {
             // It is closed whether or not they hear of it.
             let _ = Pin::new(sink).poll_shutdown(cx);
         }
+        Poll::Ready(())
     }
 
     fn poll_finished(&self) -> Poll<io::Result<End>> {

@@ -139,34 +139,12 @@ impl Proxy {
     /// # Errors
     /// See [`AttachError`].
     pub(crate) fn attach_http(&self, fault: &Arc<HttpAttached>) -> Result<(), AttachError> {
-        let mut refused = None;
-        self.0.roster.send_if_modified(|roster| {
-            let link = || self.name().to_owned();
-            if roster.stopped {
-                refused = Some(AttachError::ShutDown { link: link() });
-            } else if roster.http.iter().any(|known| known.id == fault.id) {
-                refused = Some(AttachError::Duplicate {
-                    link: link(),
-                    id: fault.id.to_string(),
-                });
-            } else {
-                roster.version += 1;
-                roster.http.push(Arc::clone(fault));
-            }
-            refused.is_none()
-        });
-        refused.map_or(Ok(()), Err)
+        self.list(fault)
     }
 
     /// Takes a fault off the HTTP of every connection; what it held goes on in
     /// order. Returns whether it was attached. Does not wait.
     pub(crate) fn detach_http(&self, id: &str) -> bool {
-        self.0.roster.send_if_modified(|roster| {
-            let before = roster.http.len();
-            roster.http.retain(|fault| &*fault.id != id);
-            let found = roster.http.len() < before;
-            roster.version += u64::from(found);
-            found
-        })
+        self.take_off::<HttpAttached>(id)
     }
 }

@@ -31,7 +31,7 @@ use accept::{Accepting, Wanted};
 use counters::ProxyTotals;
 use gate::Gate;
 pub use limit::LinkLimit;
-use roster::{Attached, Roster};
+use roster::{Attached, Listed, Refused, Roster};
 use splice::Pipes;
 
 /// How a proxy is started.
@@ -347,24 +347,32 @@ impl Proxy {
         inject: &OnBytes,
         share: Share,
     ) -> Result<Arc<Attached>, AttachError> {
-        let link = || self.name().to_owned();
         let attached = Arc::new(Attached::new(id, inject, share));
-        let mut refused = None;
+        self.list(&attached)?;
+        Ok(attached)
+    }
+
+    /// Puts one on the roster of every live and every new connection.
+    fn list<T: Listed>(&self, one: &Arc<T>) -> Result<(), AttachError> {
+        let mut listed = Ok(());
         self.0.roster.send_if_modified(|roster| {
-            if roster.stopped {
-                refused = Some(AttachError::ShutDown { link: link() });
-            } else if roster.find(id).is_some() {
-                refused = Some(AttachError::Duplicate {
-                    link: link(),
-                    id: id.to_owned(),
-                });
-            } else {
-                roster.version += 1;
-                roster.toxics.push(Arc::clone(&attached));
-            }
-            refused.is_none()
+            listed = roster.add(one);
+            listed.is_ok()
         });
-        refused.map_or(Ok(attached), Err)
+        let link = || self.name().to_owned();
+        listed.map_err(|refused| match refused {
+            Refused::Stopped => AttachError::ShutDown { link: link() },
+            Refused::Duplicate => AttachError::Duplicate {
+                link: link(),
+                id: one.id().to_owned(),
+            },
+        })
+    }
+
+    /// Takes one off that roster. Whether it was on it.
+    fn take_off<T: Listed>(&self, id: &str) -> bool {
+        let roster = &self.0.roster;
+        roster.send_if_modified(|roster| roster.take_off::<T>(id))
     }
 
     /// Changes the parameters and the share of a toxic, on live connections as
@@ -408,13 +416,7 @@ impl Proxy {
     /// Takes a toxic off every connection; what it held goes on in order.
     /// Returns whether it was attached. Does not wait.
     pub fn detach(&self, id: &str) -> bool {
-        self.0.roster.send_if_modified(|roster| {
-            let before = roster.toxics.len();
-            roster.toxics.retain(|toxic| &*toxic.id != id);
-            let found = roster.toxics.len() < before;
-            roster.version += u64::from(found);
-            found
-        })
+        self.take_off::<Attached>(id)
     }
 
     /// Waits until every live connection has taken over the current toxics, at

@@ -57,8 +57,62 @@ pub(crate) struct Roster {
     pub(crate) stopped: bool,
 }
 
+/// What a roster lists, each under an id of its own among its kind.
+pub(crate) trait Listed: Sized {
+    fn id(&self) -> &str;
+    fn list(roster: &mut Roster) -> &mut Vec<Arc<Self>>;
+}
+
+impl Listed for Attached {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn list(roster: &mut Roster) -> &mut Vec<Arc<Self>> {
+        &mut roster.toxics
+    }
+}
+
+impl Listed for HttpAttached {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn list(roster: &mut Roster) -> &mut Vec<Arc<Self>> {
+        &mut roster.http
+    }
+}
+
+/// Why a roster does not take one more.
+pub(crate) enum Refused {
+    /// The id is taken.
+    Duplicate,
+    /// The proxy is shut down.
+    Stopped,
+}
+
 impl Roster {
-    pub(crate) fn find(&self, id: &str) -> Option<&Arc<Attached>> {
-        self.toxics.iter().find(|toxic| &*toxic.id == id)
+    /// Lists one more, behind the others of its kind.
+    pub(crate) fn add<T: Listed>(&mut self, one: &Arc<T>) -> Result<(), Refused> {
+        if self.stopped {
+            return Err(Refused::Stopped);
+        }
+        let list = T::list(self);
+        if list.iter().any(|known| known.id() == one.id()) {
+            return Err(Refused::Duplicate);
+        }
+        list.push(Arc::clone(one));
+        self.version += 1;
+        Ok(())
+    }
+
+    /// Takes one off. Whether it was listed.
+    pub(crate) fn take_off<T: Listed>(&mut self, id: &str) -> bool {
+        let list = T::list(self);
+        let before = list.len();
+        list.retain(|one| one.id() != id);
+        let found = list.len() < before;
+        self.version += u64::from(found);
+        found
     }
 }

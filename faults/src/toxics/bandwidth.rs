@@ -1,18 +1,13 @@
 //! `bandwidth`: at most so many bytes per second on each connection.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use squall_scenario::ByteCount;
 use squall_scenario::inject::{Bandwidth, Direction};
 
 use super::{Decides, FOREVER};
+use crate::serial_line::SerialLine;
 use crate::{Chunk, Event, Fate, Fates, Toxic};
-
-/// Slices per second a slow chunk is cut into, so that bytes trickle instead
-/// of coming in lumps.
-const SLICES_PER_SECOND: u64 = 20;
-/// Slices one chunk is cut into at most; bounds the memory of a very low rate.
-const SLICES_PER_CHUNK_MAX: u64 = 1024;
 
 impl Decides for Bandwidth {
     const LOSSY: bool = false;
@@ -29,55 +24,39 @@ impl Decides for Bandwidth {
     }
 }
 
-/// A serial line: a byte leaves when all bytes before it have left and its own
-/// transmission time has passed. An idle line saves nothing up. On one of no rate
-/// at all, as Toxiproxy has it, nothing passes until it is taken away.
+/// A serial line. On one of no rate at all, as Toxiproxy has it, nothing passes
+/// until it is taken away.
 #[derive(Debug)]
 struct BandwidthToxic {
-    rate_bytes_per_second: u64,
-    /// When the last byte accepted so far will have left.
-    free_at: Option<Instant>,
+    line: Option<SerialLine>,
 }
 
 impl BandwidthToxic {
     fn new(bandwidth: Bandwidth) -> Self {
+        let rate = bandwidth.rate.0;
         Self {
-            rate_bytes_per_second: bandwidth.rate.0,
-            free_at: None,
+            line: (rate > 0).then(|| SerialLine::new(rate)),
         }
-    }
-
-    /// How long `bytes` take on the line. Whole nanoseconds, rounded up.
-    fn transmission(&self, bytes: u64) -> Duration {
-        let rate = u128::from(self.rate_bytes_per_second);
-        let ns = (u128::from(bytes) * 1_000_000_000).div_ceil(rate);
-        Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX))
     }
 
     fn schedule(&mut self, chunk: &Chunk) -> Fates {
-        if self.rate_bytes_per_second == 0 {
+        let Some(line) = &mut self.line else {
             return Fate::Hold(chunk.arrived + FOREVER).into();
-        }
-        let length = chunk.bytes.len() as u64;
-        let slice = (self.rate_bytes_per_second / SLICES_PER_SECOND)
-            .max(length.div_ceil(SLICES_PER_CHUNK_MAX))
-            .max(1);
-        let start = self
-            .free_at
-            .map_or(chunk.arrived, |free| free.max(chunk.arrived));
+        };
+        let mut left = chunk.bytes.len() as u64;
         let mut fates = Fates::pass();
-        let mut sent = 0;
-        while length - sent > slice {
-            sent += slice;
+        loop {
+            let (slice, until) = line.accept(left, chunk.arrived);
+            left -= slice;
+            if left == 0 {
+                fates.push(Fate::Hold(until));
+                return fates;
+            }
             fates.push(Fate::Split {
                 at: slice as usize,
-                until: start + self.transmission(sent),
+                until,
             });
         }
-        let end = start + self.transmission(length);
-        fates.push(Fate::Hold(end));
-        self.free_at = Some(end);
-        fates
     }
 }
 
@@ -92,6 +71,8 @@ impl Toxic for BandwidthToxic {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{Chain, Output};
     use bytes::Bytes;

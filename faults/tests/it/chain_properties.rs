@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use squall_faults::{Chain, Event, Fate, Fates, Output, Toxic};
+use squall_faults::{Chain, End, Event, Fate, Fates, Output, Toxic};
 
 /// A toxic that holds, splits and wakes up at will but loses nothing.
 #[derive(Debug, Clone)]
@@ -149,4 +149,49 @@ proptest! {
         prop_assert!(out.eof && out.end.is_none());
         prop_assert_eq!(chain.held_cost_bytes(), 0);
     }
+}
+
+/// Passes one chunk and swallows what follows.
+struct CutsAfterOne(usize);
+
+impl Toxic for CutsAfterOne {
+    fn on(&mut self, event: Event<'_>, _now: Instant) -> Fates {
+        let Event::Chunk(_) = event else {
+            return Fates::pass();
+        };
+        self.0 += 1;
+        match self.0 {
+            1 => Fates::pass(),
+            _ => Fate::DropFromHere.into(),
+        }
+    }
+}
+
+/// Everything goes on at one instant.
+struct HoldsUntil(Instant);
+
+impl Toxic for HoldsUntil {
+    fn on(&mut self, event: Event<'_>, _now: Instant) -> Fates {
+        match event {
+            Event::Chunk(_) | Event::Eof { .. } => Fate::Hold(self.0).into(),
+            Event::Opened { .. } | Event::Timer => Fates::pass(),
+        }
+    }
+}
+
+#[test]
+fn nothing_comes_out_behind_a_hole() {
+    let (mut chain, mut out) = (Chain::default(), Output::default());
+    let now = Instant::now();
+    let later = now + Duration::from_millis(50);
+    chain.attach("cut", Box::new(CutsAfterOne(0)), false, now, &mut out);
+    chain.attach("delay", Box::new(HoldsUntil(later)), false, now, &mut out);
+    chain.push(Bytes::from_static(b"before"), now, &mut out);
+    chain.push(Bytes::from_static(b"swallowed"), now, &mut out);
+    chain.detach("cut", now, &mut out);
+    chain.push(Bytes::from_static(b"behind"), now, &mut out);
+    chain.push_eof(now, &mut out);
+    chain.advance(later, &mut out);
+    assert_eq!(flat(&out), b"before");
+    assert_eq!((out.eof, out.end), (false, Some(End::Close)));
 }
