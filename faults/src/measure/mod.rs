@@ -6,15 +6,18 @@
 //! nothing, and what the machine does by itself has to be known.
 
 mod bytes;
+mod http;
+mod names;
 mod process;
 mod stage;
+mod tls;
 
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use serde::Serialize;
-use squall_scenario::{ByteCount, format_duration};
+use squall_scenario::{ByteCount, Share, format_duration};
 
 /// How long one measurement may take.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -40,6 +43,10 @@ pub enum Amount {
     Time(Duration),
     /// So many bytes per second.
     Rate(ByteCount),
+    /// So many bytes.
+    Bytes(ByteCount),
+    /// That it happens to such a share.
+    Share(Share),
     /// That it happens, every time.
     Always,
 }
@@ -59,6 +66,17 @@ pub enum Observed {
     },
     /// Bytes per second.
     Rate(ByteCount),
+    /// Sizes in bytes, their median and extremes.
+    Sizes {
+        /// How many.
+        n: usize,
+        /// The smallest.
+        min: ByteCount,
+        /// Half of them are at most this.
+        p50: ByteCount,
+        /// The largest.
+        max: ByteCount,
+    },
     /// How often it happened.
     Happened {
         /// So often.
@@ -93,8 +111,17 @@ const ALL: &[(&str, Take)] = &[
     ("slow_close", |stage| Box::pin(bytes::slow_close(stage))),
     ("cut", |stage| Box::pin(bytes::cut(stage))),
     ("reset", |stage| Box::pin(bytes::reset(stage))),
+    ("timeout", |stage| Box::pin(bytes::timeout(stage))),
+    ("limit_data", |stage| Box::pin(bytes::limit_data(stage))),
+    ("slicer", |stage| Box::pin(bytes::slicer(stage))),
+    ("corrupt", |stage| Box::pin(bytes::corrupt(stage))),
+    ("share", |stage| Box::pin(bytes::share(stage))),
+    ("http", |stage| Box::pin(http::all(stage))),
+    ("tls", |stage| Box::pin(tls::all(stage))),
+    ("dns", |stage| Box::pin(names::all(stage))),
     ("pause", |stage| Box::pin(process::pause(stage))),
     ("kill", |stage| Box::pin(process::kill(stage))),
+    ("limit", |stage| Box::pin(process::limit(stage))),
 ];
 
 /// The names of all measurements: of faults, and `timer` for how late this
@@ -137,6 +164,19 @@ impl Observed {
             p99: at(99),
         }
     }
+
+    /// Of sizes in bytes; none of them would be no measurement.
+    fn sizes(sizes: &[usize]) -> Self {
+        let mut sizes: Vec<_> = sizes.iter().map(|size| ByteCount(*size as u64)).collect();
+        sizes.sort_unstable();
+        let at = |index: usize| sizes.get(index).copied().unwrap_or(ByteCount(0));
+        Self::Sizes {
+            n: sizes.len(),
+            min: at(0),
+            p50: at(sizes.len().div_ceil(2).saturating_sub(1)),
+            max: at(sizes.len().saturating_sub(1)),
+        }
+    }
 }
 
 impl fmt::Display for Amount {
@@ -144,6 +184,8 @@ impl fmt::Display for Amount {
         match self {
             Self::Time(time) => f.write_str(&format_duration(*time)),
             Self::Rate(rate) => write!(f, "{rate}/s"),
+            Self::Bytes(bytes) => bytes.fmt(f),
+            Self::Share(share) => share.fmt(f),
             Self::Always => f.write_str("every time"),
         }
     }
@@ -157,6 +199,7 @@ impl fmt::Display for Observed {
                 write!(f, "p50 {:.2} ms, p99 {:.2} ms of {n}", ms(p50), ms(p99))
             }
             Self::Rate(rate) => write!(f, "{:.1} KiB/s", rate.0 as f64 / 1024.0),
+            Self::Sizes { n, min, p50, max } => write!(f, "p50 {p50}, {min} to {max} of {n}"),
             Self::Happened { times, of } => write!(f, "{times} of {of}"),
         }
     }

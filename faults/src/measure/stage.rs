@@ -1,7 +1,6 @@
 //! What measurements happen on: a server of its own behind two links, one for
 //! the fault and one beside it.
 
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,18 +27,22 @@ const SILENCE: Duration = Duration::from_millis(50);
 /// The largest message.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 
-pub(super) struct Stage {
+/// A server with two links before it.
+pub(super) struct Pair {
     /// The link that has the fault.
     pub(super) link: Proxy,
     /// The same without one.
     pub(super) beside: Proxy,
-    context: FaultContext,
-    /// Ends with the stage, also where a measurement took too long.
+    /// Ends with the pair, also where a measurement took too long.
     server: AbortOnDropHandle<()>,
 }
 
-impl Stage {
-    pub(super) async fn set_up(journal: Arc<Journal>) -> io::Result<Self> {
+impl Pair {
+    /// Before a server that does `serve` on every connection.
+    pub(super) async fn start<S>(serve: fn(TcpStream) -> S) -> io::Result<Self>
+    where
+        S: Future<Output = ()> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let upstream = listener.local_addr()?;
         let link = |name: &str| {
@@ -55,31 +58,8 @@ impl Stage {
         Ok(Self {
             link: link("measured")?,
             beside: link("beside")?,
-            context: FaultContext {
-                fault: "measured".to_owned(),
-                injection: 0,
-                journal,
-                guardian: None,
-                pauses: Pauses::default(),
-                limits: Limits::default(),
-                deadline: EFFECT_WITHIN,
-            },
-            server: AbortOnDropHandle::new(tokio::spawn(echo_all(listener))),
+            server: AbortOnDropHandle::new(tokio::spawn(serve_all(listener, serve))),
         })
-    }
-
-    pub(super) const fn context(&self) -> &FaultContext {
-        &self.context
-    }
-
-    /// Puts a fault on the link, and only there.
-    pub(super) async fn inject(&self, inject: OnBytes) -> Result<FaultGuard, NotMeasured> {
-        let fault = Fault::Toxic(ToxicFault {
-            proxies: vec![self.link.clone()],
-            inject,
-            share: Share::WHOLE,
-        });
-        Ok(fault.inject(&self.context).await?)
     }
 
     pub(super) async fn clear(self) {
@@ -89,18 +69,74 @@ impl Stage {
     }
 }
 
-/// Sends everything back, on every connection.
-async fn echo_all(listener: TcpListener) {
-    let mut connections = tokio::task::JoinSet::new();
-    while let Ok((mut stream, _)) = listener.accept().await {
-        connections.spawn(async move {
-            let (mut read, mut write) = stream.split();
-            // A reset is what some faults are for.
-            if tokio::io::copy(&mut read, &mut write).await.is_ok() {
-                let _ = write.shutdown().await;
-            }
+pub(super) struct Stage {
+    /// Before a server that sends everything back.
+    pub(super) echo: Pair,
+    context: FaultContext,
+}
+
+impl Stage {
+    pub(super) async fn set_up(journal: Arc<Journal>) -> io::Result<Self> {
+        Ok(Self {
+            echo: Pair::start(echo).await?,
+            context: FaultContext {
+                fault: "measured".to_owned(),
+                injection: 0,
+                journal,
+                guardian: None,
+                pauses: Pauses::default(),
+                limits: Limits::default(),
+                deadline: EFFECT_WITHIN,
+            },
+        })
+    }
+
+    pub(super) const fn context(&self) -> &FaultContext {
+        &self.context
+    }
+
+    /// Puts a fault on the link, and only there.
+    pub(super) async fn inject(&self, inject: OnBytes) -> Result<FaultGuard, NotMeasured> {
+        self.inject_on(inject, Share::WHOLE).await
+    }
+
+    /// The same, on a share of its connections.
+    pub(super) async fn inject_on(
+        &self,
+        inject: OnBytes,
+        share: Share,
+    ) -> Result<FaultGuard, NotMeasured> {
+        let fault = Fault::Toxic(ToxicFault {
+            proxies: vec![self.echo.link.clone()],
+            inject,
+            share,
         });
+        Ok(fault.inject(&self.context).await?)
+    }
+
+    pub(super) async fn clear(self) {
+        self.echo.clear().await;
+    }
+}
+
+/// Serves every connection until it is dropped.
+async fn serve_all<S>(listener: TcpListener, serve: fn(TcpStream) -> S)
+where
+    S: Future<Output = ()> + Send + 'static,
+{
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        connections.spawn(serve(stream));
         while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Sends everything back.
+pub(super) async fn echo(mut stream: TcpStream) {
+    let (mut read, mut write) = stream.split();
+    // A reset is what some faults are for.
+    if tokio::io::copy(&mut read, &mut write).await.is_ok() {
+        let _ = write.shutdown().await;
     }
 }
 
@@ -132,6 +168,54 @@ impl Caller {
     pub(super) async fn is_reset(&mut self) -> bool {
         let reset = |error: io::Error| error.kind() == io::ErrorKind::ConnectionReset;
         self.round_trip().await.is_err_and(reset)
+    }
+
+    /// Sends a byte and waits until the connection is closed, however that is said.
+    pub(super) async fn closed_after(&mut self) -> io::Result<Duration> {
+        let sent = Instant::now();
+        self.0.write_all(b"x").await?;
+        self.until_closed().await?;
+        Ok(sent.elapsed())
+    }
+
+    /// Sends `bytes` and takes in what comes back before the connection is closed, or
+    /// before as much has come; in the pieces in which it was read.
+    pub(super) async fn pieces_of(&mut self, bytes: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+        let (mut read, mut write) = self.0.split();
+        let send = async {
+            // A connection that is closed under it is what some faults are for.
+            let _ = write.write_all(bytes).await;
+        };
+        let receive = async {
+            let (mut pieces, mut left) = (Vec::new(), bytes.len());
+            while left > 0 {
+                let mut piece = vec![0; left];
+                match read.read(&mut piece).await {
+                    Ok(0) => break,
+                    Ok(got) => {
+                        piece.truncate(got);
+                        left -= got;
+                        pieces.push(piece);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(pieces)
+        };
+        let ((), pieces) = tokio::join!(send, receive);
+        pieces
+    }
+
+    async fn until_closed(&mut self) -> io::Result<()> {
+        loop {
+            match self.0.read(&mut [0; 64]).await {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Closes its own side and waits for the other's.
@@ -182,7 +266,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::create(dir.path(), "measured").unwrap();
         let stage = Stage::set_up(Arc::new(journal)).await.unwrap();
-        let server = stage.server.abort_handle();
+        let server = stage.echo.server.abort_handle();
         drop(stage);
         let ended = async {
             while !server.is_finished() {

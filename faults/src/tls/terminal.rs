@@ -240,8 +240,9 @@ impl Terminal {
 
 /// Ends a connection as soon as the caller has said hello.
 async fn reset_on_hello(client: TcpStream) -> Unsecured {
-    match timeout(HANDSHAKE_WITHIN, client.readable()).await {
-        Ok(Ok(())) => Unsecured::Reset(client),
+    // Readiness alone may be told of a socket that has nothing to read.
+    match timeout(HANDSHAKE_WITHIN, client.peek(&mut [0])).await {
+        Ok(Ok(_)) => Unsecured::Reset(client),
         Ok(Err(_)) | Err(_) => Unsecured::Closed,
     }
 }

@@ -8,6 +8,7 @@ mod foreign;
 mod guardian;
 mod kill_anywhere;
 mod limits;
+mod measured;
 mod messages;
 mod names;
 mod output;

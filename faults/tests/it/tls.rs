@@ -249,12 +249,20 @@ async fn a_stalled_handshake_ends_with_its_fault() {
     assert_eq!(done(&removed).met, 1);
 }
 
-#[tokio::test]
+/// On several threads, where a socket may be said to be ready that has nothing yet.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_is_reset_on_hello() {
     let scene = Scene::new().await;
     let _guard = scene.inject(TlsShows::Reset).await.unwrap();
-    let error = scene.call().await.unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    for _ in 0..50 {
+        let error = scene.call().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        // Not before: whoever says nothing is connected.
+        let mut stream = TcpStream::connect(scene.link.address()).await.unwrap();
+        stream.write_all(b"hello").await.unwrap();
+        let error = soon(stream.read(&mut [0])).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,62 @@
+//! What `doctor --measure` measures: each fault does what is asked for and nothing
+//! beside it.
+
+use std::sync::Arc;
+
+use squall_faults::Journal;
+use squall_faults::measure::{Amount, Measured, Observed, measure, names};
+use squall_scenario::Share;
+
+use crate::support::soon;
+
+/// Whether what was observed is what was asked for. Times may be longer on a busy
+/// machine, and rates lower, but never the other way.
+fn keeps_to(measured: &Measured) -> bool {
+    match (&measured.requested, &measured.observed) {
+        (Amount::Always, Observed::Happened { times, of }) => times == of,
+        (Amount::Share(share), Observed::Happened { times, of }) => within(*share, *times, *of),
+        // What a socket buffers may come before the first byte is held.
+        (Amount::Rate(rate), Observed::Rate(seen)) => seen.0 <= rate.0 + rate.0 / 4,
+        (Amount::Time(time), Observed::Times { n, p50, .. }) => *n > 0 && p50 >= time,
+        // Pieces that a busy machine reads late are read as one.
+        (Amount::Bytes(bytes), Observed::Sizes { min, .. }) => {
+            min.0 > 0 && min.0 % bytes.0 == 0 && measured.observed != measured.beside
+        }
+        (
+            Amount::Always
+            | Amount::Share(_)
+            | Amount::Rate(_)
+            | Amount::Time(_)
+            | Amount::Bytes(_),
+            _,
+        ) => false,
+    }
+}
+
+/// Within five standard deviations.
+fn within(share: Share, times: usize, of: usize) -> bool {
+    let of = of as f64;
+    let spread = (of * share.get() * (1.0 - share.get())).sqrt();
+    (times as f64 - of * share.get()).abs() <= 5.0 * spread
+}
+
+#[tokio::test]
+async fn every_fault_that_is_measured_does_what_is_asked_and_nothing_beside() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut all = tokio::task::JoinSet::new();
+    for name in names() {
+        let journal = Arc::new(Journal::create(dir.path(), name).unwrap());
+        all.spawn(async move { (name, soon(measure(name, journal)).await) });
+    }
+    while let Some(done) = all.join_next().await {
+        let (name, measured) = done.unwrap();
+        let measured = measured.unwrap().unwrap();
+        assert!(!measured.is_empty(), "{name}");
+        for one in measured {
+            assert!(keeps_to(&one), "{one:?}");
+            if let Observed::Happened { times, of } = one.beside {
+                assert!(times == 0 && of > 0, "{one:?}");
+            }
+        }
+    }
+}
