@@ -193,6 +193,8 @@ pub enum Find {
     Command(String),
     /// By the TCP port it listens on.
     Port(u16),
+    /// By its name in a system that another squall has started: `catalog-0`.
+    Instance(String),
 }
 
 impl fmt::Display for Find {
@@ -202,6 +204,7 @@ impl fmt::Display for Find {
             Self::Unit(unit) => write!(f, "unit {unit}"),
             Self::Command(pattern) => write!(f, "command {pattern}"),
             Self::Port(port) => write!(f, "port {port}"),
+            Self::Instance(name) => write!(f, "instance {name}"),
         }
     }
 }

@@ -236,10 +236,10 @@ async fn the_preview_is_what_the_daemon_then_does() {
     let mut monkey = monkey(groups);
     for leashed in [false, true] {
         monkey.leashed = leashed;
-        let days = Days::new(&monkey, 200);
+        let days = Days::new(&monkey, 10_000);
         days.live(&monkey).await.unwrap();
-        let foreseen = preview(&monkey, FROM, 200, |_group| None);
-        assert_eq!(foreseen.len(), 600);
+        let foreseen = preview(&monkey, FROM, 10_000, |_group| None);
+        assert_eq!(foreseen.len(), 30_000);
         let foreseen: BTreeSet<_> = foreseen
             .into_iter()
             .filter_map(|row| match row.day {
@@ -259,7 +259,7 @@ async fn the_preview_is_what_the_daemon_then_does() {
             })
             .map(|entry| (entry.day.clone(), entry.group.clone(), entry.due.unwrap()))
             .collect();
-        assert!(made.len() > 150, "{}", made.len());
+        assert!(made.len() > 10_000, "{}", made.len());
         assert_eq!(made, foreseen);
         assert_eq!(days.kills() > 0, !leashed);
     }

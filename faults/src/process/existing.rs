@@ -3,6 +3,8 @@
 //! What is found may be hit only where somebody allowed it by name, on the
 //! command line or in a configuration of their own; this module only looks.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -13,6 +15,7 @@ use squall_scenario::{Find, visible};
 
 use super::listeners::{listening_sockets, open_sockets};
 use super::{ProcessIdentity, Processes};
+use crate::marks::INSTANCE_MARK;
 
 /// The unified hierarchy, and where systemd keeps units in the older one.
 const UNIT_ROOTS: &[&str] = &[
@@ -97,6 +100,17 @@ pub enum NotFound {
     /// Nobody listens there, or nobody who can be seen.
     #[error("nobody that can be seen listens on port {0}")]
     NoListener(u16),
+    /// No squall runs such an instance.
+    #[error("no squall runs an instance called {0}")]
+    NoInstance(String),
+    /// Several do.
+    #[error("several runs of squall have an instance called {name}: {}", runs.join(", "))]
+    SeveralRuns {
+        /// The name.
+        name: String,
+        /// The runs.
+        runs: Vec<String>,
+    },
     /// Processes cannot be looked at.
     #[error("looking at processes: {0}")]
     Unseen(String),
@@ -118,6 +132,7 @@ pub fn find(what: &Find) -> Result<Vec<Found>, NotFound> {
         Find::Unit(name) => of_unit(name, UNIT_ROOTS)?,
         Find::Command(pattern) => by_command(pattern)?,
         Find::Port(port) => on_port(*port)?,
+        Find::Instance(name) => of_a_run(name)?,
     };
     let unseen = |error: crate::FaultError| NotFound::Unseen(error.to_string());
     let processes = Processes::look().map_err(unseen)?;
@@ -143,6 +158,7 @@ pub fn find(what: &Find) -> Result<Vec<Found>, NotFound> {
             Find::Unit(name) => NotFound::NoUnit(name.clone()),
             Find::Command(pattern) => NotFound::NoCommand(pattern.clone()),
             Find::Port(port) => NotFound::NoListener(*port),
+            Find::Instance(name) => NotFound::NoInstance(name.clone()),
         }),
     }
 }
@@ -341,6 +357,40 @@ fn on_port(port: u16) -> Result<Vec<u32>, NotFound> {
     Ok(holders.map(|process| process.pid.cast_unsigned()).collect())
 }
 
+/// What the last start of an instance of a run is made of.
+fn of_a_run(name: &str) -> Result<Vec<u32>, NotFound> {
+    let mut runs = BTreeSet::new();
+    let mut starts: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
+    for process in processes()? {
+        let environ = process.environ().ok();
+        let mark = environ.and_then(|mut all| all.remove(OsStr::new(INSTANCE_MARK)));
+        let Some(mark) = mark.and_then(|mark| mark.into_string().ok()) else {
+            continue;
+        };
+        if let Some((run, start)) = start_of(&mark, name) {
+            runs.insert(run.to_owned());
+            let pids = starts.entry(start).or_default();
+            pids.push(process.pid.cast_unsigned());
+        }
+    }
+    if runs.len() > 1 {
+        return Err(NotFound::SeveralRuns {
+            name: name.to_owned(),
+            runs: runs.into_iter().collect(),
+        });
+    }
+    let last = starts.pop_last();
+    last.map(|(_, pids)| pids)
+        .ok_or_else(|| NotFound::NoInstance(name.to_owned()))
+}
+
+/// The run, and which start of it, if a mark is one of the instance of this name.
+fn start_of<'m>(mark: &'m str, name: &str) -> Option<(&'m str, u64)> {
+    let (run, of_run) = mark.split_once('/')?;
+    let (instance, start) = of_run.rsplit_once('/')?;
+    (instance == name).then(|| start.parse().ok().map(|start| (run, start)))?
+}
+
 fn processes() -> Result<impl Iterator<Item = Process>, NotFound> {
     let all = all_processes().map_err(|error| NotFound::Unseen(error.to_string()))?;
     Ok(all.flatten())
@@ -481,6 +531,42 @@ mod tests {
         assert!(matches!(none, Err(NotFound::NoCommand(_))));
         let bad = find(&Find::Command("(".to_owned()));
         assert!(matches!(bad, Err(NotFound::BadPattern(..))));
+    }
+
+    #[test]
+    fn an_instance_is_the_last_start_of_it_in_the_only_run_that_has_one() {
+        let name = format!("of-a-test-{}", std::process::id());
+        let start = |mark: String| {
+            let script = format!("export {INSTANCE_MARK}={mark}; exec sleep 1000");
+            Other::start(&format!("sh -c '{script}' & wait"))
+        };
+        let found = || find(&Find::Instance(name.clone()));
+        let soon = |count: usize| loop {
+            match found() {
+                Ok(found) if found.len() == count => return pids(Ok(found)),
+                Ok(_) | Err(NotFound::NoInstance(_)) => std::thread::yield_now(),
+                Err(other) => panic!("{other}"),
+            }
+        };
+        assert!(matches!(found(), Err(NotFound::NoInstance(_))));
+        let _other_name = start(format!("run.1.2/{name}x/1"));
+        let _first = start(format!("run.1.2/{name}/9"));
+        let before = soon(1);
+        let _again = start(format!("run.1.2/{name}/10"));
+        while soon(1) == before {
+            std::thread::yield_now();
+        }
+        let _other_run = start(format!("run.3.4/{name}/0"));
+        loop {
+            match found() {
+                Ok(_) => std::thread::yield_now(),
+                Err(NotFound::SeveralRuns { runs, .. }) => {
+                    assert_eq!(runs, ["run.1.2", "run.3.4"]);
+                    break;
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
     }
 
     #[test]

@@ -2,13 +2,40 @@
 
 use squall_scenario::monkey::Monkey;
 
-use crate::parse::{Checked, ParseOptions, parse_with};
+use crate::diagnostic::Diagnostic;
+use crate::holidays;
+use crate::parse::{Checked, Files, ParseOptions, parse_with};
+use crate::read::SystemDraft;
 use crate::source::Source;
+use crate::yaml::Node;
 
-/// Reads whom a monkey may kill, and when.
+/// Reads whom a monkey may kill, and when; with the system and the file of
+/// holidays that it names, whose paths start at its folder.
 #[must_use]
 pub fn parse_monkey(source: &Source, options: &ParseOptions<'_>) -> Checked<Monkey> {
-    parse_with(source, options, |reader, root| reader.monkey(root))
+    let beside = |files: &mut Files<'_>, root: &Node, findings: &mut Vec<Diagnostic>| {
+        let system = files.system(root, findings);
+        let number = root.get("holidays_file");
+        let number = number.and_then(|node| files.text_beside(node, findings));
+        let read = |number| holidays::read(files.source(number), number, findings);
+        (system, number.map(read).unwrap_or_default())
+    };
+    parse_with(
+        source,
+        options,
+        beside,
+        |reader, root, (system, holidays)| {
+            // What is wrong with the system is said of it; groups of it are not.
+            let draft = system
+                .as_ref()
+                .and_then(|root| reader.system_file(root, &[]));
+            let unread = || root.get("system").map(|_| SystemDraft::unread());
+            let system = draft.or_else(unread);
+            let mut monkey = reader.monkey(root, system.as_ref())?;
+            monkey.calendar.holidays.extend(holidays);
+            Some(monkey)
+        },
+    )
 }
 
 #[cfg(test)]
@@ -190,6 +217,94 @@ groups:
             "did you mean `mean`?",
         ),
     ];
+
+    const SYSTEM: &str = "version: 1
+settings: { replicas: 3 }
+processes:
+  api: { command: [ ./api ], instances: $settings.replicas, inbound_link: true }
+  store: { command: [ ./store ] }
+existing:
+  database: { unit: postgres.service }
+links:
+  payments: { to: 127.0.0.1:9001 }
+groups:
+  zone-0: [ api-0, store ]
+  zone-1: [ api-1 ]
+  region: [ zone-0, zone-1, database ]
+  mixed: [ api-0, payments ]
+";
+
+    /// A monkey whose one group has `of` in it, over that system.
+    fn over_a_system(of: &str) -> Checked<Monkey> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("system.yaml"), SYSTEM).unwrap();
+        std::fs::write(
+            folder.path().join("days.txt"),
+            "2026-12-25 Christmas\nsoon\n",
+        )
+        .unwrap();
+        let text =
+            format!("version: 1\nname: m\nseed: 1\ntime_zone: UTC\nsystem: system.yaml\n{of}");
+        let name = folder.path().join("monkey.yaml").display().to_string();
+        parse_monkey(&Source::new(name, text), &ParseOptions::new(&|_| None))
+    }
+
+    #[test]
+    fn a_group_is_made_of_parts_of_a_system() {
+        let of = |of: &str| {
+            let rest = "members: { api-0: { instance: api-0 } }";
+            let group = format!("groups: {{ a: {{ mean: 1 workday, of: {of}, {rest} }} }}");
+            let checked = over_a_system(&group);
+            let rendered = checked.render(false);
+            let monkey = checked.value.ok_or(rendered)?;
+            let members = monkey.groups[0].members.iter();
+            let said = members.map(|(name, find)| format!("{name} by {find}"));
+            Ok::<_, String>(said.collect::<Vec<_>>().join(", "))
+        };
+        let api = "api-0 by instance api-0, api-1 by instance api-1, api-2 by instance api-2";
+        assert_eq!(of("[ api ]").as_deref(), Ok(api));
+        let region = "api-0 by instance api-0, store-0 by instance store-0, \
+                      api-1 by instance api-1, database by unit postgres.service";
+        assert_eq!(of("[ region ]").as_deref(), Ok(region));
+        for (wrong, says) in [
+            ("[ apy ]", "did you mean `api`?"),
+            ("[ mixed ]", "nobody can kill `payments`"),
+            ("[ any 1 of api ]", "a monkey chooses by itself"),
+        ] {
+            let said = of(wrong).unwrap_err();
+            assert!(said.contains(says), "{said}");
+        }
+        let alone = SOUND.replace("    members:", "    of: [ catalog ]\n    members:");
+        let said = read(&alone).render(false);
+        assert!(said.contains("there is no system"), "{said}");
+        let twice =
+            "groups: { a: { mean: 1 workday, of: [ store ], members: { store-0: { port: 80 } } } }";
+        let said = over_a_system(twice).render(false);
+        assert!(said.contains("two members are called `store-0`"), "{said}");
+    }
+
+    #[test]
+    fn holidays_that_stand_in_a_file_are_pointed_at_there() {
+        let group = "groups: { a: { mean: 1 workday, of: [ api ] } }\n";
+        let said = over_a_system(&format!("holidays_file: days.txt\n{group}")).render(false);
+        assert!(
+            said.contains("days.txt:2:1") && said.contains("`soon` is not a date"),
+            "{said}"
+        );
+        let said = over_a_system(&format!("holidays_file: nights.txt\n{group}")).render(false);
+        assert!(
+            said.contains("[S0001]") && said.contains("named here"),
+            "{said}"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("days.txt"), "2027-01-01\n").unwrap();
+        let name = folder.path().join("monkey.yaml").display().to_string();
+        let text = SOUND.replace("seed: 2011", "seed: 2011\nholidays_file: days.txt");
+        let both = parse_monkey(&Source::new(name, text), &ParseOptions::new(&|_| None));
+        let holidays = both.value.unwrap().calendar.holidays;
+        let holidays: Vec<_> = holidays.iter().map(ToString::to_string).collect();
+        assert_eq!(holidays, ["2026-12-25", "2027-01-01"]);
+    }
 
     #[test]
     fn mistakes_are_pointed_at() {

@@ -3,12 +3,13 @@
 use squall_scenario::{Link, Process, Scenario, SloBlock, SteadyState};
 
 use crate::diagnostic::{Diagnostic, Place};
-use crate::parse::{Checked, ParseOptions, parse_with};
+use crate::parse::{Checked, Files, ParseOptions, parse_with};
 use crate::read::{
     Declared, FaultDraft, LoadDraft, NameKind, Names, RequestPlaces, ScenarioDraft, SloDraft,
     SystemDraft,
 };
 use crate::source::Source;
+use crate::yaml::Node;
 use crate::{check, yaml};
 
 /// What a run is asked, by a file without a load.
@@ -37,7 +38,11 @@ pub fn parse_objectives(
     options: &ParseOptions<'_>,
     run: &Scenario,
 ) -> Checked<Objectives> {
-    parse_with(source, options, |reader, root| {
+    let openslo = |files: &mut Files<'_>, root: &Node, findings: &mut Vec<Diagnostic>| {
+        files.openslo(root, findings)
+    };
+    parse_with(source, options, openslo, |reader, root, openslo_files| {
+        reader.openslo_files.clone_from(openslo_files);
         let mut draft = draft_of(run);
         reader.objectives(root, &mut draft)?;
         let mut found = Vec::new();

@@ -1,9 +1,12 @@
 //! Text in; a checked scenario or system, and everything that is wrong, out.
 
+use std::path::Path;
+
 use squall_scenario::{BodyFile, Existing, Gate, Scenario, Secrets, System};
 
 use crate::body_file::read_body;
 use crate::diagnostic::{Diagnostic, Place, shortened};
+use crate::findings::{keep_first, redact};
 use crate::grammar::GateError;
 use crate::interpolate::resolve;
 use crate::open::open_system;
@@ -187,26 +190,28 @@ pub fn parse_system(source: &Source, options: &ParseOptions<'_>) -> Checked<Syst
 }
 
 /// Reads a file that is neither a scenario nor a system by `read`, once with
-/// the values of the environment and once without.
-pub(crate) fn parse_with<T>(
+/// the values of the environment and once without. `beside` opens what else it
+/// names.
+pub(crate) fn parse_with<T, B>(
     source: &Source,
     options: &ParseOptions<'_>,
-    mut read: impl FnMut(&mut Reader, &Node) -> Option<T>,
+    beside: impl FnOnce(&mut Files<'_>, &Node, &mut Vec<Diagnostic>) -> B,
+    mut read: impl FnMut(&mut Reader, &Node, &B) -> Option<T>,
 ) -> Checked<T> {
     let mut files = Files::new(source, options);
     let mut findings = Vec::new();
     let root = files.tree(0, &mut findings);
-    let openslo_files = root
-        .as_ref()
-        .map(|root| files.openslo(root, &mut findings))
-        .unwrap_or_default();
+    let opened = root.map(|root| {
+        let opened = beside(&mut files, &root, &mut findings);
+        (root, opened)
+    });
     let mut reading = |redact: bool| {
         let mut reader = Reader {
-            openslo_files: openslo_files.clone(),
             redact,
             ..Reader::default()
         };
-        let value = root.as_ref().and_then(|root| read(&mut reader, root));
+        let read = |(root, opened): &(Node, B)| read(&mut reader, root, opened);
+        let value = opened.as_ref().and_then(read);
         (value, reader.findings)
     };
     let (value, found) = reading(false);
@@ -262,7 +267,7 @@ pub fn parse_gate(text: &str) -> Result<Gate, Box<Diagnostic>> {
 const OPENSLO_OBJECTS_MAX: usize = 1000;
 
 /// The texts that belong together, and what was taken from the environment.
-struct Files<'o> {
+pub(crate) struct Files<'o> {
     sources: Vec<Source>,
     set: Vec<(String, String, Place)>,
     secrets: Secrets,
@@ -315,7 +320,7 @@ impl<'o> Files<'o> {
     }
 
     /// The tree of the system file that a scenario names.
-    fn system(&mut self, root: &Node, findings: &mut Vec<Diagnostic>) -> Option<Node> {
+    pub(crate) fn system(&mut self, root: &Node, findings: &mut Vec<Diagnostic>) -> Option<Node> {
         let node = system_path(root)?;
         let path = node.scalar()?.text.clone();
         if path.trim().is_empty() {
@@ -336,8 +341,37 @@ impl<'o> Files<'o> {
         }
     }
 
+    /// Opens a text that stands beside the file; the number of the source.
+    pub(crate) fn text_beside(
+        &mut self,
+        node: &Node,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Option<usize> {
+        let path = node.scalar().filter(|path| !path.is_nothing())?;
+        let folder = Path::new(&self.sources[0].name).parent();
+        match Source::read(&folder.unwrap_or(Path::new("")).join(&path.text)) {
+            Ok(source) => {
+                self.sources.push(source);
+                Some(self.sources.len() - 1)
+            }
+            Err(problem) => {
+                findings.push(problem.at(node.place, "named here"));
+                None
+            }
+        }
+    }
+
+    /// A source by its number.
+    pub(crate) fn source(&self, number: usize) -> &Source {
+        &self.sources[number]
+    }
+
     /// The objects of every OpenSLO file that a scenario names, by path.
-    fn openslo(&mut self, root: &Node, findings: &mut Vec<Diagnostic>) -> Vec<(String, Vec<Node>)> {
+    pub(crate) fn openslo(
+        &mut self,
+        root: &Node,
+        findings: &mut Vec<Diagnostic>,
+    ) -> Vec<(String, Vec<Node>)> {
         let mut files: Vec<(String, Vec<Node>)> = Vec::new();
         let blocks = match root.get("slo").map(|node| &node.kind) {
             Some(NodeKind::List(items)) => items.as_slice(),
@@ -453,36 +487,5 @@ impl<'o> Files<'o> {
             secrets: self.secrets,
             needs,
         }
-    }
-}
-
-/// Most findings that are shown for a file.
-const FINDINGS_MAX: usize = 100;
-
-/// Cuts a long list short, errors before warnings.
-fn keep_first(findings: &mut Vec<Diagnostic>) {
-    if findings.len() <= FINDINGS_MAX {
-        return;
-    }
-    let all = findings.len();
-    findings.sort_by_key(|finding| !finding.is_error());
-    findings.truncate(FINDINGS_MAX);
-    if let Some(last) = findings.last_mut() {
-        let more = all - FINDINGS_MAX;
-        last.notes
-            .push(format!("{more} more findings are not shown"));
-    }
-}
-
-/// Takes environment values out of every text of a finding, and then cuts
-/// what is long: the other way round a part of a value could stay.
-fn redact(finding: &mut Diagnostic, secrets: &Secrets) {
-    finding.title = shortened(&secrets.redact(&finding.title));
-    for help in &mut finding.help {
-        *help = secrets.redact(help);
-    }
-    let notes = finding.notes.iter_mut();
-    for line in notes.chain(finding.labels.iter_mut().map(|label| &mut label.text)) {
-        *line = shortened(&secrets.redact(line));
     }
 }

@@ -40,12 +40,15 @@ struct Sleeper(std::process::Child);
 
 impl Sleeper {
     fn start() -> Self {
-        Self(
-            std::process::Command::new("sleep")
-                .arg("1000")
-                .spawn()
-                .unwrap(),
-        )
+        Self::marked("")
+    }
+
+    /// One that is an instance of a run of squall, as far as anybody can see.
+    fn marked(mark: &str) -> Self {
+        let mut sleep = std::process::Command::new("sleep");
+        sleep.arg("1000").env("SQUALL_INSTANCE_MARK", mark);
+        // Spawned, it has become that program.
+        Self(sleep.spawn().unwrap())
     }
 }
 
@@ -86,6 +89,32 @@ fn a_monkey_is_alone_says_why_it_does_nothing_and_ends_when_told() {
     };
     let groups: Vec<_> = after.lines().map(group).collect();
     assert_eq!(groups, ["all", "fresh"], "{after}");
+}
+
+/// A monkey over a system that another squall runs, and holidays of a file.
+#[test]
+fn instances_of_a_running_system_are_found_by_their_names() {
+    let sandbox = Sandbox::new();
+    let process = format!("of-{}", std::process::id());
+    let system =
+        format!("version: 1\nprocesses: {{ {process}: {{ command: [ ./api ], instances: 2 }} }}\n");
+    sandbox.write("system.yaml", system);
+    sandbox.write("days.txt", "2031-01-01 New Year\n");
+    let monkey = format!(
+        "version: 1\nname: test\nseed: 1\ntime_zone: UTC\nsystem: system.yaml\n\
+         holidays_file: days.txt\ngroups: {{ all: {{ mean: 1 workday, of: [ {process} ] }} }}\n"
+    );
+    let file = sandbox.write("monkey.yaml", monkey);
+    let eligible = sandbox.squall(&["monkey", "eligible", &file]);
+    eligible.assert_stdout(&["0 eligible, 1 must be left"]);
+    let mark = format!("run.1.2/{process}-1/0");
+    let one = Sleeper::marked(&mark);
+    let eligible = sandbox.squall(&["monkey", "eligible", &file]);
+    let line = format!("all  {process}-1 (pid {})  eligible", one.0.id());
+    eligible.assert_stdout(&[&line, "1 eligible, 1 must be left"]);
+    let preview = ["--from", "2031-01-01", "--days", "1", "--all"];
+    let preview = sandbox.squall(&[&["monkey", "preview", &file], &preview[..]].concat());
+    preview.assert_stdout(&["Wed 2031-01-01  all  a holiday"]);
 }
 
 #[test]

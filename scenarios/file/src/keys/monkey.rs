@@ -1,7 +1,9 @@
 //! The keys of a file for `squall monkey`.
 
 use super::FIND;
-use crate::shape::Kind::{Duration, Flag, List, Names, Object, OneOf, Text, Whole, Words};
+use crate::shape::Kind::{
+    Duration, FaultTarget, Flag, List, Names, Object, OneOf, Text, Whole, Words,
+};
 use crate::shape::{Kind, Shape, key, needed};
 
 static A_GROUP: Kind = Object(&MONKEY_GROUP);
@@ -53,6 +55,12 @@ pub(crate) static MONKEY: Shape = Shape {
             "Days off that would be workdays: `2026-12-25`.",
         ),
         key(
+            "holidays_file",
+            Text,
+            "A file of more of them, relative to this one: a date on each line, or iCalendar.",
+        )
+        .otherwise(&["holiday_file", "holidays_from", "ical"]),
+        key(
             "outage_check",
             Object(&MONKEY_OUTAGE),
             "Asked before each kill; whatever is not a clear no is an outage.",
@@ -64,6 +72,11 @@ pub(crate) static MONKEY: Shape = Shape {
             "Where its decisions are written, relative to this file; beside squall's state when absent.",
         )
         .otherwise(&["log"]),
+        key(
+            "system",
+            Text,
+            "The system file that groups name parts of, relative to this one; `reference` is that of the library.",
+        ),
         needed("groups", Names(&A_GROUP), "Whom it may kill.").otherwise(&["apps"]),
     ],
 };
@@ -137,7 +150,13 @@ pub(crate) static MONKEY_GROUP: Shape = Shape {
             Words(SIGNALS),
             "How they are ended; kill when absent.",
         ),
-        needed(
+        key(
+            "of",
+            List(&FaultTarget),
+            "Parts of the system: processes, instances, groups, and what stands under `existing`.",
+        )
+        .otherwise(&["parts", "into"]),
+        key(
             "members",
             Names(&HOW_TO_FIND),
             "Its instances and how each is found: a pid file, a systemd unit, a command line, a port.",

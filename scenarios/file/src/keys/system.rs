@@ -63,6 +63,11 @@ pub(crate) const FIND: &[Key] = &[
     )
     .otherwise(&["cmdline", "match"]),
     needed("port", Whole(1, 65535), "It listens on this TCP port."),
+    needed(
+        "instance",
+        Text,
+        "It is this instance of a system that another squall runs: `catalog-0`.",
+    ),
 ];
 
 pub(super) const LINKS: Key = key(

@@ -28,6 +28,7 @@ impl Reader {
         }
         match key.name {
             "pid_file" => Some(Find::PidFile(text)),
+            "instance" => Some(Find::Instance(text)),
             "unit" => self.unit(value, text),
             _ => self.command_pattern(value, text),
         }

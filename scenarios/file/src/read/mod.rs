@@ -10,6 +10,7 @@ mod fault;
 mod host;
 mod load;
 mod monkey;
+mod monkey_members;
 mod parameter;
 mod probe;
 mod process;

@@ -10,7 +10,7 @@ use squall_scenario::monkey::{
 };
 use squall_scenario::quoted;
 
-use super::{Fields, Reader};
+use super::{Fields, Reader, SystemDraft};
 use crate::diagnostic::Diagnostic;
 use crate::yaml::Node;
 use crate::{codes, keys};
@@ -20,8 +20,9 @@ const WORKDAYS_MAX: f64 = 10_000.0;
 const OUTAGE_WITHIN: Duration = Duration::from_secs(10);
 
 impl Reader {
-    /// Reads a monkey; `None` where it cannot be one.
-    pub(crate) fn monkey(&mut self, root: &Node) -> Option<Monkey> {
+    /// Reads a monkey, with the system that its groups are parts of; `None` where
+    /// it cannot be one.
+    pub(crate) fn monkey(&mut self, root: &Node, system: Option<&SystemDraft>) -> Option<Monkey> {
         let fields = self.fields(root, &keys::MONKEY)?;
         let version = fields
             .get("version")
@@ -42,14 +43,14 @@ impl Reader {
         let groups = fields.get("groups").map_or(&[][..], |node| {
             let entries = self.names(node, "groups");
             if entries.is_empty() {
-                self.nobody(node, "the monkey has no group");
+                self.nobody(node.place, "the monkey has no group");
             }
             entries
         });
         let mut read = Vec::new();
         for entry in groups {
             let named = self.name(&entry.key, entry.key_place, false);
-            let group = self.monkey_group(&entry.key, &entry.value);
+            let group = self.monkey_group(&entry.key, &entry.value, system);
             read.extend(group.filter(|_| named));
         }
         version?;
@@ -69,14 +70,6 @@ impl Reader {
     /// A flag that is true when absent.
     fn switch(&mut self, fields: Fields<'_>, name: &str) -> Option<bool> {
         fields.get(name).map_or(Some(true), |node| self.flag(node))
-    }
-
-    fn nobody(&mut self, node: &Node, title: &str) {
-        self.report(
-            Diagnostic::error(codes::NOTHING_IN_IT, title)
-                .at(node.place, "nothing in it")
-                .help("write for instance `catalog-0: { pid_file: /run/catalog-0.pid }`"),
-        );
     }
 
     fn calendar(&mut self, fields: Fields<'_>) -> Option<Calendar> {
@@ -236,7 +229,12 @@ impl Reader {
         None
     }
 
-    fn monkey_group(&mut self, name: &str, node: &Node) -> Option<MonkeyGroup> {
+    fn monkey_group(
+        &mut self,
+        name: &str,
+        node: &Node,
+        system: Option<&SystemDraft>,
+    ) -> Option<MonkeyGroup> {
         let fields = self.fields(node, &keys::MONKEY_GROUP)?;
         let enabled = self.switch(fields, "enabled");
         let mean = fields
@@ -254,20 +252,7 @@ impl Reader {
             Some(node) => self.word(node, keys::SIGNALS),
             None => Some("kill"),
         };
-        let mut members = Vec::new();
-        if let Some(node) = fields.get("members") {
-            let entries = self.names(node, "instances");
-            if entries.is_empty() {
-                self.nobody(node, "the group has no members");
-            }
-            for entry in entries {
-                self.name(&entry.key, entry.key_place, false);
-                members.extend(
-                    self.find(&entry.value)
-                        .map(|find| (entry.key.clone(), find)),
-                );
-            }
-        }
+        let members = self.members(fields, system);
         let mut except = Vec::new();
         for item in fields
             .get("except")

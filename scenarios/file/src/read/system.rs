@@ -95,6 +95,18 @@ impl Names {
 }
 
 impl SystemDraft {
+    /// One that could not be read: nobody knows what it has.
+    pub(crate) fn unread() -> Self {
+        let names = Names {
+            incomplete: true,
+            ..Names::default()
+        };
+        Self {
+            names,
+            ..Self::default()
+        }
+    }
+
     /// Whether a text names an instance that there would be without `set`.
     fn is_set_away(&self, item: &Node, set: &[(String, String, Place)]) -> bool {
         let name = item
@@ -360,15 +372,20 @@ impl Reader {
             let Some(target) = self.reference(item, &draft.names) else {
                 continue;
             };
-            if matches!(target, FaultTarget::Group(_) | FaultTarget::Any { .. }) {
-                self.report(
-                    Diagnostic::error(codes::WRONG_SHAPE, "a group has no groups in it")
-                        .at(item.place, "not a process, an instance or a link")
-                        .help("list the members themselves"),
-                );
-                continue;
+            match target {
+                // A region is made of zones.
+                FaultTarget::Group(name) => members.extend(self.group_above(item, &name, draft)),
+                FaultTarget::Any { .. } => self.report(
+                    Diagnostic::error(codes::WRONG_SHAPE, "a group has no choices in it")
+                        .at(item.place, "not a process, an instance, a link or a group")
+                        .help("a fault chooses: `into: any 1 of NAME`"),
+                ),
+                FaultTarget::Process(_)
+                | FaultTarget::Instance { .. }
+                | FaultTarget::Existing(_)
+                | FaultTarget::Link(_)
+                | FaultTarget::Name(_) => members.push(target),
             }
-            members.push(target);
         }
         if members.is_empty() && items.iter().any(|item| draft.is_set_away(item, set)) {
             self.report(
@@ -378,6 +395,24 @@ impl Reader {
             );
         }
         members
+    }
+
+    /// The members of a group that another names: one further up, so that no
+    /// group is in itself.
+    fn group_above(&mut self, item: &Node, name: &str, draft: &SystemDraft) -> Vec<FaultTarget> {
+        let mut above = draft.system.groups.iter();
+        if let Some((_, members)) = above.find(|(group, _)| group == name) {
+            return members.clone();
+        }
+        self.report(
+            Diagnostic::error(
+                codes::UNKNOWN_REFERENCE,
+                "a group names only groups above it",
+            )
+            .at(item.place, "described later, or in itself")
+            .help(format!("describe {} before it", quoted(name))),
+        );
+        Vec::new()
     }
 
     pub(super) fn target(&mut self, node: &Node, draft: &mut SystemDraft) {

@@ -217,9 +217,9 @@ fn look(group: &MonkeyGroup, folder: &Path) -> Result<Vec<Instance>, String> {
     for (name, how) in &group.members {
         let how = match how {
             Find::PidFile(path) => Find::PidFile(folder.join(path).display().to_string()),
-            Find::Unit(_) | Find::Command(_) | Find::Port(_) => how.clone(),
+            Find::Unit(_) | Find::Command(_) | Find::Port(_) | Find::Instance(_) => how.clone(),
         };
-        let found = match find(&how) {
+        let mut found = match find(&how) {
             Ok(found) => found,
             Err(NotFound::PidFile { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 continue;
@@ -229,14 +229,19 @@ fn look(group: &MonkeyGroup, folder: &Path) -> Result<Vec<Instance>, String> {
                 | NotFound::Reused { .. }
                 | NotFound::NoUnit(_)
                 | NotFound::NoCommand(_)
-                | NotFound::NoListener(_),
+                | NotFound::NoListener(_)
+                | NotFound::NoInstance(_),
             ) => continue,
             Err(why) => return Err(format!("{name}: {why}")),
         };
+        if let Find::Instance(_) = how {
+            // What left it is of it all the same, and is no other instance.
+            found.truncate(1);
+        }
         // What may be several is numbered always: an exception must not depend on
         // how many there are.
         let named = |n: usize| match &how {
-            Find::PidFile(_) => name.clone(),
+            Find::PidFile(_) | Find::Instance(_) => name.clone(),
             Find::Unit(_) | Find::Command(_) | Find::Port(_) => format!("{name}-{n}"),
         };
         alive.extend(found.iter().enumerate().map(|(n, process)| Instance {
