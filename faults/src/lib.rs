@@ -42,8 +42,8 @@ pub use guard::{
 pub use http::{Exchanges, Head, HeadEdit, HttpEvent, HttpFate, HttpFault, StartLine};
 pub use marks::{INSTANCE_MARK, RUN_MARK};
 pub use network::{
-    Names, NamesFault, NoOverlay, Question, Reply, Resolver, ResolverError, Unreadable,
-    may_lay_over, resolver_files,
+    Counted, Filter, Names, NamesFault, NoOverlay, PacketsFault, Question, Reply, Resolver,
+    ResolverError, Unreadable, may_lay_over, resolver_files,
 };
 pub use process::{Member, Origin, Pauses, ProcessIdentity, ProcessTarget, Processes, members};
 pub use process::{existing, listeners};

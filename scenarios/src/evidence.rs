@@ -4,6 +4,7 @@ mod handshakes;
 mod links;
 mod messages;
 mod names;
+mod packets;
 mod resource;
 
 use std::fmt;
@@ -14,6 +15,7 @@ pub use handshakes::TlsSeen;
 pub use links::LinksSeen;
 pub use messages::MessagesSeen;
 pub use names::NamesSeen;
+pub use packets::PacketsSeen;
 pub use resource::{Measured, ResourceSeen};
 
 use crate::inject::Signal;
@@ -133,6 +135,10 @@ pub enum Sighting {
     OnTls(TlsSeen),
     /// A fault on TLS was taken off its links.
     OffTls(TlsSeen),
+    /// A fault on packets is in the kernel.
+    OnPackets(PacketsSeen),
+    /// A fault on packets was taken out of the kernel.
+    OffPackets(PacketsSeen),
     /// The fault was not in force any more when it was looked at.
     Lost {
         /// How that showed, in words.
@@ -189,6 +195,9 @@ impl Sighting {
             Self::OnTls(seen) | Self::OffTls(seen) => seen.links.iter_mut().for_each(change),
             Self::OnMessages(seen) | Self::OffMessages(seen) => {
                 seen.links.iter_mut().for_each(change);
+            }
+            Self::OnPackets(seen) | Self::OffPackets(seen) => {
+                seen.targets.iter_mut().for_each(change);
             }
             Self::Ended { process, .. }
             | Self::Signalled { process, .. }
@@ -275,6 +284,8 @@ impl fmt::Display for Sighting {
             ),
             Self::OnNames(seen) => seen.on(f),
             Self::OffNames(seen) => seen.off(f),
+            Self::OnPackets(seen) => seen.on(f),
+            Self::OffPackets(seen) => seen.off(f),
             Self::OnTls(seen) => seen.on(f),
             Self::OffTls(seen) => seen.off(f),
             Self::Lost { why } => f.write_str(why),

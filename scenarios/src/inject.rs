@@ -16,10 +16,14 @@ mod kill;
 mod kind;
 mod limit;
 mod limit_data;
+mod loss;
 mod monkey;
 mod on_bytes;
 mod on_http;
+mod packets;
+mod partition;
 mod pause;
+mod reject;
 mod reset;
 mod slicer;
 mod slow_close;
@@ -38,9 +42,13 @@ pub use http::{Answer, Http, HttpAction, HttpDone, Matching, Message, Part};
 pub use kill::{Kill, Signal};
 pub use kind::{About, Absent, Given, Group, Mistake, Parameter, ParameterKind, Problem, Value};
 pub use limit::Limit;
+pub use loss::Loss;
 pub use monkey::Monkey;
 pub use on_http::OnHttp;
+pub use packets::Packets;
+pub use partition::Partition;
 pub use pause::Pause;
+pub use reject::Reject;
 pub use reset::Meanwhile;
 pub use spread::Spread;
 pub use tls::{Tls, TlsDone, TlsShows};
@@ -190,6 +198,12 @@ pub enum OnTls {
 pub enum OnNetwork {
     /// See [`Dns`].
     Dns(Dns),
+    /// See [`Partition`].
+    Partition(Partition),
+    /// See [`Loss`].
+    Loss(Loss),
+    /// See [`Reject`].
+    Reject(Reject),
 }
 
 /// What a target is kept short of.
@@ -295,6 +309,19 @@ impl Inject {
         }
     }
 
+    /// Whether it acts on names, and on what is behind them not at all.
+    #[must_use]
+    pub const fn is_on_names(&self) -> bool {
+        match self {
+            Self::Bytes(_)
+            | Self::Http(_)
+            | Self::Process(_)
+            | Self::Resource(_)
+            | Self::Tls(_) => false,
+            Self::Network(fault) => fault.packets().is_none(),
+        }
+    }
+
     fn kind(&self) -> &dyn Kind {
         match self {
             Self::Bytes(fault) => fault.kind(),
@@ -395,19 +422,36 @@ impl OnTls {
 
 impl OnNetwork {
     /// Every kind, in the order they are listed.
-    pub const KINDS: &[&About] = &[&dns::ABOUT];
+    pub const KINDS: &[&About] = &[&dns::ABOUT, &partition::ABOUT, &loss::ABOUT, &reject::ABOUT];
 
     /// What there is to know about it.
     #[must_use]
     pub const fn about(&self) -> &'static About {
         match self {
             Self::Dns(_) => &dns::ABOUT,
+            Self::Partition(_) => &partition::ABOUT,
+            Self::Loss(_) => &loss::ABOUT,
+            Self::Reject(_) => &reject::ABOUT,
+        }
+    }
+
+    /// What is done to packets; `None` where it is done to names.
+    #[must_use]
+    pub const fn packets(&self) -> Option<Packets> {
+        match self {
+            Self::Dns(_) => None,
+            Self::Partition(partition) => Some(partition.packets()),
+            Self::Loss(loss) => Some(loss.packets()),
+            Self::Reject(reject) => Some(reject.packets()),
         }
     }
 
     fn kind(&self) -> &dyn Kind {
         match self {
             Self::Dns(dns) => dns,
+            Self::Partition(partition) => partition,
+            Self::Loss(loss) => loss,
+            Self::Reject(reject) => reject,
         }
     }
 }

@@ -41,10 +41,9 @@ pub use address::{
 };
 pub use body_file::BodyFile;
 pub use comparison::{Comparison, GateValue};
-pub use evidence::TlsSeen;
 pub use evidence::{
-    Evidence, EvidenceLevel, LinksSeen, Measured, MessagesSeen, NamesSeen, ProcessSeen,
-    ResourceSeen, Sighting,
+    Evidence, EvidenceLevel, LinksSeen, Measured, MessagesSeen, NamesSeen, PacketsSeen,
+    ProcessSeen, ResourceSeen, Sighting, TlsSeen,
 };
 pub use fault::{CYCLES_MAX, FaultSpec, FaultTarget, P_SHOWN, Repeat, smallest_p};
 pub use gate::{
@@ -52,7 +51,9 @@ pub use gate::{
     When,
 };
 pub use http::{FRAMING_HEADERS, Misfit, header_misfit, is_header_name, path_misfit};
-pub use inject::{Inject, OnBytes, OnHttp, OnNetwork, OnProcess, OnResource, OnTls, Surface};
+pub use inject::{
+    Direction, Inject, OnBytes, OnHttp, OnNetwork, OnProcess, OnResource, OnTls, Surface,
+};
 pub use listing::listed;
 pub use load::{Arrivals, DataSource, Load, Request, Stage};
 pub use plan::{Overlap, Plan, PlanCycles, PlanGate, PlanStep, PlanWindow};

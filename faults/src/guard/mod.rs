@@ -12,7 +12,7 @@ pub(crate) mod undo;
 use squall_scenario::{Evidence, OnBytes, OnHttp, OnProcess, OnResource, Share};
 
 use crate::guardian::GuardianClient;
-use crate::network::{ActiveNames, NamesFault};
+use crate::network::{ActiveNames, ActivePackets, NamesFault, PacketsFault};
 use crate::process::{ActiveKill, ActivePause, Owner, off_runtime, refuse, refuse_below};
 use crate::resource::ActiveLimit;
 use crate::tls::{ActiveTls, TlsFault};
@@ -36,6 +36,8 @@ pub enum Fault {
     Names(NamesFault),
     /// A fault on what a process has.
     Resource(ResourceFault),
+    /// A fault on packets.
+    Packets(PacketsFault),
 }
 
 /// A fault on the bytes of every link given.
@@ -97,6 +99,7 @@ enum Active {
     Tls(ActiveTls),
     Names(ActiveNames),
     Limit(ActiveLimit),
+    Packets(ActivePackets),
 }
 
 impl Fault {
@@ -112,6 +115,7 @@ impl Fault {
             Self::Tls(fault) => Active::Tls(ActiveTls::inject(fault, context)?),
             Self::Names(fault) => Active::Names(ActiveNames::inject(fault, context)?),
             Self::Resource(fault) => inject_resource(fault, context).await?,
+            Self::Packets(fault) => Active::Packets(ActivePackets::inject(fault, context).await?),
         };
         Ok(FaultGuard {
             context: context.clone(),
@@ -183,6 +187,7 @@ impl FaultGuard {
             Active::Tls(tls) => Ok(tls.verify()),
             Active::Names(names) => names.verify(within).await,
             Active::Limit(limit) => limit.verify().await,
+            Active::Packets(packets) => packets.verify().await,
         }
     }
 
@@ -201,6 +206,7 @@ impl FaultGuard {
             Active::Tls(tls) => Ok(tls.remove()),
             Active::Names(names) => names.remove(within).await,
             Active::Limit(limit) => limit.remove().await,
+            Active::Packets(packets) => packets.remove().await,
         };
         self.removed |= result.is_ok();
         result
@@ -210,7 +216,11 @@ impl FaultGuard {
     #[must_use]
     pub fn target_ended(&self) -> bool {
         match &self.active {
-            Active::Toxics(_) | Active::Tls(_) | Active::Messages(_) | Active::Names(_) => false,
+            Active::Toxics(_)
+            | Active::Tls(_)
+            | Active::Messages(_)
+            | Active::Names(_)
+            | Active::Packets(_) => false,
             Active::Kill(kill) => kill.target_ended(),
             Active::Pause(pause) => pause.target_ended(),
             Active::Limit(limit) => limit.target_ended(),
@@ -230,6 +240,7 @@ impl Drop for FaultGuard {
             Active::Tls(tls) => tls.signal_removal(),
             Active::Names(names) => names.signal_removal(),
             Active::Limit(limit) => limit.signal_removal(),
+            Active::Packets(packets) => packets.signal_removal(),
             // The process is ended; there is nothing to put back.
             Active::Kill(_) => {}
         }

@@ -19,12 +19,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::error::{GuardianError, silent};
 use super::meeting::{ANSWER_WITHIN, BEYOND_GRACE, Met, NoticeLines, meet, next, reap};
 use super::protocol::{
-    Answer, Ask, Exited, GroupSignal, Notice, Request, ShutdownReport, SpawnRequest, Spawned,
+    Answer, Ask, AskPackets, Exited, GroupSignal, Notice, Request, ShutdownReport, SpawnRequest,
+    Spawned,
 };
 use super::reaping;
 use crate::guard::undo::{end_each, marked};
 use crate::marks::{INSTANCE_MARK, RUN_MARK};
-use crate::{EntryId, Inverse, Journal, Member, ProcessIdentity};
+use crate::network::Met as PacketsMet;
+use crate::{EntryId, Filter, Inverse, Journal, Member, ProcessIdentity};
 
 /// How long the guardian may take to signal or find an instance, before squall tries to.
 const REACH_WITHIN: Duration = Duration::from_secs(3);
@@ -178,6 +180,30 @@ impl GuardianClient {
     ) -> Result<Vec<Member>, GuardianError> {
         match self.ask(Ask::Reach { root, signal }, REACH_WITHIN).await? {
             Answer::Members(members) => Ok(members),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Puts rules for packets in force.
+    pub(crate) async fn filter(&self, id: &str, filter: &Filter) -> Result<(), GuardianError> {
+        let (id, filter) = (id.to_owned(), filter.clone());
+        let ask = Ask::Packets(AskPackets::Filter { id, filter });
+        self.done(ask, ANSWER_WITHIN).await
+    }
+
+    /// Reads rules for packets back; what they have met.
+    pub(crate) async fn filtered(&self, id: &str) -> Result<PacketsMet, GuardianError> {
+        self.met_by(AskPackets::Look { id: id.to_owned() }).await
+    }
+
+    /// Takes rules for packets away; what they had met.
+    pub(crate) async fn unfilter(&self, id: &str) -> Result<PacketsMet, GuardianError> {
+        self.met_by(AskPackets::Remove { id: id.to_owned() }).await
+    }
+
+    async fn met_by(&self, ask: AskPackets) -> Result<PacketsMet, GuardianError> {
+        match self.ask(Ask::Packets(ask), ANSWER_WITHIN).await? {
+            Answer::Met(met) => Ok(met),
             other => Err(unexpected(other)),
         }
     }

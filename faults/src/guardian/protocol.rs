@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Member, ProcessIdentity};
+use crate::network::Met;
+use crate::{Filter, Member, ProcessIdentity};
 
 /// A process to start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,6 +177,8 @@ pub(crate) enum Ask {
         key: String,
         grace_ms: u64,
     },
+    /// About rules for packets.
+    Packets(AskPackets),
     /// Whatever is being ended, or will be, gets no more time than squall's own
     /// patience allows. Not answered.
     Hurry,
@@ -195,6 +198,18 @@ pub(crate) enum Ask {
         grace_ms: u64,
         graces_ms: Vec<(String, u64)>,
     },
+}
+
+/// What may be asked about rules for packets.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AskPackets {
+    /// Puts rules in force, which end with the guardian.
+    Filter { id: String, filter: Filter },
+    /// Reads rules back.
+    Look { id: String },
+    /// Takes rules away. Those that are gone already are fine.
+    Remove { id: String },
 }
 
 /// What the guardian says.
@@ -218,6 +233,8 @@ pub(crate) enum Answer {
     /// What lives of an instance; nothing once all of it has ended.
     Members(Vec<Member>),
     Report(ShutdownReport),
+    /// What rules for packets have met.
+    Met(Met),
     Refused(String),
 }
 
@@ -259,6 +276,7 @@ mod tests {
             (identity(), prop::option::of(signal()))
                 .prop_map(|(root, signal)| Ask::Reach { root, signal }),
             (text(), any::<u64>()).prop_map(|(key, grace_ms)| Ask::Terminate { key, grace_ms }),
+            text().prop_map(|id| Ask::Packets(AskPackets::Look { id })),
             Just(Ask::Hurry),
             (text(), text()).prop_map(|(name, value)| Ask::KeepSecret { name, value }),
             Just(Ask::DrainOutput),

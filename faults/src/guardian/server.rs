@@ -12,10 +12,11 @@ use super::children::Children;
 use super::descendants::{descendants, group_of};
 use super::namespace::Namespace;
 use super::output::Output;
-use super::protocol::{Answer, Ask, Inbox, NotSquall, Notice, Request, ShutdownReport};
+use super::protocol::{Answer, Ask, AskPackets, Inbox, NotSquall, Notice, Request, ShutdownReport};
 use crate::ProcessIdentity;
 use crate::guard::recover::{RecoverReport, replay};
 use crate::guard::{journal, undo};
+use crate::network::Filters;
 
 /// How often orphans that came to the guardian are reaped.
 const REAP_EVERY: Duration = Duration::from_millis(200);
@@ -33,6 +34,8 @@ pub(super) struct Server {
     /// Whether squall has no time left for graces.
     hurried: bool,
     output: Output,
+    /// Rules for packets, which end with it.
+    filters: Filters,
     inbox: Inbox,
     outbox: Vec<u8>,
 }
@@ -63,6 +66,7 @@ impl Server {
             children: Children::new(start),
             hurried: false,
             output,
+            filters: Filters::default(),
             inbox: Inbox::default(),
             outbox: Vec::new(),
         }
@@ -163,6 +167,7 @@ impl Server {
                 }
                 Answer::Done
             }
+            Ask::Packets(ask) => self.on_packets(&ask),
             Ask::Hurry => {
                 self.hurried = true;
                 return Next::Go;
@@ -203,6 +208,18 @@ impl Server {
         };
         self.answer(id, answer);
         Next::Go
+    }
+
+    fn on_packets(&mut self, ask: &AskPackets) -> Answer {
+        let met = match ask {
+            AskPackets::Filter { id, filter } => {
+                let added = self.filters.add(id, filter);
+                return added.map_or_else(Answer::Refused, |()| Answer::Done);
+            }
+            AskPackets::Look { id } => self.filters.look(id),
+            AskPackets::Remove { id } => self.filters.remove(id),
+        };
+        met.map_or_else(Answer::Refused, Answer::Met)
     }
 
     /// Ends everything that was ever started here.

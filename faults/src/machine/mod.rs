@@ -8,6 +8,7 @@ mod descriptors;
 mod journal;
 mod lookups;
 mod namespaces;
+mod packets;
 mod processes;
 mod resources;
 
@@ -116,6 +117,12 @@ const ALL: &[Mechanism] = &[
         purpose: "lowers and raises limits of running processes",
         faults: &["limit"],
         look: resources::prlimit,
+    },
+    Mechanism {
+        name: "nftables",
+        purpose: "drops and rejects packets of TCP between processes",
+        faults: &["partition", "loss", "reject"],
+        look: packets::nftables,
     },
 ];
 

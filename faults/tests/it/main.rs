@@ -12,6 +12,7 @@ mod measured;
 mod messages;
 mod names;
 mod output;
+mod packets;
 mod process_group;
 mod proxy;
 mod recover;

@@ -1,5 +1,6 @@
 //! What a fault can act on.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use squall_faults::existing::{self, Found, NotFound};
@@ -35,6 +36,16 @@ impl Member {
             Self::Existing(existing) => &existing.name,
             Self::Link(proxy) => proxy.name(),
             Self::Name { name, .. } => name,
+        }
+    }
+
+    /// Where callers connect to it; what has no port of its own has no such place.
+    #[must_use]
+    pub fn callers_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Instance(instance) => Some(instance.callers_address()),
+            Self::Link(proxy) => Some(proxy.address()),
+            Self::Existing(_) | Self::Name { .. } => None,
         }
     }
 

@@ -7,9 +7,9 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 use squall_faults::{
-    Fault, FaultContext, FaultError, FaultGuard, Journal, Limits, MessageFault, NamesFault, Origin,
-    Pauses, ProcessFault, ProcessIdentity, ProcessTarget, Proxy, ResourceFault, TlsFault,
-    ToxicFault,
+    Fault, FaultContext, FaultError, FaultGuard, Filter, Journal, Limits, MessageFault, NamesFault,
+    Origin, PacketsFault, Pauses, ProcessFault, ProcessIdentity, ProcessTarget, Proxy,
+    ResourceFault, TlsFault, ToxicFault,
 };
 use squall_scenario::{Evidence, FaultSpec, FaultTarget, Inject, OnNetwork, OnTls, Sighting};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use super::monkeys::Monkeys;
 use super::reached::Reached;
 use super::seam::{Injected, NotInjected};
 use crate::system::{Instance, InstanceState, Listens, Member, RunningSystem, find};
-use squall_scenario::inject::Dns;
+use squall_scenario::inject::{Dns, Packets};
 use squall_scenario::seed::sub_seed;
 
 /// How long effects of faults and their undo may take to show.
@@ -156,6 +156,7 @@ impl Injection {
             | Fault::Messages(_)
             | Fault::Tls(_)
             | Fault::Names(_)
+            | Fault::Packets(_)
             | Fault::Resource(_) => return,
             Fault::Process(ProcessFault { target, .. }) => target,
         };
@@ -304,7 +305,11 @@ fn ready_again(instance: &Instance, origin: &Origin, but: Option<String>) -> Sig
 /// Whether it hits what squall did not start.
 fn is_allowed(fault: &Fault) -> bool {
     match fault {
-        Fault::Toxic(_) | Fault::Messages(_) | Fault::Tls(_) | Fault::Names(_) => false,
+        Fault::Toxic(_)
+        | Fault::Messages(_)
+        | Fault::Tls(_)
+        | Fault::Names(_)
+        | Fault::Packets(_) => false,
         Fault::Process(ProcessFault { target, .. })
         | Fault::Resource(ResourceFault { target, .. }) => target.mark.as_deref() == Some(""),
     }
@@ -371,6 +376,12 @@ async fn faults(means: &Means, spec: &FaultSpec, members: &[Member]) -> Result<V
         }
         Inject::Network(fault) => match fault {
             OnNetwork::Dns(dns) => on_names(*dns, members),
+            OnNetwork::Partition(_) | OnNetwork::Loss(_) | OnNetwork::Reject(_) => {
+                let packets = fault.packets().into_iter();
+                packets
+                    .map(|packets| on_packets(packets, members))
+                    .collect()
+            }
         },
     }
 }
@@ -378,6 +389,23 @@ async fn faults(means: &Means, spec: &FaultSpec, members: &[Member]) -> Result<V
 fn proxies(members: &[Member]) -> Vec<Proxy> {
     let proxies = members.iter().filter_map(Member::proxy);
     proxies.cloned().collect()
+}
+
+/// Packets are met where callers connect: at the inbound link of a process, if
+/// it has one.
+fn on_packets(inject: Packets, members: &[Member]) -> Result<Fault, String> {
+    let mut ports = Vec::new();
+    for member in members {
+        let address = member.callers_address();
+        let address = address.ok_or_else(|| format!("`{}` has no packets", member.name()))?;
+        ports.push(address.port());
+    }
+    let targets = members.iter().map(|member| member.name().to_owned());
+    Ok(Fault::Packets(PacketsFault {
+        targets: targets.collect(),
+        filter: Filter::of(&inject, ports),
+        inject,
+    }))
 }
 
 fn on_names(inject: Dns, members: &[Member]) -> Result<Vec<Fault>, String> {

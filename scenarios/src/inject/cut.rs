@@ -20,7 +20,7 @@ pub(super) static ABOUT: About = About {
     keyword: "cut",
     surface: Surface::Bytes,
     about: "Bytes stop arriving; connections stay up, silent.",
-    also_called: &["partition", "blackhole"],
+    also_called: &["blackhole"],
     noun: "a cut",
     meaning: "Bytes are swallowed; connections stay up, silent.",
     reads: "cut: { direction: both }",

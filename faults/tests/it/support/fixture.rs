@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use squall_faults::guardian::{GuardianClient, SpawnRequest};
 use squall_faults::{
-    Fault, FaultContext, Inverse, Journal, LimitKind, Limits, LoweredLimit, Pauses, ProcessFault,
-    ProcessIdentity, ProcessTarget, ResourceFault,
+    Fault, FaultContext, Filter, Inverse, Journal, LimitKind, Limits, LoweredLimit, PacketsFault,
+    Pauses, ProcessFault, ProcessIdentity, ProcessTarget, ResourceFault,
 };
-use squall_scenario::inject::{Kill, Limit};
-use squall_scenario::{OnProcess, OnResource};
+use squall_scenario::inject::{Kill, Limit, Reject};
+use squall_scenario::{OnNetwork, OnProcess, OnResource};
 
 /// A family that is hard to get rid of: it ignores SIGTERM, has a child in a
 /// session of its own, one that cleared its environment as well, and one that
@@ -46,6 +46,11 @@ fn main() -> ExitCode {
             let args: Vec<OsString> = args.collect();
             runtime().block_on(hit(&args));
             ExitCode::SUCCESS
+        }
+        Some("reject") => {
+            let args: Vec<OsString> = args.collect();
+            runtime().block_on(reject(&args));
+            ExitCode::FAILURE
         }
         Some("serve") => {
             serve(args.next().expect("an address").to_str().expect("text"));
@@ -98,6 +103,41 @@ fn serve(address: &str) {
         // A caller that has gone away is not the end.
         let _ = connection.expect("a connection").write_all(b"!");
     }
+}
+
+/// `reject DIR PORT`: has packets to a port answered with a reset, sees that it
+/// works, and dies.
+async fn reject(args: &[OsString]) {
+    let [dir, port] = args else {
+        panic!("reject DIR PORT");
+    };
+    let port = port.to_str().and_then(|port| port.parse().ok());
+    let port: u16 = port.expect("a port");
+    let journal = Journal::create(Path::new(dir), "rejecting-run").expect("a journal");
+    let journal = Arc::new(journal);
+    let exe = std::env::current_exe().expect("an executable");
+    let args = ["guardian".into()];
+    let guardian = GuardianClient::start(&exe, &args, &journal).await;
+    let context = FaultContext {
+        fault: "firewall".to_owned(),
+        injection: 0,
+        journal,
+        guardian: Some(guardian.expect("a guardian")),
+        pauses: Pauses::default(),
+        limits: Limits::default(),
+        deadline: Duration::from_secs(5),
+    };
+    let inject = OnNetwork::Reject(Reject).packets().expect("packets");
+    let fault = Fault::Packets(PacketsFault {
+        targets: vec!["port".to_owned()],
+        filter: Filter::of(&inject, vec![port]),
+        inject,
+    });
+    let guard = fault.inject(&context).await.expect("injected");
+    guard.verify().await.expect("verified");
+    let refused = std::net::TcpStream::connect(("127.0.0.1", port));
+    refused.expect_err("the rules are in force");
+    kill_process(getpid(), Signal::KILL).expect("killed");
 }
 
 /// Dies at a step of its life, alone or with its guardian.

@@ -1,6 +1,7 @@
 //! Rules that need more than one place of a file.
 
 mod addresses;
+mod aim;
 mod direction;
 mod faults;
 mod gates;

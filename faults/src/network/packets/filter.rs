@@ -1,0 +1,356 @@
+//! What is done to packets, and the tables in which it is in force.
+
+use std::collections::HashMap;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+use squall_scenario::Direction;
+use squall_scenario::inject::Packets;
+
+use super::attributes::Attributes;
+use super::counted::Met;
+use super::netlink::{Ask, Socket};
+use super::rules::{CHANCES, DESTINATION_PORT, Rule, SOURCE_PORT, counters, of_table};
+
+/// The chain in which packets meet their end: after they were sent. One that is
+/// dropped where it is sent is known to TCP, which sends it again as if nothing
+/// had been lost.
+const ARRIVING: &str = "arriving";
+/// The chain in which the packets of some processes are marked.
+const LEAVING: &str = "leaving";
+/// The hooks of these chains.
+const LOCAL_IN: u32 = 1;
+const LOCAL_OUT: u32 = 3;
+/// Before rules of the machine's own, which have 0.
+const PRIORITY: i32 = -150;
+/// The upper half of a mark of squall's.
+const MARK: u32 = 0x5351_0000;
+/// The table belongs to its socket.
+const OWNER: u32 = 2;
+
+const TABLE_NAME: u16 = 1;
+const TABLE_FLAGS: u16 = 2;
+const CHAIN_TABLE: u16 = 1;
+const CHAIN_NAME: u16 = 3;
+const CHAIN_HOOK: u16 = 4;
+const CHAIN_POLICY: u16 = 5;
+const CHAIN_TYPE: u16 = 7;
+
+/// Which packets suffer, and what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// The ports of TCP where callers connect.
+    pub ports: Vec<u16>,
+    /// Packets towards these ports, from them, or both.
+    pub direction: Direction,
+    /// Only those of processes in one of these cgroups, which are so many below
+    /// the root; of everybody where there is none.
+    pub callers: Vec<(u64, u32)>,
+    /// How many of ten thousand.
+    pub of_ten_thousand: u32,
+    /// Whether they are answered with a reset.
+    pub reset: bool,
+}
+
+impl Filter {
+    /// What `inject` asks for, at these ports.
+    #[must_use]
+    pub fn of(inject: &Packets, ports: Vec<u16>) -> Self {
+        let share = inject.share.get() * f64::from(CHANCES);
+        Self {
+            ports,
+            direction: inject.direction,
+            callers: Vec::new(),
+            of_ten_thousand: share.round() as u32,
+            reset: inject.reset,
+        }
+    }
+}
+
+/// The filters of a run, and the socket that owns them: they end with it.
+#[derive(Debug, Default)]
+pub(crate) struct Filters {
+    socket: Option<Socket>,
+    tables: HashMap<String, Table>,
+    made: u16,
+}
+
+#[derive(Debug)]
+struct Table {
+    name: String,
+    rules: usize,
+}
+
+impl Filters {
+    /// Puts a filter in force.
+    ///
+    /// # Errors
+    /// The kernel's answer, in words; nothing is in force then.
+    pub(crate) fn add(&mut self, id: &str, filter: &Filter) -> Result<(), String> {
+        if self.tables.contains_key(id) {
+            return Err(format!("{id} is in force already"));
+        }
+        self.made = self.made.wrapping_add(1);
+        let made = self.made;
+        let put = self.on_socket(|socket| {
+            let name = format!("squall-{}-{made}", socket.port());
+            let (changes, rules) = changes(&name, filter, MARK | u32::from(made));
+            socket.change(&changes)?;
+            Ok(Table { name, rules })
+        });
+        let table = put.map_err(|error| format!("nftables: {}", explained(&error)))?;
+        self.tables.insert(id.to_owned(), table);
+        Ok(())
+    }
+
+    /// Reads back what is in force, and its counters.
+    ///
+    /// # Errors
+    /// It is not in force, or not any more; in words.
+    pub(crate) fn look(&mut self, id: &str) -> Result<Met, String> {
+        let table = self.tables.get(id);
+        let Table { name, rules } = table.ok_or_else(|| format!("{id} is not in force"))?;
+        let (name, rules) = (name.clone(), *rules);
+        let all = self
+            .on_socket(|socket| socket.list(Ask::GetRule, &of_table(&name)))
+            .map_err(|error| format!("nftables: {}", explained(&error)))?;
+        let own: Vec<_> = all
+            .iter()
+            .filter_map(|rule| counters(rule, &name))
+            .collect();
+        if own.len() != rules {
+            return Err(format!(
+                "{} of the {rules} rules of table {name} are there",
+                own.len()
+            ));
+        }
+        let mut met = Met::default();
+        // Rules that only mark count nothing.
+        for counted in own.iter().filter(|counted| counted.len() == 2) {
+            met.seen += counted[0];
+            met.hit += counted[1];
+        }
+        Ok(met)
+    }
+
+    /// Takes a filter away and looks that it is gone; what it had met.
+    ///
+    /// # Errors
+    /// It may still be there; in words.
+    pub(crate) fn remove(&mut self, id: &str) -> Result<Met, String> {
+        // What it did is worth less than that it is gone.
+        let met = self.look(id).unwrap_or_default();
+        let Some(table) = self.tables.get(id) else {
+            return Ok(met);
+        };
+        let name = table.name.clone();
+        let named = Attributes::new().text(TABLE_NAME, &name);
+        let there = self.on_socket(|socket| {
+            match socket.change(&[(Ask::DeleteTable, named.clone())]) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+            socket.is_there(Ask::GetTable, &named)
+        });
+        match there {
+            Ok(false) => {
+                self.tables.remove(id);
+                Ok(met)
+            }
+            Ok(true) => Err(format!("nftables: table {name} is still there")),
+            Err(error) => Err(format!("nftables: {}", explained(&error))),
+        }
+    }
+
+    /// Does something on the socket, which is opened for the first who wants it.
+    fn on_socket<T>(&mut self, work: impl FnOnce(&mut Socket) -> io::Result<T>) -> io::Result<T> {
+        let socket = match &mut self.socket {
+            Some(socket) => socket,
+            none => none.insert(Socket::open()?),
+        };
+        work(socket)
+    }
+}
+
+/// What whoever sees the kernel's answer can do about it.
+fn explained(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => format!(
+            "{error}: only who administers the network may; run squall as root, or in a \
+             user and network namespace of its own"
+        ),
+        _ => error.to_string(),
+    }
+}
+
+/// The table of a filter in one transaction, and how many rules it has.
+fn changes(table: &str, filter: &Filter, mark: u32) -> (Vec<(Ask, Attributes)>, usize) {
+    let (leaving, arriving) = rules(filter, mark);
+    let new = Attributes::new()
+        .text(TABLE_NAME, table)
+        .u32(TABLE_FLAGS, OWNER);
+    let mut changes = vec![(Ask::NewTable, new)];
+    for (chain, hook, rules) in [
+        (LEAVING, LOCAL_OUT, &leaving),
+        (ARRIVING, LOCAL_IN, &arriving),
+    ] {
+        if rules.is_empty() {
+            continue;
+        }
+        changes.push((Ask::NewChain, base_chain(table, chain, hook)));
+        changes.extend(
+            rules
+                .iter()
+                .map(|rule| (Ask::NewRule, rule.of(table, chain))),
+        );
+    }
+    (changes, leaving.len() + arriving.len())
+}
+
+fn base_chain(table: &str, chain: &str, hook: u32) -> Attributes {
+    let hook = Attributes::new()
+        .u32(1, hook)
+        .u32(2, PRIORITY.cast_unsigned());
+    Attributes::new()
+        .text(CHAIN_TABLE, table)
+        .text(CHAIN_NAME, chain)
+        .nest(CHAIN_HOOK, &hook)
+        // What no rule decides about passes.
+        .u32(CHAIN_POLICY, 1)
+        .text(CHAIN_TYPE, "filter")
+}
+
+/// The rules for packets that leave, and for those that arrive.
+fn rules(filter: &Filter, mark: u32) -> (Vec<Rule>, Vec<Rule>) {
+    let end = |rule: Rule| {
+        let counted = rule.count();
+        let hit = match filter.of_ten_thousand {
+            CHANCES.. => counted,
+            share => counted.by_chance(share),
+        };
+        match filter.reset {
+            true => hit.count().reset(),
+            false => hit.count().drop(),
+        }
+    };
+    let arriving_at = |offset, port| Rule::new().over_loopback().port(offset, port);
+    let (mut leaving, mut arriving) = (Vec::new(), Vec::new());
+    for port in &filter.ports {
+        if filter.direction.is(true) {
+            if filter.callers.is_empty() {
+                arriving.push(end(arriving_at(DESTINATION_PORT, *port)));
+            } else {
+                // Who sent a packet is known only while it is being sent.
+                leaving.extend(filter.callers.iter().map(|(cgroup, level)| {
+                    let sent = Rule::new().port(DESTINATION_PORT, *port);
+                    sent.cgroup(*cgroup, *level).mark(mark)
+                }));
+                let sent = arriving_at(DESTINATION_PORT, *port).marked(mark);
+                arriving.push(end(sent));
+            }
+        }
+        if filter.direction.is(false) {
+            let from = arriving_at(SOURCE_PORT, *port);
+            if filter.callers.is_empty() {
+                arriving.push(end(from));
+            } else {
+                let callers = filter.callers.iter();
+                let to_each = callers.map(|(id, level)| end(from.clone().cgroup(*id, *level)));
+                arriving.extend(to_each);
+            }
+        }
+    }
+    (leaving, arriving)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(direction: Direction, callers: usize) -> Filter {
+        Filter {
+            ports: vec![80, 81],
+            direction,
+            callers: vec![(7, 2); callers],
+            of_ten_thousand: CHANCES,
+            reset: false,
+        }
+    }
+
+    #[test]
+    fn there_is_a_rule_for_every_port_and_direction_and_caller() {
+        let count = |direction, callers| {
+            let (leaving, arriving) = rules(&filter(direction, callers), MARK);
+            (leaving.len(), arriving.len())
+        };
+        assert_eq!(count(Direction::Both, 0), (0, 4));
+        assert_eq!(count(Direction::To, 0), (0, 2));
+        assert_eq!(count(Direction::From, 0), (0, 2));
+        assert_eq!(count(Direction::To, 3), (6, 2));
+        assert_eq!(count(Direction::From, 3), (0, 6));
+    }
+
+    #[test]
+    fn who_may_not_is_told_what_it_takes() {
+        let refused = std::thread::spawn(|| {
+            let none = rustix::thread::CapabilitySet::empty();
+            let none = rustix::thread::CapabilitySets {
+                effective: none,
+                permitted: none,
+                inheritable: none,
+            };
+            // Those of this thread alone.
+            rustix::thread::set_capabilities(None, none).unwrap();
+            Filters::default().add("tried#0", &filter(Direction::Both, 0))
+        });
+        let refused = refused.join().unwrap().unwrap_err();
+        assert!(refused.contains("run squall as root"), "{refused}");
+    }
+
+    /// Whether this process may have rules.
+    fn privileged() -> bool {
+        let tried = Filters::default().add("tried#0", &filter(Direction::Both, 0));
+        if let Err(error) = &tried {
+            // Past the capture of the test harness: nobody shall take it for a pass.
+            let line = format!("skipped: needs nftables: {error}\n");
+            io::Write::write_all(&mut io::stderr(), line.as_bytes()).unwrap();
+        }
+        tried.is_ok()
+    }
+
+    /// Each has rules of its own, and what one changes while another looks makes
+    /// nothing seem to be missing.
+    #[test]
+    fn filters_of_many_sockets_leave_each_other_alone() {
+        if !privileged() {
+            return;
+        }
+        let ports = Filter {
+            ports: (1..200).collect(),
+            ..filter(Direction::Both, 0)
+        };
+        let work = |_| {
+            let ports = ports.clone();
+            std::thread::spawn(move || {
+                let mut filters = Filters::default();
+                for _ in 0..5 {
+                    filters.add("one#0", &ports).unwrap();
+                    filters.look("one#0").unwrap();
+                    filters.remove("one#0").unwrap();
+                    assert!(filters.look("one#0").is_err());
+                }
+            })
+        };
+        let all: Vec<_> = (0..4).map(work).collect();
+        for one in all {
+            one.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_filter_that_is_not_there_is_told_and_removed_for_good() {
+        let mut filters = Filters::default();
+        assert!(filters.look("gone#0").unwrap_err().contains("not in force"));
+        assert_eq!(filters.remove("gone#0"), Ok(Met::default()));
+    }
+}

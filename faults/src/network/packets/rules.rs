@@ -1,0 +1,216 @@
+//! Rules of nftables in the form of the kernel: expressions that load, compare
+//! and decide (`linux/netfilter/nf_tables.h`; `nft --debug=netlink` writes them
+//! for people).
+
+use super::attributes::{Attributes, find, read, read_u64};
+use super::counted::Counted;
+
+/// The register that says what becomes of the packet.
+const VERDICT: u32 = 0;
+/// The register for everything else.
+const REGISTER: u32 = 1;
+
+/// Loopback, in every network namespace.
+const LOOPBACK: u32 = 1;
+const TCP: u8 = 6;
+
+/// What is known of a packet beside its bytes.
+const META_MARK: u32 = 3;
+const META_IIF: u32 = 4;
+const META_L4PROTO: u32 = 16;
+
+const EQUAL: u32 = 0;
+const LESS: u32 = 2;
+
+/// Offsets in the header of TCP.
+pub(super) const SOURCE_PORT: u32 = 0;
+pub(super) const DESTINATION_PORT: u32 = 2;
+
+/// An element of a list.
+const ELEMENT: u16 = 1;
+const EXPRESSION_NAME: u16 = 1;
+const EXPRESSION_DATA: u16 = 2;
+const RULE_TABLE: u16 = 1;
+const RULE_CHAIN: u16 = 2;
+const RULE_EXPRESSIONS: u16 = 4;
+const COUNTER_BYTES: u16 = 1;
+const COUNTER_PACKETS: u16 = 2;
+
+/// What chance is measured in: one of ten thousand.
+pub(super) const CHANCES: u32 = 10_000;
+
+/// One rule: its expressions, in the order in which the kernel goes through them.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Rule(Attributes);
+
+impl Rule {
+    /// Matches everything.
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    fn with(self, name: &str, data: &Attributes) -> Self {
+        let expression = Attributes::new()
+            .text(EXPRESSION_NAME, name)
+            .nest(EXPRESSION_DATA, data);
+        Self(self.0.nest(ELEMENT, &expression))
+    }
+
+    fn load_meta(self, key: u32) -> Self {
+        self.with("meta", &Attributes::new().u32(1, REGISTER).u32(2, key))
+    }
+
+    fn compare(self, how: u32, value: &[u8]) -> Self {
+        let value = Attributes::new().bytes(1, value);
+        let compare = Attributes::new().u32(1, REGISTER).u32(2, how);
+        self.with("cmp", &compare.nest(3, &value))
+    }
+
+    /// Packets that came over loopback, where every process on this
+    /// machine meets every other.
+    pub(super) fn over_loopback(self) -> Self {
+        self.load_meta(META_IIF)
+            .compare(EQUAL, &LOOPBACK.to_ne_bytes())
+    }
+
+    /// Packets of TCP with this port in their header.
+    pub(super) fn port(self, offset: u32, port: u16) -> Self {
+        let load = Attributes::new()
+            .u32(1, REGISTER)
+            // The transport header.
+            .u32(2, 2)
+            .u32(3, offset)
+            .u32(4, 2);
+        self.load_meta(META_L4PROTO)
+            .compare(EQUAL, &[TCP])
+            .with("payload", &load)
+            .compare(EQUAL, &port.to_be_bytes())
+    }
+
+    /// Packets whose socket on this side was opened in that cgroup, which is so
+    /// many below the root.
+    pub(super) fn cgroup(self, id: u64, level: u32) -> Self {
+        let load = Attributes::new()
+            // The cgroup of version 2.
+            .u32(1, 3)
+            .u32(2, REGISTER)
+            .u32(3, level);
+        self.with("socket", &load).compare(EQUAL, &id.to_ne_bytes())
+    }
+
+    /// Packets that were marked so.
+    pub(super) fn marked(self, mark: u32) -> Self {
+        self.load_meta(META_MARK)
+            .compare(EQUAL, &mark.to_ne_bytes())
+    }
+
+    /// Marks the packet.
+    pub(super) fn mark(self, mark: u32) -> Self {
+        let value = Attributes::new().bytes(1, &mark.to_ne_bytes());
+        let immediate = Attributes::new().u32(1, REGISTER).nest(2, &value);
+        let set = Attributes::new().u32(2, META_MARK).u32(3, REGISTER);
+        self.with("immediate", &immediate).with("meta", &set)
+    }
+
+    /// So many of ten thousand packets, by chance of the kernel's own.
+    pub(super) fn by_chance(self, of_ten_thousand: u32) -> Self {
+        let number = Attributes::new()
+            .u32(1, REGISTER)
+            .u32(2, CHANCES)
+            // Random, as against one after the other.
+            .u32(3, 1);
+        // Numbers are compared in the order of the network.
+        let order = Attributes::new()
+            .u32(1, REGISTER)
+            .u32(2, REGISTER)
+            .u32(3, 1)
+            .u32(4, 4)
+            .u32(5, 4);
+        self.with("numgen", &number)
+            .with("byteorder", &order)
+            .compare(LESS, &of_ten_thousand.to_be_bytes())
+    }
+
+    /// Counts what came so far.
+    pub(super) fn count(self) -> Self {
+        self.with(
+            "counter",
+            &Attributes::new()
+                .u64(COUNTER_BYTES, 0)
+                .u64(COUNTER_PACKETS, 0),
+        )
+    }
+
+    /// Drops the packet.
+    pub(super) fn drop(self) -> Self {
+        let code = Attributes::new().u32(1, 0);
+        let verdict = Attributes::new().nest(2, &code);
+        let immediate = Attributes::new().u32(1, VERDICT).nest(2, &verdict);
+        self.with("immediate", &immediate)
+    }
+
+    /// Drops the packet and answers it with a reset.
+    pub(super) fn reset(self) -> Self {
+        let reset = Attributes::new().u32(1, 1).bytes(2, &[0]);
+        self.with("reject", &reset)
+    }
+
+    /// The rule as one of that chain.
+    pub(super) fn of(&self, table: &str, chain: &str) -> Attributes {
+        Attributes::new()
+            .text(RULE_TABLE, table)
+            .text(RULE_CHAIN, chain)
+            .nest(RULE_EXPRESSIONS, &self.0)
+    }
+}
+
+/// Which rules are meant: all of a table.
+pub(super) fn of_table(table: &str) -> Attributes {
+    Attributes::new().text(RULE_TABLE, table)
+}
+
+/// What the counters of a rule say, in their order; `None` where it is a rule of
+/// another table.
+pub(super) fn counters(rule: &[u8], table: &str) -> Option<Vec<Counted>> {
+    let of = find(rule, RULE_TABLE)?;
+    if of.strip_suffix(b"\0").unwrap_or(of) != table.as_bytes() {
+        return None;
+    }
+    let expressions = find(rule, RULE_EXPRESSIONS)?;
+    let counters = read(expressions).filter_map(|(_, expression)| {
+        let name = find(expression, EXPRESSION_NAME)?;
+        let data = find(expression, EXPRESSION_DATA)?;
+        (name == b"counter\0").then_some(data)
+    });
+    let read = counters.map(|data| Counted {
+        packets: find(data, COUNTER_PACKETS).and_then(read_u64).unwrap_or(0),
+        bytes: find(data, COUNTER_BYTES).and_then(read_u64).unwrap_or(0),
+    });
+    Some(read.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_found_in_their_order_and_of_their_table_alone() {
+        let counted = |packets, bytes| {
+            Attributes::new()
+                .u64(COUNTER_BYTES, bytes)
+                .u64(COUNTER_PACKETS, packets)
+        };
+        let rule = Rule::new()
+            .port(DESTINATION_PORT, 80)
+            .with("counter", &counted(5, 500))
+            .by_chance(1000)
+            .with("counter", &counted(2, 200))
+            .drop();
+        let rule = rule.of("squall-1-0", "in");
+        let found = counters(rule.as_bytes(), "squall-1-0").unwrap();
+        let expected = [(5, 500), (2, 200)].map(|(packets, bytes)| Counted { packets, bytes });
+        assert_eq!(found, expected);
+        assert_eq!(counters(rule.as_bytes(), "squall-1"), None);
+        assert_eq!(counters(b"", "squall-1-0"), None);
+    }
+}

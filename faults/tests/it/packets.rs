@@ -1,0 +1,289 @@
+//! Faults on packets, on connections of loopback that are really there.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test it helps"
+)]
+
+use std::io;
+use std::net::SocketAddr;
+
+use squall_faults::machine::Machine;
+use squall_faults::{Fault, FaultContext, FaultError, FaultGuard, Filter, PacketsFault};
+use squall_scenario::inject::{Loss, Packets, Partition, Reject};
+use squall_scenario::{Direction, Evidence, EvidenceLevel, Inject, PacketsSeen, Share, Sighting};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::run::{FIXTURE, Run};
+use crate::support::{HANG, serve_echo, soon};
+
+/// A run whose guardian may have rules in the kernel; nothing where it may not.
+async fn privileged() -> Option<Run> {
+    let guardian = Vec::new();
+    let missing = Machine { guardian }.missing_for(&["partition"]);
+    if missing.is_empty() {
+        return Some(Run::start().await);
+    }
+    // Past the capture of the test harness: nobody shall take it for a pass.
+    let line = format!("skipped: needs nftables: {:?}\n", missing[0].standing);
+    io::Write::write_all(&mut io::stderr(), line.as_bytes()).unwrap();
+    None
+}
+
+fn packets(inject: impl Into<Inject>) -> Packets {
+    let Inject::Network(fault) = inject.into() else {
+        panic!("a fault on packets");
+    };
+    fault.packets().unwrap()
+}
+
+fn at(address: SocketAddr, inject: impl Into<Inject>) -> Fault {
+    let inject = packets(inject);
+    Fault::Packets(PacketsFault {
+        targets: vec!["echo".to_owned()],
+        filter: Filter::of(&inject, vec![address.port()]),
+        inject,
+    })
+}
+
+fn named(run: &Run, fault: &str) -> FaultContext {
+    FaultContext {
+        fault: fault.to_owned(),
+        ..run.context()
+    }
+}
+
+fn seen(evidence: &Evidence) -> &PacketsSeen {
+    match &evidence.seen[..] {
+        [Sighting::OnPackets(seen) | Sighting::OffPackets(seen)] => seen,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Waits until packets were hit.
+async fn hit(guard: &FaultGuard) -> Evidence {
+    let looking = async {
+        loop {
+            let evidence = guard.verify().await.unwrap();
+            if evidence.level == EvidenceLevel::Felt {
+                return evidence;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(HANG, looking).await.unwrap()
+}
+
+async fn echoed(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(b"?").await?;
+    stream.read_exact(&mut [0]).await.map(drop)
+}
+
+const fn partition(direction: Direction) -> Partition {
+    Partition { direction }
+}
+
+/// Nobody is refused: whoever connects waits, and gets through in the end.
+#[tokio::test]
+async fn a_partition_is_silence_and_ends_without_a_trace() {
+    let Some(run) = privileged().await else {
+        return;
+    };
+    let (address, beside) = (serve_echo().await, serve_echo().await);
+    let fault = at(address, partition(Direction::Both));
+    let mut guard = fault.inject(&run.context()).await.unwrap();
+    let evidence = guard.verify().await.unwrap();
+    assert_eq!(evidence.level, EvidenceLevel::Acted);
+    assert_eq!(evidence.to_string(), "in force on echo, no packet hit yet");
+    let connecting = tokio::spawn(TcpStream::connect(address));
+    let evidence = hit(&guard).await;
+    assert_eq!(seen(&evidence).hit, seen(&evidence).seen);
+    assert!(!connecting.is_finished());
+    // Another port knows nothing of it.
+    let mut other = soon(TcpStream::connect(beside)).await.unwrap();
+    soon(echoed(&mut other)).await.unwrap();
+
+    let removed = soon(guard.remove()).await.unwrap();
+    assert!(seen(&removed).hit >= seen(&evidence).hit);
+    let mut stream = soon(connecting).await.unwrap().unwrap();
+    soon(echoed(&mut stream)).await.unwrap();
+    // Twice is as good as once, and says the same.
+    assert_eq!(soon(guard.remove()).await.unwrap(), removed);
+    run.stop().await;
+}
+
+/// What is asked arrives; only the answer is lost, until it is sent again.
+#[tokio::test]
+async fn a_partition_may_be_one_way() {
+    let Some(run) = privileged().await else {
+        return;
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut caller = TcpStream::connect(address).await.unwrap();
+    let (mut server, _) = soon(listener.accept()).await.unwrap();
+    let fault = at(address, partition(Direction::From));
+    let mut guard = fault.inject(&run.context()).await.unwrap();
+    caller.write_all(b"?").await.unwrap();
+    let mut asked = [0];
+    soon(server.read_exact(&mut asked)).await.unwrap();
+    server.write_all(b"!").await.unwrap();
+    hit(&guard).await;
+    let nothing = caller.try_read(&mut [0]).unwrap_err();
+    assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+    soon(guard.remove()).await.unwrap();
+    soon(caller.read_exact(&mut [0])).await.unwrap();
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_rejection_is_a_refusal_and_ends_connections() {
+    let Some(run) = privileged().await else {
+        return;
+    };
+    let address = serve_echo().await;
+    let mut before = TcpStream::connect(address).await.unwrap();
+    soon(echoed(&mut before)).await.unwrap();
+    let fault = at(address, Reject);
+    let mut guard = fault.inject(&run.context()).await.unwrap();
+    let refused = soon(TcpStream::connect(address)).await.unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    let reset = soon(echoed(&mut before)).await.unwrap_err();
+    assert_eq!(reset.kind(), io::ErrorKind::ConnectionReset);
+    let evidence = guard.verify().await.unwrap();
+    assert!(
+        evidence
+            .to_string()
+            .contains("packets answered with a reset at echo")
+    );
+    soon(guard.remove()).await.unwrap();
+    let mut after = soon(TcpStream::connect(address)).await.unwrap();
+    soon(echoed(&mut after)).await.unwrap();
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_loss_hits_some_and_lets_others_pass() {
+    let Some(run) = privileged().await else {
+        return;
+    };
+    let address = serve_echo().await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let share = Share::new(0.3).unwrap();
+    let direction = Direction::Both;
+    let fault = at(address, Loss { share, direction });
+    let mut guard = fault.inject(&run.context()).await.unwrap();
+    let some = async {
+        loop {
+            echoed(&mut stream).await.unwrap();
+            let evidence = guard.verify().await.unwrap();
+            let PacketsSeen { seen, hit, .. } = *seen(&evidence);
+            if hit > 0 && seen > hit {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(HANG, some).await.unwrap();
+    let removed = soon(guard.remove()).await.unwrap();
+    assert!(!seen(&removed).congestion.is_empty());
+    soon(echoed(&mut stream)).await.unwrap();
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn two_faults_on_one_target_are_removed_one_by_one() {
+    let Some(run) = privileged().await else {
+        return;
+    };
+    let address = serve_echo().await;
+    let reject = at(address, Reject);
+    let mut first = reject.inject(&named(&run, "first")).await.unwrap();
+    let mut second = reject.inject(&named(&run, "second")).await.unwrap();
+    let twice = reject.inject(&named(&run, "second")).await.unwrap_err();
+    assert!(twice.to_string().contains("in force already"), "{twice}");
+    soon(first.remove()).await.unwrap();
+    let refused = soon(TcpStream::connect(address)).await.unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    soon(second.remove()).await.unwrap();
+    soon(TcpStream::connect(address)).await.unwrap();
+    run.stop().await;
+}
+
+/// No port at all, nobody who could undo it, and rules that are dropped with
+/// their guard.
+#[tokio::test]
+async fn what_cannot_be_hit_is_told_and_a_dropped_guard_lets_packets_pass() {
+    let Some(run) = privileged().await else {
+        return;
+    };
+    let address = serve_echo().await;
+    let inject = packets(Reject);
+    let nowhere = Fault::Packets(PacketsFault {
+        targets: Vec::new(),
+        filter: Filter::of(&inject, Vec::new()),
+        inject,
+    });
+    let error = nowhere.inject(&run.context()).await.unwrap_err();
+    assert!(matches!(error, FaultError::NoLinks), "{error}");
+    let alone = FaultContext {
+        guardian: None,
+        ..run.context()
+    };
+    let error = at(address, Reject).inject(&alone).await.unwrap_err();
+    assert!(matches!(error, FaultError::Guardian(_)), "{error}");
+
+    let guard = at(address, Reject).inject(&run.context()).await.unwrap();
+    soon(TcpStream::connect(address)).await.unwrap_err();
+    drop(guard);
+    let passes = async { while TcpStream::connect(address).await.is_err() {} };
+    soon(passes).await;
+    run.stop().await;
+}
+
+/// The kernel takes the rules away with the guardian.
+#[tokio::test]
+async fn nothing_is_left_of_a_guardian_that_is_killed() {
+    let Some(run) = privileged().await else {
+        return;
+    };
+    let address = serve_echo().await;
+    let fault = at(address, partition(Direction::Both));
+    let mut guard = fault.inject(&run.context()).await.unwrap();
+    let connecting = tokio::spawn(TcpStream::connect(address));
+    hit(&guard).await;
+    assert!(!connecting.is_finished());
+    let pid = run.guardian.identity().pid.cast_signed();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let mut stream = soon(connecting).await.unwrap().unwrap();
+    soon(echoed(&mut stream)).await.unwrap();
+    soon(run.guardian.gone()).await;
+    let lost = guard.verify().await.unwrap_err();
+    assert!(matches!(lost, FaultError::Guardian(_)), "{lost}");
+    // The kernel has removed it already.
+    soon(guard.remove()).await.unwrap();
+}
+
+/// Squall is killed the moment its rules are in force; its guardian ends, and
+/// the rules with it.
+#[tokio::test]
+async fn nothing_is_left_of_a_squall_that_is_killed() {
+    let Some(run) = privileged().await else {
+        return;
+    };
+    run.stop().await;
+    let address = serve_echo().await;
+    let dir = tempfile::TempDir::new().unwrap();
+    let status = std::process::Command::new(FIXTURE)
+        .arg("reject")
+        .arg(dir.path())
+        .arg(address.port().to_string())
+        .status()
+        .unwrap();
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&status),
+        Some(9)
+    );
+    let passes = async { while TcpStream::connect(address).await.is_err() {} };
+    soon(passes).await;
+}
