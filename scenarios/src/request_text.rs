@@ -234,20 +234,23 @@ impl RequestText {
         Self { pieces }
     }
 
+    /// Its pieces in order: `Ok` for text, `Err` for a placeholder and where it
+    /// stands.
+    pub fn pieces(&self) -> impl Iterator<Item = Result<&str, (&str, Slot)>> {
+        self.pieces.iter().map(|piece| match piece {
+            Piece::Text(literal) => Ok(literal.as_str()),
+            Piece::Value { name, slot } => Err((name.as_str(), *slot)),
+        })
+    }
+
     /// Every placeholder and where it stands, in order of appearance.
     pub fn values(&self) -> impl Iterator<Item = (&str, Slot)> {
-        self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Value { name, slot } => Some((name.as_str(), *slot)),
-            Piece::Text(_) => None,
-        })
+        self.pieces().filter_map(Result::err)
     }
 
     /// The text without its placeholders' values, piece by piece.
     pub fn literals(&self) -> impl Iterator<Item = &str> {
-        self.pieces.iter().filter_map(|piece| match piece {
-            Piece::Text(literal) => Some(literal.as_str()),
-            Piece::Value { .. } => None,
-        })
+        self.pieces().filter_map(Result::ok)
     }
 
     /// The text with every placeholder replaced by `lookup(name)`, written for

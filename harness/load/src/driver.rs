@@ -1,7 +1,6 @@
 //! The open-loop driver: sleeps until each scheduled arrival, never waits for
 //! an answer.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -10,45 +9,34 @@ use squall_record::Shard;
 use squall_scenario::{Arrivals, Load, Rate, Stage};
 use tokio::sync::{mpsc, watch};
 
-use crate::exchange::{ExchangeContext, Job};
-use crate::gauges::Gauges;
+use crate::gauges::{Gauges, LastSecond};
 use crate::pacer::Pacer;
 use crate::protocol::{LoadCommand, LoadOutput};
-use crate::recorder::{Recorder, micros_i64};
-use crate::requests::RequestMaker;
+use crate::recorder::micros_i64;
+use crate::rhythm::Rhythm;
 use crate::schedule::{Arrival, Schedule};
-use crate::settled::Settled;
-use crate::transport::Transport;
+use crate::worker::{Track, Worker};
 
-/// Numbers of lead arrivals start here, so that they draw other data.
-const LEAD_NUMBERS: u64 = 1 << 40;
 /// Longer than any preparation may take.
 const LEAD_LENGTH: Duration = Duration::from_secs(86_400);
 /// How often intervals are sealed and gauges published.
 const TICK: Duration = Duration::from_millis(100);
-/// A generator that is behind gives its tasks a turn after so many arrivals.
-const CATCH_UP_BATCH: u32 = 16;
-/// An arrival that is sent later than this takes its room from those that are
-/// on time.
-const LATE: Duration = Duration::from_millis(100);
+/// Answers are read after so many arrivals at the latest.
+const BATCH: u32 = 16;
+
+/// Why a load ended before all was settled.
+pub(crate) const BROKEN: &str = "a connection's task panicked";
 
 pub(crate) struct Driver {
     load: Load,
     seed: u64,
     shard: Option<Shard>,
-    exchange: Rc<ExchangeContext>,
+    worker: Rc<Worker>,
     outputs: mpsc::Sender<LoadOutput>,
     /// Outputs that found the channel full.
     backlog: VecDeque<LoadOutput>,
     gauges: watch::Sender<Gauges>,
-}
-
-/// One recorded schedule: the lead or the measured load.
-struct Track {
-    origin: Instant,
-    recorder: Rc<RefCell<Recorder>>,
-    first_number: u64,
-    lead: bool,
+    last_second: LastSecond,
 }
 
 /// How a track ended.
@@ -64,34 +52,40 @@ enum TrackEnd {
         /// How long answers are waited for.
         grace: Duration,
     },
+    /// Something broke: what was under way is not certain any more.
+    Broken(String),
 }
 
 impl Driver {
     pub(crate) fn new(
         load: Load,
         (seed, shard): (u64, Option<Shard>),
-        maker: RequestMaker,
-        transport: Transport,
+        worker: Worker,
         outputs: mpsc::Sender<LoadOutput>,
         gauges: watch::Sender<Gauges>,
     ) -> Self {
-        let exchange = Rc::new(ExchangeContext::new(&load, maker, transport));
         Self {
             load,
             seed,
             shard,
-            exchange,
+            worker: Rc::new(worker),
             outputs,
             backlog: VecDeque::new(),
             gauges,
+            last_second: LastSecond::default(),
         }
     }
 
     /// Runs lead, measured load and drain; returns when all is settled.
-    pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<LoadCommand>, lead: bool) {
-        let Ok(pacer) = Pacer::new() else {
-            return;
-        };
+    ///
+    /// # Errors
+    /// Something broke, in words; not all is settled.
+    pub(crate) async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<LoadCommand>,
+        lead: bool,
+    ) -> Result<(), String> {
+        let pacer = Pacer::new().map_err(|error| format!("no timer: {error}"))?;
         let routes: Vec<_> = self.load.requests.iter().map(|r| r.name.clone()).collect();
         let before = self.load.shape.first().filter(|_| lead).copied();
         let zero = match self
@@ -105,21 +99,18 @@ impl Driver {
                     lag_max_us: 0,
                 });
                 self.flush().await;
-                return;
+                return Ok(());
             }
+            TrackEnd::Broken(why) => return Err(why),
         };
-        let track = Track {
-            origin: zero,
-            recorder: Rc::new(RefCell::new(Recorder::new(routes))),
-            first_number: 0,
-            lead: false,
-        };
+        let track = Track::new(zero, routes, false);
         let schedule = self.schedule(&self.load.shape);
         let end = self.drive(&pacer, &mut commands, &track, schedule).await;
-        self.drain(&mut commands, &track, end).await;
-        let finished = track.finished();
+        self.drain(&mut commands, &track, end).await?;
+        let finished = finished(&track);
         self.tell(finished);
         self.flush().await;
+        Ok(())
     }
 
     /// The part of a schedule that is sent from here.
@@ -140,12 +131,7 @@ impl Driver {
         routes: Vec<String>,
         stage: Option<Stage>,
     ) -> TrackEnd {
-        let track = Track {
-            origin: Instant::now(),
-            recorder: Rc::new(RefCell::new(Recorder::new(routes))),
-            first_number: LEAD_NUMBERS,
-            lead: true,
-        };
+        let track = Track::new(Instant::now(), routes, true);
         let endless = stage.map(|stage| Stage::Hold {
             rate: lead_rate(&stage),
             duration: LEAD_LENGTH,
@@ -160,12 +146,12 @@ impl Driver {
         &mut self,
         pacer: &Pacer,
         commands: &mut mpsc::Receiver<LoadCommand>,
-        track: &Track,
+        track: &Rc<Track>,
         mut schedule: Schedule,
     ) -> TrackEnd {
         let mut next = schedule.next();
         let mut next_tick = Instant::now() + TICK;
-        let mut behind = 0;
+        let mut rhythm = Rhythm::new(Instant::now());
         // The lead ends by a command, long before its schedule does.
         let length = if track.lead {
             LEAD_LENGTH
@@ -175,6 +161,10 @@ impl Driver {
         let end_at = track.origin + length;
         loop {
             let due = next.map_or(end_at, |arrival| track.origin + arrival.at);
+            let mut wake = rhythm.wake(due).min(next_tick);
+            if let Some(ends) = self.worker.patience_ends(Instant::now()) {
+                wake = wake.min(ends);
+            }
             tokio::select! {
                 biased;
                 command = commands.recv() => match command {
@@ -188,91 +178,69 @@ impl Driver {
                         return self.stop(track, due, Duration::ZERO);
                     }
                 },
-                waited = pacer.wait_until(due.min(next_tick)) => {
-                    if waited.is_err() {
-                        let due = next.into_iter().chain(schedule);
-                        return self.stop(track, due, Duration::ZERO);
+                waited = pacer.wait_until(wake) => {
+                    if let Err(error) = waited {
+                        return TrackEnd::Broken(format!("the timer: {error}"));
                     }
                 }
             }
             let now = Instant::now();
-            self.exchange.take_turn(now, track.origin, &track.recorder);
+            self.worker.take_turn(now, track);
             if now >= next_tick {
+                if self.worker.is_broken() {
+                    return TrackEnd::Broken(BROKEN.to_owned());
+                }
                 let entered = next.map_or(length, |arrival| arrival.at);
                 self.tick(track, now, entered);
+                rhythm.tick();
                 next_tick = now + TICK;
             }
             if now < due {
-                behind = 0;
                 continue;
             }
-            let Some(arrival) = next else {
+            if next.is_none() {
                 return TrackEnd::Done;
-            };
-            self.start(track, arrival, now);
-            next = schedule.next();
-            behind += 1;
-            if behind >= CATCH_UP_BATCH {
-                behind = 0;
-                tokio::task::yield_now().await;
             }
+            // What has come is taken first, and so is that a connection was
+            // closed: nothing is sent on it then.
+            tokio::task::yield_now().await;
+            let sent = self.send_due(track, &mut next, &mut schedule);
+            rhythm.woken(Instant::now(), sent);
         }
     }
 
-    /// Starts one arrival, or drops it when too many are under way.
-    fn start(&self, track: &Track, arrival: Arrival, now: Instant) {
-        let number = track.first_number + arrival.number;
-        let route = self.exchange.maker.route_of(number);
-        let scheduled = track.origin + arrival.at;
-        let late = now.saturating_duration_since(scheduled) > LATE;
-        let mut recorder = track.recorder.borrow_mut();
-        let dropped = self
-            .exchange
-            .no_room(recorder.in_flight(), self.load.in_flight_max);
-        let user = self.exchange.maker.user_of(number);
-        let scheduled_us = micros_i64(arrival.at);
-        let job = Job {
-            number,
-            route,
-            scheduled,
-            scheduled_us,
-            ticket: recorder.schedule_for(scheduled_us, route, user),
-            lead: track.lead,
-            late,
-        };
-        drop(recorder);
-        if !track.lead {
-            self.exchange.board.borrow_mut().scheduled();
+    /// Sends what is due, up to a batch of it; how many that were.
+    fn send_due(
+        &self,
+        track: &Rc<Track>,
+        next: &mut Option<Arrival>,
+        schedule: &mut Schedule,
+    ) -> u32 {
+        for sent in 0..BATCH {
+            let now = Instant::now();
+            match *next {
+                Some(arrival) if track.origin + arrival.at <= now => {
+                    self.worker.start(track, arrival, now);
+                    *next = schedule.next();
+                }
+                Some(_) | None => return sent,
+            }
         }
-        if let Some(cause) = dropped {
-            return self.exchange.drop_unsent(&job, cause, &track.recorder);
-        }
-        let late_in_flight = &self.exchange.late_in_flight;
-        late_in_flight.set(late_in_flight.get() + u32::from(late));
-        let exchange = Rc::clone(&self.exchange);
-        let recorder = Rc::clone(&track.recorder);
-        tokio::task::spawn_local(async move { exchange.perform(job, &recorder).await });
+        BATCH
     }
 
     /// Ends the load now. What was due before and had not been sent, as the
     /// generator was late, is noted: it is unfinished, and not forgotten.
     fn stop(
         &self,
-        track: &Track,
+        track: &Rc<Track>,
         unsent: impl Iterator<Item = Arrival>,
         grace: Duration,
     ) -> TrackEnd {
         let at = Instant::now();
         let elapsed = at.saturating_duration_since(track.origin);
-        let mut recorder = track.recorder.borrow_mut();
         for arrival in unsent.take_while(|arrival| arrival.at < elapsed) {
-            let number = track.first_number + arrival.number;
-            let (route, user) = (
-                self.exchange.maker.route_of(number),
-                self.exchange.maker.user_of(number),
-            );
-            let ticket = recorder.schedule_for(micros_i64(arrival.at), route, user);
-            recorder.settle(ticket, Settled::UNFINISHED);
+            self.worker.leave_unsent(track, arrival);
         }
         TrackEnd::Stop { at, grace }
     }
@@ -291,9 +259,9 @@ impl Driver {
         commands: &mut mpsc::Receiver<LoadCommand>,
         track: &Track,
         end: TrackEnd,
-    ) {
+    ) -> Result<(), String> {
         let stopped_at = Instant::now();
-        let stalled = self.exchange.stalls.total(stopped_at);
+        let stalled = self.worker.stalls.total(stopped_at);
         let (load_end, mut deadline, excused) = match end {
             // Every exchange ends by the client's patience, which does not run
             // while the generator stands still; a second more would mean a
@@ -308,13 +276,17 @@ impl Driver {
                 )
             }
             TrackEnd::Stop { at, grace } => (at, at + grace, stalled),
+            TrackEnd::Broken(why) => return Err(why),
         };
         let entered = load_end.saturating_duration_since(track.origin);
         self.tell(LoadOutput::Draining);
         loop {
             let now = Instant::now();
-            self.exchange.take_turn(now, track.origin, &track.recorder);
-            let patience = self.exchange.stalls.total(now).saturating_sub(excused);
+            if self.worker.is_broken() {
+                return Err(BROKEN.to_owned());
+            }
+            self.worker.take_turn(now, track);
+            let patience = self.worker.stalls.total(now).saturating_sub(excused);
             if track.recorder.borrow().in_flight() == 0 || now >= deadline + patience {
                 break;
             }
@@ -331,7 +303,7 @@ impl Driver {
                 () = tokio::time::sleep(Duration::from_millis(10)) => {}
             }
         }
-        if !self.exchange.stalls.total(Instant::now()).is_zero() {
+        if !self.worker.stalls.total(Instant::now()).is_zero() {
             self.last_cuts(commands, track).await;
         }
         let mut recorder = track.recorder.borrow_mut();
@@ -344,6 +316,7 @@ impl Driver {
             self.tell(LoadOutput::Interval(interval));
         }
         self.tell(LoadOutput::Samples(samples));
+        Ok(())
     }
 
     /// Edges of faults that were under way when the last answer came. An edge
@@ -362,7 +335,7 @@ impl Driver {
     fn tick(&mut self, track: &Track, now: Instant, entered: Duration) {
         let now_us = micros_i64(now.saturating_duration_since(track.origin));
         let entered_us = micros_i64(entered);
-        self.exchange.transport.sweep(now);
+        self.worker.sweep(now);
         loop {
             let sealed = track.recorder.borrow_mut().seal(now_us, entered_us);
             match sealed {
@@ -376,9 +349,9 @@ impl Driver {
             self.tell(LoadOutput::Samples(samples));
         }
         let recorder = track.recorder.borrow();
-        let mut board = self.exchange.board.borrow_mut();
-        let gauges = board.read(now, recorder.in_flight(), recorder.lag_max_us());
-        self.gauges.send_replace(gauges);
+        let mut board = self.worker.board.borrow_mut();
+        let reading = board.read(recorder.in_flight(), recorder.lag_max_us());
+        self.gauges.send_replace(self.last_second.gauges(reading));
     }
 
     /// Sends without waiting: a reader that is slow must not delay an arrival.
@@ -412,13 +385,11 @@ fn lead_rate(stage: &Stage) -> Rate {
     Rate::per_second(arrivals / stage.duration().as_secs_f64()).unwrap_or(start)
 }
 
-impl Track {
-    fn finished(&self) -> LoadOutput {
-        let recorder = self.recorder.borrow();
-        LoadOutput::Finished {
-            scheduled: recorder.scheduled(),
-            lag_max_us: recorder.lag_max_us(),
-        }
+fn finished(track: &Track) -> LoadOutput {
+    let recorder = track.recorder.borrow();
+    LoadOutput::Finished {
+        scheduled: recorder.scheduled(),
+        lag_max_us: recorder.lag_max_us(),
     }
 }
 

@@ -1,12 +1,11 @@
 //! Rough live figures for screens, ten times a second. Never judged.
 
 use std::collections::VecDeque;
-use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use squall_record::Outcome;
-use squall_record::histogram::{coarse_histogram, record_us};
+use squall_record::histogram::{RESPONSE_MAX_US, coarse_histogram};
 
 use crate::settled::Settled;
 
@@ -33,56 +32,114 @@ pub struct Gauges {
     pub lag_max_us: u64,
 }
 
-/// Gathers [`Gauges`].
-#[derive(Debug, Default)]
+/// Counts what becomes of arrivals, for [`Gauges`].
+#[derive(Debug)]
 pub(crate) struct GaugeBoard {
     totals: Gauges,
-    /// Completion and response time of recent answers.
-    recent: VecDeque<(Instant, u64)>,
+    /// Response times of good answers since the board was last read.
+    answers: Histogram<u32>,
 }
 
-/// Answers remembered for the quantiles of the last second.
-const RECENT_MAX: usize = 20_000;
+/// What a board has counted: totals, and the answers since it was last read.
+#[derive(Debug)]
+pub(crate) struct BoardReading {
+    totals: Gauges,
+    answers: Histogram<u32>,
+}
 
 impl GaugeBoard {
-    pub(crate) fn scheduled(&mut self) {
+    pub(crate) fn new() -> Self {
+        Self {
+            totals: Gauges::default(),
+            answers: coarse_histogram(),
+        }
+    }
+
+    pub(crate) const fn scheduled(&mut self) {
         self.totals.scheduled += 1;
     }
 
-    pub(crate) fn settled(&mut self, settled: &Settled, now: Instant) {
+    pub(crate) fn settled(&mut self, settled: &Settled) {
         match settled.outcome {
-            Outcome::Good => self.totals.good += 1,
+            Outcome::Good => {
+                self.totals.good += 1;
+                let response_us = settled.response_us.clamp(1, RESPONSE_MAX_US);
+                // A histogram that grows by itself takes an hour.
+                let _ = self.answers.record(response_us);
+            }
             Outcome::Bad(_) => self.totals.bad += 1,
             Outcome::Dropped => self.totals.dropped += 1,
             Outcome::Unfinished => {}
         }
-        if settled.outcome == Outcome::Good {
-            if self.recent.len() == RECENT_MAX {
-                self.recent.pop_front();
-            }
-            self.recent.push_back((now, settled.response_us));
-        }
     }
 
-    pub(crate) fn read(&mut self, now: Instant, in_flight: u32, lag_max_us: u64) -> Gauges {
-        while self
-            .recent
-            .front()
-            .is_some_and(|(at, _)| now.duration_since(*at).as_secs() >= 1)
-        {
-            self.recent.pop_front();
+    /// What was counted; the answers from now on are for the next reading.
+    pub(crate) fn read(&mut self, in_flight: u32, lag_max_us: u64) -> BoardReading {
+        BoardReading {
+            totals: Gauges {
+                in_flight,
+                lag_max_us,
+                ..self.totals
+            },
+            answers: std::mem::replace(&mut self.answers, coarse_histogram()),
         }
-        let mut histogram: Histogram<u64> = coarse_histogram();
-        for (_, response_us) in &self.recent {
-            record_us(&mut histogram, *response_us);
+    }
+}
+
+/// The answers of the last second, as boards tell them ten times a second.
+#[derive(Debug, Default)]
+pub(crate) struct LastSecond {
+    readings: VecDeque<Histogram<u32>>,
+}
+
+/// Readings in a second.
+const READINGS: usize = 10;
+
+impl LastSecond {
+    /// Adds a reading; what screens may show now.
+    pub(crate) fn gauges(&mut self, reading: BoardReading) -> Gauges {
+        if self.readings.len() == READINGS {
+            self.readings.pop_front();
         }
-        let quantile = |q: f64| (!histogram.is_empty()).then(|| histogram.value_at_quantile(q));
+        self.readings.push_back(reading.answers);
+        let mut all: Histogram<u32> = coarse_histogram();
+        for answers in &self.readings {
+            // Counts of a second are far below what a histogram holds.
+            let _ = all.add(answers);
+        }
+        let quantile = |q: f64| (!all.is_empty()).then(|| all.value_at_quantile(q));
         Gauges {
-            in_flight,
-            lag_max_us,
             p50_us: quantile(0.5),
             p99_us: quantile(0.99),
-            ..self.totals
+            ..reading.totals
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_those_of_the_last_second_and_counts_of_all() {
+        let mut board = GaugeBoard::new();
+        let mut last_second = LastSecond::default();
+        let mut good = |response_us| {
+            board.scheduled();
+            board.settled(&Settled {
+                outcome: Outcome::Good,
+                response_us,
+                ..Settled::UNFINISHED
+            });
+            last_second.gauges(board.read(0, 0))
+        };
+        assert!(good(1_000_000).p99_us.is_some_and(|us| us >= 1_000_000));
+        for _ in 0..READINGS {
+            good(1_000);
+        }
+        let gauges = good(1_000);
+        assert!(gauges.p99_us.is_some_and(|us| us < 1_020), "{gauges:?}");
+        assert_eq!((gauges.scheduled, gauges.good), (12, 12));
+        assert_eq!(last_second.gauges(board.read(3, 7)).in_flight, 3);
     }
 }

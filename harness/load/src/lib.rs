@@ -2,27 +2,31 @@
 //! system does.
 
 mod answer;
-mod connection;
 mod driver;
-mod exchange;
+mod entry;
 mod gauges;
 mod pacer;
 mod protocol;
 mod recorder;
 mod requests;
+mod rhythm;
 mod samples;
 mod schedule;
 mod settled;
 mod stalls;
+mod stretch;
 mod thread;
 mod transport;
+mod worker;
 
 pub use answer::{AnswerReader, FALLBACK_HEADER, FIELDS_MAX, HEAD_BYTES_MAX, Head, Malformed};
 pub use gauges::Gauges;
 pub use protocol::{LoadCommand, LoadOutput};
 pub use recorder::Recorder;
-pub use requests::{PreparedRequest, RequestError, RequestMaker};
+pub use requests::{CompiledRequests, PreparedRequest, RequestError, RequestKind, RequestMaker};
 pub use schedule::{Arrival, Schedule};
 pub use settled::Settled;
 pub use thread::{LoadError, LoadHandle, LoadPlan};
-pub use transport::{Course, Exchange, ExchangeFailure, Transport};
+pub use transport::{
+    Course, Dispatch, Exchange, ExchangeFailure, Sender, Transport, give_up_late, submit,
+};

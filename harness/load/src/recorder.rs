@@ -3,14 +3,12 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-use squall_record::histogram::{new_histogram, record_us};
-use squall_record::{
-    BadKind, Counts, Interval, IntervalUsers, Outcome, RouteInterval, Sample, Times,
-};
+use squall_record::{Interval, Sample};
 
+use crate::entry::Entry;
 use crate::samples::SampleBin;
 use crate::settled::Settled;
+use crate::stretch::{Stretch, interval};
 
 /// How long after its end an interval may still be cut by a fault edge; edges
 /// are reported within milliseconds of their instant.
@@ -18,14 +16,6 @@ const EDGE_GRACE_US: i64 = 500_000;
 /// How long edges from before a stall are waited for after it.
 const STALL_GRACE_US: i64 = 200_000;
 const SECOND_US: i64 = 1_000_000;
-
-#[derive(Debug)]
-struct Entry {
-    scheduled_us: i64,
-    route: usize,
-    user: Option<u64>,
-    settled: Option<Settled>,
-}
 
 /// Collects arrivals in the order of their schedule and seals intervals once
 /// every arrival in them is settled. Holds only the arrivals of intervals that
@@ -90,12 +80,8 @@ impl Recorder {
 
     /// The same for the arrival of a virtual user.
     pub fn schedule_for(&mut self, scheduled_us: i64, route: usize, user: Option<u64>) -> u64 {
-        self.entries.push_back(Entry {
-            scheduled_us,
-            route,
-            user,
-            settled: None,
-        });
+        self.entries
+            .push_back(Entry::new(scheduled_us, route, user));
         self.scheduled += 1;
         self.in_flight += 1;
         self.first_ticket + self.entries.len() as u64 - 1
@@ -110,8 +96,8 @@ impl Recorder {
         let Some(entry) = self.entries.get_mut(index as usize) else {
             return;
         };
-        if entry.settled.is_none() {
-            entry.settled = Some(settled);
+        if !entry.is_settled() {
+            entry.settle(&settled);
             self.in_flight -= 1;
             self.lag_max_us = self.lag_max_us.max(settled.lag_us);
         }
@@ -157,18 +143,26 @@ impl Recorder {
     /// `entered_us` has been noted, and later ones may still be to come. Call
     /// again until there is none.
     pub fn seal(&mut self, now_us: i64, entered_us: i64) -> Option<Interval> {
+        let stretch = self.seal_stretch(now_us, entered_us)?;
+        Some(interval(&self.routes, &[stretch]))
+    }
+
+    /// The same, with the making of the interval left to the caller.
+    pub(crate) fn seal_stretch(&mut self, now_us: i64, entered_us: i64) -> Option<Stretch> {
         let end_us = self.next_edge_us();
         let edges_may_come = now_us < end_us + EDGE_GRACE_US || now_us < self.hold_until_us;
         if edges_may_come || entered_us < end_us || !self.settled_before(end_us) {
             return None;
         }
-        Some(self.take_interval(end_us))
+        Some(self.take_stretch(end_us))
     }
 
     /// Gives up on whatever is not settled: it becomes unfinished.
     pub fn give_up(&mut self) {
         for entry in &mut self.entries {
-            entry.settled.get_or_insert(Settled::UNFINISHED);
+            if !entry.is_settled() {
+                entry.settle(&Settled::UNFINISHED);
+            }
         }
         self.in_flight = 0;
     }
@@ -176,6 +170,14 @@ impl Recorder {
     /// Seals everything up to `end_us`, the end of the load. All arrivals must
     /// be settled or given up.
     pub fn finish(&mut self, end_us: i64) -> Vec<Interval> {
+        let stretches = self.finish_stretches(end_us).into_iter();
+        stretches
+            .map(|stretch| interval(&self.routes, &[stretch]))
+            .collect()
+    }
+
+    /// The same, with the making of the intervals left to the caller.
+    pub(crate) fn finish_stretches(&mut self, end_us: i64) -> Vec<Stretch> {
         let mut sealed = Vec::new();
         // No arrival is left out, whatever the caller calls the end.
         let last_us = self
@@ -185,7 +187,7 @@ impl Recorder {
         let end_us = end_us.max(last_us);
         while self.interval_start_us < end_us {
             let edge_us = self.next_edge_us().min(end_us);
-            sealed.push(self.take_interval(edge_us));
+            sealed.push(self.take_stretch(edge_us));
         }
         sealed
     }
@@ -222,113 +224,21 @@ impl Recorder {
         self.entries
             .iter()
             .take_while(|entry| entry.scheduled_us < end_us)
-            .all(|entry| entry.settled.is_some())
+            .all(Entry::is_settled)
     }
 
-    fn take_interval(&mut self, end_us: i64) -> Interval {
-        let mut builders: Vec<_> = self.routes.iter().map(|_| RouteBuilder::new()).collect();
-        let mut lag = new_histogram();
-        let mut wait = new_histogram();
-        let mut users: Option<(Vec<u64>, Vec<u64>)> = None;
-        while self
+    fn take_stretch(&mut self, end_us: i64) -> Stretch {
+        let count = self
             .entries
-            .front()
-            .is_some_and(|entry| entry.scheduled_us < end_us)
-        {
-            let Some(entry) = self.entries.pop_front() else {
-                break;
-            };
-            self.first_ticket += 1;
-            let settled = entry.settled.unwrap_or(Settled::UNFINISHED);
-            if matches!(settled.outcome, Outcome::Good | Outcome::Bad(_)) {
-                record_us(&mut lag, settled.lag_us);
-                record_us(&mut wait, settled.wait_us);
-            }
-            builders[entry.route].add(&settled);
-            if let Some(user) = entry.user {
-                let (seen, hurt) = users.get_or_insert_default();
-                match settled.outcome {
-                    Outcome::Unfinished => {}
-                    Outcome::Good => seen.push(user),
-                    _ => {
-                        seen.push(user);
-                        hurt.push(user);
-                    }
-                }
-            }
-        }
-        let users = users.map(|(seen, hurt)| IntervalUsers::new(seen, hurt));
+            .partition_point(|entry| entry.scheduled_us < end_us);
+        let entries = self.entries.drain(..count).collect();
+        self.first_ticket += count as u64;
         let start_us = std::mem::replace(&mut self.interval_start_us, end_us);
         self.edges = self.edges.split_off(&(end_us + 1));
-        Interval {
+        Stretch {
             start_us,
             end_us,
-            routes: self
-                .routes
-                .iter()
-                .zip(builders)
-                .map(|(route, builder)| builder.build(route.clone()))
-                .collect(),
-            lag: Some(Times::of(&lag)),
-            wait: Some(Times::of(&wait)),
-            users,
-        }
-    }
-}
-
-struct RouteBuilder {
-    counts: Counts,
-    response: Histogram<u64>,
-    unlagged: Histogram<u64>,
-}
-
-impl RouteBuilder {
-    fn new() -> Self {
-        Self {
-            counts: Counts::default(),
-            response: new_histogram(),
-            unlagged: new_histogram(),
-        }
-    }
-
-    fn add(&mut self, settled: &Settled) {
-        let counts = &mut self.counts;
-        counts.scheduled += 1;
-        counts.bytes += settled.bytes;
-        counts.resent += u64::from(settled.resent);
-        match settled.outcome {
-            Outcome::Good => {
-                counts.good += 1;
-                counts.fallback += u64::from(settled.fallback);
-                record_us(&mut self.response, settled.response_us);
-                let unlagged_us = settled.response_us.saturating_sub(settled.own_us);
-                record_us(&mut self.unlagged, unlagged_us);
-            }
-            Outcome::Bad(BadKind::Connect) => counts.connect += 1,
-            Outcome::Bad(BadKind::Timeout) => counts.timeout += 1,
-            Outcome::Bad(BadKind::Late) => {
-                counts.late += 1;
-                counts.late_by_lag += u64::from(settled.late_by_lag);
-            }
-            Outcome::Bad(BadKind::Status) => counts.status += 1,
-            Outcome::Bad(BadKind::Broken) => counts.broken += 1,
-            Outcome::Bad(BadKind::Malformed) => counts.malformed += 1,
-            Outcome::Dropped => {
-                counts.dropped += 1;
-                if let Some(cause) = settled.dropped {
-                    counts.drops.count(cause);
-                }
-            }
-            Outcome::Unfinished => counts.unfinished += 1,
-        }
-    }
-
-    fn build(self, route: String) -> RouteInterval {
-        RouteInterval {
-            route,
-            counts: self.counts,
-            response: Some(Times::of(&self.response)),
-            unlagged: Some(Times::of(&self.unlagged)),
+            entries,
         }
     }
 }
@@ -341,7 +251,7 @@ pub(crate) fn micros_i64(time: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use squall_record::DropCause;
+    use squall_record::{BadKind, Counts, DropCause, Outcome, Times};
 
     use super::*;
 

@@ -4,15 +4,18 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Zipf};
+use squall_scenario::seed::{nth, sub_seed, unit_interval};
 use squall_scenario::{
-    DataSource, Load, RenderError, Request, RequestPart, RequestProblem, RequestText,
-    UnknownVariable, Unsendable,
+    Load, RenderError, Request, RequestPart, RequestProblem, RequestText, UnknownVariable,
+    Unsendable,
 };
 
-use squall_scenario::seed::{nth, sub_seed, unit_interval};
+use compiled::CompiledRequest;
+pub use compiled::RequestKind;
+use draw::Draw;
+
+mod compiled;
+mod draw;
 
 /// A request ready to be sent.
 #[derive(Debug, Clone)]
@@ -79,7 +82,7 @@ pub enum RequestError {
 pub struct RequestMaker {
     load: Load,
     routes: Vec<Route>,
-    data: Vec<(String, u64, DataSource)>,
+    draws: Vec<Draw>,
     /// Which of the data says who asks.
     users: Option<usize>,
     route_seed: u64,
@@ -139,21 +142,12 @@ impl RequestMaker {
     pub fn new(load: &Load, seed: u64) -> Result<Self, RequestError> {
         let routes = load.requests.iter().map(Route::of);
         let routes = routes.collect::<Result<_, _>>()?;
-        let data = load
-            .data
-            .iter()
-            .map(|(name, source)| {
-                (
-                    name.clone(),
-                    sub_seed(seed, &format!("data/{name}")),
-                    source.clone(),
-                )
-            })
-            .collect();
+        let draws = load.data.iter();
+        let draws = draws.map(|(name, source)| Draw::new(name, source, seed));
         let maker = Self {
             load: load.clone(),
             routes,
-            data,
+            draws: draws.collect(),
             users: load
                 .users
                 .as_ref()
@@ -180,8 +174,8 @@ impl RequestMaker {
     /// what a user is.
     #[must_use]
     pub fn user_of(&self, number: u64) -> Option<u64> {
-        let (_, seed, source) = self.users.and_then(|index| self.data.get(index))?;
-        Some(draw_number(source, *seed, number))
+        let draw = self.users.and_then(|index| self.draws.get(index))?;
+        Some(draw.number(number))
     }
 
     /// The request of arrival `number`.
@@ -256,8 +250,66 @@ impl RequestMaker {
     }
 
     fn value(&self, name: &str, number: u64) -> Option<String> {
-        let (_, seed, source) = self.data.iter().find(|(known, _, _)| known == name)?;
-        Some(draw(source, *seed, number))
+        let draw = self.draws.iter().find(|draw| draw.name() == name)?;
+        Some(draw.text(number))
+    }
+}
+
+/// Requests compiled to bytes with slots, for one target.
+#[derive(Debug)]
+pub struct CompiledRequests {
+    maker: RequestMaker,
+    routes: Vec<CompiledRequest>,
+}
+
+impl CompiledRequests {
+    /// Compiles what `maker` makes, with `host` in the `Host` header where a
+    /// request has none of its own.
+    ///
+    /// # Errors
+    /// `host` is not a valid header value, in which case it is returned.
+    pub fn new(maker: RequestMaker, host: &str) -> Result<Self, String> {
+        let host = HeaderValue::from_str(host).map_err(|_| host.to_owned())?;
+        let requests = maker.load.requests.iter().zip(&maker.routes);
+        let routes = requests
+            .map(|(request, route)| {
+                CompiledRequest::new(request, &route.method, &host, &maker.draws)
+            })
+            .collect();
+        Ok(Self { maker, routes })
+    }
+
+    /// What they were compiled from.
+    #[must_use]
+    pub const fn maker(&self) -> &RequestMaker {
+        &self.maker
+    }
+
+    /// How answers on a route are read.
+    #[must_use]
+    pub fn kind(&self, route: usize) -> RequestKind {
+        self.routes[route].kind
+    }
+
+    /// The bytes of a route's requests, where all are the same.
+    #[must_use]
+    pub fn fixed(&self, route: usize) -> Option<&Bytes> {
+        self.routes[route].fixed()
+    }
+
+    /// Appends the request of arrival `number` on a route, as it is sent.
+    pub fn write(&self, route: usize, number: u64, into: &mut Vec<u8>) {
+        self.routes[route].write(&self.maker.draws, number, into);
+    }
+
+    /// Method and path of the request of arrival `number` on a route, for people.
+    #[must_use]
+    pub fn line(&self, route: usize, number: u64) -> String {
+        let mut bytes = Vec::new();
+        self.write(route, number, &mut bytes);
+        let line = bytes.split(|byte| *byte == b'\r').next();
+        let line = String::from_utf8_lossy(line.unwrap_or_default());
+        line.trim_end_matches(" HTTP/1.1").to_owned()
     }
 }
 
@@ -284,43 +336,12 @@ fn invalid(route: &str, part: &'static str, text: &str) -> RequestError {
     }
 }
 
-fn draw(source: &DataSource, seed: u64, number: u64) -> String {
-    let drawn = draw_number(source, seed, number);
-    match source {
-        DataSource::Pick(choices) => {
-            let index = usize::try_from(drawn).unwrap_or(usize::MAX);
-            choices.get(index).cloned().unwrap_or_default()
-        }
-        _ => drawn.to_string(),
-    }
-}
-
-/// The value of a number; of a list, the place of the value that was picked.
-fn draw_number(source: &DataSource, seed: u64, number: u64) -> u64 {
-    let value = nth(seed, number);
-    match source {
-        DataSource::Uniform { from, to } => {
-            let span = to.saturating_sub(*from).saturating_add(1);
-            (from + (unit_interval(value) * span as f64) as u64).min(*to)
-        }
-        DataSource::Zipf { over, skew } => match Zipf::new(*over as f64, *skew) {
-            Ok(zipf) => {
-                let rank: f64 = zipf.sample(&mut ChaCha8Rng::seed_from_u64(value));
-                rank as u64
-            }
-            // The parser refuses such parameters; the most popular is the limit.
-            Err(_) => 1,
-        },
-        DataSource::Pick(choices) => (unit_interval(value) * choices.len() as f64) as u64,
-        DataSource::Count { from } => from.saturating_add(number),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use squall_scenario::Template;
+    use proptest::prelude::*;
+    use squall_scenario::{DataSource, Template};
 
     use super::*;
 
@@ -428,5 +449,68 @@ mod tests {
     fn a_placeholder_without_data_is_named() {
         let error = RequestMaker::new(&load(vec![request("a", "/$who", 1)], vec![]), 1);
         assert!(error.unwrap_err().to_string().contains("`$who`"));
+    }
+
+    /// As it was sent before requests were compiled: part by part.
+    fn composed(request: &PreparedRequest, host: &str) -> Vec<u8> {
+        let mut out = format!("{} {} HTTP/1.1\r\n", request.method, request.path).into_bytes();
+        if !request.headers.iter().any(|(name, _)| name == "host") {
+            out.extend(format!("host: {host}\r\n").bytes());
+        }
+        for (name, value) in &request.headers {
+            out.extend(format!("{name}: ").bytes());
+            out.extend(value.as_bytes());
+            out.extend(b"\r\n");
+        }
+        let expects_body = [Method::POST, Method::PUT, Method::PATCH].contains(&request.method);
+        if expects_body || !request.body.is_empty() {
+            out.extend(format!("content-length: {}\r\n", request.body.len()).bytes());
+        }
+        out.extend(b"\r\n");
+        out.extend(&request.body);
+        out
+    }
+
+    proptest! {
+        /// What is compiled is what is prepared, whatever stands where.
+        #[test]
+        fn compiled_bytes_are_those_of_the_prepared_request(
+            method in prop::sample::select(vec!["GET", "HEAD", "POST", "DELETE"]),
+            path in prop::sample::select(vec!["/", "/a?q=$w&n=$n", "/$w/$n/$z"]),
+            header in prop::sample::select(vec!["x", "Bearer $n", "$u/$n"]),
+            own_host: bool,
+            body in prop::sample::select(vec![None, Some(""), Some("x"), Some("{\"a\":\"$w\",\"n\":$n}")]),
+            words in prop::collection::vec("[ -~]{0,8}", 1..4),
+            from in prop_oneof![0..12_u64, Just(u64::MAX - 2)],
+            numbers in prop::collection::vec(0..10_000_u64, 1..5),
+        ) {
+            let mut sent = request("a", path, 1);
+            sent.method = method.into();
+            sent.headers = vec![("x-header".into(), Template::parse(header))];
+            if own_host {
+                sent.headers.push(("host".into(), Template::parse("elsewhere")));
+            }
+            sent.body = body.map(Template::parse);
+            let data = vec![
+                ("w".to_owned(), DataSource::Pick(words)),
+                ("n".to_owned(), DataSource::Count { from }),
+                ("u".to_owned(), DataSource::Uniform { from: 0, to: 20 }),
+                ("z".to_owned(), DataSource::Zipf { over: 1_000, skew: 1.1 }),
+            ];
+            let maker = RequestMaker::new(&load(vec![sent], data), 3).unwrap();
+            let prepared: Vec<_> = numbers.iter().map(|n| maker.prepare(*n).unwrap()).collect();
+            let compiled = CompiledRequests::new(maker, "target").unwrap();
+            for (number, prepared) in numbers.iter().zip(prepared) {
+                let mut bytes = Vec::new();
+                compiled.write(0, *number, &mut bytes);
+                let expected = composed(&prepared, "target");
+                let text = String::from_utf8_lossy(&bytes);
+                prop_assert_eq!(text, String::from_utf8_lossy(&expected));
+                let fixed = compiled.fixed(0);
+                prop_assert!(fixed.is_none_or(|fixed| *fixed == bytes));
+                let line = format!("{} {}", prepared.method, prepared.path);
+                prop_assert_eq!(compiled.line(0, *number), line);
+            }
+        }
     }
 }

@@ -13,6 +13,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(200);
 pub(crate) struct Stalls {
     seen_at: Cell<Instant>,
     total: Cell<Duration>,
+    /// When the last one ended.
+    ended_at: Cell<Option<Instant>>,
 }
 
 impl Stalls {
@@ -20,6 +22,7 @@ impl Stalls {
         Self {
             seen_at: Cell::new(now),
             total: Cell::new(Duration::ZERO),
+            ended_at: Cell::new(None),
         }
     }
 
@@ -28,6 +31,9 @@ impl Stalls {
         let stall = self.since_turn(now);
         self.total.set(self.total.get() + stall);
         self.seen_at.set(now);
+        if !stall.is_zero() {
+            self.ended_at.set(Some(now));
+        }
         (!stall.is_zero()).then_some(stall)
     }
 
@@ -35,6 +41,11 @@ impl Stalls {
     /// time between them was squall's own.
     pub(crate) fn total(&self, now: Instant) -> Duration {
         self.total.get() + self.since_turn(now)
+    }
+
+    /// Whether a stall has ended since an instant, which is why it may be late.
+    pub(crate) fn ended_since(&self, instant: Instant) -> bool {
+        self.ended_at.get().is_some_and(|ended| instant <= ended)
     }
 
     fn since_turn(&self, now: Instant) -> Duration {

@@ -2,16 +2,18 @@
 
 use std::any::Any;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use squall_record::Shard;
 use squall_scenario::Load;
+use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
 
 use crate::driver::Driver;
 use crate::gauges::Gauges;
 use crate::protocol::{LoadCommand, LoadOutput};
-use crate::requests::{RequestError, RequestMaker};
-use crate::transport::Transport;
+use crate::requests::{CompiledRequests, RequestError, RequestMaker};
+use crate::worker::Worker;
 
 /// What the load thread needs to know.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ pub struct LoadHandle {
     pub outputs: mpsc::Receiver<LoadOutput>,
     /// Rough live figures.
     pub gauges: watch::Receiver<Gauges>,
-    thread: Option<std::thread::JoinHandle<()>>,
+    thread: Option<std::thread::JoinHandle<Result<(), String>>>,
 }
 
 /// Why a load cannot start.
@@ -68,28 +70,24 @@ impl LoadHandle {
     /// The load is not valid, or the kernel refuses.
     pub fn start(plan: LoadPlan) -> Result<Self, LoadError> {
         let maker = RequestMaker::new(&plan.load, plan.seed)?;
-        let transport = Transport::new(plan.addresses, &plan.host, plan.load.connections)
-            .map_err(LoadError::Host)?;
+        let requests = CompiledRequests::new(maker, &plan.host).map_err(LoadError::Host)?;
+        let requests = Arc::new(requests);
         let (commands, command_queue) = mpsc::channel(256);
         let (output_queue, outputs) = mpsc::channel(OUTPUTS_MAX);
         let (gauge_sender, gauges) = watch::channel(Gauges::default());
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let (load, seed, shard, lead) = (plan.load, plan.seed, plan.shard, plan.lead);
         let thread = std::thread::Builder::new()
             .name("squall-load".into())
             .spawn(move || {
-                let local = tokio::task::LocalSet::new();
-                let driver = Driver::new(
-                    load,
-                    (seed, shard),
-                    maker,
-                    transport,
-                    output_queue,
-                    gauge_sender,
-                );
-                runtime.block_on(local.run_until(driver.run(command_queue, lead)));
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build_local(LocalOptions::default())
+                    .map_err(|error| error.to_string())?;
+                runtime.block_on(async move {
+                    let worker = Worker::new(&plan.load, requests, plan.addresses);
+                    let of = (plan.seed, plan.shard);
+                    let driver = Driver::new(plan.load, of, worker, output_queue, gauge_sender);
+                    driver.run(command_queue, plan.lead).await
+                })
             })?;
         Ok(Self {
             commands,
@@ -103,7 +101,7 @@ impl LoadHandle {
     /// or the commands were dropped; both end the thread.
     ///
     /// # Errors
-    /// It panicked; with the words of its panic.
+    /// It broke or panicked; in its words.
     pub async fn join(mut self) -> Result<(), String> {
         drop(self.commands);
         drop(self.outputs);
@@ -111,7 +109,7 @@ impl LoadHandle {
             return Ok(());
         };
         match tokio::task::spawn_blocking(move || thread.join()).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(result)) => result,
             Ok(Err(panic)) => Err(words(panic.as_ref())),
             Err(error) => Err(error.to_string()),
         }
@@ -139,7 +137,10 @@ mod tests {
             gauges: watch::channel(Gauges::default()).1,
             thread: Some(std::thread::spawn(move || {
                 let _told = told;
-                panic!("no {}", "timer");
+                if true {
+                    panic!("no {}", "timer");
+                }
+                Ok(())
             })),
         };
         assert!(load.outputs.recv().await.is_none(), "nothing follows");

@@ -1,68 +1,110 @@
-//! HTTP/1.1 connections to the target, with the timings of each exchange.
+//! HTTP/1.1 connections to the target, and the exchanges that are under way on
+//! them: pooled, capped, timed, and ended when patience is.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
-use rustix::io::Errno;
+use bytes::Bytes;
 use squall_record::{BadKind, DropCause, Outcome};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::connection::{Condition, Connection, NoAnswer};
-use crate::requests::PreparedRequest;
+use crate::requests::RequestKind;
+use attend::attend;
+use line::{KEPT_BYTES_MAX, Line};
+pub use under_way::Dispatch;
+use under_way::{Entry, Key, UnderWay};
 
-const CLOSED_UNREAD: &str = "the connection was closed before the request was sent";
-const SPOKE_FIRST: &str = "an answer came before the request was sent";
+mod attend;
+mod line;
+mod under_way;
 
 /// How long an unused connection is kept: as long as in Go's client and in
 /// hyper's. What a burst or a stall opened does not stay for the whole run.
 const IDLE_MAX: Duration = Duration::from_secs(90);
 /// Idle connections looked at in one sweep.
 const SWEPT_MAX: usize = 64;
+/// Room for a read, shared by all connections; nearly all answers fit.
+const READ_BYTES: usize = 64 << 10;
 
-/// A pool of connections to one target, which may have several addresses.
+/// Who sends requests through a [`Transport`] of its own, and hears what became
+/// of each.
+pub trait Sender: 'static {
+    /// What it knows of an exchange.
+    type Errand: 'static;
+
+    /// Its connections.
+    fn transport(&self) -> &Transport<Self::Errand>;
+
+    /// How the answer is read, and what may be done without one.
+    fn kind(&self, errand: &Self::Errand) -> RequestKind;
+
+    /// The request's bytes, where they are at hand.
+    fn fixed(&self, errand: &Self::Errand) -> Option<&Bytes>;
+
+    /// Appends the request's bytes otherwise. Asked again where it is sent again.
+    fn write(&self, errand: &Self::Errand, into: &mut Vec<u8>);
+
+    /// An exchange is over. It may send the next one.
+    fn settled(
+        self: &Rc<Self>,
+        errand: Self::Errand,
+        course: &Course,
+        result: Result<Exchange, ExchangeFailure>,
+    );
+}
+
+/// Connections to one target, which may have several addresses, and what is
+/// under way on them. Belongs to one thread.
 ///
-/// Nothing is redirected or decoded behind the caller's back. Two things happen
+/// Nothing is redirected or decoded behind the sender's back. Two things happen
 /// that every HTTP client does: a request that was never written, because a
 /// kept-alive connection had just been closed or an address refused the
 /// connection, goes to a fresh connection or the next address; and a request
 /// that may be repeated (RFC 9110 §9.2.2) is sent once more, on a fresh
 /// connection, when a kept-alive one died under it before any answer. That is
-/// told in the exchange.
+/// told in the course of the exchange.
 #[derive(Debug)]
-pub struct Transport {
+pub struct Transport<E> {
     addresses: Vec<SocketAddr>,
-    host: HeaderValue,
-    /// By address; the longest unused is in front.
-    idle: RefCell<Vec<VecDeque<Idle>>>,
-    permits: Option<Arc<Semaphore>>,
     connections_max: usize,
+    patience: Duration,
+    /// By address; the longest unused is in front.
+    idle: RefCell<Vec<VecDeque<Rc<Line>>>>,
+    /// Connections that are made or being made.
+    open: Cell<usize>,
+    /// For a connection; those that are over stay until they are looked at.
+    waiting: RefCell<VecDeque<Key>>,
+    under_way: RefCell<UnderWay<E, Place>>,
+    received: RefCell<Box<[u8]>>,
+    to_send: RefCell<Vec<u8>>,
+    broken: Cell<bool>,
 }
 
-/// A connection that waits for its next request.
+/// Where an exchange is.
 #[derive(Debug)]
-struct Idle {
-    since: Instant,
-    connection: Connection,
+enum Place {
+    /// Behind others that wait for a connection.
+    Waiting,
+    /// On a connection, which may be yet to be made.
+    On(Rc<Line>),
 }
 
-/// How far an exchange has come, for a caller who gives up on it.
-#[derive(Debug, Default)]
+/// How an exchange went, whatever came of it.
+#[derive(Debug, Clone, Copy)]
 pub struct Course {
+    /// When its sender began to work on it.
+    pub dispatch: Dispatch,
     /// When the request was handed to a connection, if it was.
-    pub written: Cell<Option<Instant>>,
+    pub written: Option<Instant>,
     /// Whether it was sent again on a fresh connection.
-    pub resent: Cell<bool>,
+    pub resent: bool,
 }
 
 /// An answer.
 #[derive(Debug)]
 pub struct Exchange {
-    /// When the request was handed to a ready connection.
-    pub written: Instant,
     /// When the last byte of the answer had been read.
     pub done: Instant,
     /// Status code.
@@ -83,8 +125,6 @@ pub struct ExchangeFailure {
     pub outcome: Outcome,
     /// Why it was dropped, where it was.
     pub dropped: Option<DropCause>,
-    /// When the request was handed to a connection, if it was.
-    pub written: Option<Instant>,
     /// The error in words.
     pub detail: String,
     /// Where the request went.
@@ -92,174 +132,59 @@ pub struct ExchangeFailure {
 }
 
 impl ExchangeFailure {
-    fn bad(kind: BadKind, written: Instant, detail: String, address: SocketAddr) -> Self {
+    const fn bad(kind: BadKind, detail: String, address: Option<SocketAddr>) -> Self {
         Self {
             outcome: Outcome::Bad(kind),
             dropped: None,
-            written: Some(written),
             detail,
-            address: Some(address),
+            address,
         }
     }
 }
 
-impl Transport {
-    /// A pool for `addresses`, sending `host` in the `Host` header, with at
-    /// most `connections` open at once (`None`: as many as requests need).
-    ///
-    /// # Errors
-    /// `host` is not a valid header value, in which case it is returned.
-    pub fn new(
-        addresses: Vec<SocketAddr>,
-        host: &str,
-        connections: Option<u32>,
-    ) -> Result<Self, String> {
-        let host = HeaderValue::from_str(host).map_err(|_| host.to_owned())?;
+impl<E> Transport<E> {
+    /// Connections to `addresses`, at most `connections` open at once (`None`:
+    /// as many as requests need). An exchange may take `patience`.
+    #[must_use]
+    pub fn new(addresses: Vec<SocketAddr>, connections: Option<u32>, patience: Duration) -> Self {
         let idle = addresses.iter().map(|_| VecDeque::new()).collect();
-        Ok(Self {
+        Self {
             addresses,
-            host,
-            idle: RefCell::new(idle),
-            permits: connections.map(|max| Arc::new(Semaphore::new(max as usize))),
             connections_max: connections.map_or(usize::MAX, |max| max as usize),
-        })
-    }
-
-    /// Sends one request and reads its whole answer. `turn` chooses the
-    /// address to start with.
-    ///
-    /// # Errors
-    /// The connection could not be made or broke, or what came is no answer.
-    pub async fn exchange(
-        &self,
-        request: &PreparedRequest,
-        turn: u64,
-        course: &Course,
-    ) -> Result<Exchange, ExchangeFailure> {
-        let _permit = self.permit().await;
-        // Addresses that accepted a fresh connection and closed it unread.
-        let mut refused = 0;
-        loop {
-            let fresh = course.resent.get();
-            let mut connection = self.connection(turn.wrapping_add(refused), fresh).await?;
-            let address = self.addresses[connection.address];
-            let written = Instant::now();
-            let bad = |kind, detail| Err(ExchangeFailure::bad(kind, written, detail, address));
-            match connection.condition() {
-                Condition::Ready => {}
-                // Nothing was written, so nothing is sent twice.
-                _ if connection.reused => continue,
-                Condition::Closed if refused + 1 < self.addresses.len() as u64 => {
-                    refused += 1;
-                    continue;
-                }
-                Condition::Closed => return bad(BadKind::Broken, CLOSED_UNREAD.to_owned()),
-                Condition::Spoke => return bad(BadKind::Malformed, SPOKE_FIRST.to_owned()),
-            }
-            course.written.set(Some(written));
-            match connection.exchange(request, &self.host).await {
-                Ok(answer) => {
-                    let done = Instant::now();
-                    if answer.reusable {
-                        let since = done;
-                        self.idle.borrow_mut()[connection.address]
-                            .push_back(Idle { since, connection });
-                    }
-                    return Ok(Exchange {
-                        written,
-                        done,
-                        status: answer.status,
-                        body_bytes: answer.body_bytes,
-                        fallback: answer.fallback,
-                        address,
-                    });
-                }
-                Err(NoAnswer::Malformed(why)) => return bad(BadKind::Malformed, why.to_string()),
-                // The server may close a connection that it kept while the
-                // request is on its way; it was not at fault, nor was the user.
-                Err(NoAnswer::Ended {
-                    answered: false, ..
-                }) if connection.reused && !fresh && request.method.is_idempotent() => {
-                    course.resent.set(true);
-                }
-                Err(NoAnswer::Ended { detail, .. }) => return bad(BadKind::Broken, detail),
-            }
+            patience,
+            idle: RefCell::new(idle),
+            open: Cell::new(0),
+            waiting: RefCell::default(),
+            under_way: RefCell::new(UnderWay::new()),
+            received: RefCell::new(vec![0; READ_BYTES].into()),
+            to_send: RefCell::default(),
+            broken: Cell::new(false),
         }
     }
 
-    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        match &self.permits {
-            // The semaphore is never closed, so this is always a permit.
-            Some(permits) => Arc::clone(permits).acquire_owned().await.ok(),
-            None => None,
-        }
+    /// When patience with the oldest exchange ends, `stalled` being all that the
+    /// sender has stood still until now: that uses up no patience.
+    #[must_use]
+    pub fn patience_ends(&self, stalled: Duration) -> Option<Instant> {
+        let (_, dispatch) = self.under_way.borrow().oldest()?;
+        let excused = stalled.saturating_sub(dispatch.stalled);
+        Some(dispatch.at + self.patience + excused)
     }
 
-    /// An idle connection, unless a `fresh` one is asked for, or else one to
-    /// the first address that accepts.
-    async fn connection(&self, turn: u64, fresh: bool) -> Result<Connection, ExchangeFailure> {
-        let count = self.addresses.len();
-        let mut last = None;
-        for step in 0..count {
-            let address = (turn as usize).wrapping_add(step) % count;
-            // Last in, first out keeps few connections warm and lets others age.
-            let idle = match fresh {
-                true => None,
-                false => self.idle.borrow_mut()[address].pop_back(),
-            };
-            if let Some(idle) = idle {
-                return Ok(idle.connection);
-            }
-            self.make_room();
-            match Connection::open(self.addresses[address], address).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => last = Some((self.addresses[address], error)),
-            }
-        }
-        let Some((address, error)) = last else {
-            return Err(ExchangeFailure {
-                outcome: Outcome::Bad(BadKind::Connect),
-                dropped: None,
-                written: None,
-                detail: "the target has no address".to_owned(),
-                address: None,
-            });
-        };
-        let dropped = own_limit(&error);
-        Err(ExchangeFailure {
-            outcome: dropped.map_or(Outcome::Bad(BadKind::Connect), |_| Outcome::Dropped),
-            dropped,
-            written: None,
-            detail: format!("connect to {address}: {error}"),
-            address: Some(address),
-        })
-    }
-
-    /// Closes an idle connection to another address when the cap is reached.
-    fn make_room(&self) {
-        let Some(permits) = &self.permits else { return };
-        let busy = self.connections_max - permits.available_permits();
-        let mut idle = self.idle.borrow_mut();
-        let mut open = idle.iter().map(VecDeque::len).sum::<usize>() + busy;
-        for pool in idle.iter_mut() {
-            while open > self.connections_max && pool.pop_front().is_some() {
-                open -= 1;
-            }
-        }
-    }
-
-    /// Lets go of idle connections that the target has closed, or that nobody
-    /// has used for 90 s: they would hold descriptors and memory until they are
-    /// asked for. The oldest first, and only so many at a time.
+    /// Lets go of idle connections that nobody has used for 90 s: they would
+    /// hold descriptors and memory until they are asked for. The oldest first,
+    /// and only so many at a time.
     pub fn sweep(&self, now: Instant) {
         for pool in self.idle.borrow_mut().iter_mut() {
             for _ in 0..SWEPT_MAX {
-                let Some(oldest) = pool.front() else { break };
-                let unused = now.saturating_duration_since(oldest.since);
-                if unused < IDLE_MAX && oldest.connection.condition() == Condition::Ready {
+                let since = pool.front().map(|line| line.idle_since.get());
+                let unused = since.map(|since| now.saturating_duration_since(since));
+                if unused.is_none_or(|unused| unused < IDLE_MAX) {
                     break;
                 }
-                pool.pop_front();
+                if let Some(line) = pool.pop_front() {
+                    self.close(&line);
+                }
             }
         }
     }
@@ -269,15 +194,205 @@ impl Transport {
     pub fn idle(&self) -> usize {
         self.idle.borrow().iter().map(VecDeque::len).sum()
     }
+
+    /// Whether the task of a connection panicked: then nothing here is certain.
+    #[must_use]
+    pub const fn is_broken(&self) -> bool {
+        self.broken.get()
+    }
+
+    /// Last in, first out keeps few connections warm and lets others age.
+    fn take_idle(&self, address: usize) -> Option<Rc<Line>> {
+        self.idle.borrow_mut().get_mut(address)?.pop_back()
+    }
+
+    fn put_idle(&self, line: &Rc<Line>, now: Instant) {
+        line.idle_since.set(now);
+        if let Some(pool) = self.idle.borrow_mut().get_mut(line.address.get()) {
+            pool.push_back(Rc::clone(line));
+        }
+    }
+
+    /// Ends a connection that is not idle any more.
+    fn close(&self, line: &Line) {
+        self.leave(line);
+        line.end();
+    }
+
+    /// A connection does not count as open any more, nor as idle.
+    fn leave(&self, line: &Line) {
+        if line.open.replace(false) {
+            self.open.set(self.open.get() - 1);
+        }
+    }
+
+    /// Forgets an idle connection.
+    fn forget(&self, line: &Line) {
+        if let Some(pool) = self.idle.borrow_mut().get_mut(line.address.get()) {
+            pool.retain(|known| !std::ptr::eq(known.as_ref(), line));
+        }
+    }
+
+    /// Whether another connection may be opened. Where all are open, an idle one
+    /// to another address makes room.
+    fn make_room(&self) -> bool {
+        if self.open.get() < self.connections_max {
+            return true;
+        }
+        let mut idle = self.idle.borrow_mut();
+        let Some(line) = idle.iter_mut().find_map(VecDeque::pop_front) else {
+            return false;
+        };
+        drop(idle);
+        self.close(&line);
+        true
+    }
+
+    fn remove(&self, key: Key) -> Option<(E, Course, Place)> {
+        let entry = self.under_way.borrow_mut().remove(key)?;
+        let course = Course {
+            dispatch: entry.dispatch,
+            written: entry.written,
+            resent: entry.resent,
+        };
+        Some((entry.errand, course, entry.place))
+    }
 }
 
-/// What this machine has run out of, where a socket could not be had on this
-/// side. The target has not even been asked then.
-fn own_limit(error: &std::io::Error) -> Option<DropCause> {
-    match Errno::from_io_error(error)? {
-        Errno::MFILE | Errno::NFILE => Some(DropCause::Descriptors),
-        Errno::ADDRNOTAVAIL => Some(DropCause::Ports),
-        Errno::NOBUFS | Errno::NOMEM => Some(DropCause::Memory),
-        _ => None,
+/// Sends a request; `turn` chooses the address to start with.
+pub fn submit<S: Sender>(sender: &Rc<S>, errand: S::Errand, turn: u64, dispatch: Dispatch) {
+    let entry = Entry {
+        errand,
+        dispatch,
+        turn,
+        written: None,
+        resent: false,
+        refused: 0,
+        place: Place::Waiting,
+    };
+    let key = sender.transport().under_way.borrow_mut().insert(entry);
+    place(sender, key, Some(dispatch.at));
+}
+
+/// Gives up on exchanges with which patience has ended.
+pub fn give_up_late<S: Sender>(sender: &Rc<S>, now: Instant, stalled: Duration) {
+    let transport = sender.transport();
+    while transport
+        .patience_ends(stalled)
+        .is_some_and(|end| end <= now)
+    {
+        let Some((key, _)) = transport.under_way.borrow().oldest() else {
+            break;
+        };
+        let Some((errand, course, at)) = transport.remove(key) else {
+            break;
+        };
+        if let Place::On(line) = at {
+            transport.close(&line);
+        }
+        let detail = match course.written {
+            Some(_) => "no answer in time",
+            None => "no connection in time",
+        };
+        let failure = ExchangeFailure::bad(BadKind::Timeout, detail.to_owned(), None);
+        sender.settled(errand, &course, Err(failure));
+        place_waiting(sender);
+    }
+}
+
+/// Puts an exchange on a connection: an idle one to its address, else a new one;
+/// or lets it wait until there may be one.
+fn place<S: Sender>(sender: &Rc<S>, key: Key, now: Option<Instant>) {
+    let transport = sender.transport();
+    let Some((turn, fresh)) = turn_of(transport, key) else {
+        return;
+    };
+    let count = transport.addresses.len();
+    if count == 0 {
+        let detail = "the target has no address".to_owned();
+        let failure = ExchangeFailure::bad(BadKind::Connect, detail, None);
+        return settle(sender, key, Err(failure));
+    }
+    let address = (turn % count as u64) as usize;
+    let idle = match fresh {
+        true => None,
+        false => transport.take_idle(address),
+    };
+    match idle {
+        Some(line) => send(sender, key, &line, now),
+        None if transport.make_room() => open(sender, key),
+        None => transport.waiting.borrow_mut().push_back(key),
+    }
+}
+
+/// Which address an exchange starts with, and whether a connection has to be
+/// fresh for it.
+fn turn_of<E>(transport: &Transport<E>, key: Key) -> Option<(u64, bool)> {
+    let mut under_way = transport.under_way.borrow_mut();
+    let entry = under_way.get_mut(key)?;
+    Some((entry.turn.wrapping_add(entry.refused), entry.resent))
+}
+
+/// Opens a connection for an exchange.
+fn open<S: Sender>(sender: &Rc<S>, key: Key) {
+    let transport = sender.transport();
+    let line = Line::new(Instant::now());
+    if let Some(entry) = transport.under_way.borrow_mut().get_mut(key) {
+        entry.place = Place::On(Rc::clone(&line));
+    }
+    transport.open.set(transport.open.get() + 1);
+    let task = attend(Rc::clone(sender), Rc::clone(&line), key);
+    line.attended_by(tokio::task::spawn_local(task).abort_handle());
+}
+
+/// Writes the request of an exchange to a connection that carries none, at
+/// `now`, where the caller knows.
+fn send<S: Sender>(sender: &Rc<S>, key: Key, line: &Rc<Line>, now: Option<Instant>) {
+    let transport = sender.transport();
+    let mut under_way = transport.under_way.borrow_mut();
+    let Some(entry) = under_way.get_mut(key) else {
+        drop(under_way);
+        return transport.put_idle(line, Instant::now());
+    };
+    entry.written = Some(now.unwrap_or_else(Instant::now));
+    entry.place = Place::On(Rc::clone(line));
+    line.begin(key, sender.kind(&entry.errand));
+    if let Some(bytes) = sender.fixed(&entry.errand) {
+        let written = line.write(bytes);
+        if written < bytes.len() {
+            line.keep(bytes.slice(written..));
+        }
+        return;
+    }
+    let mut to_send = transport.to_send.borrow_mut();
+    to_send.clear();
+    sender.write(&entry.errand, &mut to_send);
+    let written = line.write(&to_send);
+    if written < to_send.len() {
+        line.keep(Bytes::copy_from_slice(&to_send[written..]));
+    }
+    to_send.shrink_to(KEPT_BYTES_MAX);
+}
+
+/// Gives exchanges that wait the connections that they may have now.
+fn place_waiting<S: Sender>(sender: &Rc<S>) {
+    let transport = sender.transport();
+    loop {
+        let next = transport.waiting.borrow_mut().pop_front();
+        let Some(key) = next else { break };
+        if transport.under_way.borrow_mut().get_mut(key).is_none() {
+            continue;
+        }
+        if transport.open.get() >= transport.connections_max && transport.idle() == 0 {
+            transport.waiting.borrow_mut().push_front(key);
+            break;
+        }
+        place(sender, key, None);
+    }
+}
+
+fn settle<S: Sender>(sender: &Rc<S>, key: Key, result: Result<Exchange, ExchangeFailure>) {
+    if let Some((errand, course, _)) = sender.transport().remove(key) {
+        sender.settled(errand, &course, result);
     }
 }

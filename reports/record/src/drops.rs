@@ -15,7 +15,7 @@ pub enum DropCause {
     /// the system did not answer them.
     InFlight,
     /// As many were under way, but only because the generator was late and
-    /// sent what was overdue at once.
+    /// sent what was overdue at once; or it was asked for more than it can send.
     Lag,
     /// squall had no file descriptor left.
     Descriptors,
@@ -63,7 +63,7 @@ impl fmt::Display for DropCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::InFlight => "too many were in flight",
-            Self::Lag => "the generator was late and had too many to send at once",
+            Self::Lag => "the generator was late and had more to send than it could",
             Self::Descriptors => "squall had no file descriptor left",
             Self::Ports => "no local port was left",
             Self::Memory => "no memory was left for a socket",

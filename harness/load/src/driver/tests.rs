@@ -1,6 +1,7 @@
 //! The driver conserves arrivals, whatever it is asked and answered.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use squall_record::{Counts, Interval};
@@ -9,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::requests::{CompiledRequests, RequestMaker};
 
 const SEED: u64 = 7;
 
@@ -187,11 +189,12 @@ async fn tell_all(scene: &Scene) -> Vec<LoadOutput> {
     });
     let load = scene.load();
     let maker = RequestMaker::new(&load, SEED).unwrap();
-    let transport = Transport::new(vec![address], "target", load.connections).unwrap();
+    let requests = Arc::new(CompiledRequests::new(maker, "target").unwrap());
+    let worker = Worker::new(&load, requests, vec![address]);
     let (outputs, mut told) = mpsc::channel(scene.outputs_max);
     let gauges = watch::channel(Gauges::default()).0;
     let seed = (SEED, Some(scene.shard));
-    let driver = Driver::new(load, seed, maker, transport, outputs, gauges);
+    let driver = Driver::new(load, seed, worker, outputs, gauges);
     let (commands, queue) = mpsc::channel(64);
     let due = match scene.stop_ms {
         Some(_) => Duration::from_millis(scene.due_ms),
@@ -226,7 +229,9 @@ async fn tell_all(scene: &Scene) -> Vec<LoadOutput> {
         }
         all
     };
-    tokio::join!(driver.run(queue, false), collected).1
+    let (ran, all) = tokio::join!(driver.run(queue, false), collected);
+    ran.unwrap();
+    all
 }
 
 fn play(scene: &Scene) -> Vec<LoadOutput> {

@@ -9,5 +9,6 @@
     reason = "a failed test is a panic"
 )]
 
+mod client;
 mod open_loop;
 mod transport;

@@ -1,29 +1,22 @@
 //! The client that sends the load, against servers that misbehave on purpose.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use bytes::Bytes;
 use http::Method;
-use squall_load::{Course, Exchange, ExchangeFailure, PreparedRequest, Transport};
+use squall_load::{Sender as _, give_up_late};
 use squall_record::{BadKind, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Longer than anything may hang.
-const HANG: std::time::Duration = std::time::Duration::from_secs(60);
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+use crate::client::{Client, Sent};
 
-fn request(method: Method) -> PreparedRequest {
-    PreparedRequest {
-        route: 0,
-        method,
-        path: "/".to_owned(),
-        headers: vec![],
-        body: Bytes::new(),
-    }
-}
+/// Longer than anything may hang.
+const HANG: Duration = Duration::from_secs(60);
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /// Serves each connection by `serve`, which is told its number; counts them.
 async fn server<S, F>(serve: S) -> (SocketAddr, Arc<AtomicU64>)
@@ -58,35 +51,13 @@ async fn asked(stream: &mut TcpStream) -> bool {
     true
 }
 
-fn transport(address: SocketAddr) -> Transport {
-    Transport::new(vec![address], "localhost", None).unwrap()
+fn client(address: SocketAddr) -> Rc<Client> {
+    Client::new(vec![address], None)
 }
 
-struct Sent {
-    result: Result<Exchange, ExchangeFailure>,
-    resent: bool,
-}
-
-impl Sent {
-    fn outcome(&self) -> Outcome {
-        match &self.result {
-            Ok(_) => Outcome::Good,
-            Err(failure) => failure.outcome,
-        }
-    }
-}
-
-async fn send(transport: &Transport, method: Method) -> Sent {
-    let course = Course::default();
-    let request = request(method);
-    let exchange = transport.exchange(&request, 0, &course);
-    let result = tokio::time::timeout(HANG, exchange)
-        .await
-        .expect("it hangs");
-    Sent {
-        result,
-        resent: course.resent.get(),
-    }
+async fn send(client: &Rc<Client>, method: Method) -> Sent {
+    let sent = client.send(&method, b"");
+    tokio::time::timeout(HANG, sent).await.expect("it hangs")
 }
 
 /// Answers once and ends the connection under the second request, unanswered.
@@ -97,7 +68,7 @@ async fn dies_under_the_second(_: u64, mut stream: TcpStream) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn what_may_be_repeated_is_sent_once_more_when_a_kept_connection_dies() {
     for (method, again) in [
         (Method::GET, true),
@@ -107,9 +78,9 @@ async fn what_may_be_repeated_is_sent_once_more_when_a_kept_connection_dies() {
         (Method::PATCH, false),
     ] {
         let (address, connections) = server(dies_under_the_second).await;
-        let transport = transport(address);
-        assert_eq!(send(&transport, Method::GET).await.outcome(), Outcome::Good);
-        let second = send(&transport, method.clone()).await;
+        let client = client(address);
+        assert_eq!(send(&client, Method::GET).await.outcome(), Outcome::Good);
+        let second = send(&client, method.clone()).await;
         assert_eq!(second.resent, again, "{method}");
         let outcome = if again {
             Outcome::Good
@@ -122,19 +93,19 @@ async fn what_may_be_repeated_is_sent_once_more_when_a_kept_connection_dies() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn a_fresh_connection_that_dies_is_a_failure() {
     let (address, connections) = server(|_, mut stream: TcpStream| async move {
         asked(&mut stream).await;
     })
     .await;
-    let sent = send(&transport(address), Method::GET).await;
+    let sent = send(&client(address), Method::GET).await;
     assert_eq!(sent.outcome(), Outcome::Bad(BadKind::Broken));
     assert!(!sent.resent);
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn nothing_is_sent_a_third_time() {
     let (address, connections) = server(|number, mut stream: TcpStream| async move {
         if asked(&mut stream).await && number == 0 {
@@ -143,15 +114,15 @@ async fn nothing_is_sent_a_third_time() {
         }
     })
     .await;
-    let transport = transport(address);
-    send(&transport, Method::GET).await;
-    let second = send(&transport, Method::GET).await;
+    let client = client(address);
+    send(&client, Method::GET).await;
+    let second = send(&client, Method::GET).await;
     assert_eq!(second.outcome(), Outcome::Bad(BadKind::Broken));
     assert!(second.resent);
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn an_answer_that_breaks_off_is_never_asked_for_again() {
     for cut in [5, ANSWER.len() - 1] {
         let (address, connections) = server(move |_, mut stream: TcpStream| async move {
@@ -162,9 +133,9 @@ async fn an_answer_that_breaks_off_is_never_asked_for_again() {
             }
         })
         .await;
-        let transport = transport(address);
-        send(&transport, Method::GET).await;
-        let second = send(&transport, Method::GET).await;
+        let client = client(address);
+        send(&client, Method::GET).await;
+        let second = send(&client, Method::GET).await;
         assert_eq!(second.outcome(), Outcome::Bad(BadKind::Broken), "{cut}");
         assert!(!second.resent);
         assert_eq!(connections.load(Ordering::SeqCst), 1);
@@ -172,7 +143,7 @@ async fn an_answer_that_breaks_off_is_never_asked_for_again() {
 }
 
 /// What a server says unasked is nobody's answer, on a kept connection too.
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn an_answer_before_its_request_is_never_good() {
     let (address, connections) = server(|_, mut stream: TcpStream| async move {
         while asked(&mut stream).await {
@@ -181,9 +152,9 @@ async fn an_answer_before_its_request_is_never_good() {
         }
     })
     .await;
-    let transport = transport(address);
+    let client = client(address);
     for sent in 1..=3 {
-        let exchange = send(&transport, Method::GET).await.result.unwrap();
+        let exchange = send(&client, Method::GET).await.result.unwrap();
         assert_eq!(exchange.status, 200);
         assert_eq!(
             connections.load(Ordering::SeqCst),
@@ -213,15 +184,15 @@ async fn an_answer_before_its_request_is_never_good() {
         }
     })
     .await;
-    let transport = Transport::new(vec![address], "localhost", None).unwrap();
-    assert_eq!(send(&transport, Method::GET).await.outcome(), Outcome::Good);
+    let client = Client::new(vec![address], None);
+    assert_eq!(send(&client, Method::GET).await.outcome(), Outcome::Good);
     let _ = speaks.await;
-    let second = send(&transport, Method::GET).await;
+    let second = send(&client, Method::GET).await;
     assert_eq!(second.result.unwrap().status, 200);
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn what_is_no_http_is_malformed_and_not_broken() {
     for answer in [
         &b"SSH-2.0-OpenSSH_9\r\n"[..],
@@ -234,13 +205,13 @@ async fn what_is_no_http_is_malformed_and_not_broken() {
             asked(&mut stream).await;
         })
         .await;
-        let sent = send(&transport(address), Method::GET).await;
+        let sent = send(&client(address), Method::GET).await;
         assert_eq!(sent.outcome(), Outcome::Bad(BadKind::Malformed));
     }
 }
 
 /// A server may refuse a large body before it has read it.
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn an_answer_may_come_before_the_request_is_written() {
     let (address, connections) = server(|_, mut stream: TcpStream| async move {
         let mut some = [0; 64];
@@ -251,14 +222,10 @@ async fn an_answer_may_come_before_the_request_is_written() {
         std::future::pending::<()>().await;
     })
     .await;
-    let transport = transport(address);
-    let large = PreparedRequest {
-        body: Bytes::from(vec![b'x'; 32 << 20]),
-        ..request(Method::PUT)
-    };
+    let client = client(address);
+    let large = vec![b'x'; 32 << 20];
     for sent in 1..=2 {
-        let course = Course::default();
-        let exchange = transport.exchange(&large, 0, &course).await.unwrap();
+        let exchange = client.send(&Method::PUT, &large).await.result.unwrap();
         assert_eq!(exchange.status, 413);
         assert_eq!(
             connections.load(Ordering::SeqCst),
@@ -268,8 +235,80 @@ async fn an_answer_may_come_before_the_request_is_written() {
     }
 }
 
+/// With a cap, exchanges wait for a connection and go in the order they came.
+#[tokio::test(flavor = "local")]
+async fn those_that_wait_for_a_connection_go_in_order() {
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = Arc::clone(&order);
+    let (address, opened) = server(move |_, mut stream: TcpStream| {
+        let seen = Arc::clone(&seen);
+        async move {
+            let mut request = vec![0; 4096];
+            while let Ok(length @ 1..) = stream.read(&mut request).await {
+                seen.lock().unwrap().push(request[length - 1]);
+                stream.write_all(ANSWER).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let client = Client::new(vec![address], Some(1));
+    let all = [b"1", b"2", b"3", b"4"].map(|body| client.begin(&Method::POST, body));
+    for told in all {
+        assert_eq!(told.await.unwrap().outcome(), Outcome::Good);
+    }
+    assert_eq!(*order.lock().unwrap(), b"1234");
+    assert_eq!(opened.load(Ordering::SeqCst), 1);
+}
+
+/// Patience ends for the oldest first; its connection is closed, and who waits
+/// for one gets a fresh one.
+#[tokio::test(flavor = "local")]
+async fn patience_ends_in_the_order_of_dispatch_and_frees_the_connection() {
+    let (address, opened) = server(|number, mut stream: TcpStream| async move {
+        while asked(&mut stream).await {
+            if number > 0 {
+                stream.write_all(ANSWER).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let client = Client::new(vec![address], Some(1));
+    let hung = client.begin(&Method::GET, b"");
+    let waits = client.begin(&Method::GET, b"");
+    while opened.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let first = client.transport().patience_ends(Duration::ZERO).unwrap();
+    give_up_late(&client, first, Duration::ZERO);
+    let (hung, waits) = (hung.await.unwrap(), waits.await.unwrap());
+    assert_eq!(hung.outcome(), Outcome::Bad(BadKind::Timeout));
+    assert_eq!(waits.outcome(), Outcome::Good);
+    assert_eq!(opened.load(Ordering::SeqCst), 2);
+}
+
+/// Addresses take turns; one that refuses is passed over.
+#[tokio::test(flavor = "local")]
+async fn addresses_take_turns_and_the_next_takes_what_one_refuses() {
+    let answers = |_, mut stream: TcpStream| async move {
+        while asked(&mut stream).await {
+            stream.write_all(ANSWER).await.unwrap();
+        }
+    };
+    let ((a, _), (b, _)) = (server(answers).await, server(answers).await);
+    let refused = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gone = refused.local_addr().unwrap();
+    drop(refused);
+    let client = Client::new(vec![a, gone, b], None);
+    let mut seen = Vec::new();
+    for _ in 0..6 {
+        let exchange = send(&client, Method::GET).await.result.unwrap();
+        seen.push(exchange.address);
+    }
+    assert_eq!(seen, [a, b, b, a, b, b]);
+}
+
 /// A client outlives answers of any common size, and of none.
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn many_requests_share_one_connection() {
     let (address, connections) = server(|_, mut stream: TcpStream| async move {
         let mut number = 0;
@@ -284,15 +323,15 @@ async fn many_requests_share_one_connection() {
         }
     })
     .await;
-    let transport = transport(address);
+    let client = client(address);
     for number in 0..20 {
-        let exchange = send(&transport, Method::GET).await.result.unwrap();
+        let exchange = send(&client, Method::GET).await.result.unwrap();
         assert_eq!(exchange.body_bytes, number * 5_000);
     }
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "local")]
 async fn what_a_burst_opened_is_closed_when_nobody_uses_it() {
     let (address, opened) = server(|_, mut stream| async move {
         while asked(&mut stream).await {
@@ -300,13 +339,16 @@ async fn what_a_burst_opened_is_closed_when_nobody_uses_it() {
         }
     })
     .await;
-    let transport = transport(address);
-    let burst = || send(&transport, Method::GET);
+    let client = client(address);
+    let burst = || send(&client, Method::GET);
     tokio::join!(burst(), burst(), burst());
-    assert_eq!((transport.idle(), opened.load(Ordering::SeqCst)), (3, 3));
+    assert_eq!(
+        (client.transport().idle(), opened.load(Ordering::SeqCst)),
+        (3, 3)
+    );
     let now = std::time::Instant::now();
-    transport.sweep(now);
-    assert_eq!(transport.idle(), 3, "they were used just now");
-    transport.sweep(now + std::time::Duration::from_secs(91));
-    assert_eq!(transport.idle(), 0);
+    client.transport().sweep(now);
+    assert_eq!(client.transport().idle(), 3, "they were used just now");
+    client.transport().sweep(now + Duration::from_secs(91));
+    assert_eq!(client.transport().idle(), 0);
 }

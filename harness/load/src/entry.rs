@@ -1,0 +1,131 @@
+//! One arrival as the recorder holds it until its interval is sealed: small, as
+//! there is one for every arrival of the last second and a half.
+
+use squall_record::{DropCause, Outcome};
+
+use crate::settled::Settled;
+
+const LATE_BY_LAG: u8 = 1;
+const FALLBACK: u8 = 2;
+const RESENT: u8 = 4;
+const HAS_USER: u8 = 8;
+
+/// An arrival, and what became of it. Times are microseconds; those above 71
+/// minutes count as that.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) scheduled_us: i64,
+    user: u64,
+    bytes: u64,
+    response_us: u32,
+    own_us: u32,
+    lag_us: u32,
+    wait_us: u32,
+    route: u32,
+    outcome: Option<Outcome>,
+    dropped: Option<DropCause>,
+    flags: u8,
+}
+
+impl Entry {
+    /// An arrival that nothing has become of yet.
+    pub(crate) fn new(scheduled_us: i64, route: usize, user: Option<u64>) -> Self {
+        Self {
+            scheduled_us,
+            user: user.unwrap_or(0),
+            bytes: 0,
+            response_us: 0,
+            own_us: 0,
+            lag_us: 0,
+            wait_us: 0,
+            route: u32::try_from(route).unwrap_or(u32::MAX),
+            outcome: None,
+            dropped: None,
+            flags: if user.is_some() { HAS_USER } else { 0 },
+        }
+    }
+
+    pub(crate) const fn is_settled(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    pub(crate) fn settle(&mut self, settled: &Settled) {
+        let short = |time_us: u64| u32::try_from(time_us).unwrap_or(u32::MAX);
+        let flag = |is: bool, flag: u8| if is { flag } else { 0 };
+        self.bytes = settled.bytes;
+        self.response_us = short(settled.response_us);
+        self.own_us = short(settled.own_us);
+        self.lag_us = short(settled.lag_us);
+        self.wait_us = short(settled.wait_us);
+        self.outcome = Some(settled.outcome);
+        self.dropped = settled.dropped;
+        self.flags |= flag(settled.late_by_lag, LATE_BY_LAG)
+            | flag(settled.fallback, FALLBACK)
+            | flag(settled.resent, RESENT);
+    }
+
+    pub(crate) const fn route(&self) -> usize {
+        self.route as usize
+    }
+
+    pub(crate) fn user(&self) -> Option<u64> {
+        self.is(HAS_USER).then_some(self.user)
+    }
+
+    /// What became of it; nothing has, of one that is not settled.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome.unwrap_or(Outcome::Unfinished)
+    }
+
+    pub(crate) const fn dropped(&self) -> Option<DropCause> {
+        self.dropped
+    }
+
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn lag_us(&self) -> u64 {
+        u64::from(self.lag_us)
+    }
+
+    pub(crate) fn wait_us(&self) -> u64 {
+        u64::from(self.wait_us)
+    }
+
+    pub(crate) fn response_us(&self) -> u64 {
+        u64::from(self.response_us)
+    }
+
+    /// The response time without what of it is the generator's own.
+    pub(crate) fn unlagged_us(&self) -> u64 {
+        u64::from(self.response_us.saturating_sub(self.own_us))
+    }
+
+    pub(crate) const fn late_by_lag(&self) -> bool {
+        self.is(LATE_BY_LAG)
+    }
+
+    pub(crate) const fn fallback(&self) -> bool {
+        self.is(FALLBACK)
+    }
+
+    pub(crate) const fn resent(&self) -> bool {
+        self.is(RESENT)
+    }
+
+    const fn is(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Memory under overload is so many times this.
+    #[test]
+    fn it_is_small() {
+        assert_eq!(size_of::<Entry>(), 48);
+    }
+}

@@ -1,0 +1,246 @@
+//! Requests as bytes with slots: compiled once, so that sending one copies and
+//! neither formats nor allocates.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, header};
+use squall_scenario::{Request, RequestText};
+
+use super::draw::Draw;
+
+/// How the answer to a request is read, and what may be done without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestKind {
+    /// Its answer has no body, whatever its head says (`HEAD`).
+    pub bodiless: bool,
+    /// It may be sent again where no answer came (RFC 9110 §9.2.2).
+    pub repeatable: bool,
+}
+
+impl RequestKind {
+    /// That of a method.
+    #[must_use]
+    pub fn of(method: &Method) -> Self {
+        Self {
+            bodiless: method == Method::HEAD,
+            repeatable: method.is_idempotent(),
+        }
+    }
+}
+
+/// The bytes of one route's requests.
+#[derive(Debug)]
+pub(super) struct CompiledRequest {
+    pub(super) kind: RequestKind,
+    bytes: CompiledBytes,
+}
+
+#[derive(Debug)]
+enum CompiledBytes {
+    /// The same every time.
+    Fixed(Bytes),
+    /// A head with slots, and the body that is always the same with it.
+    Head(Slotted),
+    /// A head up to its last field, the length of the body.
+    HeadAndBody(Slotted, Slotted),
+}
+
+/// Bytes, and between them what an arrival draws.
+#[derive(Debug, Default)]
+struct Slotted {
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Text(Vec<u8>),
+    /// A number, which is written alike in every place.
+    Number {
+        draw: usize,
+    },
+    /// One of a list, each written for this place.
+    Picked {
+        draw: usize,
+        written: Vec<Box<[u8]>>,
+    },
+}
+
+impl CompiledRequest {
+    /// Compiles a request whose method, headers and values have been found
+    /// sound.
+    pub(super) fn new(
+        request: &Request,
+        method: &Method,
+        host: &HeaderValue,
+        draws: &[Draw],
+    ) -> Self {
+        let mut head = Slotted::default();
+        head.bytes(method.as_str().as_bytes());
+        head.bytes(b" ");
+        head.text(&request.target_text(), draws);
+        head.bytes(b" HTTP/1.1\r\n");
+        let mut names = request.headers.iter().map(|(name, _)| name.as_str());
+        if !names.any(|name| name.eq_ignore_ascii_case(header::HOST.as_str())) {
+            head.bytes(b"host: ");
+            head.bytes(host.as_bytes());
+            head.bytes(b"\r\n");
+        }
+        for (name, value) in &request.headers {
+            head.bytes(name.to_ascii_lowercase().as_bytes());
+            head.bytes(b": ");
+            head.text(&RequestText::header(value), draws);
+            head.bytes(b"\r\n");
+        }
+        let mut body = Slotted::default();
+        match (request.body_text(), &request.body_file) {
+            (Some(text), _) => body.text(&text, draws),
+            (None, Some(file)) => body.bytes(&file.content),
+            (None, None) => {}
+        }
+        Self {
+            kind: RequestKind::of(method),
+            bytes: CompiledBytes::new(head, body, method),
+        }
+    }
+
+    /// The bytes, where they are the same every time.
+    pub(super) const fn fixed(&self) -> Option<&Bytes> {
+        match &self.bytes {
+            CompiledBytes::Fixed(bytes) => Some(bytes),
+            CompiledBytes::Head(_) | CompiledBytes::HeadAndBody(..) => None,
+        }
+    }
+
+    /// Appends the bytes of arrival `number`.
+    pub(super) fn write(&self, draws: &[Draw], number: u64, into: &mut Vec<u8>) {
+        match &self.bytes {
+            CompiledBytes::Fixed(bytes) => into.extend_from_slice(bytes),
+            CompiledBytes::Head(head) => head.write(draws, number, into),
+            CompiledBytes::HeadAndBody(head, body) => {
+                head.write(draws, number, into);
+                write_number(body.length(draws, number), into);
+                into.extend_from_slice(b"\r\n\r\n");
+                body.write(draws, number, into);
+            }
+        }
+    }
+}
+
+impl CompiledBytes {
+    fn new(mut head: Slotted, mut body: Slotted, method: &Method) -> Self {
+        let body_is_fixed = body.fixed().is_some();
+        let expects_body = [Method::POST, Method::PUT, Method::PATCH].contains(method);
+        if body_is_fixed {
+            let body = body.take_fixed();
+            if expects_body || !body.is_empty() {
+                head.bytes(format!("content-length: {}\r\n", body.len()).as_bytes());
+            }
+            head.bytes(b"\r\n");
+            head.bytes(&body);
+            return match head.fixed() {
+                Some(_) => Self::Fixed(head.take_fixed().into()),
+                None => Self::Head(head),
+            };
+        }
+        head.bytes(b"content-length: ");
+        Self::HeadAndBody(head, body)
+    }
+}
+
+impl Slotted {
+    fn bytes(&mut self, bytes: &[u8]) {
+        match self.pieces.last_mut() {
+            Some(Piece::Text(text)) => text.extend_from_slice(bytes),
+            _ => self.pieces.push(Piece::Text(bytes.to_vec())),
+        }
+    }
+
+    fn text(&mut self, text: &RequestText, draws: &[Draw]) {
+        for piece in text.pieces() {
+            let (name, slot) = match piece {
+                Ok(literal) => {
+                    self.bytes(literal.as_bytes());
+                    continue;
+                }
+                Err(value) => value,
+            };
+            // Every value has a source, or the request was refused before.
+            let Some(draw) = draws.iter().position(|draw| draw.name() == name) else {
+                continue;
+            };
+            let piece = match draws[draw].choices() {
+                None => Piece::Number { draw },
+                Some(choices) => {
+                    let write = |value: &String| {
+                        let mut written = String::new();
+                        // None is refused here: all values were written before.
+                        let _ = slot.write(value, &mut written);
+                        written.into_bytes().into_boxed_slice()
+                    };
+                    let written = choices.iter().map(write).collect();
+                    Piece::Picked { draw, written }
+                }
+            };
+            self.pieces.push(piece);
+        }
+    }
+
+    /// All of it, where nothing is drawn.
+    fn fixed(&self) -> Option<&[u8]> {
+        match self.pieces.as_slice() {
+            [] => Some(&[]),
+            [Piece::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    fn take_fixed(&mut self) -> Vec<u8> {
+        let text = self.fixed().unwrap_or_default().to_vec();
+        self.pieces.clear();
+        text
+    }
+
+    fn write(&self, draws: &[Draw], number: u64, into: &mut Vec<u8>) {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => into.extend_from_slice(text),
+                Piece::Number { draw } => write_number(draws[*draw].number(number), into),
+                Piece::Picked { draw, written } => {
+                    into.extend_from_slice(picked(written, draws[*draw].number(number)));
+                }
+            }
+        }
+    }
+
+    fn length(&self, draws: &[Draw], number: u64) -> u64 {
+        let length = |piece: &Piece| match piece {
+            Piece::Text(text) => text.len() as u64,
+            Piece::Number { draw } => {
+                u64::from(draws[*draw].number(number).checked_ilog10().unwrap_or(0)) + 1
+            }
+            Piece::Picked { draw, written } => {
+                picked(written, draws[*draw].number(number)).len() as u64
+            }
+        };
+        self.pieces.iter().map(length).sum()
+    }
+}
+
+fn picked(written: &[Box<[u8]>], index: u64) -> &[u8] {
+    let index = usize::try_from(index).unwrap_or(usize::MAX);
+    written.get(index).map_or(&[], |bytes| bytes)
+}
+
+/// Appends a number in decimal digits.
+fn write_number(mut value: u64, into: &mut Vec<u8>) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    into.extend_from_slice(&digits[at..]);
+}

@@ -1,0 +1,204 @@
+//! The task of a connection: makes it, then waits for what comes on it.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Instant;
+
+use rustix::io::Errno;
+use squall_record::{BadKind, DropCause, Outcome};
+use tokio::net::TcpStream;
+
+use super::line::{Answer, Came, Condition, Line, NoAnswer, condition};
+use super::under_way::Key;
+use super::{Exchange, ExchangeFailure, Sender};
+use super::{open, place_waiting, send, settle, turn_of};
+
+const CLOSED_UNREAD: &str = "the connection was closed before the request was sent";
+const SPOKE_FIRST: &str = "an answer came before the request was sent";
+
+/// Makes a connection for an exchange and attends to it until it is closed.
+pub(super) async fn attend<S: Sender>(sender: Rc<S>, line: Rc<Line>, key: Key) {
+    let presence = Presence(&sender, &line);
+    if connect(&sender, &line, key).await {
+        poll_fn(|cx| {
+            loop {
+                let came = {
+                    let mut buffer = sender.transport().received.borrow_mut();
+                    line.turn(cx, &mut buffer)
+                };
+                let Poll::Ready(came) = came else {
+                    return Poll::Pending;
+                };
+                if !take(&sender, &line, came) {
+                    return Poll::Ready(());
+                }
+            }
+        })
+        .await;
+    }
+    drop(presence);
+    place_waiting(&sender);
+}
+
+/// Takes a connection off the books when its task ends, however that is.
+struct Presence<'a, S: Sender>(&'a Rc<S>, &'a Line);
+
+impl<S: Sender> Drop for Presence<'_, S> {
+    fn drop(&mut self) {
+        let transport = self.0.transport();
+        transport.leave(self.1);
+        if std::thread::panicking() {
+            transport.broken.set(true);
+        }
+    }
+}
+
+/// Makes a connection to the first address that accepts, and sends the request.
+/// Otherwise the exchange is on another connection, or over.
+async fn connect<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, key: Key) -> bool {
+    let transport = sender.transport();
+    let count = transport.addresses.len();
+    let mut step = 0;
+    let mut last = None;
+    while step < count {
+        let Some((turn, fresh)) = turn_of(transport, key) else {
+            return false;
+        };
+        let index = ((turn % count as u64) as usize + step) % count;
+        let address = transport.addresses[index];
+        if step > 0
+            && !fresh
+            && let Some(idle) = transport.take_idle(index)
+        {
+            send(sender, key, &idle, None);
+            return false;
+        }
+        let stream = match TcpStream::connect(address).await {
+            Ok(stream) => stream.set_nodelay(true).map(|()| stream),
+            Err(error) => Err(error),
+        };
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                last = Some((address, error));
+                step += 1;
+                continue;
+            }
+        };
+        let (kind, detail) = match condition(&stream) {
+            Condition::Ready => {
+                line.made(stream, index);
+                send(sender, key, line, None);
+                return true;
+            }
+            Condition::Closed if refused_by(sender, key) < count as u64 => {
+                (step, last) = (0, None);
+                continue;
+            }
+            Condition::Closed => (BadKind::Broken, CLOSED_UNREAD),
+            Condition::Spoke => (BadKind::Malformed, SPOKE_FIRST),
+        };
+        let failure = ExchangeFailure::bad(kind, detail.to_owned(), Some(address));
+        settle(sender, key, Err(failure));
+        return false;
+    }
+    if let Some((address, error)) = last {
+        let dropped = own_limit(&error);
+        let failure = ExchangeFailure {
+            outcome: dropped.map_or(Outcome::Bad(BadKind::Connect), |_| Outcome::Dropped),
+            dropped,
+            detail: format!("connect to {address}: {error}"),
+            address: Some(address),
+        };
+        settle(sender, key, Err(failure));
+    }
+    false
+}
+
+/// One more address has closed a fresh connection unread; how many have.
+fn refused_by<S: Sender>(sender: &Rc<S>, key: Key) -> u64 {
+    let mut under_way = sender.transport().under_way.borrow_mut();
+    let Some(entry) = under_way.get_mut(key) else {
+        return u64::MAX;
+    };
+    entry.refused += 1;
+    entry.refused
+}
+
+/// What came on a connection; whether it lives on.
+fn take<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, came: Came) -> bool {
+    let transport = sender.transport();
+    match came {
+        Came::Nothing => true,
+        Came::Answer(key, answer) => {
+            let done = Instant::now();
+            let reusable = answer.reusable;
+            let address = transport.addresses[line.address.get()];
+            if reusable {
+                transport.put_idle(line, done);
+            } else {
+                transport.leave(line);
+            }
+            settle(sender, key, Ok(exchange(answer, done, address)));
+            if reusable {
+                place_waiting(sender);
+            }
+            reusable
+        }
+        Came::End(None) => {
+            transport.forget(line);
+            false
+        }
+        Came::End(Some((key, no_answer))) => {
+            transport.leave(line);
+            let address = Some(transport.addresses[line.address.get()]);
+            let (kind, detail) = match no_answer {
+                NoAnswer::Malformed(why) => (BadKind::Malformed, why.to_string()),
+                NoAnswer::Ended { repeat, detail } => {
+                    // The server may close a connection that it kept while the
+                    // request is on its way; it was not at fault, nor was the user.
+                    if repeat && sent_once(sender, key) {
+                        open(sender, key);
+                        return false;
+                    }
+                    (BadKind::Broken, detail)
+                }
+            };
+            settle(
+                sender,
+                key,
+                Err(ExchangeFailure::bad(kind, detail, address)),
+            );
+            false
+        }
+    }
+}
+
+/// Whether a request has been sent but once; from now on it has been sent again.
+fn sent_once<S: Sender>(sender: &Rc<S>, key: Key) -> bool {
+    let mut under_way = sender.transport().under_way.borrow_mut();
+    let entry = under_way.get_mut(key);
+    entry.is_some_and(|entry| !std::mem::replace(&mut entry.resent, true))
+}
+
+fn exchange(answer: Answer, done: Instant, address: std::net::SocketAddr) -> Exchange {
+    Exchange {
+        done,
+        status: answer.head.status,
+        body_bytes: answer.body_bytes,
+        fallback: answer.head.fallback,
+        address,
+    }
+}
+
+/// What this machine has run out of, where a socket could not be had on this
+/// side. The target has not even been asked then.
+fn own_limit(error: &std::io::Error) -> Option<DropCause> {
+    match Errno::from_io_error(error)? {
+        Errno::MFILE | Errno::NFILE => Some(DropCause::Descriptors),
+        Errno::ADDRNOTAVAIL => Some(DropCause::Ports),
+        Errno::NOBUFS | Errno::NOMEM => Some(DropCause::Memory),
+        _ => None,
+    }
+}

@@ -1,0 +1,340 @@
+//! One connection to the target: carries one request at a time, as bytes.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use bytes::{Buf, Bytes};
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+
+use super::under_way::Key;
+use crate::answer::{AnswerReader, Head, Malformed};
+use crate::requests::RequestKind;
+
+/// A buffer that grew beyond this for one message is not kept.
+pub(super) const KEPT_BYTES_MAX: usize = 256 << 10;
+
+/// A connection. Its task waits for what comes; whoever has a request writes it
+/// at once.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// Index of its address.
+    pub(super) address: Cell<usize>,
+    stream: OnceCell<TcpStream>,
+    task: OnceCell<AbortHandle>,
+    /// Its task's, from its last turn.
+    waker: RefCell<Option<Waker>>,
+    /// Whether it counts as open.
+    pub(super) open: Cell<bool>,
+    /// Since when it waits for its next request.
+    pub(super) idle_since: Cell<Instant>,
+    carried: RefCell<Carried>,
+}
+
+/// What a connection carries now.
+#[derive(Debug)]
+struct Carried {
+    key: Option<Key>,
+    kind: RequestKind,
+    reader: AnswerReader,
+    /// Whether a byte of the answer came.
+    answered: bool,
+    /// Whether it has carried a request before.
+    reused: bool,
+    /// The end of the request, which has not been written yet.
+    unsent: Bytes,
+    /// What stopped the writing; an answer may have come before it.
+    refused: Option<io::Error>,
+    /// What came and says nothing yet without more.
+    received: Vec<u8>,
+}
+
+/// What an unused connection is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// Nothing has come, nothing is closed.
+    Ready,
+    /// The other side has closed it.
+    Closed,
+    /// The other side has spoken unasked.
+    Spoke,
+}
+
+/// What reading brought.
+#[derive(Debug)]
+pub(super) enum Came {
+    /// Nothing that ends an exchange.
+    Nothing,
+    /// The end of the answer to this request.
+    Answer(Key, Answer),
+    /// The end of the connection, and of the request that it carried.
+    End(Option<(Key, NoAnswer)>),
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) head: Head,
+    pub(super) body_bytes: u64,
+    /// Whether the connection may carry another request.
+    pub(super) reusable: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum NoAnswer {
+    /// The connection ended.
+    Ended {
+        /// Whether nobody is to blame: it had been kept, nothing of an answer
+        /// came, and the request may be repeated.
+        repeat: bool,
+        detail: String,
+    },
+    /// What came is no answer.
+    Malformed(Malformed),
+}
+
+impl Line {
+    /// A connection that is yet to be made.
+    pub(super) fn new(now: Instant) -> Rc<Self> {
+        Rc::new(Self {
+            address: Cell::new(0),
+            stream: OnceCell::new(),
+            task: OnceCell::new(),
+            waker: RefCell::new(None),
+            open: Cell::new(true),
+            idle_since: Cell::new(now),
+            carried: RefCell::new(Carried {
+                key: None,
+                kind: RequestKind {
+                    bodiless: false,
+                    repeatable: false,
+                },
+                reader: AnswerReader::new(false),
+                answered: false,
+                reused: false,
+                unsent: Bytes::new(),
+                refused: None,
+                received: Vec::new(),
+            }),
+        })
+    }
+
+    /// Its task was started.
+    pub(super) fn attended_by(&self, task: AbortHandle) {
+        // It is started once.
+        let _ = self.task.set(task);
+    }
+
+    /// It was made.
+    pub(super) fn made(&self, stream: TcpStream, address: usize) {
+        self.address.set(address);
+        let _ = self.stream.set(stream);
+    }
+
+    /// Closes it, whatever it carries.
+    pub(super) fn end(&self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+
+    /// Takes on a request, whose bytes follow by [`write`](Self::write).
+    pub(super) fn begin(&self, key: Key, kind: RequestKind) {
+        let mut carried = self.carried.borrow_mut();
+        carried.key = Some(key);
+        carried.kind = kind;
+        carried.reader = AnswerReader::new(kind.bodiless);
+        carried.answered = false;
+    }
+
+    /// Writes what the socket takes of a request; how much that was. The rest is
+    /// handed to [`keep`](Self::keep).
+    pub(super) fn write(&self, bytes: &[u8]) -> usize {
+        let Some(stream) = self.stream.get() else {
+            return 0;
+        };
+        match stream.try_write(bytes) {
+            Ok(written) => written,
+            Err(error) => {
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    self.carried.borrow_mut().refused = Some(error);
+                }
+                0
+            }
+        }
+    }
+
+    /// Keeps the rest of a request, to be written when the socket takes it.
+    pub(super) fn keep(&self, rest: Bytes) {
+        self.carried.borrow_mut().unsent = rest;
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// One turn of its task: writes what is left to write and reads once, into
+    /// `buffer`.
+    pub(super) fn turn(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Came> {
+        let mut waker = self.waker.borrow_mut();
+        if !waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(cx.waker()))
+        {
+            *waker = Some(cx.waker().clone());
+        }
+        drop(waker);
+        let Some(stream) = self.stream.get() else {
+            return Poll::Ready(Came::End(None));
+        };
+        let wrote = self.carried.borrow_mut().write_rest(stream, cx);
+        match stream.poll_read_ready(cx) {
+            Poll::Pending if wrote => Poll::Ready(Came::Nothing),
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(ready) => {
+                let read = ready.and_then(|()| read(stream, buffer));
+                let mut carried = self.carried.borrow_mut();
+                Poll::Ready(match read {
+                    Ok(None) => Came::Nothing,
+                    Ok(Some(0)) => carried.closed(None),
+                    Ok(Some(length)) => carried.came(&buffer[..length]),
+                    Err(error) => carried.closed(Some(&error)),
+                })
+            }
+        }
+    }
+}
+
+/// Looks at what has arrived on a connection, which nobody asked for, without
+/// taking it.
+pub(super) fn condition(stream: &TcpStream) -> Condition {
+    let mut byte = [0_u8; 1];
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    match rustix::net::recv(stream, &mut byte, flags) {
+        Ok((0, _)) => Condition::Closed,
+        Ok(_) => Condition::Spoke,
+        Err(Errno::AGAIN | Errno::INTR) => Condition::Ready,
+        Err(_) => Condition::Closed,
+    }
+}
+
+/// Reads once; `None` when there is nothing. A read that does not fill the
+/// buffer has emptied the socket, so that nobody has to ask again to learn it.
+fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    let room = buffer.len();
+    let mut length = None;
+    let tried = stream.try_io(Interest::READABLE, || {
+        let (_, got) = rustix::net::recv(stream, &mut *buffer, RecvFlags::empty())?;
+        length = Some(got);
+        match got {
+            0 => Ok(()),
+            got if got == room => Ok(()),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    });
+    match (length, tried) {
+        (Some(length), _) => Ok(Some(length)),
+        (None, Ok(())) => Ok(None),
+        (None, Err(error)) => match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
+
+impl Carried {
+    /// Writes once more of a request that is not written yet; whether it could.
+    fn write_rest(&mut self, stream: &TcpStream, cx: &mut Context<'_>) -> bool {
+        if self.unsent.is_empty() || self.refused.is_some() {
+            return false;
+        }
+        let Poll::Ready(ready) = stream.poll_write_ready(cx) else {
+            return false;
+        };
+        match ready.and_then(|()| stream.try_write(&self.unsent)) {
+            Ok(written) => self.unsent.advance(written),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => self.refused = Some(error),
+        }
+        true
+    }
+
+    /// What came on the connection.
+    fn came(&mut self, bytes: &[u8]) -> Came {
+        let Some(key) = self.key else {
+            // The server has spoken unasked: it is not used again.
+            return Came::End(None);
+        };
+        self.answered = true;
+        let read = if self.received.is_empty() {
+            let read = self.reader.read(bytes);
+            let taken = *read.as_ref().unwrap_or(&0);
+            self.received.extend_from_slice(&bytes[taken..]);
+            read
+        } else {
+            self.received.extend_from_slice(bytes);
+            let read = self.reader.read(&self.received);
+            self.received.drain(..*read.as_ref().unwrap_or(&0));
+            read
+        };
+        match read {
+            Err(why) => Came::End(Some((key, NoAnswer::Malformed(why)))),
+            Ok(_) if self.reader.is_done() => self.answer(key),
+            Ok(_) => Came::Nothing,
+        }
+    }
+
+    fn answer(&mut self, key: Key) -> Came {
+        let reusable =
+            self.reader.keeps_alive() && self.unsent.is_empty() && self.received.is_empty();
+        let reader = std::mem::replace(&mut self.reader, AnswerReader::new(false));
+        let (head, body_bytes) = reader.into_parts();
+        let Some(head) = head else {
+            return self.closed(None);
+        };
+        self.key = None;
+        self.reused = true;
+        self.received.shrink_to(KEPT_BYTES_MAX);
+        Came::Answer(
+            key,
+            Answer {
+                head,
+                body_bytes,
+                reusable,
+            },
+        )
+    }
+
+    /// The connection was closed, or broke by an error.
+    fn closed(&mut self, error: Option<&io::Error>) -> Came {
+        let Some(key) = self.key else {
+            return Came::End(None);
+        };
+        if error.is_none() && self.reader.close() {
+            return self.answer(key);
+        }
+        let why = match (error, &self.refused) {
+            (Some(error), _) => error.to_string(),
+            (None, Some(refused)) => refused.to_string(),
+            (None, None) => "the connection was closed".to_owned(),
+        };
+        let place = match self.reader.head() {
+            Some(head) => format!("in the body of an answer with status {}", head.status),
+            None if self.answered => "within the head of the answer".to_owned(),
+            None => "before an answer".to_owned(),
+        };
+        Came::End(Some((
+            key,
+            NoAnswer::Ended {
+                repeat: self.reused && !self.answered && self.kind.repeatable,
+                detail: format!("{why} {place}"),
+            },
+        )))
+    }
+}

@@ -1,0 +1,427 @@
+//! Sends arrivals and settles them: one arrival from its dispatch to what became
+//! of it.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use squall_record::{BadKind, DropCause, Outcome, Sample};
+use squall_scenario::{Load, Request};
+
+use crate::gauges::GaugeBoard;
+use crate::recorder::{Recorder, micros_i64};
+use crate::requests::{CompiledRequests, RequestKind};
+use crate::schedule::Arrival;
+use crate::settled::Settled;
+use crate::stalls::Stalls;
+use crate::transport::{
+    Course, Dispatch, Exchange, ExchangeFailure, Sender, Transport, give_up_late, submit,
+};
+
+/// A stall that may have held up a fault's edge for longer than edges are
+/// waited for anyway.
+const LONG_STALL: Duration = Duration::from_millis(300);
+/// An arrival that is sent later than this takes its room from those that are
+/// on time.
+const LATE: Duration = Duration::from_millis(100);
+/// A generator that is later than this, and did not stand still, is asked for
+/// more than it can send: what it does not send any more is dropped, so that
+/// the lag of the rest has a bound.
+const LAG_MAX: Duration = Duration::from_secs(1);
+/// Numbers of lead arrivals start here, so that they draw other data.
+const LEAD_NUMBERS: u64 = 1 << 40;
+
+/// One recorded schedule: the lead or the measured load.
+#[derive(Debug)]
+pub(crate) struct Track {
+    pub(crate) origin: Instant,
+    pub(crate) recorder: RefCell<Recorder>,
+    pub(crate) lead: bool,
+}
+
+impl Track {
+    /// A track whose schedule begins at `origin`.
+    pub(crate) fn new(origin: Instant, routes: Vec<String>, lead: bool) -> Rc<Self> {
+        Rc::new(Self {
+            origin,
+            recorder: RefCell::new(Recorder::new(routes)),
+            lead,
+        })
+    }
+
+    fn number(&self, arrival: Arrival) -> u64 {
+        arrival.number + if self.lead { LEAD_NUMBERS } else { 0 }
+    }
+}
+
+/// Sends the arrivals of one thread, and hears what becomes of them.
+pub(crate) struct Worker {
+    requests: Arc<CompiledRequests>,
+    transport: Transport<Job>,
+    routes: Vec<Request>,
+    in_flight_max: u32,
+    pub(crate) board: RefCell<GaugeBoard>,
+    pub(crate) stalls: Stalls,
+    /// Of those in flight: sent late.
+    late_in_flight: Cell<u32>,
+}
+
+/// One arrival on its way.
+pub(crate) struct Job {
+    number: u64,
+    route: usize,
+    scheduled: Instant,
+    scheduled_us: i64,
+    ticket: u64,
+    track: Rc<Track>,
+    /// Whether it was sent late enough to take room from others.
+    late: bool,
+}
+
+impl Worker {
+    pub(crate) fn new(load: &Load, requests: Arc<CompiledRequests>, to: Vec<SocketAddr>) -> Self {
+        Self {
+            requests,
+            transport: Transport::new(to, load.connections, load.timeout),
+            routes: load.requests.clone(),
+            in_flight_max: load.in_flight_max,
+            board: RefCell::new(GaugeBoard::new()),
+            stalls: Stalls::new(Instant::now()),
+            late_in_flight: Cell::new(0),
+        }
+    }
+
+    /// The driver has a turn: it may have stood still before it, and patience
+    /// may have ended.
+    pub(crate) fn take_turn(self: &Rc<Self>, now: Instant, track: &Track) {
+        // Shorter ones are within the grace that every edge has.
+        let stall = self.stalls.turn(now).unwrap_or_default();
+        if stall >= LONG_STALL {
+            let now_us = micros_i64(now.saturating_duration_since(track.origin));
+            track.recorder.borrow_mut().stood_still(now_us);
+        }
+        give_up_late(self, now, self.stalls.total(now));
+    }
+
+    /// When patience with an exchange ends next.
+    pub(crate) fn patience_ends(&self, now: Instant) -> Option<Instant> {
+        self.transport.patience_ends(self.stalls.total(now))
+    }
+
+    /// Lets go of connections that nobody uses.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.transport.sweep(now);
+    }
+
+    /// Whether a part of it panicked.
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.transport.is_broken()
+    }
+
+    /// Starts one arrival, or drops it when too many are under way or it is
+    /// hopelessly late.
+    pub(crate) fn start(self: &Rc<Self>, track: &Rc<Track>, arrival: Arrival, now: Instant) {
+        let job = self.enter(track, arrival, now);
+        let in_flight = track.recorder.borrow().in_flight() - 1;
+        if !track.lead {
+            self.board.borrow_mut().scheduled();
+        }
+        let hopeless = now.saturating_duration_since(job.scheduled) > LAG_MAX
+            && !self.stalls.ended_since(job.scheduled);
+        let no_room = self.no_room(in_flight);
+        if let Some(cause) = no_room.or(hopeless.then_some(DropCause::Lag)) {
+            return self.drop_unsent(&job, cause);
+        }
+        let late_in_flight = &self.late_in_flight;
+        late_in_flight.set(late_in_flight.get() + u32::from(job.late));
+        let dispatch = Dispatch {
+            at: now,
+            stalled: self.stalls.total(now),
+        };
+        let turn = job.number;
+        submit(self, job, turn, dispatch);
+    }
+
+    /// Notes an arrival that is not sent any more: it is unfinished, and not
+    /// forgotten.
+    pub(crate) fn leave_unsent(&self, track: &Rc<Track>, arrival: Arrival) {
+        let job = self.enter(track, arrival, track.origin);
+        let mut recorder = track.recorder.borrow_mut();
+        recorder.settle(job.ticket, Settled::UNFINISHED);
+    }
+
+    fn enter(&self, track: &Rc<Track>, arrival: Arrival, now: Instant) -> Job {
+        let number = track.number(arrival);
+        let maker = self.requests.maker();
+        let (route, user) = (maker.route_of(number), maker.user_of(number));
+        let scheduled = track.origin + arrival.at;
+        let scheduled_us = micros_i64(arrival.at);
+        let mut recorder = track.recorder.borrow_mut();
+        Job {
+            number,
+            route,
+            scheduled,
+            scheduled_us,
+            ticket: recorder.schedule_for(scheduled_us, route, user),
+            track: Rc::clone(track),
+            late: now.saturating_duration_since(scheduled) > LATE,
+        }
+    }
+
+    /// Why there is no room for another exchange, where there is none: the
+    /// system left too many without an answer, or those that were sent late,
+    /// all at once, took the room.
+    fn no_room(&self, in_flight: u32) -> Option<DropCause> {
+        if in_flight < self.in_flight_max {
+            return None;
+        }
+        let on_time = in_flight.saturating_sub(self.late_in_flight.get());
+        Some(match on_time < self.in_flight_max {
+            true => DropCause::Lag,
+            false => DropCause::InFlight,
+        })
+    }
+
+    /// Settles an arrival that there was no room for.
+    fn drop_unsent(&self, job: &Job, cause: DropCause) {
+        self.note(job, &Settled::dropped(cause), || {
+            (None, None, Some(cause.to_string()))
+        });
+    }
+
+    /// Settles an arrival in the record; `told` are status, address and detail,
+    /// for when it is kept as evidence.
+    fn note(
+        &self,
+        job: &Job,
+        settled: &Settled,
+        told: impl FnOnce() -> (Option<u16>, Option<SocketAddr>, Option<String>),
+    ) {
+        let mut recorder = job.track.recorder.borrow_mut();
+        recorder.settle(job.ticket, *settled);
+        if job.track.lead {
+            return;
+        }
+        self.board.borrow_mut().settled(settled);
+        recorder.offer_sample(job.scheduled_us, settled, || {
+            let (status, address, detail) = told();
+            Sample {
+                arrival: job.number,
+                route: self.routes[job.route].name.clone(),
+                scheduled_us: job.scheduled_us,
+                lag_us: settled.lag_us,
+                wait_us: settled.wait_us,
+                service_us: settled.service_us,
+                response_us: settled.response_us,
+                outcome: settled.outcome,
+                dropped: settled.dropped,
+                status,
+                address: address.map(|address| address.to_string()),
+                request: self.requests.line(job.route, job.number),
+                detail,
+            }
+        });
+    }
+
+    fn classify(
+        &self,
+        job: &Job,
+        course: &Course,
+        result: &Result<Exchange, ExchangeFailure>,
+    ) -> Settled {
+        let route = &self.routes[job.route];
+        let done = result
+            .as_ref()
+            .map_or_else(|_| Instant::now(), |it| it.done);
+        let own_pause = self
+            .stalls
+            .total(done)
+            .saturating_sub(course.dispatch.stalled);
+        let written = course.written.unwrap_or(done);
+        let response = done.saturating_duration_since(job.scheduled);
+        let lag = course.dispatch.at.saturating_duration_since(job.scheduled);
+        let wait = written.saturating_duration_since(course.dispatch.at);
+        let own = lag + own_pause;
+        let too_late = |time: Duration| route.within.is_some_and(|within| time > within);
+        let outcome = match result {
+            Ok(exchange) if !route.accepts(exchange.status) => Outcome::Bad(BadKind::Status),
+            Ok(_) if too_late(response) => Outcome::Bad(BadKind::Late),
+            Ok(_) => Outcome::Good,
+            Err(failure) => failure.outcome,
+        };
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        Settled {
+            outcome,
+            lag_us: micros(lag),
+            wait_us: micros(wait),
+            service_us: micros(done.saturating_duration_since(written)),
+            response_us: micros(response),
+            own_us: micros(own),
+            late_by_lag: outcome == Outcome::Bad(BadKind::Late)
+                && !too_late(response.saturating_sub(own)),
+            fallback: result.as_ref().is_ok_and(|it| it.fallback.is_some()),
+            bytes: result.as_ref().map_or(0, |it| it.body_bytes),
+            dropped: result.as_ref().err().and_then(|failure| failure.dropped),
+            resent: course.resent,
+        }
+    }
+}
+
+impl Sender for Worker {
+    type Errand = Job;
+
+    fn transport(&self) -> &Transport<Job> {
+        &self.transport
+    }
+
+    fn kind(&self, job: &Job) -> RequestKind {
+        self.requests.kind(job.route)
+    }
+
+    fn fixed(&self, job: &Job) -> Option<&Bytes> {
+        self.requests.fixed(job.route)
+    }
+
+    fn write(&self, job: &Job, into: &mut Vec<u8>) {
+        self.requests.write(job.route, job.number, into);
+    }
+
+    fn settled(
+        self: &Rc<Self>,
+        job: Job,
+        course: &Course,
+        result: Result<Exchange, ExchangeFailure>,
+    ) {
+        let late_in_flight = &self.late_in_flight;
+        late_in_flight.set(late_in_flight.get() - u32::from(job.late));
+        let settled = self.classify(&job, course, &result);
+        self.note(&job, &settled, || match result {
+            Ok(exchange) => {
+                let detail = exchange.fallback.map(|by| format!("fallback: {by}"));
+                (Some(exchange.status), Some(exchange.address), detail)
+            }
+            Err(failure) => (None, failure.address, Some(failure.detail)),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use squall_scenario::Template;
+
+    use super::*;
+    use crate::requests::RequestMaker;
+
+    fn worker(timeout: Duration) -> Rc<Worker> {
+        let load = Load {
+            shape: vec![],
+            requests: vec![Request {
+                name: "page".into(),
+                method: "GET".into(),
+                path: Template::parse("/"),
+                headers: vec![],
+                body: None,
+                body_file: None,
+                expect_status: vec![(200, 399)],
+                within: None,
+                weight: 1,
+            }],
+            data: vec![],
+            users: None,
+            connections: None,
+            in_flight_max: 10,
+            timeout,
+            warm_up: Duration::ZERO,
+        };
+        let maker = RequestMaker::new(&load, 1).unwrap();
+        let requests = Arc::new(CompiledRequests::new(maker, "localhost").unwrap());
+        // Nobody asks there: the task that would is never polled.
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+        Rc::new(Worker::new(&load, requests, vec![nowhere]))
+    }
+
+    #[test]
+    fn the_system_is_not_to_blame_for_room_that_late_arrivals_took() {
+        let worker = worker(Duration::from_secs(1));
+        assert_eq!(worker.no_room(9), None);
+        assert_eq!(worker.no_room(10), Some(DropCause::InFlight));
+        worker.late_in_flight.set(1);
+        assert_eq!(worker.no_room(10), Some(DropCause::Lag));
+        // Hung before the stall: there would have been no room without it.
+        assert_eq!(worker.no_room(11), Some(DropCause::InFlight));
+    }
+
+    /// One track whose arrival n is due so many milliseconds after its origin.
+    struct Scene {
+        worker: Rc<Worker>,
+        track: Rc<Track>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let worker = worker(Duration::from_secs(1));
+            let origin = Instant::now();
+            let track = Track::new(origin, vec!["page".into()], false);
+            let scene = Self { worker, track };
+            scene.turn(0);
+            scene
+        }
+
+        fn at(&self, ms: u64) -> Instant {
+            self.track.origin + Duration::from_millis(ms)
+        }
+
+        fn turn(&self, ms: u64) {
+            self.worker.take_turn(self.at(ms), &self.track);
+        }
+
+        fn start(&self, number: u64, due_ms: u64, now_ms: u64) {
+            let at = Duration::from_millis(due_ms);
+            let arrival = Arrival { number, at };
+            self.worker.start(&self.track, arrival, self.at(now_ms));
+        }
+
+        fn counts(&self) -> squall_record::Counts {
+            let mut recorder = self.track.recorder.borrow_mut();
+            recorder.give_up();
+            recorder.finish(1)[0].routes[0].counts
+        }
+    }
+
+    /// An answer that comes while squall stands still is in time.
+    #[tokio::test(flavor = "local")]
+    async fn standing_still_uses_up_no_patience() {
+        let scene = Scene::new();
+        scene.start(0, 0, 0);
+        let hour = 3_600_000;
+        for moment in [0, 200, 400, 600, 800] {
+            scene.turn(hour + moment);
+            let in_flight = scene.track.recorder.borrow().in_flight();
+            assert_eq!(in_flight, 1, "{moment} ms after it stood still");
+        }
+        // A stall may hide 100 ms of right sleep.
+        scene.turn(hour + 900);
+        assert_eq!(scene.counts().timeout, 1);
+    }
+
+    /// Who is asked for more than it can send says so, and keeps its lag bounded.
+    #[tokio::test(flavor = "local")]
+    async fn what_is_hopelessly_late_is_dropped_unless_it_stood_still() {
+        let scene = Scene::new();
+        for ms in (100..=1_200).step_by(100) {
+            scene.turn(ms);
+        }
+        scene.start(0, 100, 1_200);
+        let counts = scene.counts();
+        assert_eq!((counts.drops.lag, counts.unfinished), (1, 0));
+
+        let scene = Scene::new();
+        scene.turn(5_000);
+        scene.start(0, 100, 5_000);
+        let counts = scene.counts();
+        assert_eq!((counts.drops.lag, counts.unfinished), (0, 1));
+    }
+}
