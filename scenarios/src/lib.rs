@@ -5,6 +5,7 @@
 //! `squall-scenario-file` makes a [`Scenario`] of a text.
 
 mod address;
+mod answer_check;
 mod body_file;
 mod comparison;
 mod evidence;
@@ -15,6 +16,7 @@ pub mod inject;
 mod listing;
 mod load;
 pub mod monkey;
+mod pattern;
 mod plan;
 mod plan_text;
 mod probe;
@@ -39,6 +41,7 @@ pub use address::{
     ip_address, is_allowed, is_host, is_localhost, is_on_this_machine, socket_address,
     split_address,
 };
+pub use answer_check::{AnswerCheck, Digest, Expected, NoDigest};
 pub use body_file::BodyFile;
 pub use comparison::{Comparison, GateValue};
 pub use evidence::{
@@ -56,6 +59,7 @@ pub use inject::{
 };
 pub use listing::listed;
 pub use load::{Arrivals, DataSource, Load, Request, Stage};
+pub use pattern::text_fits;
 pub use plan::{Overlap, Plan, PlanCycles, PlanGate, PlanStep, PlanWindow};
 pub use probe::{Probe, ProbeRead};
 pub use quantity::{QuantityError, QuantityProblem, parse_duration};

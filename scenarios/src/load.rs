@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::answer_check::AnswerCheck;
 use crate::body_file::BodyFile;
 use crate::template::Template;
 use crate::units::{Rate, format_duration};
@@ -221,6 +222,9 @@ pub struct Request {
     pub body_file: Option<BodyFile>,
     /// Status codes that count as good; inclusive ranges. Default 200..=399.
     pub expect_status: Vec<(u16, u16)>,
+    /// What else holds of a good answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<AnswerCheck>,
     /// Response time above which an answer is not good.
     pub within: Option<Duration>,
     /// Share of the arrivals relative to the other requests; at least 1.

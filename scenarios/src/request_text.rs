@@ -495,6 +495,7 @@ mod tests {
             body: Some(Template::parse(r#"{"v":$v,"n":$n}"#)),
             body_file: None,
             expect_status: vec![(200, 399)],
+            checks: vec![],
             within: None,
             weight: 1,
         };

@@ -16,6 +16,8 @@ pub const FALLBACK_HEADER: &str = "x-fallback";
 pub const HEAD_BYTES_MAX: usize = 1 << 20;
 /// Most header fields of an answer.
 pub const FIELDS_MAX: usize = 16_384;
+/// Most bytes of a body that are kept for checks.
+pub const KEPT_BODY_BYTES_MAX: usize = 8 << 20;
 /// Header fields that are read without memory of their own.
 const FIELDS_USUAL: usize = 64;
 /// Longest line with the size of a chunk.
@@ -76,6 +78,17 @@ enum State {
     Done,
 }
 
+/// What is kept of an answer for those who look into it.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// Names and values of the header fields, as they came.
+    pub fields: Vec<(String, Vec<u8>)>,
+    /// The body, or what of it there was room for.
+    pub body: Vec<u8>,
+    /// Whether the body was longer than [`KEPT_BODY_BYTES_MAX`].
+    pub cut: bool,
+}
+
 /// Reads one answer.
 #[derive(Debug)]
 pub struct AnswerReader {
@@ -85,6 +98,7 @@ pub struct AnswerReader {
     head: Option<Head>,
     head_bytes: usize,
     body_bytes: u64,
+    kept: Option<Box<Kept>>,
 }
 
 impl AnswerReader {
@@ -97,7 +111,23 @@ impl AnswerReader {
             head: None,
             head_bytes: 0,
             body_bytes: 0,
+            kept: None,
         }
+    }
+
+    /// The same, which keeps the answer as it reads it.
+    #[must_use]
+    pub fn keeping(bodiless: bool) -> Self {
+        Self {
+            kept: Some(Box::default()),
+            ..Self::new(bodiless)
+        }
+    }
+
+    /// What was kept, if it was asked to.
+    #[must_use]
+    pub fn kept(&self) -> Option<&Kept> {
+        self.kept.as_deref()
     }
 
     /// Takes what it can from the front of `data`, which holds everything that
@@ -194,6 +224,11 @@ impl AnswerReader {
     fn take(&mut self, data: &[u8], left: u64) -> usize {
         let taken = data.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         self.body_bytes += taken as u64;
+        if let Some(kept) = &mut self.kept {
+            let room = KEPT_BODY_BYTES_MAX - kept.body.len();
+            kept.cut |= taken > room;
+            kept.body.extend_from_slice(&data[..taken.min(room)]);
+        }
         taken
     }
 
@@ -211,7 +246,7 @@ impl AnswerReader {
         if self.head_bytes > HEAD_BYTES_MAX {
             return Err(too_large());
         }
-        let head = parse_head(&data[..end], self.bodiless)?;
+        let head = parse_head(&data[..end], self.bodiless, self.kept.as_deref_mut())?;
         let interim = (100..200).contains(&head.status) && head.status != 101;
         self.state = match head.framing {
             _ if interim => State::Head { searched: 0 },
@@ -315,7 +350,7 @@ fn blank_line(data: &[u8], searched: usize) -> Option<usize> {
     None
 }
 
-fn parse_head(data: &[u8], bodiless: bool) -> Result<Head, Malformed> {
+fn parse_head(data: &[u8], bodiless: bool, kept: Option<&mut Kept>) -> Result<Head, Malformed> {
     let mut usual = [EMPTY_HEADER; FIELDS_USUAL];
     let mut many: Vec<Header<'_>>;
     let mut fields: &mut [Header<'_>] = &mut usual;
@@ -342,6 +377,13 @@ fn parse_head(data: &[u8], bodiless: bool) -> Result<Head, Malformed> {
     }
     let status = response.code.unwrap_or(0);
     let fields = Fields::of(response.headers)?;
+    if let Some(kept) = kept {
+        let each = response.headers.iter();
+        // Those of the last head: interim answers come before it.
+        kept.fields = each
+            .map(|field| (field.name.to_owned(), field.value.to_vec()))
+            .collect();
+    }
     let minor = response.version.unwrap_or(0);
     let framing = match (bodiless, status, fields.chunked, fields.length) {
         (true, ..) | (_, 100 | 102..=199 | 204 | 304, ..) => Framing::Length(0),

@@ -2,6 +2,7 @@
 //! system does.
 
 mod answer;
+mod checks;
 mod driver;
 mod entry;
 mod gauges;

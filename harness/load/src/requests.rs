@@ -354,6 +354,7 @@ mod tests {
             body: None,
             body_file: None,
             expect_status: vec![(200, 399)],
+            checks: vec![],
             within: None,
             weight,
         }

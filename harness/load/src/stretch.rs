@@ -93,6 +93,7 @@ impl RouteBuilder {
             Outcome::Bad(BadKind::Status) => counts.status += 1,
             Outcome::Bad(BadKind::Broken) => counts.broken += 1,
             Outcome::Bad(BadKind::Malformed) => counts.malformed += 1,
+            Outcome::Bad(BadKind::Check) => counts.check += 1,
             Outcome::Dropped => {
                 counts.dropped += 1;
                 if let Some(cause) = entry.dropped() {

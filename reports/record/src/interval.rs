@@ -64,6 +64,9 @@ pub struct Counts {
     /// What came was no HTTP answer, or larger than squall reads.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub malformed: u64,
+    /// Answered with the right status, and not as `expect` says.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub check: u64,
     /// Never sent.
     pub dropped: u64,
     /// Of `dropped`: why.
@@ -107,16 +110,19 @@ pub enum BadKind {
     Broken,
     /// What came was no HTTP answer, or larger than squall reads.
     Malformed,
+    /// Answered with the right status, and not as `expect` says.
+    Check,
 }
 
 /// Every [`BadKind`], in the order reports show them.
-pub const ALL_BAD_KINDS: [BadKind; 6] = [
+pub const ALL_BAD_KINDS: [BadKind; 7] = [
     BadKind::Connect,
     BadKind::Timeout,
     BadKind::Late,
     BadKind::Status,
     BadKind::Broken,
     BadKind::Malformed,
+    BadKind::Check,
 ];
 
 impl Counts {
@@ -129,6 +135,7 @@ impl Counts {
             .saturating_add(self.status)
             .saturating_add(self.broken)
             .saturating_add(self.malformed)
+            .saturating_add(self.check)
     }
 
     /// Arrivals that are settled: all but the unfinished.
@@ -168,6 +175,7 @@ impl Counts {
             BadKind::Status => self.status,
             BadKind::Broken => self.broken,
             BadKind::Malformed => self.malformed,
+            BadKind::Check => self.check,
         }
     }
 
@@ -189,6 +197,7 @@ impl Counts {
         self.status = self.status.saturating_add(other.status);
         self.broken = self.broken.saturating_add(other.broken);
         self.malformed = self.malformed.saturating_add(other.malformed);
+        self.check = self.check.saturating_add(other.check);
         self.dropped = self.dropped.saturating_add(other.dropped);
         self.drops.add(&other.drops);
         self.unfinished = self.unfinished.saturating_add(other.unfinished);

@@ -15,7 +15,7 @@ const HEAD: &str = "start_s,end_s,route,scheduled,good,connect,timeout,late,stat
                     dropped,unfinished,late_by_lag,fallback,bytes,p50_us,p90_us,p99_us,p999_us,\
                     max_good_us,malformed,dropped_in_flight,dropped_lag,dropped_descriptors,\
                     dropped_ports,dropped_memory,dropped_request,resent,\
-                    failed_system,failed_injected_fault,failed_generator\n";
+                    failed_system,failed_injected_fault,failed_generator,check\n";
 
 const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
 

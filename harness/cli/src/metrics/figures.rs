@@ -370,5 +370,6 @@ const fn outcome(kind: BadKind) -> &'static str {
         BadKind::Status => "status",
         BadKind::Broken => "broken",
         BadKind::Malformed => "malformed",
+        BadKind::Check => "check",
     }
 }

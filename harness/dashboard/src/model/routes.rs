@@ -119,6 +119,7 @@ pub const fn bad_word(kind: BadKind) -> &'static str {
         BadKind::Status => "status",
         BadKind::Broken => "broken",
         BadKind::Malformed => "malformed",
+        BadKind::Check => "check",
     }
 }
 

@@ -130,6 +130,7 @@ impl Scene {
                     body: None,
                     body_file: None,
                     expect_status: vec![(200, 399)],
+                    checks: vec![],
                     within: Some(Duration::from_millis(400)),
                     weight: 1,
                 })

@@ -29,6 +29,7 @@ fn load(rate: f64, length: Duration, connections: Option<u32>) -> Load {
             body: None,
             body_file: None,
             expect_status: vec![(200, 399)],
+            checks: vec![],
             within: None,
             weight: 1,
         }],

@@ -106,6 +106,7 @@ fn word((kind, dropped): (Option<BadKind>, Option<DropCause>)) -> String {
         Some(BadKind::Status) => "wrong status",
         Some(BadKind::Broken) => "broken connection",
         Some(BadKind::Malformed) => "malformed answer",
+        Some(BadKind::Check) => "wrong answer",
     };
     word.to_owned()
 }

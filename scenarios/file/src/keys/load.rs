@@ -1,8 +1,8 @@
 //! Keys of `load`.
 
 use crate::shape::Kind::{
-    Decimal, Duration, Either, List, Names, Object, OneOf, Rate, Send, Status, Template, Text,
-    Whole, Word, Words,
+    Decimal, Duration, Either, List, Names, Object, OneOf, Rate, Send, Size, Status, Template,
+    Text, Whole, Word, Words,
 };
 use crate::shape::{Key, Shape, key, needed};
 
@@ -121,12 +121,50 @@ pub(crate) static BODY: Shape = Shape {
 pub(crate) static EXPECT: Shape = Shape {
     noun: "`expect` of a request",
     about: "Which answers are good.",
-    reads: "expect: { status: [200, 3xx] }",
-    keys: &[needed(
-        "status",
-        Either(&[Status, List(&Status)]),
-        "Status codes: 200, 2xx, or a list of them.",
-    )],
+    reads: "expect: { status: [200, 3xx], json: { /rows/0: present } }",
+    keys: &[
+        key(
+            "status",
+            Either(&[Status, List(&Status)]),
+            "Status codes: 200, 2xx, or a list of them; 200 to 399 when absent.",
+        )
+        .otherwise(&["code"]),
+        key(
+            "header",
+            Names(&Template),
+            "Headers: present, absent, or a value in which * stands for anything.",
+        )
+        .otherwise(&["headers"]),
+        key(
+            "json",
+            Names(&Template),
+            "Values of a JSON body by JSON pointer: present, absent, or a value in which * stands for anything.",
+        ),
+        key("body", Object(&EXPECT_BODY), "What the body is like."),
+    ],
+};
+
+pub(crate) static EXPECT_BODY: Shape = Shape {
+    noun: "`body` of `expect`",
+    about: "What the body of a good answer is like.",
+    reads: "body: { contains: \"rows\", at_most: 64KiB }",
+    keys: &[
+        key(
+            "contains",
+            Either(&[Template, List(&Template)]),
+            "A text that is in it, or a list of them.",
+        )
+        .otherwise(&["text", "includes"]),
+        key(
+            "lacks",
+            Either(&[Template, List(&Template)]),
+            "A text that is not in it, or a list of them.",
+        )
+        .otherwise(&["excludes", "not_contains"]),
+        key("at_least", Size, "The fewest bytes it has.").otherwise(&["min", "min_size"]),
+        key("at_most", Size, "The most bytes it has.").otherwise(&["max", "max_size"]),
+        key("sha256", Text, "Its SHA-256 digest: 64 hexadecimal digits.").otherwise(&["digest"]),
+    ],
 };
 
 pub(crate) const DATA: &[Key] = &[

@@ -6,6 +6,7 @@
 
 mod breaker;
 mod existing;
+mod expect;
 mod fault;
 mod host;
 mod load;

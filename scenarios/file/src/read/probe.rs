@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use squall_scenario::{Misfit, Probe, ProbeRead, Template, path_misfit, quoted};
 
+use super::expect::not_a_pointer;
 use super::{Context, Fields, Reader, SystemDraft};
 use crate::address::{base_url, base_url_misfit};
 use crate::diagnostic::Diagnostic;
@@ -161,18 +162,11 @@ impl Reader {
     /// A JSON pointer: empty, or parts that each start with a slash.
     fn pointer(&mut self, node: &Node) -> Option<String> {
         let text = self.text(node)?;
-        if text.starts_with('/') {
-            return Some(text);
+        if let Some(problem) = not_a_pointer(&text, node.place) {
+            self.report_value(node, problem);
+            return None;
         }
-        let instead = text.trim_start_matches(['$', '.']).replace('.', "/");
-        let title = format!("{} is not a JSON pointer", quoted(&text));
-        self.report_value(
-            node,
-            Diagnostic::error(codes::BAD_POINTER, title)
-                .at(node.place, "starts with a slash")
-                .help(format!("write `/{instead}`")),
-        );
-        None
+        Some(text)
     }
 
     /// The URL of a probe: `http://host:port/…`.

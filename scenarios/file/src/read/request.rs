@@ -5,6 +5,7 @@ use squall_scenario::{
     path_misfit, quoted,
 };
 
+use super::expect::{EXPECTED_STATUS, Expect};
 use super::{Context, Fields, Reader};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::yaml::{Node, NodeKind};
@@ -61,9 +62,10 @@ impl Reader {
             Some(node) => (self.template(node, Context::Request), None),
             None => (None, None),
         };
-        let expect_status = fields
-            .get("expect")
-            .map_or_else(|| Some(vec![(200, 399)]), |node| self.expect(node));
+        let expect = match fields.get("expect") {
+            Some(node) => self.expect(node),
+            None => Some(Expect::default()),
+        };
         let within = fields
             .get("within")
             .and_then(|node| self.some_time(node, "no answer comes in no time"));
@@ -72,6 +74,10 @@ impl Reader {
             None => Some(1),
         };
         let (method, path, sent) = send?;
+        if let Some(place) = expect.as_ref().and_then(|expect| expect.body) {
+            self.refuse_body_of_head(&method, place);
+        }
+        let expect = expect?;
         let places = RequestPlaces {
             name: match fields.get("name") {
                 Some(node) => node.place,
@@ -84,7 +90,8 @@ impl Reader {
             headers,
             body,
             body_file,
-            expect_status: expect_status?,
+            expect_status: expect.status,
+            checks: expect.checks,
             within,
             weight: weight?,
             ..plain_request(method, path, name.unwrap_or(Some(sent))?)
@@ -210,19 +217,8 @@ impl Reader {
         )
     }
 
-    fn expect(&mut self, node: &Node) -> Option<Vec<(u16, u16)>> {
-        let fields = self.fields(node, &keys::EXPECT)?;
-        let status = fields.get("status")?;
-        match &status.kind {
-            NodeKind::List(items) if !items.is_empty() => {
-                items.iter().map(|item| self.status(item)).collect()
-            }
-            _ => Some(vec![self.status(status)?]),
-        }
-    }
-
     /// `200` or `2xx`.
-    fn status(&mut self, node: &Node) -> Option<(u16, u16)> {
+    pub(super) fn status(&mut self, node: &Node) -> Option<(u16, u16)> {
         let text = self.text(node)?;
         let class = text
             .strip_suffix("xx")
@@ -251,7 +247,8 @@ fn plain_request(method: String, path: Template, name: String) -> Request {
         headers: Vec::new(),
         body: None,
         body_file: None,
-        expect_status: vec![(200, 399)],
+        expect_status: EXPECTED_STATUS.to_vec(),
+        checks: Vec::new(),
         within: None,
         weight: 1,
     }

@@ -198,6 +198,7 @@ pub fn request(name: &str, method: &str, path: &str, weight: u32) -> Request {
         body: None,
         body_file: None,
         expect_status: vec![(200, 399)],
+        checks: vec![],
         within: Some(Duration::from_secs(1)),
         weight,
     }
@@ -417,6 +418,7 @@ impl Filler<'_> {
                     BadKind::Status => counts.status += 1,
                     BadKind::Broken => counts.broken += 1,
                     BadKind::Malformed => counts.malformed += 1,
+                    BadKind::Check => counts.check += 1,
                 }
             } else {
                 counts.good += 1;

@@ -1,0 +1,262 @@
+//! Whether an answer is what its request expects, besides its status.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use squall_scenario::{AnswerCheck, Digest, Expected, Template, text_fits};
+
+use crate::answer::{KEPT_BODY_BYTES_MAX, Kept};
+
+/// Longest part of a value that is told.
+const SHOWN_CHARACTERS: usize = 80;
+
+/// The first check that does not hold, in words; `None` where all do. `value` knows
+/// the values that the request was made with.
+pub(crate) fn first_broken<'v>(
+    checks: &[AnswerCheck],
+    kept: &Kept,
+    body_bytes: u64,
+    mut value: impl FnMut(&str) -> Option<Cow<'v, str>>,
+) -> Option<String> {
+    // Read once, for the first check that looks into it.
+    let mut json: Option<Result<Value, String>> = None;
+    checks.iter().find_map(|check| {
+        if check.reads_body() && kept.cut {
+            let most = KEPT_BODY_BYTES_MAX >> 20;
+            return Some(format!(
+                "the body has more than {most} MiB, the most a check reads"
+            ));
+        }
+        match check {
+            AnswerCheck::Header { name, expected } => {
+                let there = kept
+                    .fields
+                    .iter()
+                    .filter(|(known, _)| known.eq_ignore_ascii_case(name))
+                    .map(|(_, value)| Cow::Borrowed(value.as_slice()));
+                let said = is_as(expected, there, &mut value);
+                said.map(|said| format!("header {name}: {said}"))
+            }
+            AnswerCheck::Json { pointer, expected } => {
+                let read = json.get_or_insert_with(|| {
+                    serde_json::from_slice(&kept.body).map_err(|error| error.to_string())
+                });
+                let root = match read {
+                    Ok(root) => root,
+                    Err(error) => return Some(format!("the body is not JSON: {error}")),
+                };
+                let there = root.pointer(pointer).map(written);
+                let said = is_as(expected, there.into_iter(), &mut value);
+                said.map(|said| format!("json {pointer}: {said}"))
+            }
+            AnswerCheck::Contains(text) => {
+                let text = filled(text, &mut value);
+                let found = memmem::find(&kept.body, text.as_bytes()).is_some();
+                (!found).then(|| format!("the body does not contain {}", shown(text.as_bytes())))
+            }
+            AnswerCheck::Lacks(text) => {
+                let text = filled(text, &mut value);
+                let found = memmem::find(&kept.body, text.as_bytes()).is_some();
+                found.then(|| format!("the body contains {}", shown(text.as_bytes())))
+            }
+            AnswerCheck::AtLeast(size) => (body_bytes < size.0)
+                .then(|| format!("the body has {body_bytes} bytes, fewer than {size}")),
+            AnswerCheck::AtMost(size) => (body_bytes > size.0)
+                .then(|| format!("the body has {body_bytes} bytes, more than {size}")),
+            AnswerCheck::Sha256(expected) => {
+                let is = Digest::new(Sha256::digest(&kept.body).into());
+                (is != *expected).then(|| format!("the body's sha256 is {is}"))
+            }
+        }
+    })
+}
+
+/// What is wrong with what is there, if anything.
+fn is_as<'a, 'v>(
+    expected: &Expected,
+    mut there: impl Iterator<Item = Cow<'a, [u8]>>,
+    value: impl FnMut(&str) -> Option<Cow<'v, str>>,
+) -> Option<String> {
+    match expected {
+        Expected::Present => there.next().is_none().then(|| "absent".to_owned()),
+        Expected::Absent => there.next().map(|is| shown(&is)),
+        Expected::Like(text) => {
+            let text = filled(text, value);
+            let mut is = None;
+            for one in there {
+                if text_fits(text.as_bytes(), &one) {
+                    return None;
+                }
+                is = Some(one);
+            }
+            let is = is.map_or_else(|| "absent".to_owned(), |is| shown(&is));
+            Some(format!("{is}, not {}", shown(text.as_bytes())))
+        }
+    }
+}
+
+/// A value of JSON as it is compared: a text without its quotes, anything else as it
+/// is written.
+fn written(value: &Value) -> Cow<'_, [u8]> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text.as_bytes()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Cow::Owned(value.to_string().into_bytes())
+        }
+    }
+}
+
+/// The text with its values; a check names only what the scenario has.
+fn filled<'t, 'v>(
+    text: &'t Template,
+    mut value: impl FnMut(&str) -> Option<Cow<'v, str>>,
+) -> Cow<'t, str> {
+    let known = |name: &str| Some(value(name).unwrap_or_default());
+    text.render(known)
+        .map_or_else(|_| text.source().into(), Cow::Owned)
+}
+
+/// As much of it as people read.
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut short: String = text.chars().take(SHOWN_CHARACTERS).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    format!("{short:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use squall_scenario::ByteCount;
+
+    use super::*;
+
+    const BODY: &str = r#"{"rows":[{"id":7,"title":"Storm"}],"next":null,"more":false}"#;
+
+    fn kept() -> Kept {
+        Kept {
+            fields: vec![
+                ("Content-Type".to_owned(), b"application/json".to_vec()),
+                ("set-cookie".to_owned(), b"a=1".to_vec()),
+                ("set-cookie".to_owned(), b"b=2".to_vec()),
+            ],
+            body: BODY.as_bytes().to_vec(),
+            cut: false,
+        }
+    }
+
+    fn like(text: &str) -> Expected {
+        Expected::Like(Template::parse(text))
+    }
+
+    fn broken(check: AnswerCheck) -> Option<String> {
+        let value = |name: &str| (name == "id").then_some(Cow::Borrowed("7"));
+        first_broken(&[check], &kept(), BODY.len() as u64, value)
+    }
+
+    fn header(name: &str, expected: Expected) -> Option<String> {
+        let name = name.to_owned();
+        broken(AnswerCheck::Header { name, expected })
+    }
+
+    fn json(pointer: &str, expected: Expected) -> Option<String> {
+        let pointer = pointer.to_owned();
+        broken(AnswerCheck::Json { pointer, expected })
+    }
+
+    #[test]
+    fn headers_are_found_in_any_case_and_any_of_them_may_fit() {
+        assert_eq!(header("content-type", Expected::Present), None);
+        assert_eq!(header("content-type", like("application/*")), None);
+        assert_eq!(header("set-cookie", like("b=*")), None);
+        assert_eq!(header("x-fallback", Expected::Absent), None);
+        let said = header("x-fallback", Expected::Present);
+        assert_eq!(said.as_deref(), Some("header x-fallback: absent"));
+        let said = header("content-type", Expected::Absent);
+        assert_eq!(
+            said.as_deref(),
+            Some(r#"header content-type: "application/json""#)
+        );
+        let said = header("set-cookie", like("c=*"));
+        assert_eq!(
+            said.as_deref(),
+            Some(r#"header set-cookie: "b=2", not "c=*""#)
+        );
+    }
+
+    #[test]
+    fn values_of_json_are_compared_as_they_are_written() {
+        for (pointer, expected) in [
+            ("/rows/0/title", like("Storm")),
+            ("/rows/0/id", like("$id")),
+            ("/next", like("null")),
+            ("/next", Expected::Present),
+            ("/more", like("false")),
+            ("/rows/1", Expected::Absent),
+            ("", like("{*}")),
+        ] {
+            assert_eq!(
+                json(pointer, expected.clone()),
+                None,
+                "{pointer} {expected}"
+            );
+        }
+        let said = json("/rows/0/id", like("8"));
+        assert_eq!(said.as_deref(), Some(r#"json /rows/0/id: "7", not "8""#));
+        let said = json("/rows/1", Expected::Present);
+        assert_eq!(said.as_deref(), Some("json /rows/1: absent"));
+    }
+
+    #[test]
+    fn bodies_are_looked_into() {
+        let text = Template::parse;
+        assert_eq!(broken(AnswerCheck::Contains(text(r#""rows":"#))), None);
+        assert_eq!(broken(AnswerCheck::Lacks(text("error"))), None);
+        assert!(broken(AnswerCheck::Contains(text("error"))).is_some());
+        assert!(broken(AnswerCheck::Lacks(text("rows"))).is_some());
+        let size = BODY.len() as u64;
+        for (at, least, most) in [
+            (size - 1, true, false),
+            (size, true, true),
+            (size + 1, false, true),
+        ] {
+            assert_eq!(broken(AnswerCheck::AtLeast(ByteCount(at))).is_none(), least);
+            assert_eq!(broken(AnswerCheck::AtMost(ByteCount(at))).is_none(), most);
+        }
+        // Of the bytes `sha256sum` is given.
+        let is = Digest::new(Sha256::digest(BODY).into());
+        assert_eq!(broken(AnswerCheck::Sha256(is)), None);
+        let said = broken(AnswerCheck::Sha256(Digest::new([0; 32])));
+        assert_eq!(said, Some(format!("the body's sha256 is {is}")));
+    }
+
+    #[test]
+    fn what_was_not_read_whole_is_not_vouched_for() {
+        let cut = Kept {
+            cut: true,
+            ..kept()
+        };
+        let lacks = AnswerCheck::Lacks(Template::parse("error"));
+        let said = first_broken(&[lacks], &cut, 1 << 30, |_| None).unwrap();
+        assert!(said.contains("more than 8 MiB"), "{said}");
+        let most = AnswerCheck::AtLeast(ByteCount(1 << 29));
+        assert_eq!(first_broken(&[most], &cut, 1 << 30, |_| None), None);
+    }
+
+    #[test]
+    fn what_is_no_json_says_so() {
+        let page = Kept {
+            body: b"<html>".to_vec(),
+            ..kept()
+        };
+        let check = AnswerCheck::Json {
+            pointer: "/a".to_owned(),
+            expected: Expected::Absent,
+        };
+        let said = first_broken(&[check], &page, 6, |_| None).unwrap();
+        assert!(said.starts_with("the body is not JSON"), "{said}");
+    }
+}

@@ -1,0 +1,207 @@
+//! `expect` of a request: which answers are good.
+
+use squall_scenario::{AnswerCheck, Digest, Expected, NoDigest, is_header_name, quoted};
+
+use super::{Context, Fields, Reader};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::yaml::{Node, NodeKind};
+use crate::{codes, keys};
+
+/// Statuses that are good unless a request says otherwise.
+pub(super) const EXPECTED_STATUS: [(u16, u16); 1] = [(200, 399)];
+
+/// What makes an answer good.
+#[derive(Debug, Clone)]
+pub(super) struct Expect {
+    pub(super) status: Vec<(u16, u16)>,
+    pub(super) checks: Vec<AnswerCheck>,
+    /// Where something is said of the body, if it is.
+    pub(super) body: Option<Place>,
+}
+
+impl Default for Expect {
+    fn default() -> Self {
+        Self {
+            status: EXPECTED_STATUS.to_vec(),
+            checks: Vec::new(),
+            body: None,
+        }
+    }
+}
+
+impl Reader {
+    pub(super) fn expect(&mut self, node: &Node) -> Option<Expect> {
+        let fields = self.fields(node, &keys::EXPECT)?;
+        if matches!(&node.kind, NodeKind::Map(entries) if entries.is_empty()) {
+            self.report(
+                Diagnostic::error(codes::NOTHING_IN_IT, "nothing is expected")
+                    .at(node.place, "nothing in it")
+                    .help("write for instance `expect: { status: 200 }`, or leave it out"),
+            );
+            return None;
+        }
+        let status = match fields.get("status") {
+            Some(node) => self.statuses(node)?,
+            None => EXPECTED_STATUS.to_vec(),
+        };
+        let mut checks = Vec::new();
+        if let Some(node) = fields.get("header") {
+            self.expected_headers(node, &mut checks);
+        }
+        if let Some(node) = fields.get("json") {
+            self.expected_json(node, &mut checks);
+        }
+        if let Some(node) = fields.get("body") {
+            self.expected_body(node, &mut checks)?;
+        }
+        let body = ["json", "body"].into_iter();
+        let body = body.filter(|key| fields.get(key).is_some());
+        let body = body.map(|key| fields.place(key)).next();
+        Some(Expect {
+            status,
+            checks,
+            body,
+        })
+    }
+
+    fn statuses(&mut self, node: &Node) -> Option<Vec<(u16, u16)>> {
+        match &node.kind {
+            NodeKind::List(items) if !items.is_empty() => {
+                items.iter().map(|item| self.status(item)).collect()
+            }
+            _ => Some(vec![self.status(node)?]),
+        }
+    }
+
+    fn expected_headers(&mut self, node: &Node, checks: &mut Vec<AnswerCheck>) {
+        for entry in self.names(node, "headers") {
+            let name = entry.key.to_ascii_lowercase();
+            if !is_header_name(&name) {
+                let title = format!("{} cannot be a header", quoted(&entry.key));
+                self.report(
+                    Diagnostic::error(codes::BAD_NAME, title)
+                        .at(entry.key_place, "here")
+                        .help("header names have letters, digits and dashes: `content-type`"),
+                );
+                continue;
+            }
+            if let Some(expected) = self.expected(&entry.value) {
+                checks.push(AnswerCheck::Header { name, expected });
+            }
+        }
+    }
+
+    fn expected_json(&mut self, node: &Node, checks: &mut Vec<AnswerCheck>) {
+        for entry in self.names(node, "values of JSON") {
+            let pointer = entry.key.clone();
+            let problem = not_a_pointer(&pointer, entry.key_place);
+            if let Some(problem) = problem.filter(|_| !pointer.is_empty()) {
+                self.report(problem);
+                continue;
+            }
+            if let Some(expected) = self.expected(&entry.value) {
+                checks.push(AnswerCheck::Json { pointer, expected });
+            }
+        }
+    }
+
+    /// `present`, `absent`, or what it is like.
+    fn expected(&mut self, node: &Node) -> Option<Expected> {
+        let template = self.template(node, Context::Request)?;
+        Some(match template.source() {
+            "present" => Expected::Present,
+            "absent" => Expected::Absent,
+            _ => Expected::Like(template),
+        })
+    }
+
+    fn expected_body(&mut self, node: &Node, checks: &mut Vec<AnswerCheck>) -> Option<()> {
+        let fields = self.fields(node, &keys::EXPECT_BODY)?;
+        for (key, of) in [
+            ("contains", AnswerCheck::Contains as fn(_) -> _),
+            ("lacks", AnswerCheck::Lacks),
+        ] {
+            let Some(node) = fields.get(key) else {
+                continue;
+            };
+            let texts = match &node.kind {
+                NodeKind::List(items) => items.as_slice(),
+                _ => std::slice::from_ref(node),
+            };
+            for text in texts {
+                let template = self.template(text, Context::Request)?;
+                if template.source().is_empty() {
+                    self.report(
+                        Diagnostic::error(codes::NOTHING_IN_IT, "every body contains nothing")
+                            .at(text.place, "an empty text")
+                            .help(format!("write for instance `{key}: \"rows\"`")),
+                    );
+                    continue;
+                }
+                checks.push(of(template));
+            }
+        }
+        self.expected_size(fields, checks);
+        if let Some(node) = fields.get("sha256") {
+            checks.push(AnswerCheck::Sha256(self.digest(node)?));
+        }
+        Some(())
+    }
+
+    fn expected_size(&mut self, fields: Fields<'_>, checks: &mut Vec<AnswerCheck>) {
+        let least = fields.get("at_least").and_then(|node| self.size(node));
+        let most = fields.get("at_most").and_then(|node| self.size(node));
+        if let (Some(least), Some(most)) = (least, most)
+            && least > most
+        {
+            let title = format!("no body has at least {least} and at most {most}");
+            self.report(
+                Diagnostic::error(codes::OUT_OF_RANGE, title)
+                    .at(fields.place("at_most"), format!("less than {least}"))
+                    .help("write the lower size at `at_least`"),
+            );
+        }
+        checks.extend(least.map(AnswerCheck::AtLeast));
+        checks.extend(most.map(AnswerCheck::AtMost));
+    }
+
+    fn digest(&mut self, node: &Node) -> Option<Digest> {
+        let text = self.text(node)?;
+        match text.parse() {
+            Ok(digest) => Some(digest),
+            Err(NoDigest) => {
+                let title = format!("{} is no SHA-256 digest", quoted(&text));
+                let diagnostic = Diagnostic::error(codes::OUT_OF_RANGE, title)
+                    .at(node.place, "64 hexadecimal digits")
+                    .help("`sha256sum FILE` prints the digest of a file");
+                self.report_value(node, diagnostic);
+                None
+            }
+        }
+    }
+
+    /// The answer to HEAD is a head.
+    pub(super) fn refuse_body_of_head(&mut self, method: &str, place: Place) {
+        if method == "HEAD" {
+            self.report(
+                Diagnostic::error(codes::KEYS_CONFLICT, "the answer to HEAD has no body")
+                    .at(place, "nothing to look at")
+                    .help("send GET, or look at `status` and `header` only"),
+            );
+        }
+    }
+}
+
+/// What is wrong with a JSON pointer: parts that each start with a slash.
+pub(super) fn not_a_pointer(text: &str, place: Place) -> Option<Diagnostic> {
+    if text.starts_with('/') {
+        return None;
+    }
+    let instead = text.trim_start_matches(['$', '.']).replace('.', "/");
+    let title = format!("{} is not a JSON pointer", quoted(text));
+    Some(
+        Diagnostic::error(codes::BAD_POINTER, title)
+            .at(place, "starts with a slash")
+            .help(format!("write `/{instead}`")),
+    )
+}
