@@ -26,7 +26,38 @@ pub(crate) const STAGES: &[Key] = &[
     needed("ramp", Object(&RAMP), "The rate changes linearly."),
     needed("hold", Object(&HOLD), "The rate stays."),
     needed("wave", Object(&WAVE), "The rate swings between two rates."),
+    needed(
+        "steps",
+        Object(&STEPS),
+        "The rate goes from one hold to the next.",
+    ),
+    needed("spike", Object(&SPIKE), "The rate jumps up and back again."),
 ];
+
+pub(crate) static STEPS: Shape = Shape {
+    noun: "steps",
+    about: "Holds one after the other, each higher or lower than the one before.",
+    reads: "steps: { from: 100/s, to: 500/s, by: 100/s, each: 20s }",
+    keys: &[
+        needed("from", Rate, "Rate of the first hold."),
+        needed("to", Rate, "Rate of the last hold."),
+        needed("by", Rate, "The difference between one hold and the next.").otherwise(&["step"]),
+        needed("each", Duration, "Length of each hold.").otherwise(&["for", "every", "duration"]),
+    ],
+};
+
+pub(crate) static SPIKE: Shape = Shape {
+    noun: "a spike",
+    about: "A hold, a higher one, and the first again, without a ramp between them.",
+    reads: "spike: { from: 100/s, to: 1000/s, before: 20s, for: 5s, after: 20s }",
+    keys: &[
+        needed("from", Rate, "Rate before and after.").otherwise(&["base", "rate"]),
+        needed("to", Rate, "Rate of the spike.").otherwise(&["peak"]),
+        needed("before", Duration, "Length of the hold before it."),
+        needed("for", Duration, "Length of the spike.").otherwise(&["duration"]),
+        needed("after", Duration, "Length of the hold after it."),
+    ],
+};
 
 pub(crate) static RAMP: Shape = Shape {
     noun: "a ramp",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use squall_scenario::{Arrivals, DataSource, Load, Rate, Stage, nearest, quoted};
+use squall_scenario::{DataSource, Load, nearest, quoted};
 
 use super::request::RequestPlaces;
 use super::{Fields, Reader};
@@ -85,106 +85,12 @@ impl Reader {
             .unwrap_or(default)
     }
 
-    fn stages(&mut self, fields: Fields<'_>) -> (Vec<Stage>, bool, Place) {
-        let Some(node) = fields.get("shape") else {
-            return (Vec::new(), false, fields.node.place);
-        };
-        let items = self.list(node, "stages");
-        if items.is_empty() && matches!(node.kind, NodeKind::List(_)) {
-            self.report_empty(
-                node,
-                "the load has no stage",
-                "ramp: { from: 10/s, to: 200/s, over: 5s }",
-            );
-        }
-        let mut end = node.place;
-        let mut stages = Vec::new();
-        for item in items {
-            if let Some((stage, place)) = self.stage(item) {
-                stages.push(stage);
-                end = place;
-            }
-        }
-        let complete = !items.is_empty() && stages.len() == items.len();
-        (stages, complete, end)
-    }
-
     pub(super) fn report_empty(&mut self, node: &Node, title: &str, example: &str) {
         self.report(
             Diagnostic::error(codes::NOTHING_IN_IT, title)
                 .at(node.place, "nothing in it")
                 .help(format!("add for instance `- {example}`")),
         );
-    }
-
-    fn stage(&mut self, node: &Node) -> Option<(Stage, Place)> {
-        let (key, value) = self.one_of(node, "a stage", keys::STAGES)?;
-        let Kind::Object(shape) = key.kind else {
-            return None;
-        };
-        let fields = self.fields(value?, shape)?;
-        let (stage, length) = match key.name {
-            "ramp" => (self.ramp(fields)?, "over"),
-            "wave" => (self.wave(fields)?, "for"),
-            _ => (self.hold(fields)?, "for"),
-        };
-        let place = fields.place(length);
-        if stage.duration().is_zero() {
-            self.report(
-                Diagnostic::error(codes::OUT_OF_RANGE, "a stage has to last some time")
-                    .at(place, "no time at all")
-                    .help("leave the stage out, or give it a length"),
-            );
-            return None;
-        }
-        Some((stage, place))
-    }
-
-    fn ramp(&mut self, fields: Fields<'_>) -> Option<Stage> {
-        let from = self.rate_of(fields, "from");
-        let to = self.rate_of(fields, "to");
-        let over = fields.get("over").and_then(|node| self.duration(node));
-        Some(Stage::Ramp {
-            from: from?,
-            to: to?,
-            over: over?,
-        })
-    }
-
-    fn wave(&mut self, fields: Fields<'_>) -> Option<Stage> {
-        let from = self.rate_of(fields, "from");
-        let to = self.rate_of(fields, "to");
-        let every = fields.get("every");
-        let every = every.and_then(|node| self.some_time(node, "nothing swings in no time"));
-        let duration = fields.get("for").and_then(|node| self.duration(node));
-        Some(Stage::Wave {
-            from: from?,
-            to: to?,
-            every: every?,
-            duration: duration?,
-        })
-    }
-
-    fn hold(&mut self, fields: Fields<'_>) -> Option<Stage> {
-        let rate = self.rate_of(fields, "rate");
-        let duration = fields.get("for").and_then(|node| self.duration(node));
-        let arrivals = match fields.get("arrivals") {
-            Some(node) => self.word(node, keys::ARRIVALS),
-            None => Some("even"),
-        };
-        let arrivals = match arrivals? {
-            "poisson" => Arrivals::Poisson,
-            _ => Arrivals::Even,
-        };
-        Some(Stage::Hold {
-            rate: rate?,
-            duration: duration?,
-            arrivals,
-        })
-    }
-
-    fn rate_of(&mut self, fields: Fields<'_>, key: &str) -> Option<Rate> {
-        fields.get(key).and_then(|node| self.rate(node))
     }
 
     #[expect(

@@ -18,6 +18,7 @@ mod process;
 mod request;
 mod scenario;
 mod slo;
+mod stage;
 mod system;
 mod value;
 

@@ -124,3 +124,28 @@ fn json_speaks_of_seconds() {
     assert_eq!(json["duration_s"], 55.0);
     assert_eq!(json["windows"][1]["start_s"], 15.0);
 }
+
+#[test]
+fn steps_and_spikes_are_holds() {
+    let text = include_str!("../../../fixtures/valid/shapes.yaml");
+    let load = parse(&Source::new("shapes.yaml", text)).load;
+    let holds: Vec<_> = load
+        .shape
+        .iter()
+        .map(|stage| (stage.to_string(), stage.duration().as_secs()))
+        .collect();
+    let expected = [
+        ("hold 100/s for 10s", 10),
+        ("hold 200/s for 10s", 10),
+        ("hold 300/s for 10s", 10),
+        ("hold 0.3/s for 10s", 10),
+        ("hold 0.2/s for 10s", 10),
+        ("hold 0.1/s for 10s", 10),
+        ("hold 0/s for 10s", 10),
+        ("hold 100/s for 20s", 20),
+        ("hold 1000/s for 5s", 5),
+        ("hold 100/s for 20s", 20),
+    ];
+    let expected = expected.map(|(text, length)| (text.to_owned(), length));
+    assert_eq!(holds, expected);
+}
