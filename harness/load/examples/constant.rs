@@ -39,6 +39,7 @@ fn load(rate: f64, seconds: u64) -> Result<Load, Box<dyn Error>> {
             body: None,
             body_file: None,
             expect_status: vec![(200, 399)],
+            checks: vec![],
             within: None,
             weight: 1,
         }],

@@ -124,12 +124,6 @@ impl AnswerReader {
         }
     }
 
-    /// What was kept, if it was asked to.
-    #[must_use]
-    pub fn kept(&self) -> Option<&Kept> {
-        self.kept.as_deref()
-    }
-
     /// Takes what it can from the front of `data`, which holds everything that
     /// was received and not yet taken; returns how many bytes that was.
     ///
@@ -170,10 +164,10 @@ impl AnswerReader {
         self.head.as_ref()
     }
 
-    /// Status, fallback and bytes of the body.
+    /// Status and fallback, bytes of the body, and what was kept.
     #[must_use]
-    pub fn into_parts(self) -> (Option<Head>, u64) {
-        (self.head, self.body_bytes)
+    pub fn into_parts(self) -> (Option<Head>, u64, Option<Box<Kept>>) {
+        (self.head, self.body_bytes, self.kept)
     }
 
     /// Whether the connection may carry another request.

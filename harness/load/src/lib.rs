@@ -20,7 +20,10 @@ mod thread;
 mod transport;
 mod worker;
 
-pub use answer::{AnswerReader, FALLBACK_HEADER, FIELDS_MAX, HEAD_BYTES_MAX, Head, Malformed};
+pub use answer::{
+    AnswerReader, FALLBACK_HEADER, FIELDS_MAX, HEAD_BYTES_MAX, Head, KEPT_BODY_BYTES_MAX, Kept,
+    Malformed,
+};
 pub use gauges::Gauges;
 pub use protocol::{LoadCommand, LoadOutput};
 pub use recorder::Recorder;

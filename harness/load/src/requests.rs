@@ -249,7 +249,8 @@ impl RequestMaker {
         invalid(&self.load.requests[route].name, part, text)
     }
 
-    fn value(&self, name: &str, number: u64) -> Option<String> {
+    /// The value that arrival `number` draws for a name.
+    pub(crate) fn value(&self, name: &str, number: u64) -> Option<String> {
         let draw = self.draws.iter().find(|draw| draw.name() == name)?;
         Some(draw.text(number))
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use squall_record::{BadKind, DropCause, Outcome};
 
+use crate::answer::Kept;
 use crate::requests::RequestKind;
 use attend::attend;
 use line::{KEPT_BYTES_MAX, Line};
@@ -113,6 +114,8 @@ pub struct Exchange {
     pub body_bytes: u64,
     /// Value of [`FALLBACK_HEADER`](crate::FALLBACK_HEADER), if there is one.
     pub fallback: Option<String>,
+    /// What was kept of it, where its request asked for that.
+    pub kept: Option<Box<Kept>>,
     /// Where it came from.
     pub address: SocketAddr,
 }

@@ -1,6 +1,7 @@
 //! Sends arrivals and settles them: one arrival from its dispatch to what became
 //! of it.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use squall_record::{BadKind, DropCause, Outcome, Sample};
 use squall_scenario::{Load, Request};
 
+use crate::checks::first_broken;
 use crate::gauges::GaugeBoard;
 use crate::recorder::{Recorder, micros_i64};
 use crate::requests::{CompiledRequests, RequestKind};
@@ -226,11 +228,26 @@ impl Worker {
         });
     }
 
+    /// What of an answer with a good status is not as its request expects, in
+    /// words.
+    fn broken(&self, job: &Job, exchange: &Exchange) -> Option<String> {
+        let route = &self.routes[job.route];
+        let kept = exchange.kept.as_deref()?;
+        if !route.accepts(exchange.status) {
+            return None;
+        }
+        let maker = self.requests.maker();
+        first_broken(&route.checks, kept, exchange.body_bytes, |name| {
+            maker.value(name, job.number).map(Cow::Owned)
+        })
+    }
+
     fn classify(
         &self,
         job: &Job,
         course: &Course,
         result: &Result<Exchange, ExchangeFailure>,
+        as_expected: bool,
     ) -> Settled {
         let route = &self.routes[job.route];
         let done = result
@@ -248,6 +265,7 @@ impl Worker {
         let too_late = |time: Duration| route.within.is_some_and(|within| time > within);
         let outcome = match result {
             Ok(exchange) if !route.accepts(exchange.status) => Outcome::Bad(BadKind::Status),
+            Ok(_) if !as_expected => Outcome::Bad(BadKind::Check),
             Ok(_) if too_late(response) => Outcome::Bad(BadKind::Late),
             Ok(_) => Outcome::Good,
             Err(failure) => failure.outcome,
@@ -297,10 +315,12 @@ impl Sender for Worker {
     ) {
         let late_in_flight = &self.late_in_flight;
         late_in_flight.set(late_in_flight.get() - u32::from(job.late));
-        let settled = self.classify(&job, course, &result);
+        let broken = result.as_ref().ok().and_then(|it| self.broken(&job, it));
+        let settled = self.classify(&job, course, &result, broken.is_none());
         self.note(&job, &settled, || match result {
             Ok(exchange) => {
-                let detail = exchange.fallback.map(|by| format!("fallback: {by}"));
+                let fallback = exchange.fallback.map(|by| format!("fallback: {by}"));
+                let detail = broken.or(fallback);
                 (Some(exchange.status), Some(exchange.address), detail)
             }
             Err(failure) => (None, failure.address, Some(failure.detail)),
@@ -326,6 +346,7 @@ mod tests {
                 body: None,
                 body_file: None,
                 expect_status: vec![(200, 399)],
+                checks: vec![],
                 within: None,
                 weight: 1,
             }],

@@ -80,6 +80,7 @@ fn row(interval: &Interval, route: &RouteInterval, origins: &Origins) -> String 
     cells.push(counts.resent.to_string());
     let by = ALL_ORIGINS.map(|origin| origins.count(origin, interval, route));
     cells.extend(by.map(|count| count.to_string()));
+    cells.push(counts.check.to_string());
     cells.join(",")
 }
 

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use squall_judge::RunOutcome;
-use squall_record::Record;
+use squall_record::{Counts, Record};
 
 use crate::support::{Ended, Sandbox, entries, verdict};
 
@@ -88,6 +88,52 @@ fn load(sandbox: &Sandbox, url: &str, more: &[&str]) -> Ended {
     let mut words = vec!["load", url, "-r", "100/s", "-d", "1s", "--warm-up", "0s"];
     words.extend(more);
     sandbox.squall(&words)
+}
+
+/// An answer in time, with a good status, that is wrong is no good answer; a
+/// right one is. The server answers `ok` to everybody.
+#[test]
+fn answers_are_looked_into() {
+    let sandbox = Sandbox::new();
+    let server = Server::start("200 OK");
+    let text = format!(
+        "version: 1
+name: answers are looked into
+target: http://{}
+load:
+  shape: [ {{ hold: {{ rate: 100/s, for: 1s }} }} ]
+  warm_up: 0s
+  requests:
+    - name: right
+      send: GET /right
+      expect: {{ header: {{ content-length: 2, x-fallback: absent }}, body: {{ contains: o$last, at_most: 2B }} }}
+    - {{ name: wrong, send: GET /wrong, expect: {{ body: {{ contains: rows }} }} }}
+  data: {{ last: {{ pick: [ k ] }} }}
+slo:
+  - during: whole run
+    expect: [ success of right >= 95%, success of wrong < 5% ]
+",
+        server.address
+    );
+    let file = sandbox.write("answers.yaml", text);
+    let ended = sandbox.squall(&["run", &file]);
+    ended.assert_code(0).assert_stdout(&["wrong answer"]);
+    let record = Record::read(&sandbox.run()).unwrap();
+    let mut counts = [Counts::default(); 2];
+    for interval in &record.intervals {
+        for route in &interval.routes {
+            counts[usize::from(route.route == "wrong")].add(&route.counts);
+        }
+    }
+    let [right, wrong] = counts;
+    assert_eq!((right.good, right.check), (right.scheduled, 0), "{right:?}");
+    assert_eq!((wrong.good, wrong.check), (0, wrong.scheduled), "{wrong:?}");
+    assert!(right.scheduled > 0 && wrong.scheduled > 0);
+    let samples = std::fs::read_to_string(sandbox.run().join("samples.ndjson")).unwrap();
+    assert!(
+        samples.contains(r#"the body does not contain \"rows\""#),
+        "{samples}"
+    );
 }
 
 #[test]

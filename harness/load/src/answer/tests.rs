@@ -16,7 +16,7 @@ fn read(pieces: &[&[u8]], bodiless: bool) -> Result<Option<(u16, u64, bool, usiz
     }
     let done = reader.is_done() || reader.close();
     let kept = reader.keeps_alive();
-    let (head, body) = reader.into_parts();
+    let (head, body, _) = reader.into_parts();
     Ok(head
         .filter(|_| done)
         .map(|head| (head.status, body, kept, received.len())))
@@ -191,6 +191,50 @@ fn an_answer_that_is_cut_is_none() {
     ] {
         assert_eq!(whole(text), Ok(None), "{text}");
     }
+}
+
+/// What is kept is what was said, however it was framed and cut.
+#[test]
+fn an_answer_is_kept_as_it_is_read() {
+    let text = "HTTP/1.1 103 Early\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\nX-A: 1\r\n\
+                transfer-encoding: chunked\r\n\r\n2\r\nok\r\n3\r\nabc\r\n0\r\n\r\n";
+    for size in [1, 2, 7, text.len()] {
+        let mut reader = AnswerReader::keeping(false);
+        let mut received = Vec::new();
+        for piece in text.as_bytes().chunks(size) {
+            received.extend_from_slice(piece);
+            let taken = reader.read(&received).unwrap();
+            received.drain(..taken);
+        }
+        let (_, body_bytes, kept) = reader.into_parts();
+        let kept = kept.unwrap();
+        let names: Vec<_> = kept.fields.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["X-A", "transfer-encoding"]);
+        assert_eq!(
+            (body_bytes, &kept.body[..], kept.cut),
+            (5, &b"okabc"[..], false)
+        );
+    }
+    let (_, _, none) = AnswerReader::new(false).into_parts();
+    assert!(none.is_none(), "nothing is kept unless it is asked for");
+}
+
+#[test]
+fn of_a_large_body_the_beginning_is_kept() {
+    let mut reader = AnswerReader::keeping(false);
+    let length = KEPT_BODY_BYTES_MAX + 3;
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+    reader.read(head.as_bytes()).unwrap();
+    for piece in vec![b'x'; length].chunks(1 << 20) {
+        reader.read(piece).unwrap();
+    }
+    let (_, body_bytes, kept) = reader.into_parts();
+    let kept = kept.unwrap();
+    assert_eq!(
+        (body_bytes, kept.body.len()),
+        (length as u64, KEPT_BODY_BYTES_MAX)
+    );
+    assert!(kept.cut);
 }
 
 proptest! {

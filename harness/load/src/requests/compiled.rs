@@ -14,6 +14,8 @@ pub struct RequestKind {
     pub bodiless: bool,
     /// It may be sent again where no answer came (RFC 9110 §9.2.2).
     pub repeatable: bool,
+    /// Its answer is kept, for checks that look into it.
+    pub kept: bool,
 }
 
 impl RequestKind {
@@ -23,6 +25,7 @@ impl RequestKind {
         Self {
             bodiless: method == Method::HEAD,
             repeatable: method.is_idempotent(),
+            kept: false,
         }
     }
 }
@@ -97,7 +100,10 @@ impl CompiledRequest {
             (None, None) => {}
         }
         Self {
-            kind: RequestKind::of(method),
+            kind: RequestKind {
+                kept: !request.checks.is_empty(),
+                ..RequestKind::of(method)
+            },
             bytes: CompiledBytes::new(head, body, method),
         }
     }

@@ -188,6 +188,7 @@ fn exchange(answer: Answer, done: Instant, address: std::net::SocketAddr) -> Exc
         status: answer.head.status,
         body_bytes: answer.body_bytes,
         fallback: answer.head.fallback,
+        kept: answer.kept,
         address,
     }
 }

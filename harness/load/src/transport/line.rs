@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
 use super::under_way::Key;
-use crate::answer::{AnswerReader, Head, Malformed};
+use crate::answer::{AnswerReader, Head, Kept, Malformed};
 use crate::requests::RequestKind;
 
 /// A buffer that grew beyond this for one message is not kept.
@@ -82,6 +82,8 @@ pub(super) enum Came {
 pub(super) struct Answer {
     pub(super) head: Head,
     pub(super) body_bytes: u64,
+    /// For checks, where there are any.
+    pub(super) kept: Option<Box<Kept>>,
     /// Whether the connection may carry another request.
     pub(super) reusable: bool,
 }
@@ -115,6 +117,7 @@ impl Line {
                 kind: RequestKind {
                     bodiless: false,
                     repeatable: false,
+                    kept: false,
                 },
                 reader: AnswerReader::new(false),
                 answered: false,
@@ -150,7 +153,10 @@ impl Line {
         let mut carried = self.carried.borrow_mut();
         carried.key = Some(key);
         carried.kind = kind;
-        carried.reader = AnswerReader::new(kind.bodiless);
+        carried.reader = match kind.kept {
+            true => AnswerReader::keeping(kind.bodiless),
+            false => AnswerReader::new(kind.bodiless),
+        };
         carried.answered = false;
     }
 
@@ -294,7 +300,7 @@ impl Carried {
         let reusable =
             self.reader.keeps_alive() && self.unsent.is_empty() && self.received.is_empty();
         let reader = std::mem::replace(&mut self.reader, AnswerReader::new(false));
-        let (head, body_bytes) = reader.into_parts();
+        let (head, body_bytes, kept) = reader.into_parts();
         let Some(head) = head else {
             return self.closed(None);
         };
@@ -306,6 +312,7 @@ impl Carried {
             Answer {
                 head,
                 body_bytes,
+                kept,
                 reusable,
             },
         )
