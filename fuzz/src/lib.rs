@@ -142,9 +142,9 @@ pub fn http_response(data: &[u8]) {
         Some((first, rest)) => (first % 2 == 1, rest),
         None => return,
     };
-    let mut whole = AnswerReader::new(bodiless);
+    let mut whole = AnswerReader::keeping(bodiless);
     let at_once = whole.read(data).map(|_| whole.is_done());
-    let mut reader = AnswerReader::new(bodiless);
+    let mut reader = AnswerReader::keeping(bodiless);
     let mut taken = 0;
     let mut piecewise = Ok(false);
     for end in 1..=data.len() {

@@ -79,7 +79,7 @@ enum State {
 }
 
 /// What is kept of an answer for those who look into it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     /// Names and values of the header fields, as they came.
     pub fields: Vec<(String, Vec<u8>)>,
