@@ -39,7 +39,10 @@ pub use guard::recover;
 pub use guard::{
     Fault, FaultContext, FaultGuard, MessageFault, ProcessFault, ResourceFault, ToxicFault,
 };
-pub use http::{Exchanges, Head, HeadEdit, HttpEvent, HttpFate, HttpFault, StartLine};
+pub use http::{
+    Exchanges, Head, HeadEdit, HttpEvent, HttpFate, HttpFault, NoScopeKey, Scope, ScopeKey,
+    StartLine,
+};
 pub use marks::{INSTANCE_MARK, RUN_MARK};
 pub use network::{
     Counted, Filter, Names, NamesFault, NoOverlay, PacketsFault, Question, Reply, Resolver,

@@ -308,6 +308,7 @@ fn carry(data: &[u8], path: Option<&str>) -> ([Vec<u8>; 2], bool) {
         when: when.clone(),
         share: Share::WHOLE,
         at_most: None,
+        scoped: false,
         message: Message::Answer,
         action,
     };

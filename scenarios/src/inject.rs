@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 pub use direction::Direction;
 pub use dns::{Dns, DnsAnswer};
 pub use done::BytesDone;
-pub use http::{Answer, Http, HttpAction, HttpDone, Matching, Message, Part};
+pub use http::{Answer, Http, HttpAction, HttpDone, Matching, Message, Part, SCOPE_HEADER};
 pub use kill::{Kill, Signal};
 pub use kind::{About, Absent, Given, Group, Mistake, Parameter, ParameterKind, Problem, Value};
 pub use limit::Limit;

@@ -92,6 +92,20 @@ impl Template {
         })
     }
 
+    /// The same with the value of one placeholder in its place. What
+    /// [`Template::source`] says does not change.
+    #[must_use]
+    pub fn filled(&self, name: &str, value: &str) -> Self {
+        let parts = self.parts.iter().map(|part| match part {
+            Part::Variable(variable) if variable == name => Part::Text(value.to_owned()),
+            Part::Variable(_) | Part::Text(_) => part.clone(),
+        });
+        Self {
+            source: self.source.clone(),
+            parts: parts.collect(),
+        }
+    }
+
     /// The text with every placeholder replaced by `lookup(name)`.
     ///
     /// # Errors

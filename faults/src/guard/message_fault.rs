@@ -26,9 +26,11 @@ impl ActiveMessages {
         }
         let id = format!("{}#{}", context.fault, context.injection);
         let OnHttp::Http(http) = &fault.inject;
+        let scopes = fault.scopes.clone();
+        let scopes = scopes.map(|key| (context.fault.clone(), key));
         let mut active = Self {
             inject: fault.inject.clone(),
-            attached: HttpAttached::new(&id, http.clone()),
+            attached: HttpAttached::new(&id, http.clone(), scopes),
             proxies: Vec::new(),
         };
         for proxy in &fault.proxies {

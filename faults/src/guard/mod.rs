@@ -12,6 +12,7 @@ pub(crate) mod undo;
 use squall_scenario::{Evidence, OnBytes, OnHttp, OnProcess, OnResource, Share};
 
 use crate::guardian::GuardianClient;
+use crate::http::ScopeKey;
 use crate::network::{ActiveNames, ActivePackets, NamesFault, PacketsFault};
 use crate::process::{ActiveKill, ActivePause, Owner, off_runtime, refuse, refuse_below};
 use crate::resource::ActiveLimit;
@@ -58,6 +59,8 @@ pub struct MessageFault {
     pub proxies: Vec<Proxy>,
     /// What is done to their messages.
     pub inject: OnHttp,
+    /// The key by which scopes are signed, for a fault that asks for one.
+    pub scopes: Option<ScopeKey>,
 }
 
 /// A fault on one process, with everything it started if squall started it or was

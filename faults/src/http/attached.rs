@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use squall_scenario::Share;
 use squall_scenario::inject::{Http, HttpDone, Message};
 use squall_scenario::seed::nth;
 
 use super::head::Head;
 use super::observed::Observed;
+use super::scope::{ScopeKey, Standing};
 use super::seam::HttpFault;
 use crate::chance;
 use crate::proxy::counters::{add, get};
@@ -18,6 +20,8 @@ use crate::proxy::counters::{add, get};
 pub(crate) struct HttpAttached {
     pub(crate) id: Arc<str>,
     pub(crate) http: Http,
+    /// Its name in the scenario, and the key by which scopes are signed.
+    scopes: Option<(String, ScopeKey)>,
     totals: Totals,
 }
 
@@ -29,6 +33,7 @@ struct Totals {
     matched: AtomicU64,
     hit: AtomicU64,
     over_the_cap: AtomicU64,
+    forged: AtomicU64,
     acted: AtomicU64,
     bytes: AtomicU64,
     /// Exchanges that suffer right now.
@@ -48,10 +53,13 @@ pub(super) struct Chosen {
 pub(super) struct Place(Arc<HttpAttached>);
 
 impl HttpAttached {
-    pub(crate) fn new(id: &str, http: Http) -> Arc<Self> {
+    /// `scopes` are its name in the scenario and the key by which scopes are
+    /// signed; without them no request is in the scope of one that asks for it.
+    pub(crate) fn new(id: &str, http: Http, scopes: Option<(String, ScopeKey)>) -> Arc<Self> {
         Arc::new(Self {
             id: id.into(),
             http,
+            scopes,
             totals: Totals::default(),
         })
     }
@@ -65,6 +73,7 @@ impl HttpAttached {
             matched: get(&totals.matched),
             hit: get(&totals.hit),
             over_the_cap: get(&totals.over_the_cap),
+            forged: get(&totals.forged),
             acted: get(&totals.acted),
             bytes: get(&totals.bytes),
             delay_p50_us: totals.delays.p50_us(),
@@ -91,21 +100,51 @@ impl HttpAttached {
         add(&totals.requests, 1);
         let headers = head.headers.iter();
         let headers = headers.map(|(name, value)| (name.as_str(), value.as_slice()));
-        if !self.http.when.fits(head.method(), head.target(), headers) {
+        let when = &self.http.when;
+        if !when.fits(head.method(), head.target(), headers.clone()) {
             return None;
         }
+        let (share, magnitude) = self.lowered(headers)?;
         add(&totals.matched, 1);
         let seed = nth(chance::flow_seed(seed, &self.id, connection, true), request);
-        if chance::unit(seed, 0) >= self.http.share.get() {
+        let share = share.get().min(self.http.share.get());
+        if chance::unit(seed, 0) >= share || magnitude.get() <= 0.0 {
             return None;
         }
         let place = self.take_place()?;
         add(&totals.hit, 1);
         Some(Chosen {
             place: Arc::new(place),
-            decides: super::build(&self.http, nth(seed, 1)),
+            decides: match magnitude == Share::WHOLE {
+                true => super::build(self.http.message, &self.http.action, nth(seed, 1)),
+                false => {
+                    let lowered = self.http.action.lowered(magnitude);
+                    super::build(self.http.message, &lowered, nth(seed, 1))
+                }
+            },
             acted: false,
         })
+    }
+
+    /// Of which share of such requests it may have one with these headers, and
+    /// with which part of its magnitude, as far as that request says; `None` where
+    /// it may not at all.
+    fn lowered<'h>(
+        &self,
+        headers: impl Iterator<Item = (&'h str, &'h [u8])>,
+    ) -> Option<(Share, Share)> {
+        if !self.http.scoped {
+            return Some((Share::WHOLE, Share::WHOLE));
+        }
+        let (fault, key) = self.scopes.as_ref()?;
+        match key.standing(fault, headers) {
+            Standing::Within { share, magnitude } => Some((share, magnitude)),
+            Standing::Outside => None,
+            Standing::Invalid => {
+                add(&self.totals.forged, 1);
+                None
+            }
+        }
     }
 
     fn take_place(self: &Arc<Self>) -> Option<Place> {
@@ -156,5 +195,111 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.totals.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use squall_scenario::inject::{HttpAction, Matching, SCOPE_HEADER};
+
+    use super::super::head::Read;
+    use super::super::scope::Scope;
+    use super::super::seam::{HttpEvent, HttpFate};
+    use super::*;
+
+    const LATE: Duration = Duration::from_millis(100);
+    const NONE: [Duration; 0] = [];
+
+    fn key() -> ScopeKey {
+        ScopeKey::of([7; 32])
+    }
+
+    fn delay(scoped: bool, share: f64) -> Arc<HttpAttached> {
+        let http = Http {
+            when: Matching::default(),
+            share: Share::new(share).unwrap(),
+            at_most: None,
+            scoped,
+            message: Message::Request,
+            action: HttpAction::Delay {
+                by: LATE,
+                jitter: Duration::ZERO,
+            },
+        };
+        HttpAttached::new("late#0", http, Some(("late".to_owned(), key())))
+    }
+
+    fn scope(share: Option<f64>, magnitude: Option<f64>) -> String {
+        let of = |share: Option<f64>| share.and_then(Share::new);
+        key().sign(&Scope {
+            faults: vec!["late".to_owned()],
+            share: of(share),
+            magnitude: of(magnitude),
+        })
+    }
+
+    /// By how much each of a thousand requests is late that carry this scope.
+    fn delays(fault: &Arc<HttpAttached>, scope: Option<&str>) -> Vec<Duration> {
+        let header = scope.map(|scope| format!("{SCOPE_HEADER}: {scope}\r\n"));
+        let text = format!("GET / HTTP/1.1\r\n{}\r\n", header.unwrap_or_default());
+        let Read::Whole(head) = Head::request(text.as_bytes()) else {
+            panic!("{text}");
+        };
+        let now = std::time::Instant::now();
+        let late = |request| {
+            let mut chosen = fault.choose(&head, (3, 0, request))?;
+            match chosen.decides.on(HttpEvent::RequestHead(&head), now) {
+                HttpFate::Hold { until, .. } => Some(until - now),
+                other => panic!("{other:?}"),
+            }
+        };
+        (0..1000).filter_map(late).collect()
+    }
+
+    #[test]
+    fn a_scoped_fault_hits_only_what_carries_a_scope() {
+        assert_eq!(delays(&delay(true, 1.0), None), NONE);
+        assert_eq!(delays(&delay(false, 1.0), None), [LATE; 1000]);
+        let fault = delay(true, 1.0);
+        assert_eq!(delays(&fault, Some(&scope(None, None))), [LATE; 1000]);
+        assert_eq!((fault.done().matched, fault.done().forged), (1000, 0));
+    }
+
+    #[test]
+    fn a_scope_that_nobody_signed_is_counted_and_ignored() {
+        let forged = ScopeKey::of([8; 32]).sign(&Scope::default());
+        let fault = delay(true, 1.0);
+        assert_eq!(delays(&fault, Some(&forged)), NONE);
+        assert_eq!((fault.done().matched, fault.done().forged), (0, 1000));
+        // Where none is asked for, none is read.
+        let fault = delay(false, 1.0);
+        assert_eq!(delays(&fault, Some(&forged)), [LATE; 1000]);
+        assert_eq!(fault.done().forged, 0);
+    }
+
+    #[test]
+    fn a_scope_lowers_a_fault_and_never_raises_it() {
+        let half = delays(&delay(true, 0.5), Some(&scope(None, None))).len();
+        assert!((400..600).contains(&half), "{half}");
+        let raised = delays(&delay(true, 0.5), Some(&scope(Some(1.0), Some(1.0))));
+        assert_eq!(raised, vec![LATE; half]);
+        let lower = delays(&delay(true, 0.5), Some(&scope(Some(0.1), None))).len();
+        assert!((50..150).contains(&lower), "{lower}");
+        let shorter = delays(&delay(true, 0.5), Some(&scope(None, Some(0.25))));
+        assert_eq!(shorter, vec![LATE / 4; half]);
+        for none in [scope(Some(0.0), None), scope(None, Some(0.0))] {
+            assert_eq!(delays(&delay(true, 1.0), Some(&none)), NONE);
+        }
+    }
+
+    #[test]
+    fn a_scope_of_another_fault_is_no_scope() {
+        let other = key().sign(&Scope {
+            faults: vec!["late too".to_owned()],
+            ..Scope::default()
+        });
+        let fault = delay(true, 1.0);
+        assert_eq!(delays(&fault, Some(&other)), NONE);
+        assert_eq!((fault.done().matched, fault.done().forged), (0, 0));
     }
 }

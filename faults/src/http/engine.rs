@@ -116,7 +116,7 @@ impl Exchanges {
     /// Attaches a fault by itself, for tests and benchmarks.
     pub fn attach(&mut self, id: &str, http: &Http) {
         let mut faults = self.faults.clone();
-        faults.push(HttpAttached::new(id, http.clone()));
+        faults.push(HttpAttached::new(id, http.clone(), None));
         self.set_faults(&faults);
     }
 
@@ -429,6 +429,7 @@ mod tests {
             when: Matching::default(),
             share: Share::WHOLE,
             at_most: None,
+            scoped: false,
             message,
             action,
         }
@@ -436,7 +437,7 @@ mod tests {
 
     /// What a fault says it has done after a caller and its target said this.
     fn done(http: Http, said: &[(bool, &str)]) -> HttpDone {
-        let fault = HttpAttached::new("fault", http);
+        let fault = HttpAttached::new("fault", http, None);
         let mut exchanges = Exchanges::new(7, 0, true);
         exchanges.set_faults(&[Arc::clone(&fault)]);
         let now = Instant::now();
@@ -528,7 +529,7 @@ mod tests {
         let now = Instant::now();
         let slow = |message| {
             let rate = ByteCount(1000);
-            HttpAttached::new("slow", fault(message, HttpAction::Throttle(rate)))
+            HttpAttached::new("slow", fault(message, HttpAction::Throttle(rate)), None)
         };
         let mut exchanges = Exchanges::new(7, 0, true);
         exchanges.set_faults(&[slow(Message::Request), slow(Message::Answer)]);
@@ -551,6 +552,7 @@ mod tests {
             HttpAttached::new(
                 "late",
                 fault(Message::Answer, HttpAction::Delay { by, jitter }),
+                None,
             )
         };
         for (said, known) in [(GET, (1, 0)), ("+PONG\r\n", (0, 1))] {

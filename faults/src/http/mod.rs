@@ -24,21 +24,22 @@ mod headers;
 mod lane;
 mod observed;
 mod reader;
+mod scope;
 mod seam;
 mod throttle;
 mod truncate;
 
-use squall_scenario::inject::{Http, HttpAction};
+use squall_scenario::inject::{HttpAction, Message};
 
 pub(crate) use attached::HttpAttached;
 pub use engine::Exchanges;
 pub use head::{Head, HeadEdit, StartLine};
+pub use scope::{NoScopeKey, Scope, ScopeKey};
 pub use seam::{HttpEvent, HttpFate, HttpFault};
 
 /// The fault for one exchange; `seed` is that exchange's own.
-pub(crate) fn build(http: &Http, seed: u64) -> Box<dyn HttpFault> {
-    let message = http.message;
-    match &http.action {
+pub(crate) fn build(message: Message, action: &HttpAction, seed: u64) -> Box<dyn HttpFault> {
+    match action {
         HttpAction::Delay { by, jitter } => Box::new(delay::Late::new(message, *by, *jitter, seed)),
         HttpAction::Answer(answer) => Box::new(answer::Answered(answer.clone())),
         HttpAction::Abort { after } => Box::new(abort::Aborted::new(message, after.0)),

@@ -120,9 +120,11 @@ async fn take(
             when: Matching::default(),
             share: Share::WHOLE,
             at_most: None,
+            scoped: false,
             message: Message::Answer,
             action,
         }),
+        scopes: None,
     });
     let mut guard = fault.inject(stage.context()).await?;
     let (mut hit, mut spared) = (Vec::new(), Vec::new());

@@ -105,6 +105,7 @@ fn http(action: HttpAction) -> Http {
         when: Matching::default(),
         share: Share::WHOLE,
         at_most: None,
+        scoped: false,
         message: Message::Answer,
         action,
     }

@@ -91,9 +91,11 @@ fn on(proxy: &Proxy, path: &str, at_most: Option<u32>, action: HttpAction) -> Fa
             when,
             share: Share::WHOLE,
             at_most,
+            scoped: false,
             message: Message::Answer,
             action,
         }),
+        scopes: None,
     })
 }
 

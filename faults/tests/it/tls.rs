@@ -415,9 +415,11 @@ async fn a_caller_that_is_slow_hears_all_up_to_an_end_that_a_fault_makes() {
                 when: Matching::default(),
                 share: Share::WHOLE,
                 at_most: None,
+                scoped: false,
                 message: Message::Answer,
                 action: HttpAction::Truncate(Part::Bytes(bytes)),
             }),
+            scopes: None,
         });
         let context = scene.context(&kept.to_string());
         let _guard = fault.inject(&context).await.unwrap();

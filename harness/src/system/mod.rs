@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use squall_faults::existing::NotFound;
 use squall_faults::guardian::{GuardianClient, LeftOut};
-use squall_faults::{Proxy, Resolver};
+use squall_faults::{Proxy, Resolver, ScopeKey};
 use squall_record::RunEvent;
 use squall_scenario::{FaultTarget, System};
 use tokio_util::sync::CancellationToken;
@@ -51,6 +51,9 @@ use prepare::{base_variables, prepare_instances, resolve_command, start_links};
 use resolver::Lookups;
 use supervision::Supervision;
 use target::CONNECT_MAX;
+
+/// The value that requests carry as their scope: all that the scenario allows.
+pub(crate) const RUN_SCOPE: &str = "run.scope";
 
 /// What is needed to start a system.
 #[derive(Debug, Clone)]
@@ -161,6 +164,9 @@ pub enum SystemError {
         /// Where it leads.
         host: String,
     },
+    /// There is no key for scopes of faults.
+    #[error(transparent)]
+    NoScopeKey(#[from] squall_faults::NoScopeKey),
     /// No ports, no folder.
     #[error("{doing}: {source}")]
     Io {
@@ -180,6 +186,7 @@ pub struct RunningSystem {
     /// Whom processes ask for names, where the system has any.
     resolver: Option<Resolver>,
     variables: Variables,
+    scopes: ScopeKey,
     supervision: Supervision,
     supervisors: tokio_util::task::TaskTracker,
 }
@@ -212,7 +219,8 @@ impl RunningSystem {
         let client = control_client()?;
         let limit = link_limit(&request.system, request.in_flight_max);
         let mut instances = prepare_instances(request, &limit)?;
-        let mut variables = base_variables(request, &instances);
+        let scopes = ScopeKey::generate()?;
+        let mut variables = base_variables(request, &instances, &scopes);
         let links = start_links(request, &instances, &mut variables, &limit)?;
         let lookups = Lookups::start(request, &instances, &links, &mut variables).await?;
         for instance in &mut instances {
@@ -227,6 +235,7 @@ impl RunningSystem {
             links,
             resolver: lookups.resolver,
             variables,
+            scopes,
             supervision: Supervision {
                 guardian,
                 hub,
@@ -336,6 +345,12 @@ impl RunningSystem {
     #[must_use]
     pub const fn variables(&self) -> &Variables {
         &self.variables
+    }
+
+    /// The key by which scopes of faults are signed in this run.
+    #[must_use]
+    pub(crate) const fn scopes(&self) -> &ScopeKey {
+        &self.scopes
     }
 
     /// The instances and links a fault's target names, without `any`.

@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
-use squall_faults::{LinkLimit, Proxy, ProxyConfig};
+use squall_faults::{LinkLimit, Proxy, ProxyConfig, Scope, ScopeKey};
 use squall_scenario::seed::sub_seed;
 use squall_scenario::{Template, is_allowed, is_on_this_machine, socket_address};
 
 use super::certificates::Certificates;
 use super::instance::Instance;
 use super::variables::Variables;
-use super::{StartSystem, SystemError, port_holder, ports};
+use super::{RUN_SCOPE, StartSystem, SystemError, port_holder, ports};
 
 pub(super) fn prepare_instances(
     request: &StartSystem,
@@ -77,11 +77,17 @@ fn start_proxy(
     })
 }
 
-pub(super) fn base_variables(request: &StartSystem, instances: &[Instance]) -> Variables {
+pub(super) fn base_variables(
+    request: &StartSystem,
+    instances: &[Instance],
+    scopes: &ScopeKey,
+) -> Variables {
     let mut variables = Variables::default();
     variables.set("squall", request.squall_exe.display().to_string());
     variables.set("seed", request.seed.to_string());
     variables.set("run.dir", request.data_dir.display().to_string());
+    variables.set(RUN_SCOPE, scopes.sign(&Scope::default()));
+    variables.set("run.scope_key", scopes.hex());
     for setting in &request.system.settings {
         variables.set(format!("settings.{}", setting.name), setting.value.clone());
     }

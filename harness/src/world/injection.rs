@@ -105,7 +105,7 @@ impl Injection {
             reached: reached(spec, members),
             ended: Vec::new(),
         };
-        let faults = match faults(means, spec, members).await {
+        let faults = match faults(means, system, spec, members).await {
             Ok(faults) => faults,
             Err(why) => {
                 super::monkeys::let_go(spec, members);
@@ -340,7 +340,12 @@ fn reached(spec: &FaultSpec, members: &[Member]) -> Vec<Reached> {
 }
 
 /// The faults of the fault crate that one injection is made of.
-async fn faults(means: &Means, spec: &FaultSpec, members: &[Member]) -> Result<Vec<Fault>, String> {
+async fn faults(
+    means: &Means,
+    system: &RunningSystem,
+    spec: &FaultSpec,
+    members: &[Member],
+) -> Result<Vec<Fault>, String> {
     match &spec.inject {
         Inject::Bytes(fault) => Ok(vec![Fault::Toxic(ToxicFault {
             proxies: proxies(members),
@@ -350,7 +355,12 @@ async fn faults(means: &Means, spec: &FaultSpec, members: &[Member]) -> Result<V
         Inject::Http(fault) => {
             let proxies = proxies(members);
             let inject = fault.clone();
-            Ok(vec![Fault::Messages(MessageFault { proxies, inject })])
+            let scopes = Some(system.scopes().clone());
+            Ok(vec![Fault::Messages(MessageFault {
+                proxies,
+                inject,
+                scopes,
+            })])
         }
         Inject::Process(fault) => {
             let of = |target| {

@@ -18,7 +18,9 @@ use super::injection::{self, Injection, Means};
 use super::seam::{self, Guardian, Load, NotInjected, System};
 use crate::hub::EventHub;
 use crate::probe::{ProbeSetup, watch_probes};
-use crate::system::{Member, RunningSystem, watch_breakers, watch_links, watch_resources};
+use crate::system::{
+    Member, RUN_SCOPE, RunningSystem, watch_breakers, watch_links, watch_resources,
+};
 use squall_load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 
 /// What processes may take to end where no system was up.
@@ -39,6 +41,27 @@ pub(crate) struct RealSystem {
     pub(super) means: Means,
     /// Tells what the guardian complains about.
     pub(super) heard: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl RealSystem {
+    /// The load, with the scope of this run where requests carry one.
+    fn load_in_scope(&self) -> squall_scenario::Load {
+        let mut load = self.scenario.load.clone();
+        let Some(scope) = self.running.variables().get(RUN_SCOPE) else {
+            return load;
+        };
+        for request in &mut load.requests {
+            request.path = request.path.filled(RUN_SCOPE, &scope);
+            for (_, value) in &mut request.headers {
+                *value = value.filled(RUN_SCOPE, &scope);
+            }
+            request.body = request
+                .body
+                .as_ref()
+                .map(|body| body.filled(RUN_SCOPE, &scope));
+        }
+        load
+    }
 }
 
 impl System for RealSystem {
@@ -90,15 +113,15 @@ impl System for RealSystem {
             ));
         }
         self.running.probe_target(&host, &addresses).await?;
-        let load = &self.scenario.load;
+        let load = self.load_in_scope();
         let plan = LoadPlan {
-            load: load.clone(),
             seed: self.seed,
             addresses,
             host,
             shard: self.shard,
             // A steady state has to be seen on some load.
             lead: !load.warm_up.is_zero() || self.scenario.steady_state.is_some(),
+            load,
         };
         let load = LoadHandle::start(plan).map_err(|error| error.to_string())?;
         tracing::info!("the load's thread started");

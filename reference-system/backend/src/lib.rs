@@ -6,6 +6,7 @@
 //! protection missing is a [`Settings`] switch.
 
 mod cache;
+mod carried;
 mod catalog;
 mod clock;
 mod dataset;

@@ -16,6 +16,7 @@ use squall_resilience::{
 };
 use tokio::time::timeout;
 
+use crate::carried::carried;
 use crate::discovery::balancer::{Balancer, Pick};
 use crate::host::Host;
 use crate::service::ServeError;
@@ -368,7 +369,7 @@ pub(crate) async fn send(
         reason: error.without_url().to_string(),
     };
     let url = format!("http://{address}{}", ask.path);
-    let mut request = http.request(ask.method.clone(), url);
+    let mut request = http.request(ask.method.clone(), url).headers(carried());
     if let Some(body) = &ask.body {
         request = request
             .header(header::CONTENT_TYPE, "application/json")

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::cache::server::Node;
+use crate::carried::carry;
 use crate::discovery::client::Announcer;
 use crate::discovery::server::Registry;
 use crate::host::guard::guard;
@@ -121,6 +122,7 @@ fn accept(
     }
     // Operators are let in when nobody else is: that is when they need to look.
     let routes = routes(host, store)?
+        .layer(middleware::from_fn(carry))
         .layer(middleware::from_fn_with_state(Arc::clone(host), guard))
         .merge(operations::routes(host));
     let server =

@@ -69,6 +69,7 @@ mod tests {
             when: Matching::default(),
             share: Share::WHOLE,
             at_most: Some(3),
+            scoped: false,
             message: Message::Answer,
             action,
         };

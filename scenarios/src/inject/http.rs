@@ -24,11 +24,18 @@ pub struct Http {
     /// How many may suffer at the same time, on all links of the fault
     /// together; those beyond pass unharmed and are counted.
     pub at_most: Option<u32>,
+    /// Whether only requests suffer that carry a scope signed with the key of the
+    /// run, which can lower what is said here and never raise it.
+    #[serde(default)]
+    pub scoped: bool,
     /// Which message of an exchange.
     pub message: Message,
     /// What is done.
     pub action: HttpAction,
 }
+
+/// The header in which requests carry their scope.
+pub const SCOPE_HEADER: &str = "x-fault-scope";
 
 /// A message of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -38,6 +45,17 @@ pub enum Message {
     /// Its answer.
     Answer,
 }
+
+const SCOPE: &str = "scope";
+const ANY: &str = "any";
+const SIGNED: &str = "signed";
+const SCOPES: &[(&str, &str)] = &[
+    (ANY, "All that match."),
+    (
+        SIGNED,
+        "Those with `x-fault-scope: $run.scope`, or with one that is signed with `$run.scope_key` and lowers what is said here.",
+    ),
+];
 
 const MESSAGE: &str = "message";
 const WORDS: &[(&str, &str)] = &[
@@ -98,6 +116,7 @@ pub(super) static ABOUT: About = About {
             when: given.group("when").map(Matching::of).unwrap_or_default(),
             share: given.share("share")?,
             at_most: given.count("at_most"),
+            scoped: given.word(SCOPE)? == SIGNED,
             message: message(given)?,
             action: HttpAction::of(given)?,
         };
@@ -124,6 +143,12 @@ static PARAMETERS: &[Parameter] = &[
         ParameterKind::Count(1, 100_000),
         "How many may suffer at the same time; those beyond pass and are counted.",
         &["max", "limit", "concurrency"],
+    ),
+    Parameter::word(
+        SCOPE,
+        ANY,
+        SCOPES,
+        "Which of the requests that match: any, or only those that carry a signed scope.",
     ),
     Parameter::word(
         MESSAGE,
@@ -215,6 +240,9 @@ impl Kind for Http {
             format!("{} of ", self.share)
         };
         said.push_str(&format!(" for {of}{}", self.when));
+        if self.scoped {
+            said.push_str(" in scope");
+        }
         if let Some(most) = self.at_most {
             said.push_str(&format!(", at most {most} at a time"));
         }
@@ -251,8 +279,13 @@ impl Http {
             }
             _ => String::new(),
         };
+        let forged = match done.forged {
+            0 => String::new(),
+            1 => ", 1 scope was not signed with the key of the run".to_owned(),
+            many => format!(", {many} scopes were not signed with the key of the run"),
+        };
         format!(
-            "{effect} ({} of {} requests matched{over})",
+            "{effect} ({} of {} requests matched{over}{forged})",
             done.matched, done.requests
         )
     }

@@ -89,3 +89,33 @@ slo:
     assert!(last.ends_with(", 0 took it"), "{last}");
     sandbox.assert_empty();
 }
+
+#[test]
+fn a_scoped_fault_hits_only_the_requests_that_carry_the_scope_of_the_run() {
+    let sandbox = Sandbox::new();
+    let rest = "load:
+  shape: [ { hold: { rate: 40/s, for: 4s } } ]
+  requests:
+    - { name: users, send: GET /health, within: 1s }
+    - { name: canary, send: GET /health, headers: { x-fault-scope: $run.scope }, within: 1s }
+    - { name: forger, send: GET /health, headers: { x-fault-scope: v1;sig=00 }, within: 1s }
+  warm_up: 0s
+faults:
+  - { name: closed, at: 1s, inject: { http: { scope: signed, answer: 503 } }, into: api, for: 2s }
+slo:
+  - during: closed
+    expect: [ success of users >= 99%, success of forger >= 99%, success of canary < 5% ]
+";
+    let file = sandbox.write("scoped.yaml", one_server(rest));
+    sandbox.squall(&["run", &file]).assert_code(0);
+    let seen = seen(&sandbox);
+    let last = seen.last().unwrap();
+    assert!(
+        last.contains("scopes were not signed with the key of the run"),
+        "{last}"
+    );
+    // Nobody learns the scope from what the run leaves.
+    let record = std::fs::read_to_string(sandbox.run().join("run.json")).unwrap();
+    assert!(!record.replace("v1;sig=00", "").contains(";sig="));
+    sandbox.assert_empty();
+}

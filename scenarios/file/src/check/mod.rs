@@ -13,6 +13,7 @@ mod pauses;
 mod power;
 mod readings;
 mod role;
+mod scopes;
 mod variants;
 
 use crate::diagnostic::Diagnostic;
@@ -27,6 +28,7 @@ pub(crate) fn scenario(draft: &ScenarioDraft, uses: &[Use], findings: &mut Vec<D
     }
     addresses::check(&draft.system, &draft.variants, findings);
     faults::check(draft, findings);
+    scopes::check(draft, uses, findings);
     monkeys::check(draft, findings);
     gates::check(draft, findings);
     guards::check(draft, findings);

@@ -135,13 +135,18 @@ pub(super) fn check_uses(
     }
 }
 
+/// What a request carries so that scoped faults may hit it.
+pub(super) const SCOPE: &str = "run.scope";
+/// What scopes are signed with.
+pub(super) const SCOPE_KEY: &str = "run.scope_key";
+
 fn request_problem(load: &LoadDraft, variable: &str) -> Option<String> {
     let known: Vec<&str> = load
         .data_names
         .iter()
         .map(|(name, _)| name.as_str())
         .collect();
-    if known.contains(&variable) {
+    if known.contains(&variable) || variable == SCOPE {
         return None;
     }
     Some(match nearest(variable, known.iter().copied()) {
@@ -154,7 +159,7 @@ fn request_problem(load: &LoadDraft, variable: &str) -> Option<String> {
 
 /// What is wrong with a value of the run, if anything: the help to give.
 fn run_value_problem(draft: &SystemDraft, variable: &str, in_process: bool) -> Option<String> {
-    const PROCESS_WORDS: [&str; 7] = [
+    const PROCESS_WORDS: [&str; 9] = [
         "self.name",
         "self.port",
         "self.address",
@@ -162,6 +167,8 @@ fn run_value_problem(draft: &SystemDraft, variable: &str, in_process: bool) -> O
         "seed",
         "squall",
         "run.dir",
+        SCOPE,
+        SCOPE_KEY,
     ];
     if variable == "run.ca" || in_process && PROCESS_WORDS.contains(&variable) {
         return None;
@@ -202,7 +209,7 @@ fn run_value_problem(draft: &SystemDraft, variable: &str, in_process: bool) -> O
         _ if in_process => Some(
             match nearest(variable, PROCESS_WORDS) {
                 Some(near) => format!("did you mean `${near}`?"),
-                None => "values: $self.port, $self.address, $self.link, $self.name, $processes.NAME.address, $links.NAME, $names.NAME, $dns.address, $settings.NAME, $seed, $squall, $run.dir and $run.ca".to_owned(),
+                None => "values: $self.port, $self.address, $self.link, $self.name, $processes.NAME.address, $links.NAME, $names.NAME, $dns.address, $settings.NAME, $seed, $squall, $run.dir, $run.ca, $run.scope and $run.scope_key".to_owned(),
             },
         ),
         _ => Some("values: $processes.NAME.address, $links.NAME, $settings.NAME and $run.ca".to_owned()),

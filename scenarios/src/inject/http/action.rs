@@ -155,6 +155,31 @@ impl HttpAction {
             .or_else(|| given.bytes("throttle").map(Self::Throttle))
     }
 
+    /// The same with at most this part of its magnitude: of a delay, of the bytes
+    /// that are corrupted, of the time that a throttled body takes. Others have
+    /// none.
+    #[must_use]
+    pub fn lowered(&self, to: Share) -> Self {
+        match self {
+            Self::Delay { by, jitter } => Self::Delay {
+                by: by.mul_f64(to.get()),
+                jitter: jitter.mul_f64(to.get()),
+            },
+            Self::Corrupt(share) => {
+                Self::Corrupt(Share::new(share.get() * to.get()).unwrap_or(*share))
+            }
+            Self::Throttle(rate) => {
+                // No time at all is a rate without end.
+                Self::Throttle(ByteCount((rate.0 as f64 / to.get()) as u64))
+            }
+            Self::Answer(_)
+            | Self::Abort { .. }
+            | Self::Truncate(_)
+            | Self::SetHeaders(_)
+            | Self::RemoveHeaders(_) => self.clone(),
+        }
+    }
+
     /// Its key in a file, with what matters most.
     pub(super) fn in_brief(&self) -> String {
         match self {

@@ -19,6 +19,10 @@ pub struct HttpDone {
     pub hit: u64,
     /// Requests that would have been chosen while as many suffered as may.
     pub over_the_cap: u64,
+    /// Requests with a scope that was not signed with the key of the run, or could
+    /// not be read; they passed untouched.
+    #[serde(default)]
+    pub forged: u64,
     /// Messages that something was done to.
     pub acted: u64,
     /// Bytes of bodies that were held, changed or left out.
