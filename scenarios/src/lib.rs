@@ -7,6 +7,7 @@
 mod address;
 mod answer_check;
 mod body_file;
+mod column;
 mod comparison;
 mod evidence;
 mod fault;
@@ -43,6 +44,7 @@ pub use address::{
 };
 pub use answer_check::{AnswerCheck, Digest, Expected, NoDigest};
 pub use body_file::BodyFile;
+pub use column::Column;
 pub use comparison::{Comparison, GateValue};
 pub use evidence::{
     Evidence, EvidenceLevel, LinksSeen, Measured, MessagesSeen, NamesSeen, PacketsSeen,

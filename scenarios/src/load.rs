@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer_check::AnswerCheck;
 use crate::body_file::BodyFile;
+use crate::column::Column;
 use crate::template::Template;
 use crate::units::{Rate, format_duration};
 use crate::wave::Wave;
@@ -266,4 +267,20 @@ pub enum DataSource {
         /// First value.
         from: u64,
     },
+    /// A column of a table in a file.
+    Column(Column),
+    /// Random UUIDs (RFC 9562, version 4), one for each arrival.
+    Uuid,
+}
+
+impl DataSource {
+    /// The values that are drawn from, where they are a list.
+    #[must_use]
+    pub fn choices(&self) -> Option<&[String]> {
+        match self {
+            Self::Pick(values) => Some(values),
+            Self::Column(column) => Some(&column.values),
+            Self::Uniform { .. } | Self::Zipf { .. } | Self::Count { .. } | Self::Uuid => None,
+        }
+    }
 }

@@ -383,7 +383,7 @@ impl Request {
         for (part, text) in std::iter::once(target).chain(headers).chain(body) {
             for (name, slot) in text.values() {
                 let source = data.iter().find(|(known, _)| known == name);
-                let Some((_, DataSource::Pick(choices))) = source else {
+                let Some(choices) = source.and_then(|(_, source)| source.choices()) else {
                     continue;
                 };
                 let refused = choices.iter().enumerate().filter_map(|(index, value)| {

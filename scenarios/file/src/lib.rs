@@ -28,6 +28,7 @@ mod remote;
 mod schema;
 mod shape;
 mod source;
+mod table;
 mod yaml;
 
 pub use body_file::BODY_BYTES_MAX;

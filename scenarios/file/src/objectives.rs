@@ -103,6 +103,7 @@ fn draft_of(run: &Scenario) -> ScenarioDraft {
             requests: requests.collect(),
             data_names: names.collect(),
             picks: Vec::new(),
+            unread: Vec::new(),
             requests_complete: true,
         }),
         steady_state: None,

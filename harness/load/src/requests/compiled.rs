@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use squall_scenario::{Request, RequestText};
 
-use super::draw::Draw;
+use super::draw::{Draw, UUID_BYTES};
 
 /// How the answer to a request is read, and what may be done without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,10 @@ enum Piece {
     Text(Vec<u8>),
     /// A number, which is written alike in every place.
     Number {
+        draw: usize,
+    },
+    /// A UUID, which is written alike in every place.
+    Uuid {
         draw: usize,
     },
     /// One of a list, each written for this place.
@@ -174,6 +178,7 @@ impl Slotted {
                 continue;
             };
             let piece = match draws[draw].choices() {
+                None if draws[draw].is_uuid() => Piece::Uuid { draw },
                 None => Piece::Number { draw },
                 Some(choices) => {
                     let write = |value: &String| {
@@ -210,6 +215,7 @@ impl Slotted {
             match piece {
                 Piece::Text(text) => into.extend_from_slice(text),
                 Piece::Number { draw } => write_number(draws[*draw].number(number), into),
+                Piece::Uuid { draw } => into.extend_from_slice(&draws[*draw].uuid(number)),
                 Piece::Picked { draw, written } => {
                     into.extend_from_slice(picked(written, draws[*draw].number(number)));
                 }
@@ -223,6 +229,7 @@ impl Slotted {
             Piece::Number { draw } => {
                 u64::from(draws[*draw].number(number).checked_ilog10().unwrap_or(0)) + 1
             }
+            Piece::Uuid { .. } => UUID_BYTES as u64,
             Piece::Picked { draw, written } => {
                 picked(written, draws[*draw].number(number)).len() as u64
             }

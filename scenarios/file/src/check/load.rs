@@ -1,8 +1,6 @@
 //! Rules about the load.
 
-use squall_scenario::{
-    DataSource, RequestPart, RequestProblem, format_duration, header_misfit, quoted,
-};
+use squall_scenario::{RequestPart, RequestProblem, format_duration, header_misfit, quoted};
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
@@ -97,13 +95,17 @@ fn drawn_header(
     findings: &mut Vec<Diagnostic>,
 ) {
     let mut data = draft.load.data.iter();
-    let Some((_, DataSource::Pick(values))) = data.find(|(name, _)| name == variable) else {
+    let Some((_, source)) = data.find(|(name, _)| name == variable) else {
         return;
     };
     let places = draft.picks.iter().find(|(name, _)| name == variable);
     let places = places.map_or(&[][..], |(_, places)| places);
-    for (value, place) in values.iter().zip(places) {
+    for (index, value) in source.choices().unwrap_or_default().iter().enumerate() {
         if let Some(misfit) = header_misfit(header, value) {
+            // A value of a table stands in another file; its first place stands for all.
+            let Some(place) = places.get(index).or(places.first()) else {
+                continue;
+            };
             let title = format!("the header {} cannot have this value", quoted(header));
             findings.push(
                 Diagnostic::error(codes::NOT_SENDABLE, title)

@@ -4,7 +4,7 @@ use squall_scenario::{BUILT_IN, control_window, listed, nearest, quoted};
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::read::{Context, LoadDraft, NameKind, ScenarioDraft, SystemDraft, Use};
+use crate::read::{Context, LoadDraft, NameKind, ScenarioDraft, SystemDraft, Use, is_column_of};
 
 pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
     let faults = || {
@@ -146,7 +146,9 @@ fn request_problem(load: &LoadDraft, variable: &str) -> Option<String> {
         .iter()
         .map(|(name, _)| name.as_str())
         .collect();
-    if known.contains(&variable) || variable == SCOPE {
+    let unread = |table: &String| is_column_of(variable, table);
+    let of_table = load.unread.iter().any(unread);
+    if known.contains(&variable) || of_table || variable == SCOPE {
         return None;
     }
     Some(match nearest(variable, known.iter().copied()) {

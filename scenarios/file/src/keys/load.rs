@@ -211,6 +211,45 @@ pub(crate) const DATA: &[Key] = &[
     ),
     needed("pick", List(&Text), "One of a list, equally likely."),
     key("count", Object(&COUNT), "One number after the other."),
+    key("uuid", Object(&UUID), "Random UUIDs, one for each arrival."),
+    needed(
+        "file",
+        Object(&TABLE),
+        "Rows of a CSV or JSON Lines file; `$NAME.COLUMN` is a value of the row.",
+    ),
+];
+
+pub(crate) static UUID: Shape = Shape {
+    noun: "`uuid`",
+    about: "Random UUIDs of version 4, one for each arrival.",
+    reads: "uuid",
+    keys: &[],
+};
+
+pub(crate) static TABLE: Shape = Shape {
+    noun: "`file`",
+    about: "A table in a file: every arrival draws one row.",
+    reads: "file: { path: accounts.csv }",
+    keys: &[
+        needed(
+            "path",
+            Text,
+            "Path, relative to this file: .csv with a line of column names, or .jsonl with an object in each line; at most 64 MiB.",
+        ),
+        key(
+            "order",
+            Words(ORDERS),
+            "Which row an arrival gets; random when absent.",
+        ),
+    ],
+};
+
+pub(crate) const ORDERS: &[(&str, &str)] = &[
+    ("random", "Any row, equally likely."),
+    (
+        "in turn",
+        "One row after the other, and from the front again.",
+    ),
 ];
 
 pub(crate) static UNIFORM: Shape = Shape {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use squall_scenario::{DataSource, Load, nearest, quoted};
+use squall_scenario::{Load, nearest, quoted};
 
+use super::data::DataDraft;
 use super::request::RequestPlaces;
 use super::{Fields, Reader};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::shape::Kind;
-use crate::yaml::{Node, NodeKind};
+use crate::yaml::Node;
 use crate::{codes, keys};
 
 const IN_FLIGHT_MAX: u32 = 10_000;
@@ -28,7 +28,9 @@ pub(crate) struct LoadDraft {
     pub(crate) requests: Vec<RequestPlaces>,
     /// Every name that was written, whether its source could be read or not.
     pub(crate) data_names: Vec<(String, Place)>,
-    /// Where the values of each list of data stand.
+    /// Names of tables that could not be read: what columns they have is not known.
+    pub(crate) unread: Vec<String>,
+    /// Where the values of each list of data stand; of a table, its file.
     pub(crate) picks: Vec<(String, Vec<Place>)>,
     /// Names of requests that could not be read as a whole.
     pub(crate) requests_complete: bool,
@@ -39,14 +41,13 @@ impl Reader {
         let fields = self.fields(node, &keys::LOAD)?;
         let (shape, shape_complete, end) = self.stages(fields);
         let (requests, places, requests_complete) = self.requests(fields);
-        let mut picks = Vec::new();
-        let (data, data_names) = self.data(fields, &mut picks);
-        let users = self.users(fields, &data_names);
+        let data = self.data(fields);
+        let users = self.users(fields, &data);
         let load = Load {
             users,
             shape,
             requests,
-            data,
+            data: data.data,
             connections: fields
                 .get("connections")
                 .and_then(|node| self.whole_u32(node, 1, 100_000)),
@@ -66,8 +67,9 @@ impl Reader {
             shape: fields.place("shape"),
             end,
             requests: places,
-            data_names,
-            picks,
+            data_names: data.names,
+            picks: data.places,
+            unread: data.unread,
             requests_complete,
         })
     }
@@ -93,42 +95,13 @@ impl Reader {
         );
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "two lists that are taken apart at once"
-    )]
-    fn data(
-        &mut self,
-        fields: Fields<'_>,
-        picks: &mut Vec<(String, Vec<Place>)>,
-    ) -> (Vec<(String, DataSource)>, Vec<(String, Place)>) {
-        let Some(node) = fields.get("data") else {
-            return (Vec::new(), Vec::new());
-        };
-        let mut data = Vec::new();
-        let mut names = Vec::new();
-        for entry in self.names(node, "data") {
-            names.push((entry.key.clone(), entry.key_place));
-            let good = self.name(&entry.key, entry.key_place, true);
-            if let Some(source) = self.data_source(&entry.value).filter(|_| good) {
-                let values = entry.value.get("pick").map(|node| &node.kind);
-                if let Some(NodeKind::List(values)) = values {
-                    let places = values.iter().map(|value| value.place).collect();
-                    picks.push((entry.key.clone(), places));
-                }
-                data.push((entry.key.clone(), source));
-            }
-        }
-        (data, names)
-    }
-
     /// The name of a data column.
-    fn users(&mut self, fields: Fields<'_>, known: &[(String, Place)]) -> Option<String> {
+    fn users(&mut self, fields: Fields<'_>, data: &DataDraft) -> Option<String> {
         let node = fields.get("users")?;
         let name = self.text(node)?;
         let written = name.strip_prefix('$').unwrap_or(&name);
-        let mut names = known.iter().map(|(name, _)| name.as_str());
-        if names.clone().any(|known| known == name) {
+        let mut names = data.names.iter().map(|(name, _)| name.as_str());
+        if data.may_have(&name) {
             return Some(name);
         }
         let help = match nearest(written, names.by_ref()) {
@@ -143,67 +116,5 @@ impl Reader {
             .help(help);
         self.report(diagnostic);
         None
-    }
-
-    fn data_source(&mut self, node: &Node) -> Option<DataSource> {
-        let (key, value) = self.one_of(node, "a source of data", keys::DATA)?;
-        let fields = match (&key.kind, value) {
-            (Kind::Object(shape), Some(value)) => Some(self.fields(value, shape)?),
-            _ => None,
-        };
-        match key.name {
-            "uniform" => self.uniform(fields?),
-            "zipf" => {
-                let fields = fields?;
-                let over = fields
-                    .get("over")
-                    .and_then(|node| self.whole(node, 1, 1_000_000_000));
-                let skew = fields.get("skew").and_then(|node| self.positive(node));
-                Some(DataSource::Zipf {
-                    over: over?,
-                    skew: skew?,
-                })
-            }
-            "pick" => {
-                let node = value?;
-                let items = self.list(node, "values");
-                if items.is_empty() {
-                    self.report_empty(node, "there is nothing to pick from", "one");
-                    return None;
-                }
-                let texts: Vec<_> = items.iter().map(|item| self.secret_text(item)).collect();
-                Some(DataSource::Pick(texts.into_iter().collect::<Option<_>>()?))
-            }
-            _ => {
-                let from = match fields.and_then(|fields| fields.get("from")) {
-                    Some(node) => self.whole(node, 0, u64::MAX)?,
-                    None => 1,
-                };
-                Some(DataSource::Count { from })
-            }
-        }
-    }
-
-    fn uniform(&mut self, fields: Fields<'_>) -> Option<DataSource> {
-        let bound = |reader: &mut Self, key| {
-            fields
-                .get(key)
-                .and_then(|node| reader.whole(node, 0, u64::MAX))
-        };
-        let from = bound(self, "from");
-        let to = bound(self, "to");
-        let (from, to) = (from?, to?);
-        if from > to {
-            self.report(
-                Diagnostic::error(
-                    codes::OUT_OF_RANGE,
-                    format!("there is no number from {from} to {to}"),
-                )
-                .at(fields.place("to"), format!("less than {from}"))
-                .help("write the lower number first"),
-            );
-            return None;
-        }
-        Some(DataSource::Uniform { from, to })
     }
 }

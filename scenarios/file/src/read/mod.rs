@@ -5,6 +5,7 @@
 //! once. Rules that need more than one place are in `check`.
 
 mod breaker;
+mod data;
 mod existing;
 mod expect;
 mod fault;
@@ -22,6 +23,7 @@ mod stage;
 mod system;
 mod value;
 
+pub(crate) use data::is_column_of;
 pub(crate) use fault::FaultDraft;
 pub(crate) use load::LoadDraft;
 pub(crate) use probe::probe_url_misfit;
@@ -36,6 +38,7 @@ use squall_scenario::{BodyFile, nearest, quoted};
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::shape::{Key, Shape};
+use crate::table::Table;
 use crate::yaml::{Entry, Node, NodeKind, Scalar};
 
 /// Goes through a tree and collects what it finds.
@@ -48,6 +51,8 @@ pub(crate) struct Reader {
     pub(crate) openslo_files: Vec<(String, Vec<Node>)>,
     /// Bodies that stand in files.
     pub(crate) bodies: Vec<BodyFile>,
+    /// Tables of data in files, read before.
+    pub(crate) tables: Vec<Table>,
     /// Whether environment values are replaced by their names in text.
     pub(crate) redact: bool,
 }

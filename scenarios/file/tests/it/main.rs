@@ -11,3 +11,4 @@ mod plan_laws;
 mod robustness;
 mod schema;
 mod spoken;
+mod tables;

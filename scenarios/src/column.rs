@@ -1,0 +1,36 @@
+//! Data that stands in files beside the scenario.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// One column of a table in a file. All columns of a table draw the same row for an
+/// arrival.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Column {
+    /// The data's name, which all columns share.
+    pub table: String,
+    /// As the scenario writes it, relative to its file.
+    pub path: String,
+    /// How many rows there are.
+    pub rows: u64,
+    /// One row after the other, and from the front again; at random otherwise.
+    pub in_turn: bool,
+    /// The values, row by row. They are not recorded.
+    #[serde(skip)]
+    pub values: Arc<[String]>,
+}
+
+impl PartialEq for Column {
+    fn eq(&self, other: &Self) -> bool {
+        let what = |column: &Self| (column.rows, column.in_turn);
+        what(self) == what(other) && (&self.table, &self.path) == (&other.table, &other.path)
+    }
+}
+
+impl fmt::Debug for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Column({}, {} rows)", self.path, self.rows)
+    }
+}
