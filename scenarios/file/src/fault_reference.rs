@@ -111,7 +111,8 @@ fn describe_parameter(parameter: &'static Parameter) -> FaultParameter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::{ParseOptions, parse_scenario};
+    use crate::options::ParseOptions;
+    use crate::parse::parse_scenario;
     use crate::source::Source;
 
     /// What the reader makes of an entry of `faults`.

@@ -21,6 +21,7 @@ mod monkey;
 mod objectives;
 mod open;
 mod openslo;
+mod options;
 mod parse;
 mod permission;
 mod read;
@@ -40,10 +41,8 @@ pub use monkey::parse_monkey;
 pub use objectives::{Objectives, is_objectives, parse_objectives};
 pub use open::{SOURCE_BYTES_MAX, open_system};
 pub use openslo::{OpenSlo, OpenSloObjective, is_openslo};
-pub use parse::{
-    Checked, Environment, OpenSystem, ParseOptions, parse_gate, parse_openslo, parse_scenario,
-    parse_system, process_environment,
-};
+pub use options::{Environment, OpenSystem, ParseOptions, process_environment};
+pub use parse::{Checked, parse_gate, parse_openslo, parse_scenario, parse_system};
 pub use permission::Allowed;
 pub use remote::{RemoteTarget, remote_targets};
 pub use schema::{scenario_schema, system_schema};

@@ -4,7 +4,8 @@ use squall_scenario::monkey::Monkey;
 
 use crate::diagnostic::Diagnostic;
 use crate::holidays;
-use crate::parse::{Checked, Files, ParseOptions, parse_with};
+use crate::options::ParseOptions;
+use crate::parse::{Checked, Files, parse_with};
 use crate::read::SystemDraft;
 use crate::source::Source;
 use crate::yaml::Node;

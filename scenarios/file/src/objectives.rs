@@ -3,7 +3,8 @@
 use squall_scenario::{Link, Process, Scenario, SloBlock, SteadyState};
 
 use crate::diagnostic::{Diagnostic, Place};
-use crate::parse::{Checked, Files, ParseOptions, parse_with};
+use crate::options::ParseOptions;
+use crate::parse::{Checked, Files, parse_with};
 use crate::read::{
     Declared, FaultDraft, LoadDraft, NameKind, Names, RequestPlaces, ScenarioDraft, SloDraft,
     SystemDraft,

@@ -1,9 +1,16 @@
 //! Data in files beside the scenario.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test it helps"
+)]
 
 use squall_scenario_file::{ParseOptions, Source, parse_scenario};
 
+/// Names of data with their values.
+type Data = Vec<(String, Vec<String>)>;
+
 /// What is said of a scenario whose data stands in `accounts.csv`, and its data.
-fn read(request: &str) -> (String, Option<Vec<(String, Vec<String>)>>) {
+fn read(request: &str) -> (String, Option<Data>) {
     let folder = tempfile::tempdir().unwrap();
     let table = "user,password\n1,\"a, b\"\n2,c\n";
     std::fs::write(folder.path().join("accounts.csv"), table).unwrap();
