@@ -128,6 +128,27 @@ pub enum FaultError {
         /// The one that the other limit is aimed at.
         by: u32,
     },
+    /// Somebody of the target is in a cgroup of squall's already.
+    #[error(
+        "process {pid} is in {place}, which squall made for another target; aim both faults at \
+         the same process, let one end before the other begins, or run `squall recover`"
+    )]
+    PenOverlaps {
+        /// The process.
+        pid: u32,
+        /// The cgroup.
+        place: String,
+    },
+    /// Somebody took a process out of the cgroup that squall put it into.
+    #[error("process {pid} is in cgroup {is} now, not in {wanted} any more")]
+    TakenOut {
+        /// The process.
+        pid: u32,
+        /// Where it is.
+        is: String,
+        /// Where it should be.
+        wanted: String,
+    },
     /// A limit that was lowered could not be given back; in words.
     #[error("{0}")]
     NotLifted(String),

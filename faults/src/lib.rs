@@ -53,7 +53,7 @@ pub use process::{existing, listeners};
 pub use proxy::chain::{Chain, End, Output};
 pub use proxy::counters::{ProxyCounters, ToxicCounters};
 pub use proxy::{AttachError, LateConfig, LinkLimit, Proxy, ProxyConfig, Switched, UpdateError};
-pub use resource::{LimitKind, Limits, LoweredLimit};
+pub use resource::{Controller, LimitKind, Limits, LoweredLimit, Pen, Version};
 pub use tls::{Authority, NoCertificate, Terminal, TlsFault};
 pub use toxic::{Chunk, Event, Fate, Fates, Toxic};
 pub use toxics::{ALL_TOXICS, ToxicInfo, build};

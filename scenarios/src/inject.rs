@@ -6,6 +6,7 @@
 
 mod bandwidth;
 mod corrupt;
+mod cpu;
 mod cut;
 mod delay;
 mod direction;
@@ -35,6 +36,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use cpu::Cpu;
 pub use direction::Direction;
 pub use dns::{Dns, DnsAnswer};
 pub use done::BytesDone;
@@ -83,7 +85,7 @@ impl Surface {
             Self::Http => "requests and answers on a link, or on the inbound link of a process",
             Self::Process => "processes",
             Self::Network => "the network of processes that squall started",
-            Self::Resource => "limits of processes",
+            Self::Resource => "what processes have: limits, processor",
         }
     }
 
@@ -211,6 +213,8 @@ pub enum OnNetwork {
 pub enum OnResource {
     /// See [`Limit`].
     Limit(Limit),
+    /// See [`Cpu`].
+    Cpu(Cpu),
 }
 
 impl Inject {
@@ -458,13 +462,14 @@ impl OnNetwork {
 
 impl OnResource {
     /// Every kind, in the order they are listed.
-    pub const KINDS: &[&About] = &[&limit::ABOUT];
+    pub const KINDS: &[&About] = &[&limit::ABOUT, &cpu::ABOUT];
 
     /// What there is to know about it.
     #[must_use]
     pub const fn about(&self) -> &'static About {
         match self {
             Self::Limit(_) => &limit::ABOUT,
+            Self::Cpu(_) => &cpu::ABOUT,
         }
     }
 
@@ -477,6 +482,7 @@ impl OnResource {
     fn kind(&self) -> &dyn Kind {
         match self {
             Self::Limit(limit) => limit,
+            Self::Cpu(cpu) => cpu,
         }
     }
 }

@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use super::run_mark::RunMark;
 use crate::ProcessIdentity;
-use crate::resource::LoweredLimit;
+use crate::resource::{LoweredLimit, Pen};
 
 /// A journal larger than this is not read; a run writes some hundred bytes per
 /// injection.
@@ -55,6 +55,9 @@ pub enum Inverse {
     RemoveSocket(PathBuf),
     /// Give a limit back that was lowered on running processes.
     LiftLimit(LoweredLimit),
+    /// Let processes go back where they were, and remove the cgroup that they were
+    /// put into.
+    OpenPen(Pen),
 }
 
 /// The journal could not be written or read.

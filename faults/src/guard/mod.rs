@@ -15,7 +15,7 @@ use crate::guardian::GuardianClient;
 use crate::http::ScopeKey;
 use crate::network::{ActiveNames, ActivePackets, NamesFault, PacketsFault};
 use crate::process::{ActiveKill, ActivePause, Owner, off_runtime, refuse, refuse_below};
-use crate::resource::ActiveLimit;
+use crate::resource::{ActiveLimit, ActiveQuota};
 use crate::tls::{ActiveTls, TlsFault};
 use crate::{FaultError, ProcessTarget, Proxy};
 pub use context::FaultContext;
@@ -103,6 +103,7 @@ enum Active {
     Names(ActiveNames),
     Limit(ActiveLimit),
     Packets(ActivePackets),
+    Quota(ActiveQuota),
 }
 
 impl Fault {
@@ -158,6 +159,10 @@ async fn inject_resource(
             let lowered = ActiveLimit::inject(target, *limit, context).await?;
             Ok(Active::Limit(lowered))
         }
+        OnResource::Cpu(cpu) => {
+            let starved = ActiveQuota::inject(target, *cpu, context).await?;
+            Ok(Active::Quota(starved))
+        }
     }
 }
 
@@ -191,6 +196,7 @@ impl FaultGuard {
             Active::Names(names) => names.verify(within).await,
             Active::Limit(limit) => limit.verify().await,
             Active::Packets(packets) => packets.verify().await,
+            Active::Quota(quota) => quota.verify().await,
         }
     }
 
@@ -210,6 +216,7 @@ impl FaultGuard {
             Active::Names(names) => names.remove(within).await,
             Active::Limit(limit) => limit.remove().await,
             Active::Packets(packets) => packets.remove().await,
+            Active::Quota(quota) => quota.remove().await,
         };
         self.removed |= result.is_ok();
         result
@@ -227,6 +234,7 @@ impl FaultGuard {
             Active::Kill(kill) => kill.target_ended(),
             Active::Pause(pause) => pause.target_ended(),
             Active::Limit(limit) => limit.target_ended(),
+            Active::Quota(quota) => quota.target_ended(),
         }
     }
 }
@@ -244,6 +252,7 @@ impl Drop for FaultGuard {
             Active::Names(names) => names.signal_removal(),
             Active::Limit(limit) => limit.signal_removal(),
             Active::Packets(packets) => packets.signal_removal(),
+            Active::Quota(quota) => quota.signal_removal(),
             // The process is ended; there is nothing to put back.
             Active::Kill(_) => {}
         }

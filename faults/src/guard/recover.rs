@@ -155,6 +155,7 @@ fn nothing_is_left(contents: &Contents) -> bool {
         Inverse::EndMarked { mark } => undo::marked(mark).is_ok_and(|left| left.is_empty()),
         Inverse::RemoveSocket(_) => true,
         Inverse::LiftLimit(lowered) => lowered.is_gone(),
+        Inverse::OpenPen(pen) => pen.is_gone(),
     };
     contents.unreadable_lines == 0 && contents.pending.values().all(gone)
 }

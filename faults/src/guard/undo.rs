@@ -42,6 +42,7 @@ pub(crate) fn carry_out(inverse: &Inverse) -> Result<String, String> {
         }
         Inverse::RemoveSocket(path) => remove_socket(path),
         Inverse::LiftLimit(lowered) => lowered.lift(None),
+        Inverse::OpenPen(pen) => pen.open_up(),
         Inverse::EndMarked { mark } => {
             let report = end_all(|| marked(mark), TERM_GRACE)?;
             ended(&format!("processes of run {mark}"), &report)

@@ -97,13 +97,13 @@ const ALL: &[Mechanism] = &[
     Mechanism {
         name: "pidfd",
         purpose: "a signal reaches the process that is meant, or nobody",
-        faults: &["kill", "pause", "limit"],
+        faults: &["kill", "pause", "limit", "cpu"],
         look: processes::pidfd,
     },
     Mechanism {
         name: "proc",
         purpose: "finds all that an instance is made of, and sees effects",
-        faults: &["kill", "pause", "limit"],
+        faults: &["kill", "pause", "limit", "cpu"],
         look: processes::proc,
     },
     Mechanism {
@@ -111,6 +111,12 @@ const ALL: &[Mechanism] = &[
         purpose: "processes ask the run's own resolver for names",
         faults: &["dns"],
         look: lookups::lookups,
+    },
+    Mechanism {
+        name: "processor quota",
+        purpose: "leaves processes a part of a processor, by cgroup",
+        faults: &["cpu"],
+        look: resources::processor_quota,
     },
     Mechanism {
         name: "prlimit",

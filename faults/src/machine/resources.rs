@@ -3,6 +3,7 @@
 use rustix::process::{Resource, getpid, getrlimit};
 
 use super::{Machine, Standing};
+use crate::resource;
 
 /// `prlimit(2)` on a process by its number.
 pub(super) fn prlimit(_: &Machine) -> Standing {
@@ -12,6 +13,18 @@ pub(super) fn prlimit(_: &Machine) -> Standing {
         Err(error) => Standing::Missing {
             why: format!("prlimit: {error}"),
             help: "let seccomp pass prlimit64",
+        },
+    }
+}
+
+/// Cgroups of squall's own, with the controller of the processor.
+pub(super) fn processor_quota(_: &Machine) -> Standing {
+    match resource::processor_quotas() {
+        Ok(found) => Standing::works(found),
+        Err(error) => Standing::Missing {
+            why: error.to_string(),
+            help: "run squall as root where cgroups may be made (not in a container without \
+                   its own); `pause` needs none",
         },
     }
 }

@@ -9,6 +9,7 @@ mod bytes;
 mod http;
 mod names;
 mod process;
+mod resource;
 mod stage;
 mod tls;
 
@@ -84,6 +85,11 @@ pub enum Observed {
         /// Of so many.
         of: usize,
     },
+    /// Time of the processor that was used.
+    Processor {
+        /// In percent of the time that one processor had.
+        percent: f64,
+    },
 }
 
 /// Why a fault could not be measured.
@@ -95,6 +101,9 @@ pub enum NotMeasured {
     /// The fault could not be injected or removed.
     #[error(transparent)]
     Fault(#[from] crate::FaultError),
+    /// What it was about was not seen.
+    #[error("{0} was not seen")]
+    Unseen(&'static str),
     /// It took too long.
     #[error("it was not done within {}", format_duration(WITHIN))]
     TooLong,
@@ -122,6 +131,7 @@ const ALL: &[(&str, Take)] = &[
     ("pause", |stage| Box::pin(process::pause(stage))),
     ("kill", |stage| Box::pin(process::kill(stage))),
     ("limit", |stage| Box::pin(process::limit(stage))),
+    ("cpu", |stage| Box::pin(resource::cpu(stage))),
 ];
 
 /// The names of all measurements: of faults, and `timer` for how late this
@@ -201,6 +211,7 @@ impl fmt::Display for Observed {
             Self::Rate(rate) => write!(f, "{:.1} KiB/s", rate.0 as f64 / 1024.0),
             Self::Sizes { n, min, p50, max } => write!(f, "p50 {p50}, {min} to {max} of {n}"),
             Self::Happened { times, of } => write!(f, "{times} of {of}"),
+            Self::Processor { percent } => write!(f, "{percent:.1}% of a processor"),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What a journal says of a resource that was made short.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::cgroup::{Controller, Version};
 use crate::ProcessIdentity;
 
 /// A limit that squall may lower. Not the one of file locks, which marks what
@@ -47,4 +49,24 @@ pub struct LoweredLimit {
     pub before: Vec<(ProcessIdentity, Option<u64>)>,
     /// What it is for whoever was started meanwhile and inherited the limit.
     pub others: Option<u64>,
+}
+
+/// A cgroup that squall made for a target, and where its processes came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pen {
+    /// What it is made for.
+    pub controller: Controller,
+    /// In which interface.
+    pub version: Version,
+    /// The folder.
+    pub place: PathBuf,
+    /// For whom: the process that was aimed at.
+    pub leader: ProcessIdentity,
+    /// The mark of what belongs to it; see [`LoweredLimit::mark`].
+    pub mark: Option<String>,
+    /// Where each process was that was there.
+    pub before: Vec<(ProcessIdentity, PathBuf)>,
+    /// Where the leader was, and whoever was started meanwhile would be.
+    pub others: PathBuf,
 }

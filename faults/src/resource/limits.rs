@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::OwnedMutexGuard;
 
 use super::inverse::LimitKind;
+use super::pens::Pens;
 use crate::ProcessIdentity;
 
 /// The limits that faults of one run have lowered. The end of one must not lift
@@ -16,6 +17,8 @@ pub struct Limits {
     targets: Arc<Mutex<HashMap<ProcessIdentity, Weak<Shared>>>>,
     /// Whoever begins to lower limits of any target.
     begin: Arc<tokio::sync::Mutex<()>>,
+    /// What cgroups leave.
+    pens: Pens,
 }
 
 /// A target some of whose limits are low.
@@ -53,6 +56,10 @@ pub(super) struct Hold {
 }
 
 impl Limits {
+    pub(super) const fn pens(&self) -> &Pens {
+        &self.pens
+    }
+
     /// Waits until nobody else begins to lower limits.
     pub(super) async fn begin(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.begin).lock_owned().await

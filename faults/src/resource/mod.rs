@@ -1,12 +1,27 @@
 //! Faults on what a target has: limits, processor, memory, disk.
 
+mod cgroup;
 mod inverse;
 mod limit;
 mod limits;
 mod lowered;
+mod pen;
+mod pens;
 mod privilege;
+mod processor;
+mod quota;
 mod soft_limit;
 
-pub use inverse::{LimitKind, LoweredLimit};
+pub use cgroup::{Controller, Version};
+pub use inverse::{LimitKind, LoweredLimit, Pen};
 pub(crate) use limit::ActiveLimit;
 pub use limits::Limits;
+pub(crate) use quota::ActiveQuota;
+
+/// Where quotas of the processor can be set.
+///
+/// # Errors
+/// They cannot, or not by this user.
+pub(crate) fn processor_quotas() -> std::io::Result<String> {
+    pen::may_make(Controller::Cpu, processor::Processor::FILES)
+}

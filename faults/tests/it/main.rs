@@ -17,6 +17,7 @@ mod process_group;
 mod proxy;
 mod recover;
 mod splice;
+mod starved;
 mod support;
 mod tls;
 mod toxiproxy;

@@ -1,11 +1,13 @@
 //! What was seen of a fault on what a target has.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::ProcessSeen;
 use crate::inject::OnResource;
+use crate::units::format_duration;
 
 /// A target that is kept short of something, or was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,31 @@ pub enum Measured {
         /// How many.
         open: u64,
     },
+    /// What processes had of the processor, in microseconds, and how the kernel
+    /// held them back.
+    Processor {
+        /// What they used, all together.
+        used_us: u64,
+        /// In this time.
+        over_us: u64,
+        /// Periods of their quota in which they wanted to run.
+        periods: u64,
+        /// Those of them in which they were held back.
+        held: u64,
+        /// For how long, added up over processors.
+        held_us: u64,
+    },
+}
+
+impl Measured {
+    /// Whether it shows that somebody wanted more than there was.
+    #[must_use]
+    pub const fn was_met(&self) -> bool {
+        match self {
+            Self::Descriptors { .. } => true,
+            Self::Processor { held, .. } => *held > 0,
+        }
+    }
 }
 
 impl ResourceSeen {
@@ -66,6 +93,22 @@ impl ResourceSeen {
             Some(Measured::Descriptors { open }) => {
                 write!(f, "; {open} descriptors are open in the fullest")
             }
+            Some(Measured::Processor {
+                used_us,
+                over_us,
+                periods,
+                held,
+                held_us,
+            }) => {
+                let percent = used_us as f64 * 100.0 / over_us.max(1) as f64;
+                let held_for = Duration::from_millis(held_us / 1000);
+                let held_for = format_duration(held_for);
+                write!(
+                    f,
+                    "; it had {percent:.1}% of a processor, held back in {held} of {periods} \
+                     periods, {held_for} in all"
+                )
+            }
         }
     }
 }
@@ -73,9 +116,38 @@ impl ResourceSeen {
 #[cfg(test)]
 mod tests {
     use crate::evidence::Sighting;
-    use crate::inject::Limit;
+    use crate::inject::{Cpu, Limit};
+    use crate::units::Share;
 
     use super::*;
+
+    #[test]
+    fn starvation_is_said_with_what_was_left_to_run_with() {
+        let measured = Measured::Processor {
+            used_us: 2_000_000,
+            over_us: 10_000_000,
+            periods: 100,
+            held: 97,
+            held_us: 7_654_321,
+        };
+        let seen = ResourceSeen {
+            process: ProcessSeen {
+                name: "edge-0".to_owned(),
+                pid: 7,
+                processes: 1,
+            },
+            fault: OnResource::Cpu(Cpu {
+                share: Share::new(0.2).unwrap(),
+            }),
+            measured: Some(measured),
+        };
+        assert_eq!(
+            Sighting::PutBack(seen).to_string(),
+            "cpu 20% was taken off edge-0 (pid 7, 1 process); it had 20.0% of a processor, \
+             held back in 97 of 100 periods, 7.654s in all"
+        );
+        assert!(measured.was_met());
+    }
 
     #[test]
     fn a_lowered_limit_is_said_with_what_is_open() {

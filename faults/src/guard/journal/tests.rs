@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use squall_scenario::OnProcess;
 
 use super::*;
-use crate::LimitKind;
+use crate::{Controller, LimitKind, Version};
 use crate::{
     Fault, FaultContext, FaultError, Limits, Pauses, ProcessFault, ProcessIdentity, ProcessTarget,
 };
@@ -87,6 +87,23 @@ fn lowered() -> impl Strategy<Value = LoweredLimit> {
     )
 }
 
+fn pen() -> impl Strategy<Value = Pen> {
+    let before = prop::collection::vec((identity(), "[a-z/]{0,9}"), 0..3);
+    let mark = any::<Option<bool>>();
+    (identity(), mark, "[a-z/]{0,9}", before).prop_map(|(leader, mark, place, before)| {
+        let before = before.into_iter().map(|(who, place)| (who, place.into()));
+        Pen {
+            controller: Controller::Cpu,
+            version: Version::V2,
+            place: place.clone().into(),
+            leader,
+            mark: mark.map(|mark| mark.to_string()),
+            before: before.collect(),
+            others: place.into(),
+        }
+    })
+}
+
 fn line() -> impl Strategy<Value = Line> {
     let text = || "[a-z\\n\"\\\\{}é]{0,12}";
     let id = || (1..6_u64).prop_map(EntryId);
@@ -97,6 +114,7 @@ fn line() -> impl Strategy<Value = Line> {
         text().prop_map(|mark| Inverse::EndMarked { mark }),
         text().prop_map(|path| Inverse::RemoveSocket(path.into())),
         lowered().prop_map(Inverse::LiftLimit),
+        pen().prop_map(Inverse::OpenPen),
     ];
     prop_oneof![
         1 => identity().prop_map(Line::Guardian),

@@ -15,11 +15,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use squall_faults::guardian::{GuardianClient, SpawnRequest};
 use squall_faults::{
-    Fault, FaultContext, Filter, Inverse, Journal, LimitKind, Limits, LoweredLimit, PacketsFault,
-    Pauses, ProcessFault, ProcessIdentity, ProcessTarget, ResourceFault,
+    Controller, Fault, FaultContext, Filter, Inverse, Journal, LimitKind, Limits, LoweredLimit,
+    PacketsFault, Pauses, Pen, ProcessFault, ProcessIdentity, ProcessTarget, ResourceFault,
+    Version,
 };
-use squall_scenario::inject::{Kill, Limit, Reject};
-use squall_scenario::{OnNetwork, OnProcess, OnResource};
+use squall_scenario::inject::{Cpu, Kill, Limit, Reject};
+use squall_scenario::{OnNetwork, OnProcess, OnResource, Share};
 
 /// A family that is hard to get rid of: it ignores SIGTERM, has a child in a
 /// session of its own, one that cleared its environment as well, and one that
@@ -276,6 +277,21 @@ fn broken(fault: &str, target: ProcessTarget) -> (Fault, Inverse) {
                 to: 64,
                 before: Vec::new(),
                 others: None,
+            });
+            (fault, inverse)
+        }
+        "cpu" => {
+            let share = Share::new(0.2).expect("a share");
+            let inject = OnResource::Cpu(Cpu { share });
+            let fault = Fault::Resource(ResourceFault { target, inject });
+            let inverse = Inverse::OpenPen(Pen {
+                controller: Controller::Cpu,
+                version: Version::V1,
+                place: "/sys/fs/cgroup/squall-never-made".into(),
+                leader: identity,
+                mark: None,
+                before: Vec::new(),
+                others: "/sys/fs/cgroup".into(),
             });
             (fault, inverse)
         }

@@ -49,7 +49,10 @@ pub(crate) fn short_form(about: &'static About) -> Option<&'static Parameter> {
     let first = about.parameters.first()?;
     let is_short = matches!(
         (&first.kind, &first.absent),
-        (ParameterKind::Words(_), Absent::Mistake)
+        (
+            ParameterKind::Words(_) | ParameterKind::Share,
+            Absent::Mistake
+        )
     );
     is_short.then_some(first)
 }

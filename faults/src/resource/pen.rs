@@ -1,0 +1,281 @@
+//! Putting processes into a cgroup of squall's and letting them go back where they
+//! came from. Synchronous: the guardian and `recover` have no runtime.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{Timespec, poll};
+use rustix::io::Errno;
+
+use super::cgroup::{Controller, Hierarchy, PREFIX, PROCESSES, is_ours};
+use super::inverse::Pen;
+use super::lowered::{ROUNDS_MAX, reached};
+use crate::process::{ProcessHandle, may_be_hit, stat};
+use crate::{FaultError, Member, ProcessIdentity};
+
+/// How long the kernel may take to count those who have left.
+const EMPTY_WITHIN: Duration = Duration::from_secs(1);
+/// How often it is asked.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+impl Pen {
+    /// What would be made for a target. Makes nothing.
+    ///
+    /// # Errors
+    /// The controller is nowhere to be had, the target is gone, or somebody of it
+    /// is in a cgroup of squall's already.
+    pub(super) fn plan(
+        controller: Controller,
+        leader: ProcessIdentity,
+        mark: Option<String>,
+    ) -> Result<Self, FaultError> {
+        let hierarchy = hierarchy(controller)?;
+        let mut before = Vec::new();
+        for member in hittable(leader, mark.as_deref())? {
+            let who = member.identity;
+            let place = hierarchy.place_of(who.pid);
+            // Asked afterwards, so the answer is about the one that was read.
+            if !who.is_alive() {
+                continue;
+            }
+            let place = place.map_err(|error| FaultError::io("reading /proc/PID/cgroup", error))?;
+            if is_ours(&place) {
+                let (pid, place) = (who.pid, place.display().to_string());
+                return Err(FaultError::PenOverlaps { pid, place });
+            }
+            before.push((who, place));
+        }
+        let own = before.iter().find(|(who, _)| *who == leader);
+        let Some((_, others)) = own.cloned() else {
+            return Err(FaultError::ProcessGone { pid: leader.pid });
+        };
+        let parent = hierarchy.parent_for(&others);
+        let parent = parent.map_err(|error| FaultError::io("looking for a cgroup", error))?;
+        let name = format!("{PREFIX}{controller}-{}-{}", leader.pid, leader.start_time);
+        Ok(Self {
+            controller,
+            version: hierarchy.version,
+            place: parent.join(name),
+            leader,
+            mark,
+            before,
+            others,
+        })
+    }
+
+    /// Makes the cgroup, with nobody in it.
+    pub(super) fn make(&self) -> Result<(), FaultError> {
+        let making = |error| FaultError::io(format!("making {}", self.place.display()), error);
+        std::fs::create_dir(&self.place).map_err(making)
+    }
+
+    /// Writes one of its files.
+    pub(super) fn set(&self, file: &str, value: &str) -> Result<(), FaultError> {
+        let file = self.place.join(file);
+        let setting = |error| FaultError::io(format!("writing {}", file.display()), error);
+        write(&file, value).map_err(setting)
+    }
+
+    /// Reads one of its files.
+    pub(super) fn get(&self, file: &str) -> Result<String, FaultError> {
+        let file = self.place.join(file);
+        let reading = |error| FaultError::io(format!("reading {}", file.display()), error);
+        std::fs::read_to_string(&file).map_err(reading)
+    }
+
+    /// Puts everybody in, and again whoever was started meanwhile; who is in. Fails
+    /// for one of `settled`, who were in before, and whom somebody took out.
+    pub(super) fn fill(&self, settled: &[ProcessIdentity]) -> Result<Vec<Member>, FaultError> {
+        let hierarchy = hierarchy(self.controller)?;
+        let mut found = Vec::new();
+        for _ in 0..ROUNDS_MAX {
+            found = hittable(self.leader, self.mark.as_deref())?;
+            let mut all_in = true;
+            for member in &found {
+                let who = member.identity;
+                // One that has ended meanwhile is nowhere.
+                let place = hierarchy.place_of(who.pid).ok();
+                let place = place.filter(|place| *place != self.place && who.is_alive());
+                let Some(place) = place else { continue };
+                if settled.contains(&who) {
+                    return Err(FaultError::TakenOut {
+                        pid: who.pid,
+                        is: place.display().to_string(),
+                        wanted: self.place.display().to_string(),
+                    });
+                }
+                all_in = false;
+                match self.put(who, &self.place) {
+                    Ok(()) | Err(FaultError::ProcessGone { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if all_in {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Puts a process into a cgroup, or nobody. A stranger that was given its
+    /// number at that very moment goes back to where its parent is.
+    fn put(&self, who: ProcessIdentity, place: &Path) -> Result<(), FaultError> {
+        let handle = ProcessHandle::open(who)?;
+        match write(&place.join(PROCESSES), &who.pid.to_string()) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {
+                return Err(FaultError::ProcessGone { pid: who.pid });
+            }
+            Err(error) => {
+                let doing = format!("moving process {} to {}", who.pid, place.display());
+                return Err(FaultError::io(doing, error));
+            }
+        }
+        if !handle.ended_within(Duration::ZERO) {
+            return Ok(());
+        }
+        let stranger = stat(who.pid)
+            .ok()
+            .filter(|now| now.starttime != who.start_time);
+        let parent = stranger.and_then(|now| u32::try_from(now.ppid).ok());
+        if let (Some(parent), Ok(hierarchy)) = (parent, Hierarchy::of(self.controller))
+            && let Ok(home) = hierarchy.place_of(parent)
+            && let Err(error) = write(&home.join(PROCESSES), &who.pid.to_string())
+        {
+            tracing::error!(pid = who.pid, %error, "a process that is none of squall's stays moved");
+        }
+        Err(FaultError::ProcessGone { pid: who.pid })
+    }
+
+    /// Lets everybody go back and removes the cgroup; a sentence on that. Doing it
+    /// twice does no harm.
+    ///
+    /// # Errors
+    /// Somebody is still in, or the cgroup is still there; in words.
+    pub(crate) fn open_up(&self) -> Result<String, String> {
+        let shown = self.place.display();
+        if !is_ours(&self.place) {
+            return Err(format!("{shown} is no cgroup of squall's"));
+        }
+        let deadline = Instant::now() + EMPTY_WITHIN;
+        let mut back = 0_usize;
+        loop {
+            let inside = match self.inside() {
+                Ok(inside) => inside,
+                Err(_) if self.is_gone() => {
+                    return Ok(format!("{shown} is gone, {back} processes went back"));
+                }
+                Err(error) => return Err(format!("{shown}: {error}")),
+            };
+            for who in inside {
+                match self.put_back(who) {
+                    Ok(()) => back += 1,
+                    Err(FaultError::ProcessGone { .. }) => {}
+                    Err(error) => return Err(error.to_string()),
+                }
+            }
+            match std::fs::remove_dir(&self.place) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // Whoever has just left is still counted for a moment.
+                Err(error) if Instant::now() >= deadline => {
+                    return Err(format!("removing {shown}: {error}"));
+                }
+                Ok(()) | Err(_) => pause(LOOK_EVERY),
+            }
+        }
+    }
+
+    /// Whoever is in and can be seen from here.
+    fn inside(&self) -> io::Result<Vec<ProcessIdentity>> {
+        let text = std::fs::read_to_string(self.place.join(PROCESSES))?;
+        let pids = text.lines().filter_map(|line| line.parse().ok());
+        // A process of another PID namespace has number 0 here, which would be
+        // squall itself to the kernel.
+        let pids = pids.filter(|pid: &u32| *pid != 0);
+        Ok(pids
+            .filter_map(|pid| ProcessIdentity::of(pid).ok())
+            .collect())
+    }
+
+    /// To where it was, or to the nearest cgroup above that is still there.
+    fn put_back(&self, who: ProcessIdentity) -> Result<(), FaultError> {
+        let home = self.home_of(who);
+        let mut result = Err(FaultError::ProcessGone { pid: who.pid });
+        let there = |place: &&Path| !place.is_dir() || place.join(PROCESSES).is_file();
+        for place in home.ancestors().take_while(there) {
+            if place.is_dir() {
+                result = self.put(who, place);
+            }
+            if let Ok(()) | Err(FaultError::ProcessGone { .. }) = &result
+                && place.is_dir()
+            {
+                break;
+            }
+        }
+        result
+    }
+
+    fn home_of(&self, who: ProcessIdentity) -> &PathBuf {
+        let known = self.before.iter().find(|(known, _)| *known == who);
+        known.map_or(&self.others, |(_, place)| place)
+    }
+
+    /// Whether nothing of it is left to undo.
+    pub(crate) fn is_gone(&self) -> bool {
+        let found = std::fs::symlink_metadata(&self.place);
+        found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+fn hierarchy(controller: Controller) -> Result<Hierarchy, FaultError> {
+    Hierarchy::of(controller).map_err(|error| FaultError::io("looking for cgroups", error))
+}
+
+/// Whoever belongs to a target and may be hit.
+pub(super) fn hittable(
+    leader: ProcessIdentity,
+    mark: Option<&str>,
+) -> Result<Vec<Member>, FaultError> {
+    let mut found = reached(leader, mark)?;
+    // The leader alone was looked at before.
+    if let Some(mark) = mark {
+        found.retain(|member| may_be_hit(member, mark));
+    }
+    Ok(found)
+}
+
+/// A file that is there is written; none is made.
+fn write(file: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(file)?;
+    file.write_all(text.as_bytes())
+}
+
+fn pause(time: Duration) {
+    let timeout = Timespec {
+        tv_sec: 0,
+        tv_nsec: i64::from(time.subsec_nanos()),
+    };
+    // An interrupted pause is a short one.
+    let _ = poll(&mut [], Some(&timeout));
+}
+
+/// Whether squall may make cgroups with a controller beside its own, and set
+/// `file` in them: where that is. Leaves nothing.
+pub(super) fn may_make(controller: Controller, files: &[&str]) -> io::Result<String> {
+    let hierarchy = Hierarchy::of(controller)?;
+    let own = std::process::id();
+    let parent = hierarchy.parent_for(&hierarchy.place_of(own)?)?;
+    let place = parent.join(format!("{PREFIX}doctor-{own}"));
+    std::fs::create_dir(&place)?;
+    let there = files.iter().any(|file| place.join(file).is_file());
+    std::fs::remove_dir(&place)?;
+    match there {
+        true => Ok(hierarchy.to_string()),
+        false => Err(io::Error::other(format!(
+            "{hierarchy} has no {}",
+            files.join(" or ")
+        ))),
+    }
+}

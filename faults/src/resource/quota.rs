@@ -1,0 +1,251 @@
+//! `cpu`: a running process, with everything that it started if squall started it
+//! or was allowed to hit it, is put into a cgroup that leaves it less, and back.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use squall_scenario::inject::Cpu;
+use squall_scenario::{
+    Evidence, EvidenceLevel, Measured, OnResource, ProcessSeen, ResourceSeen, Sighting,
+};
+
+use super::cgroup::Controller;
+use super::inverse::Pen;
+use super::pen::hittable;
+use super::pens::{Hold, Made};
+use super::processor::{Processor, Use};
+use crate::process::{ProcessHandle, off_runtime};
+use crate::{FaultContext, FaultError, Inverse, Journal, ProcessIdentity, ProcessTarget};
+
+/// Processes that were put into a cgroup.
+#[derive(Debug)]
+pub(crate) struct ActiveQuota {
+    name: String,
+    fault: OnResource,
+    handle: ProcessHandle,
+    hold: Hold,
+    journal: Arc<Journal>,
+    known: Mutex<Known>,
+}
+
+/// What is known of it so far.
+#[derive(Debug, Default)]
+struct Known {
+    /// Everybody who was in.
+    settled: Vec<ProcessIdentity>,
+    /// What the target had used when it began.
+    begun: Option<Use>,
+    /// Whether it was seen in force.
+    seen: bool,
+    /// What was said when it was removed.
+    removed: Option<Evidence>,
+}
+
+impl ActiveQuota {
+    /// Journal first, then the cgroup, then its limit, then the processes.
+    pub(crate) async fn inject(
+        target: &ProcessTarget,
+        cpu: Cpu,
+        context: &FaultContext,
+    ) -> Result<Self, FaultError> {
+        let identity = target.identity;
+        let active = Self {
+            name: target.name.clone(),
+            fault: OnResource::Cpu(cpu),
+            handle: ProcessHandle::open(identity)?,
+            hold: context.limits.pens().hold(Controller::Cpu, identity),
+            journal: Arc::clone(&context.journal),
+            known: Mutex::default(),
+        };
+        let _alone = context.limits.begin().await;
+        let _turn = active.hold.turn().await;
+        let pen = match active.hold.made() {
+            Some(made) => made.pen,
+            None => active.make(target).await?,
+        };
+        active.hold.ask(Processor::quota_us(cpu.share));
+        if let Err(error) = active.apply(pen).await {
+            // Some may have been put in before it failed.
+            active.signal_removal();
+            return Err(error);
+        }
+        Ok(active)
+    }
+
+    /// Makes the cgroup, with nobody in it.
+    async fn make(&self, target: &ProcessTarget) -> Result<Pen, FaultError> {
+        let (identity, mark) = (target.identity, target.mark.clone());
+        let plan = move || Pen::plan(Controller::Cpu, identity, mark);
+        let pen = off_runtime(plan).await?;
+        let intent = format!("put {} into a cgroup of {}", self.name, pen.controller);
+        let inverse = Inverse::OpenPen(pen.clone());
+        let entry = Journal::record_off_runtime(&self.journal, intent, inverse).await?;
+        if let Err(error) = pen.make() {
+            self.journal.done(entry);
+            return Err(error);
+        }
+        let made = Made {
+            entry,
+            pen: pen.clone(),
+        };
+        self.hold.set_made(Some(made));
+        Ok(pen)
+    }
+
+    async fn apply(&self, pen: Pen) -> Result<(), FaultError> {
+        let least = self.hold.least();
+        let apply = move || {
+            least.map_or(Ok(()), |least| Processor::set(&pen, least))?;
+            let inside = pen.fill(&[])?;
+            let used = Processor::used(&pen, &inside)?;
+            Ok((inside, used))
+        };
+        let (inside, used) = off_runtime(apply).await?;
+        let mut known = self.known();
+        let inside = inside.iter().map(|member| member.identity);
+        known.settled.extend(inside);
+        known.begun = Some(used);
+        Ok(())
+    }
+
+    /// Looks whether the quota stands and everybody is under it, and puts in who
+    /// was started outside meanwhile.
+    pub(crate) async fn verify(&self) -> Result<Evidence, FaultError> {
+        let _turn = self.hold.turn().await;
+        let pid = self.handle.identity.pid;
+        let (Some(made), false) = (self.hold.made(), self.target_ended()) else {
+            return Err(FaultError::ProcessGone { pid });
+        };
+        let wanted = self.hold.least();
+        let settled = self.known().settled.clone();
+        let look = move || {
+            let pen = made.pen;
+            let stands = Processor::stands(&pen)?;
+            if let Some(wanted) = wanted.filter(|wanted| stands != Some(*wanted)) {
+                return Err(FaultError::LimitChanged {
+                    pid,
+                    what: "quota of the processor in microseconds".to_owned(),
+                    is: stands.map_or_else(|| "none".to_owned(), |stands| stands.to_string()),
+                    wanted,
+                });
+            }
+            let inside = pen.fill(&settled)?;
+            let used = Processor::used(&pen, &inside)?;
+            Ok((inside, used))
+        };
+        let (inside, used) = off_runtime(look).await?;
+        let measured = {
+            let mut known = self.known();
+            let inside = inside.iter().map(|member| member.identity);
+            let new: Vec<_> = inside.filter(|who| !known.settled.contains(who)).collect();
+            known.settled.extend(new);
+            known.seen = true;
+            known.measured(used)
+        };
+        let seen = self.seen(inside.len(), measured);
+        Ok(Evidence {
+            level: level(true, measured),
+            seen: vec![Sighting::Short(seen)],
+        })
+    }
+
+    /// Lets everybody go back, unless another fault wants them there.
+    pub(crate) async fn remove(&self) -> Result<Evidence, FaultError> {
+        let _turn = self.hold.turn().await;
+        if let Some(said) = self.known().removed.clone() {
+            return Ok(said);
+        }
+        let Some(made) = self.hold.made() else {
+            let pid = self.handle.identity.pid;
+            return Err(FaultError::ProcessGone { pid });
+        };
+        let others = self.hold.least_of_others();
+        let pen = made.pen.clone();
+        let lift = move || {
+            let inside = hittable(pen.leader, pen.mark.as_deref())?;
+            // Figures of a cgroup that somebody took away are lost.
+            let used = Processor::used(&pen, &inside).ok();
+            match others {
+                Some(least) => Processor::set(&pen, least)?,
+                None => drop(pen.open_up().map_err(FaultError::NotLifted)?),
+            }
+            Ok((inside.len(), used))
+        };
+        let (processes, used) = off_runtime(lift).await?;
+        self.let_go(&made, others.is_some());
+        let mut known = self.known();
+        let measured = used.and_then(|used| known.measured(used));
+        let seen = self.seen(processes, measured);
+        let level = level(known.seen, measured);
+        let seen = vec![match others {
+            Some(_) => Sighting::StaysShort(seen),
+            None => Sighting::PutBack(seen),
+        }];
+        let evidence = Evidence { level, seen };
+        known.removed = Some(evidence.clone());
+        Ok(evidence)
+    }
+
+    /// For a dropped guard: undone on the spot. What could not be stays in the
+    /// journal.
+    pub(crate) fn signal_removal(&self) {
+        let Some(made) = self.hold.made() else {
+            return;
+        };
+        let others = self.hold.least_of_others();
+        let lifted = match others {
+            Some(least) => Processor::set(&made.pen, least).map_err(|error| error.to_string()),
+            None => made.pen.open_up().map(drop),
+        };
+        match lifted {
+            Ok(()) => self.let_go(&made, others.is_some()),
+            Err(why) => {
+                tracing::error!(%why, "processes were left in a cgroup");
+                self.hold.let_go();
+            }
+        }
+    }
+
+    fn let_go(&self, made: &Made, is_shared: bool) {
+        self.hold.let_go();
+        if !is_shared {
+            self.hold.set_made(None);
+            self.journal.done(made.entry);
+        }
+    }
+
+    fn seen(&self, processes: usize, measured: Option<Measured>) -> ResourceSeen {
+        ResourceSeen {
+            process: ProcessSeen {
+                name: self.name.clone(),
+                pid: self.handle.identity.pid,
+                processes: processes as u64,
+            },
+            fault: self.fault.clone(),
+            measured,
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn target_ended(&self) -> bool {
+        self.handle.ended_within(Duration::ZERO)
+    }
+}
+
+impl Known {
+    fn measured(&self, now: Use) -> Option<Measured> {
+        self.begun.map(|begun| now.since(begun))
+    }
+}
+
+/// A quota is felt by whoever was held back by it.
+fn level(seen: bool, measured: Option<Measured>) -> EvidenceLevel {
+    match measured {
+        Some(measured) if measured.was_met() => EvidenceLevel::Felt,
+        _ if seen => EvidenceLevel::Acted,
+        _ => EvidenceLevel::Requested,
+    }
+}

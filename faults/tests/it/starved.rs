@@ -1,0 +1,318 @@
+//! Processes that are left less of the processor, by cgroups: everybody of an
+//! instance is put in, and goes back where it came from.
+#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::support::run::{FIXTURE, Run};
+use crate::support::{HANG, soon, until};
+use squall_faults::machine::Machine;
+use squall_faults::{
+    Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
+};
+use squall_scenario::inject::Cpu;
+use squall_scenario::{Evidence, EvidenceLevel, Measured, OnResource, Share, Sighting};
+
+/// A shell with a child, both of which want all they can get. Each says its
+/// number; another one is started when the file `go` is there.
+const HUNGRY: &str = "(sh -c 'echo $$; while :; do :; done') & echo $$; \
+    (while ! [ -e go ]; do sleep 0.02; done; exec sh -c 'echo $$; while :; do :; done') & \
+    while :; do :; done";
+
+/// Whether cgroups can be made here; says so where not.
+fn can_starve() -> bool {
+    let machine = Machine {
+        guardian: Vec::new(),
+    };
+    let missing = machine.missing_for(&["cpu"]);
+    if !missing.is_empty() {
+        let line = "skipped: needs cgroups that may be made\n";
+        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+    }
+    missing.is_empty()
+}
+
+/// The cgroup of a process that deals the processor out.
+fn cgroup(pid: u32) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let path = |line: &str| line.rsplit(':').next().map(str::to_owned);
+    let v1 = text.lines().find(|line| {
+        let controllers = line.split(':').nth(1).unwrap_or_default();
+        controllers.split(',').any(|one| one == "cpu")
+    });
+    let v2 = text.lines().find(|line| line.starts_with("0::"));
+    v1.or(v2).and_then(path).unwrap()
+}
+
+/// Where that is in the file system.
+fn folder(pid: u32) -> PathBuf {
+    let bases = ["cpu", "cpu,cpuacct", "cpuacct,cpu", ""];
+    let mut folders = bases.into_iter().map(|base| {
+        let base = Path::new("/sys/fs/cgroup").join(base);
+        base.join(cgroup(pid).trim_start_matches('/'))
+    });
+    folders
+        .find(|folder| folder.join("cpu.stat").is_file())
+        .unwrap()
+}
+
+/// Microseconds of each period that a process is left.
+fn quota(pid: u32) -> String {
+    let folder = folder(pid);
+    let v1 = std::fs::read_to_string(folder.join("cpu.cfs_quota_us"));
+    let text = v1.or_else(|_| std::fs::read_to_string(folder.join("cpu.max")));
+    text.unwrap().split_whitespace().next().unwrap().to_owned()
+}
+
+fn is_penned(pid: u32) -> bool {
+    cgroup(pid).contains("/squall-")
+}
+
+async fn starve(
+    target: &ProcessTarget,
+    percent: f64,
+    context: &FaultContext,
+) -> Result<FaultGuard, FaultError> {
+    let share = Share::new(percent / 100.0).unwrap();
+    let fault = Fault::Resource(ResourceFault {
+        target: target.clone(),
+        inject: OnResource::Cpu(Cpu { share }),
+    });
+    soon(fault.inject(context)).await
+}
+
+/// Looks until somebody was held back.
+async fn felt(guard: &FaultGuard) -> Evidence {
+    let looking = async {
+        loop {
+            let evidence = guard.verify().await.unwrap();
+            if evidence.level == EvidenceLevel::Felt {
+                return evidence;
+            }
+        }
+    };
+    tokio::time::timeout(HANG, looking).await.unwrap()
+}
+
+async fn numbers(run: &Run, count: usize) -> Vec<u32> {
+    until("all said their numbers", || {
+        run.log("web").ends_with('\n') && run.log("web").lines().count() == count
+    })
+    .await;
+    let log = run.log("web");
+    log.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn everybody_is_starved_and_goes_back_where_he_came_from() {
+    if !can_starve() {
+        return;
+    }
+    let run = Run::start().await;
+    let target = run.target("web", HUNGRY).await;
+    let pids = numbers(&run, 2).await;
+    let home = cgroup(target.identity.pid);
+
+    let mut guard = starve(&target, 20.0, &run.context()).await.unwrap();
+    assert!(pids.iter().all(|pid| is_penned(*pid)), "{pids:?}");
+    assert_eq!(quota(pids[0]), "20000");
+    let pen = folder(pids[0]);
+    let evidence = felt(&guard).await;
+    let words = evidence.to_string();
+    assert!(
+        words.starts_with("cpu 20% is in force on web (pid "),
+        "{words}"
+    );
+    std::fs::write(run.dir.path().join("go"), "").unwrap();
+    let pids = numbers(&run, 3).await;
+    assert!(is_penned(pids[2]), "started meanwhile");
+
+    let removed = soon(guard.remove()).await.unwrap();
+    assert_eq!(removed.level, EvidenceLevel::Felt);
+    let [Sighting::PutBack(seen)] = removed.seen.as_slice() else {
+        panic!("{removed}");
+    };
+    // What it used depends on the machine; that it was held back does not.
+    let Some(Measured::Processor { held, held_us, .. }) = seen.measured else {
+        panic!("{removed}");
+    };
+    assert!(held > 0 && held_us > 0, "{removed}");
+    assert!(pids.iter().all(|pid| cgroup(*pid) == home), "all are back");
+    assert!(!pen.exists());
+    // Nothing is left to do, and nothing is done.
+    assert_eq!(soon(guard.remove()).await.unwrap(), removed);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_quota_that_nobody_came_to_is_felt_by_nobody() {
+    if !can_starve() {
+        return;
+    }
+    let run = Run::start().await;
+    let target = run.target("web", "exec sleep 1000").await;
+    let mut guard = starve(&target, 50.0, &run.context()).await.unwrap();
+    let evidence = soon(guard.verify()).await.unwrap();
+    assert_eq!(evidence.level, EvidenceLevel::Acted, "{evidence}");
+    let removed = soon(guard.remove()).await.unwrap();
+    assert_eq!(removed.level, EvidenceLevel::Acted, "{removed}");
+    assert!(!is_penned(target.identity.pid));
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn quotas_that_meet_share_a_cgroup_and_the_lowest_holds() {
+    if !can_starve() {
+        return;
+    }
+    let run = Run::start().await;
+    let target = run.target("web", "exec sleep 1000").await;
+    let pid = target.identity.pid;
+    let context = run.context();
+    for (first, second, between) in [(40.0, 20.0, "20000"), (20.0, 40.0, "40000")] {
+        let mut earlier = starve(&target, first, &context).await.unwrap();
+        let mut later = starve(&target, second, &context).await.unwrap();
+        assert_eq!(quota(pid), "20000");
+        soon(earlier.verify()).await.unwrap();
+        let removed = soon(earlier.remove()).await.unwrap();
+        assert!(matches!(removed.seen.as_slice(), [Sighting::StaysShort(_)]));
+        assert_eq!(quota(pid), between);
+        drop(starve(&target, 10.0, &context).await.unwrap());
+        assert_eq!(quota(pid), between, "after one that was dropped");
+        soon(later.verify()).await.unwrap();
+        // The first has nothing to do any more, and does nothing.
+        soon(earlier.remove()).await.unwrap();
+        assert!(is_penned(pid));
+        soon(later.remove()).await.unwrap();
+        assert!(!is_penned(pid));
+    }
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_is_in_a_cgroup_of_another_target_is_left_there() {
+    if !can_starve() {
+        return;
+    }
+    let run = Run::start().await;
+    let target = run.target("web", HUNGRY).await;
+    let leader = target.identity.pid;
+    let pids = numbers(&run, 2).await;
+    let child = pids.into_iter().find(|pid| *pid != leader).unwrap();
+    let context = run.context();
+    let mut guard = starve(&target, 30.0, &context).await.unwrap();
+    let alone = ProcessTarget {
+        name: "child".to_owned(),
+        identity: ProcessIdentity::of(child).unwrap(),
+        mark: None,
+    };
+    let refused = starve(&alone, 20.0, &context).await.unwrap_err();
+    assert!(
+        matches!(refused, FaultError::PenOverlaps { .. }),
+        "{refused}"
+    );
+    assert_eq!(quota(child), "30000");
+    soon(guard.remove()).await.unwrap();
+    // Now it can be had.
+    let mut guard = starve(&alone, 20.0, &context).await.unwrap();
+    assert!(is_penned(child) && !is_penned(leader));
+    soon(guard.remove()).await.unwrap();
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn somebody_who_is_taken_out_is_told_and_left_where_he_is() {
+    if !can_starve() {
+        return;
+    }
+    let run = Run::start().await;
+    let target = run.target("web", "exec sleep 1000").await;
+    let pid = target.identity.pid;
+    let (home, came_from) = (cgroup(pid), folder(pid));
+    let mut guard = starve(&target, 20.0, &run.context()).await.unwrap();
+    soon(guard.verify()).await.unwrap();
+    std::fs::write(came_from.join("cgroup.procs"), pid.to_string()).unwrap();
+    let taken = soon(guard.verify()).await.unwrap_err();
+    assert!(matches!(taken, FaultError::TakenOut { .. }), "{taken}");
+    soon(guard.remove()).await.unwrap();
+    assert_eq!(cgroup(pid), home);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_target_that_is_gone_is_told_and_no_other_is_hit() {
+    if !can_starve() {
+        return;
+    }
+    let run = Run::start().await;
+    let target = run.target("web", "exec sleep 1000").await;
+    let pid = target.identity.pid;
+    let impostor = ProcessTarget {
+        identity: ProcessIdentity {
+            start_time: target.identity.start_time + 1,
+            ..target.identity
+        },
+        ..target.clone()
+    };
+    let error = starve(&impostor, 20.0, &run.context()).await;
+    assert!(matches!(error, Err(FaultError::ProcessGone { .. })));
+    assert!(!is_penned(pid));
+
+    let mut guard = starve(&target, 20.0, &run.context()).await.unwrap();
+    let pen = folder(pid);
+    let mut exits = run.guardian.exits();
+    let ended = run.guardian.terminate("web", std::time::Duration::ZERO);
+    soon(ended).await.unwrap();
+    soon(exits.recv()).await.unwrap();
+    let lost = soon(guard.verify()).await;
+    assert!(matches!(lost, Err(FaultError::ProcessGone { .. })));
+    let removed = soon(guard.remove()).await.unwrap().to_string();
+    let words = format!("web (pid {pid}) ended under cpu 20%");
+    assert_eq!(removed, words);
+    assert!(!pen.exists());
+    run.stop().await;
+}
+
+/// Nobody may make cgroups; nothing is done to who was to be starved.
+#[tokio::test]
+async fn without_the_privilege_it_is_refused_and_nothing_is_left() {
+    const NOBODY: u32 = 65534;
+    if !can_starve() || !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let open = |path: &Path| {
+        let all = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(path, all).unwrap();
+    };
+    open(dir.path());
+    let fixture = dir.path().join("fixture");
+    std::fs::copy(FIXTURE, &fixture).unwrap();
+    open(&fixture);
+    let journals = dir.path().join("journals");
+    std::fs::create_dir(&journals).unwrap();
+    std::os::unix::fs::chown(&journals, Some(NOBODY), Some(NOBODY)).unwrap();
+    let as_nobody = |program: &Path| {
+        let mut command = Command::new(program);
+        command.uid(NOBODY).gid(NOBODY).current_dir("/");
+        command.process_group(0).stdin(Stdio::null());
+        command
+    };
+    let victim = as_nobody(Path::new("sleep")).arg("1000").spawn();
+    let mut victim = victim.unwrap();
+    let hit = as_nobody(&fixture)
+        .arg("hit")
+        .arg(&journals)
+        .args(["cpu", &victim.id().to_string()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&hit.stdout).into_owned();
+    assert!(said.starts_with("making /"), "{said} {hit:?}");
+    assert!(said.contains("Permission denied"), "{said}");
+    assert!(!is_penned(victim.id()));
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+}
