@@ -89,7 +89,8 @@ impl ResourceSeen {
 
     fn counted(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.measured {
-            None => Ok(()),
+            // Nobody has wanted to run so far.
+            None | Some(Measured::Processor { periods: 0, .. }) => Ok(()),
             Some(Measured::Descriptors { open }) => {
                 write!(f, "; {open} descriptors are open in the fullest")
             }
