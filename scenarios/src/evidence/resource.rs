@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(
             Sighting::PutBack(seen).to_string(),
             "cpu 20% was taken off edge-0 (pid 7, 1 process); it had 20.0% of a processor, \
-             held back in 97 of 100 periods, 7.654s in all"
+             held back in 97 of 100 periods, 7s654ms in all"
         );
         assert!(measured.was_met());
     }
