@@ -129,12 +129,13 @@ async fn the_journal_alone_continues_everybody() {
     let pause = fault(daemon.allowed(), OnProcess::Pause);
     let guard = pause.inject(&context).await.unwrap();
     guard.verify().await.unwrap();
-    // Written by a process that lives, it would be left alone.
+    // Written by a process that lives, it would be left alone. What was started in
+    // the same tick keeps its own time.
     let text = std::fs::read_to_string(context.journal.path()).unwrap();
     let own = ProcessIdentity::own().unwrap();
     let dead = text.replace(
-        &format!("\"start_time\":{}", own.start_time),
-        "\"start_time\":1",
+        &format!("\"pid\":{},\"start_time\":{}", own.pid, own.start_time),
+        &format!("\"pid\":{},\"start_time\":1", own.pid),
     );
     assert_ne!(dead, text);
     std::fs::write(context.journal.path(), dead).unwrap();
