@@ -101,9 +101,6 @@ pub enum NotMeasured {
     /// The fault could not be injected or removed.
     #[error(transparent)]
     Fault(#[from] crate::FaultError),
-    /// What it was about was not seen.
-    #[error("{0} was not seen")]
-    Unseen(&'static str),
     /// It took too long.
     #[error("it was not done within {}", format_duration(WITHIN))]
     TooLong,

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use squall_scenario::inject::Cpu;
-use squall_scenario::{Measured as Seen, OnResource, Share, Sighting};
+use squall_scenario::{OnResource, Share};
 
 use super::stage::Stage;
 use super::{Amount, Measured, NotMeasured, Observed};
@@ -26,31 +26,19 @@ pub(super) async fn cpu(stage: &Stage) -> Result<Vec<Measured>, NotMeasured> {
         inject: OnResource::Cpu(Cpu { share }),
     });
     let mut guard = fault.inject(stage.context()).await?;
-    let (begun, before) = (Instant::now(), spared.ran()?);
+    let (begun, before) = (Instant::now(), [hit.ran()?, spared.ran()?]);
     tokio::time::sleep(OVER).await;
-    let (over, after) = (begun.elapsed(), spared.ran()?);
-    let removed = guard.remove().await?;
-    let of = |used: f64, over: f64| Observed::Processor {
-        percent: used * 100.0 / over.max(f64::MIN_POSITIVE),
+    let (over, after) = (begun.elapsed(), [hit.ran()?, spared.ran()?]);
+    guard.remove().await?;
+    // Not by what the fault says of itself.
+    let of = |before: Duration, after: Duration| Observed::Processor {
+        percent: (after - before).as_secs_f64() * 100.0 / over.as_secs_f64(),
     };
-    let observed = removed.seen.iter().find_map(|sighting| {
-        let Sighting::PutBack(seen) = sighting else {
-            return None;
-        };
-        let Some(Seen::Processor {
-            used_us, over_us, ..
-        }) = seen.measured
-        else {
-            return None;
-        };
-        Some(of(used_us as f64, over_us as f64))
-    });
-    let unseen = || NotMeasured::Unseen("what the process used");
     Ok(vec![Measured {
         fault: format!("cpu {share}"),
         requested: Amount::Share(share),
-        observed: observed.ok_or_else(unseen)?,
-        beside: of((after - before).as_secs_f64(), over.as_secs_f64()),
+        observed: of(before[0], after[0]),
+        beside: of(before[1], after[1]),
     }])
 }
 
