@@ -151,12 +151,15 @@ impl Processes {
         members.iter().any(|member| member.identity.pid == pid)
     }
 
-    /// What carries the mark, oldest first. Nothing older than the root can.
+    /// What carries the mark, oldest first. Nothing older than the root can: the
+    /// guardian has it for a moment, while it hands it on. Numbers tell who is
+    /// older of those that were started in the same tick.
     fn marked<'a>(&'a self, origin: &'a Origin) -> impl Iterator<Item = usize> + 'a {
         let mut younger: Vec<usize> = (0..self.seen.len())
             .filter(|at| {
-                let start_time = self.seen[*at].member.identity.start_time;
-                !origin.mark.is_empty() && start_time >= origin.root.start_time
+                let who = self.seen[*at].member.identity;
+                let age = |who: ProcessIdentity| (who.start_time, who.pid);
+                !origin.mark.is_empty() && age(who) >= age(origin.root)
             })
             .collect();
         younger.sort_by_key(|at| self.seen[*at].member.identity.start_time);

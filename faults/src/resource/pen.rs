@@ -17,6 +17,8 @@ use crate::{FaultError, Member, ProcessIdentity};
 
 /// How long the kernel may take to count those who have left.
 const EMPTY_WITHIN: Duration = Duration::from_secs(1);
+/// How long a process may take to end that has begun to.
+const ENDS_WITHIN: Duration = Duration::from_millis(500);
 /// How often it is asked.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -100,6 +102,12 @@ impl Pen {
                 let place = place.filter(|place| *place != self.place && who.is_alive());
                 let Some(place) = place else { continue };
                 if settled.contains(&who) {
+                    // One that is about to end has left its cgroup already.
+                    let gone = ProcessHandle::open(who)
+                        .map_or(true, |handle| handle.ended_within(ENDS_WITHIN));
+                    if gone {
+                        continue;
+                    }
                     return Err(FaultError::TakenOut {
                         pid: who.pid,
                         is: place.display().to_string(),

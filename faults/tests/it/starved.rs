@@ -5,7 +5,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::support::run::{FIXTURE, Run};
 use crate::support::{HANG, soon, until};
@@ -136,10 +136,10 @@ async fn everybody_is_starved_and_goes_back_where_he_came_from() {
         panic!("{removed}");
     };
     // What it used depends on the machine; that it was held back does not.
-    let Some(Measured::Processor { held, held_us, .. }) = seen.measured else {
+    let Some(Measured::Processor { held, .. }) = seen.measured else {
         panic!("{removed}");
     };
-    assert!(held > 0 && held_us > 0, "{removed}");
+    assert!(held > 0, "{removed}");
     assert!(pids.iter().all(|pid| cgroup(*pid) == home), "all are back");
     assert!(!pen.exists());
     // Nothing is left to do, and nothing is done.
@@ -276,6 +276,16 @@ async fn a_target_that_is_gone_is_told_and_no_other_is_hit() {
     run.stop().await;
 }
 
+/// Ends a process with the test, also with one that fails.
+struct Victim(Child);
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 /// Nobody may make cgroups; nothing is done to who was to be starved.
 #[tokio::test]
 async fn without_the_privilege_it_is_refused_and_nothing_is_left() {
@@ -290,7 +300,10 @@ async fn without_the_privilege_it_is_refused_and_nothing_is_left() {
     };
     open(dir.path());
     let fixture = dir.path().join("fixture");
-    std::fs::copy(FIXTURE, &fixture).unwrap();
+    // By another process: whatever a test starts meanwhile would keep a file that is
+    // written here open, and it could not be run.
+    let copied = Command::new("cp").arg(FIXTURE).arg(&fixture).status();
+    assert!(copied.unwrap().success());
     open(&fixture);
     let journals = dir.path().join("journals");
     std::fs::create_dir(&journals).unwrap();
@@ -299,20 +312,19 @@ async fn without_the_privilege_it_is_refused_and_nothing_is_left() {
         let mut command = Command::new(program);
         command.uid(NOBODY).gid(NOBODY).current_dir("/");
         command.process_group(0).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     };
     let victim = as_nobody(Path::new("sleep")).arg("1000").spawn();
-    let mut victim = victim.unwrap();
+    let victim = Victim(victim.unwrap());
     let hit = as_nobody(&fixture)
         .arg("hit")
         .arg(&journals)
-        .args(["cpu", &victim.id().to_string()])
+        .args(["cpu", &victim.0.id().to_string()])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&hit.stdout).into_owned();
     assert!(said.starts_with("making /"), "{said} {hit:?}");
     assert!(said.contains("Permission denied"), "{said}");
-    assert!(!is_penned(victim.id()));
-    victim.kill().unwrap();
-    victim.wait().unwrap();
+    assert!(!is_penned(victim.0.id()));
 }
