@@ -27,6 +27,10 @@ const SCENARIOS: &[(&str, &str)] = &[
         include_str!("../../library/slow-recommendations.yaml"),
     ),
     (
+        "starved-cache",
+        include_str!("../../library/starved-cache.yaml"),
+    ),
+    (
         "starved-recommendations",
         include_str!("../../library/starved-recommendations.yaml"),
     ),
