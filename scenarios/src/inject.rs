@@ -21,9 +21,11 @@ mod loss;
 mod monkey;
 mod on_bytes;
 mod on_http;
+mod on_network;
 mod packets;
 mod partition;
 mod pause;
+mod rate;
 mod reject;
 mod reset;
 mod slicer;
@@ -47,9 +49,11 @@ pub use limit::Limit;
 pub use loss::Loss;
 pub use monkey::Monkey;
 pub use on_http::OnHttp;
+pub use on_network::OnNetwork;
 pub use packets::Packets;
 pub use partition::Partition;
 pub use pause::Pause;
+pub use rate::Rate;
 pub use reject::Reject;
 pub use reset::Meanwhile;
 pub use spread::Spread;
@@ -193,19 +197,6 @@ pub enum OnProcess {
 pub enum OnTls {
     /// See [`Tls`].
     Tls(Tls),
-}
-
-/// What is done to the network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OnNetwork {
-    /// See [`Dns`].
-    Dns(Dns),
-    /// See [`Partition`].
-    Partition(Partition),
-    /// See [`Loss`].
-    Loss(Loss),
-    /// See [`Reject`].
-    Reject(Reject),
 }
 
 /// What a target is kept short of.
@@ -420,42 +411,6 @@ impl OnTls {
     fn kind(&self) -> &dyn Kind {
         match self {
             Self::Tls(tls) => tls,
-        }
-    }
-}
-
-impl OnNetwork {
-    /// Every kind, in the order they are listed.
-    pub const KINDS: &[&About] = &[&dns::ABOUT, &partition::ABOUT, &loss::ABOUT, &reject::ABOUT];
-
-    /// What there is to know about it.
-    #[must_use]
-    pub const fn about(&self) -> &'static About {
-        match self {
-            Self::Dns(_) => &dns::ABOUT,
-            Self::Partition(_) => &partition::ABOUT,
-            Self::Loss(_) => &loss::ABOUT,
-            Self::Reject(_) => &reject::ABOUT,
-        }
-    }
-
-    /// What is done to packets; `None` where it is done to names.
-    #[must_use]
-    pub const fn packets(&self) -> Option<Packets> {
-        match self {
-            Self::Dns(_) => None,
-            Self::Partition(partition) => Some(partition.packets()),
-            Self::Loss(loss) => Some(loss.packets()),
-            Self::Reject(reject) => Some(reject.packets()),
-        }
-    }
-
-    fn kind(&self) -> &dyn Kind {
-        match self {
-            Self::Dns(dns) => dns,
-            Self::Partition(partition) => partition,
-            Self::Loss(loss) => loss,
-            Self::Reject(reject) => reject,
         }
     }
 }

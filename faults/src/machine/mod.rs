@@ -127,7 +127,7 @@ const ALL: &[Mechanism] = &[
     Mechanism {
         name: "nftables",
         purpose: "drops and rejects packets of TCP between processes",
-        faults: &["partition", "loss", "reject"],
+        faults: &["partition", "loss", "reject", "rate"],
         look: packets::nftables,
     },
 ];

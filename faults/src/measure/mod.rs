@@ -8,6 +8,7 @@
 mod bytes;
 mod http;
 mod names;
+mod packets;
 mod process;
 mod resource;
 mod stage;
@@ -101,6 +102,9 @@ pub enum NotMeasured {
     /// The fault could not be injected or removed.
     #[error(transparent)]
     Fault(#[from] crate::FaultError),
+    /// This machine cannot do the fault.
+    #[error("this machine cannot do it: {0}")]
+    Missing(String),
     /// It took too long.
     #[error("it was not done within {}", format_duration(WITHIN))]
     TooLong,
@@ -125,6 +129,9 @@ const ALL: &[(&str, Take)] = &[
     ("http", |stage| Box::pin(http::all(stage))),
     ("tls", |stage| Box::pin(tls::all(stage))),
     ("dns", |stage| Box::pin(names::all(stage))),
+    ("partition", |stage| Box::pin(packets::partition(stage))),
+    ("loss", |stage| Box::pin(packets::loss(stage))),
+    ("reject", |stage| Box::pin(packets::reject(stage))),
     ("pause", |stage| Box::pin(process::pause(stage))),
     ("kill", |stage| Box::pin(process::kill(stage))),
     ("limit", |stage| Box::pin(process::limit(stage))),

@@ -1,11 +1,14 @@
-//! A fault on packets as a guard. The rules are the guardian's; squall asks.
+//! A fault on packets as a guard. The rules are the guardian's, and squall asks;
+//! without a guardian they are its own.
 
 use std::fs;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use squall_scenario::inject::Packets;
-use squall_scenario::{Evidence, EvidenceLevel, PacketsSeen, Sighting};
+use squall_scenario::{Direction, Evidence, EvidenceLevel, PacketsSeen, Sighting};
 
-use super::packets::{Filter, Met};
+use super::packets::{Filter, Filters, Met};
 use crate::guardian::{GuardianClient, GuardianError};
 use crate::{FaultContext, FaultError};
 
@@ -23,15 +26,60 @@ pub struct PacketsFault {
     pub filter: Filter,
 }
 
-/// Rules that are in force. The kernel takes them away with the guardian, so
+/// Rules that are in force. The kernel takes them away with whoever owns them, so
 /// there is nothing to journal.
 #[derive(Debug)]
 pub(crate) struct ActivePackets {
     fault: PacketsFault,
     id: String,
-    guardian: GuardianClient,
+    owner: Owner,
     /// What they had met when they were taken away.
-    met: std::sync::OnceLock<Met>,
+    met: OnceLock<Met>,
+}
+
+/// With whom rules end.
+#[derive(Debug, Clone)]
+enum Owner {
+    Guardian(GuardianClient),
+    /// Where there is no guardian: this process.
+    Own(Arc<Mutex<Filters>>),
+}
+
+impl Owner {
+    async fn add(&self, id: &str, filter: &Filter) -> Result<(), FaultError> {
+        match self {
+            Self::Guardian(guardian) => Ok(guardian.filter(id, filter).await?),
+            Self::Own(filters) => own(filters).add(id, filter).map_err(refused),
+        }
+    }
+
+    async fn look(&self, id: &str) -> Result<Met, FaultError> {
+        match self {
+            Self::Guardian(guardian) => Ok(guardian.filtered(id).await?),
+            Self::Own(filters) => own(filters).look(id).map_err(refused),
+        }
+    }
+
+    async fn remove(&self, id: &str) -> Result<Met, FaultError> {
+        match self {
+            Self::Guardian(guardian) => match guardian.unfilter(id).await {
+                // The kernel took them away with their owner.
+                Err(GuardianError::Gone) => Ok(Met::default()),
+                met => Ok(met?),
+            },
+            Self::Own(filters) => own(filters).remove(id).map_err(refused),
+        }
+    }
+}
+
+/// The kernel answers at once, so whoever waits for the lock does not wait.
+fn own(filters: &Mutex<Filters>) -> MutexGuard<'_, Filters> {
+    // What is in force is looked up in the kernel, never believed.
+    filters.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn refused(why: String) -> FaultError {
+    FaultError::io("rules for packets", io::Error::other(why))
 }
 
 impl ActivePackets {
@@ -42,22 +90,26 @@ impl ActivePackets {
         if fault.filter.ports.is_empty() {
             return Err(FaultError::NoLinks);
         }
-        // Without a guardian nobody could take them away.
-        let guardian = context.guardian.clone().ok_or(GuardianError::Gone)?;
+        let owner = context.guardian.clone().map(Owner::Guardian);
+        let owner = owner.unwrap_or_else(|| Owner::Own(Arc::default()));
         let id = format!("{}#{}", context.fault, context.injection);
-        guardian.filter(&id, &fault.filter).await?;
+        owner.add(&id, &fault.filter).await?;
         Ok(Self {
             fault: fault.clone(),
             id,
-            guardian,
-            met: std::sync::OnceLock::new(),
+            owner,
+            met: OnceLock::new(),
         })
+    }
+
+    /// What the rules have met, read back from the kernel.
+    pub(crate) async fn met(&self) -> Result<Met, FaultError> {
+        self.owner.look(&self.id).await
     }
 
     /// Reads the rules back from the kernel.
     pub(crate) async fn verify(&self) -> Result<Evidence, FaultError> {
-        let met = self.guardian.filtered(&self.id).await?;
-        let seen = self.seen(met);
+        let seen = self.seen(self.met().await?);
         let level = level(&seen);
         let seen = vec![Sighting::OnPackets(seen)];
         Ok(Evidence { level, seen })
@@ -65,13 +117,8 @@ impl ActivePackets {
 
     /// Takes the rules away, and sees that they are gone.
     pub(crate) async fn remove(&self) -> Result<Evidence, FaultError> {
-        let met = match self.guardian.unfilter(&self.id).await {
-            // The kernel took them away with their owner.
-            Err(GuardianError::Gone) => Met::default(),
-            met => met?,
-        };
-        let met = *self.met.get_or_init(|| met);
-        let seen = self.seen(met);
+        let met = self.owner.remove(&self.id).await?;
+        let seen = self.seen(*self.met.get_or_init(|| met));
         let level = level(&seen);
         let seen = vec![Sighting::OffPackets(seen)];
         Ok(Evidence { level, seen })
@@ -79,11 +126,11 @@ impl ActivePackets {
 
     /// Asks for the removal and waits for nothing.
     pub(crate) fn signal_removal(&self) {
-        let (guardian, id) = (self.guardian.clone(), self.id.clone());
+        let (owner, id) = (self.owner.clone(), self.id.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                if let Err(error) = guardian.unfilter(&id).await {
-                    tracing::warn!(%error, "rules for packets stay until the guardian ends");
+                if let Err(error) = owner.remove(&id).await {
+                    tracing::warn!(%error, "rules for packets stay until their owner ends");
                 }
             });
         }
@@ -120,13 +167,13 @@ const fn level(seen: &PacketsSeen) -> EvidenceLevel {
 /// # Errors
 /// Why not, in words.
 pub(crate) fn may_filter() -> Result<(), String> {
-    let mut filters = super::packets::Filters::default();
+    let mut filters = Filters::default();
     let filter = Filter {
         ports: vec![1],
-        direction: squall_scenario::Direction::Both,
-        callers: Vec::new(),
+        direction: Direction::Both,
         of_ten_thousand: 0,
         reset: false,
+        beyond: Some(1),
     };
     filters.add("tried", &filter)?;
     filters.look("tried")?;

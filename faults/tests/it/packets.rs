@@ -9,8 +9,10 @@ use std::net::SocketAddr;
 
 use squall_faults::machine::Machine;
 use squall_faults::{Fault, FaultContext, FaultError, FaultGuard, Filter, PacketsFault};
-use squall_scenario::inject::{Loss, Packets, Partition, Reject};
-use squall_scenario::{Direction, Evidence, EvidenceLevel, Inject, PacketsSeen, Share, Sighting};
+use squall_scenario::inject::{Loss, Packets, Partition, Rate, Reject};
+use squall_scenario::{
+    ByteCount, Direction, Evidence, EvidenceLevel, Inject, PacketsSeen, Share, Sighting,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -190,6 +192,34 @@ async fn a_loss_hits_some_and_lets_others_pass() {
     run.stop().await;
 }
 
+/// Some pass, or nothing would ever arrive.
+#[tokio::test]
+async fn beyond_a_rate_packets_are_lost_and_bytes_still_arrive() {
+    let Some(run) = privileged().await else {
+        return;
+    };
+    let address = serve_echo().await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let limit = ByteCount(256 * 1024);
+    let direction = Direction::From;
+    let fault = at(address, Rate { limit, direction });
+    let mut guard = fault.inject(&run.context()).await.unwrap();
+    // More than is kept for a second and one packet.
+    let sent = vec![b'?'; 512 * 1024];
+    let (mut read, mut write) = stream.split();
+    let mut came = vec![0; sent.len()];
+    let both = async { tokio::join!(write.write_all(&sent), read.read_exact(&mut came)) };
+    let (wrote, read) = soon(both).await;
+    wrote.and(read).unwrap();
+    assert_eq!(came, sent);
+    let evidence = guard.verify().await.unwrap();
+    let PacketsSeen { seen, hit, .. } = *seen(&evidence);
+    assert!(0 < hit && hit < seen, "{evidence}");
+    soon(guard.remove()).await.unwrap();
+    soon(echoed(&mut stream)).await.unwrap();
+    run.stop().await;
+}
+
 #[tokio::test]
 async fn two_faults_on_one_target_are_removed_one_by_one() {
     let Some(run) = privileged().await else {
@@ -209,7 +239,7 @@ async fn two_faults_on_one_target_are_removed_one_by_one() {
     run.stop().await;
 }
 
-/// No port at all, nobody who could undo it, and rules that are dropped with
+/// No port at all, nobody else who could undo it, and rules that are dropped with
 /// their guard.
 #[tokio::test]
 async fn what_cannot_be_hit_is_told_and_a_dropped_guard_lets_packets_pass() {
@@ -229,8 +259,12 @@ async fn what_cannot_be_hit_is_told_and_a_dropped_guard_lets_packets_pass() {
         guardian: None,
         ..run.context()
     };
-    let error = at(address, Reject).inject(&alone).await.unwrap_err();
-    assert!(matches!(error, FaultError::Guardian(_)), "{error}");
+    // Without a guardian the rules are of this process.
+    let mut guard = at(address, Reject).inject(&alone).await.unwrap();
+    soon(TcpStream::connect(address)).await.unwrap_err();
+    assert_eq!(guard.verify().await.unwrap().level, EvidenceLevel::Felt);
+    soon(guard.remove()).await.unwrap();
+    soon(TcpStream::connect(address)).await.unwrap();
 
     let guard = at(address, Reject).inject(&run.context()).await.unwrap();
     soon(TcpStream::connect(address)).await.unwrap_err();
@@ -264,8 +298,9 @@ async fn nothing_is_left_of_a_guardian_that_is_killed() {
     soon(guard.remove()).await.unwrap();
 }
 
-/// Squall is killed the moment its rules are in force; its guardian ends, and
-/// the rules with it.
+/// Squall is killed at every step of a rejection, alone, with its guardian, and with
+/// the keeper of that as well: whoever connects gets through, and no rule names the
+/// port.
 #[tokio::test]
 async fn nothing_is_left_of_a_squall_that_is_killed() {
     let Some(run) = privileged().await else {
@@ -273,17 +308,33 @@ async fn nothing_is_left_of_a_squall_that_is_killed() {
     };
     run.stop().await;
     let address = serve_echo().await;
-    let dir = tempfile::TempDir::new().unwrap();
-    let status = std::process::Command::new(FIXTURE)
-        .arg("reject")
-        .arg(dir.path())
-        .arg(address.port().to_string())
-        .status()
-        .unwrap();
-    assert_eq!(
-        std::os::unix::process::ExitStatusExt::signal(&status),
-        Some(9)
-    );
-    let passes = async { while TcpStream::connect(address).await.is_err() {} };
-    soon(passes).await;
+    for step in ["injected", "verified", "met", "removed"] {
+        for company in ["alone", "together", "all"] {
+            let dir = tempfile::TempDir::new().unwrap();
+            let status = std::process::Command::new(FIXTURE)
+                .arg("reject")
+                .arg(dir.path())
+                .arg(address.port().to_string())
+                .args([step, company])
+                .status()
+                .unwrap();
+            let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+            assert_eq!(signal, Some(9), "{step}, {company}");
+            let passes = async { while TcpStream::connect(address).await.is_err() {} };
+            soon(passes).await;
+            assert!(!named_by_a_rule(address.port()), "{step}, {company}");
+        }
+    }
+}
+
+/// Whether any rule of the machine names that port; where there is no `nft`, what
+/// passes has to be enough.
+fn named_by_a_rule(port: u16) -> bool {
+    let listed = std::process::Command::new("nft")
+        .args(["list", "ruleset"])
+        .output();
+    let Ok(listed) = listed else {
+        return false;
+    };
+    String::from_utf8_lossy(&listed.stdout).contains(&format!("dport {port}"))
 }

@@ -386,7 +386,10 @@ async fn faults(
         }
         Inject::Network(fault) => match fault {
             OnNetwork::Dns(dns) => on_names(*dns, members),
-            OnNetwork::Partition(_) | OnNetwork::Loss(_) | OnNetwork::Reject(_) => {
+            OnNetwork::Partition(_)
+            | OnNetwork::Loss(_)
+            | OnNetwork::Reject(_)
+            | OnNetwork::Rate(_) => {
                 let packets = fault.packets().into_iter();
                 packets
                     .map(|packets| on_packets(packets, members))

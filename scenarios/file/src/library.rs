@@ -23,6 +23,10 @@ const SCENARIOS: &[(&str, &str)] = &[
         include_str!("../../library/late-answers.yaml"),
     ),
     (
+        "one-way-partition",
+        include_str!("../../library/one-way-partition.yaml"),
+    ),
+    (
         "slow-recommendations",
         include_str!("../../library/slow-recommendations.yaml"),
     ),

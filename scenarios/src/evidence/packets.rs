@@ -56,15 +56,16 @@ mod tests {
     use super::*;
     use crate::evidence::Sighting;
     use crate::inject::Direction;
-    use crate::units::Share;
+    use crate::units::{ByteCount, Share};
 
     #[test]
     fn what_happened_to_packets_is_said() {
-        let seen = |share, hit| PacketsSeen {
+        let beyond = |beyond, share, hit| PacketsSeen {
             fault: Packets {
                 direction: Direction::Both,
                 share,
                 reset: false,
+                beyond,
             },
             targets: vec!["cache-0".to_owned(), "cache-1".to_owned()],
             seen: 40,
@@ -72,11 +73,14 @@ mod tests {
             hit_bytes: 100 * hit,
             congestion: "cubic".to_owned(),
         };
+        let seen = |share, hit| beyond(None, share, hit);
+        let rate = Some(ByteCount(65536));
         let tenth = Share::new(0.1).unwrap();
         let said = [
             Sighting::OnPackets(seen(Share::WHOLE, 0)),
             Sighting::OnPackets(seen(Share::WHOLE, 40)),
             Sighting::OffPackets(seen(tenth, 5)),
+            Sighting::OnPackets(beyond(rate, Share::WHOLE, 7)),
         ]
         .map(|sighting| sighting.to_string());
         assert_eq!(
@@ -86,6 +90,7 @@ mod tests {
                 "40 packets dropped at cache-0, cache-1 (TCP: cubic)",
                 "packets of cache-0, cache-1 pass again; \
                  5 of 40 packets dropped at cache-0, cache-1",
+                "7 of 40 packets dropped, beyond 64KiB/s at cache-0, cache-1 (TCP: cubic)",
             ]
         );
     }

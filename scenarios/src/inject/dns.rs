@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
-use super::{About, Given, Inject, Mistake, OnNetwork, Parameter, ParameterKind, Problem, Surface};
+use super::{About, Given, Inject, Mistake, Parameter, ParameterKind, Problem, Surface};
 use crate::units::format_duration;
 
 /// What the run's resolver says of a name instead of the truth.
@@ -175,12 +175,6 @@ impl Dns {
             label: format!("not with `{}`", self.answer.word()),
             help,
         })
-    }
-}
-
-impl From<Dns> for Inject {
-    fn from(dns: Dns) -> Self {
-        Self::Network(OnNetwork::Dns(dns))
     }
 }
 

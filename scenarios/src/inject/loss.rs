@@ -4,9 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
 use super::packets::Packets;
-use super::{
-    About, Direction, Inject, Mistake, OnNetwork, Parameter, ParameterKind, Problem, Surface,
-};
+use super::{About, Direction, Mistake, Parameter, ParameterKind, Problem, Surface};
 use crate::units::Share;
 
 /// A share of the packets between the target and its callers is dropped.
@@ -62,13 +60,8 @@ impl Loss {
             direction: self.direction,
             share: self.share,
             reset: false,
+            beyond: None,
         }
-    }
-}
-
-impl From<Loss> for Inject {
-    fn from(loss: Loss) -> Self {
-        Self::Network(OnNetwork::Loss(loss))
     }
 }
 

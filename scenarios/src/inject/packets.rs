@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::direction::Direction;
-use crate::units::Share;
+use crate::units::{ByteCount, Share};
 
 /// Packets that are dropped or answered with a reset, below TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub struct Packets {
     pub share: Share,
     /// Whether they are answered with a reset.
     pub reset: bool,
+    /// Only those beyond so many bytes per second, on each port and way.
+    #[serde(default)]
+    pub beyond: Option<ByteCount>,
 }
 
 impl Packets {
@@ -21,6 +24,9 @@ impl Packets {
     /// words.
     #[must_use]
     pub fn effect(&self, seen: u64, hit: u64) -> String {
+        if let Some(rate) = self.beyond {
+            return format!("{hit} of {seen} packets dropped, beyond {rate}/s");
+        }
         match (self.reset, self.share == Share::WHOLE) {
             (true, _) => format!("{hit} packets answered with a reset"),
             (false, true) => format!("{hit} packets dropped"),

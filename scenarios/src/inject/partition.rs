@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
 use super::packets::Packets;
-use super::{About, Direction, Inject, OnNetwork, Surface};
+use super::{About, Direction, Surface};
 use crate::units::Share;
 
 /// Every packet between the target and its callers is dropped.
@@ -44,13 +44,8 @@ impl Partition {
             direction: self.direction,
             share: Share::WHOLE,
             reset: false,
+            beyond: None,
         }
-    }
-}
-
-impl From<Partition> for Inject {
-    fn from(partition: Partition) -> Self {
-        Self::Network(OnNetwork::Partition(partition))
     }
 }
 

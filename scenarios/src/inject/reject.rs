@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
 use super::packets::Packets;
-use super::{About, Direction, Inject, OnNetwork, Surface};
+use super::{About, Direction, Surface};
 use crate::units::Share;
 
 /// Every packet to the target is answered with a reset.
@@ -36,13 +36,8 @@ impl Reject {
             direction: Direction::To,
             share: Share::WHOLE,
             reset: true,
+            beyond: None,
         }
-    }
-}
-
-impl From<Reject> for Inject {
-    fn from(reject: Reject) -> Self {
-        Self::Network(OnNetwork::Reject(reject))
     }
 }
 

@@ -16,15 +16,10 @@ use super::rules::{CHANCES, DESTINATION_PORT, Rule, SOURCE_PORT, counters, of_ta
 /// dropped where it is sent is known to TCP, which sends it again as if nothing
 /// had been lost.
 const ARRIVING: &str = "arriving";
-/// The chain in which the packets of some processes are marked.
-const LEAVING: &str = "leaving";
-/// The hooks of these chains.
+/// The hook of this chain.
 const LOCAL_IN: u32 = 1;
-const LOCAL_OUT: u32 = 3;
 /// Before rules of the machine's own, which have 0.
 const PRIORITY: i32 = -150;
-/// The upper half of a mark of squall's.
-const MARK: u32 = 0x5351_0000;
 /// The table belongs to its socket.
 const OWNER: u32 = 2;
 
@@ -43,13 +38,12 @@ pub struct Filter {
     pub ports: Vec<u16>,
     /// Packets towards these ports, from them, or both.
     pub direction: Direction,
-    /// Only those of processes in one of these cgroups, which are so many below
-    /// the root; of everybody where there is none.
-    pub callers: Vec<(u64, u32)>,
     /// How many of ten thousand.
     pub of_ten_thousand: u32,
     /// Whether they are answered with a reset.
     pub reset: bool,
+    /// Only those beyond so many bytes per second, for each port and way.
+    pub beyond: Option<u64>,
 }
 
 impl Filter {
@@ -60,9 +54,9 @@ impl Filter {
         Self {
             ports,
             direction: inject.direction,
-            callers: Vec::new(),
             of_ten_thousand: share.round() as u32,
             reset: inject.reset,
+            beyond: inject.beyond.map(|rate| rate.0),
         }
     }
 }
@@ -72,7 +66,7 @@ impl Filter {
 pub(crate) struct Filters {
     socket: Option<Socket>,
     tables: HashMap<String, Table>,
-    made: u16,
+    made: u32,
 }
 
 #[derive(Debug)]
@@ -94,7 +88,7 @@ impl Filters {
         let made = self.made;
         let put = self.on_socket(|socket| {
             let name = format!("squall-{}-{made}", socket.port());
-            let (changes, rules) = changes(&name, filter, MARK | u32::from(made));
+            let (changes, rules) = changes(&name, filter);
             socket.change(&changes)?;
             Ok(Table { name, rules })
         });
@@ -125,10 +119,9 @@ impl Filters {
             ));
         }
         let mut met = Met::default();
-        // Rules that only mark count nothing.
-        for counted in own.iter().filter(|counted| counted.len() == 2) {
-            met.seen += counted[0];
-            met.hit += counted[1];
+        for counted in own {
+            met.seen += counted.seen;
+            met.hit += counted.hit;
         }
         Ok(met)
     }
@@ -184,110 +177,76 @@ fn explained(error: &io::Error) -> String {
 }
 
 /// The table of a filter in one transaction, and how many rules it has.
-fn changes(table: &str, filter: &Filter, mark: u32) -> (Vec<(Ask, Attributes)>, usize) {
-    let (leaving, arriving) = rules(filter, mark);
+fn changes(table: &str, filter: &Filter) -> (Vec<(Ask, Attributes)>, usize) {
     let new = Attributes::new()
         .text(TABLE_NAME, table)
         .u32(TABLE_FLAGS, OWNER);
-    let mut changes = vec![(Ask::NewTable, new)];
-    for (chain, hook, rules) in [
-        (LEAVING, LOCAL_OUT, &leaving),
-        (ARRIVING, LOCAL_IN, &arriving),
-    ] {
-        if rules.is_empty() {
-            continue;
-        }
-        changes.push((Ask::NewChain, base_chain(table, chain, hook)));
-        changes.extend(
-            rules
-                .iter()
-                .map(|rule| (Ask::NewRule, rule.of(table, chain))),
-        );
-    }
-    (changes, leaving.len() + arriving.len())
+    let rules = rules(filter);
+    let mut changes = vec![(Ask::NewTable, new), (Ask::NewChain, base_chain(table))];
+    let own = rules.iter().map(|rule| rule.of(table, ARRIVING));
+    changes.extend(own.map(|rule| (Ask::NewRule, rule)));
+    (changes, rules.len())
 }
 
-fn base_chain(table: &str, chain: &str, hook: u32) -> Attributes {
+fn base_chain(table: &str) -> Attributes {
     let hook = Attributes::new()
-        .u32(1, hook)
+        .u32(1, LOCAL_IN)
         .u32(2, PRIORITY.cast_unsigned());
     Attributes::new()
         .text(CHAIN_TABLE, table)
-        .text(CHAIN_NAME, chain)
+        .text(CHAIN_NAME, ARRIVING)
         .nest(CHAIN_HOOK, &hook)
         // What no rule decides about passes.
         .u32(CHAIN_POLICY, 1)
         .text(CHAIN_TYPE, "filter")
 }
 
-/// The rules for packets that leave, and for those that arrive.
-fn rules(filter: &Filter, mark: u32) -> (Vec<Rule>, Vec<Rule>) {
-    let end = |rule: Rule| {
-        let counted = rule.count();
-        let hit = match filter.of_ten_thousand {
-            CHANCES.. => counted,
-            share => counted.by_chance(share),
-        };
-        match filter.reset {
-            true => hit.count().reset(),
-            false => hit.count().drop(),
+/// One for each port and way.
+fn rules(filter: &Filter) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for (to_target, offset) in [(true, DESTINATION_PORT), (false, SOURCE_PORT)] {
+        if !filter.direction.is(to_target) {
+            continue;
         }
-    };
-    let arriving_at = |offset, port| Rule::new().over_loopback().port(offset, port);
-    let (mut leaving, mut arriving) = (Vec::new(), Vec::new());
-    for port in &filter.ports {
-        if filter.direction.is(true) {
-            if filter.callers.is_empty() {
-                arriving.push(end(arriving_at(DESTINATION_PORT, *port)));
-            } else {
-                // Who sent a packet is known only while it is being sent.
-                leaving.extend(filter.callers.iter().map(|(cgroup, level)| {
-                    let sent = Rule::new().port(DESTINATION_PORT, *port);
-                    sent.cgroup(*cgroup, *level).mark(mark)
-                }));
-                let sent = arriving_at(DESTINATION_PORT, *port).marked(mark);
-                arriving.push(end(sent));
+        rules.extend(filter.ports.iter().map(|port| {
+            let seen = Rule::new().over_loopback().port(offset, *port).count();
+            let some = match filter.of_ten_thousand {
+                CHANCES.. => seen,
+                share => seen.by_chance(share),
+            };
+            let hit = match filter.beyond {
+                Some(rate) => some.beyond(rate),
+                None => some,
+            };
+            match filter.reset {
+                true => hit.count().reset(),
+                false => hit.count().drop(),
             }
-        }
-        if filter.direction.is(false) {
-            let from = arriving_at(SOURCE_PORT, *port);
-            if filter.callers.is_empty() {
-                arriving.push(end(from));
-            } else {
-                let callers = filter.callers.iter();
-                let to_each = callers.map(|(id, level)| end(from.clone().cgroup(*id, *level)));
-                arriving.extend(to_each);
-            }
-        }
+        }));
     }
-    (leaving, arriving)
+    rules
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn filter(direction: Direction, callers: usize) -> Filter {
+    fn filter(direction: Direction) -> Filter {
         Filter {
             ports: vec![80, 81],
             direction,
-            callers: vec![(7, 2); callers],
             of_ten_thousand: CHANCES,
             reset: false,
+            beyond: None,
         }
     }
 
     #[test]
-    fn there_is_a_rule_for_every_port_and_direction_and_caller() {
-        let count = |direction, callers| {
-            let (leaving, arriving) = rules(&filter(direction, callers), MARK);
-            (leaving.len(), arriving.len())
-        };
-        assert_eq!(count(Direction::Both, 0), (0, 4));
-        assert_eq!(count(Direction::To, 0), (0, 2));
-        assert_eq!(count(Direction::From, 0), (0, 2));
-        assert_eq!(count(Direction::To, 3), (6, 2));
-        assert_eq!(count(Direction::From, 3), (0, 6));
+    fn there_is_a_rule_for_every_port_and_direction() {
+        let count = |direction| rules(&filter(direction)).len();
+        assert_eq!(count(Direction::Both), 4);
+        assert_eq!(count(Direction::To), 2);
+        assert_eq!(count(Direction::From), 2);
     }
 
     #[test]
@@ -301,7 +260,7 @@ mod tests {
             };
             // Those of this thread alone.
             rustix::thread::set_capabilities(None, none).unwrap();
-            Filters::default().add("tried#0", &filter(Direction::Both, 0))
+            Filters::default().add("tried#0", &filter(Direction::Both))
         });
         let refused = refused.join().unwrap().unwrap_err();
         assert!(refused.contains("run squall as root"), "{refused}");
@@ -309,7 +268,7 @@ mod tests {
 
     /// Whether this process may have rules.
     fn privileged() -> bool {
-        let tried = Filters::default().add("tried#0", &filter(Direction::Both, 0));
+        let tried = Filters::default().add("tried#0", &filter(Direction::Both));
         if let Err(error) = &tried {
             // Past the capture of the test harness: nobody shall take it for a pass.
             let line = format!("skipped: needs nftables: {error}\n");
@@ -327,7 +286,7 @@ mod tests {
         }
         let ports = Filter {
             ports: (1..200).collect(),
-            ..filter(Direction::Both, 0)
+            ..filter(Direction::Both)
         };
         let work = |_| {
             let ports = ports.clone();
@@ -344,6 +303,30 @@ mod tests {
         let all: Vec<_> = (0..4).map(work).collect();
         for one in all {
             one.join().unwrap();
+        }
+    }
+
+    /// The least and the most that a scenario may ask for.
+    #[test]
+    fn the_kernel_takes_every_rate_and_share() {
+        if !privileged() {
+            return;
+        }
+        let mut filters = Filters::default();
+        for (of_ten_thousand, beyond) in [
+            (1, None),
+            (CHANCES - 1, None),
+            (CHANCES, Some(1)),
+            (CHANCES, Some(16 << 30)),
+        ] {
+            let filter = Filter {
+                of_ten_thousand,
+                beyond,
+                ..filter(Direction::Both)
+            };
+            filters.add("one#0", &filter).unwrap();
+            assert_eq!(filters.look("one#0"), Ok(Met::default()));
+            filters.remove("one#0").unwrap();
         }
     }
 

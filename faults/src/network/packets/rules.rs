@@ -3,7 +3,7 @@
 //! for people).
 
 use super::attributes::{Attributes, find, read, read_u64};
-use super::counted::Counted;
+use super::counted::{Counted, Met};
 
 /// The register that says what becomes of the packet.
 const VERDICT: u32 = 0;
@@ -13,9 +13,10 @@ const REGISTER: u32 = 1;
 /// Loopback, in every network namespace.
 const LOOPBACK: u32 = 1;
 const TCP: u8 = 6;
+/// The most of a packet there: less, and a large one would never pass.
+const LOOPBACK_PACKET_BYTES: u32 = 64 * 1024;
 
 /// What is known of a packet beside its bytes.
-const META_MARK: u32 = 3;
 const META_IIF: u32 = 4;
 const META_L4PROTO: u32 = 16;
 
@@ -87,31 +88,6 @@ impl Rule {
             .compare(EQUAL, &port.to_be_bytes())
     }
 
-    /// Packets whose socket on this side was opened in that cgroup, which is so
-    /// many below the root.
-    pub(super) fn cgroup(self, id: u64, level: u32) -> Self {
-        let load = Attributes::new()
-            // The cgroup of version 2.
-            .u32(1, 3)
-            .u32(2, REGISTER)
-            .u32(3, level);
-        self.with("socket", &load).compare(EQUAL, &id.to_ne_bytes())
-    }
-
-    /// Packets that were marked so.
-    pub(super) fn marked(self, mark: u32) -> Self {
-        self.load_meta(META_MARK)
-            .compare(EQUAL, &mark.to_ne_bytes())
-    }
-
-    /// Marks the packet.
-    pub(super) fn mark(self, mark: u32) -> Self {
-        let value = Attributes::new().bytes(1, &mark.to_ne_bytes());
-        let immediate = Attributes::new().u32(1, REGISTER).nest(2, &value);
-        let set = Attributes::new().u32(2, META_MARK).u32(3, REGISTER);
-        self.with("immediate", &immediate).with("meta", &set)
-    }
-
     /// So many of ten thousand packets, by chance of the kernel's own.
     pub(super) fn by_chance(self, of_ten_thousand: u32) -> Self {
         let number = Attributes::new()
@@ -129,6 +105,20 @@ impl Rule {
         self.with("numgen", &number)
             .with("byteorder", &order)
             .compare(LESS, &of_ten_thousand.to_be_bytes())
+    }
+
+    /// Those beyond so many bytes per second; what was not used is kept for a
+    /// second, and one packet of loopback beside it.
+    pub(super) fn beyond(self, bytes_per_second: u64) -> Self {
+        let limit = Attributes::new()
+            .u64(1, bytes_per_second)
+            // For each second.
+            .u64(2, 1)
+            .u32(3, LOOPBACK_PACKET_BYTES)
+            // Bytes, and what is over the limit.
+            .u32(4, 1)
+            .u32(5, 1);
+        self.with("limit", &limit)
     }
 
     /// Counts what came so far.
@@ -169,9 +159,9 @@ pub(super) fn of_table(table: &str) -> Attributes {
     Attributes::new().text(RULE_TABLE, table)
 }
 
-/// What the counters of a rule say, in their order; `None` where it is a rule of
-/// another table.
-pub(super) fn counters(rule: &[u8], table: &str) -> Option<Vec<Counted>> {
+/// What the counters of a rule say: the first what it met, the last what it hit;
+/// `None` where it is a rule of another table.
+pub(super) fn counters(rule: &[u8], table: &str) -> Option<Met> {
     let of = find(rule, RULE_TABLE)?;
     if of.strip_suffix(b"\0").unwrap_or(of) != table.as_bytes() {
         return None;
@@ -182,11 +172,13 @@ pub(super) fn counters(rule: &[u8], table: &str) -> Option<Vec<Counted>> {
         let data = find(expression, EXPRESSION_DATA)?;
         (name == b"counter\0").then_some(data)
     });
-    let read = counters.map(|data| Counted {
+    let mut read = counters.map(|data| Counted {
         packets: find(data, COUNTER_PACKETS).and_then(read_u64).unwrap_or(0),
         bytes: find(data, COUNTER_BYTES).and_then(read_u64).unwrap_or(0),
     });
-    Some(read.collect())
+    let seen = read.next()?;
+    let hit = read.last()?;
+    Some(Met { seen, hit })
 }
 
 #[cfg(test)]
@@ -208,8 +200,8 @@ mod tests {
             .drop();
         let rule = rule.of("squall-1-0", "in");
         let found = counters(rule.as_bytes(), "squall-1-0").unwrap();
-        let expected = [(5, 500), (2, 200)].map(|(packets, bytes)| Counted { packets, bytes });
-        assert_eq!(found, expected);
+        let [seen, hit] = [(5, 500), (2, 200)].map(|(packets, bytes)| Counted { packets, bytes });
+        assert_eq!(found, Met { seen, hit });
         assert_eq!(counters(rule.as_bytes(), "squall-1"), None);
         assert_eq!(counters(b"", "squall-1-0"), None);
     }

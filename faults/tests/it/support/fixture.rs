@@ -106,11 +106,11 @@ fn serve(address: &str) {
     }
 }
 
-/// `reject DIR PORT`: has packets to a port answered with a reset, sees that it
-/// works, and dies.
+/// `reject DIR PORT STEP alone|together|all`: has packets to a port answered with a
+/// reset, sees that it works, takes it back, and is killed at STEP.
 async fn reject(args: &[OsString]) {
-    let [dir, port] = args else {
-        panic!("reject DIR PORT");
+    let [dir, port, step, company] = args else {
+        panic!("reject DIR PORT STEP alone|together|all");
     };
     let port = port.to_str().and_then(|port| port.parse().ok());
     let port: u16 = port.expect("a port");
@@ -119,11 +119,25 @@ async fn reject(args: &[OsString]) {
     let exe = std::env::current_exe().expect("an executable");
     let args = ["guardian".into()];
     let guardian = GuardianClient::start(&exe, &args, &journal).await;
+    let guardian = guardian.expect("a guardian");
+    let pid = Pid::from_raw(guardian.identity().pid.cast_signed()).expect("a pid");
+    let die_at = |now: &str| {
+        if now != step {
+            return;
+        }
+        if company == "all" {
+            kill_process(keeper(pid), Signal::KILL).expect("the keeper killed");
+        }
+        if company != "alone" {
+            kill_process(pid, Signal::KILL).expect("the guardian killed");
+        }
+        kill_process(getpid(), Signal::KILL).expect("killed");
+    };
     let context = FaultContext {
         fault: "firewall".to_owned(),
         injection: 0,
         journal,
-        guardian: Some(guardian.expect("a guardian")),
+        guardian: Some(guardian.clone()),
         pauses: Pauses::default(),
         limits: Limits::default(),
         deadline: Duration::from_secs(5),
@@ -134,11 +148,15 @@ async fn reject(args: &[OsString]) {
         filter: Filter::of(&inject, vec![port]),
         inject,
     });
-    let guard = fault.inject(&context).await.expect("injected");
+    let mut guard = fault.inject(&context).await.expect("injected");
+    die_at("injected");
     guard.verify().await.expect("verified");
+    die_at("verified");
     let refused = std::net::TcpStream::connect(("127.0.0.1", port));
     refused.expect_err("the rules are in force");
-    kill_process(getpid(), Signal::KILL).expect("killed");
+    die_at("met");
+    guard.remove().await.expect("removed");
+    die_at("removed");
 }
 
 /// Dies at a step of its life, alone or with its guardian.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use squall_faults::Journal;
 use squall_faults::machine::{Ability, Standing};
-use squall_faults::measure::{self, Measured};
+use squall_faults::measure::{self, Measured, NotMeasured};
 use squall_judge::RunOutcome;
 use squall_record::terminal_line;
 
@@ -56,7 +56,8 @@ const ALL: &str = "all";
 pub async fn measure(args: DoctorArgs) -> ExitCode {
     let known = measure::names();
     let mut names = args.measure.unwrap_or_default();
-    if names.iter().any(|name| name == ALL) {
+    let everything = names.iter().any(|name| name == ALL);
+    if everything {
         names = known.iter().map(ToString::to_string).collect();
     }
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
@@ -73,6 +74,10 @@ pub async fn measure(args: DoctorArgs) -> ExitCode {
         output::progress(format_args!("measuring {name} …"));
         match measure::measure(name, Arc::clone(&journal)).await {
             Some(Ok(measured)) => all.extend(measured),
+            // Asked for all, those are meant that there are here.
+            Some(Err(NotMeasured::Missing(why))) if everything => {
+                output::remark(terminal_line(&format!("{name} is left out: {why}")));
+            }
             Some(Err(error)) => failed.push(format!("{name}: {error}")),
             None => {}
         }
