@@ -42,7 +42,10 @@ pub use cpu::Cpu;
 pub use direction::Direction;
 pub use dns::{Dns, DnsAnswer};
 pub use done::BytesDone;
-pub use http::{Answer, Http, HttpAction, HttpDone, Matching, Message, Part, SCOPE_HEADER};
+pub use http::{
+    Answer, GrpcAnswer, GrpcStatus, Http, HttpAction, HttpDone, Matching, Message, Part,
+    SCOPE_HEADER,
+};
 pub use kill::{Kill, Signal};
 pub use kind::{About, Absent, Given, Group, Mistake, Parameter, ParameterKind, Problem, Value};
 pub use limit::Limit;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use squall_scenario::Share;
-use squall_scenario::inject::{Http, HttpDone, Message};
+use squall_scenario::inject::{GrpcAnswer, Http, HttpDone, Message};
 use squall_scenario::seed::nth;
 
 use super::head::Head;
@@ -88,20 +88,58 @@ impl HttpAttached {
         add(&self.totals.not_http, 1);
     }
 
+    /// Whether it is about calls over HTTP/2.
+    pub(crate) const fn is_on_calls(&self) -> bool {
+        self.http.action.on_calls().is_some()
+    }
+
     /// Whether the `request`th of a connection suffers, and how. The same seed
     /// decides the same for it, whatever else there was; only the cap depends on
     /// what happens at the same time.
-    pub(super) fn choose(
-        self: &Arc<Self>,
-        head: &Head,
-        (seed, connection, request): (u64, u64, u64),
-    ) -> Option<Chosen> {
-        let totals = &self.totals;
-        add(&totals.requests, 1);
+    pub(super) fn choose(self: &Arc<Self>, head: &Head, key: (u64, u64, u64)) -> Option<Chosen> {
+        if self.is_on_calls() {
+            return None;
+        }
         let headers = head.headers.iter();
         let headers = headers.map(|(name, value)| (name.as_str(), value.as_slice()));
-        let when = &self.http.when;
-        if !when.fits(head.method(), head.target(), headers.clone()) {
+        let (place, seed, magnitude) = self.hit((head.method(), head.target()), headers, key)?;
+        let action = &self.http.action;
+        let decides = match magnitude == Share::WHOLE {
+            true => super::build(self.http.message, action, seed),
+            false => super::build(self.http.message, &action.lowered(magnitude), seed),
+        };
+        Some(Chosen {
+            place: Arc::new(place),
+            decides: decides?,
+            acted: false,
+        })
+    }
+
+    /// The status with which the `call`th of a connection over HTTP/2 ends, if it
+    /// is hit; what was said there holds here.
+    pub(super) fn choose_call<'h>(
+        self: &Arc<Self>,
+        asked: (&str, &str),
+        headers: impl Iterator<Item = (&'h str, &'h [u8])> + Clone,
+        key: (u64, u64, u64),
+    ) -> Option<GrpcAnswer> {
+        let answer = self.http.action.on_calls()?;
+        self.hit(asked, headers, key)?;
+        add(&self.totals.acted, 1);
+        Some(answer.clone())
+    }
+
+    /// Whether a request suffers: its place, the seed of what it suffers, and with
+    /// which part of its magnitude.
+    fn hit<'h>(
+        self: &Arc<Self>,
+        (method, target): (&str, &str),
+        headers: impl Iterator<Item = (&'h str, &'h [u8])> + Clone,
+        (seed, connection, request): (u64, u64, u64),
+    ) -> Option<(Place, u64, Share)> {
+        let totals = &self.totals;
+        add(&totals.requests, 1);
+        if !self.http.when.fits(method, target, headers.clone()) {
             return None;
         }
         let (share, magnitude) = self.lowered(headers)?;
@@ -113,17 +151,7 @@ impl HttpAttached {
         }
         let place = self.take_place()?;
         add(&totals.hit, 1);
-        Some(Chosen {
-            place: Arc::new(place),
-            decides: match magnitude == Share::WHOLE {
-                true => super::build(self.http.message, &self.http.action, nth(seed, 1)),
-                false => {
-                    let lowered = self.http.action.lowered(magnitude);
-                    super::build(self.http.message, &lowered, nth(seed, 1))
-                }
-            },
-            acted: false,
-        })
+        Some((place, nth(seed, 1), magnitude))
     }
 
     /// Of which share of such requests it may have one with these headers, and

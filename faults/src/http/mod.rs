@@ -15,6 +15,7 @@ mod answering;
 mod asking;
 mod attached;
 mod body;
+mod calls;
 mod corrupt;
 mod delay;
 mod engine;
@@ -32,14 +33,19 @@ mod truncate;
 use squall_scenario::inject::{HttpAction, Message};
 
 pub(crate) use attached::HttpAttached;
+pub(crate) use calls::Calls;
 pub use engine::Exchanges;
 pub use head::{Head, HeadEdit, StartLine};
 pub use scope::{NoScopeKey, Scope, ScopeKey};
 pub use seam::{HttpEvent, HttpFate, HttpFault};
 
-/// The fault for one exchange; `seed` is that exchange's own.
-pub(crate) fn build(message: Message, action: &HttpAction, seed: u64) -> Box<dyn HttpFault> {
-    match action {
+/// The fault for one exchange, unless it is about calls over HTTP/2; `seed` is that exchange's own.
+pub(crate) fn build(
+    message: Message,
+    action: &HttpAction,
+    seed: u64,
+) -> Option<Box<dyn HttpFault>> {
+    Some(match action {
         HttpAction::Delay { by, jitter } => Box::new(delay::Late::new(message, *by, *jitter, seed)),
         HttpAction::Answer(answer) => Box::new(answer::Answered(answer.clone())),
         HttpAction::Abort { after } => Box::new(abort::Aborted::new(message, after.0)),
@@ -54,5 +60,6 @@ pub(crate) fn build(message: Message, action: &HttpAction, seed: u64) -> Box<dyn
             edit: HeadEdit::Remove(names.clone()),
         }),
         HttpAction::Throttle(rate) => Box::new(throttle::Throttled::new(message, rate.0)),
-    }
+        HttpAction::Grpc(_) => return None,
+    })
 }

@@ -115,7 +115,8 @@ impl Connection {
             if roster.stopped {
                 break Ok(End::Close);
             }
-            pair.reconcile(&roster, self.shared.seed, self.nth);
+            let follows_calls = self.shared.follows_calls.load(Ordering::Relaxed);
+            pair.reconcile(&roster, (self.shared.seed, self.nth), follows_calls);
             seen.store(roster.version, Ordering::Release);
             self.shared.followed.notify_waiters();
             tokio::select! {
@@ -167,7 +168,7 @@ impl<R: AsyncRead + Socket + Unpin, W: AsyncWrite + Socket + Unpin> Pair<R, W> {
         }
     }
 
-    fn reconcile(&mut self, roster: &Roster, seed: u64, nth: u64) {
+    fn reconcile(&mut self, roster: &Roster, (seed, nth): (u64, u64), follows_calls: bool) {
         let carried = self.to.carried || self.from.carried;
         self.meetings.follow(roster, seed, nth);
         self.to.reconcile(&self.meetings, seed, nth, carried);
@@ -175,7 +176,7 @@ impl<R: AsyncRead + Socket + Unpin, W: AsyncWrite + Socket + Unpin> Pair<R, W> {
             self.from.reconcile(&self.meetings, seed, nth, carried);
         }
         let before = self.messages.take();
-        self.messages = Messages::reconciled(before, roster, (seed, nth), carried);
+        self.messages = Messages::reconciled(before, roster, (seed, nth), (carried, follows_calls));
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<End>> {
@@ -498,7 +499,7 @@ mod tests {
                     return end.ok();
                 }
                 changed(&mut roster, change);
-                pair.reconcile(&roster, 1, 0);
+                pair.reconcile(&roster, (1, 0), false);
             }
             let patience = Duration::from_secs(600);
             let end = timeout(patience, poll_fn(|cx| pair.poll(cx))).await;

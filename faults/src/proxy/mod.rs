@@ -16,7 +16,7 @@ mod splice;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -104,6 +104,8 @@ pub(crate) struct Shared {
     full: watch::Sender<bool>,
     /// Its end of TLS, where it speaks that with its callers.
     tls: OnceLock<Terminal>,
+    /// Whether calls over HTTP/2 are followed from the first byte of a connection.
+    follows_calls: AtomicBool,
 }
 
 /// A toxic could not be attached.
@@ -211,6 +213,7 @@ impl Proxy {
             listens: watch::channel(listener.as_ref().map(|_| true)).0,
             full: watch::channel(false).0,
             tls: OnceLock::new(),
+            follows_calls: AtomicBool::new(false),
         });
         let (roster, watcher) = watch::channel(Roster::default());
         let (wanted, wishes) = watch::channel(Wanted::at_start(config.listening));

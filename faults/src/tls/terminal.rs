@@ -34,7 +34,7 @@ use super::authority::{Authority, NoCertificate};
 /// How long a handshake may take, with the caller or with the target.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// What may be spoken behind a handshake whose other side is plain.
-const HTTP_1: &[u8] = b"http/1.1";
+const HTTP: [&[u8]; 2] = [b"http/1.1", b"h2"];
 
 /// One side of a link, with or without TLS.
 pub(crate) type Side = Either<TcpStream, TlsStream<TcpStream>>;
@@ -167,8 +167,9 @@ impl Terminal {
         let (host, offered) = asked(&start.client_hello(), &address);
         let (upstream, agreed) = match self.0.to {
             TlsTo::Plain => {
-                let http = offered.iter().find(|protocol| *protocol == HTTP_1);
-                (Either::Left(upstream), http.cloned())
+                let is_offered = |protocol: &&[u8]| offered.iter().any(|one| one == protocol);
+                let http = HTTP.into_iter().find(is_offered);
+                (Either::Left(upstream), http.map(<[u8]>::to_vec))
             }
             TlsTo::Tls => {
                 let upstream = self.connect(&host, offered, upstream).await?;

@@ -1,5 +1,6 @@
 //! Faults, links and the guardian from outside.
 
+mod calls;
 mod chain_properties;
 mod conformance;
 mod exchanges;

@@ -87,6 +87,16 @@ async fn call(
     authority: &Authority,
     host: &str,
 ) -> io::Result<TlsStream<TcpStream>> {
+    call_in(&["h2", "http/1.1"], address, authority, host).await
+}
+
+/// The same, offering these protocols.
+async fn call_in(
+    protocols: &[&str],
+    address: SocketAddr,
+    authority: &Authority,
+    host: &str,
+) -> io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     let trusted = CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap();
     roots.add(trusted).unwrap();
@@ -95,7 +105,10 @@ async fn call(
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|one| one.as_bytes().to_vec())
+        .collect();
     let name = ServerName::try_from(host.to_owned()).unwrap();
     let stream = TcpStream::connect(address).await?;
     soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await
@@ -121,6 +134,19 @@ fn done(evidence: &Evidence) -> TlsDone {
     match evidence.seen.as_slice() {
         [Sighting::OnTls(seen) | Sighting::OffTls(seen)] => seen.done,
         seen => panic!("{seen:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_speaks_http_2_only_is_taken_at_its_word() {
+    let scene = Scene::new().await;
+    for (offered, agreed) in [
+        (&["h2", "http/1.1"][..], Some(&b"http/1.1"[..])),
+        (&["h2"], Some(b"h2")),
+        (&[], None),
+    ] {
+        let called = call_in(offered, scene.link.address(), &scene.authority, HOST).await;
+        assert_eq!(called.unwrap().get_ref().1.alpn_protocol(), agreed);
     }
 }
 

@@ -76,6 +76,9 @@ pub struct StartSystem {
     pub in_flight_max: u32,
     /// Hosts that links may lead to although they are not on this machine.
     pub allowed_hosts: Vec<String>,
+    /// What faults on calls over HTTP/2 are aimed at: its links follow calls from
+    /// the first byte on.
+    pub calls_into: Vec<FaultTarget>,
 }
 
 /// Why a system is not there.
@@ -245,6 +248,13 @@ impl RunningSystem {
             },
             supervisors: tokio_util::task::TaskTracker::new(),
         };
+        for target in &request.calls_into {
+            let members = running.members_with_repeats(target);
+            members
+                .iter()
+                .filter_map(Member::proxy)
+                .for_each(Proxy::follow_calls);
+        }
         running.announce_existing().await?;
         running.announce_links().await;
         running.follow_links().await;

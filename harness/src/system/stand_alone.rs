@@ -47,6 +47,7 @@ impl StandAlone {
             log_dir: dir.join("logs"),
             in_flight_max: 0,
             allowed_hosts: Vec::new(),
+            calls_into: Vec::new(),
         };
         let hub = EventHub::without_record(RunClock::start(Duration::ZERO));
         match RunningSystem::start(&request, guardian.clone(), hub).await {

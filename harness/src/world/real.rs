@@ -110,6 +110,11 @@ impl World for RealWorld {
             log_dir: self.run_dir.join("logs"),
             in_flight_max: self.scenario.load.in_flight_max,
             allowed_hosts: self.allowed_hosts.clone(),
+            calls_into: {
+                let faults = self.scenario.faults.iter();
+                let on_calls = faults.filter(|fault| fault.inject.is_on_calls());
+                on_calls.map(|fault| fault.into.value.clone()).collect()
+            },
         };
         let running = RunningSystem::start(&start, guardian.clone(), hub.clone())
             .await

@@ -2,6 +2,7 @@
 
 mod action;
 mod done;
+mod grpc;
 mod when;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use crate::units::{ByteCount, Share};
 
 pub use action::{Answer, HttpAction, Part};
 pub use done::HttpDone;
+pub use grpc::{GrpcAnswer, GrpcStatus};
 pub use when::Matching;
 
 /// One thing is done to a share of the requests that match, or to their answers.
@@ -97,7 +99,7 @@ pub(super) static ABOUT: About = About {
     about: "Requests or answers are late, wrong, short or lost.",
     also_called: &["http_abort", "http_delay", "error", "status"],
     noun: "a fault on HTTP",
-    meaning: "One thing is done to a share of the requests that match, or to their answers. HTTP/1.1 is understood; whatever else passes on the link passes untouched.",
+    meaning: "One thing is done to a share of the requests that match, or to their answers. HTTP/1.1 is understood, and of HTTP/2 the calls of gRPC, for `grpc`; whatever else passes on the link passes untouched.",
     reads: "http: { when: { path: /titles/** }, share: 5%, answer: { status: 503 } }",
     parameters: PARAMETERS,
     example: "- name: maintenance
@@ -167,6 +169,12 @@ static PARAMETERS: &[Parameter] = &[
         ParameterKind::Group(&action::ANSWER),
         action::ANSWER.about,
         &["respond", "replace"],
+    ),
+    Parameter::alternative(
+        "grpc",
+        ParameterKind::Group(&grpc::GRPC),
+        grpc::GRPC.about,
+        &["grpc_status"],
     ),
     Parameter::alternative(
         "abort",

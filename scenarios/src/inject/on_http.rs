@@ -40,6 +40,22 @@ impl OnHttp {
     }
 }
 
+impl Inject {
+    /// Whether it is about calls over HTTP/2, which links have to follow from the
+    /// first byte of a connection on.
+    #[must_use]
+    pub const fn is_on_calls(&self) -> bool {
+        match self {
+            Self::Http(OnHttp::Http(http)) => http.action.on_calls().is_some(),
+            Self::Bytes(_)
+            | Self::Tls(_)
+            | Self::Process(_)
+            | Self::Resource(_)
+            | Self::Network(_) => false,
+        }
+    }
+}
+
 impl From<Http> for Inject {
     fn from(http: Http) -> Self {
         Self::Http(OnHttp::Http(http))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HttpDone, Message};
+use super::{GrpcAnswer, HttpDone, Message};
 use crate::inject::kind::Group;
 use crate::inject::{Given, Mistake, Parameter, ParameterKind, Problem};
 use crate::units::{ByteCount, Share, format_duration};
@@ -22,6 +22,9 @@ pub enum HttpAction {
     },
     /// The request is answered in the target's place, which never sees it.
     Answer(Answer),
+    /// A call of gRPC over HTTP/2 ends with a status, and the target never sees
+    /// it.
+    Grpc(GrpcAnswer),
     /// The connection is reset when so many bytes of the body have passed; with
     /// none, before anything of the message has.
     Abort {
@@ -147,12 +150,30 @@ impl HttpAction {
             .group("delay")
             .and_then(delay)
             .or_else(|| given.group("answer").and_then(answer))
+            .or_else(|| Some(Self::Grpc(GrpcAnswer::of(given.group("grpc")?)?)))
             .or_else(|| given.group("abort").map(abort))
             .or_else(|| part().map(Self::Truncate))
             .or_else(|| given.share("corrupt").map(Self::Corrupt))
             .or_else(|| Some(Self::SetHeaders(given.texts("set_headers")?.to_vec())))
             .or_else(|| Some(Self::RemoveHeaders(given.names("remove_headers")?.to_vec())))
             .or_else(|| given.bytes("throttle").map(Self::Throttle))
+    }
+
+    /// How calls over HTTP/2 end, where it is about those; everything else is about
+    /// exchanges over HTTP/1.1.
+    #[must_use]
+    pub const fn on_calls(&self) -> Option<&GrpcAnswer> {
+        match self {
+            Self::Grpc(answer) => Some(answer),
+            Self::Delay { .. }
+            | Self::Answer(_)
+            | Self::Abort { .. }
+            | Self::Truncate(_)
+            | Self::Corrupt(_)
+            | Self::SetHeaders(_)
+            | Self::RemoveHeaders(_)
+            | Self::Throttle(_) => None,
+        }
     }
 
     /// The same with at most this part of its magnitude: of a delay, of the bytes
@@ -173,6 +194,7 @@ impl HttpAction {
                 Self::Throttle(ByteCount((rate.0 as f64 / to.get()) as u64))
             }
             Self::Answer(_)
+            | Self::Grpc(_)
             | Self::Abort { .. }
             | Self::Truncate(_)
             | Self::SetHeaders(_)
@@ -185,6 +207,7 @@ impl HttpAction {
         match self {
             Self::Delay { by, .. } => format!("delay {}", format_duration(*by)),
             Self::Answer(answer) => format!("answer {}", answer.status),
+            Self::Grpc(answer) => format!("grpc {}", answer.status.word()),
             Self::Abort { .. } => "abort".to_owned(),
             Self::Truncate(_) => "truncate".to_owned(),
             Self::Corrupt(_) => "corrupt".to_owned(),
@@ -196,12 +219,14 @@ impl HttpAction {
 
     pub(super) fn mistake(&self, message: Message) -> Option<Mistake> {
         match self {
-            Self::Answer(_) if message == Message::Request => Some(Mistake::out_of_range(
-                "message",
-                "an answer of squall's own is no change of a request",
-                "with `answer`",
-                "leave `message` out: the request does not reach the target",
-            )),
+            Self::Answer(_) | Self::Grpc(_) if message == Message::Request => {
+                Some(Mistake::out_of_range(
+                    "message",
+                    "an answer of squall's own is no change of a request",
+                    "with an answer",
+                    "leave `message` out: the request does not reach the target",
+                ))
+            }
             Self::Delay { by, jitter } if jitter > by => Some(Mistake {
                 parameter: "delay.jitter",
                 problem: Problem::JitterAboveDelay,
@@ -247,6 +272,7 @@ impl HttpAction {
                 "at least 1B/s",
                 "to hold a message for ever, inject `cut`",
             )),
+            Self::Grpc(answer) => answer.mistake(),
             Self::Delay { .. }
             | Self::Answer(_)
             | Self::Abort { .. }
@@ -279,6 +305,7 @@ impl HttpAction {
                 Message::Request.counted(done.acted),
                 answer.status
             ),
+            Self::Grpc(answer) => answer.effect(done.acted),
             Self::Abort { .. } => format!("{messages} ended by a reset"),
             Self::Truncate(_) => format!("{messages} cut short"),
             Self::Corrupt(_) => format!("{bytes} bytes of {messages} changed"),
@@ -308,7 +335,7 @@ impl fmt::Display for HttpAction {
                 write!(f, "set_headers {}", names.join(", "))
             }
             Self::RemoveHeaders(names) => write!(f, "remove_headers {}", names.join(", ")),
-            Self::Answer(_) | Self::Abort { .. } | Self::Throttle(_) => {
+            Self::Answer(_) | Self::Grpc(_) | Self::Abort { .. } | Self::Throttle(_) => {
                 f.write_str(&self.in_brief())
             }
         }
