@@ -149,6 +149,14 @@ pub enum FaultError {
         /// Where it should be.
         wanted: String,
     },
+    /// A file system could not be filled, or not given back.
+    #[error("the file system of {folder} was not filled: {why}")]
+    NotFilled {
+        /// The folder.
+        folder: String,
+        /// Why.
+        why: String,
+    },
     /// A limit that was lowered could not be given back; in words.
     #[error("{0}")]
     NotLifted(String),

@@ -10,6 +10,7 @@ mod cpu;
 mod cut;
 mod delay;
 mod direction;
+mod disk;
 mod dns;
 mod done;
 mod http;
@@ -22,6 +23,7 @@ mod monkey;
 mod on_bytes;
 mod on_http;
 mod on_network;
+mod on_resource;
 mod packets;
 mod partition;
 mod pause;
@@ -40,6 +42,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cpu::Cpu;
 pub use direction::Direction;
+pub use disk::Disk;
 pub use dns::{Dns, DnsAnswer};
 pub use done::BytesDone;
 pub use http::{
@@ -53,6 +56,7 @@ pub use loss::Loss;
 pub use monkey::Monkey;
 pub use on_http::OnHttp;
 pub use on_network::OnNetwork;
+pub use on_resource::OnResource;
 pub use packets::Packets;
 pub use partition::Partition;
 pub use pause::Pause;
@@ -92,7 +96,7 @@ impl Surface {
             Self::Http => "requests and answers on a link, or on the inbound link of a process",
             Self::Process => "processes",
             Self::Network => "the network of processes that squall started",
-            Self::Resource => "what processes have: limits, processor",
+            Self::Resource => "what processes have: limits, processor, disk",
         }
     }
 
@@ -200,15 +204,6 @@ pub enum OnProcess {
 pub enum OnTls {
     /// See [`Tls`].
     Tls(Tls),
-}
-
-/// What a target is kept short of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OnResource {
-    /// See [`Limit`].
-    Limit(Limit),
-    /// See [`Cpu`].
-    Cpu(Cpu),
 }
 
 impl Inject {
@@ -414,33 +409,6 @@ impl OnTls {
     fn kind(&self) -> &dyn Kind {
         match self {
             Self::Tls(tls) => tls,
-        }
-    }
-}
-
-impl OnResource {
-    /// Every kind, in the order they are listed.
-    pub const KINDS: &[&About] = &[&limit::ABOUT, &cpu::ABOUT];
-
-    /// What there is to know about it.
-    #[must_use]
-    pub const fn about(&self) -> &'static About {
-        match self {
-            Self::Limit(_) => &limit::ABOUT,
-            Self::Cpu(_) => &cpu::ABOUT,
-        }
-    }
-
-    /// Its name with its parameters: `limit files to 64`.
-    #[must_use]
-    pub fn in_words(&self) -> String {
-        format!("{}{}", self.about().keyword, self.kind().details())
-    }
-
-    fn kind(&self) -> &dyn Kind {
-        match self {
-            Self::Limit(limit) => limit,
-            Self::Cpu(cpu) => cpu,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::guardian::GuardianClient;
 use crate::http::ScopeKey;
 use crate::network::{ActiveNames, ActivePackets, NamesFault, PacketsFault};
 use crate::process::{ActiveKill, ActivePause, Owner, off_runtime, refuse, refuse_below};
-use crate::resource::{ActiveLimit, ActiveQuota};
+use crate::resource::{ActiveFill, ActiveLimit, ActiveQuota};
 use crate::tls::{ActiveTls, TlsFault};
 use crate::{FaultError, ProcessTarget, Proxy};
 pub use context::FaultContext;
@@ -104,6 +104,7 @@ enum Active {
     Limit(ActiveLimit),
     Packets(ActivePackets),
     Quota(ActiveQuota),
+    Fill(ActiveFill),
 }
 
 impl Fault {
@@ -163,6 +164,10 @@ async fn inject_resource(
             let starved = ActiveQuota::inject(target, *cpu, context).await?;
             Ok(Active::Quota(starved))
         }
+        OnResource::Disk(disk) => {
+            let filled = ActiveFill::inject(target, disk, context).await?;
+            Ok(Active::Fill(filled))
+        }
     }
 }
 
@@ -197,6 +202,7 @@ impl FaultGuard {
             Active::Limit(limit) => limit.verify().await,
             Active::Packets(packets) => packets.verify().await,
             Active::Quota(quota) => quota.verify().await,
+            Active::Fill(fill) => fill.verify(within).await,
         }
     }
 
@@ -217,6 +223,7 @@ impl FaultGuard {
             Active::Limit(limit) => limit.remove().await,
             Active::Packets(packets) => packets.remove().await,
             Active::Quota(quota) => quota.remove().await,
+            Active::Fill(fill) => fill.remove().await,
         };
         self.removed |= result.is_ok();
         result
@@ -235,6 +242,7 @@ impl FaultGuard {
             Active::Pause(pause) => pause.target_ended(),
             Active::Limit(limit) => limit.target_ended(),
             Active::Quota(quota) => quota.target_ended(),
+            Active::Fill(fill) => fill.target_ended(),
         }
     }
 }
@@ -253,6 +261,7 @@ impl Drop for FaultGuard {
             Active::Limit(limit) => limit.signal_removal(),
             Active::Packets(packets) => packets.signal_removal(),
             Active::Quota(quota) => quota.signal_removal(),
+            Active::Fill(fill) => fill.signal_removal(),
             // The process is ended; there is nothing to put back.
             Active::Kill(_) => {}
         }

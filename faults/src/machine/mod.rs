@@ -97,7 +97,7 @@ const ALL: &[Mechanism] = &[
     Mechanism {
         name: "pidfd",
         purpose: "a signal reaches the process that is meant, or nobody",
-        faults: &["kill", "pause", "limit", "cpu"],
+        faults: &["kill", "pause", "limit", "cpu", "disk"],
         look: processes::pidfd,
     },
     Mechanism {

@@ -1,6 +1,7 @@
 //! Faults on what a target has: limits, processor, memory, disk.
 
 mod cgroup;
+mod fill;
 mod inverse;
 mod limit;
 mod limits;
@@ -13,6 +14,7 @@ mod quota;
 mod soft_limit;
 
 pub use cgroup::{Controller, Version};
+pub(crate) use fill::ActiveFill;
 pub use inverse::{LimitKind, LoweredLimit, Pen};
 pub(crate) use limit::ActiveLimit;
 pub use limits::Limits;

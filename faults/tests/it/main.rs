@@ -5,6 +5,7 @@ mod chain_properties;
 mod conformance;
 mod exchanges;
 mod faults;
+mod filled;
 mod foreign;
 mod guardian;
 mod kill_anywhere;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ProcessSeen;
 use crate::inject::OnResource;
-use crate::units::format_duration;
+use crate::units::{ByteCount, format_duration};
 
 /// A target that is kept short of something, or was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,13 @@ pub enum Measured {
         /// For how long, added up over processors.
         held_us: u64,
     },
+    /// Bytes of a file system.
+    Disk {
+        /// Those that squall took.
+        filled: u64,
+        /// Those that are free.
+        free: u64,
+    },
 }
 
 impl Measured {
@@ -50,7 +57,7 @@ impl Measured {
     #[must_use]
     pub const fn was_met(&self) -> bool {
         match self {
-            Self::Descriptors { .. } => true,
+            Self::Descriptors { .. } | Self::Disk { .. } => true,
             Self::Processor { held, .. } => *held > 0,
         }
     }
@@ -93,6 +100,10 @@ impl ResourceSeen {
             None | Some(Measured::Processor { periods: 0, .. }) => Ok(()),
             Some(Measured::Descriptors { open }) => {
                 write!(f, "; {open} descriptors are open in the fullest")
+            }
+            Some(Measured::Disk { filled, free }) => {
+                let (filled, free) = (ByteCount(filled), ByteCount(free));
+                write!(f, "; {filled} are taken, {free} are free")
             }
             Some(Measured::Processor {
                 used_us,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, Mistake, ParameterKind};
-use super::{About, Inject, OnResource, Parameter, Surface};
+use super::{About, Parameter, Surface};
 use crate::units::Share;
 
 /// Less is a process that stands still, which `pause` does without a cgroup.
@@ -43,12 +43,6 @@ pub(super) static ABOUT: About = About {
     },
 };
 
-impl From<Cpu> for Inject {
-    fn from(cpu: Cpu) -> Self {
-        Self::Resource(OnResource::Cpu(cpu))
-    }
-}
-
 impl Kind for Cpu {
     fn details(&self) -> String {
         format!(" {}", self.share)
@@ -73,6 +67,7 @@ impl Kind for Cpu {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inject::Inject;
 
     #[test]
     fn a_process_is_left_something() {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, Mistake, ParameterKind, Problem};
-use super::{About, Inject, OnResource, Parameter, Surface};
+use super::{About, Parameter, Surface};
 use crate::units::ByteCount;
 
 /// Limits of a running process are lowered: their soft values only, as a hard
@@ -66,12 +66,6 @@ pub(super) static ABOUT: About = About {
     },
 };
 
-impl From<Limit> for Inject {
-    fn from(limit: Limit) -> Self {
-        Self::Resource(OnResource::Limit(limit))
-    }
-}
-
 impl Limit {
     fn parts(&self) -> Vec<String> {
         let files = self.files.map(|most| format!("files to {most}"));
@@ -113,6 +107,7 @@ impl Kind for Limit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inject::Inject;
 
     #[test]
     fn a_limit_says_what_it_limits() {

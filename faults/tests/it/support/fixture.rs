@@ -19,8 +19,8 @@ use squall_faults::{
     PacketsFault, Pauses, Pen, ProcessFault, ProcessIdentity, ProcessTarget, ResourceFault,
     Version,
 };
-use squall_scenario::inject::{Cpu, Kill, Limit, Reject};
-use squall_scenario::{OnNetwork, OnProcess, OnResource, Share};
+use squall_scenario::inject::{Cpu, Disk, Kill, Limit, Reject};
+use squall_scenario::{ByteCount, OnNetwork, OnProcess, OnResource, Share};
 
 /// A family that is hard to get rid of: it ignores SIGTERM, has a child in a
 /// session of its own, one that cleared its environment as well, and one that
@@ -312,6 +312,15 @@ fn broken(fault: &str, target: ProcessTarget) -> (Fault, Inverse) {
                 others: "/sys/fs/cgroup".into(),
             });
             (fault, inverse)
+        }
+        "disk" => {
+            let inject = OnResource::Disk(Disk {
+                fill: ".".to_owned(),
+                leave: ByteCount(0),
+            });
+            let fault = Fault::Resource(ResourceFault { target, inject });
+            // It writes nothing: the kernel frees what squall has open.
+            (fault, Inverse::RemoveSocket("/none".into()))
         }
         "kill" => {
             let inject = OnProcess::Kill(Kill::default());

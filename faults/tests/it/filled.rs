@@ -1,0 +1,245 @@
+//! A full disk: a small file system of its own, filled down to its floor and given
+//! back, also by a squall that was killed.
+#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use tempfile::TempDir;
+
+use crate::support::run::{FIXTURE, Run};
+use crate::support::{soon, until};
+use squall_faults::{
+    Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
+};
+use squall_scenario::inject::Disk;
+use squall_scenario::{ByteCount, Measured, OnResource, Sighting};
+
+const MIB: u64 = 1 << 20;
+
+/// A file system of 16 MiB, as long as this is there.
+struct Small(TempDir);
+
+impl Small {
+    /// `None`, and a word on it, where nothing can be mounted.
+    fn mounted() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let (source, kind) = ("squall-test", "tmpfs");
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        match mount(source, dir.path(), kind, flags, Some(c"size=16m")) {
+            Ok(()) => Some(Self(dir)),
+            Err(error) => {
+                let line = format!("skipped: needs a mount: {error}\n");
+                std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+                None
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn free(&self) -> u64 {
+        let all = rustix::fs::statvfs(self.path()).unwrap();
+        all.f_bavail * all.f_frsize
+    }
+
+    /// Waits until so much is free: what another test starts has files open for a
+    /// moment that were written here.
+    async fn has(&self, free: u64) {
+        until("so much is free", || self.free() == free).await;
+    }
+
+    fn takes(&self, bytes: u64) -> bool {
+        let file = self.path().join("written");
+        let written = std::fs::write(&file, vec![1; usize::try_from(bytes).unwrap()]);
+        std::fs::remove_file(&file).unwrap();
+        written.is_ok()
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        unmount(self.path(), UnmountFlags::DETACH).unwrap();
+    }
+}
+
+/// A process that works in a folder, and ends with this.
+struct Writer(Child);
+
+impl Writer {
+    fn in_folder(folder: &Path) -> Self {
+        let mut sleep = Command::new("sleep");
+        let child = sleep.arg("1000").current_dir(folder).spawn();
+        Self(child.unwrap())
+    }
+
+    fn target(&self) -> ProcessTarget {
+        ProcessTarget {
+            name: "web".to_owned(),
+            identity: ProcessIdentity::of(self.0.id()).unwrap(),
+            mark: None,
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Refused where it was waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn fill(
+    target: &ProcessTarget,
+    folder: impl Into<PathBuf>,
+    leave: u64,
+    context: &FaultContext,
+) -> Result<FaultGuard, FaultError> {
+    let fill = folder.into().to_str().unwrap().to_owned();
+    let leave = ByteCount(leave);
+    let fault = Fault::Resource(ResourceFault {
+        target: target.clone(),
+        inject: OnResource::Disk(Disk { fill, leave }),
+    });
+    soon(fault.inject(context)).await
+}
+
+#[tokio::test]
+async fn a_disk_is_filled_down_to_its_floor_and_given_back() {
+    let Some(small) = Small::mounted() else {
+        return;
+    };
+    let run = Run::start().await;
+    let writer = Writer::in_folder(small.path());
+    let before = small.free();
+    for (folder, leave) in [(small.path().to_owned(), MIB), (".".into(), 0)] {
+        small.has(before).await;
+        let guard = fill(&writer.target(), folder, leave, &run.context()).await;
+        let mut guard = guard.unwrap();
+        assert_eq!(small.free(), leave, "down to it and not below");
+        assert!(!small.takes(leave + MIB));
+        small.has(leave).await;
+        // No name in it, nothing that could be left.
+        assert_eq!(std::fs::read_dir(small.path()).unwrap().count(), 0);
+        let evidence = soon(guard.verify()).await.unwrap();
+        let [Sighting::Short(seen)] = evidence.seen.as_slice() else {
+            panic!("{evidence}");
+        };
+        let filled = before - leave;
+        let measured = Measured::Disk {
+            filled,
+            free: leave,
+        };
+        assert_eq!(seen.measured, Some(measured), "{evidence}");
+
+        let removed = soon(guard.remove()).await.unwrap();
+        assert!(matches!(removed.seen.as_slice(), [Sighting::PutBack(_)]));
+        assert_eq!(small.free(), before);
+        assert!(small.takes(2 * MIB));
+        // Nothing is left to do, and nothing is done.
+        assert_eq!(soon(guard.remove()).await.unwrap(), removed);
+    }
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn what_others_give_back_is_taken_and_what_they_need_is_not_held_twice() {
+    let Some(small) = Small::mounted() else {
+        return;
+    };
+    let run = Run::start().await;
+    let writer = Writer::in_folder(small.path());
+    let file = small.path().join("large");
+    std::fs::write(&file, vec![1; 4 << 20]).unwrap();
+    let context = run.context();
+    let mut guard = fill(&writer.target(), ".", 0, &context).await.unwrap();
+    std::fs::remove_file(&file).unwrap();
+    small.has(4 * MIB).await;
+    soon(guard.verify()).await.unwrap();
+    assert_eq!(small.free(), 0, "taken as well");
+    // There is nothing for another one.
+    let second = fill(&writer.target(), ".", 0, &context).await.unwrap_err();
+    assert!(matches!(second, FaultError::NotFilled { .. }), "{second}");
+    drop(guard.remove().await.unwrap());
+    // Two share it, and each gives back its own.
+    let mut high = fill(&writer.target(), ".", 8 * MIB, &context)
+        .await
+        .unwrap();
+    let mut low = fill(&writer.target(), ".", MIB, &context).await.unwrap();
+    soon(high.remove()).await.unwrap();
+    assert_eq!(small.free(), 9 * MIB);
+    // A guard that is dropped gives back what it can.
+    soon(low.verify()).await.unwrap();
+    assert_eq!(small.free(), MIB);
+    soon(low.remove()).await.unwrap();
+    drop(fill(&writer.target(), ".", MIB, &context).await.unwrap());
+    small.has(16 * MIB).await;
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn where_squall_and_the_machine_write_enough_is_left() {
+    let run = Run::start().await;
+    let writer = Writer::in_folder(run.dir.path());
+    for folder in ["/", "."] {
+        let refused = fill(&writer.target(), folder, MIB, &run.context()).await;
+        let refused = refused.unwrap_err().to_string();
+        assert!(
+            refused.contains("at least 64MiB have to be left"),
+            "{refused}"
+        );
+    }
+    let missing = fill(&writer.target(), "not/there", 0, &run.context()).await;
+    let missing = missing.unwrap_err().to_string();
+    assert!(missing.contains("No such file or directory"), "{missing}");
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_target_that_is_gone_has_no_folder_and_one_that_ends_frees_nothing() {
+    let Some(small) = Small::mounted() else {
+        return;
+    };
+    let run = Run::start().await;
+    let mut writer = Writer::in_folder(small.path());
+    let target = writer.target();
+    let mut guard = fill(&target, ".", 0, &run.context()).await.unwrap();
+    writer.0.kill().unwrap();
+    writer.0.wait().unwrap();
+    // Whoever is started in its place finds the disk full.
+    soon(guard.verify()).await.unwrap();
+    assert_eq!(small.free(), 0);
+    soon(guard.remove()).await.unwrap();
+    assert_eq!(small.free(), 16 * MIB);
+    let gone = fill(&target, small.path(), 0, &run.context()).await;
+    assert!(matches!(gone, Err(FaultError::ProcessGone { .. })));
+    run.stop().await;
+}
+
+/// Nobody has to undo it: the kernel does, with the last who has the file open.
+#[tokio::test]
+async fn the_disk_is_free_again_when_squall_and_its_guardian_are_killed() {
+    let Some(small) = Small::mounted() else {
+        return;
+    };
+    for company in ["alone", "together"] {
+        let dir = TempDir::new().unwrap();
+        let writer = Writer::in_folder(small.path());
+        let status = Command::new(FIXTURE)
+            .arg("squall")
+            .arg(dir.path())
+            .args(["verified", company, "disk", &writer.0.id().to_string()])
+            .stdin(Stdio::null())
+            .status()
+            .unwrap();
+        assert_eq!(status.signal(), Some(9));
+        small.has(16 * MIB).await;
+        let standing = || squall_faults::recover::run(dir.path()).unwrap().is_clean();
+        until("nothing is left", standing).await;
+    }
+}
