@@ -30,6 +30,9 @@ pub struct Load {
     /// The most requests in flight, waiting for a connection included. An
     /// arrival above it is dropped and counted as a failure.
     pub in_flight_max: u32,
+    /// How many threads send; `None` for as many as the rate needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<u32>,
     /// How long a client waits for an answer before it gives up.
     pub timeout: Duration,
     /// Load at the first stage's starting rate before anything is measured.

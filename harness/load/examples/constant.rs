@@ -47,6 +47,7 @@ fn load(rate: f64, seconds: u64) -> Result<Load, Box<dyn Error>> {
         users: None,
         connections: None,
         in_flight_max: 10_000,
+        workers: None,
         timeout: Duration::from_secs(10),
         warm_up: Duration::ZERO,
     })

@@ -7,14 +7,13 @@ use std::time::{Duration, Instant};
 
 use squall_record::Shard;
 use squall_scenario::{Arrivals, Load, Rate, Stage};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
-use crate::gauges::{Gauges, LastSecond};
 use crate::pacer::Pacer;
-use crate::protocol::{LoadCommand, LoadOutput};
 use crate::recorder::micros_i64;
 use crate::rhythm::Rhythm;
 use crate::schedule::{Arrival, Schedule};
+use crate::told::{Order, Told};
 use crate::worker::{Track, Worker};
 
 /// Longer than any preparation may take.
@@ -27,16 +26,39 @@ const BATCH: u32 = 16;
 /// Why a load ended before all was settled.
 pub(crate) const BROKEN: &str = "a connection's task panicked";
 
+/// Which arrivals of a schedule a driver sends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slice {
+    pub(crate) seed: u64,
+    /// Those whose number is this, modulo `of`.
+    pub(crate) nth: u64,
+    pub(crate) of: u64,
+}
+
+impl Slice {
+    /// What the nth of so many threads sends of a shard, or of all: the slices of
+    /// all threads are the whole.
+    pub(crate) fn of(seed: u64, shard: Option<Shard>, (nth, count): (u32, u32)) -> Self {
+        let (first, shards) = shard.map_or((0, 1), |shard| (shard.number() - 1, shard.of()));
+        Self {
+            seed,
+            nth: u64::from(first) + u64::from(shards) * u64::from(nth),
+            of: u64::from(shards) * u64::from(count),
+        }
+    }
+
+    fn schedule(self, stages: &[Stage]) -> Schedule {
+        Schedule::new(stages, self.seed).shard(self.nth, self.of)
+    }
+}
+
 pub(crate) struct Driver {
     load: Load,
-    seed: u64,
-    shard: Option<Shard>,
+    slice: Slice,
     worker: Rc<Worker>,
-    outputs: mpsc::Sender<LoadOutput>,
-    /// Outputs that found the channel full.
-    backlog: VecDeque<LoadOutput>,
-    gauges: watch::Sender<Gauges>,
-    last_second: LastSecond,
+    outputs: mpsc::Sender<Told>,
+    /// What found the channel full.
+    backlog: VecDeque<Told>,
 }
 
 /// How a track ended.
@@ -46,55 +68,56 @@ enum TrackEnd {
     /// Time zero was announced.
     Begin(Instant),
     /// It was told to stop.
-    Stop {
-        /// When that was: all that was due before has been noted.
-        at: Instant,
-        /// How long answers are waited for.
-        grace: Duration,
-    },
+    Stop(Stop),
     /// Something broke: what was under way is not certain any more.
     Broken(String),
 }
 
+/// No more arrivals from an instant on.
+#[derive(Debug, Clone, Copy)]
+struct Stop {
+    /// When that is: all that is due before is noted.
+    at: Instant,
+    /// How long answers are waited for.
+    grace: Duration,
+}
+
 impl Driver {
-    pub(crate) fn new(
+    pub(crate) const fn new(
         load: Load,
-        (seed, shard): (u64, Option<Shard>),
-        worker: Worker,
-        outputs: mpsc::Sender<LoadOutput>,
-        gauges: watch::Sender<Gauges>,
+        slice: Slice,
+        worker: Rc<Worker>,
+        outputs: mpsc::Sender<Told>,
     ) -> Self {
         Self {
             load,
-            seed,
-            shard,
-            worker: Rc::new(worker),
+            slice,
+            worker,
             outputs,
             backlog: VecDeque::new(),
-            gauges,
-            last_second: LastSecond::default(),
         }
     }
 
-    /// Runs lead, measured load and drain; returns when all is settled.
+    /// Runs the lead from when the load was `born`, where there is one, then the
+    /// measured load and its drain; returns when all is settled.
     ///
     /// # Errors
     /// Something broke, in words; not all is settled.
     pub(crate) async fn run(
         mut self,
-        mut commands: mpsc::Receiver<LoadCommand>,
-        lead: bool,
+        mut orders: mpsc::Receiver<Order>,
+        (born, lead): (Instant, bool),
     ) -> Result<(), String> {
         let pacer = Pacer::new().map_err(|error| format!("no timer: {error}"))?;
         let routes: Vec<_> = self.load.requests.iter().map(|r| r.name.clone()).collect();
         let before = self.load.shape.first().filter(|_| lead).copied();
         let zero = match self
-            .lead(&pacer, &mut commands, routes.clone(), before)
+            .lead(&pacer, &mut orders, (born, routes.clone()), before)
             .await
         {
             TrackEnd::Begin(zero) => zero,
-            TrackEnd::Stop { .. } | TrackEnd::Done => {
-                self.tell(LoadOutput::Finished {
+            TrackEnd::Stop(_) | TrackEnd::Done => {
+                self.tell(Told::Finished {
                     scheduled: 0,
                     lag_max_us: 0,
                 });
@@ -104,22 +127,13 @@ impl Driver {
             TrackEnd::Broken(why) => return Err(why),
         };
         let track = Track::new(zero, routes, false);
-        let schedule = self.schedule(&self.load.shape);
-        let end = self.drive(&pacer, &mut commands, &track, schedule).await;
-        self.drain(&mut commands, &track, end).await?;
+        let schedule = self.slice.schedule(&self.load.shape);
+        let end = self.drive(&pacer, &mut orders, &track, schedule).await;
+        self.drain(&mut orders, &track, end).await?;
         let finished = finished(&track);
         self.tell(finished);
         self.flush().await;
         Ok(())
-    }
-
-    /// The part of a schedule that is sent from here.
-    fn schedule(&self, stages: &[Stage]) -> Schedule {
-        let whole = Schedule::new(stages, self.seed);
-        match self.shard {
-            Some(shard) => whole.of_shard(shard),
-            None => whole,
-        }
     }
 
     /// Load at the starting rate of `stage`, or none, until time zero is
@@ -127,55 +141,55 @@ impl Driver {
     async fn lead(
         &mut self,
         pacer: &Pacer,
-        commands: &mut mpsc::Receiver<LoadCommand>,
-        routes: Vec<String>,
+        orders: &mut mpsc::Receiver<Order>,
+        (born, routes): (Instant, Vec<String>),
         stage: Option<Stage>,
     ) -> TrackEnd {
-        let track = Track::new(Instant::now(), routes, true);
+        let track = Track::new(born, routes, true);
         let endless = stage.map(|stage| Stage::Hold {
             rate: lead_rate(&stage),
             duration: LEAD_LENGTH,
             arrivals: Arrivals::Even,
         });
-        let schedule = self.schedule(endless.as_slice());
-        self.drive(pacer, commands, &track, schedule).await
+        let schedule = self.slice.schedule(endless.as_slice());
+        self.drive(pacer, orders, &track, schedule).await
     }
 
-    /// Sends one schedule. Returns when it is used up or a command ends it.
+    /// Sends one schedule. Returns when it is used up or an order ends it.
     async fn drive(
         &mut self,
         pacer: &Pacer,
-        commands: &mut mpsc::Receiver<LoadCommand>,
+        orders: &mut mpsc::Receiver<Order>,
         track: &Rc<Track>,
         mut schedule: Schedule,
     ) -> TrackEnd {
         let mut next = schedule.next();
         let mut next_tick = Instant::now() + TICK;
         let mut rhythm = Rhythm::new(Instant::now());
-        // The lead ends by a command, long before its schedule does.
+        // The lead ends by an order, long before its schedule does.
         let length = if track.lead {
             LEAD_LENGTH
         } else {
             self.load.duration()
         };
         let end_at = track.origin + length;
+        let mut stop: Option<Stop> = None;
         loop {
             let due = next.map_or(end_at, |arrival| track.origin + arrival.at);
             let mut wake = rhythm.wake(due).min(next_tick);
-            if let Some(ends) = self.worker.patience_ends(Instant::now()) {
-                wake = wake.min(ends);
+            let patience_ends = self.worker.patience_ends(Instant::now());
+            for early in [patience_ends, stop.map(|stop| stop.at)] {
+                wake = early.map_or(wake, |early| wake.min(early));
             }
             tokio::select! {
                 biased;
-                command = commands.recv() => match command {
-                    Some(LoadCommand::Begin { zero }) => return TrackEnd::Begin(zero),
-                    Some(LoadCommand::Cut { at }) => self.cut(track, at),
-                    Some(LoadCommand::Stop { grace }) => {
-                        return self.stop(track, next.into_iter().chain(schedule), grace);
-                    }
+                order = orders.recv() => match order {
+                    Some(Order::Begin { zero }) => return TrackEnd::Begin(zero),
+                    Some(Order::Cut { at }) => self.cut(track, at),
+                    Some(Order::Stop { at, grace }) => stop = Some(Stop { at, grace }),
                     None => {
-                        let due = next.into_iter().chain(schedule);
-                        return self.stop(track, due, Duration::ZERO);
+                        let (at, grace) = (Instant::now(), Duration::ZERO);
+                        stop = Some(Stop { at, grace });
                     }
                 },
                 waited = pacer.wait_until(wake) => {
@@ -185,6 +199,9 @@ impl Driver {
                 }
             }
             let now = Instant::now();
+            if let Some(stop) = stop.filter(|stop| stop.at <= now) {
+                return self.stop(track, next.into_iter().chain(schedule), stop);
+            }
             self.worker.take_turn(now, track);
             if now >= next_tick {
                 if self.worker.is_broken() {
@@ -204,59 +221,61 @@ impl Driver {
             // What has come is taken first, and so is that a connection was
             // closed: nothing is sent on it then.
             tokio::task::yield_now().await;
-            let sent = self.send_due(track, &mut next, &mut schedule);
+            let until = stop.map(|stop| stop.at);
+            let sent = self.send_due(track, &mut next, &mut schedule, until);
             rhythm.woken(Instant::now(), sent);
         }
     }
 
-    /// Sends what is due, up to a batch of it; how many that were.
+    /// Sends what is due, up to a batch of it and before `until`; how many that
+    /// were.
     fn send_due(
         &self,
         track: &Rc<Track>,
         next: &mut Option<Arrival>,
         schedule: &mut Schedule,
+        until: Option<Instant>,
     ) -> u32 {
         for sent in 0..BATCH {
             let now = Instant::now();
-            match *next {
-                Some(arrival) if track.origin + arrival.at <= now => {
-                    self.worker.start(track, arrival, now);
-                    *next = schedule.next();
-                }
-                Some(_) | None => return sent,
+            let Some(arrival) = *next else { return sent };
+            let due = track.origin + arrival.at;
+            if due > now || until.is_some_and(|until| due >= until) {
+                return sent;
             }
+            self.worker.start(track, arrival, now);
+            *next = schedule.next();
         }
         BATCH
     }
 
-    /// Ends the load now. What was due before and had not been sent, as the
+    /// Ends the load. What was due before and had not been sent, as the
     /// generator was late, is noted: it is unfinished, and not forgotten.
     fn stop(
         &self,
         track: &Rc<Track>,
         unsent: impl Iterator<Item = Arrival>,
-        grace: Duration,
+        stop: Stop,
     ) -> TrackEnd {
-        let at = Instant::now();
-        let elapsed = at.saturating_duration_since(track.origin);
+        let elapsed = stop.at.saturating_duration_since(track.origin);
         for arrival in unsent.take_while(|arrival| arrival.at < elapsed) {
             self.worker.leave_unsent(track, arrival);
         }
-        TrackEnd::Stop { at, grace }
+        TrackEnd::Stop(stop)
     }
 
     /// Cuts the interval at a fault's edge, or tells that it is sealed already.
     fn cut(&mut self, track: &Track, at: Instant) {
         let at_us = micros_i64(at.saturating_duration_since(track.origin));
         if !track.recorder.borrow_mut().cut(at_us) && !track.lead {
-            self.tell(LoadOutput::LateCut { at });
+            self.tell(Told::LateCut { at });
         }
     }
 
     /// Waits until everything is settled, or gives up after the grace.
     async fn drain(
         &mut self,
-        commands: &mut mpsc::Receiver<LoadCommand>,
+        orders: &mut mpsc::Receiver<Order>,
         track: &Track,
         end: TrackEnd,
     ) -> Result<(), String> {
@@ -275,11 +294,11 @@ impl Driver {
                     Duration::ZERO,
                 )
             }
-            TrackEnd::Stop { at, grace } => (at, at + grace, stalled),
+            TrackEnd::Stop(Stop { at, grace }) => (at, at + grace, stalled),
             TrackEnd::Broken(why) => return Err(why),
         };
         let entered = load_end.saturating_duration_since(track.origin);
-        self.tell(LoadOutput::Draining);
+        self.tell(Told::Draining);
         loop {
             let now = Instant::now();
             if self.worker.is_broken() {
@@ -292,70 +311,78 @@ impl Driver {
             }
             self.tick(track, now, entered);
             tokio::select! {
-                command = commands.recv() => match command {
-                    Some(LoadCommand::Cut { at }) => self.cut(track, at),
-                    Some(LoadCommand::Begin { .. }) => {}
-                    Some(LoadCommand::Stop { grace }) => {
-                        deadline = deadline.min(Instant::now() + grace);
-                    }
+                order = orders.recv() => match order {
+                    Some(Order::Cut { at }) => self.cut(track, at),
+                    Some(Order::Begin { .. }) => {}
+                    Some(Order::Stop { at, grace }) => deadline = deadline.min(at + grace),
                     None => break,
                 },
                 () = tokio::time::sleep(Duration::from_millis(10)) => {}
             }
         }
         if !self.worker.stalls.total(Instant::now()).is_zero() {
-            self.last_cuts(commands, track).await;
+            self.last_cuts(orders, track).await;
         }
         let mut recorder = track.recorder.borrow_mut();
         recorder.give_up();
         let end_us = load_end.saturating_duration_since(track.origin).as_micros();
-        let intervals = recorder.finish(i64::try_from(end_us).unwrap_or(i64::MAX).max(1));
+        let stretches = recorder.finish_stretches(i64::try_from(end_us).unwrap_or(i64::MAX).max(1));
         let samples = recorder.take_all_samples();
         drop(recorder);
-        for interval in intervals {
-            self.tell(LoadOutput::Interval(interval));
+        self.tell(Told::Samples(samples));
+        for stretch in stretches {
+            self.tell(Told::Stretch(stretch));
         }
-        self.tell(LoadOutput::Samples(samples));
+        self.tell_reading(track);
         Ok(())
     }
 
     /// Edges of faults that were under way when the last answer came. An edge
     /// within the load may have been stamped before a stall over its end.
-    async fn last_cuts(&mut self, commands: &mut mpsc::Receiver<LoadCommand>, track: &Track) {
+    async fn last_cuts(&mut self, orders: &mut mpsc::Receiver<Order>, track: &Track) {
         let until = tokio::time::Instant::now() + TICK;
-        while let Ok(Some(command)) = tokio::time::timeout_at(until, commands.recv()).await {
-            if let LoadCommand::Cut { at } = command {
+        while let Ok(Some(order)) = tokio::time::timeout_at(until, orders.recv()).await {
+            if let Order::Cut { at } = order {
                 self.cut(track, at);
             }
         }
     }
 
-    /// Seals what can be sealed and publishes the gauges. All arrivals before
+    /// Seals what can be sealed and tells what was counted. All arrivals before
     /// `entered`, counted from the track's origin, have been noted.
     fn tick(&mut self, track: &Track, now: Instant, entered: Duration) {
         let now_us = micros_i64(now.saturating_duration_since(track.origin));
         let entered_us = micros_i64(entered);
         self.worker.sweep(now);
-        loop {
-            let sealed = track.recorder.borrow_mut().seal(now_us, entered_us);
-            match sealed {
-                Some(interval) if track.lead => self.tell(LoadOutput::Lead(interval)),
-                Some(interval) => self.tell(LoadOutput::Interval(interval)),
-                None => break,
-            }
-        }
-        let samples = track.recorder.borrow_mut().take_samples();
+        let mut sealed = Vec::new();
+        let mut recorder = track.recorder.borrow_mut();
+        sealed.extend(std::iter::from_fn(|| {
+            recorder.seal_stretch(now_us, entered_us)
+        }));
+        let samples = recorder.take_samples();
+        drop(recorder);
         if !track.lead && !samples.is_empty() {
-            self.tell(LoadOutput::Samples(samples));
+            self.tell(Told::Samples(samples));
         }
+        for stretch in sealed {
+            self.tell(match track.lead {
+                true => Told::Lead(stretch),
+                false => Told::Stretch(stretch),
+            });
+        }
+        self.tell_reading(track);
+    }
+
+    fn tell_reading(&mut self, track: &Track) {
         let recorder = track.recorder.borrow();
         let mut board = self.worker.board.borrow_mut();
         let reading = board.read(recorder.in_flight(), recorder.lag_max_us());
-        self.gauges.send_replace(self.last_second.gauges(reading));
+        drop((recorder, board));
+        self.tell(Told::Reading(reading));
     }
 
-    /// Sends without waiting: a reader that is slow must not delay an arrival.
-    fn tell(&mut self, output: LoadOutput) {
+    /// Tells without waiting: a reader that is slow must not delay an arrival.
+    fn tell(&mut self, output: Told) {
         self.backlog.push_back(output);
         while let Some(next) = self.backlog.pop_front() {
             if let Err(mpsc::error::TrySendError::Full(back)) = self.outputs.try_send(next) {
@@ -385,9 +412,9 @@ fn lead_rate(stage: &Stage) -> Rate {
     Rate::per_second(arrivals / stage.duration().as_secs_f64()).unwrap_or(start)
 }
 
-fn finished(track: &Track) -> LoadOutput {
+fn finished(track: &Track) -> Told {
     let recorder = track.recorder.borrow();
-    LoadOutput::Finished {
+    Told::Finished {
         scheduled: recorder.scheduled(),
         lag_max_us: recorder.lag_max_us(),
     }

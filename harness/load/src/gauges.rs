@@ -47,6 +47,36 @@ pub(crate) struct BoardReading {
     answers: Histogram<u32>,
 }
 
+impl BoardReading {
+    /// That of nobody.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            totals: Gauges::default(),
+            answers: coarse_histogram(),
+        }
+    }
+
+    /// Takes a later reading of the same board.
+    pub(crate) fn follow(&mut self, later: Self) {
+        self.totals = later.totals;
+        // Counts of a second are far below what a histogram holds.
+        let _ = self.answers.add(&later.answers);
+    }
+
+    /// Adds the reading of another board, which keeps its totals.
+    pub(crate) fn add(&mut self, other: &mut Self) {
+        let (own, theirs) = (&mut self.totals, &other.totals);
+        own.scheduled += theirs.scheduled;
+        own.good += theirs.good;
+        own.bad += theirs.bad;
+        own.dropped += theirs.dropped;
+        own.in_flight += theirs.in_flight;
+        own.lag_max_us = own.lag_max_us.max(theirs.lag_max_us);
+        let _ = self.answers.add(&other.answers);
+        other.answers.reset();
+    }
+}
+
 impl GaugeBoard {
     pub(crate) fn new() -> Self {
         Self {
@@ -104,7 +134,6 @@ impl LastSecond {
         self.readings.push_back(reading.answers);
         let mut all: Histogram<u32> = coarse_histogram();
         for answers in &self.readings {
-            // Counts of a second are far below what a histogram holds.
             let _ = all.add(answers);
         }
         let quantile = |q: f64| (!all.is_empty()).then(|| all.value_at_quantile(q));

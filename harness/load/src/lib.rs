@@ -3,10 +3,13 @@
 
 mod answer;
 mod checks;
+mod crew;
 mod driver;
 mod entry;
 mod gauges;
+mod merge;
 mod pacer;
+mod plan;
 mod protocol;
 mod recorder;
 mod requests;
@@ -17,6 +20,7 @@ mod settled;
 mod stalls;
 mod stretch;
 mod thread;
+mod told;
 mod transport;
 mod worker;
 
@@ -25,12 +29,13 @@ pub use answer::{
     Malformed,
 };
 pub use gauges::Gauges;
+pub use plan::LoadPlan;
 pub use protocol::{LoadCommand, LoadOutput};
 pub use recorder::Recorder;
 pub use requests::{CompiledRequests, PreparedRequest, RequestError, RequestKind, RequestMaker};
 pub use schedule::{Arrival, Schedule};
 pub use settled::Settled;
-pub use thread::{LoadError, LoadHandle, LoadPlan};
+pub use thread::{LoadError, LoadHandle};
 pub use transport::{
     Course, Dispatch, Exchange, ExchangeFailure, Sender, Transport, give_up_late, submit,
 };

@@ -48,33 +48,22 @@ impl Pacer {
     /// Returns at `due`, or at once when it has passed. Safe to cancel.
     ///
     /// # Errors
-    /// The timer cannot be armed or read.
+    /// The timer cannot be set.
     pub(crate) async fn wait_until(&self, due: Instant) -> io::Result<()> {
-        if due <= Instant::now() {
-            return Ok(());
+        while Instant::now() < due {
+            rustix::time::timerfd_settime(
+                self.timer.get_ref(),
+                TimerfdTimerFlags::ABSTIME,
+                &Itimerspec {
+                    it_interval: Timespec::default(),
+                    it_value: self.on_kernel_clock(due),
+                },
+            )?;
+            // The expiration is not read: setting the timer again takes it away.
+            // A wait that was cancelled may have left one behind.
+            self.timer.readable().await?.clear_ready();
         }
-        rustix::time::timerfd_settime(
-            self.timer.get_ref(),
-            TimerfdTimerFlags::ABSTIME,
-            &Itimerspec {
-                it_interval: Timespec::default(),
-                it_value: self.on_kernel_clock(due),
-            },
-        )?;
-        loop {
-            let mut ready = self.timer.readable().await?;
-            let mut expirations = [0_u8; 8];
-            match ready.try_io(|fd| Ok(rustix::io::read(fd.get_ref(), &mut expirations)?)) {
-                Ok(read) => {
-                    read?;
-                    // A wait that was cancelled may leave an expiration behind.
-                    if due <= Instant::now() {
-                        return Ok(());
-                    }
-                }
-                Err(_would_block) => {}
-            }
-        }
+        Ok(())
     }
 
     fn on_kernel_clock(&self, due: Instant) -> Timespec {

@@ -1,14 +1,14 @@
 //! Turns settled arrivals into intervals, cut at every second and fault edge.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use squall_record::{Interval, Sample};
+use squall_record::{DropCause, Interval, Sample};
 
 use crate::entry::Entry;
 use crate::samples::SampleBin;
 use crate::settled::Settled;
-use crate::stretch::{Stretch, interval};
+use crate::stretch::{Folded, Stretch, interval};
 
 /// How long after its end an interval may still be cut by a fault edge; edges
 /// are reported within milliseconds of their instant.
@@ -28,6 +28,8 @@ pub struct Recorder {
     first_ticket: u64,
     interval_start_us: i64,
     edges: BTreeSet<i64>,
+    /// Arrivals that are counted and not held, by the end of their interval.
+    folded: BTreeMap<i64, Folded>,
     /// Before it nothing is sealed: edges that were reported late come first.
     hold_until_us: i64,
     samples: VecDeque<SampleBin>,
@@ -46,6 +48,7 @@ impl Recorder {
             first_ticket: 0,
             interval_start_us: 0,
             edges: BTreeSet::new(),
+            folded: BTreeMap::new(),
             hold_until_us: i64::MIN,
             samples: VecDeque::new(),
             in_flight: 0,
@@ -87,6 +90,23 @@ impl Recorder {
         self.first_ticket + self.entries.len() as u64 - 1
     }
 
+    /// Notes an arrival that was dropped so late that every edge that could part
+    /// its interval has been told: it is counted and takes no room.
+    pub fn drop_late(
+        &mut self,
+        scheduled_us: i64,
+        route: usize,
+        user: Option<u64>,
+        cause: DropCause,
+    ) {
+        self.scheduled += 1;
+        let end_us = self.edge_after(scheduled_us);
+        let routes = self.routes.len();
+        let folded = self.folded.entry(end_us);
+        let folded = folded.or_insert_with(|| Folded::new(routes, scheduled_us));
+        folded.drop_one((scheduled_us, route), user, cause);
+    }
+
     /// Settles an arrival. A ticket that is settled already, or whose arrival
     /// was given up, is ignored: the first word counts.
     pub fn settle(&mut self, ticket: u64, settled: Settled) {
@@ -123,13 +143,27 @@ impl Recorder {
     }
 
     /// Cuts the interval that holds `at_us`; whether it could. An edge before
-    /// the current interval comes too late.
+    /// the current interval, or among arrivals that are not held, comes too late.
     #[must_use]
     pub fn cut(&mut self, at_us: i64) -> bool {
+        if at_us < self.interval_start_us {
+            return false;
+        }
+        let end_us = self.edge_after(at_us);
+        if let Some(folded) = self.folded.get(&end_us) {
+            if folded.is_split_by(at_us) {
+                return false;
+            }
+            if folded.is_before(at_us)
+                && let Some(folded) = self.folded.remove(&end_us)
+            {
+                self.folded.insert(at_us, folded);
+            }
+        }
         if at_us > self.interval_start_us {
             self.edges.insert(at_us);
         }
-        at_us >= self.interval_start_us
+        true
     }
 
     /// The generator has stood still until now. Edges from before may only now
@@ -180,10 +214,9 @@ impl Recorder {
     pub(crate) fn finish_stretches(&mut self, end_us: i64) -> Vec<Stretch> {
         let mut sealed = Vec::new();
         // No arrival is left out, whatever the caller calls the end.
-        let last_us = self
-            .entries
-            .back()
-            .map_or(0, |entry| entry.scheduled_us + 1);
+        let held = self.entries.back().map(|entry| entry.scheduled_us);
+        let counted = self.folded.values().map(Folded::last_us).max();
+        let last_us = held.max(counted).map_or(0, |last_us| last_us + 1);
         let end_us = end_us.max(last_us);
         while self.interval_start_us < end_us {
             let edge_us = self.next_edge_us().min(end_us);
@@ -215,8 +248,13 @@ impl Recorder {
     }
 
     fn next_edge_us(&self) -> i64 {
-        let second_us = (self.interval_start_us.div_euclid(SECOND_US) + 1) * SECOND_US;
-        let edge = self.edges.range(self.interval_start_us + 1..).next();
+        self.edge_after(self.interval_start_us)
+    }
+
+    /// The first edge behind a moment.
+    fn edge_after(&self, at_us: i64) -> i64 {
+        let second_us = (at_us.div_euclid(SECOND_US) + 1) * SECOND_US;
+        let edge = self.edges.range(at_us + 1..).next();
         edge.map_or(second_us, |edge_us| second_us.min(*edge_us))
     }
 
@@ -233,12 +271,14 @@ impl Recorder {
             .partition_point(|entry| entry.scheduled_us < end_us);
         let entries = self.entries.drain(..count).collect();
         self.first_ticket += count as u64;
+        let folded = self.folded.remove(&self.next_edge_us());
         let start_us = std::mem::replace(&mut self.interval_start_us, end_us);
         self.edges = self.edges.split_off(&(end_us + 1));
         Stretch {
             start_us,
             end_us,
             entries,
+            folded,
         }
     }
 }
@@ -251,7 +291,7 @@ pub(crate) fn micros_i64(time: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use squall_record::{BadKind, Counts, DropCause, Outcome, Times};
+    use squall_record::{BadKind, Counts, Outcome, Times};
 
     use super::*;
 
@@ -260,6 +300,8 @@ mod tests {
     enum Step {
         /// An arrival this many microseconds after the last, on this route.
         Arrive(i64, usize),
+        /// The same, but it is dropped so late that it is only counted.
+        ArriveLate(i64, usize),
         /// The nth open arrival is settled.
         Settle(usize, Settled),
         /// A fault's edge this many microseconds before now.
@@ -300,6 +342,7 @@ mod tests {
         prop_oneof![
             4 => (0..400_000_i64, 0..2_usize).prop_map(|(gap, route)| Step::Arrive(gap, route)),
             4 => (0..64_usize, settled()).prop_map(|(index, settled)| Step::Settle(index, settled)),
+            1 => (0..400_000_i64, 0..2_usize).prop_map(|(gap, route)| Step::ArriveLate(gap, route)),
             1 => (0..400_000_i64).prop_map(Step::Cut),
             2 => (0..2_000_000_i64).prop_map(Step::Seal),
         ]
@@ -318,6 +361,11 @@ mod tests {
                     last_us = (last_us + gap_us).max(now_us);
                     now_us = last_us;
                     open.push(recorder.schedule(last_us, *route));
+                }
+                Step::ArriveLate(gap_us, route) => {
+                    last_us = (last_us + gap_us).max(now_us);
+                    now_us = last_us;
+                    recorder.drop_late(last_us, *route, None, DropCause::Lag);
                 }
                 Step::Settle(index, settled) if !open.is_empty() => {
                     good += u64::from(settled.outcome == Outcome::Good);
@@ -458,5 +506,31 @@ mod tests {
         assert_eq!((before.start_us, before.end_us), (0, 400_000));
         assert_eq!((after.start_us, after.end_us), (400_000, SECOND_US));
         assert_eq!(before.routes[0].counts.good, 1);
+    }
+
+    #[test]
+    fn what_is_only_counted_lies_in_its_interval_and_is_never_split() {
+        let mut recorder = Recorder::new(vec!["a".into(), "b".into()]);
+        recorder.drop_late(100_000, 0, Some(7), DropCause::Lag);
+        recorder.drop_late(300_000, 1, Some(7), DropCause::Lag);
+        assert!(!recorder.cut(200_000), "it is between them");
+        assert!(!recorder.cut(300_000), "one of them is right behind it");
+        assert!(recorder.cut(100_000) && recorder.cut(300_001));
+        recorder.drop_late(600_000, 0, None, DropCause::Lag);
+        assert_eq!(recorder.scheduled(), 3);
+        let intervals = recorder.finish(700_000);
+        let seen = |interval: &Interval| {
+            let dropped = |route: usize| interval.routes[route].counts.drops.lag;
+            (interval.start_us, interval.end_us, dropped(0), dropped(1))
+        };
+        let seen: Vec<_> = intervals.iter().map(seen).collect();
+        let expected = [
+            (0, 100_000, 0, 0),
+            (100_000, 300_001, 1, 1),
+            (300_001, 700_000, 1, 0),
+        ];
+        assert_eq!(seen, expected);
+        let users = intervals[1].users.as_ref().unwrap();
+        assert_eq!(users.hurt.iter().collect::<Vec<_>>(), [7]);
     }
 }

@@ -369,6 +369,7 @@ mod tests {
             users: None,
             connections: None,
             in_flight_max: 10,
+            workers: None,
             timeout: Duration::from_secs(1),
             warm_up: Duration::ZERO,
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// From how many arrivals in a tick on, some share a wake-up: 4 000 a second.
 const MANY: u32 = 400;
 /// Between two wake-ups that are shared: the most that an arrival is late by it.
-const APART: Duration = Duration::from_micros(400);
+const APART: Duration = Duration::from_micros(750);
 
 /// The wake-ups of one driver.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ mod tests {
         rhythm.tick();
         assert_eq!(
             rhythm.wake(at(150)),
-            at(500),
+            at(850),
             "it shares the wake-up of others"
         );
         assert_eq!(rhythm.wake(at(900)), at(900), "nobody is before it");

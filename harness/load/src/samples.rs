@@ -55,6 +55,17 @@ impl SampleBin {
         }
     }
 
+    /// Keeps a sample of another bin of the same second likewise.
+    pub(crate) fn take_in(&mut self, sample: Sample) {
+        let settled = Settled {
+            outcome: sample.outcome,
+            dropped: sample.dropped,
+            response_us: sample.response_us,
+            ..Settled::UNFINISHED
+        };
+        self.offer(&settled, || sample);
+    }
+
     /// All samples, which leaves the bin empty.
     pub(crate) fn take(&mut self) -> Vec<Sample> {
         let mut all = std::mem::take(&mut self.failed);

@@ -3,7 +3,9 @@
 
 use hdrhistogram::Histogram;
 use squall_record::histogram::{new_histogram, record_us};
-use squall_record::{BadKind, Counts, Interval, IntervalUsers, Outcome, RouteInterval, Times};
+use squall_record::{
+    BadKind, Counts, DropCause, Interval, IntervalUsers, Outcome, RouteInterval, Times,
+};
 
 use crate::entry::Entry;
 
@@ -13,6 +15,60 @@ pub(crate) struct Stretch {
     pub(crate) start_us: i64,
     pub(crate) end_us: i64,
     pub(crate) entries: Vec<Entry>,
+    pub(crate) folded: Option<Folded>,
+}
+
+/// Arrivals of one interval that were never sent, counted without being held.
+#[derive(Debug)]
+pub(crate) struct Folded {
+    /// By route.
+    counts: Vec<Counts>,
+    /// Whom they came from; repeated ones too.
+    users: Vec<u64>,
+    first_us: i64,
+    last_us: i64,
+}
+
+impl Folded {
+    /// None yet; the first will be due at `first_us`.
+    pub(crate) fn new(routes: usize, first_us: i64) -> Self {
+        Self {
+            counts: vec![Counts::default(); routes],
+            users: Vec::new(),
+            first_us,
+            last_us: first_us,
+        }
+    }
+
+    /// Counts one that is due then, on this route.
+    pub(crate) fn drop_one(
+        &mut self,
+        (scheduled_us, route): (i64, usize),
+        user: Option<u64>,
+        cause: DropCause,
+    ) {
+        self.last_us = self.last_us.max(scheduled_us);
+        self.users.extend(user);
+        let counts = &mut self.counts[route];
+        counts.scheduled += 1;
+        counts.dropped += 1;
+        counts.drops.count(cause);
+    }
+
+    /// When the last of them was due.
+    pub(crate) const fn last_us(&self) -> i64 {
+        self.last_us
+    }
+
+    /// Whether an edge would lie between them.
+    pub(crate) const fn is_split_by(&self, edge_us: i64) -> bool {
+        self.first_us < edge_us && edge_us <= self.last_us
+    }
+
+    /// Whether all of them are due before an edge.
+    pub(crate) const fn is_before(&self, edge_us: i64) -> bool {
+        self.last_us < edge_us
+    }
 }
 
 /// The interval of stretches that lie over, or right behind, each other; without
@@ -39,6 +95,16 @@ pub(crate) fn interval(routes: &[String], stretches: &[Stretch]) -> Interval {
                     hurt.push(user);
                 }
             }
+        }
+    }
+    for folded in stretches.iter().filter_map(|it| it.folded.as_ref()) {
+        for (builder, counts) in builders.iter_mut().zip(&folded.counts) {
+            builder.counts.add(counts);
+        }
+        if !folded.users.is_empty() {
+            let (seen, hurt) = users.get_or_insert_default();
+            seen.extend(&folded.users);
+            hurt.extend(&folded.users);
         }
     }
     let starts = stretches.iter().map(|stretch| stretch.start_us);

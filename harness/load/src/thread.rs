@@ -1,36 +1,14 @@
-//! The load's own thread: nothing else runs on it.
+//! A load that runs on threads of its own.
 
-use std::any::Any;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use squall_record::Shard;
-use squall_scenario::Load;
-use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
 
-use crate::driver::Driver;
+use crate::crew::{Crew, joined};
 use crate::gauges::Gauges;
+use crate::plan::LoadPlan;
 use crate::protocol::{LoadCommand, LoadOutput};
 use crate::requests::{CompiledRequests, RequestError, RequestMaker};
-use crate::worker::Worker;
-
-/// What the load thread needs to know.
-#[derive(Debug)]
-pub struct LoadPlan {
-    /// The scenario's load.
-    pub load: Load,
-    /// Seed of the run.
-    pub seed: u64,
-    /// Addresses of the target.
-    pub addresses: Vec<SocketAddr>,
-    /// Value of the `Host` header.
-    pub host: String,
-    /// The share of the arrivals that is sent; `None` for all.
-    pub shard: Option<Shard>,
-    /// Whether there is load before time zero.
-    pub lead: bool,
-}
 
 /// A running load.
 #[derive(Debug)]
@@ -62,33 +40,22 @@ pub enum LoadError {
 const OUTPUTS_MAX: usize = 8192;
 
 impl LoadHandle {
-    /// Starts the thread, which sends the lead load (the first stage's
-    /// starting rate, not measured), where there is one, until it is told to
-    /// begin.
+    /// Starts the threads, which send the lead load (the first stage's starting
+    /// rate, not measured), where there is one, until they are told to begin.
     ///
     /// # Errors
     /// The load is not valid, or the kernel refuses.
     pub fn start(plan: LoadPlan) -> Result<Self, LoadError> {
         let maker = RequestMaker::new(&plan.load, plan.seed)?;
         let requests = CompiledRequests::new(maker, &plan.host).map_err(LoadError::Host)?;
-        let requests = Arc::new(requests);
         let (commands, command_queue) = mpsc::channel(256);
         let (output_queue, outputs) = mpsc::channel(OUTPUTS_MAX);
         let (gauge_sender, gauges) = watch::channel(Gauges::default());
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let crew = Crew::start(&plan, &Arc::new(requests))?;
         let thread = std::thread::Builder::new()
             .name("squall-load".into())
-            .spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build_local(LocalOptions::default())
-                    .map_err(|error| error.to_string())?;
-                runtime.block_on(async move {
-                    let worker = Worker::new(&plan.load, requests, plan.addresses);
-                    let of = (plan.seed, plan.shard);
-                    let driver = Driver::new(plan.load, of, worker, output_queue, gauge_sender);
-                    driver.run(command_queue, plan.lead).await
-                })
-            })?;
+            .spawn(move || runtime.block_on(crew.run(command_queue, output_queue, gauge_sender)))?;
         Ok(Self {
             commands,
             outputs,
@@ -108,19 +75,9 @@ impl LoadHandle {
         let Some(thread) = self.thread.take() else {
             return Ok(());
         };
-        match tokio::task::spawn_blocking(move || thread.join()).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(panic)) => Err(words(panic.as_ref())),
-            Err(error) => Err(error.to_string()),
-        }
+        let ended = tokio::task::spawn_blocking(move || joined(thread)).await;
+        ended.unwrap_or_else(|error| Err(error.to_string()))
     }
-}
-
-/// What a panic says.
-fn words(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("it does not say why").to_owned()
 }
 
 #[cfg(test)]

@@ -126,16 +126,20 @@ impl Worker {
     /// Starts one arrival, or drops it when too many are under way or it is
     /// hopelessly late.
     pub(crate) fn start(self: &Rc<Self>, track: &Rc<Track>, arrival: Arrival, now: Instant) {
-        let job = self.enter(track, arrival, now);
-        let in_flight = track.recorder.borrow().in_flight() - 1;
         if !track.lead {
             self.board.borrow_mut().scheduled();
         }
-        let hopeless = now.saturating_duration_since(job.scheduled) > LAG_MAX
-            && !self.stalls.ended_since(job.scheduled);
-        let no_room = self.no_room(in_flight);
-        if let Some(cause) = no_room.or(hopeless.then_some(DropCause::Lag)) {
-            return self.drop_unsent(&job, cause);
+        let scheduled = track.origin + arrival.at;
+        let lag = now.saturating_duration_since(scheduled);
+        if lag > LAG_MAX && !self.stalls.ended_since(scheduled) {
+            return self.drop_late(track, arrival);
+        }
+        let in_flight = track.recorder.borrow().in_flight();
+        let job = self.enter(track, arrival, lag);
+        if let Some(cause) = self.no_room(in_flight) {
+            let settled = Settled::dropped(cause);
+            track.recorder.borrow_mut().settle(job.ticket, settled);
+            return self.show_dropped(&job, cause);
         }
         let late_in_flight = &self.late_in_flight;
         late_in_flight.set(late_in_flight.get() + u32::from(job.late));
@@ -147,29 +151,45 @@ impl Worker {
         submit(self, job, turn, dispatch);
     }
 
+    /// Drops an arrival that is hopelessly late, so late that no edge can part its
+    /// interval any more: it is counted and takes no room.
+    fn drop_late(&self, track: &Rc<Track>, arrival: Arrival) {
+        let job = self.job(track, arrival, LAG_MAX);
+        let user = self.requests.maker().user_of(job.number);
+        let mut recorder = track.recorder.borrow_mut();
+        recorder.drop_late(job.scheduled_us, job.route, user, DropCause::Lag);
+        drop(recorder);
+        self.show_dropped(&job, DropCause::Lag);
+    }
+
     /// Notes an arrival that is not sent any more: it is unfinished, and not
     /// forgotten.
     pub(crate) fn leave_unsent(&self, track: &Rc<Track>, arrival: Arrival) {
-        let job = self.enter(track, arrival, track.origin);
+        let job = self.enter(track, arrival, Duration::ZERO);
         let mut recorder = track.recorder.borrow_mut();
         recorder.settle(job.ticket, Settled::UNFINISHED);
     }
 
-    fn enter(&self, track: &Rc<Track>, arrival: Arrival, now: Instant) -> Job {
-        let number = track.number(arrival);
-        let maker = self.requests.maker();
-        let (route, user) = (maker.route_of(number), maker.user_of(number));
-        let scheduled = track.origin + arrival.at;
-        let scheduled_us = micros_i64(arrival.at);
+    /// Notes an arrival that is late by `lag`.
+    fn enter(&self, track: &Rc<Track>, arrival: Arrival, lag: Duration) -> Job {
+        let mut job = self.job(track, arrival, lag);
+        let user = self.requests.maker().user_of(job.number);
         let mut recorder = track.recorder.borrow_mut();
+        job.ticket = recorder.schedule_for(job.scheduled_us, job.route, user);
+        job
+    }
+
+    /// An arrival that is not noted yet.
+    fn job(&self, track: &Rc<Track>, arrival: Arrival, lag: Duration) -> Job {
+        let number = track.number(arrival);
         Job {
             number,
-            route,
-            scheduled,
-            scheduled_us,
-            ticket: recorder.schedule_for(scheduled_us, route, user),
+            route: self.requests.maker().route_of(number),
+            scheduled: track.origin + arrival.at,
+            scheduled_us: micros_i64(arrival.at),
+            ticket: 0,
             track: Rc::clone(track),
-            late: now.saturating_duration_since(scheduled) > LATE,
+            late: lag > LATE,
         }
     }
 
@@ -187,27 +207,25 @@ impl Worker {
         })
     }
 
-    /// Settles an arrival that there was no room for.
-    fn drop_unsent(&self, job: &Job, cause: DropCause) {
-        self.note(job, &Settled::dropped(cause), || {
+    fn show_dropped(&self, job: &Job, cause: DropCause) {
+        self.show(job, &Settled::dropped(cause), || {
             (None, None, Some(cause.to_string()))
         });
     }
 
-    /// Settles an arrival in the record; `told` are status, address and detail,
-    /// for when it is kept as evidence.
-    fn note(
+    /// Shows an arrival that is settled on the board, and as evidence; `told` are
+    /// status, address and detail, for when it is kept.
+    fn show(
         &self,
         job: &Job,
         settled: &Settled,
         told: impl FnOnce() -> (Option<u16>, Option<SocketAddr>, Option<String>),
     ) {
-        let mut recorder = job.track.recorder.borrow_mut();
-        recorder.settle(job.ticket, *settled);
         if job.track.lead {
             return;
         }
         self.board.borrow_mut().settled(settled);
+        let mut recorder = job.track.recorder.borrow_mut();
         recorder.offer_sample(job.scheduled_us, settled, || {
             let (status, address, detail) = told();
             Sample {
@@ -317,7 +335,10 @@ impl Sender for Worker {
         late_in_flight.set(late_in_flight.get() - u32::from(job.late));
         let broken = result.as_ref().ok().and_then(|it| self.broken(&job, it));
         let settled = self.classify(&job, course, &result, broken.is_none());
-        self.note(&job, &settled, || match result {
+        let mut recorder = job.track.recorder.borrow_mut();
+        recorder.settle(job.ticket, settled);
+        drop(recorder);
+        self.show(&job, &settled, || match result {
             Ok(exchange) => {
                 let fallback = exchange.fallback.map(|by| format!("fallback: {by}"));
                 let detail = broken.or(fallback);
@@ -354,6 +375,7 @@ mod tests {
             users: None,
             connections: None,
             in_flight_max: 10,
+            workers: None,
             timeout,
             warm_up: Duration::ZERO,
         };
@@ -438,6 +460,7 @@ mod tests {
         scene.start(0, 100, 1_200);
         let counts = scene.counts();
         assert_eq!((counts.drops.lag, counts.unfinished), (1, 0));
+        assert_eq!(scene.worker.late_in_flight.get(), 0);
 
         let scene = Scene::new();
         scene.turn(5_000);

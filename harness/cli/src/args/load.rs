@@ -64,6 +64,10 @@ pub struct LoadArgs {
     /// The most connections open at once; as many as needed when absent
     #[arg(short, long, value_name = "N")]
     pub connections: Option<String>,
+    /// How many threads send; one for each 20000/s when absent, at most one for
+    /// each core
+    #[arg(long, value_name = "N")]
+    pub workers: Option<String>,
     /// A gate on the whole run, such as 'p99 < 300ms' or 'success >= 99.9%'
     /// (may be repeated)
     #[arg(short, long = "expect", value_name = "GATE")]

@@ -29,6 +29,7 @@ pub(super) fn command(args: &LoadArgs) -> String {
         ("--within", &args.within),
         ("--timeout", &args.timeout),
         ("-c", &args.connections),
+        ("--workers", &args.workers),
     ];
     for (name, value) in optional {
         if let Some(value) = value {

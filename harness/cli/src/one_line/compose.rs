@@ -87,6 +87,7 @@ impl<'a> Line<'a> {
             "--connections ",
             args.connections.as_ref(),
         );
+        self.optional("  workers:", "--workers ", args.workers.as_ref());
         self.optional("  timeout:", "--timeout ", args.timeout.as_ref());
         match (&args.warm_up, &args.ramp) {
             // The rise is the warm-up.

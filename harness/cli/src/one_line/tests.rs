@@ -92,6 +92,8 @@ fn everything_has_its_place() {
         "2s",
         "-c",
         "20",
+        "--workers",
+        "2",
         "--seed",
         "7",
     ]);
@@ -124,6 +126,7 @@ fn everything_has_its_place() {
             accept: "*/*"
           body: "{\"price\": \"5$$\"}\n"
       connections: 20
+      workers: 2
       timeout: 2s
       warm_up: 0s
     slo:

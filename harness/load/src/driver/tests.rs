@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::requests::{CompiledRequests, RequestMaker};
+use crate::stretch::interval;
 
 const SEED: u64 = 7;
 
@@ -40,6 +41,8 @@ struct Scene {
     late_cuts: Vec<(u64, u64)>,
     /// When it is told to stop, and the grace; otherwise all is due.
     stop_ms: Option<(u64, u64)>,
+    /// Between the order to stop and when it holds.
+    stop_ahead_ms: u64,
     outputs_max: usize,
 }
 
@@ -96,12 +99,13 @@ fn scene() -> impl Strategy<Value = Scene> {
         prop::collection::vec(edge_us(), 0..4),
         prop::collection::vec((0..20_u64, edge_us()), 0..3),
         prop::option::of((0..25_u64, 0..15_u64)),
+        0..4_u64,
         1..20_usize,
     );
     (load, play).prop_map(
         |(
             (shape, shard, in_flight_max, connections, answers),
-            (due_ms, cuts_us, late_cuts, stop_ms, outputs_max),
+            (due_ms, cuts_us, late_cuts, stop_ms, stop_ahead_ms, outputs_max),
         )| Scene {
             shape,
             shard,
@@ -112,6 +116,7 @@ fn scene() -> impl Strategy<Value = Scene> {
             cuts_us,
             late_cuts,
             stop_ms,
+            stop_ahead_ms,
             outputs_max,
         },
     )
@@ -138,6 +143,7 @@ impl Scene {
             data: vec![("n".into(), DataSource::Count { from: 0 })],
             connections: self.connections,
             in_flight_max: self.in_flight_max,
+            workers: None,
             timeout: Duration::from_millis(20),
             users: None,
             warm_up: Duration::ZERO,
@@ -179,7 +185,7 @@ async fn serve(mut stream: TcpStream, answers: Vec<Answer>) {
 
 /// All that the driver told, with time zero so long ago that next to
 /// nothing is waited for.
-async fn tell_all(scene: &Scene) -> Vec<LoadOutput> {
+async fn tell_all(scene: &Scene) -> Vec<Told> {
     let target = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = target.local_addr().unwrap();
     let answers = scene.answers.clone();
@@ -193,34 +199,35 @@ async fn tell_all(scene: &Scene) -> Vec<LoadOutput> {
     let requests = Arc::new(CompiledRequests::new(maker, "target").unwrap());
     let worker = Worker::new(&load, requests, vec![address]);
     let (outputs, mut told) = mpsc::channel(scene.outputs_max);
-    let gauges = watch::channel(Gauges::default()).0;
-    let seed = (SEED, Some(scene.shard));
-    let driver = Driver::new(load, seed, worker, outputs, gauges);
-    let (commands, queue) = mpsc::channel(64);
+    let slice = Slice::of(SEED, Some(scene.shard), (0, 1));
+    let driver = Driver::new(load, slice, Rc::new(worker), outputs);
+    let (orders, queue) = mpsc::channel(64);
     let due = match scene.stop_ms {
         Some(_) => Duration::from_millis(scene.due_ms),
         None => scene.length(),
     };
     let zero = Instant::now().checked_sub(due).unwrap();
-    commands.try_send(LoadCommand::Begin { zero }).unwrap();
+    orders.try_send(Order::Begin { zero }).unwrap();
     for at_us in &scene.cuts_us {
         let at = zero + Duration::from_micros(*at_us);
-        commands.try_send(LoadCommand::Cut { at }).unwrap();
+        orders.try_send(Order::Cut { at }).unwrap();
     }
     let later = scene.late_cuts.iter().map(|(after_ms, at_us)| {
         let at = zero + Duration::from_micros(*at_us);
-        (*after_ms, LoadCommand::Cut { at })
+        (*after_ms, Order::Cut { at })
     });
+    let begun = Instant::now();
     let stop = scene.stop_ms.map(|(after_ms, grace_ms)| {
+        let at = begun + Duration::from_millis(after_ms + scene.stop_ahead_ms);
         let grace = Duration::from_millis(grace_ms);
-        (after_ms, LoadCommand::Stop { grace })
+        (after_ms, Order::Stop { at, grace })
     });
-    for (after_ms, command) in later.chain(stop) {
-        let commands = commands.clone();
+    for (after_ms, order) in later.chain(stop) {
+        let orders = orders.clone();
         tokio::task::spawn_local(async move {
             tokio::time::sleep(Duration::from_millis(after_ms)).await;
             // It may be over.
-            let _ = commands.send(command).await;
+            let _ = orders.send(order).await;
         });
     }
     let collected = async {
@@ -230,12 +237,12 @@ async fn tell_all(scene: &Scene) -> Vec<LoadOutput> {
         }
         all
     };
-    let (ran, all) = tokio::join!(driver.run(queue, false), collected);
+    let (ran, all) = tokio::join!(driver.run(queue, (begun, false)), collected);
     ran.unwrap();
     all
 }
 
-fn play(scene: &Scene) -> Vec<LoadOutput> {
+fn play(scene: &Scene) -> Vec<Told> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -266,19 +273,22 @@ proptest! {
     #[test]
     fn every_arrival_is_told_once_in_the_interval_it_was_due_in(scene in scene()) {
         let told = play(&scene);
-        let intervals: Vec<&Interval> = told.iter().filter_map(|output| match output {
-            LoadOutput::Interval(interval) => Some(interval),
-            _ => None,
-        }).collect();
-        let Some(LoadOutput::Finished { scheduled, .. }) = told.last() else {
+        let Some(Told::Finished { scheduled, .. }) = told.last() else {
             panic!("it did not finish: {told:?}");
         };
+        let scheduled = *scheduled;
+        let routes = ["a", "b"].map(str::to_owned);
+        let intervals: Vec<Interval> = told.into_iter().filter_map(|output| match output {
+            Told::Stretch(stretch) => Some(interval(&routes, &[stretch])),
+            _ => None,
+        }).collect();
+        let intervals: Vec<&Interval> = intervals.iter().collect();
         let planned = scene.planned_us();
-        let (entered, left) = planned.split_at(usize::try_from(*scheduled).unwrap());
+        let (entered, left) = planned.split_at(usize::try_from(scheduled).unwrap());
 
         let total = counts(intervals.iter().copied());
         prop_assert!(total.is_conserved(), "{total:?}");
-        prop_assert_eq!(total.scheduled, *scheduled);
+        prop_assert_eq!(total.scheduled, scheduled);
         let mut end_us = 0;
         for interval in intervals {
             prop_assert_eq!(interval.start_us, end_us, "a gap or an overlap");

@@ -36,6 +36,7 @@ fn load(rate: f64, length: Duration, connections: Option<u32>) -> Load {
         data: vec![("n".into(), squall_scenario::DataSource::Count { from: 0 })],
         connections,
         in_flight_max: 10_000,
+        workers: None,
         timeout: Duration::from_secs(10),
         users: None,
         warm_up: Duration::ZERO,
@@ -258,4 +259,54 @@ async fn a_dead_target_is_a_failure_for_every_arrival() {
         .await
         .counts();
     assert_eq!((counts.scheduled, counts.connect), (100, 100), "{counts:?}");
+}
+
+/// However many threads send, the schedule is the same, each arrival is sent once,
+/// and the record is that of all of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn one_two_and_four_threads_send_the_same() {
+    for workers in [1, 2, 4] {
+        let stamps = Arc::new(Mutex::new(Vec::new()));
+        let address = counting_server(Arc::clone(&stamps)).await;
+        let mut load = load(400.0, Duration::from_millis(1_300), None);
+        load.workers = Some(workers);
+        let told = run(load, address, None).await;
+        let mut seen = stamps.lock().unwrap().clone();
+        // Before time zero other data is drawn.
+        seen.retain(|number| *number < 1 << 40);
+        seen.sort_unstable();
+        assert_eq!(seen, (0..520).collect::<Vec<_>>(), "{workers} threads");
+        let counts = told.counts();
+        assert_eq!((told.scheduled, counts.good), (520, 520), "{counts:?}");
+        let spans: Vec<_> = told
+            .intervals
+            .iter()
+            .map(|interval| (interval.start_us, interval.end_us))
+            .collect();
+        assert_eq!(spans, [(0, 1_000_000), (1_000_000, 1_300_000)]);
+    }
+}
+
+/// A server that answers at once and notes the number in every path.
+async fn counting_server(seen: Arc<Mutex<Vec<u64>>>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let seen = Arc::clone(&seen);
+            tokio::spawn(async move {
+                let mut request = vec![0; 4096];
+                while let Ok(length @ 1..) = stream.read(&mut request).await {
+                    let text = String::from_utf8_lossy(&request[..length]).into_owned();
+                    let path = text.split(' ').nth(1).unwrap_or("/");
+                    let number = path.trim_start_matches('/').parse().unwrap();
+                    seen.lock().unwrap().push(number);
+                    if stream.write_all(ANSWER).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
 }

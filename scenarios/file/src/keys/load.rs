@@ -17,6 +17,7 @@ pub(crate) static LOAD: Shape = Shape {
         key("users", Word, "Name of the data that says which virtual user asks; reports count the users that were hurt.").otherwise(&["user"]),
         key("connections", Whole(1, 100_000), "The most connections open at once.").otherwise(&["max_connections"]),
         key("in_flight_max", Whole(1, 1_000_000), "The most requests in flight; arrivals above it are dropped and count as failures. 10000 when absent.").otherwise(&["max_in_flight"]),
+        key("workers", Whole(1, 256), "How many threads send, each its own part of the arrivals; one for each 20000/s when absent, at most one for each core.").otherwise(&["threads"]),
         key("timeout", Duration, "How long a client waits for an answer; 10s when absent."),
         key("warm_up", Duration, "Load before anything is measured; 2s when absent.").otherwise(&["warmup", "warm-up"]),
     ],

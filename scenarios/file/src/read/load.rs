@@ -55,6 +55,9 @@ impl Reader {
                 .get("in_flight_max")
                 .and_then(|node| self.whole_u32(node, 1, 1_000_000))
                 .unwrap_or(IN_FLIGHT_MAX),
+            workers: fields
+                .get("workers")
+                .and_then(|node| self.whole_u32(node, 1, 256)),
             timeout: fields
                 .get("timeout")
                 .and_then(|node| self.some_time(node, "no answer comes in no time"))

@@ -238,6 +238,7 @@ pub fn scenario() -> Scenario {
             data: Vec::new(),
             connections: None,
             in_flight_max: 1000,
+            workers: None,
             timeout: Duration::from_secs(10),
             users: None,
             warm_up: Duration::from_secs(2),
