@@ -35,6 +35,18 @@ pub enum FaultError {
         /// How long was waited.
         within_ms: u64,
     },
+    /// A link listens although it was to refuse.
+    #[error("link {link} still listens, so nobody is refused")]
+    StillListens {
+        /// The link.
+        link: String,
+    },
+    /// A link does not listen any more.
+    #[error("link {link} does not listen again, though what is behind it does")]
+    NotListening {
+        /// The link.
+        link: String,
+    },
     /// Squall will not touch this process.
     #[error("refused to signal process {pid}: {refusal}")]
     Refused {

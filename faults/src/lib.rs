@@ -15,6 +15,7 @@
 //! a run is not decided here.
 
 mod chance;
+mod doors;
 mod error;
 mod guard;
 pub mod guardian;
@@ -52,7 +53,9 @@ pub use process::{Member, Origin, Pauses, ProcessIdentity, ProcessTarget, Proces
 pub use process::{existing, listeners};
 pub use proxy::chain::{Chain, End, Output};
 pub use proxy::counters::{ProxyCounters, ToxicCounters};
-pub use proxy::{AttachError, LateConfig, LinkLimit, Proxy, ProxyConfig, Switched, UpdateError};
+pub use proxy::{
+    AttachError, ConnectionInfo, LateConfig, LinkLimit, Proxy, ProxyConfig, Switched, UpdateError,
+};
 pub use resource::{Controller, LimitKind, Limits, LoweredLimit, Pen, Version};
 pub use tls::{Authority, NoCertificate, Terminal, TlsFault};
 pub use toxic::{Chunk, Event, Fate, Fates, Toxic};

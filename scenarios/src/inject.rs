@@ -4,7 +4,9 @@
 //! and a row in the list of its surface. Whoever has to tell kinds apart does so
 //! per surface, with one arm for each.
 
+mod accept_reset;
 mod bandwidth;
+mod connection_limit;
 mod corrupt;
 mod cpu;
 mod cut;
@@ -28,11 +30,14 @@ mod packets;
 mod partition;
 mod pause;
 mod rate;
+mod refuse;
 mod reject;
 mod reset;
 mod slicer;
 mod slow_close;
+mod slow_connect;
 mod spread;
+mod stall;
 mod timeout;
 mod tls;
 
@@ -40,6 +45,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use connection_limit::Beyond;
 pub use cpu::Cpu;
 pub use direction::Direction;
 pub use disk::Disk;
@@ -131,7 +137,8 @@ pub enum Inject {
 }
 
 /// Hands the list of faults on bytes to the macro `$then`: each with the name of
-/// its type and of its file.
+/// its type and of its file. Behind the semicolon are those that act on
+/// connections before their first byte.
 #[macro_export]
 macro_rules! faults_on_bytes {
     ($then:ident) => {
@@ -145,11 +152,20 @@ macro_rules! faults_on_bytes {
             LimitData in limit_data,
             Slicer in slicer,
             Corrupt in corrupt,
+            ;
+            Refuse in refuse,
+            Stall in stall,
+            AcceptReset in accept_reset,
+            SlowConnect in slow_connect,
+            ConnectionLimit in connection_limit,
         }
     };
 }
 
 macro_rules! on_bytes {
+    ($($kind:ident in $file:ident,)+ ; $($rest:tt)+) => {
+        on_bytes! { $($kind in $file,)+ $($rest)+ }
+    };
     ($($kind:ident in $file:ident,)+) => {
         $(pub use $file::$kind;)+
 
@@ -315,6 +331,19 @@ impl Inject {
         }
     }
 
+    /// Whether it may hit a share of the connections of a link.
+    #[must_use]
+    pub fn takes_a_share(&self) -> bool {
+        match self {
+            Self::Bytes(fault) => fault.kind().per_connection(),
+            Self::Http(_)
+            | Self::Tls(_)
+            | Self::Process(_)
+            | Self::Resource(_)
+            | Self::Network(_) => false,
+        }
+    }
+
     fn kind(&self) -> &dyn Kind {
         match self {
             Self::Bytes(fault) => fault.kind(),
@@ -324,32 +353,6 @@ impl Inject {
             Self::Network(fault) => fault.kind(),
             Self::Resource(fault) => fault.kind(),
         }
-    }
-}
-
-impl OnBytes {
-    /// Which bytes it acts on.
-    #[must_use]
-    pub fn direction(&self) -> Direction {
-        self.kind().direction()
-    }
-
-    /// What it did, in words.
-    #[must_use]
-    pub fn effect(&self, done: &BytesDone) -> String {
-        self.kind().effect(done)
-    }
-
-    /// Whether it did to any flow what it is for.
-    #[must_use]
-    pub fn was_met(&self, done: &BytesDone) -> bool {
-        self.kind().met(done) > 0
-    }
-
-    /// What is said of one that was not met.
-    #[must_use]
-    pub fn unmet(&self) -> &'static str {
-        self.kind().unmet()
     }
 }
 

@@ -44,6 +44,12 @@ impl ActiveToxics {
     }
 
     pub(super) async fn verify(&self, within: Duration) -> Result<Evidence, FaultError> {
+        for (proxy, _) in self.refusing() {
+            if !proxy.refuses(within).await {
+                let link = proxy.name().to_owned();
+                return Err(FaultError::StillListens { link });
+            }
+        }
         let seen = self.seen(within).await?;
         let level = level(&seen);
         let seen = vec![Sighting::OnLinks(seen)];
@@ -52,10 +58,21 @@ impl ActiveToxics {
 
     pub(super) async fn remove(&self, within: Duration) -> Result<Evidence, FaultError> {
         self.signal_removal();
+        for (proxy, _) in self.refusing() {
+            if !proxy.listens_again(within).await {
+                let link = proxy.name().to_owned();
+                return Err(FaultError::NotListening { link });
+            }
+        }
         let seen = self.seen(within).await?;
         let level = level(&seen);
         let seen = vec![Sighting::OffLinks(seen)];
         Ok(Evidence { level, seen })
+    }
+
+    /// Links that do not listen because of it, or did not.
+    fn refusing(&self) -> impl Iterator<Item = &(Proxy, Arc<Attached>)> {
+        self.links.iter().filter(|(_, attached)| attached.refuses())
     }
 
     async fn seen(&self, within: Duration) -> Result<LinksSeen, FaultError> {

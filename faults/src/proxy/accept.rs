@@ -10,12 +10,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::task::TaskTracker;
 
-use super::Shared;
 use super::connection::Connection;
 use super::counters::add;
-use super::gate::{Gate, until_it_listens};
+use super::gate::{Gate, is_down, until_it_listens};
 use super::limit::Places;
 use super::roster::Roster;
+use super::{Proxy, Shared};
 
 /// Pause after a failed accept: with no file descriptor left, trying again at
 /// once would only burn a core.
@@ -48,11 +48,87 @@ enum End {
     Stopped,
     /// Its owner wants it closed, or its upstream is down.
     Closed,
+    /// A fault refuses whoever comes.
+    Refused,
+}
+
+impl Proxy {
+    /// Stops listening, as a process that ends does: callers are refused, those
+    /// who wait to be accepted are reset. Live connections and toxics stay.
+    pub fn close(&self) {
+        self.0.wanted.send_modify(Wanted::close);
+    }
+
+    /// Listens as soon as the upstream does and as long as it does; looks for
+    /// it at once.
+    pub fn follow(&self) {
+        self.0.wanted.send_modify(Wanted::follow);
+    }
+
+    /// Whether callers find it listening.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        *self.0.shared.listens.borrow() == Some(true)
+    }
+
+    /// Waits until it is known whether the upstream listens, at most `within`;
+    /// whether the link does.
+    pub async fn decided(&self, within: Duration) -> bool {
+        let mut listens = self.0.shared.listens.subscribe();
+        // When time ran out it does not listen.
+        let decided = tokio::time::timeout(within, listens.wait_for(Option::is_some));
+        decided
+            .await
+            .is_ok_and(|known| known.is_ok_and(|known| *known == Some(true)))
+    }
+
+    /// Returns once it has carried as many connections as it may: from then on
+    /// callers may have waited for a place. Never while it has not.
+    pub async fn filled(&self) {
+        let mut full = self.0.shared.full.subscribe();
+        if full.wait_for(|full| *full).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until it listens, at most `within`; whether it does.
+    pub async fn listens(&self, within: Duration) -> bool {
+        let mut listens = self.0.shared.listens.subscribe();
+        let waiting = listens.wait_for(|listens| *listens == Some(true));
+        tokio::time::timeout(within, waiting).await.is_ok()
+    }
+
+    /// Waits until it does not listen where a fault wants it so, at most
+    /// `within`; whether that is so, or no fault wants it.
+    pub(crate) async fn refuses(&self, within: Duration) -> bool {
+        if !self.0.roster.borrow().refuses() {
+            return true;
+        }
+        let mut listens = self.0.shared.listens.subscribe();
+        let waiting = listens.wait_for(|listens| *listens == Some(false));
+        tokio::time::timeout(within, waiting).await.is_ok()
+    }
+
+    /// Waits until it listens where its upstream does and nobody wants otherwise,
+    /// at most `within`; whether that is so.
+    pub(crate) async fn listens_again(&self, within: Duration) -> bool {
+        if self.0.roster.borrow().refuses() || !self.0.wanted.borrow().follows {
+            return true;
+        }
+        let shared = &self.0.shared;
+        if !self.is_listening()
+            && let Err(error) = shared.dial().await
+            && is_down(&error)
+        {
+            return true;
+        }
+        self.listens(within).await
+    }
 }
 
 /// Everything that accepting needs.
 pub(super) struct Accepting {
-    pub(super) gate: Gate,
+    pub(super) gate: Arc<Gate>,
     pub(super) shared: Arc<Shared>,
     pub(super) roster: watch::Receiver<Roster>,
     pub(super) wanted: watch::Receiver<Wanted>,
@@ -78,15 +154,33 @@ impl Accepting {
             self.shared.listens.send_replace(Some(true));
             let end = self.accept_all(&open).await;
             drop(open);
-            self.shared.listens.send_replace(Some(false));
+            if matches!(end, End::Stopped) {
+                // The port goes with the gate, unless another proxy has it now.
+                self.shared.listens.send_replace(Some(false));
+                return;
+            }
             if let Err(error) = self.gate.close() {
                 tracing::warn!(link = self.shared.name, %error, "a link did not stop listening");
-            }
-            match end {
-                End::Stopped => return,
-                End::Closed => add(&self.shared.totals.closed, 1),
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            } else {
+                self.count(&end);
+                self.shared.listens.send_replace(Some(false));
             }
             self.stretch += 1;
+        }
+    }
+
+    /// Counts why it stopped listening, before anybody is told that it did.
+    fn count(&self, end: &End) {
+        match end {
+            End::Stopped => {}
+            End::Closed => add(&self.shared.totals.closed, 1),
+            End::Refused => {
+                let roster = self.roster.borrow();
+                for toxic in roster.refusing() {
+                    add(&toxic.totals.refusing, 1);
+                }
+            }
         }
     }
 
@@ -94,7 +188,14 @@ impl Accepting {
     /// is shut down.
     async fn wait_for_upstream(&mut self) -> Option<TcpListener> {
         loop {
-            let follows = self.wanted.borrow_and_update().follows;
+            let refuses = {
+                let roster = self.roster.borrow_and_update();
+                if roster.stopped {
+                    return None;
+                }
+                roster.refuses()
+            };
+            let follows = self.wanted.borrow_and_update().follows && !refuses;
             let shared = Arc::clone(&self.shared);
             let upstream = async {
                 match follows {
@@ -104,7 +205,9 @@ impl Accepting {
             };
             tokio::select! {
                 biased;
-                () = until(&mut self.roster, |roster| roster.stopped) => return None,
+                changed = self.roster.changed() => if changed.is_err() {
+                    return None;
+                },
                 // Asked again it looks again at once.
                 changed = self.wanted.changed() => if changed.is_err() {
                     return None;
@@ -126,7 +229,12 @@ impl Accepting {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = until(&mut self.roster, |roster| roster.stopped) => return End::Stopped,
+                () = until(&mut self.roster, |roster| roster.stopped || roster.refuses()) => {
+                    return match self.roster.borrow().stopped {
+                        true => End::Stopped,
+                        false => End::Refused,
+                    };
+                }
                 () = until(&mut self.wanted, |wanted| !wanted.follows) => return End::Closed,
                 // One of an earlier stretch says nothing about this one.
                 () = until(&mut refused, |refused| *refused >= stretch) => return End::Closed,

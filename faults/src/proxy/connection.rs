@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,15 +14,20 @@ use tokio::sync::watch;
 use tokio_util::either::Either;
 
 use super::Shared;
+use super::admission::{Admitted, Door};
 use super::chain::End;
 use super::counters::{ProxyTotals, add};
 use super::gate::is_down;
 use super::link::Link;
+use super::live::{Live, Written};
 use super::meetings::Meetings;
 use super::messages::Messages;
 use super::roster::Roster;
 use super::splice::{Pipes, Socket};
 use crate::tls::{Side, Unsecured};
+
+/// Who called, and which toxics the connection has met on its way in.
+type Who = (Option<SocketAddr>, Meetings);
 
 /// A connection that was accepted.
 pub(crate) struct Connection {
@@ -37,6 +43,17 @@ impl Connection {
     /// Serves the connection to its end. Never fails: whatever happens is
     /// passed on to the peers and counted.
     pub(crate) async fn serve(mut self, client: TcpStream) {
+        let mut meetings = Meetings::default();
+        let door = Door {
+            shared: &self.shared,
+            nth: self.nth,
+            roster: &mut self.roster,
+        };
+        match door.admit(&client, &mut meetings).await {
+            Admitted::In => {}
+            Admitted::Reset => return reset(&client),
+            Admitted::Gone => return,
+        }
         let upstream = tokio::select! {
             biased;
             _ = self.roster.wait_for(|roster| roster.stopped) => return,
@@ -62,8 +79,9 @@ impl Connection {
         if let Err(error) = nodelay {
             tracing::debug!(link = self.shared.name, %error, "TCP_NODELAY not set");
         }
+        let peer = client.peer_addr().ok();
         match self.shared.tls.get().cloned() {
-            None => self.carry(client, upstream).await,
+            None => self.carry(client, upstream, (peer, meetings)).await,
             Some(terminal) => {
                 let secured = tokio::select! {
                     biased;
@@ -71,7 +89,9 @@ impl Connection {
                     secured = terminal.secure(client, upstream) => secured,
                 };
                 match secured {
-                    Ok((client, upstream)) => self.carry_secured(client, upstream).await,
+                    Ok((client, upstream)) => {
+                        self.carry_secured(client, upstream, (peer, meetings)).await;
+                    }
                     Err(Unsecured::Reset(client)) => reset(&client),
                     Err(Unsecured::Closed) => {}
                 }
@@ -79,10 +99,10 @@ impl Connection {
         }
     }
 
-    async fn carry(&mut self, mut client: TcpStream, mut upstream: TcpStream) {
+    async fn carry(&mut self, mut client: TcpStream, mut upstream: TcpStream, who: Who) {
         let Shared { totals, pipes, .. } = &*self.shared;
         let mut pair = Pair::new(totals, pipes, client.split(), upstream.split());
-        if self.follow(&mut pair).await == End::Reset {
+        if self.follow(&mut pair, who).await == End::Reset {
             drop(pair);
             reset(&client);
             reset(&upstream);
@@ -90,10 +110,10 @@ impl Connection {
     }
 
     /// The same where one side or both speak TLS: what is carried is plain.
-    async fn carry_secured(&mut self, client: Side, upstream: Side) {
+    async fn carry_secured(&mut self, client: Side, upstream: Side, who: Who) {
         let Shared { totals, pipes, .. } = &*self.shared;
         let mut pair = Pair::new(totals, pipes, split(client), split(upstream));
-        if self.follow(&mut pair).await == End::Reset {
+        if self.follow(&mut pair, who).await == End::Reset {
             for (read, write) in [pair.client, pair.upstream] {
                 match read.unsplit(write) {
                     Either::Left(plain) => reset(&plain),
@@ -104,12 +124,15 @@ impl Connection {
     }
 
     /// Carries both directions to their end, whatever the proxy's toxics become.
-    async fn follow<R, W>(&mut self, pair: &mut Pair<R, W>) -> End
+    async fn follow<R, W>(&mut self, pair: &mut Pair<R, W>, (peer, meetings): Who) -> End
     where
         R: AsyncRead + Socket + Unpin,
         W: AsyncWrite + Socket + Unpin,
     {
-        let seen = self.shared.register(self.nth);
+        pair.meetings = meetings;
+        let connections = &self.shared.connections;
+        let live = Arc::new(Live::new(peer, pair.written()));
+        connections.register(self.nth, &live);
         let end = loop {
             let roster = self.roster.borrow_and_update().clone();
             if roster.stopped {
@@ -117,20 +140,20 @@ impl Connection {
             }
             let follows_calls = self.shared.follows_calls.load(Ordering::Relaxed);
             pair.reconcile(&roster, (self.shared.seed, self.nth), follows_calls);
-            seen.store(roster.version, Ordering::Release);
-            self.shared.followed.notify_waiters();
+            connections.follow(&live, roster.version, pair.meetings.ids());
             tokio::select! {
                 biased;
                 changed = self.roster.changed() => if changed.is_err() {
                     break Ok(End::Close);
                 },
+                () = live.killed.notified() => break Err(io::ErrorKind::ConnectionAborted.into()),
                 end = poll_fn(|cx| pair.poll(cx)) => break end,
             }
         };
         if matches!(end, Ok(End::Close)) {
             poll_fn(|cx| pair.poll_close(cx)).await;
         }
-        self.shared.unregister(self.nth);
+        connections.unregister(self.nth);
         if matches!(end, Ok(End::Reset)) {
             add(&self.shared.totals.reset, 1);
         }
@@ -165,6 +188,13 @@ impl<R: AsyncRead + Socket + Unpin, W: AsyncWrite + Socket + Unpin> Pair<R, W> {
             messages: None,
             client,
             upstream,
+        }
+    }
+
+    fn written(&self) -> Written {
+        Written {
+            to: Arc::clone(&self.to.written),
+            from: Arc::clone(&self.from.written),
         }
     }
 

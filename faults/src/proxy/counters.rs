@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 use squall_scenario::inject::BytesDone;
+use tokio::sync::watch;
 
 /// What a proxy has done so far. A snapshot; counts only grow, `open` aside.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -67,6 +68,10 @@ pub(crate) struct ToxicTotals {
     pub(crate) swallowed_bytes: AtomicU64,
     pub(crate) closed: AtomicU64,
     pub(crate) reset: AtomicU64,
+    pub(crate) kept: AtomicU64,
+    pub(crate) refusing: AtomicU64,
+    /// Connections that take up room behind its door.
+    pub(crate) inside: watch::Sender<u64>,
 }
 
 /// The running totals behind [`ProxyCounters`].
@@ -137,6 +142,8 @@ impl ToxicTotals {
             swallowed_bytes: get(&self.swallowed_bytes),
             closed: get(&self.closed),
             reset: get(&self.reset),
+            kept: get(&self.kept),
+            refusing: get(&self.refusing),
         }
     }
 }

@@ -93,8 +93,12 @@ pub(super) async fn dial(upstream: impl ToSocketAddrs) -> io::Result<TcpStream> 
 }
 
 /// Returns when an upstream does not refuse any more. One that does not answer
-/// listens as far as its callers can tell.
+/// listens as far as its callers can tell, and one that is dialled late is never
+/// asked.
 pub(super) async fn until_it_listens(shared: &Shared) {
+    if shared.late.is_some() {
+        return;
+    }
     let mut pause = LOOK_AGAIN;
     loop {
         match dial(shared.upstream()).await {

@@ -62,6 +62,8 @@ pub(crate) struct Link {
     /// What of the proxy's `held_bytes` is this link's.
     reported_held: usize,
     totals: Arc<ProxyTotals>,
+    /// Bytes written on this link.
+    pub(super) written: Arc<AtomicU64>,
 }
 
 impl Link {
@@ -81,13 +83,14 @@ impl Link {
             alarm: Alarm::new(),
             reported_held: 0,
             totals,
+            written: Arc::default(),
         }
     }
 
     /// Makes the chain what hits the connection, on the live stream.
     pub(crate) fn reconcile(&mut self, meetings: &Meetings, seed: u64, nth: u64, carried: bool) {
         let now = Instant::now().into_std();
-        let hitting = meetings.hitting();
+        let hitting = meetings.on_bytes();
         let wanted = hitting.filter(|toxic| toxic.inject.direction().is(self.to_target));
         let wanted: Vec<&Arc<Attached>> = wanted.collect();
         let (chain, out) = (&mut self.chain, &mut self.out);
@@ -108,7 +111,9 @@ impl Link {
                 continue;
             }
             let flow_seed = chance::flow_seed(seed, &wanted.id, nth, self.to_target);
-            let toxic = build(&wanted.inject, flow_seed);
+            let Some(toxic) = build(&wanted.inject, flow_seed) else {
+                continue;
+            };
             if let Some(there) = there {
                 *there = Arc::clone(wanted);
                 self.chain
@@ -372,6 +377,7 @@ impl Link {
             &self.totals.bytes_from
         };
         add(counter, written as u64);
+        add(&self.written, written as u64);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! A TCP proxy per named link, with toxics on its live connections.
 
 mod accept;
+mod admission;
 mod alarm;
 pub(crate) mod chain;
 mod connection;
@@ -8,22 +9,21 @@ pub(crate) mod counters;
 mod gate;
 mod limit;
 mod link;
+mod live;
 mod meetings;
 mod messages;
 pub(crate) mod roster;
 mod splice;
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use squall_scenario::{OnBytes, Share};
 use thiserror::Error;
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::{ProxyCounters, Terminal};
@@ -31,6 +31,8 @@ use accept::{Accepting, Wanted};
 use counters::ProxyTotals;
 use gate::Gate;
 pub use limit::LinkLimit;
+pub use live::ConnectionInfo;
+use live::Connections;
 use roster::{Attached, Listed, Refused, Roster};
 use splice::Pipes;
 
@@ -80,7 +82,12 @@ struct Handle {
     roster: watch::Sender<Roster>,
     wanted: watch::Sender<Wanted>,
     tasks: TaskTracker,
+    gate: Weak<Gate>,
 }
+
+/// A port that goes on listening while no proxy accepts there: callers wait.
+#[derive(Debug)]
+pub(crate) struct Port(Arc<Gate>);
 
 /// What the tasks of a proxy share.
 #[derive(Debug)]
@@ -92,10 +99,7 @@ pub(crate) struct Shared {
     late: Option<String>,
     totals: Arc<ProxyTotals>,
     pipes: Arc<Pipes>,
-    /// The roster version each live connection has taken over.
-    live: Mutex<HashMap<u64, Arc<AtomicU64>>>,
-    /// Told whenever a connection took over a version or ended.
-    followed: Notify,
+    connections: Connections,
     /// The last stretch of listening in which the upstream refused.
     refused: watch::Sender<u64>,
     /// Whether it listens; `None` until its upstream was asked.
@@ -172,7 +176,7 @@ impl Proxy {
     /// # Errors
     /// The address cannot be bound.
     pub fn start(config: ProxyConfig) -> io::Result<Self> {
-        Self::start_to(config, None)
+        Self::start_at(Gate::bind(config.listen)?, config, None)
     }
 
     /// Binds and listens, and dials only when a connection was accepted, as
@@ -184,6 +188,18 @@ impl Proxy {
     /// # Errors
     /// The address cannot be bound.
     pub fn start_late(config: LateConfig) -> io::Result<Self> {
+        Self::start_late_at(Gate::bind(config.listen)?, config)
+    }
+
+    /// The same at a port that another proxy handed over.
+    ///
+    /// # Errors
+    /// There is no descriptor left.
+    pub(crate) fn take_over(port: Port, config: LateConfig) -> io::Result<Self> {
+        Self::start_late_at(port.0, config)
+    }
+
+    fn start_late_at(gate: impl Into<Arc<Gate>>, config: LateConfig) -> io::Result<Self> {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let at_once = ProxyConfig {
             name: config.name,
@@ -193,11 +209,15 @@ impl Proxy {
             listening: true,
             limit: config.limit,
         };
-        Self::start_to(at_once, Some(config.upstream))
+        Self::start_at(gate, at_once, Some(config.upstream))
     }
 
-    fn start_to(config: ProxyConfig, late: Option<String>) -> io::Result<Self> {
-        let gate = Gate::bind(config.listen)?;
+    fn start_at(
+        gate: impl Into<Arc<Gate>>,
+        config: ProxyConfig,
+        late: Option<String>,
+    ) -> io::Result<Self> {
+        let gate = gate.into();
         let address = gate.address();
         let listener = config.listening.then(|| gate.open()).transpose()?;
         let shared = Arc::new(Shared {
@@ -207,8 +227,7 @@ impl Proxy {
             late,
             totals: Arc::default(),
             pipes: config.limit.pipes(),
-            live: Mutex::default(),
-            followed: Notify::new(),
+            connections: Connections::default(),
             refused: watch::channel(0).0,
             listens: watch::channel(listener.as_ref().map(|_| true)).0,
             full: watch::channel(false).0,
@@ -218,6 +237,7 @@ impl Proxy {
         let (roster, watcher) = watch::channel(Roster::default());
         let (wanted, wishes) = watch::channel(Wanted::at_start(config.listening));
         let tasks = TaskTracker::new();
+        let kept = Arc::downgrade(&gate);
         let accepting = Accepting {
             gate,
             shared: Arc::clone(&shared),
@@ -235,6 +255,7 @@ impl Proxy {
             roster,
             wanted,
             tasks,
+            gate: kept,
         })))
     }
 
@@ -274,51 +295,6 @@ impl Proxy {
         *lock(&self.0.shared.upstream) = upstream;
         // A link that waits for it looks there at once.
         self.0.wanted.send_modify(|_| {});
-    }
-
-    /// Stops listening, as a process that ends does: callers are refused, those
-    /// who wait to be accepted are reset. Live connections and toxics stay.
-    pub fn close(&self) {
-        self.0.wanted.send_modify(Wanted::close);
-    }
-
-    /// Listens as soon as the upstream does and as long as it does; looks for
-    /// it at once.
-    pub fn follow(&self) {
-        self.0.wanted.send_modify(Wanted::follow);
-    }
-
-    /// Whether callers find it listening.
-    #[must_use]
-    pub fn is_listening(&self) -> bool {
-        *self.0.shared.listens.borrow() == Some(true)
-    }
-
-    /// Waits until it is known whether the upstream listens, at most `within`;
-    /// whether the link does.
-    pub async fn decided(&self, within: Duration) -> bool {
-        let mut listens = self.0.shared.listens.subscribe();
-        // When time ran out it does not listen.
-        let decided = tokio::time::timeout(within, listens.wait_for(Option::is_some));
-        decided
-            .await
-            .is_ok_and(|known| known.is_ok_and(|known| *known == Some(true)))
-    }
-
-    /// Returns once it has carried as many connections as it may: from then on
-    /// callers may have waited for a place. Never while it has not.
-    pub async fn filled(&self) {
-        let mut full = self.0.shared.full.subscribe();
-        if full.wait_for(|full| *full).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Waits until it listens, at most `within`; whether it does.
-    pub async fn listens(&self, within: Duration) -> bool {
-        let mut listens = self.0.shared.listens.subscribe();
-        let waiting = listens.wait_for(|listens| *listens == Some(true));
-        tokio::time::timeout(within, waiting).await.is_ok()
     }
 
     /// A snapshot of the live counters.
@@ -422,26 +398,6 @@ impl Proxy {
         self.take_off::<Attached>(id)
     }
 
-    /// Waits until every live connection has taken over the current toxics, at
-    /// most `within`. A connection whose peer does not read follows as well:
-    /// what a toxic held then waits to be written.
-    pub async fn switched(&self, within: Duration) -> Switched {
-        let version = self.0.roster.borrow().version;
-        let all_followed = async {
-            loop {
-                let mut followed = std::pin::pin!(self.0.shared.followed.notified());
-                followed.as_mut().enable();
-                if self.0.shared.switched(version).waiting == 0 {
-                    break;
-                }
-                followed.await;
-            }
-        };
-        // Whether time ran out is seen in the count below.
-        let _ = tokio::time::timeout(within, all_followed).await;
-        self.0.shared.switched(version)
-    }
-
     /// Stops accepting, closes every connection and waits until all are gone.
     pub async fn shutdown(&self) {
         self.0.roster.send_modify(|roster| {
@@ -450,6 +406,21 @@ impl Proxy {
         });
         self.0.tasks.close();
         self.0.tasks.wait().await;
+    }
+
+    /// The same, but its port goes on listening until it is dropped, as far as
+    /// it did; `None` when the proxy was shut down before.
+    pub(crate) async fn hand_over(&self) -> Option<Port> {
+        let gate = self.0.gate.upgrade();
+        self.shutdown().await;
+        gate.map(Port)
+    }
+}
+
+impl Port {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.address()
     }
 }
 
@@ -462,31 +433,6 @@ impl Shared {
         match &self.late {
             Some(upstream) => gate::dial(upstream.as_str()).await,
             None => gate::dial(self.upstream()).await,
-        }
-    }
-
-    fn register(&self, nth: u64) -> Arc<AtomicU64> {
-        // No roster has this version: until the connection has looked, it
-        // counts as one that has not followed.
-        let seen = Arc::new(AtomicU64::new(u64::MAX));
-        lock(&self.live).insert(nth, Arc::clone(&seen));
-        seen
-    }
-
-    fn unregister(&self, nth: u64) {
-        lock(&self.live).remove(&nth);
-        self.followed.notify_waiters();
-    }
-
-    fn switched(&self, version: u64) -> Switched {
-        let live = lock(&self.live);
-        let followed = |seen: &AtomicU64| {
-            let seen = seen.load(Ordering::Acquire);
-            seen != u64::MAX && seen >= version
-        };
-        Switched {
-            live: live.len(),
-            waiting: live.values().filter(|seen| !followed(seen)).count(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use squall_scenario::{OnBytes, Share};
 
 use super::counters::ToxicTotals;
+use crate::doors::{Admits, door};
 use crate::http::HttpAttached;
 
 /// A toxic attached to a proxy.
@@ -36,6 +37,11 @@ impl Attached {
             share,
             totals: Arc::clone(&self.totals),
         }
+    }
+
+    /// Whether the link does not listen because of it.
+    pub(crate) fn refuses(&self) -> bool {
+        door(&self.inject).is_some_and(Admits::refuses)
     }
 
     /// Whether both are one toxic, changed or not; not one that was attached
@@ -114,5 +120,15 @@ impl Roster {
         let found = list.len() < before;
         self.version += u64::from(found);
         found
+    }
+
+    /// The toxics because of which the link does not listen.
+    pub(crate) fn refusing(&self) -> impl Iterator<Item = &Arc<Attached>> {
+        self.toxics.iter().filter(|toxic| toxic.refuses())
+    }
+
+    /// Whether the link may not listen.
+    pub(crate) fn refuses(&self) -> bool {
+        self.refusing().next().is_some()
     }
 }

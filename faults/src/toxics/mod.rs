@@ -60,7 +60,7 @@ impl ToxicInfo {
 }
 
 macro_rules! toxics {
-    ($($kind:ident in $file:ident,)+) => {
+    ($($kind:ident in $file:ident,)+ ; $($door:ident in $door_file:ident,)+) => {
         /// Every toxic there is.
         pub const ALL_TOXICS: &[ToxicInfo] = &[$(ToxicInfo {
             lossy: <inject::$kind as Decides>::LOSSY,
@@ -69,11 +69,12 @@ macro_rules! toxics {
         },)+];
 
         /// Builds the toxic for one direction of one connection; `seed` is that
-        /// flow's own.
+        /// flow's own. None for a fault that only acts before the first byte.
         #[must_use]
-        pub fn build(fault: &OnBytes, seed: u64) -> Box<dyn Toxic> {
+        pub fn build(fault: &OnBytes, seed: u64) -> Option<Box<dyn Toxic>> {
             match fault {
-                $(OnBytes::$kind(fault) => fault.toxic(seed),)+
+                $(OnBytes::$kind(fault) => Some(fault.toxic(seed)),)+
+                $(OnBytes::$door(_) => None,)+
             }
         }
     };
@@ -90,7 +91,8 @@ mod tests {
     fn every_fault_on_bytes_has_a_toxic_that_acts_on_both_directions() {
         let toxics: Vec<_> = ALL_TOXICS.iter().map(ToxicInfo::keyword).collect();
         let faults: Vec<_> = OnBytes::KINDS.iter().map(|about| about.keyword).collect();
-        assert_eq!(toxics, faults);
+        // Behind them come those that act before the first byte.
+        assert!(faults.starts_with(&toxics) && faults[toxics.len()] == "refuse");
         for info in ALL_TOXICS {
             assert_eq!((info.example)().direction(), Direction::Both);
         }

@@ -156,6 +156,8 @@ impl Toxiproxy {
             Route::UpdateToxic(name, toxic) => self.update_toxic(&name, &toxic, body).await,
             Route::RemoveToxic(name, toxic) => self.remove_toxic(&name, &toxic).await,
             Route::Counters => self.counters().await,
+            Route::Connections(name) => self.connections(&name).await,
+            Route::Kill(name, id) => self.kill(&name, &id).await,
         }
     }
 
@@ -226,7 +228,7 @@ impl Toxiproxy {
         }
         let mut proxy = Proxied::new(&wanted);
         if wanted.enabled {
-            proxy.start(&self.0.means, addresses.get(&wanted.listen))?;
+            proxy.start(&self.0.means, addresses.get(&wanted.listen), None)?;
         }
         let answer = Answer::json(201, proxy.json());
         state.proxies.insert(wanted.name, proxy);
@@ -253,14 +255,15 @@ impl Toxiproxy {
         let proxy = proxies
             .get_mut(name)
             .ok_or_else(ApiError::proxy_not_found)?;
+        let mut port = None;
         if proxy.differs(&wanted, address.clone())? {
-            proxy.stop(carried).await;
+            port = proxy.stop(carried).await;
             proxy.listen.clone_from(&wanted.listen);
             proxy.upstream.clone_from(&wanted.upstream);
         }
         match (proxy.is_enabled(), wanted.enabled) {
-            (false, true) => proxy.start(&self.0.means, address)?,
-            (true, false) => proxy.stop(carried).await,
+            (false, true) => proxy.start(&self.0.means, address, port)?,
+            (true, false) => drop(proxy.stop(carried).await),
             (true, true) | (false, false) => {}
         }
         Ok(Answer::json(200, proxy.json()))
@@ -310,15 +313,16 @@ impl Toxiproxy {
         addresses: &Addresses,
     ) -> Result<(), ApiError> {
         let State { proxies, carried } = state;
+        let mut port = None;
         if let Some(proxy) = proxies.get_mut(&wanted.name) {
             if !proxy.differs(wanted, addresses.get(&wanted.listen))? {
                 return Ok(());
             }
-            proxy.stop(carried).await;
+            port = proxy.stop(carried).await;
         }
         let mut proxy = Proxied::new(wanted);
         if wanted.enabled {
-            proxy.start(&self.0.means, addresses.get(&wanted.listen))?;
+            proxy.start(&self.0.means, addresses.get(&wanted.listen), port)?;
         }
         for entry in &wanted.toxics {
             let id = proxy.add(entry.clone())?;
@@ -338,7 +342,7 @@ impl Toxiproxy {
         for proxy in state.proxies.values_mut() {
             if !proxy.is_enabled() {
                 let address = addresses.get(&proxy.listen);
-                proxy.start(&self.0.means, address)?;
+                proxy.start(&self.0.means, address, None)?;
             }
             proxy.remove(|_| true);
             told.push(proxy.followed());
@@ -433,6 +437,25 @@ impl Toxiproxy {
             .collect();
         let body = serde_json::to_string(&seen).map_err(ApiError::internal)?;
         Ok(Answer::json(200, body))
+    }
+}
+
+impl Toxiproxy {
+    /// As many as the proxy may carry, at most.
+    async fn connections(&self, name: &str) -> Answered {
+        let mut state = self.0.state.lock().await;
+        let live = state.get(name)?.connections();
+        drop(state);
+        let body = serde_json::to_string(&live).map_err(ApiError::internal)?;
+        Ok(Answer::json(200, body))
+    }
+
+    async fn kill(&self, name: &str, id: &str) -> Answered {
+        let mut state = self.0.state.lock().await;
+        let proxy = state.get(name)?;
+        let killed = id.parse().is_ok_and(|id| proxy.kill(id));
+        let done = killed.then(Answer::no_content);
+        done.ok_or_else(ApiError::connection_not_found)
     }
 }
 

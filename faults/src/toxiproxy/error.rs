@@ -31,6 +31,10 @@ impl ApiError {
         Self::new("toxic not found", 404)
     }
 
+    pub(super) fn connection_not_found() -> Self {
+        Self::new("connection not found", 404)
+    }
+
     pub(super) fn toxic_exists() -> Self {
         Self::new("toxic already exists", 409)
     }

@@ -41,7 +41,7 @@ impl Stream {
         let attributes = attributes(kind, given);
         attributes.check().unwrap();
         if let Some(inject) = attributes.inject(Direction::From) {
-            let toxic = build(&inject, 7);
+            let toxic = build(&inject, 7).unwrap();
             self.chain
                 .attach(id, toxic, false, self.start, &mut self.out);
         }
@@ -229,7 +229,7 @@ fn no_number_of_any_type_is_too_much() {
                 continue;
             }
             let mut stream = Stream::new(&[]);
-            let toxic = build(&inject, 1);
+            let toxic = build(&inject, 1).unwrap();
             let now = stream.start;
             stream.chain.attach("t", toxic, true, now, &mut stream.out);
             stream.push(100_000);

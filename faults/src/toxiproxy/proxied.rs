@@ -13,7 +13,8 @@ use super::error::ApiError;
 use super::input::Wanted;
 use super::json::push_text;
 use super::metrics::{Carried, Link};
-use crate::{LateConfig, LinkLimit, Proxy, ProxyCounters};
+use crate::proxy::Port;
+use crate::{ConnectionInfo, LateConfig, LinkLimit, Proxy, ProxyCounters};
 
 /// A toxic with what the server keeps for it.
 #[derive(Debug)]
@@ -85,11 +86,13 @@ impl Proxied {
         Ok(self.listen != address.to_string() || self.upstream != wanted.upstream)
     }
 
-    /// Listens, with the toxics it has.
+    /// Listens, with the toxics it has; where it has to listen at the `port` of
+    /// who stopped before it, callers meanwhile wait and are not refused.
     pub(super) fn start(
         &mut self,
         means: &Means,
         address: Result<SocketAddr, AddressError>,
+        port: Option<Port>,
     ) -> Result<(), ApiError> {
         let address = address.map_err(|error| ApiError::internal(unlistenable(&error)))?;
         if !address.ip().is_loopback() && !means.beyond_loopback {
@@ -97,13 +100,17 @@ impl Proxied {
                 "listen tcp {address}: not on loopback; start the server with a token to listen there"
             )));
         }
-        let engine = Proxy::start_late(LateConfig {
+        let config = LateConfig {
             name: self.name.clone(),
             listen: address,
             upstream: self.upstream.clone(),
             seed: sub_seed(means.seed, &self.name),
             limit: means.limit.clone(),
-        });
+        };
+        let engine = match port.filter(|port| port.address() == address) {
+            Some(port) => Proxy::take_over(port, config),
+            None => Proxy::start_late(config),
+        };
         let engine = engine.map_err(|error| ApiError::internal(listen_error(address, &error)))?;
         self.listen = engine.address().to_string();
         for held in &self.toxics {
@@ -113,15 +120,16 @@ impl Proxied {
         Ok(())
     }
 
-    /// Stops listening and ends every connection; what went through is added to
-    /// the `carried` of all, where somebody counts.
-    pub(super) async fn stop(&mut self, carried: &mut Option<Carried>) {
-        if let Some(engine) = self.engine.take() {
-            engine.shutdown().await;
-            if let Some(carried) = carried {
-                carried.add(self.link(), &engine.counters());
-            }
+    /// Ends every connection, and stops listening when the port that it gives is
+    /// dropped; what went through is added to the `carried` of all, where somebody
+    /// counts.
+    pub(super) async fn stop(&mut self, carried: &mut Option<Carried>) -> Option<Port> {
+        let engine = self.engine.take()?;
+        let port = engine.hand_over().await;
+        if let Some(carried) = carried {
+            carried.add(self.link(), &engine.counters());
         }
+        port
     }
 
     /// Its toxics: those upstream first, each direction in order of addition.
@@ -199,11 +207,31 @@ impl Proxied {
     pub(super) fn counters(&self) -> Option<ProxyCounters> {
         let mut counters = self.engine.as_ref()?.counters();
         for toxic in &mut counters.toxics {
-            if let Some(held) = self.toxics.iter().find(|held| held.id == toxic.id) {
-                toxic.id.clone_from(&held.entry.name);
-            }
+            self.rename(&mut toxic.id);
         }
         Some(counters)
+    }
+
+    /// Its live connections; none while it is disabled.
+    pub(super) fn connections(&self) -> Vec<ConnectionInfo> {
+        let live = self.engine.as_ref().map(Proxy::connections);
+        let mut live = live.unwrap_or_default();
+        for toxic in live.iter_mut().flat_map(|one| &mut one.toxics) {
+            self.rename(toxic);
+        }
+        live
+    }
+
+    /// Resets one of them; whether there was one with this id.
+    pub(super) fn kill(&self, id: u64) -> bool {
+        self.engine.as_ref().is_some_and(|engine| engine.kill(id))
+    }
+
+    /// What a toxic is called here, from what it is called in the engine.
+    fn rename(&self, id: &mut String) {
+        if let Some(held) = self.toxics.iter().find(|held| held.id == *id) {
+            id.clone_from(&held.entry.name);
+        }
     }
 
     /// Adds what it did since it was enabled.

@@ -19,6 +19,10 @@ pub(super) enum Route {
     RemoveToxic(String, String),
     /// What was done so far; Toxiproxy has no such endpoint.
     Counters,
+    /// The live connections of a proxy; nor this one.
+    Connections(String),
+    /// Ends the one with an id; nor this one.
+    Kill(String, String),
 }
 
 /// What is to become of a request.
@@ -59,6 +63,12 @@ fn endpoint(method: &str, parts: &[&str]) -> Routed {
         ["reset"] => known((method == "POST").then_some(Route::Reset)),
         ["populate"] => known((method == "POST").then_some(Route::Populate)),
         ["squall", "counters"] => known((method == "GET").then_some(Route::Counters)),
+        ["squall", "connections", proxy] if !proxy.is_empty() => {
+            known((method == "GET").then(|| Route::Connections(proxy.into())))
+        }
+        ["squall", "connections", proxy, id] if !proxy.is_empty() && !id.is_empty() => {
+            known((method == "DELETE").then(|| Route::Kill(proxy.into(), id.into())))
+        }
         ["proxies"] => known(match method {
             "GET" => Some(Route::Index),
             "POST" => Some(Route::Create),

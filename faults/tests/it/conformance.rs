@@ -36,7 +36,7 @@ impl Bench {
     }
 
     fn attach(&mut self, info: &ToxicInfo, seed: u64) {
-        let toxic = build(&(info.example)(), seed);
+        let toxic = build(&(info.example)(), seed).unwrap();
         self.alters |= info.alters;
         let carried = !self.sent.is_empty();
         self.chain
@@ -282,7 +282,7 @@ fn two_delays_add_and_a_queue_is_not_paid_for_twice() {
         squall_scenario::inject::Direction::Both,
     ));
     for id in ["first", "second"] {
-        let toxic = build(&delay, 1);
+        let toxic = build(&delay, 1).unwrap();
         bench
             .chain
             .attach(id, toxic, false, bench.now, &mut bench.out);

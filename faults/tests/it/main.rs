@@ -3,6 +3,7 @@
 mod calls;
 mod chain_properties;
 mod conformance;
+mod doors;
 mod exchanges;
 mod faults;
 mod filled;

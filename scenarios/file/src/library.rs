@@ -7,6 +7,10 @@ pub const PREFIX: &str = "library:";
 
 const SCENARIOS: &[(&str, &str)] = &[
     (
+        "broken-answers",
+        include_str!("../../library/broken-answers.yaml"),
+    ),
+    (
         "cache-outage",
         include_str!("../../library/cache-outage.yaml"),
     ),
@@ -22,6 +26,7 @@ const SCENARIOS: &[(&str, &str)] = &[
         "late-answers",
         include_str!("../../library/late-answers.yaml"),
     ),
+    ("slow-links", include_str!("../../library/slow-links.yaml")),
     (
         "one-way-partition",
         include_str!("../../library/one-way-partition.yaml"),

@@ -92,8 +92,8 @@ mod tests {
             bytes: 900,
             ends: 0,
             swallowed_bytes: 70,
-            closed: 0,
             reset: 4,
+            ..BytesDone::default()
         };
         let delay = OnBytes::Delay(Delay::of(
             Duration::from_millis(800),

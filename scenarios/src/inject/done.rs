@@ -28,6 +28,13 @@ pub struct BytesDone {
     pub closed: u64,
     /// Connections it reset.
     pub reset: u64,
+    /// Connections it kept from their target for a time, before their first
+    /// byte.
+    #[serde(default)]
+    pub kept: u64,
+    /// Links that stopped listening because of it, every time.
+    #[serde(default)]
+    pub refusing: u64,
 }
 
 impl BytesDone {
@@ -44,6 +51,8 @@ impl BytesDone {
             swallowed_bytes: self.swallowed_bytes + other.swallowed_bytes,
             closed: self.closed + other.closed,
             reset: self.reset + other.reset,
+            kept: self.kept + other.kept,
+            refusing: self.refusing + other.refusing,
         }
     }
 }

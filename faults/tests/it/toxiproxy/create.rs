@@ -1,10 +1,10 @@
 //! Proxies created, read, changed, deleted, reset.
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Client, is_reachable, refused};
-use crate::support::{Held, exchange, soon};
+use crate::support::{Held, exchange, serve_echo, soon};
 
 #[tokio::test]
 async fn a_proxy_is_answered_with_all_its_fields_in_order() {
@@ -196,4 +196,85 @@ async fn a_reset_enables_everything_and_removes_every_toxic() {
         (&true.into(), &serde_json::json!([]))
     );
     assert!(is_reachable(address).await);
+}
+
+/// Nobody who calls while a proxy is moved is refused, and nobody gets its port.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_that_dials_elsewhere_listens_all_the_while() {
+    let client = Client::new();
+    let upstreams = [serve_echo().await, serve_echo().await];
+    let held = client.proxy_to(upstreams[0]).await;
+    let address = held.address;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let calling = tokio::spawn(async move {
+        let mut stopped = std::pin::pin!(stopped);
+        let mut calls = 0_u64;
+        loop {
+            let called = TcpStream::connect(address);
+            tokio::select! {
+                biased;
+                _ = &mut stopped => return calls,
+                called = called => drop(called.expect("nobody is refused")),
+            }
+            calls += 1;
+        }
+    });
+    client.toxic(r#"{"type":"noop"}"#).await;
+    for nth in 1..=40 {
+        let upstream = upstreams[nth % 2];
+        let body = match nth % 4 {
+            // As a file that is populated again.
+            0 => format!(r#"[{{"name":"p","listen":"{address}","upstream":"{upstream}"}}]"#),
+            _ => format!(r#"{{"upstream":"{upstream}"}}"#),
+        };
+        let target = match nth % 4 {
+            0 => "/populate",
+            _ => "/proxies/p",
+        };
+        client.done("POST", target, body).await;
+    }
+    stop.send(()).unwrap();
+    assert!(soon(calling).await.unwrap() > 0);
+    let mut caller = TcpStream::connect(address).await.unwrap();
+    caller.write_all(b"a").await.unwrap();
+    soon(caller.read_exact(&mut [0])).await.unwrap();
+    client.delete("/proxies/p").await;
+    assert!(!is_reachable(address).await);
+}
+
+#[tokio::test]
+async fn live_connections_are_listed_and_ended_beside_the_api_of_toxiproxy() {
+    let client = Client::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let held = client.proxy_to(listener.local_addr().unwrap()).await;
+    let list = "/squall/connections/p";
+    assert_eq!(client.done("GET", list, "").await, serde_json::json!([]));
+    client.toxic(r#"{"type":"latency"}"#).await;
+    let mut caller = TcpStream::connect(held.address).await.unwrap();
+    let (mut server, _) = soon(listener.accept()).await.unwrap();
+    exchange(&mut caller, &mut server).await;
+    let live = client.done("GET", list, "").await;
+    let peer = caller.local_addr().unwrap().to_string();
+    let seen = |key: &str| &live[0][key];
+    assert_eq!((seen("id"), seen("peer")), (&0.into(), &peer.into()));
+    assert_eq!(
+        (seen("bytes_to"), seen("bytes_from")),
+        (&1.into(), &1.into())
+    );
+    assert_eq!(seen("toxics"), &serde_json::json!(["latency_downstream"]));
+    for id in ["1", "-1", "x", "99999999999999999999"] {
+        let answer = client.delete(&format!("{list}/{id}")).await;
+        refused(&answer, 404, "connection not found");
+    }
+    assert_eq!(client.delete(&format!("{list}/0")).await.status, 204);
+    for side in [&mut caller, &mut server] {
+        let error = soon(side.read(&mut [0])).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    }
+    refused(
+        &client.get("/squall/connections/q").await,
+        404,
+        "proxy not found",
+    );
+    assert_eq!(client.post(list, "").await.status, 405);
 }

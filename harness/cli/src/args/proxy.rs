@@ -19,6 +19,8 @@ pub const PROXY_EXAMPLES: &str = "Examples:
   squall proxy toxic add redis --type latency -a latency=800 -a jitter=200
   squall proxy toxic add redis --type timeout -a timeout=0 --ttl 30s
   squall proxy inspect redis
+  squall proxy connections redis
+  squall proxy kill redis 7
 
 Clients of Toxiproxy 2.12 can be pointed at it. The verbs talk to any server of
 that API.";
@@ -75,6 +77,27 @@ pub enum ProxyCommand {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// List the live connections of a proxy; only of squall's own server
+    Connections {
+        /// The proxy
+        name: String,
+        /// Machine-readable output
+        #[arg(long, value_enum, default_value_t = Listing::Text)]
+        format: Listing,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Reset a live connection, both its sides; only of squall's own server
+    Kill {
+        /// The proxy
+        name: String,
+        /// The connection, as `connections` lists it
+        id: u64,
+        /// Which server.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
     /// Create a proxy
     #[command(visible_alias = "new")]
     Create {
@@ -114,7 +137,10 @@ pub enum ProxyCommand {
 impl ProxyCommand {
     /// Whether it only shows what there is.
     pub const fn only_shows(&self) -> bool {
-        matches!(self, Self::List { .. } | Self::Inspect { .. })
+        matches!(
+            self,
+            Self::List { .. } | Self::Inspect { .. } | Self::Connections { .. }
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! `squall proxy`: the server over HTTP, and its verbs.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 
 use rustix::process::Signal;
 
@@ -111,6 +111,40 @@ fn the_verbs_do_what_they_say() {
     let left: serde_json::Value = serde_json::from_str(&ask("list --format json")).unwrap();
     let left: Vec<_> = left.as_object().unwrap().keys().collect();
     assert_eq!(left, ["redis"]);
+    running.signal(Signal::INT);
+    running.end().assert_code(0);
+}
+
+#[test]
+fn a_live_connection_is_found_and_reset() {
+    let sandbox = Sandbox::new();
+    let (running, url) = serve(&sandbox, &[]);
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    let create = format!("create db -u {}", upstream.local_addr().unwrap());
+    let created = verb(&sandbox, &create, &url);
+    created.assert_code(0);
+    let none = verb(&sandbox, "connections db", &url);
+    assert_eq!(none.stdout, "no live connections\n");
+    let address = created.stdout.trim_end().rsplit(' ').next().unwrap();
+    let mut caller = TcpStream::connect(address).unwrap();
+    let (mut server, _) = upstream.accept().unwrap();
+    caller.write_all(b"a").unwrap();
+    server.read_exact(&mut [0]).unwrap();
+    let listed = verb(&sandbox, "connections db", &url);
+    let row = listed.stdout.lines().nth(1).unwrap();
+    let peer = caller.local_addr().unwrap().to_string();
+    let cells: Vec<_> = row.split_whitespace().collect();
+    assert_eq!((cells[0], cells[1]), ("0", &*peer), "{}", listed.stdout);
+
+    let killed = verb(&sandbox, "kill db 0", &url);
+    killed.assert_code(0);
+    assert_eq!(killed.stdout, "connection 0 of db is reset\n");
+    let error = caller.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    let again = verb(&sandbox, "kill db 7", &url);
+    again
+        .assert_code(2)
+        .assert_stderr(&["(404): connection not found"]);
     running.signal(Signal::INT);
     running.end().assert_code(0);
 }

@@ -157,7 +157,13 @@ fn share(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
         return;
     }
     match fault.spec.inject.surface() {
-        Surface::Bytes => {}
+        Surface::Bytes if fault.spec.inject.takes_a_share() => {}
+        Surface::Bytes => none_of(
+            fault,
+            "acts on the link as a whole",
+            "leave out `share`; `accept_reset` hits a share of new connections",
+            findings,
+        ),
         Surface::Http => findings.push(
             Diagnostic::error(
                 codes::SHARE_OF_NO_CONNECTIONS,

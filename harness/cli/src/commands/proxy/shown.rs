@@ -35,12 +35,43 @@ pub(super) fn list(proxies: &Value) -> String {
         ];
         cells.map(terminal_line)
     });
-    let rows: Vec<[String; 5]> = std::iter::once(heads).chain(rows).collect();
+    table(std::iter::once(heads).chain(rows).collect())
+}
+
+/// A table of live connections.
+pub(super) fn connections(live: &Value) -> String {
+    let none = Vec::new();
+    let live = live.as_array().unwrap_or(&none);
+    if live.is_empty() {
+        return "no live connections\n".to_owned();
+    }
+    let heads = ["ID", "PEER", "OPEN FOR", "BYTES TO", "BYTES FROM", "TOXICS"];
+    let rows = live.iter().map(|one| {
+        let count = |key: &str| one[key].as_u64().unwrap_or_default();
+        let open = std::time::Duration::from_millis(count("open_for_ms"));
+        let toxics = one["toxics"].as_array().unwrap_or(&none).iter();
+        let toxics: Vec<_> = toxics.filter_map(Value::as_str).collect();
+        let cells = [
+            &count("id").to_string(),
+            text(one, "peer"),
+            &squall_scenario::format_duration(open),
+            &count("bytes_to").to_string(),
+            &count("bytes_from").to_string(),
+            &toxics.join(" "),
+        ];
+        cells.map(terminal_line)
+    });
+    let heads = heads.map(str::to_owned);
+    table(std::iter::once(heads).chain(rows).collect())
+}
+
+/// Rows under their heads.
+fn table<const COLUMNS: usize>(rows: Vec<[String; COLUMNS]>) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.max().unwrap_or_default()
     };
-    let widths = [0, 1, 2, 3, 4].map(width);
+    let widths: [usize; COLUMNS] = std::array::from_fn(width);
     let mut table = String::new();
     for row in &rows {
         let cells = row.iter().zip(widths);

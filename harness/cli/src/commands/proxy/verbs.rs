@@ -29,6 +29,14 @@ pub(super) async fn carry_out(command: ProxyCommand) -> Result<(), Failed> {
         } => {
             inspect(&Server::of(&server)?, &name, format).await?;
         }
+        ProxyCommand::Connections {
+            name,
+            format,
+            server,
+        } => connections(&Server::of(&server)?, &name, format).await?,
+        ProxyCommand::Kill { name, id, server } => {
+            kill(&Server::of(&server)?, &name, id).await?;
+        }
         ProxyCommand::Create {
             name,
             listen,
@@ -75,6 +83,24 @@ pub(super) async fn carry_out(command: ProxyCommand) -> Result<(), Failed> {
 /// Prints a line in which others' words may stand.
 fn tell(line: String) {
     output::result(terminal_line(&line));
+}
+
+async fn connections(server: &Server, name: &str, format: Listing) -> Result<(), Failed> {
+    let path = ["squall", "connections", name];
+    let live = server.ask(Method::GET, &path, None).await?;
+    match format {
+        Listing::Text => output::result_text(shown::connections(&live)),
+        Listing::Json => output::result_json(&live),
+    }
+    Ok(())
+}
+
+async fn kill(server: &Server, name: &str, id: u64) -> Result<(), Failed> {
+    let nth = id.to_string();
+    let path = ["squall", "connections", name, &nth];
+    server.ask(Method::DELETE, &path, None).await?;
+    tell(format!("connection {id} of {name} is reset"));
+    Ok(())
 }
 
 async fn inspect(server: &Server, name: &str, format: Listing) -> Result<(), Failed> {
