@@ -142,8 +142,8 @@ pub enum FaultError {
     },
     /// Somebody of the target is in a cgroup of squall's already.
     #[error(
-        "process {pid} is in {place}, which squall made for another target; aim both faults at \
-         the same process, let one end before the other begins, or run `squall recover`"
+        "process {pid} is in {place}, which squall made for another fault; aim faults of one \
+         kind at the same process, let one end before the other begins, or run `squall recover`"
     )]
     PenOverlaps {
         /// The process.
@@ -160,6 +160,19 @@ pub enum FaultError {
         is: String,
         /// Where it should be.
         wanted: String,
+    },
+    /// A limit of memory that is not more than what is in use.
+    #[error(
+        "process {pid} and all it started have {has} bytes of memory already, so a limit of {most} \
+         would end them at once; leave them more, or inject `kill`"
+    )]
+    MoreInUse {
+        /// The process.
+        pid: u32,
+        /// What they have, in bytes.
+        has: u64,
+        /// What they should have at most, in bytes.
+        most: u64,
     },
     /// A file system could not be filled, or not given back.
     #[error("the file system of {folder} was not filled: {why}")]

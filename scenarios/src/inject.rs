@@ -21,6 +21,7 @@ mod kind;
 mod limit;
 mod limit_data;
 mod loss;
+mod memory;
 mod monkey;
 mod on_bytes;
 mod on_http;
@@ -59,6 +60,7 @@ pub use kill::{Kill, Signal};
 pub use kind::{About, Absent, Given, Group, Mistake, Parameter, ParameterKind, Problem, Value};
 pub use limit::Limit;
 pub use loss::Loss;
+pub use memory::Memory;
 pub use monkey::Monkey;
 pub use on_http::OnHttp;
 pub use on_network::OnNetwork;
@@ -102,7 +104,7 @@ impl Surface {
             Self::Http => "requests and answers on a link, or on the inbound link of a process",
             Self::Process => "processes",
             Self::Network => "the network of processes that squall started",
-            Self::Resource => "what processes have: limits, processor, disk",
+            Self::Resource => "what processes have: limits, processor, memory, disk",
         }
     }
 
@@ -430,7 +432,8 @@ mod tests {
     fn any(kind: ParameterKind) -> Value {
         match kind {
             ParameterKind::Duration => Value::Duration(std::time::Duration::from_secs(1)),
-            ParameterKind::BytesPerSecond | ParameterKind::Size => Value::Bytes(ByteCount(1)),
+            ParameterKind::BytesPerSecond => Value::Bytes(ByteCount(1)),
+            ParameterKind::Size => Value::Bytes(ByteCount(1 << 20)),
             ParameterKind::Share => Value::Share(Share::new(0.5).unwrap()),
             ParameterKind::Count(low, _) => Value::Count(low),
             ParameterKind::Words(words) => Value::Word(words[0].0),

@@ -161,8 +161,12 @@ async fn inject_resource(
             Ok(Active::Limit(lowered))
         }
         OnResource::Cpu(cpu) => {
-            let starved = ActiveQuota::inject(target, *cpu, context).await?;
+            let starved = ActiveQuota::inject(target, (*cpu).into(), context).await?;
             Ok(Active::Quota(starved))
+        }
+        OnResource::Memory(memory) => {
+            let limited = ActiveQuota::inject(target, (*memory).into(), context).await?;
+            Ok(Active::Quota(limited))
         }
         OnResource::Disk(disk) => {
             let filled = ActiveFill::inject(target, disk, context).await?;

@@ -97,13 +97,13 @@ const ALL: &[Mechanism] = &[
     Mechanism {
         name: "pidfd",
         purpose: "a signal reaches the process that is meant, or nobody",
-        faults: &["kill", "pause", "limit", "cpu", "disk"],
+        faults: &["kill", "pause", "limit", "cpu", "memory", "disk"],
         look: processes::pidfd,
     },
     Mechanism {
         name: "proc",
         purpose: "finds all that an instance is made of, and sees effects",
-        faults: &["kill", "pause", "limit", "cpu"],
+        faults: &["kill", "pause", "limit", "cpu", "memory"],
         look: processes::proc,
     },
     Mechanism {
@@ -117,6 +117,12 @@ const ALL: &[Mechanism] = &[
         purpose: "leaves processes a part of a processor, by cgroup",
         faults: &["cpu"],
         look: resources::processor_quota,
+    },
+    Mechanism {
+        name: "memory limit",
+        purpose: "leaves processes so much memory, by cgroup",
+        faults: &["memory"],
+        look: resources::memory_limit,
     },
     Mechanism {
         name: "prlimit",

@@ -17,6 +17,18 @@ pub(super) fn prlimit(_: &Machine) -> Standing {
     }
 }
 
+/// Cgroups of squall's own, with the controller of memory.
+pub(super) fn memory_limit(_: &Machine) -> Standing {
+    match resource::memory_limits() {
+        Ok(found) => Standing::works(found),
+        Err(error) => Standing::Missing {
+            why: error.to_string(),
+            help: "run squall as root where cgroups may be made (not in a container without \
+                   its own)",
+        },
+    }
+}
+
 /// Cgroups of squall's own, with the controller of the processor.
 pub(super) fn processor_quota(_: &Machine) -> Standing {
     match resource::processor_quotas() {

@@ -136,6 +136,7 @@ const ALL: &[(&str, Take)] = &[
     ("kill", |stage| Box::pin(process::kill(stage))),
     ("limit", |stage| Box::pin(process::limit(stage))),
     ("cpu", |stage| Box::pin(resource::cpu(stage))),
+    ("memory", |stage| Box::pin(resource::memory(stage))),
 ];
 
 /// The names of all measurements: of faults, and `timer` for how late this

@@ -1,10 +1,11 @@
 //! Faults on what a process has: how much of it is left.
 
+use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use squall_scenario::inject::Cpu;
-use squall_scenario::{OnResource, Share};
+use squall_scenario::inject::{Cpu, Memory};
+use squall_scenario::{ByteCount, OnResource, Share};
 
 use super::stage::Stage;
 use super::{Amount, Measured, NotMeasured, Observed};
@@ -42,6 +43,39 @@ pub(super) async fn cpu(stage: &Stage) -> Result<Vec<Measured>, NotMeasured> {
     }])
 }
 
+/// How much memory a process is left.
+const LIMIT: ByteCount = ByteCount(32 * 1024 * 1024);
+/// The last program reads all of its one line before it writes it: three times that.
+const TAKES: &str = "read go; head -c 96M /dev/zero | tail > /dev/null";
+/// What a shell says of a program that SIGKILL ended.
+const KILLED: i32 = 128 + 9;
+/// How often it is asked whether it is done.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// One that takes more than it may under the limit, and another of the same kind
+/// without one.
+pub(super) async fn memory(stage: &Stage) -> Result<Vec<Measured>, NotMeasured> {
+    let (mut hit, mut spared) = (Hungry::for_memory()?, Hungry::for_memory()?);
+    let fault = Fault::Resource(ResourceFault {
+        target: hit.target()?,
+        inject: OnResource::Memory(Memory { limit: LIMIT }),
+    });
+    let mut guard = fault.inject(stage.context()).await?;
+    let observed = hit.was_killed().await?;
+    let beside = spared.was_killed().await?;
+    guard.remove().await?;
+    let of = |killed: bool| Observed::Happened {
+        times: usize::from(killed),
+        of: 1,
+    };
+    Ok(vec![Measured {
+        fault: format!("memory to {LIMIT}: 96MiB are refused"),
+        requested: Amount::Always,
+        observed: of(observed),
+        beside: of(beside),
+    }])
+}
+
 /// A process that does nothing, as fast as it can, and ends with its handle.
 struct Hungry(Child);
 
@@ -50,6 +84,28 @@ impl Hungry {
         let mut command = Command::new("sh");
         command.args(["-c", "while :; do :; done"]);
         Ok(Self(command.stdin(Stdio::null()).spawn()?))
+    }
+
+    /// One that takes memory when it is told to.
+    fn for_memory() -> Result<Self, NotMeasured> {
+        let mut command = Command::new("sh");
+        command.args(["-c", TAKES]).stdin(Stdio::piped());
+        // Some shells say it there.
+        command.stderr(Stdio::null());
+        Ok(Self(command.spawn()?))
+    }
+
+    /// Tells it to take memory, and waits for what becomes of it.
+    async fn was_killed(&mut self) -> Result<bool, NotMeasured> {
+        if let Some(mut input) = self.0.stdin.take() {
+            input.write_all(b"go\n")?;
+        }
+        loop {
+            if let Some(ended) = self.0.try_wait()? {
+                return Ok(ended.code() == Some(KILLED));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     fn target(&self) -> Result<ProcessTarget, NotMeasured> {

@@ -19,6 +19,8 @@ pub(super) const PROCESSES: &str = "cgroup.procs";
 pub enum Controller {
     /// Processor time.
     Cpu,
+    /// Memory.
+    Memory,
 }
 
 impl Controller {
@@ -26,6 +28,7 @@ impl Controller {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
+            Self::Memory => "memory",
         }
     }
 }

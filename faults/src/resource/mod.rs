@@ -6,11 +6,13 @@ mod inverse;
 mod limit;
 mod limits;
 mod lowered;
+mod memory;
 mod pen;
 mod pens;
 mod privilege;
 mod processor;
 mod quota;
+mod ration;
 mod soft_limit;
 
 pub use cgroup::{Controller, Version};
@@ -26,4 +28,12 @@ pub(crate) use quota::ActiveQuota;
 /// They cannot, or not by this user.
 pub(crate) fn processor_quotas() -> std::io::Result<String> {
     pen::may_make(Controller::Cpu, processor::Processor::FILES)
+}
+
+/// Where limits of memory can be set.
+///
+/// # Errors
+/// They cannot, or not by this user.
+pub(crate) fn memory_limits() -> std::io::Result<String> {
+    pen::may_make(Controller::Memory, memory::Room::FILES)
 }

@@ -36,6 +36,8 @@ pub(super) struct Made {
     /// Its undo in the journal.
     pub(super) entry: EntryId,
     pub(super) pen: Pen,
+    /// What its processes had before, of what it does not count.
+    pub(super) held: u64,
 }
 
 /// One fault among those of its target, counted until it is let go or dropped.

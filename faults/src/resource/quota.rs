@@ -1,19 +1,15 @@
-//! `cpu`: a running process, with everything that it started if squall started it
+//! `cpu` and `memory`: a running process, with everything that it started if squall started it
 //! or was allowed to hit it, is put into a cgroup that leaves it less, and back.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use squall_scenario::inject::Cpu;
-use squall_scenario::{
-    Evidence, EvidenceLevel, Measured, OnResource, ProcessSeen, ResourceSeen, Sighting,
-};
+use squall_scenario::{Evidence, EvidenceLevel, Measured, ProcessSeen, ResourceSeen, Sighting};
 
-use super::cgroup::Controller;
 use super::inverse::Pen;
 use super::pen::hittable;
 use super::pens::{Hold, Made};
-use super::processor::{Processor, Use};
+use super::ration::{Ration, Use, has_ended_somebody, held_before};
 use crate::process::{ProcessHandle, off_runtime};
 use crate::{FaultContext, FaultError, Inverse, Journal, ProcessIdentity, ProcessTarget};
 
@@ -21,7 +17,7 @@ use crate::{FaultContext, FaultError, Inverse, Journal, ProcessIdentity, Process
 #[derive(Debug)]
 pub(crate) struct ActiveQuota {
     name: String,
-    fault: OnResource,
+    ration: Ration,
     handle: ProcessHandle,
     hold: Hold,
     journal: Arc<Journal>,
@@ -45,26 +41,25 @@ impl ActiveQuota {
     /// Journal first, then the cgroup, then its limit, then the processes.
     pub(crate) async fn inject(
         target: &ProcessTarget,
-        cpu: Cpu,
+        ration: Ration,
         context: &FaultContext,
     ) -> Result<Self, FaultError> {
         let identity = target.identity;
         let active = Self {
             name: target.name.clone(),
-            fault: OnResource::Cpu(cpu),
             handle: ProcessHandle::open(identity)?,
-            hold: context.limits.pens().hold(Controller::Cpu, identity),
+            hold: context.limits.pens().hold(ration.controller, identity),
+            ration,
             journal: Arc::clone(&context.journal),
             known: Mutex::default(),
         };
         let _alone = context.limits.begin().await;
         let _turn = active.hold.turn().await;
-        let pen = match active.hold.made() {
-            Some(made) => made.pen,
+        let made = match active.hold.made() {
+            Some(made) => made,
             None => active.make(target).await?,
         };
-        active.hold.ask(Processor::quota_us(cpu.share));
-        if let Err(error) = active.apply(pen).await {
+        if let Err(error) = active.apply(made).await {
             // Some may have been put in before it failed.
             active.signal_removal();
             return Err(error);
@@ -73,10 +68,15 @@ impl ActiveQuota {
     }
 
     /// Makes the cgroup, with nobody in it.
-    async fn make(&self, target: &ProcessTarget) -> Result<Pen, FaultError> {
+    async fn make(&self, target: &ProcessTarget) -> Result<Made, FaultError> {
         let (identity, mark) = (target.identity, target.mark.clone());
-        let plan = move || Pen::plan(Controller::Cpu, identity, mark);
-        let pen = off_runtime(plan).await?;
+        let controller = self.ration.controller;
+        let plan = move || {
+            let pen = Pen::plan(controller, identity, mark)?;
+            let held = held_before(controller, pen.before.iter().map(|(who, _)| who))?;
+            Ok((pen, held))
+        };
+        let (pen, held) = off_runtime(plan).await?;
         let intent = format!("put {} into a cgroup of {}", self.name, pen.controller);
         let inverse = Inverse::OpenPen(pen.clone());
         let entry = Journal::record_off_runtime(&self.journal, intent, inverse).await?;
@@ -84,21 +84,20 @@ impl ActiveQuota {
             self.journal.done(entry);
             return Err(error);
         }
-        let made = Made {
-            entry,
-            pen: pen.clone(),
-        };
-        self.hold.set_made(Some(made));
-        Ok(pen)
+        let made = Made { entry, pen, held };
+        self.hold.set_made(Some(made.clone()));
+        Ok(made)
     }
 
-    async fn apply(&self, pen: Pen) -> Result<(), FaultError> {
+    async fn apply(&self, made: Made) -> Result<(), FaultError> {
+        let most = self.ration.most;
+        let asked = made.clone();
+        off_runtime(move || asked.refuse_less(most)).await?;
+        self.hold.ask(most);
         let least = self.hold.least();
         let apply = move || {
-            least.map_or(Ok(()), |least| Processor::set(&pen, least))?;
-            let inside = pen.fill(&[])?;
-            let used = Processor::used(&pen, &inside)?;
-            Ok((inside, used))
+            least.map_or(Ok(()), |least| made.leave(least))?;
+            made.begin()
         };
         let (inside, used) = off_runtime(apply).await?;
         let mut known = self.known();
@@ -113,27 +112,25 @@ impl ActiveQuota {
     pub(crate) async fn verify(&self) -> Result<Evidence, FaultError> {
         let _turn = self.hold.turn().await;
         let pid = self.handle.identity.pid;
-        let (Some(made), false) = (self.hold.made(), self.target_ended()) else {
+        let Some(made) = self.hold.made() else {
             return Err(FaultError::ProcessGone { pid });
         };
+        if self.target_ended() {
+            return self.ended(made).await;
+        }
         let wanted = self.hold.least();
         let settled = self.known().settled.clone();
+        let standing = made.clone();
         let look = move || {
-            let pen = made.pen;
-            let stands = Processor::stands(&pen)?;
-            if let Some(wanted) = wanted.filter(|wanted| stands != Some(*wanted)) {
-                return Err(FaultError::LimitChanged {
-                    pid,
-                    what: "quota of the processor in microseconds".to_owned(),
-                    is: stands.map_or_else(|| "none".to_owned(), |stands| stands.to_string()),
-                    wanted,
-                });
-            }
-            let inside = pen.fill(&settled)?;
-            let used = Processor::used(&pen, &inside)?;
+            wanted.map_or(Ok(()), |wanted| made.look_for(wanted))?;
+            let inside = made.pen.fill(&settled)?;
+            let used = made.used(&inside)?;
             Ok((inside, used))
         };
-        let (inside, used) = off_runtime(look).await?;
+        let (inside, used) = match off_runtime(look).await {
+            Err(FaultError::ProcessGone { .. }) => return self.ended(standing).await,
+            seen => seen?,
+        };
         let measured = {
             let mut known = self.known();
             let inside = inside.iter().map(|member| member.identity);
@@ -149,6 +146,21 @@ impl ActiveQuota {
         })
     }
 
+    /// A target that the kernel ended for what it was left shows the fault; any
+    /// other is gone.
+    async fn ended(&self, made: Made) -> Result<Evidence, FaultError> {
+        let used = off_runtime(move || made.used(&[])).await?;
+        let measured = self.known().measured(used);
+        if !measured.as_ref().is_some_and(has_ended_somebody) {
+            let pid = self.handle.identity.pid;
+            return Err(FaultError::ProcessGone { pid });
+        }
+        Ok(Evidence {
+            level: level(true, measured),
+            seen: vec![Sighting::PutBack(self.seen(0, measured))],
+        })
+    }
+
     /// Lets everybody go back, unless another fault wants them there.
     pub(crate) async fn remove(&self) -> Result<Evidence, FaultError> {
         let _turn = self.hold.turn().await;
@@ -160,13 +172,14 @@ impl ActiveQuota {
             return Err(FaultError::ProcessGone { pid });
         };
         let others = self.hold.least_of_others();
-        let pen = made.pen.clone();
+        let lifted = made.clone();
         let lift = move || {
+            let pen = &lifted.pen;
             let inside = hittable(pen.leader, pen.mark.as_deref())?;
             // Figures of a cgroup that somebody took away are lost.
-            let used = Processor::used(&pen, &inside).ok();
+            let used = lifted.used(&inside).ok();
             match others {
-                Some(least) => Processor::set(&pen, least)?,
+                Some(least) => lifted.leave(least)?,
                 None => drop(pen.open_up().map_err(FaultError::NotLifted)?),
             }
             Ok((inside.len(), used))
@@ -194,7 +207,7 @@ impl ActiveQuota {
         };
         let others = self.hold.least_of_others();
         let lifted = match others {
-            Some(least) => Processor::set(&made.pen, least).map_err(|error| error.to_string()),
+            Some(least) => made.leave(least).map_err(|error| error.to_string()),
             None => made.pen.open_up().map(drop),
         };
         match lifted {
@@ -221,7 +234,7 @@ impl ActiveQuota {
                 pid: self.handle.identity.pid,
                 processes: processes as u64,
             },
-            fault: self.fault.clone(),
+            fault: self.ration.fault.clone(),
             measured,
         }
     }
@@ -237,7 +250,7 @@ impl ActiveQuota {
 
 impl Known {
     fn measured(&self, now: Use) -> Option<Measured> {
-        self.begun.map(|begun| now.since(begun))
+        self.begun.and_then(|begun| now.since(begun))
     }
 }
 

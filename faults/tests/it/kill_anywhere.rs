@@ -55,7 +55,7 @@ fn faults() -> Vec<&'static str> {
     let machine = Machine {
         guardian: Vec::new(),
     };
-    let mut faults = vec!["pause", "limit", "cpu"];
+    let mut faults = vec!["pause", "limit", "cpu", "memory"];
     faults.retain(|fault| machine.missing_for(&[fault]).is_empty());
     faults
 }

@@ -19,6 +19,7 @@ mod packets;
 mod process_group;
 mod proxy;
 mod recover;
+mod short_of_memory;
 mod splice;
 mod starved;
 mod support;

@@ -317,14 +317,16 @@ async fn without_the_privilege_it_is_refused_and_nothing_is_left() {
     };
     let victim = as_nobody(Path::new("sleep")).arg("1000").spawn();
     let victim = Victim(victim.unwrap());
-    let hit = as_nobody(&fixture)
-        .arg("hit")
-        .arg(&journals)
-        .args(["cpu", &victim.0.id().to_string()])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&hit.stdout).into_owned();
-    assert!(said.starts_with("making /"), "{said} {hit:?}");
-    assert!(said.contains("Permission denied"), "{said}");
-    assert!(!is_penned(victim.0.id()));
+    for fault in ["cpu", "memory"] {
+        let hit = as_nobody(&fixture)
+            .arg("hit")
+            .arg(&journals)
+            .args([fault, &victim.0.id().to_string()])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&hit.stdout).into_owned();
+        assert!(said.starts_with("making /"), "{fault}: {said} {hit:?}");
+        assert!(said.contains("Permission denied"), "{fault}: {said}");
+        assert!(!is_penned(victim.0.id()));
+    }
 }

@@ -43,6 +43,17 @@ pub enum Measured {
         /// For how long, added up over processors.
         held_us: u64,
     },
+    /// Bytes of memory that processes have, and how they came to their limit.
+    Memory {
+        /// What they had before.
+        before: u64,
+        /// What they took since.
+        taken: u64,
+        /// How often they wanted more than the limit.
+        reached: u64,
+        /// How many the kernel ended for it.
+        killed: u64,
+    },
     /// Bytes of a file system.
     Disk {
         /// Those that squall took.
@@ -59,6 +70,9 @@ impl Measured {
         match self {
             Self::Descriptors { .. } | Self::Disk { .. } => true,
             Self::Processor { held, .. } => *held > 0,
+            Self::Memory {
+                reached, killed, ..
+            } => *reached > 0 || *killed > 0,
         }
     }
 }
@@ -77,7 +91,8 @@ impl ResourceSeen {
         let words = fault.in_words();
         if process.processes == 0 {
             let ProcessSeen { name, pid, .. } = process;
-            return write!(f, "{name} (pid {pid}) ended under {words}");
+            write!(f, "{name} (pid {pid}) ended under {words}")?;
+            return self.told_after_the_end(f);
         }
         write!(f, "{words} was taken off {process}")?;
         self.counted(f)
@@ -94,12 +109,36 @@ impl ResourceSeen {
         )
     }
 
+    /// What somebody came to his end by.
+    fn told_after_the_end(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.measured {
+            Some(Measured::Memory { .. }) => self.counted(f),
+            Some(
+                Measured::Descriptors { .. } | Measured::Processor { .. } | Measured::Disk { .. },
+            )
+            | None => Ok(()),
+        }
+    }
+
     fn counted(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.measured {
             // Nobody has wanted to run so far.
             None | Some(Measured::Processor { periods: 0, .. }) => Ok(()),
             Some(Measured::Descriptors { open }) => {
                 write!(f, "; {open} descriptors are open in the fullest")
+            }
+            Some(Measured::Memory {
+                before,
+                taken,
+                reached,
+                killed,
+            }) => {
+                let (before, taken) = (ByteCount(before), ByteCount(taken));
+                write!(
+                    f,
+                    "; {taken} were taken beside {before} from before, it came to the limit \
+                     {reached} times, the kernel ended {killed}"
+                )
             }
             Some(Measured::Disk { filled, free }) => {
                 let (filled, free) = (ByteCount(filled), ByteCount(free));
@@ -128,7 +167,7 @@ impl ResourceSeen {
 #[cfg(test)]
 mod tests {
     use crate::evidence::Sighting;
-    use crate::inject::{Cpu, Limit};
+    use crate::inject::{Cpu, Limit, Memory};
     use crate::units::Share;
 
     use super::*;
@@ -159,6 +198,32 @@ mod tests {
              held back in 97 of 100 periods, 7s654ms in all"
         );
         assert!(measured.was_met());
+    }
+
+    #[test]
+    fn whom_the_kernel_ended_at_a_limit_of_memory_is_said() {
+        let seen = |processes, killed| ResourceSeen {
+            process: ProcessSeen {
+                name: "edge-0".to_owned(),
+                pid: 7,
+                processes,
+            },
+            fault: OnResource::Memory(Memory {
+                limit: ByteCount(64 << 20),
+            }),
+            measured: Some(Measured::Memory {
+                before: 2 << 20,
+                taken: 62 << 20,
+                reached: 9,
+                killed,
+            }),
+        };
+        assert_eq!(
+            Sighting::PutBack(seen(0, 1)).to_string(),
+            "edge-0 (pid 7) ended under memory to 64MiB; 62MiB were taken beside 2MiB from \
+             before, it came to the limit 9 times, the kernel ended 1"
+        );
+        assert!(seen(1, 0).measured.unwrap().was_met());
     }
 
     #[test]

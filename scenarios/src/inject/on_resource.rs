@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
-use super::{About, Cpu, Disk, Inject, Limit, cpu, disk, limit};
+use super::{About, Cpu, Disk, Inject, Limit, Memory, cpu, disk, limit, memory};
 
 /// What a target is kept short of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,13 +12,15 @@ pub enum OnResource {
     Limit(Limit),
     /// See [`Cpu`].
     Cpu(Cpu),
+    /// See [`Memory`].
+    Memory(Memory),
     /// See [`Disk`].
     Disk(Disk),
 }
 
 impl OnResource {
     /// Every kind, in the order they are listed.
-    pub const KINDS: &[&About] = &[&limit::ABOUT, &cpu::ABOUT, &disk::ABOUT];
+    pub const KINDS: &[&About] = &[&limit::ABOUT, &cpu::ABOUT, &memory::ABOUT, &disk::ABOUT];
 
     /// What there is to know about it.
     #[must_use]
@@ -26,6 +28,7 @@ impl OnResource {
         match self {
             Self::Limit(_) => &limit::ABOUT,
             Self::Cpu(_) => &cpu::ABOUT,
+            Self::Memory(_) => &memory::ABOUT,
             Self::Disk(_) => &disk::ABOUT,
         }
     }
@@ -40,6 +43,7 @@ impl OnResource {
         match self {
             Self::Limit(limit) => limit,
             Self::Cpu(cpu) => cpu,
+            Self::Memory(memory) => memory,
             Self::Disk(disk) => disk,
         }
     }
@@ -54,6 +58,12 @@ impl From<Limit> for Inject {
 impl From<Cpu> for Inject {
     fn from(cpu: Cpu) -> Self {
         Self::Resource(OnResource::Cpu(cpu))
+    }
+}
+
+impl From<Memory> for Inject {
+    fn from(memory: Memory) -> Self {
+        Self::Resource(OnResource::Memory(memory))
     }
 }
 

@@ -19,7 +19,7 @@ use squall_faults::{
     PacketsFault, Pauses, Pen, ProcessFault, ProcessIdentity, ProcessTarget, ResourceFault,
     Version,
 };
-use squall_scenario::inject::{Cpu, Disk, Kill, Limit, Reject};
+use squall_scenario::inject::{Cpu, Disk, Kill, Limit, Memory, Reject};
 use squall_scenario::{ByteCount, OnNetwork, OnProcess, OnResource, Share};
 
 /// A family that is hard to get rid of: it ignores SIGTERM, has a child in a
@@ -72,11 +72,13 @@ async fn hit(args: &[OsString]) {
     let [dir, fault, pid] = args else {
         panic!("hit DIR FAULT PID");
     };
-    let journal = Journal::create(Path::new(dir), "hit").expect("a journal");
+    let fault = fault.to_str().expect("a fault");
+    let journal = Journal::create(Path::new(dir), &format!("hit-{fault}"));
+    let journal = journal.expect("a journal");
     let pid = pid.to_str().and_then(|pid| pid.parse().ok());
     let identity = ProcessIdentity::of(pid.expect("a pid")).expect("a process");
     let target = ProcessTarget::allowed("service".to_owned(), identity);
-    let (fault, _) = broken(fault.to_str().expect("a fault"), target);
+    let (fault, _) = broken(fault, target);
     let context = FaultContext {
         fault: "hit".to_owned(),
         injection: 0,
@@ -302,16 +304,13 @@ fn broken(fault: &str, target: ProcessTarget) -> (Fault, Inverse) {
             let share = Share::new(0.2).expect("a share");
             let inject = OnResource::Cpu(Cpu { share });
             let fault = Fault::Resource(ResourceFault { target, inject });
-            let inverse = Inverse::OpenPen(Pen {
-                controller: Controller::Cpu,
-                version: Version::V1,
-                place: "/sys/fs/cgroup/squall-never-made".into(),
-                leader: identity,
-                mark: None,
-                before: Vec::new(),
-                others: "/sys/fs/cgroup".into(),
-            });
-            (fault, inverse)
+            (fault, never_made(Controller::Cpu, identity))
+        }
+        "memory" => {
+            let limit = ByteCount(64 << 20);
+            let inject = OnResource::Memory(Memory { limit });
+            let fault = Fault::Resource(ResourceFault { target, inject });
+            (fault, never_made(Controller::Memory, identity))
         }
         "disk" => {
             let inject = OnResource::Disk(Disk {
@@ -329,6 +328,19 @@ fn broken(fault: &str, target: ProcessTarget) -> (Fault, Inverse) {
         }
         fault => panic!("no fault {fault}"),
     }
+}
+
+/// The undo of a cgroup that squall did not come to making.
+fn never_made(controller: Controller, leader: ProcessIdentity) -> Inverse {
+    Inverse::OpenPen(Pen {
+        controller,
+        version: Version::V1,
+        place: "/sys/fs/cgroup/squall-never-made".into(),
+        leader,
+        mark: None,
+        before: Vec::new(),
+        others: "/sys/fs/cgroup".into(),
+    })
 }
 
 async fn break_and_mend(

@@ -1,0 +1,294 @@
+//! Processes that may have only so much memory, by cgroups: the kernel ends whoever
+//! takes more, and the others go back where they came from.
+#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
+
+use std::path::PathBuf;
+
+use crate::support::run::Run;
+use crate::support::{HANG, soon, until};
+use squall_faults::machine::Machine;
+use squall_faults::{
+    Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
+};
+use squall_scenario::inject::Memory;
+use squall_scenario::{ByteCount, Evidence, EvidenceLevel, Measured, OnResource, Sighting};
+
+const MIB: u64 = 1 << 20;
+/// A shell whose child takes 96 MiB when the file `go` is there, and that says what
+/// became of it.
+const CHILD_TAKES: &str = "(while ! [ -e go ]; do sleep 0.02; done; \
+    head -c 96M /dev/zero | tail > /dev/null; echo ended $?) & wait; exec sleep 1000";
+/// A shell that says when it has 8 MiB, and takes 96 MiB when the file `go` is there.
+const TAKES: &str = "few=$(head -c 8M /dev/zero | tr '\\0' x); echo up; \
+    while ! [ -e go ]; do sleep 0.02; done; \
+    many=$(head -c 96M /dev/zero | tr '\\0' x); exec sleep 1000";
+
+/// Whether cgroups can be made here; says so where not.
+fn can_limit() -> bool {
+    let machine = Machine {
+        guardian: Vec::new(),
+    };
+    let missing = machine.missing_for(&["memory"]);
+    if !missing.is_empty() {
+        let line = "skipped: needs cgroups of memory that may be made\n";
+        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+    }
+    missing.is_empty()
+}
+
+/// The cgroup of a process that deals memory out.
+fn cgroup(pid: u32) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let path = |line: &str| line.rsplit(':').next().map(str::to_owned);
+    let v1 = text.lines().find(|line| {
+        let controllers = line.split(':').nth(1).unwrap_or_default();
+        controllers.split(',').any(|one| one == "memory")
+    });
+    let v2 = text.lines().find(|line| line.starts_with("0::"));
+    v1.or(v2).and_then(path).unwrap()
+}
+
+fn is_penned(pid: u32) -> bool {
+    cgroup(pid).contains("/squall-memory-")
+}
+
+/// Where that is in the file system.
+fn folder(pid: u32) -> PathBuf {
+    let bases = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].map(PathBuf::from);
+    let place = cgroup(pid);
+    let folders = bases.map(|base| base.join(place.trim_start_matches('/')));
+    let mut folders = folders.into_iter();
+    folders
+        .find(|folder| folder.join("memory.stat").is_file())
+        .unwrap()
+}
+
+/// Bytes that a process may take in its cgroup.
+fn left(pid: u32) -> u64 {
+    let folder = folder(pid);
+    let v1 = std::fs::read_to_string(folder.join("memory.limit_in_bytes"));
+    let text = v1.or_else(|_| std::fs::read_to_string(folder.join("memory.max")));
+    text.unwrap().trim().parse().unwrap()
+}
+
+async fn limit(
+    target: &ProcessTarget,
+    bytes: u64,
+    context: &FaultContext,
+) -> Result<FaultGuard, FaultError> {
+    let limit = ByteCount(bytes);
+    let fault = Fault::Resource(ResourceFault {
+        target: target.clone(),
+        inject: OnResource::Memory(Memory { limit }),
+    });
+    soon(fault.inject(context)).await
+}
+
+/// Looks until the kernel has ended somebody.
+async fn felt(guard: &FaultGuard) -> Evidence {
+    let looking = async {
+        loop {
+            let evidence = guard.verify().await.unwrap();
+            if killed(&evidence) > 0 {
+                return evidence;
+            }
+        }
+    };
+    tokio::time::timeout(HANG, looking).await.unwrap()
+}
+
+fn figures(evidence: &Evidence) -> Measured {
+    match evidence.seen.as_slice() {
+        [Sighting::Short(seen) | Sighting::PutBack(seen) | Sighting::StaysShort(seen)] => {
+            seen.measured.unwrap()
+        }
+        _ => panic!("{evidence}"),
+    }
+}
+
+fn killed(evidence: &Evidence) -> u64 {
+    match figures(evidence) {
+        Measured::Memory { killed, .. } => killed,
+        _ => panic!("{evidence}"),
+    }
+}
+
+#[tokio::test]
+async fn whoever_takes_more_is_ended_and_the_others_go_back() {
+    if !can_limit() {
+        return;
+    }
+    let run = Run::start().await;
+    let target = run.target("web", CHILD_TAKES).await;
+    let pid = target.identity.pid;
+    let home = cgroup(pid);
+    let mut guard = limit(&target, 48 * MIB, &run.context()).await.unwrap();
+    assert!(is_penned(pid));
+    let pen = folder(pid);
+    let evidence = soon(guard.verify()).await.unwrap();
+    assert_eq!(evidence.level, EvidenceLevel::Acted, "{evidence}");
+    let Measured::Memory { before, .. } = figures(&evidence) else {
+        panic!("{evidence}");
+    };
+    assert!(before > 0 && before < 16 * MIB, "{evidence}");
+    let page = procfs::page_size();
+    assert_eq!(left(pid), (48 * MIB - before) / page * page);
+
+    std::fs::write(run.dir.path().join("go"), "").unwrap();
+    until("it was ended", || run.log("web").contains("ended 137")).await;
+    let evidence = felt(&guard).await;
+    assert_eq!(evidence.level, EvidenceLevel::Felt);
+    let removed = soon(guard.remove()).await.unwrap();
+    let Measured::Memory {
+        taken,
+        reached,
+        killed,
+        ..
+    } = figures(&removed)
+    else {
+        panic!("{removed}");
+    };
+    assert!(reached > 0 && killed == 1, "{removed}");
+    assert!(taken <= 48 * MIB, "{removed}");
+    assert!(
+        matches!(removed.seen.as_slice(), [Sighting::PutBack(_)]),
+        "{removed}"
+    );
+    assert_eq!(cgroup(pid), home);
+    assert!(!pen.exists());
+    // Nothing is left to do, and nothing is done.
+    assert_eq!(soon(guard.remove()).await.unwrap(), removed);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_target_that_the_kernel_ends_shows_the_fault_and_is_not_lost() {
+    if !can_limit() {
+        return;
+    }
+    let run = Run::start().await;
+    let target = run.target("web", TAKES).await;
+    let pid = target.identity.pid;
+    until("it is up", || run.log("web").contains("up")).await;
+    let mut guard = limit(&target, 64 * MIB, &run.context()).await.unwrap();
+    let pen = folder(pid);
+    let mut exits = run.guardian.exits();
+    std::fs::write(run.dir.path().join("go"), "").unwrap();
+    soon(exits.recv()).await.unwrap();
+    let evidence = felt(&guard).await;
+    let words = evidence.to_string();
+    let ended = format!("web (pid {pid}) ended under memory to 64MiB; ");
+    assert!(words.starts_with(&ended), "{words}");
+    assert_eq!(evidence.level, EvidenceLevel::Felt);
+    let removed = soon(guard.remove()).await.unwrap();
+    assert!(removed.to_string().starts_with(&ended), "{removed}");
+    assert_eq!(removed.level, EvidenceLevel::Felt);
+    assert!(!pen.exists());
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_limit_below_what_is_in_use_is_refused() {
+    if !can_limit() {
+        return;
+    }
+    let run = Run::start().await;
+    let target = run.target("web", TAKES).await;
+    let pid = target.identity.pid;
+    until("it is up", || run.log("web").contains("up")).await;
+    let context = run.context();
+    let refused = limit(&target, 4 * MIB, &context).await.unwrap_err();
+    assert!(
+        matches!(refused, FaultError::MoreInUse { has, .. } if has > 8 * MIB),
+        "{refused}"
+    );
+    assert!(!is_penned(pid));
+    // Beside another as well, which stays as it is.
+    let mut other = limit(&target, 64 * MIB, &context).await.unwrap();
+    let stands = left(pid);
+    let refused = limit(&target, 4 * MIB, &context).await.unwrap_err();
+    assert!(matches!(refused, FaultError::MoreInUse { .. }), "{refused}");
+    assert_eq!(left(pid), stands);
+    soon(other.verify()).await.unwrap();
+    soon(other.remove()).await.unwrap();
+    assert!(!is_penned(pid));
+    assert_eq!(run.log("web"), "up\n");
+    assert!(target.identity.is_alive());
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn limits_that_meet_share_a_cgroup_and_the_lowest_holds() {
+    if !can_limit() {
+        return;
+    }
+    let run = Run::start().await;
+    let target = run.target("web", "exec sleep 1000").await;
+    let pid = target.identity.pid;
+    let context = run.context();
+    let mut earlier = limit(&target, 64 * MIB, &context).await.unwrap();
+    let high = left(pid);
+    let mut later = limit(&target, 48 * MIB, &context).await.unwrap();
+    let low = left(pid);
+    assert_eq!(high - low, 16 * MIB);
+    soon(earlier.verify()).await.unwrap();
+    let removed = soon(later.remove()).await.unwrap();
+    assert!(matches!(removed.seen.as_slice(), [Sighting::StaysShort(_)]));
+    assert_eq!(left(pid), high);
+    drop(limit(&target, 32 * MIB, &context).await.unwrap());
+    assert_eq!(left(pid), high, "after one that was dropped");
+    soon(later.remove()).await.unwrap();
+    assert!(is_penned(pid));
+    std::fs::write(folder(pid).join(file(pid)), (90 * MIB).to_string()).unwrap();
+    let changed = soon(earlier.verify()).await.unwrap_err();
+    assert!(
+        matches!(changed, FaultError::LimitChanged { .. }),
+        "{changed}"
+    );
+    soon(earlier.remove()).await.unwrap();
+    assert!(!is_penned(pid));
+    run.stop().await;
+}
+
+/// The file that holds the limit.
+fn file(pid: u32) -> &'static str {
+    let v2 = folder(pid).join("memory.max").is_file();
+    if v2 {
+        "memory.max"
+    } else {
+        "memory.limit_in_bytes"
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_is_gone_by_itself_is_lost_and_no_other_is_hit() {
+    if !can_limit() {
+        return;
+    }
+    let run = Run::start().await;
+    let target = run.target("web", "exec sleep 1000").await;
+    let pid = target.identity.pid;
+    let impostor = ProcessTarget {
+        identity: ProcessIdentity {
+            start_time: target.identity.start_time + 1,
+            ..target.identity
+        },
+        ..target.clone()
+    };
+    let error = limit(&impostor, 64 * MIB, &run.context()).await;
+    assert!(matches!(error, Err(FaultError::ProcessGone { .. })));
+    assert!(!is_penned(pid));
+
+    let mut guard = limit(&target, 64 * MIB, &run.context()).await.unwrap();
+    let pen = folder(pid);
+    let mut exits = run.guardian.exits();
+    let ended = run.guardian.terminate("web", std::time::Duration::ZERO);
+    soon(ended).await.unwrap();
+    soon(exits.recv()).await.unwrap();
+    let lost = soon(guard.verify()).await;
+    assert!(matches!(lost, Err(FaultError::ProcessGone { .. })));
+    let removed = soon(guard.remove()).await.unwrap();
+    assert_eq!(killed(&removed), 0, "{removed}");
+    assert!(!pen.exists());
+    run.stop().await;
+}
