@@ -16,7 +16,7 @@ use squall_faults::guardian::protocol::Inbox;
 use squall_faults::toxiproxy::{Answer, Request, Toxiproxy, ToxiproxyConfig};
 use squall_faults::{Exchanges, Question, Unreadable};
 use squall_harness::system::HystrixStream;
-use squall_load::AnswerReader;
+use squall_load::{AnswerReader, Looks};
 use squall_record::Record;
 use squall_scenario::inject::{Http, HttpAction, Matching, Message};
 use squall_scenario::{ByteCount, Share};
@@ -142,9 +142,13 @@ pub fn http_response(data: &[u8]) {
         Some((first, rest)) => (first % 2 == 1, rest),
         None => return,
     };
-    let mut whole = AnswerReader::keeping(bodiless);
+    let looks = Looks {
+        body: true,
+        digest: true,
+    };
+    let mut whole = AnswerReader::keeping(bodiless, looks);
     let at_once = whole.read(data).map(|_| whole.is_done());
-    let mut reader = AnswerReader::keeping(bodiless);
+    let mut reader = AnswerReader::keeping(bodiless, looks);
     let mut taken = 0;
     let mut piecewise = Ok(false);
     for end in 1..=data.len() {

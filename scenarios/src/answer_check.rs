@@ -56,18 +56,19 @@ pub enum Expected {
 pub struct Digest([u8; 32]);
 
 impl AnswerCheck {
-    /// Whether the body has to be read whole before it can be told.
+    /// Whether the body has to be kept whole before it can be told.
     #[must_use]
     pub const fn reads_body(&self) -> bool {
         match self {
-            Self::Json { .. } | Self::Contains(_) | Self::Lacks(_) | Self::Sha256(_) => true,
-            Self::Header { .. } | Self::AtLeast(_) | Self::AtMost(_) => false,
+            Self::Json { .. } | Self::Contains(_) | Self::Lacks(_) => true,
+            Self::Header { .. } | Self::AtLeast(_) | Self::AtMost(_) | Self::Sha256(_) => false,
         }
     }
 
-    /// The names of the values that it compares with.
-    pub fn variables(&self) -> impl Iterator<Item = &str> {
-        let template = match self {
+    /// The same with one value in its place, see [`Template::filled`].
+    #[must_use]
+    pub fn filled(mut self, name: &str, value: &str) -> Self {
+        let template = match &mut self {
             Self::Header { expected, .. } | Self::Json { expected, .. } => match expected {
                 Expected::Like(template) => Some(template),
                 Expected::Present | Expected::Absent => None,
@@ -75,7 +76,10 @@ impl AnswerCheck {
             Self::Contains(template) | Self::Lacks(template) => Some(template),
             Self::AtLeast(_) | Self::AtMost(_) | Self::Sha256(_) => None,
         };
-        template.into_iter().flat_map(Template::variables)
+        if let Some(template) = template {
+            *template = template.filled(name, value);
+        }
+        self
     }
 }
 

@@ -17,7 +17,8 @@ pub struct Column {
     pub rows: u64,
     /// One row after the other, and from the front again; at random otherwise.
     pub in_turn: bool,
-    /// The values, row by row. They are not recorded.
+    /// The values, row by row. They are not recorded with the scenario; of what is sent,
+    /// samples hold method and path.
     #[serde(skip)]
     pub values: Arc<[String]>,
 }

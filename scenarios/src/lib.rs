@@ -61,7 +61,6 @@ pub use inject::{
 };
 pub use listing::listed;
 pub use load::{Arrivals, DataSource, Load, Request, Stage};
-pub use pattern::text_fits;
 pub use plan::{Overlap, Plan, PlanCycles, PlanGate, PlanStep, PlanWindow};
 pub use probe::{Probe, ProbeRead};
 pub use quantity::{QuantityError, QuantityProblem, parse_duration};

@@ -1,19 +1,18 @@
 //! Texts and paths in which something stands for anything.
 
 /// Whether a text fits a pattern in which `*` stands for anything.
-#[must_use]
-pub fn text_fits(pattern: &[u8], text: &[u8]) -> bool {
+pub(crate) fn text_fits(pattern: &[u8], text: &[u8]) -> bool {
     wildcard(pattern, text, |one| *one == b'*', |wanted, is| wanted == is)
 }
 
 /// Whether `items` fit a `pattern` of which some items stand for any number of
 /// items. Takes at most the product of both lengths: only the last such item is
 /// ever tried again.
-pub(crate) fn wildcard<T>(
-    pattern: &[T],
+pub(crate) fn wildcard<P, T>(
+    pattern: &[P],
     items: &[T],
-    is_any: impl Fn(&T) -> bool,
-    fits: impl Fn(&T, &T) -> bool,
+    is_any: impl Fn(&P) -> bool,
+    fits: impl Fn(&P, &T) -> bool,
 ) -> bool {
     let (mut at, mut of) = (0, 0);
     let mut again: Option<(usize, usize)> = None;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::pattern::wildcard;
+
 /// Text with `$name` and `$name.part.part` placeholders. A name starts with a
 /// letter and goes on with `[a-z0-9_-]`; `$$` is a dollar sign.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -90,6 +92,32 @@ impl Template {
             Part::Text(literal) => Ok(literal.as_str()),
             Part::Variable(name) => Err(name.as_str()),
         })
+    }
+
+    /// Whether `text` is like this: `*` in the text stands for anything, and a value
+    /// for itself, whatever is in it.
+    ///
+    /// # Errors
+    /// The first name for which `lookup` has no value.
+    pub fn fits<'v>(
+        &self,
+        text: &[u8],
+        mut lookup: impl FnMut(&str) -> Option<std::borrow::Cow<'v, str>>,
+    ) -> Result<bool, UnknownVariable> {
+        let mut pattern: Vec<Option<u8>> = Vec::with_capacity(self.source.len());
+        for part in &self.parts {
+            match part {
+                Part::Text(literal) => {
+                    pattern.extend(literal.bytes().map(|byte| (byte != b'*').then_some(byte)));
+                }
+                Part::Variable(name) => match lookup(name) {
+                    Some(value) => pattern.extend(value.bytes().map(Some)),
+                    None => return Err(UnknownVariable { name: name.clone() }),
+                },
+            }
+        }
+        let fits = |one: &Option<u8>, is: &u8| *one == Some(*is);
+        Ok(wildcard(&pattern, text, Option::is_none, fits))
     }
 
     /// The same with the value of one placeholder in its place. What

@@ -9,6 +9,7 @@ mod config;
 mod console;
 mod exit;
 mod interrupts;
+mod limit_search;
 mod live_feed;
 mod locate;
 mod metrics;

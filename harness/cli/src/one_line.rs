@@ -29,6 +29,9 @@ use crate::{exit, output, panics};
 /// What messages, records and annotations call the place of the arguments.
 const COMMAND_LINE: &str = "command line";
 
+/// A gate has fewer samples than it needs.
+const TOO_FEW: &str = "S0310";
+
 /// Without a gate in a file there is a warning; a line may just measure.
 const NO_GATES: &str = "S0326";
 
@@ -81,6 +84,20 @@ pub fn sound(args: &LoadArgs) -> Result<Sound, ExitCode> {
     let noun = if errors == 1 { "mistake" } else { "mistakes" };
     let message = format!("{COMMAND_LINE}: {errors} {noun}; nothing was run");
     Err(exit::fail(RunOutcome::Usage, &message))
+}
+
+/// The same without a word, for a line whose findings are told already; `None` where
+/// there is none.
+pub fn sound_again(args: &LoadArgs) -> Option<Sound> {
+    read(args, Some(&args.options.execution.consent.allowed())).sound
+}
+
+/// What is to be done so that the gates of a line have enough samples, where they
+/// have too few.
+pub fn needs_more(args: &LoadArgs) -> Option<String> {
+    let findings = read(args, None).findings;
+    let short = findings.iter().find(|finding| finding.code == TOO_FEW)?;
+    short.help.first().cloned()
 }
 
 /// Reads the line; hosts off this machine are refused unless they are among

@@ -10,14 +10,17 @@ use std::ops::Range;
 
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
+use keeper::Keeper;
+pub use keeper::{KEPT_BODY_BYTES_MAX, Kept, Looks};
+
+mod keeper;
+
 /// Header by which a system says that an answer is a fallback.
 pub const FALLBACK_HEADER: &str = "x-fallback";
 /// Most bytes of an answer's head, interim answers (1xx) included.
 pub const HEAD_BYTES_MAX: usize = 1 << 20;
 /// Most header fields of an answer.
 pub const FIELDS_MAX: usize = 16_384;
-/// Most bytes of a body that are kept for checks.
-pub const KEPT_BODY_BYTES_MAX: usize = 8 << 20;
 /// Header fields that are read without memory of their own.
 const FIELDS_USUAL: usize = 64;
 /// Longest line with the size of a chunk.
@@ -78,17 +81,6 @@ enum State {
     Done,
 }
 
-/// What is kept of an answer for those who look into it.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Kept {
-    /// Names and values of the header fields, as they came.
-    pub fields: Vec<(String, Vec<u8>)>,
-    /// The body, or what of it there was room for.
-    pub body: Vec<u8>,
-    /// Whether the body was longer than [`KEPT_BODY_BYTES_MAX`].
-    pub cut: bool,
-}
-
 /// Reads one answer.
 #[derive(Debug)]
 pub struct AnswerReader {
@@ -98,7 +90,7 @@ pub struct AnswerReader {
     head: Option<Head>,
     head_bytes: usize,
     body_bytes: u64,
-    kept: Option<Box<Kept>>,
+    keeper: Option<Box<Keeper>>,
 }
 
 impl AnswerReader {
@@ -111,15 +103,15 @@ impl AnswerReader {
             head: None,
             head_bytes: 0,
             body_bytes: 0,
-            kept: None,
+            keeper: None,
         }
     }
 
-    /// The same, which keeps the answer as it reads it.
+    /// The same, which keeps of the answer what somebody looks at.
     #[must_use]
-    pub fn keeping(bodiless: bool) -> Self {
+    pub fn keeping(bodiless: bool, looks: Looks) -> Self {
         Self {
-            kept: Some(Box::default()),
+            keeper: Some(Box::new(Keeper::new(looks))),
             ..Self::new(bodiless)
         }
     }
@@ -167,7 +159,8 @@ impl AnswerReader {
     /// Status and fallback, bytes of the body, and what was kept.
     #[must_use]
     pub fn into_parts(self) -> (Option<Head>, u64, Option<Box<Kept>>) {
-        (self.head, self.body_bytes, self.kept)
+        let kept = self.keeper.map(|keeper| Box::new(keeper.kept()));
+        (self.head, self.body_bytes, kept)
     }
 
     /// Whether the connection may carry another request.
@@ -218,10 +211,8 @@ impl AnswerReader {
     fn take(&mut self, data: &[u8], left: u64) -> usize {
         let taken = data.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         self.body_bytes += taken as u64;
-        if let Some(kept) = &mut self.kept {
-            let room = KEPT_BODY_BYTES_MAX - kept.body.len();
-            kept.cut |= taken > room;
-            kept.body.extend_from_slice(&data[..taken.min(room)]);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.take(&data[..taken]);
         }
         taken
     }
@@ -240,7 +231,7 @@ impl AnswerReader {
         if self.head_bytes > HEAD_BYTES_MAX {
             return Err(too_large());
         }
-        let head = parse_head(&data[..end], self.bodiless, self.kept.as_deref_mut())?;
+        let head = parse_head(&data[..end], self.bodiless, self.keeper.as_deref_mut())?;
         let interim = (100..200).contains(&head.status) && head.status != 101;
         self.state = match head.framing {
             _ if interim => State::Head { searched: 0 },
@@ -344,7 +335,7 @@ fn blank_line(data: &[u8], searched: usize) -> Option<usize> {
     None
 }
 
-fn parse_head(data: &[u8], bodiless: bool, kept: Option<&mut Kept>) -> Result<Head, Malformed> {
+fn parse_head(data: &[u8], bodiless: bool, keeper: Option<&mut Keeper>) -> Result<Head, Malformed> {
     let mut usual = [EMPTY_HEADER; FIELDS_USUAL];
     let mut many: Vec<Header<'_>>;
     let mut fields: &mut [Header<'_>] = &mut usual;
@@ -371,12 +362,8 @@ fn parse_head(data: &[u8], bodiless: bool, kept: Option<&mut Kept>) -> Result<He
     }
     let status = response.code.unwrap_or(0);
     let fields = Fields::of(response.headers)?;
-    if let Some(kept) = kept {
-        let each = response.headers.iter();
-        // Those of the last head: interim answers come before it.
-        kept.fields = each
-            .map(|field| (field.name.to_owned(), field.value.to_vec()))
-            .collect();
+    if let Some(keeper) = keeper {
+        keeper.head(response.headers);
     }
     let minor = response.version.unwrap_or(0);
     let framing = match (bodiless, status, fields.chunked, fields.length) {

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
-use squall_scenario::{AnswerCheck, Digest, Expected, Template, text_fits};
+use squall_scenario::{AnswerCheck, Digest, Expected, Template};
 
 use crate::answer::{KEPT_BODY_BYTES_MAX, Kept};
 
@@ -51,22 +50,22 @@ pub(crate) fn first_broken<'v>(
                 let said = is_as(expected, there.into_iter(), &mut value);
                 said.map(|said| format!("json {pointer}: {said}"))
             }
-            AnswerCheck::Contains(text) => {
-                let text = filled(text, &mut value);
-                let found = memmem::find(&kept.body, text.as_bytes()).is_some();
-                (!found).then(|| format!("the body does not contain {}", shown(text.as_bytes())))
-            }
-            AnswerCheck::Lacks(text) => {
-                let text = filled(text, &mut value);
-                let found = memmem::find(&kept.body, text.as_bytes()).is_some();
-                found.then(|| format!("the body contains {}", shown(text.as_bytes())))
-            }
+            AnswerCheck::Contains(text) => match contains(&kept.body, text, &mut value) {
+                Ok(true) => None,
+                Ok(false) => Some(format!("the body does not contain {}", named(text))),
+                Err(unknown) => Some(unknown),
+            },
+            AnswerCheck::Lacks(text) => match contains(&kept.body, text, &mut value) {
+                Ok(true) => Some(format!("the body contains {}", named(text))),
+                Ok(false) => None,
+                Err(unknown) => Some(unknown),
+            },
             AnswerCheck::AtLeast(size) => (body_bytes < size.0)
                 .then(|| format!("the body has {body_bytes} bytes, fewer than {size}")),
             AnswerCheck::AtMost(size) => (body_bytes > size.0)
                 .then(|| format!("the body has {body_bytes} bytes, more than {size}")),
             AnswerCheck::Sha256(expected) => {
-                let is = Digest::new(Sha256::digest(&kept.body).into());
+                let is = Digest::new(kept.sha256.unwrap_or_default());
                 (is != *expected).then(|| format!("the body's sha256 is {is}"))
             }
         }
@@ -77,22 +76,22 @@ pub(crate) fn first_broken<'v>(
 fn is_as<'a, 'v>(
     expected: &Expected,
     mut there: impl Iterator<Item = Cow<'a, [u8]>>,
-    value: impl FnMut(&str) -> Option<Cow<'v, str>>,
+    mut value: impl FnMut(&str) -> Option<Cow<'v, str>>,
 ) -> Option<String> {
     match expected {
         Expected::Present => there.next().is_none().then(|| "absent".to_owned()),
         Expected::Absent => there.next().map(|is| shown(&is)),
         Expected::Like(text) => {
-            let text = filled(text, value);
             let mut is = None;
             for one in there {
-                if text_fits(text.as_bytes(), &one) {
-                    return None;
+                match text.fits(&one, &mut value) {
+                    Ok(true) => return None,
+                    Ok(false) => is = Some(one),
+                    Err(unknown) => return Some(unknown.to_string()),
                 }
-                is = Some(one);
             }
             let is = is.map_or_else(|| "absent".to_owned(), |is| shown(&is));
-            Some(format!("{is}, not {}", shown(text.as_bytes())))
+            Some(format!("{is}, not {}", named(text)))
         }
     }
 }
@@ -108,14 +107,19 @@ fn written(value: &Value) -> Cow<'_, [u8]> {
     }
 }
 
-/// The text with its values; a check names only what the scenario has.
-fn filled<'t, 'v>(
-    text: &'t Template,
-    mut value: impl FnMut(&str) -> Option<Cow<'v, str>>,
-) -> Cow<'t, str> {
-    let known = |name: &str| Some(value(name).unwrap_or_default());
-    text.render(known)
-        .map_or_else(|_| text.source().into(), Cow::Owned)
+/// Whether a body has a text with its values in it.
+fn contains<'v>(
+    body: &[u8],
+    text: &Template,
+    value: impl FnMut(&str) -> Option<Cow<'v, str>>,
+) -> Result<bool, String> {
+    let text = text.render(value).map_err(|unknown| unknown.to_string())?;
+    Ok(memmem::find(body, text.as_bytes()).is_some())
+}
+
+/// A text as the scenario writes it: values that an arrival drew may be secret.
+fn named(text: &Template) -> String {
+    shown(text.source().as_bytes())
 }
 
 /// As much of it as people read.
@@ -145,6 +149,7 @@ mod tests {
             ],
             body: BODY.as_bytes().to_vec(),
             cut: false,
+            sha256: Some([7; 32]),
         }
     }
 
@@ -226,8 +231,7 @@ mod tests {
             assert_eq!(broken(AnswerCheck::AtLeast(ByteCount(at))).is_none(), least);
             assert_eq!(broken(AnswerCheck::AtMost(ByteCount(at))).is_none(), most);
         }
-        // Of the bytes `sha256sum` is given.
-        let is = Digest::new(Sha256::digest(BODY).into());
+        let is = Digest::new([7; 32]);
         assert_eq!(broken(AnswerCheck::Sha256(is)), None);
         let said = broken(AnswerCheck::Sha256(Digest::new([0; 32])));
         assert_eq!(said, Some(format!("the body's sha256 is {is}")));
@@ -241,9 +245,34 @@ mod tests {
         };
         let lacks = AnswerCheck::Lacks(Template::parse("error"));
         let said = first_broken(&[lacks], &cut, 1 << 30, |_| None).unwrap();
-        assert!(said.contains("more than 8 MiB"), "{said}");
+        assert!(said.contains("more than 1 MiB"), "{said}");
         let most = AnswerCheck::AtLeast(ByteCount(1 << 29));
         assert_eq!(first_broken(&[most], &cut, 1 << 30, |_| None), None);
+    }
+
+    /// A value stands for itself, whatever is in it, and one that there is not is told.
+    #[test]
+    fn values_are_no_wildcards_and_have_to_be_there() {
+        let check = |text: &str| AnswerCheck::Json {
+            pointer: "/rows/0/title".to_owned(),
+            expected: like(text),
+        };
+        let said = |text, star: &'static str| {
+            first_broken(&[check(text)], &kept(), 1, |name| {
+                (name == "star").then_some(Cow::Borrowed(star))
+            })
+        };
+        assert_eq!(said("$star", "Storm"), None);
+        let broken = said("$star", "S*");
+        assert_eq!(
+            broken.as_deref(),
+            Some(r#"json /rows/0/title: "Storm", not "$star""#)
+        );
+        assert_eq!(said("S*$star", "m"), None);
+        let unknown = said("$nobody", "").unwrap();
+        assert!(unknown.contains("nobody"), "{unknown}");
+        let lacks = AnswerCheck::Lacks(Template::parse("$nobody"));
+        assert!(first_broken(&[lacks], &kept(), 1, |_| None).is_some());
     }
 
     #[test]

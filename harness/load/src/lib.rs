@@ -26,7 +26,7 @@ mod worker;
 
 pub use answer::{
     AnswerReader, FALLBACK_HEADER, FIELDS_MAX, HEAD_BYTES_MAX, Head, KEPT_BODY_BYTES_MAX, Kept,
-    Malformed,
+    Looks, Malformed,
 };
 pub use gauges::Gauges;
 pub use plan::LoadPlan;

@@ -59,6 +59,10 @@ impl RealSystem {
                 .body
                 .as_ref()
                 .map(|body| body.filled(RUN_SCOPE, &scope));
+            let checks = std::mem::take(&mut request.checks).into_iter();
+            request.checks = checks
+                .map(|check| check.filled(RUN_SCOPE, &scope))
+                .collect();
         }
         load
     }

@@ -12,10 +12,12 @@ pub const LOAD_EXAMPLES: &str = "Examples:
   squall load http://127.0.0.1:8080/orders -H 'content-type: application/json' -b @order.json
   squall load http://127.0.0.1:8080/me -H 'authorization: Bearer ${TOKEN}'
   squall load http://127.0.0.1:8080/items -r 200/s -e 'p99 < 300ms' --print-scenario > items.yaml
+  squall load http://127.0.0.1:8080/items -d 20s --find-limit 'p99 < 200ms' --up-to 5000/s
 
 Requests start when the schedule says so, whatever the answers do, and response
 time counts from then. Without --expect the run is measured and not judged:
-exit code 0 says that the load ran to its end, and no more.
+exit code 0 says that the load ran to its end, and no more. With --find-limit it
+says that a rate was found, 1 that none keeps the gate.
 
 In a header, ${NAME} is taken from the environment and never shown or recorded;
 quote it for the shell. What needs more than one kind of request, test data or
@@ -72,6 +74,19 @@ pub struct LoadArgs {
     /// (may be repeated)
     #[arg(short, long = "expect", value_name = "GATE")]
     pub expect: Vec<String>,
+    /// Search the highest rate that keeps this gate, such as 'p99 < 200ms' (may be
+    /// repeated): from --rate on it is doubled until the gate breaks, then the
+    /// distance is halved until 5 % are left. Every rate is a run of its own
+    #[arg(long, value_name = "GATE", conflicts_with_all = ["print_scenario", "expect", "ramp"])]
+    pub find_limit: Vec<String>,
+    /// The highest rate that --find-limit tries
+    #[arg(
+        long,
+        value_name = "RATE",
+        default_value = "100000/s",
+        requires = "find_limit"
+    )]
+    pub up_to: String,
     /// Print the scenario that this line stands for, and run nothing
     #[arg(long)]
     pub print_scenario: bool,

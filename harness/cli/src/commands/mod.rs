@@ -8,6 +8,7 @@ mod completions;
 mod doctor;
 mod explain;
 mod faults;
+mod find_limit;
 mod init;
 mod judge;
 mod load;
@@ -86,6 +87,9 @@ fn carry_out(command: Command) -> ExitCode {
     match command {
         Command::Run(args) => with_runtime(run::run(args)),
         Command::Load(args) if args.print_scenario => load::print(&args),
+        Command::Load(args) if !args.find_limit.is_empty() => {
+            with_runtime(find_limit::find_limit(*args))
+        }
         Command::Load(args) => with_runtime(load::load(*args)),
         Command::Prove(args) => with_runtime(prove::prove(args)),
         Command::Calibrate(args) => with_runtime(calibrate::calibrate(args)),

@@ -90,6 +90,29 @@ fn load(sandbox: &Sandbox, url: &str, more: &[&str]) -> Ended {
     sandbox.squall(&words)
 }
 
+#[test]
+fn a_limit_is_searched_from_rate_to_rate() {
+    let sandbox = Sandbox::new();
+    let server = Server::start("200 OK");
+    let search = |more: &[&str]| {
+        let gate = ["--find-limit", "success >= 50%", "--up-to", "200/s"];
+        load(&sandbox, &server.url("/"), &[&gate, more].concat())
+    };
+    search(&["--ui", "none"]).assert_code(0).assert_stdout(&[
+        "100/s ",
+        "200/s ",
+        "holds at every rate up to 200/s",
+    ]);
+    assert_eq!(sandbox.runs().len(), 2, "a run for each rate");
+    search(&["--report", "junit"])
+        .assert_code(2)
+        .assert_stderr(&["--find-limit takes neither --report nor --shard"]);
+    let few = load(&sandbox, &server.url("/"), &["--find-limit", "p99 < 1s"]);
+    few.assert_code(2)
+        .assert_stderr(&["too few arrivals at 100/s to judge"]);
+    assert_eq!(sandbox.runs().len(), 2, "nothing else was run");
+}
+
 /// An answer in time, with a good status, that is wrong is no good answer; a
 /// right one is. The server answers `ok` to everybody.
 #[test]

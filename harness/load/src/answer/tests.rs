@@ -1,6 +1,7 @@
 //! Answers as they come, whole, in pieces and broken.
 
 use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
 
 use super::*;
 
@@ -193,13 +194,18 @@ fn an_answer_that_is_cut_is_none() {
     }
 }
 
+const LOOKS: Looks = Looks {
+    body: true,
+    digest: true,
+};
+
 /// What is kept is what was said, however it was framed and cut.
 #[test]
 fn an_answer_is_kept_as_it_is_read() {
     let text = "HTTP/1.1 103 Early\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\nX-A: 1\r\n\
                 transfer-encoding: chunked\r\n\r\n2\r\nok\r\n3\r\nabc\r\n0\r\n\r\n";
     for size in [1, 2, 7, text.len()] {
-        let mut reader = AnswerReader::keeping(false);
+        let mut reader = AnswerReader::keeping(false, LOOKS);
         let mut received = Vec::new();
         for piece in text.as_bytes().chunks(size) {
             received.extend_from_slice(piece);
@@ -210,6 +216,7 @@ fn an_answer_is_kept_as_it_is_read() {
         let kept = kept.unwrap();
         let names: Vec<_> = kept.fields.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["X-A", "transfer-encoding"]);
+        assert_eq!(kept.sha256, Some(Sha256::digest(b"okabc").into()));
         assert_eq!(
             (body_bytes, &kept.body[..], kept.cut),
             (5, &b"okabc"[..], false)
@@ -217,11 +224,16 @@ fn an_answer_is_kept_as_it_is_read() {
     }
     let (_, _, none) = AnswerReader::new(false).into_parts();
     assert!(none.is_none(), "nothing is kept unless it is asked for");
+    let mut fields = AnswerReader::keeping(false, Looks::default());
+    fields.read(text.as_bytes()).unwrap();
+    let kept = fields.into_parts().2.unwrap();
+    let is = (kept.fields.len(), kept.body.len(), kept.sha256);
+    assert_eq!(is, (2, 0, None));
 }
 
 #[test]
 fn of_a_large_body_the_beginning_is_kept() {
-    let mut reader = AnswerReader::keeping(false);
+    let mut reader = AnswerReader::keeping(false, LOOKS);
     let length = KEPT_BODY_BYTES_MAX + 3;
     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
     reader.read(head.as_bytes()).unwrap();

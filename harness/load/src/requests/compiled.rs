@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
-use squall_scenario::{Request, RequestText};
+use squall_scenario::{AnswerCheck, Request, RequestText};
 
 use super::draw::{Draw, UUID_BYTES};
+use crate::answer::Looks;
 
 /// How the answer to a request is read, and what may be done without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,8 +15,8 @@ pub struct RequestKind {
     pub bodiless: bool,
     /// It may be sent again where no answer came (RFC 9110 §9.2.2).
     pub repeatable: bool,
-    /// Its answer is kept, for checks that look into it.
-    pub kept: bool,
+    /// What checks look at in its answer, where there are any.
+    pub looks: Option<Looks>,
 }
 
 impl RequestKind {
@@ -25,7 +26,7 @@ impl RequestKind {
         Self {
             bodiless: method == Method::HEAD,
             repeatable: method.is_idempotent(),
-            kept: false,
+            looks: None,
         }
     }
 }
@@ -105,7 +106,7 @@ impl CompiledRequest {
         }
         Self {
             kind: RequestKind {
-                kept: !request.checks.is_empty(),
+                looks: looks(&request.checks),
                 ..RequestKind::of(method)
             },
             bytes: CompiledBytes::new(head, body, method),
@@ -236,6 +237,15 @@ impl Slotted {
         };
         self.pieces.iter().map(length).sum()
     }
+}
+
+/// What checks look at, if there are any.
+fn looks(checks: &[AnswerCheck]) -> Option<Looks> {
+    let looks = Looks {
+        body: checks.iter().any(AnswerCheck::reads_body),
+        digest: checks.iter().any(|it| matches!(it, AnswerCheck::Sha256(_))),
+    };
+    (!checks.is_empty()).then_some(looks)
 }
 
 fn picked(written: &[Box<[u8]>], index: u64) -> &[u8] {

@@ -117,7 +117,7 @@ impl Line {
                 kind: RequestKind {
                     bodiless: false,
                     repeatable: false,
-                    kept: false,
+                    looks: None,
                 },
                 reader: AnswerReader::new(false),
                 answered: false,
@@ -153,9 +153,9 @@ impl Line {
         let mut carried = self.carried.borrow_mut();
         carried.key = Some(key);
         carried.kind = kind;
-        carried.reader = match kind.kept {
-            true => AnswerReader::keeping(kind.bodiless),
-            false => AnswerReader::new(kind.bodiless),
+        carried.reader = match kind.looks {
+            Some(looks) => AnswerReader::keeping(kind.bodiless, looks),
+            None => AnswerReader::new(kind.bodiless),
         };
         carried.answered = false;
     }

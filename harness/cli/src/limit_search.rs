@@ -1,0 +1,7 @@
+//! `squall load --find-limit`: which rates are tried, and what they say together.
+
+mod search;
+mod table;
+
+pub use search::{Search, Step};
+pub use table::{Tried, json, sentence, text};

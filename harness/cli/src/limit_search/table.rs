@@ -1,0 +1,185 @@
+//! The rates that were tried, as text and as JSON.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use squall_judge::quantity::Quantity;
+use squall_judge::verdict::SliceStats;
+use squall_scenario::Rate;
+
+use super::search::{Search, Step};
+
+/// Longest bar of the chart.
+const BAR_CHARACTERS: f64 = 30.0;
+
+/// A rate that was tried.
+#[derive(Debug)]
+pub struct Tried {
+    /// Arrivals per second that were asked for.
+    pub rate: Rate,
+    /// What the run said.
+    pub step: Step,
+    /// Why, in one sentence.
+    pub why: String,
+    /// What happened to the arrivals.
+    pub all: Option<SliceStats>,
+    /// The run directory.
+    pub dir: PathBuf,
+}
+
+/// The limit in one sentence.
+pub fn sentence(search: &Search, objective: &str) -> String {
+    let rate = |rate: f64| Rate::per_second(rate).map_or_else(String::new, |it| it.to_string());
+    match (search.holds(), search.broken(), search.above()) {
+        (Some(holds), None, _) => format!(
+            "{objective} holds at every rate up to {}; try a higher one with `--up-to`",
+            rate(holds)
+        ),
+        (Some(holds), Some(broken), Some(Step::Unknown)) => format!(
+            "{objective} holds up to {}; at {} it cannot be told",
+            rate(holds),
+            rate(broken)
+        ),
+        (Some(holds), Some(broken), _) => format!(
+            "{objective} holds up to {}, and not at {}",
+            rate(holds),
+            rate(broken)
+        ),
+        (None, Some(broken), Some(Step::Unknown)) => {
+            format!(
+                "{objective} cannot be told at any rate down to {}",
+                rate(broken)
+            )
+        }
+        (None, Some(broken), _) => {
+            format!("{objective} holds at no rate down to {}", rate(broken))
+        }
+        (None, None, _) => "no rate was tried".to_owned(),
+    }
+}
+
+/// Every rate in order, with a bar for its slowest hundredth: the knee shows.
+pub fn text(tried: &[Tried]) -> String {
+    let mut rows: Vec<&Tried> = tried.iter().collect();
+    rows.sort_by(|a, b| a.rate.as_per_second().total_cmp(&b.rate.as_per_second()));
+    let most = rows.iter().filter_map(|row| p99_us(row)).max();
+    let mut text = format!(
+        "{:<12} {:<8} {:>12} {:>9} {:>9} {:>9}\n",
+        "rate", "", "good", "success", "p50", "p99"
+    );
+    for row in rows {
+        let all = row.all.as_ref();
+        let cell = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+        let quantity = |of: fn(&SliceStats) -> Option<String>| cell(all.and_then(of));
+        // The root of the ratio, or only the last bar would be seen.
+        let bar = match (p99_us(row), most) {
+            (Some(p99), Some(most)) => (p99 as f64 / most.max(1) as f64).sqrt() * BAR_CHARACTERS,
+            _ => 0.0,
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{:<12} {:<8} {:>12} {:>9} {:>9} {:>9}  {}",
+            row.rate.to_string(),
+            word(row.step),
+            quantity(|all| Some(format!("{:.0}/s", all.goodput))),
+            quantity(|all| all.success.map(|share| format!("{:.2}%", 100.0 * share))),
+            quantity(|all| all.p50.as_ref().map(ToString::to_string)),
+            quantity(|all| all.p99.as_ref().map(ToString::to_string)),
+            "#".repeat(bar.round() as usize),
+        );
+    }
+    text
+}
+
+/// The slowest hundredth of a rate, where it is a time.
+fn p99_us(row: &Tried) -> Option<u64> {
+    match row.all.as_ref()?.p99? {
+        Quantity::Micros(us) => Some(us),
+        _ => None,
+    }
+}
+
+/// The same for machines.
+pub fn json(tried: &[Tried], search: &Search, objective: &str) -> serde_json::Value {
+    let steps: Vec<_> = tried
+        .iter()
+        .map(|row| {
+            serde_json::json!({
+                "rate": row.rate.as_per_second(),
+                "step": word(row.step),
+                "why": row.why,
+                "all": row.all,
+                "run": row.dir,
+            })
+        })
+        .collect();
+    serde_json::json!({
+        "objective": objective,
+        "holds": search.holds(),
+        "not_at": search.broken(),
+        "steps": steps,
+    })
+}
+
+const fn word(step: Step) -> &'static str {
+    match step {
+        Step::Holds => "holds",
+        Step::Breaks => "breaks",
+        Step::Unknown => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sentence_says_what_is_known_and_what_is_not() {
+        let said = |steps: &[(f64, Step)]| {
+            let mut search = Search::new(1.0, 1_000.0);
+            steps
+                .iter()
+                .for_each(|(rate, step)| search.tell(*rate, *step));
+            sentence(&search, "p99 < 1s")
+        };
+        let (holds, breaks, unknown) = (Step::Holds, Step::Breaks, Step::Unknown);
+        for (steps, expected) in [
+            (
+                &[(100.0, holds), (200.0, breaks)][..],
+                "holds up to 100/s, and not at 200/s",
+            ),
+            (
+                &[(100.0, holds), (200.0, unknown)],
+                "holds up to 100/s; at 200/s it cannot be told",
+            ),
+            (&[(100.0, holds)], "holds at every rate up to 100/s"),
+            (&[(100.0, breaks)], "holds at no rate down to 100/s"),
+            (
+                &[(100.0, unknown)],
+                "cannot be told at any rate down to 100/s",
+            ),
+        ] {
+            let said = said(steps);
+            assert!(said.contains(expected), "{said}");
+        }
+    }
+
+    #[test]
+    fn rates_stand_in_order_whatever_order_they_were_tried_in() {
+        let tried = |rate: f64, step| Tried {
+            rate: Rate::per_second(rate).unwrap(),
+            step,
+            why: String::new(),
+            all: None,
+            dir: PathBuf::new(),
+        };
+        let text = text(&[tried(400.0, Step::Breaks), tried(50.0, Step::Holds)]);
+        let rates: Vec<_> = text
+            .lines()
+            .skip(1)
+            .map(|line| line.split(' ').next().unwrap())
+            .collect();
+        assert_eq!(rates, ["50/s", "400/s"]);
+    }
+}
