@@ -41,7 +41,7 @@ pub use guard::{
     Fault, FaultContext, FaultGuard, MessageFault, ProcessFault, ResourceFault, ToxicFault,
 };
 pub use http::{
-    Exchanges, Head, HeadEdit, HttpEvent, HttpFate, HttpFault, NoScopeKey, Scope, ScopeKey,
+    Calls, Exchanges, Head, HeadEdit, HttpEvent, HttpFate, HttpFault, NoScopeKey, Scope, ScopeKey,
     StartLine,
 };
 pub use marks::{INSTANCE_MARK, RUN_MARK};

@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use squall_faults::guardian::protocol::Inbox;
 use squall_faults::toxiproxy::{Answer, Request, Toxiproxy, ToxiproxyConfig};
-use squall_faults::{Exchanges, Question, Unreadable};
+use squall_faults::{Calls, Exchanges, Question, Unreadable};
 use squall_harness::system::HystrixStream;
 use squall_load::{AnswerReader, Looks};
 use squall_record::Record;
-use squall_scenario::inject::{Http, HttpAction, Matching, Message};
+use squall_scenario::inject::{GrpcAnswer, GrpcStatus, Http, HttpAction, Matching, Message};
 use squall_scenario::{ByteCount, Share};
 use squall_scenario_file::{ParseOptions, Source, parse_gate, parse_scenario};
 use tempfile::TempDir;
@@ -27,7 +27,7 @@ use tempfile::TempDir;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every reader by the name of its corpus.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("scenario_file", scenario_file),
     ("gate", gate),
     ("record", record),
@@ -37,6 +37,7 @@ pub const TARGETS: [Target; 9] = [
     ("toxiproxy", toxiproxy),
     ("dns_question", dns_question),
     ("exchanges", exchanges),
+    ("calls", calls),
 ];
 
 /// A scenario file: it is read, or every error has a rendering.
@@ -348,6 +349,82 @@ fn carry(data: &[u8], path: Option<&str>) -> ([Vec<u8>; 2], bool) {
         over = take(&mut exchanges, now);
     }
     (passed, over)
+}
+
+/// What a caller over HTTP/2 and its target say in turn, parted as for
+/// [`exchanges`]: while no call fits the fault every byte passes in order, and one
+/// that fits all gets stuck nowhere and lets nothing grow.
+pub fn calls(data: &[u8]) {
+    let Some((passed, all_over)) = converse(data, Some("/nobody")) else {
+        return;
+    };
+    for side in [0, 1] {
+        let turns = data.split(|byte| *byte == 0x1E).skip(side).step_by(2);
+        let said: Vec<u8> = turns.flatten().copied().collect();
+        assert_eq!(passed[side], said, "bytes of side {side}");
+    }
+    assert!(all_over, "an end that never came");
+    let Some((passed, all_over)) = converse(data, None) else {
+        return;
+    };
+    assert!(all_over, "a fault that got stuck");
+    // A frame of nine bytes is answered with a status, or two windows, at most.
+    let most = (data.len() / 9 + 1) * 256;
+    assert!(passed[1].len() <= data.len() + most, "answers without end");
+}
+
+/// What came out on both sides, and whether the connection came to an end; `None`
+/// where it is not HTTP/2, which is for somebody else as it came.
+fn converse(data: &[u8], path: Option<&str>) -> Option<([Vec<u8>; 2], bool)> {
+    let now = Instant::now();
+    let mut calls = Calls::new(1, 0);
+    let http = Http {
+        when: Matching {
+            path: path.map(str::to_owned),
+            ..Matching::default()
+        },
+        share: Share::WHOLE,
+        at_most: None,
+        scoped: false,
+        message: Message::Answer,
+        action: HttpAction::Grpc(GrpcAnswer {
+            status: GrpcStatus::Unavailable,
+            message: "closed".to_owned(),
+        }),
+    };
+    calls.attach("closed", &http);
+    let (mut passed, mut eofs) = ([Vec::new(), Vec::new()], 0);
+    let mut take = |calls: &mut Calls| {
+        for side in [0, 1, 0] {
+            while let Some(bytes) = calls.pull(side == 0, now) {
+                eofs += usize::from(bytes.is_empty());
+                passed[side].extend_from_slice(&bytes);
+            }
+        }
+        eofs == 2 || calls.ended_behind().is_some()
+    };
+    let mut asked = Vec::new();
+    for (turn, text) in data.split(|byte| *byte == 0x1E).enumerate() {
+        for piece in text.chunks(701) {
+            calls.push(turn % 2 == 0, Bytes::copy_from_slice(piece));
+            if turn % 2 == 0 {
+                asked.extend_from_slice(piece);
+            }
+            if let Some((said, _)) = calls.other() {
+                assert_eq!(said, asked);
+                return None;
+            }
+        }
+        take(&mut calls);
+    }
+    calls.push_eof(false);
+    calls.push_eof(true);
+    let over = take(&mut calls);
+    if let Some((said, _)) = calls.other() {
+        assert_eq!(said, asked);
+        return None;
+    }
+    Some((passed, over))
 }
 
 #[cfg(test)]

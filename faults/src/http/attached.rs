@@ -88,6 +88,14 @@ impl HttpAttached {
         add(&self.totals.not_http, 1);
     }
 
+    /// Counts a connection over HTTP/2: for faults on calls it is theirs.
+    pub(super) fn count_http_2(&self) {
+        match self.is_on_calls() {
+            true => self.count_connection(),
+            false => self.count_not_http(),
+        }
+    }
+
     /// Whether it is about calls over HTTP/2.
     pub(crate) const fn is_on_calls(&self) -> bool {
         self.http.action.on_calls().is_some()
@@ -116,17 +124,17 @@ impl HttpAttached {
     }
 
     /// The status with which the `call`th of a connection over HTTP/2 ends, if it
-    /// is hit; what was said there holds here.
+    /// is hit, and its place; what was said there holds here.
     pub(super) fn choose_call<'h>(
         self: &Arc<Self>,
         asked: (&str, &str),
         headers: impl Iterator<Item = (&'h str, &'h [u8])> + Clone,
         key: (u64, u64, u64),
-    ) -> Option<GrpcAnswer> {
+    ) -> Option<(GrpcAnswer, Place)> {
         let answer = self.http.action.on_calls()?;
-        self.hit(asked, headers, key)?;
+        let (place, _, _) = self.hit(asked, headers, key)?;
         add(&self.totals.acted, 1);
-        Some(answer.clone())
+        Some((answer.clone(), place))
     }
 
     /// Whether a request suffers: its place, the seed of what it suffers, and with

@@ -15,32 +15,31 @@ mod collected;
 mod frames;
 mod hpack;
 mod huffman;
+mod own;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use squall_scenario::inject::GrpcAnswer;
+use squall_scenario::inject::{GrpcAnswer, Http};
 
-use super::attached::HttpAttached;
+use super::attached::{HttpAttached, Place};
 use super::lane::{Lane, Out};
 use crate::End;
-use answered::{Answered, status, windows};
+use answered::{Answered, GRPC, status, windows};
 use collected::Collected;
 use frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, Frames, HEADERS, PREFACE, PRIORITY,
-    PUSH_PROMISE, Part, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, Frames, HEADERS, PREFACE, PRIORITY, Part,
+    RST_STREAM, WINDOW_UPDATE,
 };
-use hpack::{Block, Decoder, written};
+use hpack::{Block, Decoder, Sizes, written};
+use own::Own;
 
 /// What a header block may take as it comes.
 const BLOCK_BYTES_MAX: usize = 128 << 10;
-/// Frames of squall's own that may wait for their turn before no more is taken from
-/// the caller.
-const OWN_BYTES_MAX: usize = 64 << 10;
 
 /// The calls of one connection.
-pub(crate) struct Calls {
+pub struct Calls {
     faults: Vec<Arc<HttpAttached>>,
     key: (u64, u64),
     /// Calls so far.
@@ -57,17 +56,14 @@ pub(crate) struct Calls {
     last_stream: u32,
     /// Headers go on written anew: the target has missed some.
     rewrites: bool,
-    /// Sizes of the table that were said in a block that did not go on.
-    owed_sizes: Vec<usize>,
-    told: Frames,
-    /// The target has said anything.
-    told_any: bool,
-    /// The target is within a header block, where nothing may come between.
-    told_block: bool,
-    /// The target has begun as it has to.
-    told_settings: bool,
-    /// Frames of squall's own for the caller, until it is their turn.
-    own: Vec<u8>,
+    /// Sizes of the table that were said in blocks that did not go on.
+    owed_sizes: Sizes,
+    /// What squall says to the caller itself.
+    own: Own,
+    /// What the caller sent while too much waited for it.
+    unread: Bytes,
+    /// The caller's stream ends behind that.
+    unread_eof: bool,
     to: Lane,
     from: Lane,
     ended: Option<(End, bool)>,
@@ -100,7 +96,8 @@ enum Taking {
 impl Calls {
     /// For the `connection`th connection of a link with `seed`, which has not
     /// carried a byte.
-    pub(crate) fn new(seed: u64, connection: u64) -> Self {
+    #[must_use]
+    pub fn new(seed: u64, connection: u64) -> Self {
         Self {
             faults: Vec::new(),
             key: (seed, connection),
@@ -113,12 +110,10 @@ impl Calls {
             answered: Answered::default(),
             last_stream: 0,
             rewrites: false,
-            owed_sizes: Vec::new(),
-            told: Frames::default(),
-            told_any: false,
-            told_block: false,
-            told_settings: false,
-            own: Vec::new(),
+            owed_sizes: Sizes::default(),
+            own: Own::default(),
+            unread: Bytes::new(),
+            unread_eof: false,
             to: Lane::default(),
             from: Lane::default(),
             ended: None,
@@ -126,55 +121,73 @@ impl Calls {
         }
     }
 
+    /// Attaches a fault by itself, for tests.
+    pub fn attach(&mut self, id: &str, http: &Http) {
+        let mut faults = self.faults.clone();
+        faults.push(HttpAttached::new(id, http.clone(), None));
+        self.set_faults(&faults);
+    }
+
     /// Makes these the faults of the connection.
     pub(crate) fn set_faults(&mut self, faults: &[Arc<HttpAttached>]) {
         if self.follows == Follows::Frames {
             let known = |fault: &Arc<_>| self.faults.iter().any(|known| Arc::ptr_eq(known, fault));
-            count(faults.iter().filter(|fault| !known(fault)));
+            let new = faults.iter().filter(|fault| !known(fault));
+            new.for_each(|fault| fault.count_http_2());
         }
         self.faults = faults.to_vec();
     }
 
     /// Bytes arrived from the caller (`to_target`) or from the target.
-    pub(crate) fn push(&mut self, to_target: bool, bytes: Bytes) {
+    pub fn push(&mut self, to_target: bool, mut bytes: Bytes) {
         self.steps += 1;
-        match to_target {
-            true => self.ask(bytes),
-            false => self.tell(bytes),
+        if to_target {
+            self.unread = match self.unread.is_empty() {
+                true => bytes,
+                false => [&*self.unread, &*bytes].concat().into(),
+            };
+        } else {
+            while !bytes.is_empty() {
+                let piece = self.own.follow(&mut bytes);
+                self.from.push(piece, None);
+                self.give_own();
+            }
         }
+        self.read_on();
     }
 
     /// The sender closed its side.
-    pub(crate) fn push_eof(&mut self, to_target: bool) {
+    pub fn push_eof(&mut self, to_target: bool) {
         self.steps += 1;
-        if !to_target {
-            return self.from.push_eof();
-        }
-        match &mut self.follows {
-            Follows::Beginning(begun) => {
-                self.follows = Follows::Other(std::mem::take(begun).into());
+        match to_target {
+            true => self.unread_eof = true,
+            false => {
+                self.own.end();
+                self.from.push_eof();
             }
-            Follows::Frames | Follows::Other(_) | Follows::Nothing => self.to.push_eof(),
         }
+        self.read_on();
     }
 
     /// What the caller said first where that is not HTTP/2, and whether the target
     /// said anything before. The connection is for somebody else then.
-    pub(crate) fn other(&self) -> Option<(Bytes, bool)> {
+    #[must_use]
+    pub fn other(&self) -> Option<(Bytes, bool)> {
         match &self.follows {
-            Follows::Other(said) => Some((said.clone(), self.told_any)),
+            Follows::Other(said) => Some((said.clone(), self.own.told_any)),
             Follows::Beginning(_) | Follows::Frames | Follows::Nothing => None,
         }
     }
 
     /// Takes what goes on next in a direction; an empty piece when the stream ends
     /// there.
-    pub(crate) fn pull(&mut self, to_target: bool, now: Instant) -> Option<Bytes> {
+    pub fn pull(&mut self, to_target: bool, now: Instant) -> Option<Bytes> {
         if self.ended.is_some() {
             return None;
         }
         let out = self.lane(to_target).pull(now)?;
         self.steps += 1;
+        self.read_on();
         match out {
             Out::Bytes(bytes) => Some(bytes),
             Out::Eof => Some(Bytes::new()),
@@ -191,16 +204,18 @@ impl Calls {
     }
 
     /// Whether more bytes may be pushed in a direction.
-    pub(crate) fn has_room(&self, to_target: bool) -> bool {
+    #[must_use]
+    pub fn has_room(&self, to_target: bool) -> bool {
         let room = match to_target {
-            true => self.to.has_room() && !self.from.is_full() && self.own.len() < OWN_BYTES_MAX,
+            true => self.to.has_room() && self.unread.is_empty() && !self.waits(),
             false => self.from.has_room(),
         };
         room && self.ended.is_none()
     }
 
     /// How the connection ends, and whether everything before it went to the target.
-    pub(crate) const fn ended_behind(&self) -> Option<(End, bool)> {
+    #[must_use]
+    pub const fn ended_behind(&self) -> Option<(End, bool)> {
         self.ended
     }
 
@@ -222,66 +237,82 @@ impl Calls {
         }
     }
 
-    /// Bytes of the target: they go on at once, and frames of squall's own between
-    /// them where that may be.
-    fn tell(&mut self, mut bytes: Bytes) {
-        self.told_any = true;
-        while !bytes.is_empty() {
-            match self.told.next(&mut bytes) {
-                Part::Head(piece, frame) => {
-                    self.from.push(piece, None);
-                    if let Some(frame) = frame {
-                        let has_headers =
-                            matches!(frame.kind, HEADERS | PUSH_PROMISE | CONTINUATION);
-                        self.told_block = has_headers && !frame.is(END_HEADERS);
-                        self.told_settings |= frame.kind == SETTINGS;
+    /// Whether the caller has to take something before more of what it sends is read.
+    const fn waits(&self) -> bool {
+        self.own.is_full() || self.from.is_full()
+    }
+
+    /// Gives the caller what is squall's own, if it may come now.
+    fn give_own(&mut self) {
+        if let Some(frames) = self.own.take() {
+            self.from.push(frames, None);
+        }
+    }
+
+    /// Reads what the caller has sent, as far as it may.
+    fn read_on(&mut self) {
+        self.begin();
+        while !self.unread.is_empty() && !self.to.ends() {
+            match self.follows {
+                Follows::Beginning(_) | Follows::Other(_) => break,
+                Follows::Nothing => {
+                    let passes = std::mem::take(&mut self.unread);
+                    self.to.push(passes, None);
+                }
+                Follows::Frames => {
+                    self.give_own();
+                    if self.waits() {
+                        return;
+                    }
+                    match self.asked.next(&mut self.unread) {
+                        Part::Head(_, None) => {}
+                        Part::Head(_, Some(frame)) => self.frame(frame),
+                        Part::Payload(piece, last) => self.payload(piece, last),
                     }
                 }
-                Part::Payload(piece, _) => self.from.push(piece, None),
-            }
-            self.give_own();
-        }
-    }
-
-    /// Gives the caller what is squall's own, if it may come now: not within
-    /// something else, and not before the target has said how it speaks.
-    fn give_own(&mut self) {
-        let may = self.told.is_between() && !self.told_block && self.told_settings;
-        if may && !self.own.is_empty() {
-            let own = std::mem::take(&mut self.own);
-            self.from.push(own.into(), None);
-        }
-    }
-
-    /// Bytes of the caller.
-    fn ask(&mut self, mut bytes: Bytes) {
-        if let Follows::Beginning(begun) = &mut self.follows {
-            let missing = PREFACE.len() - begun.len();
-            let more = bytes.split_to(missing.min(bytes.len()));
-            begun.extend_from_slice(&more);
-            if !PREFACE.starts_with(begun) {
-                let said = [&**begun, &*bytes].concat();
-                self.follows = Follows::Other(said.into());
-                return;
-            }
-            if begun.len() < PREFACE.len() {
-                return;
-            }
-            self.follows = Follows::Frames;
-            count(self.faults.iter());
-            self.to.push(Bytes::from_static(PREFACE), None);
-        }
-        while !bytes.is_empty() && !self.to.ends() {
-            if self.follows == Follows::Nothing {
-                return self.to.push(bytes, None);
-            }
-            match self.asked.next(&mut bytes) {
-                Part::Head(_, None) => {}
-                Part::Head(_, Some(frame)) => self.frame(frame),
-                Part::Payload(piece, last) => self.payload(piece, last),
             }
         }
         self.give_own();
+        if std::mem::take(&mut self.unread_eof) {
+            self.ask_eof();
+        }
+    }
+
+    /// Reads the preface, if that is what comes.
+    fn begin(&mut self) {
+        let Follows::Beginning(begun) = &mut self.follows else {
+            return;
+        };
+        let missing = PREFACE.len() - begun.len();
+        let more = self.unread.split_to(missing.min(self.unread.len()));
+        begun.extend_from_slice(&more);
+        if !PREFACE.starts_with(begun) {
+            let said = [&**begun, &*self.unread].concat();
+            self.unread.clear();
+            self.follows = Follows::Other(said.into());
+        } else if begun.len() == PREFACE.len() {
+            self.follows = Follows::Frames;
+            self.faults.iter().for_each(|fault| fault.count_http_2());
+            self.to.push(Bytes::from_static(PREFACE), None);
+        }
+    }
+
+    /// The caller says no more.
+    fn ask_eof(&mut self) {
+        match &mut self.follows {
+            Follows::Beginning(begun) => {
+                self.follows = Follows::Other(std::mem::take(begun).into());
+                return;
+            }
+            Follows::Frames if !self.rewrites => {
+                // A part of a frame says nothing; it was sent nevertheless.
+                let mut rest = self.held();
+                rest.extend_from_slice(self.asked.begun());
+                self.to.push(rest.into(), None);
+            }
+            Follows::Frames | Follows::Other(_) | Follows::Nothing => {}
+        }
+        self.to.push_eof();
     }
 
     /// A frame of the caller begins.
@@ -319,14 +350,20 @@ impl Calls {
             _ => frame.kind == RST_STREAM,
         };
         if ends {
-            self.answered.close(frame.stream);
+            self.close(frame.stream);
         }
         if frame.kind == DATA && frame.length > 0 {
             // The target gives no room for what it does not see.
             let streams = [0, frame.stream];
             let open = 1 + usize::from(self.answered.is_open(frame.stream));
-            self.own.extend(windows(&streams[..open], frame.length));
+            self.own.add(&windows(&streams[..open], frame.length));
         }
+    }
+
+    /// The caller sends no more on a call that was answered.
+    fn close(&mut self, stream: u32) {
+        let place = self.answered.close(stream);
+        self.own.keep(place);
     }
 
     fn payload(&mut self, piece: Bytes, last: bool) {
@@ -354,7 +391,7 @@ impl Calls {
         };
         let before = self.block.take();
         let mut block = before.unwrap_or_else(|| Collected::new(frame));
-        let readable = block.add(frame, &payload);
+        let readable = block.add(frame, &payload) && block.raw.len() <= BLOCK_BYTES_MAX;
         if readable && frame.is(END_HEADERS) {
             return self.headers(block);
         }
@@ -379,34 +416,31 @@ impl Calls {
             }
             false => None,
         };
-        if let Some((answer, content_type)) = answer {
+        if let Some((answer, place, content_type)) = answer {
             self.rewrites = true;
-            self.own.extend(status(stream, &answer, &content_type));
-            self.answered.open(stream);
+            self.own.add(&status(stream, &answer, &content_type));
+            self.answered.open(stream, Some(place));
         }
         if self.answered.knows(stream) {
-            self.owed_sizes.append(&mut block.sizes);
+            self.owed_sizes.add(block.sizes);
             if ends {
-                self.answered.close(stream);
+                self.close(stream);
             }
             return;
         }
         if !self.rewrites {
             return self.to.push(collected.raw.into(), None);
         }
-        // What the table shrank to in between counts as well as what it is.
-        let owed = std::mem::take(&mut self.owed_sizes);
-        block.sizes = [owed, block.sizes].concat();
-        if let (Some(least), Some(last)) = (block.sizes.iter().min(), block.sizes.last()) {
-            block.sizes = vec![*least, *last];
-        }
+        let mut sizes = std::mem::take(&mut self.owed_sizes);
+        sizes.add(block.sizes);
+        block.sizes = sizes;
         let bytes = collected.rewritten(&written(&block));
         self.to.push(bytes.into(), None);
     }
 
-    /// The status of the fault that hits the next call, and the type of what it
-    /// sends; `None` where it passes, or is no call of gRPC.
-    fn choose(&mut self, block: &Block) -> Option<(GrpcAnswer, Vec<u8>)> {
+    /// The status of the fault that hits the next call, its place and the type of
+    /// what it sends; `None` where it passes, or is no call of gRPC.
+    fn choose(&mut self, block: &Block) -> Option<(GrpcAnswer, Place, Vec<u8>)> {
         let value = |name: &str| {
             let mut fields = block.fields.iter();
             let field = fields.find(|field| field.name == name.as_bytes())?;
@@ -414,7 +448,7 @@ impl Calls {
         };
         let content_type = value("content-type")?;
         let (method, path) = (value(":method")?, value(":path")?);
-        if !content_type.starts_with("application/grpc") || self.answered.is_full() {
+        if !content_type.starts_with(GRPC) || self.answered.is_full() {
             return None;
         }
         let headers = block.fields.iter().filter_map(|field| {
@@ -427,19 +461,25 @@ impl Calls {
         let answers = self.faults.iter();
         let mut answers =
             answers.filter_map(|fault| fault.choose_call((method, path), headers.clone(), key));
-        let answer = answers.next()?;
-        Some((answer, content_type.as_bytes().to_vec()))
+        let (answer, place) = answers.next()?;
+        Some((answer, place, content_type.as_bytes().to_vec()))
+    }
+
+    /// Takes what is held back of a header block.
+    fn held(&mut self) -> Vec<u8> {
+        let mut raw = self.block.take().map_or_else(Vec::new, |block| block.raw);
+        if let Taking::Collect(frame, payload) = std::mem::replace(&mut self.taking, Taking::Pass) {
+            raw.extend_from_slice(&frame.head());
+            raw.extend_from_slice(&payload);
+        }
+        raw
     }
 
     /// The caller's frames cannot be followed any more, from what is held back on;
     /// `rest` comes behind that. Where the target has missed calls nothing that
     /// follows would fit: the connection ends.
     fn lose(&mut self, rest: &[u8]) {
-        let mut raw = self.block.take().map_or_else(Vec::new, |block| block.raw);
-        if let Taking::Collect(frame, payload) = std::mem::replace(&mut self.taking, Taking::Pass) {
-            raw.extend_from_slice(&frame.head());
-            raw.extend_from_slice(&payload);
-        }
+        let mut raw = self.held();
         raw.extend_from_slice(rest);
         self.faults.iter().for_each(|fault| fault.count_not_http());
         match self.rewrites {
@@ -448,16 +488,6 @@ impl Calls {
                 self.to.push(raw.into(), None);
                 self.follows = Follows::Nothing;
             }
-        }
-    }
-}
-
-/// Counts a connection over HTTP/2: for faults on calls it is theirs.
-fn count<'f>(faults: impl Iterator<Item = &'f Arc<HttpAttached>>) {
-    for fault in faults {
-        match fault.is_on_calls() {
-            true => fault.count_connection(),
-            false => fault.count_not_http(),
         }
     }
 }

@@ -33,7 +33,7 @@ mod truncate;
 use squall_scenario::inject::{HttpAction, Message};
 
 pub(crate) use attached::HttpAttached;
-pub(crate) use calls::Calls;
+pub use calls::Calls;
 pub use engine::Exchanges;
 pub use head::{Head, HeadEdit, StartLine};
 pub use scope::{NoScopeKey, Scope, ScopeKey};

@@ -8,9 +8,11 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
-use squall_faults::{Fault, FaultContext, FaultGuard, Journal, MessageFault, Pauses, Proxy};
+use squall_faults::{
+    Fault, FaultContext, FaultGuard, Journal, MessageFault, Pauses, Proxy, Scope, ScopeKey,
+};
 use squall_scenario::inject::{
-    Answer, GrpcAnswer, GrpcStatus, Http, HttpAction, Matching, Message,
+    Answer, GrpcAnswer, GrpcStatus, Http, HttpAction, Matching, Message, SCOPE_HEADER,
 };
 use squall_scenario::{EvidenceLevel, OnHttp, Share};
 use tempfile::TempDir;
@@ -124,12 +126,21 @@ impl Caller {
 
     /// One call that sends so many bytes.
     async fn call(&self, path: &str, length: usize, tag: &str) -> Came {
+        self.call_with(path, length, tag, None).await
+    }
+
+    /// The same with this scope.
+    async fn call_with(&self, path: &str, length: usize, tag: &str, scope: Option<&str>) -> Came {
         let mut ready = soon(self.0.clone().ready()).await.unwrap();
         let request = Request::post(format!("http://shop.test{path}"))
             .header("content-type", "application/grpc+proto")
             .header("te", "trailers")
             .header("x-same", "the same in every call")
             .header("x-tag", tag);
+        let request = match scope {
+            Some(scope) => request.header(SCOPE_HEADER, scope),
+            None => request,
+        };
         let request = request.body(()).unwrap();
         let (response, sending) = ready.send_request(request, length == 0).unwrap();
         if length > 0 {
@@ -162,22 +173,30 @@ impl Caller {
     }
 }
 
+fn on(path: &str, action: HttpAction) -> Http {
+    Http {
+        when: Matching {
+            path: Some(path.to_owned()),
+            ..Matching::default()
+        },
+        share: Share::WHOLE,
+        at_most: None,
+        scoped: false,
+        message: Message::Answer,
+        action,
+    }
+}
+
 async fn inject(proxy: &Proxy, path: &str, action: HttpAction) -> (FaultGuard, TempDir) {
+    inject_http(proxy, on(path, action), None).await
+}
+
+async fn inject_http(proxy: &Proxy, http: Http, scopes: Option<ScopeKey>) -> (FaultGuard, TempDir) {
     let dir = TempDir::new().unwrap();
     let fault = Fault::Messages(MessageFault {
         proxies: vec![proxy.clone()],
-        inject: OnHttp::Http(Http {
-            when: Matching {
-                path: Some(path.to_owned()),
-                ..Matching::default()
-            },
-            share: Share::WHOLE,
-            at_most: None,
-            scoped: false,
-            message: Message::Answer,
-            action,
-        }),
-        scopes: None,
+        inject: OnHttp::Http(http),
+        scopes,
     });
     let context = FaultContext {
         fault: "closed".to_owned(),
@@ -328,4 +347,101 @@ async fn a_link_that_follows_calls_carries_http_1_and_its_faults_as_well() {
         .unwrap();
     let length = soon(caller.read(&mut read)).await.unwrap();
     assert!(read[..length].starts_with(b"HTTP/1.1 503"));
+}
+
+#[tokio::test]
+async fn the_same_seed_ends_the_same_share_of_calls() {
+    let (address, asked) = serve_echo().await;
+    let mut hits = Vec::new();
+    for _ in 0..2 {
+        let proxy = proxy_to(address);
+        let mut half = on("/shop.Pay/**", unavailable());
+        half.share = Share::new(0.5).unwrap();
+        let (mut guard, _dir) = inject_http(&proxy, half, None).await;
+        let caller = Caller::of(&proxy).await;
+        let mut hit = Vec::new();
+        for n in 0..100 {
+            let tag = format!("{n}");
+            let came = caller.call("/shop.Pay/Charge", 0, &tag).await;
+            match came == Came::unavailable() {
+                true => hit.push(n),
+                false => assert_eq!(came, Came::ok(0, &tag)),
+            }
+        }
+        let evidence = soon(guard.remove()).await.unwrap();
+        let seen = evidence.seen[0].to_string();
+        let said = format!("{} calls answered with UNAVAILABLE (100 of 100 ", hit.len());
+        assert!(seen.contains(&said), "{seen}");
+        hits.push(hit);
+    }
+    assert_eq!(hits[0], hits[1]);
+    assert!((30..70).contains(&hits[0].len()), "{:?}", hits[0]);
+    let passed: usize = hits.iter().map(|hit| 100 - hit.len()).sum();
+    assert_eq!(asked.lock().unwrap().len(), passed);
+}
+
+#[tokio::test]
+async fn only_calls_in_scope_end_where_scopes_are_asked_for() {
+    let (address, _) = serve_echo().await;
+    let proxy = proxy_to(address);
+    let key = ScopeKey::of([7; 32]);
+    let mut scoped = on("/shop.Pay/**", unavailable());
+    scoped.scoped = true;
+    let (mut guard, _dir) = inject_http(&proxy, scoped, Some(key.clone())).await;
+    let caller = Caller::of(&proxy).await;
+    let of = |fault: &str, share| Scope {
+        faults: vec![fault.to_owned()],
+        share: Share::new(share),
+        magnitude: None,
+    };
+    let forged = ScopeKey::of([8; 32]).sign(&of("closed", 1.0));
+    for (scope, is_hit) in [
+        (Some(key.sign(&of("closed", 1.0))), true),
+        (None, false),
+        (Some(key.sign(&of("another", 1.0))), false),
+        (Some(key.sign(&of("closed", 0.0))), false),
+        (Some(forged), false),
+    ] {
+        let came = caller.call_with("/shop.Pay/Charge", 10, "a", scope.as_deref());
+        let expected = match is_hit {
+            true => Came::unavailable(),
+            false => Came::ok(10, "a"),
+        };
+        assert_eq!(came.await, expected, "{scope:?}");
+    }
+    let evidence = soon(guard.remove()).await.unwrap();
+    let seen = evidence.seen[0].to_string();
+    assert!(seen.contains("1 call answered"), "{seen}");
+    assert!(seen.contains("1 scope was not signed"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_call_keeps_its_place_until_its_caller_has_sent_all() {
+    let (address, _) = serve_echo().await;
+    let proxy = proxy_to(address);
+    let mut one = on("/shop.Pay/**", unavailable());
+    one.at_most = Some(1);
+    let (mut guard, _dir) = inject_http(&proxy, one, None).await;
+    let caller = Caller::of(&proxy).await;
+    let mut ready = soon(caller.0.clone().ready()).await.unwrap();
+    let request = Request::post("http://shop.test/shop.Pay/Stream")
+        .header("content-type", "application/grpc");
+    let (response, mut sending) = ready
+        .send_request(request.body(()).unwrap(), false)
+        .unwrap();
+    let response = soon(response).await.unwrap();
+    assert_eq!(response.headers()["grpc-status"], "14");
+    assert_eq!(
+        caller.call("/shop.Pay/Charge", 0, "over").await,
+        Came::ok(0, "over")
+    );
+    sending.send_data(Bytes::new(), true).unwrap();
+    // It is free as soon as that has reached the link.
+    let again =
+        async { while caller.call("/shop.Pay/Charge", 0, "again").await != Came::unavailable() {} };
+    soon(again).await;
+    let evidence = soon(guard.remove()).await.unwrap();
+    let seen = evidence.seen[0].to_string();
+    assert!(seen.contains("2 calls answered"), "{seen}");
+    assert!(seen.contains("over the cap of 1"), "{seen}");
 }

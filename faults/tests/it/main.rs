@@ -1,6 +1,7 @@
 //! Faults, links and the guardian from outside.
 
 mod calls;
+mod calls_cut;
 mod chain_properties;
 mod conformance;
 mod doors;

@@ -165,6 +165,11 @@ fn exchanges() {
 }
 
 #[test]
+fn calls() {
+    holds("calls");
+}
+
+#[test]
 fn dns_question() {
     holds("dns_question");
 }

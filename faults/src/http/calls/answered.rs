@@ -1,12 +1,17 @@
 //! Calls that were answered in the target's place: what it never saw.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use squall_scenario::inject::GrpcAnswer;
 
+use super::super::attached::Place;
 use super::frames::{END_HEADERS, END_STREAM, Frame, HEADERS, WINDOW_UPDATE};
-use super::hpack::{Block, Field, written};
+use super::hpack::{Block, Field, Sizes, written};
 
+/// How the type of what every call of gRPC sends begins.
+pub(super) const GRPC: &str = "application/grpc";
+/// The longest such type that is given back as it came.
+const CONTENT_TYPE_BYTES_MAX: usize = 64;
 /// Answered calls whose callers still send, at which no more are answered.
 const OPEN_MAX: usize = 1024;
 /// How many of those that are over are remembered: words about them may come late.
@@ -15,36 +20,36 @@ const CLOSED_MAX: usize = 4096;
 /// The streams of a connection that its target knows nothing of.
 #[derive(Debug, Default)]
 pub(super) struct Answered {
-    open: BTreeSet<u32>,
+    /// Each with its place among those that may suffer at once.
+    open: BTreeMap<u32, Option<Place>>,
     closed: BTreeSet<u32>,
 }
 
 impl Answered {
     pub(super) fn knows(&self, stream: u32) -> bool {
-        self.open.contains(&stream) || self.closed.contains(&stream)
+        self.open.contains_key(&stream) || self.closed.contains(&stream)
     }
 
     pub(super) fn is_open(&self, stream: u32) -> bool {
-        self.open.contains(&stream)
+        self.open.contains_key(&stream)
     }
 
     pub(super) fn is_full(&self) -> bool {
         self.open.len() >= OPEN_MAX
     }
 
-    pub(super) fn open(&mut self, stream: u32) {
-        self.open.insert(stream);
+    pub(super) fn open(&mut self, stream: u32, place: Option<Place>) {
+        self.open.insert(stream, place);
     }
 
-    /// Its caller sends no more.
-    pub(super) fn close(&mut self, stream: u32) {
-        if !self.open.remove(&stream) {
-            return;
-        }
+    /// Its caller sends no more; the place that it had.
+    pub(super) fn close(&mut self, stream: u32) -> Option<Place> {
+        let place = self.open.remove(&stream)?;
         self.closed.insert(stream);
         if self.closed.len() > CLOSED_MAX {
             self.closed.pop_first();
         }
+        place
     }
 }
 
@@ -55,6 +60,10 @@ pub(super) fn status(stream: u32, answer: &GrpcAnswer, content_type: &[u8]) -> V
         value: value.to_vec(),
         never_indexed: false,
     };
+    let content_type = match content_type.len() <= CONTENT_TYPE_BYTES_MAX {
+        true => content_type,
+        false => GRPC.as_bytes(),
+    };
     let code = answer.status.code().to_string();
     let mut fields = vec![
         field(":status", b"200"),
@@ -64,12 +73,13 @@ pub(super) fn status(stream: u32, answer: &GrpcAnswer, content_type: &[u8]) -> V
     if !answer.message.is_empty() {
         fields.push(field("grpc-message", encoded(&answer.message).as_bytes()));
     }
-    let sizes = Vec::new();
+    let sizes = Sizes::default();
     let frame = Frame {
         length: 0,
         kind: HEADERS,
         flags: END_HEADERS | END_STREAM,
         stream,
+        reserved: false,
     };
     let mut bytes = Vec::new();
     frame.put(&mut bytes, &written(&Block { sizes, fields }));
@@ -86,6 +96,7 @@ pub(super) fn windows(streams: &[u32], by: usize) -> Vec<u8> {
             kind: WINDOW_UPDATE,
             flags: 0,
             stream: *stream,
+            reserved: false,
         };
         frame.put(&mut bytes, &by);
     }
@@ -119,9 +130,9 @@ mod tests {
         let mut answered = Answered::default();
         let ids: Vec<u32> = (0..=CLOSED_MAX as u32).map(|n| 2 * n + 1).collect();
         for id in &ids {
-            answered.open(*id);
+            answered.open(*id, None);
             assert!(answered.is_open(*id));
-            answered.close(*id);
+            assert!(answered.close(*id).is_none());
         }
         assert!(!answered.knows(ids[0]));
         assert!(
@@ -129,7 +140,7 @@ mod tests {
                 .iter()
                 .all(|id| answered.knows(*id) && !answered.is_open(*id))
         );
-        (0..OPEN_MAX as u32).for_each(|n| answered.open(2 * n + 1));
+        (0..OPEN_MAX as u32).for_each(|n| answered.open(2 * n + 1, None));
         assert!(answered.is_full());
     }
 }

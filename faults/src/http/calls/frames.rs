@@ -30,6 +30,8 @@ pub(super) struct Frame {
     pub(super) kind: u8,
     pub(super) flags: u8,
     pub(super) stream: u32,
+    /// The bit before the stream, which means nothing.
+    pub(super) reserved: bool,
 }
 
 impl Frame {
@@ -39,8 +41,8 @@ impl Frame {
             length: u32::from_be_bytes([0, l0, l1, l2]) as usize,
             kind,
             flags,
-            // The first bit means nothing.
             stream: u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]),
+            reserved: s0 & 0x80 != 0,
         }
     }
 
@@ -51,7 +53,8 @@ impl Frame {
     /// It as it stands before its payload.
     pub(super) fn head(&self) -> [u8; HEAD_BYTES] {
         let [_, l0, l1, l2] = (self.length as u32).to_be_bytes();
-        let [s0, s1, s2, s3] = self.stream.to_be_bytes();
+        let reserved = u32::from(self.reserved) << 31;
+        let [s0, s1, s2, s3] = (self.stream | reserved).to_be_bytes();
         [l0, l1, l2, self.kind, self.flags, s0, s1, s2, s3]
     }
 
@@ -102,6 +105,11 @@ impl Frames {
         Part::Head(piece, Some(frame))
     }
 
+    /// What is there of the head of a frame.
+    pub(super) fn begun(&self) -> &[u8] {
+        &self.head[..self.there]
+    }
+
     /// Whether the last frame is complete and the next has not begun.
     pub(super) const fn is_between(&self) -> bool {
         self.there == 0 && self.left == 0
@@ -137,6 +145,7 @@ mod tests {
             kind,
             flags,
             stream,
+            reserved: stream == 1,
         };
         let sent = [
             frame(SETTINGS, 0, 0, 0),
@@ -173,6 +182,7 @@ mod tests {
             kind: HEADERS,
             flags,
             stream: 1,
+            reserved: false,
         };
         let payload = [2, 1, 2, 3, 4, 5, b'x', 0, 0];
         assert_eq!(

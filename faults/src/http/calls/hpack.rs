@@ -43,11 +43,32 @@ pub(super) struct Field {
     pub(super) never_indexed: bool,
 }
 
+/// Sizes that a table was given one after the other. The least counts as well as
+/// the last: what had no room in it is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Sizes(Option<(usize, usize)>);
+
+impl Sizes {
+    fn push(&mut self, size: usize) {
+        let least = self.0.map_or(size, |(least, _)| least.min(size));
+        self.0 = Some((least, size));
+    }
+
+    /// Adds those that came later.
+    pub(super) fn add(&mut self, later: Self) {
+        let Self(later) = later;
+        later
+            .into_iter()
+            .flat_map(<[usize; 2]>::from)
+            .for_each(|size| self.push(size));
+    }
+}
+
 /// What a header block says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Block {
     /// The sizes that it gives the table, before anything else.
-    pub(super) sizes: Vec<usize>,
+    pub(super) sizes: Sizes,
     pub(super) fields: Vec<Field>,
 }
 
@@ -184,8 +205,8 @@ fn text(rest: &mut &[u8]) -> Result<Vec<u8>, Malformed> {
 /// the sizes that it gives it.
 pub(super) fn written(block: &Block) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for size in &block.sizes {
-        put_number(&mut bytes, 0x20, 5, *size);
+    for size in block.sizes.0.into_iter().flat_map(<[usize; 2]>::from) {
+        put_number(&mut bytes, 0x20, 5, size);
     }
     for field in &block.fields {
         bytes.push(match field.never_indexed {
@@ -265,8 +286,8 @@ mod tests {
         // Room for one entry of 34 bytes, then for none.
         let one = decoder.read(&[0x3f, 34 - 31, 0xbe]).unwrap();
         assert_eq!(
-            (one.sizes.as_slice(), said(&one)),
-            (&[34][..], vec!["b=v".to_owned()])
+            (one.sizes, said(&one)),
+            (Sizes(Some((34, 34))), vec!["b=v".to_owned()])
         );
         assert_eq!(decoder.read(&[0xbf]), Err(Malformed));
         decoder.read(&[0x20]).unwrap();
@@ -282,7 +303,7 @@ mod tests {
             never_indexed,
         };
         let block = Block {
-            sizes: vec![0, 4096],
+            sizes: Sizes(Some((0, 4096))),
             fields: vec![
                 field(":path", "/a", false),
                 field("authorization", &"x".repeat(300), true),
