@@ -7,7 +7,7 @@ use crate::network::may_filter;
 pub(super) fn nftables(_: &Machine) -> Standing {
     match may_filter() {
         Ok(()) => Standing::works(
-            "rules for ports of loopback, in tables that end with the guardian; no network namespace",
+            "rules for addresses of loopback, in tables that end with the guardian; no network namespace",
         ),
         Err(why) => Standing::Missing {
             why,

@@ -108,7 +108,7 @@ async fn inject(stage: &Stage, inject: &OnNetwork) -> Result<ActivePackets, NotM
     let link = &stage.echo.link;
     let fault = PacketsFault {
         targets: vec![link.name().to_owned()],
-        filter: Filter::of(&inject, vec![link.address().port()]),
+        filter: Filter::of(&inject, vec![link.address()]),
         inject,
     };
     Ok(ActivePackets::inject(&fault, stage.context()).await?)

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use squall_scenario::inject::Packets;
@@ -82,24 +83,67 @@ fn refused(why: String) -> FaultError {
     FaultError::io("rules for packets", io::Error::other(why))
 }
 
+/// Whether rules were asked for and are surely not in force.
+const fn is_refusal(error: &FaultError) -> bool {
+    matches!(
+        error,
+        FaultError::Guardian(GuardianError::Refused(_)) | FaultError::Io { .. }
+    )
+}
+
+fn in_doubt(error: &FaultError, left: &FaultError) -> FaultError {
+    refused(format!(
+        "{error}; they may be in force until the guardian has taken them away, which it was \
+         told to do: {left}"
+    ))
+}
+
+/// Rules that were asked for. A guardian that was not waited for may put them in
+/// force later, so it is told to take them away behind that.
+struct Asked<'a> {
+    active: &'a ActivePackets,
+    answered: bool,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.active.signal_removal();
+        }
+    }
+}
+
 impl ActivePackets {
     pub(crate) async fn inject(
         fault: &PacketsFault,
         context: &FaultContext,
     ) -> Result<Self, FaultError> {
-        if fault.filter.ports.is_empty() {
+        if fault.filter.addresses.is_empty() {
             return Err(FaultError::NoLinks);
         }
         let owner = context.guardian.clone().map(Owner::Guardian);
         let owner = owner.unwrap_or_else(|| Owner::Own(Arc::default()));
         let id = format!("{}#{}", context.fault, context.injection);
-        owner.add(&id, &fault.filter).await?;
-        Ok(Self {
+        let active = Self {
             fault: fault.clone(),
             id,
             owner,
             met: OnceLock::new(),
-        })
+        };
+        let mut asked = Asked {
+            active: &active,
+            answered: false,
+        };
+        let added = match active.owner.add(&active.id, &fault.filter).await {
+            Err(error) if !is_refusal(&error) => match active.owner.remove(&active.id).await {
+                Ok(_) => Err(error),
+                Err(left) => Err(in_doubt(&error, &left)),
+            },
+            added => added,
+        };
+        asked.answered = true;
+        drop(asked);
+        added.map(|()| active)
     }
 
     /// What the rules have met, read back from the kernel.
@@ -169,7 +213,7 @@ const fn level(seen: &PacketsSeen) -> EvidenceLevel {
 pub(crate) fn may_filter() -> Result<(), String> {
     let mut filters = Filters::default();
     let filter = Filter {
-        ports: vec![1],
+        addresses: vec![(Ipv4Addr::LOCALHOST, 1).into()],
         direction: Direction::Both,
         of_ten_thousand: 0,
         reset: false,

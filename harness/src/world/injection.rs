@@ -407,16 +407,16 @@ fn proxies(members: &[Member]) -> Vec<Proxy> {
 /// Packets are met where callers connect: at the inbound link of a process, if
 /// it has one.
 fn on_packets(inject: Packets, members: &[Member]) -> Result<Fault, String> {
-    let mut ports = Vec::new();
+    let mut addresses = Vec::new();
     for member in members {
         let address = member.callers_address();
         let address = address.ok_or_else(|| format!("`{}` has no packets", member.name()))?;
-        ports.push(address.port());
+        addresses.push(address);
     }
     let targets = members.iter().map(|member| member.name().to_owned());
     Ok(Fault::Packets(PacketsFault {
         targets: targets.collect(),
-        filter: Filter::of(&inject, ports),
+        filter: Filter::of(&inject, addresses),
         inject,
     }))
 }

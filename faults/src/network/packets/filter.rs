@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use squall_scenario::Direction;
@@ -10,7 +11,7 @@ use squall_scenario::inject::Packets;
 use super::attributes::Attributes;
 use super::counted::Met;
 use super::netlink::{Ask, Socket};
-use super::rules::{CHANCES, DESTINATION_PORT, Rule, SOURCE_PORT, counters, of_table};
+use super::rules::{CHANCES, End, Rule, counters, of_table};
 
 /// The chain in which packets meet their end: after they were sent. One that is
 /// dropped where it is sent is known to TCP, which sends it again as if nothing
@@ -34,25 +35,26 @@ const CHAIN_TYPE: u16 = 7;
 /// Which packets suffer, and what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
-    /// The ports of TCP where callers connect.
-    pub ports: Vec<u16>,
-    /// Packets towards these ports, from them, or both.
+    /// Where callers connect, by TCP. Somebody else may have the same port at
+    /// another address of loopback.
+    pub addresses: Vec<SocketAddr>,
+    /// Packets towards these addresses, from them, or both.
     pub direction: Direction,
     /// How many of ten thousand.
     pub of_ten_thousand: u32,
     /// Whether they are answered with a reset.
     pub reset: bool,
-    /// Only those beyond so many bytes per second, for each port and way.
+    /// Only those beyond so many bytes per second, for each address and way.
     pub beyond: Option<u64>,
 }
 
 impl Filter {
-    /// What `inject` asks for, at these ports.
+    /// What `inject` asks for, at these addresses.
     #[must_use]
-    pub fn of(inject: &Packets, ports: Vec<u16>) -> Self {
+    pub fn of(inject: &Packets, addresses: Vec<SocketAddr>) -> Self {
         let share = inject.share.get() * f64::from(CHANCES);
         Self {
-            ports,
+            addresses,
             direction: inject.direction,
             of_ten_thousand: share.round() as u32,
             reset: inject.reset,
@@ -79,22 +81,28 @@ impl Filters {
     /// Puts a filter in force.
     ///
     /// # Errors
-    /// The kernel's answer, in words; nothing is in force then.
+    /// The kernel's answer, in words; nothing is in force then unless they say so.
     pub(crate) fn add(&mut self, id: &str, filter: &Filter) -> Result<(), String> {
         if self.tables.contains_key(id) {
             return Err(format!("{id} is in force already"));
         }
         self.made = self.made.wrapping_add(1);
         let made = self.made;
-        let put = self.on_socket(|socket| {
-            let name = format!("squall-{}-{made}", socket.port());
-            let (changes, rules) = changes(&name, filter);
-            socket.change(&changes)?;
-            Ok(Table { name, rules })
-        });
-        let table = put.map_err(|error| format!("nftables: {}", explained(&error)))?;
-        self.tables.insert(id.to_owned(), table);
-        Ok(())
+        let name = self.on_socket(|socket| Ok(format!("squall-{}-{made}", socket.port())));
+        let name = name.map_err(|error| format!("nftables: {}", explained(&error)))?;
+        let (changes, rules) = changes(&name, filter);
+        // Known from now on: the kernel may do it and its answer not arrive.
+        self.tables.insert(id.to_owned(), Table { name, rules });
+        let Err(error) = self.on_socket(|socket| socket.change(&changes)) else {
+            return Ok(());
+        };
+        let why = format!("nftables: {}", explained(&error));
+        let left = self.on_socket(|socket| socket.forget());
+        let left = left.map_err(|error| error.to_string());
+        match left.and_then(|()| self.remove(id)) {
+            Ok(_) => Err(why),
+            Err(left) => Err(format!("{why}; it may be in force all the same: {left}")),
+        }
     }
 
     /// Reads back what is in force, and its counters.
@@ -201,15 +209,15 @@ fn base_chain(table: &str) -> Attributes {
         .text(CHAIN_TYPE, "filter")
 }
 
-/// One for each port and way.
+/// One for each address and way.
 fn rules(filter: &Filter) -> Vec<Rule> {
     let mut rules = Vec::new();
-    for (to_target, offset) in [(true, DESTINATION_PORT), (false, SOURCE_PORT)] {
+    for (to_target, end) in [(true, End::Destination), (false, End::Source)] {
         if !filter.direction.is(to_target) {
             continue;
         }
-        rules.extend(filter.ports.iter().map(|port| {
-            let seen = Rule::new().over_loopback().port(offset, *port).count();
+        rules.extend(filter.addresses.iter().map(|address| {
+            let seen = Rule::new().over_loopback().at(end, *address).count();
             let some = match filter.of_ten_thousand {
                 CHANCES.. => seen,
                 share => seen.by_chance(share),
@@ -231,9 +239,13 @@ fn rules(filter: &Filter) -> Vec<Rule> {
 mod tests {
     use super::*;
 
+    fn on_loopback(port: u16) -> SocketAddr {
+        ([127, 0, 0, 1], port).into()
+    }
+
     fn filter(direction: Direction) -> Filter {
         Filter {
-            ports: vec![80, 81],
+            addresses: [80, 81].map(on_loopback).into(),
             direction,
             of_ten_thousand: CHANCES,
             reset: false,
@@ -242,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_rule_for_every_port_and_direction() {
+    fn there_is_a_rule_for_every_address_and_direction() {
         let count = |direction| rules(&filter(direction)).len();
         assert_eq!(count(Direction::Both), 4);
         assert_eq!(count(Direction::To), 2);
@@ -284,16 +296,16 @@ mod tests {
         if !privileged() {
             return;
         }
-        let ports = Filter {
-            ports: (1..200).collect(),
+        let many = Filter {
+            addresses: (1..200).map(on_loopback).collect(),
             ..filter(Direction::Both)
         };
         let work = |_| {
-            let ports = ports.clone();
+            let many = many.clone();
             std::thread::spawn(move || {
                 let mut filters = Filters::default();
                 for _ in 0..5 {
-                    filters.add("one#0", &ports).unwrap();
+                    filters.add("one#0", &many).unwrap();
                     filters.look("one#0").unwrap();
                     filters.remove("one#0").unwrap();
                     assert!(filters.look("one#0").is_err());
@@ -304,6 +316,31 @@ mod tests {
         for one in all {
             one.join().unwrap();
         }
+    }
+
+    /// The kernel makes the table, and what it says of it is lost.
+    #[test]
+    fn what_the_kernel_did_without_a_word_is_undone() {
+        if !privileged() {
+            return;
+        }
+        let mut filters = Filters::default();
+        filters.add("first#0", &filter(Direction::Both)).unwrap();
+        filters.socket.as_mut().unwrap().deafen().unwrap();
+        let second = filters.add("second#0", &filter(Direction::Both));
+        let lost = second.unwrap_err();
+        assert!(!lost.contains("all the same"), "{lost}");
+        let port = filters.socket.as_ref().unwrap().port();
+        let there = |made| {
+            let name = format!("squall-{port}-{made}");
+            let named = Attributes::new().text(TABLE_NAME, &name);
+            Socket::open().unwrap().is_there(Ask::GetTable, &named)
+        };
+        assert!(there(1).unwrap());
+        assert!(!there(2).unwrap());
+        // It is as good as never asked for, and the other goes on.
+        filters.add("second#0", &filter(Direction::Both)).unwrap();
+        assert_eq!(filters.look("first#0"), Ok(Met::default()));
     }
 
     /// The least and the most that a scenario may ask for.

@@ -17,7 +17,7 @@ use super::attributes::Attributes;
 /// How long the kernel may take to answer; it does at once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// What changes at once may need; the kernel gives less where its own limit is
-/// lower. One rule is about 350 bytes.
+/// lower. One rule is about 600 bytes.
 const CHANGES_BYTES: usize = 1024 * 1024;
 /// The most of one answer.
 const ANSWER_BYTES: usize = 64 * 1024;
@@ -43,6 +43,8 @@ const BATCH_END: u16 = 0x11;
 const INTERRUPTED: u16 = 0x10;
 /// How often something is listed anew that others change all the time.
 const LISTED_AT_MOST: usize = 100;
+/// The most answers that nobody read.
+const UNREAD_AT_MOST: usize = 10_000;
 /// The part of nfnetlink that is nftables.
 const NFTABLES: u16 = 10;
 /// Rules for IPv4 and IPv6.
@@ -204,6 +206,30 @@ impl Socket {
         message.extend(resource.to_be_bytes());
         message.extend(attributes);
         message
+    }
+
+    /// Throws away what is left of earlier exchanges, so that there is room for the
+    /// answers to the next.
+    pub(super) fn forget(&self) -> io::Result<()> {
+        for _ in 0..UNREAD_AT_MOST {
+            if recv(&self.fd, &mut [0_u8; 1], RecvFlags::DONTWAIT) == Err(Errno::AGAIN) {
+                return Ok(());
+            }
+        }
+        Err(io::ErrorKind::ResourceBusy.into())
+    }
+
+    /// Leaves no room for the answer to the next question.
+    #[cfg(test)]
+    pub(super) fn deafen(&mut self) -> io::Result<()> {
+        rustix::net::sockopt::set_socket_recv_buffer_size(&self.fd, 1)?;
+        for _ in 0..64 {
+            let none = Attributes::new().text(1, "none");
+            let kind = (NFTABLES << 8) | Ask::GetTable as u16;
+            let message = self.message(kind, REQUEST | ACKNOWLEDGE, INET, 0, &none);
+            send(&self.fd, &message, SendFlags::empty())?;
+        }
+        Ok(())
     }
 
     fn receive(&self) -> io::Result<Vec<u8>> {

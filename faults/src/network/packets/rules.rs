@@ -2,6 +2,8 @@
 //! and decide (`linux/netfilter/nf_tables.h`; `nft --debug=netlink` writes them
 //! for people).
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::attributes::{Attributes, find, read, read_u64};
 use super::counted::{Counted, Met};
 
@@ -18,14 +20,53 @@ const LOOPBACK_PACKET_BYTES: u32 = 64 * 1024;
 
 /// What is known of a packet beside its bytes.
 const META_IIF: u32 = 4;
+const META_NFPROTO: u32 = 15;
 const META_L4PROTO: u32 = 16;
+/// What came as IPv4, and as IPv6.
+const IPV4: u8 = 2;
+const IPV6: u8 = 10;
+
+/// Headers of a packet.
+const NETWORK_HEADER: u32 = 1;
+const TRANSPORT_HEADER: u32 = 2;
 
 const EQUAL: u32 = 0;
 const LESS: u32 = 2;
 
-/// Offsets in the header of TCP.
-pub(super) const SOURCE_PORT: u32 = 0;
-pub(super) const DESTINATION_PORT: u32 = 2;
+/// One of the two ends that a packet names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Where it came from.
+    Source,
+    /// Where it goes.
+    Destination,
+}
+
+impl End {
+    /// Where its port stands in the header of TCP.
+    const fn port(self) -> u32 {
+        match self {
+            Self::Source => 0,
+            Self::Destination => 2,
+        }
+    }
+
+    /// Where its address stands in the header of IPv4.
+    const fn v4(self) -> u32 {
+        match self {
+            Self::Source => 12,
+            Self::Destination => 16,
+        }
+    }
+
+    /// Where its address stands in the header of IPv6.
+    const fn v6(self) -> u32 {
+        match self {
+            Self::Source => 8,
+            Self::Destination => 24,
+        }
+    }
+}
 
 /// An element of a list.
 const ELEMENT: u16 = 1;
@@ -74,18 +115,39 @@ impl Rule {
             .compare(EQUAL, &LOOPBACK.to_ne_bytes())
     }
 
-    /// Packets of TCP with this port in their header.
-    pub(super) fn port(self, offset: u32, port: u16) -> Self {
+    /// Packets with these bytes there in that header.
+    fn holding(self, header: u32, offset: u32, bytes: &[u8]) -> Self {
         let load = Attributes::new()
             .u32(1, REGISTER)
-            // The transport header.
-            .u32(2, 2)
+            .u32(2, header)
             .u32(3, offset)
-            .u32(4, 2);
-        self.load_meta(META_L4PROTO)
+            // None of what is compared is longer than an address.
+            .u32(4, bytes.len() as u32);
+        self.with("payload", &load).compare(EQUAL, bytes)
+    }
+
+    fn family(self, family: u8) -> Self {
+        self.load_meta(META_NFPROTO).compare(EQUAL, &[family])
+    }
+
+    /// Packets of TCP that have this address and port at that end. All zeros are
+    /// every address: those of IPv4, or, as a socket bound to `::` takes both, any.
+    pub(super) fn at(self, end: End, address: SocketAddr) -> Self {
+        let of_host = match address.ip().to_canonical() {
+            IpAddr::V4(every) if every.is_unspecified() => self.family(IPV4),
+            IpAddr::V4(one) => self
+                .family(IPV4)
+                .holding(NETWORK_HEADER, end.v4(), &one.octets()),
+            IpAddr::V6(every) if every.is_unspecified() => self,
+            IpAddr::V6(one) => self
+                .family(IPV6)
+                .holding(NETWORK_HEADER, end.v6(), &one.octets()),
+        };
+        let port = address.port().to_be_bytes();
+        of_host
+            .load_meta(META_L4PROTO)
             .compare(EQUAL, &[TCP])
-            .with("payload", &load)
-            .compare(EQUAL, &port.to_be_bytes())
+            .holding(TRANSPORT_HEADER, end.port(), &port)
     }
 
     /// So many of ten thousand packets, by chance of the kernel's own.
@@ -193,7 +255,7 @@ mod tests {
                 .u64(COUNTER_PACKETS, packets)
         };
         let rule = Rule::new()
-            .port(DESTINATION_PORT, 80)
+            .at(End::Destination, ([127, 0, 0, 1], 80).into())
             .with("counter", &counted(5, 500))
             .by_chance(1000)
             .with("counter", &counted(2, 200))

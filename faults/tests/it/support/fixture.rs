@@ -147,7 +147,7 @@ async fn reject(args: &[OsString]) {
     let inject = OnNetwork::Reject(Reject).packets().expect("packets");
     let fault = Fault::Packets(PacketsFault {
         targets: vec!["port".to_owned()],
-        filter: Filter::of(&inject, vec![port]),
+        filter: Filter::of(&inject, vec![(std::net::Ipv4Addr::LOCALHOST, port).into()]),
         inject,
     });
     let mut guard = fault.inject(&context).await.expect("injected");

@@ -91,18 +91,26 @@ pub(crate) fn proxy_to(upstream: std::net::SocketAddr) -> Proxy {
 }
 
 pub(crate) async fn serve_echo() -> std::net::SocketAddr {
+    echo_at(([127, 0, 0, 1], 0).into()).unwrap()
+}
+
+/// Echoes there, as long as the runtime lives.
+pub(crate) fn echo_at(address: std::net::SocketAddr) -> std::io::Result<std::net::SocketAddr> {
     // The default backlog of 128 overflows when hundreds connect at once, and
     // an overflow may end in a reset.
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
-    let listener = socket.listen(1024).unwrap();
-    let address = listener.local_addr().unwrap();
+    let socket = match address.is_ipv4() {
+        true => TcpSocket::new_v4()?,
+        false => TcpSocket::new_v6()?,
+    };
+    socket.bind(address)?;
+    let listener = socket.listen(1024)?;
+    let address = listener.local_addr()?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(echo(stream));
         }
     });
-    address
+    Ok(address)
 }
 
 async fn echo(mut stream: TcpStream) {
