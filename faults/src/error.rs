@@ -151,6 +151,17 @@ pub enum FaultError {
         /// The cgroup.
         place: String,
     },
+    /// In a cgroup of squall's a process would be out of a limit of its own.
+    #[error(
+        "process {pid} is limited by {limit}, which would not hold in a cgroup of squall's; \
+         lift that limit, or start the process where it is not limited"
+    )]
+    WouldBeFree {
+        /// The process.
+        pid: u32,
+        /// The file of the limit, and what it says.
+        limit: String,
+    },
     /// Somebody took a process out of the cgroup that squall put it into.
     #[error("process {pid} is in cgroup {is} now, not in {wanted} any more")]
     TakenOut {

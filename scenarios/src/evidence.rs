@@ -83,6 +83,8 @@ pub enum Sighting {
     PutBack(ResourceSeen),
     /// A process is still kept short, for another fault wants it.
     StaysShort(ResourceSeen),
+    /// A process is kept short by another fault, which leaves it less than this one.
+    Outdone(ResourceSeen),
     /// Whoever listens where callers connect is stopped.
     ListenerStopped {
         /// Where.
@@ -205,7 +207,10 @@ impl Sighting {
             | Self::Continued(process)
             | Self::StaysStopped(process)
             | Self::EndedWhileStopped(process) => change(&mut process.name),
-            Self::Short(seen) | Self::PutBack(seen) | Self::StaysShort(seen) => {
+            Self::Short(seen)
+            | Self::PutBack(seen)
+            | Self::StaysShort(seen)
+            | Self::Outdone(seen) => {
                 change(&mut seen.process.name);
             }
             Self::ListenerStopped { address, .. } | Self::NobodyListens { address } => {
@@ -263,6 +268,7 @@ impl fmt::Display for Sighting {
             Self::Short(seen) => seen.in_force(f),
             Self::PutBack(seen) => seen.put_back(f),
             Self::StaysShort(seen) => seen.stays_short(f),
+            Self::Outdone(seen) => seen.outdone(f),
             Self::ListenerStopped { address, pids } => {
                 let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
                 let pids = pids.join(", ");

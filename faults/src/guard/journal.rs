@@ -139,6 +139,7 @@ pub struct Journal {
     path: PathBuf,
     run_id: String,
     mark: String,
+    run_folder: Option<PathBuf>,
     state: Mutex<State>,
 }
 
@@ -195,12 +196,26 @@ impl Journal {
             path,
             run_id: run_id.to_owned(),
             mark,
+            run_folder: None,
             state: Mutex::new(State {
                 file,
                 next_id: 1,
                 pending: Vec::new(),
             }),
         })
+    }
+
+    /// Says where else the run writes, which no fault may make impossible.
+    #[must_use]
+    pub fn for_run_in(self, folder: PathBuf) -> Self {
+        let run_folder = Some(folder);
+        Self { run_folder, ..self }
+    }
+
+    /// Where else the run writes, if that was said.
+    #[must_use]
+    pub fn run_folder(&self) -> Option<&Path> {
+        self.run_folder.as_deref()
     }
 
     /// The file.

@@ -401,11 +401,15 @@ mod tests {
     use std::net::TcpListener;
     use std::os::unix::process::CommandExt;
     use std::process::{Child, Command, Stdio};
+    use std::time::Instant;
 
     use rustix::process::{Pid, Signal, kill_process_group};
     use tokio::net::TcpSocket;
 
     use super::*;
+
+    /// However slow a machine is, this is a hang.
+    const HANG: Duration = Duration::from_secs(60);
 
     /// A process of the test, ended with its handle.
     struct Other(Child);
@@ -501,6 +505,7 @@ mod tests {
             root: ProcessIdentity::of(above.pid()).unwrap(),
             mark: String::new(),
         };
+        let give_up = Instant::now() + HANG;
         // It speaks before it starts the other.
         let (processes, members) = loop {
             let processes = Processes::look().unwrap();
@@ -508,6 +513,7 @@ mod tests {
             if members.len() == 2 {
                 break (processes, members.into_iter());
             }
+            assert!(Instant::now() < give_up, "it started nobody in time");
             std::thread::yield_now();
         };
         let mut both: Vec<_> = members.map(|member| member.identity).collect();
@@ -541,10 +547,15 @@ mod tests {
             Other::start(&format!("sh -c '{script}' & wait"))
         };
         let found = || find(&Find::Instance(name.clone()));
+        let give_up = Instant::now() + HANG;
+        let once_more = || {
+            assert!(Instant::now() < give_up, "it was not found in time");
+            std::thread::yield_now();
+        };
         let soon = |count: usize| loop {
             match found() {
                 Ok(found) if found.len() == count => return pids(Ok(found)),
-                Ok(_) | Err(NotFound::NoInstance(_)) => std::thread::yield_now(),
+                Ok(_) | Err(NotFound::NoInstance(_)) => once_more(),
                 Err(other) => panic!("{other}"),
             }
         };
@@ -554,12 +565,12 @@ mod tests {
         let before = soon(1);
         let _again = start(format!("run.1.2/{name}/10"));
         while soon(1) == before {
-            std::thread::yield_now();
+            once_more();
         }
         let _other_run = start(format!("run.3.4/{name}/0"));
         loop {
             match found() {
-                Ok(_) => std::thread::yield_now(),
+                Ok(_) => once_more(),
                 Err(NotFound::SeveralRuns { runs, .. }) => {
                     assert_eq!(runs, ["run.1.2", "run.3.4"]);
                     break;

@@ -13,6 +13,19 @@ pub(super) const PREFIX: &str = "squall-";
 /// The file that lists the processes of a cgroup, and takes new ones.
 pub(super) const PROCESSES: &str = "cgroup.procs";
 
+/// What limits the processes of a cgroup in version 2, where it is set.
+const LIMITS: &[&str] = &[
+    "cpu.max",
+    "cpuset.cpus",
+    "memory.max",
+    "memory.high",
+    "memory.swap.max",
+    "io.max",
+];
+/// Processes and threads of a cgroup, also in version 2. Every unit of systemd has
+/// such a limit.
+pub(super) const TASKS: &str = "pids.max";
+
 /// What a cgroup is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -136,6 +149,33 @@ impl Hierarchy {
     }
 }
 
+/// The limits in version 2 that a process of `place` would lose below `parent`.
+fn lost(place: &Path, parent: &Path) -> impl Iterator<Item = PathBuf> {
+    let left = place.ancestors().take_while(move |above| *above != parent);
+    left.map(Path::to_owned)
+}
+
+/// Says which limit a process of `place` would be free of below `parent`, in version
+/// 2; not that of tasks, which can be had there as well.
+pub(super) fn lost_limit(place: &Path, parent: &Path) -> Option<String> {
+    lost(place, parent).find_map(|above| {
+        let mut files = LIMITS.iter().map(|file| above.join(file));
+        files.find_map(|file| {
+            let text = std::fs::read_to_string(&file).ok()?;
+            let set = text.trim();
+            let is_set = !set.is_empty() && set.split(' ').next() != Some("max");
+            is_set.then(|| format!("{} ({})", file.display(), set.replace('\n', ", ")))
+        })
+    })
+}
+
+/// The least number of tasks that such a process may be among.
+pub(super) fn lost_tasks(place: &Path, parent: &Path) -> Option<u64> {
+    let text = |above: PathBuf| std::fs::read_to_string(above.join(TASKS)).ok();
+    let limits = lost(place, parent).filter_map(text);
+    limits.filter_map(|text| text.trim().parse().ok()).min()
+}
+
 /// Whether a file holds a word.
 fn lists(file: &Path, word: &str) -> bool {
     let text = std::fs::read_to_string(file).unwrap_or_default();
@@ -209,6 +249,42 @@ mod tests {
         hands_on(&place, "memory\n");
         assert_eq!(v2.parent_for(&place).unwrap(), slice);
         assert_eq!(hierarchy(Version::V1).parent_for(&place).unwrap(), place);
+    }
+
+    #[test]
+    fn in_version_2_the_limits_below_that_place_would_be_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let slice = dir.path().join("system.slice");
+        let unit = slice.join("web.service");
+        let place = unit.join("workers");
+        std::fs::create_dir_all(&place).unwrap();
+        let write = |place: &Path, file: &str, text: &str| {
+            std::fs::write(place.join(file), text).unwrap();
+        };
+        // The parent's own still hold, and these are none.
+        write(&slice, "memory.max", "1048576\n");
+        write(&slice, "pids.max", "7\n");
+        write(&unit, "cpu.max", "max 100000\n");
+        write(&unit, "memory.max", "max\n");
+        write(&unit, "io.max", "\n");
+        write(&unit, "pids.max", "4915\n");
+        assert_eq!(lost_limit(&place, &slice), None);
+        assert_eq!(lost_tasks(&place, &slice), Some(4915));
+        for (above, file, text) in [
+            (&unit, "cpu.max", "20000 100000\n"),
+            (&place, "memory.high", "1048576\n"),
+            (&unit, "io.max", "8:0 rbps=1 wbps=max\n"),
+            (&unit, "cpuset.cpus", "0-1\n"),
+        ] {
+            let file = above.join(file);
+            let before = std::fs::read_to_string(&file).unwrap_or_default();
+            std::fs::write(&file, text).unwrap();
+            let said = format!("{} ({})", file.display(), text.trim());
+            assert_eq!(lost_limit(&place, &slice), Some(said));
+            std::fs::write(&file, before).unwrap();
+        }
+        assert_eq!(lost_limit(&unit, &unit), None);
+        assert_eq!(lost_tasks(&slice, &slice), None);
     }
 
     #[test]

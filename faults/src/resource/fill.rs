@@ -1,29 +1,28 @@
 //! `disk`: the file system of a folder is filled by a file that has no name, so that
 //! the kernel frees it with squall, however squall ends.
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, fstat, fstatvfs, ftruncate, open};
+use procfs::process::Process;
+use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, fstat, fstatvfs, ftruncate, openat};
 use rustix::io::{Errno, pwrite};
 use squall_scenario::inject::Disk;
 use squall_scenario::{
     Evidence, EvidenceLevel, Measured, OnResource, ProcessSeen, ResourceSeen, Sighting,
 };
 
+use super::folder::open_as_seen_by;
 use super::pen::hittable;
+use super::spared::{FLOOR_BYTES, Spared, free_for};
 use crate::process::{ProcessHandle, off_runtime};
-use crate::{FaultContext, FaultError, ProcessTarget};
+use crate::{FaultContext, FaultError, Member, ProcessTarget};
 
 /// What is taken in one step; what is free is looked at between them.
 const STEP_BYTES: u64 = 64 * 1024 * 1024;
 /// What is written at a time where space cannot be had without.
 const BLOCK_BYTES: usize = 256 * 1024;
-/// The least that is left where squall writes, and the machine.
-const SHARED_FLOOR_BYTES: u64 = 64 * 1024 * 1024;
 
 /// A file system that was filled.
 #[derive(Debug)]
@@ -40,6 +39,9 @@ struct Filler {
     /// Until it was removed.
     file: Option<OwnedFd>,
     leave: u64,
+    /// Whether the target may take what is kept for root.
+    for_root: bool,
+    spared: Spared,
     /// Bytes that it has.
     filled: u64,
     /// What was said when it was removed.
@@ -50,7 +52,17 @@ struct Filler {
 #[derive(Debug, Clone, Copy)]
 struct Space {
     taken: u64,
+    /// For the target.
     free: u64,
+    /// What is given at the least.
+    block: u64,
+}
+
+/// What became of filling it.
+struct Filled {
+    space: Space,
+    /// Why it is not full, if it is not.
+    lacks: Option<String>,
 }
 
 impl ActiveFill {
@@ -61,35 +73,33 @@ impl ActiveFill {
         context: &FaultContext,
     ) -> Result<Self, FaultError> {
         let handle = ProcessHandle::open(target.identity)?;
-        let folder = folder(target.identity.pid, &disk.fill);
         let (fill, leave) = (disk.fill.clone(), disk.leave.0);
-        let journal = context.journal.path().to_owned();
+        let (identity, mark) = (target.identity, target.mark.clone());
+        let spared = Arc::clone(&context.journal);
         let within = context.deadline;
         let begin = move || {
-            refuse_shared(&folder, &fill, leave, &journal)?;
-            let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-            let opened = open(&folder, flags, Mode::RUSR | Mode::WUSR);
-            let file = opened.map_err(|error| match error {
-                Errno::OPNOTSUPP | Errno::ISDIR => FaultError::NotFilled {
-                    folder: fill.clone(),
-                    why: "its file system has no files without a name (O_TMPFILE)".to_owned(),
-                },
-                error => failed(&fill, "opening a file in", error),
-            })?;
+            let file = open_file(identity.pid, &fill)?;
+            let spared = Spared::of(&spared);
+            refuse_shared(&file, &fill, leave, &spared)?;
+            let for_root = hittable(identity, mark.as_deref())?.iter().any(is_root);
+            // Otherwise the folder may be of another one that has its number.
+            if !identity.is_alive() {
+                return Err(FaultError::ProcessGone { pid: identity.pid });
+            }
             let mut filler = Filler {
                 file: Some(file),
                 leave,
+                for_root,
+                spared,
                 filled: 0,
                 removed: None,
             };
-            let space = filler.fill(&fill, within)?;
-            if space.taken == 0 {
-                return Err(FaultError::NotFilled {
-                    folder: fill,
-                    why: format!("only {} bytes are free already", space.free),
-                });
+            let Filled { space, lacks } = filler.fill(&fill, within)?;
+            let none = || format!("only {} bytes are free already", space.free);
+            match lacks.or_else(|| (space.taken == 0).then(none)) {
+                Some(why) => Err(FaultError::NotFilled { folder: fill, why }),
+                None => Ok(filler),
             }
-            Ok(filler)
         };
         let filler = off_runtime(begin).await?;
         Ok(Self {
@@ -105,13 +115,16 @@ impl ActiveFill {
         let (filler, fill) = (Arc::clone(&self.filler), self.fault.fill.clone());
         let (identity, mark) = (self.target.identity, self.target.mark.clone());
         let look = move || {
-            let space = lock(&filler).fill(&fill, within)?;
-            Ok((space, hittable(identity, mark.as_deref())?.len()))
+            let filled = lock(&filler).fill(&fill, within)?;
+            Ok((filled, hittable(identity, mark.as_deref())?.len()))
         };
-        let (space, processes) = off_runtime(look).await?;
+        let (filled, processes) = off_runtime(look).await?;
         Ok(Evidence {
-            level: EvidenceLevel::Felt,
-            seen: vec![Sighting::Short(self.seen(processes, space))],
+            level: match filled.lacks {
+                None => EvidenceLevel::Felt,
+                Some(_) => EvidenceLevel::Acted,
+            },
+            seen: vec![Sighting::Short(self.seen(processes, filled.space))],
         })
     }
 
@@ -166,33 +179,42 @@ impl ActiveFill {
 
 impl Filler {
     /// Takes what is free but what is to be left, step by step.
-    fn fill(&mut self, folder: &str, within: Duration) -> Result<Space, FaultError> {
+    fn fill(&mut self, folder: &str, within: Duration) -> Result<Filled, FaultError> {
         let deadline = Instant::now() + within;
+        let not_filled = |why| FaultError::NotFilled {
+            folder: folder.to_owned(),
+            why,
+        };
         let Some(file) = &self.file else {
-            return Err(FaultError::NotFilled {
-                folder: folder.to_owned(),
-                why: "it was given back already".to_owned(),
-            });
+            return Err(not_filled("it was given back already".to_owned()));
         };
         let mut most = STEP_BYTES;
         loop {
-            let space = space(file, folder)?;
-            let step = space.free.saturating_sub(self.leave).min(most);
-            if step == 0 {
-                return Ok(space);
+            let space = space(file, folder, self.for_root)?;
+            let block = space.block;
+            let wanted = space.free.saturating_sub(self.leave) / block * block;
+            if wanted == 0 {
+                return Ok(Filled { space, lacks: None });
             }
             if Instant::now() >= deadline {
-                return Err(FaultError::NotFilled {
-                    folder: folder.to_owned(),
-                    why: format!("{} bytes are still free", space.free),
-                });
+                let lacks = Some(format!("{} bytes are still free", space.free));
+                return Ok(Filled { space, lacks });
             }
+            let most_now = most.min(self.spared.step()) / block * block;
+            let step = wanted.min(most_now.max(block));
             match take(file, self.filled, step) {
                 Ok(taken) => self.filled += taken,
                 // Less than a step is to be had, or others were faster.
-                Err(Errno::NOSPC | Errno::DQUOT) if step > 1 => most = step / 2,
-                Err(Errno::NOSPC | Errno::DQUOT) => return Ok(space),
+                Err(Errno::NOSPC | Errno::DQUOT) if step > block => most = step / 2,
+                Err(error @ (Errno::NOSPC | Errno::DQUOT)) => {
+                    let root = rustix::process::geteuid().is_root();
+                    let lacks = lacks(space, self.leave, error, root);
+                    return Ok(Filled { space, lacks });
+                }
                 Err(error) => return Err(failed(folder, "filling", error)),
+            }
+            if let Some(why) = self.spared.fallen() {
+                return Err(not_filled(why));
             }
         }
     }
@@ -200,11 +222,15 @@ impl Filler {
     /// Gives everything back; what it had taken, and what is free now.
     fn empty(&mut self, folder: &str) -> Result<Space, FaultError> {
         let Some(file) = &self.file else {
-            return Ok(Space { taken: 0, free: 0 });
+            return Ok(Space {
+                taken: 0,
+                free: 0,
+                block: 0,
+            });
         };
-        let before = space(file, folder)?;
+        let before = space(file, folder, self.for_root)?;
         ftruncate(file, 0).map_err(|error| failed(folder, "emptying the file in", error))?;
-        let after = space(file, folder)?;
+        let after = space(file, folder, self.for_root)?;
         if after.taken > 0 {
             return Err(FaultError::NotFilled {
                 folder: folder.to_owned(),
@@ -214,7 +240,7 @@ impl Filler {
         self.file = None;
         Ok(Space {
             taken: before.taken,
-            free: after.free,
+            ..after
         })
     }
 }
@@ -230,41 +256,75 @@ fn take(file: &OwnedFd, at: u64, bytes: u64) -> Result<u64, Errno> {
     pwrite(file, &block, at).map(|taken| taken as u64)
 }
 
-fn space(file: &OwnedFd, folder: &str) -> Result<Space, FaultError> {
+fn space(file: &OwnedFd, folder: &str, for_root: bool) -> Result<Space, FaultError> {
     let looking = |error| failed(folder, "looking at", error);
     let all = fstatvfs(file).map_err(looking)?;
     let own = fstat(file).map_err(looking)?;
     Ok(Space {
         // In blocks of 512 bytes, see stat(2).
         taken: u64::try_from(own.st_blocks).unwrap_or_default() * 512,
-        free: all.f_bavail * all.f_frsize,
+        free: free_for(&all, for_root),
+        block: all.f_frsize.max(1),
     })
 }
 
-/// A folder as a process sees it.
-fn folder(pid: u32, folder: &str) -> PathBuf {
-    match folder.strip_prefix('/') {
-        Some(below) => PathBuf::from(format!("/proc/{pid}/root")).join(below),
-        None => PathBuf::from(format!("/proc/{pid}/cwd")).join(folder),
-    }
+/// Why it is not full for the target, although squall was refused a block more.
+/// Where root was, nobody gets any: ext4 and others count as free what they keep for
+/// themselves. A quota holds for its owner only.
+fn lacks(space: Space, leave: u64, refused: Errno, root: bool) -> Option<String> {
+    let is_full = root && refused == Errno::NOSPC;
+    (!is_full && space.free > leave + space.block).then(|| {
+        let whose = match refused {
+            Errno::DQUOT => "its quota",
+            _ => "what is kept for root",
+        };
+        format!(
+            "squall may take no more of it ({whose}), and {} bytes are still free",
+            space.free
+        )
+    })
+}
+
+/// A file without a name in a folder of a process.
+fn open_file(pid: u32, folder: &str) -> Result<OwnedFd, FaultError> {
+    let opening = |error| failed(folder, "opening a file in", error);
+    let inside = open_as_seen_by(pid, folder).map_err(|error| match error {
+        Errno::NOSYS => FaultError::NotFilled {
+            folder: folder.to_owned(),
+            why: "openat2(2) is missing (Linux 5.6), or seccomp forbids it".to_owned(),
+        },
+        error => opening(error),
+    })?;
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = openat(inside, ".", flags, Mode::RUSR | Mode::WUSR);
+    file.map_err(|error| match error {
+        Errno::OPNOTSUPP | Errno::ISDIR => FaultError::NotFilled {
+            folder: folder.to_owned(),
+            why: "its file system has no files without a name (O_TMPFILE)".to_owned(),
+        },
+        error => opening(error),
+    })
+}
+
+fn is_root(member: &Member) -> bool {
+    let pid = i32::try_from(member.identity.pid).unwrap_or_default();
+    let status = Process::new(pid).and_then(|process| process.status());
+    status.is_ok_and(|status| status.euid == 0)
 }
 
 /// Whoever keeps the undo journal and the record of the run must be able to go on
 /// writing them, and the machine must be able to go on.
-fn refuse_shared(folder: &Path, fill: &str, leave: u64, journal: &Path) -> Result<(), FaultError> {
-    if leave >= SHARED_FLOOR_BYTES {
+fn refuse_shared(
+    file: &OwnedFd,
+    fill: &str,
+    leave: u64,
+    spared: &Spared,
+) -> Result<(), FaultError> {
+    if leave >= FLOOR_BYTES {
         return Ok(());
     }
-    let system = |path: &Path| File::open(path).ok().and_then(|file| fstat(file).ok());
-    let own = system(folder).map(|stat| stat.st_dev);
-    let shared = [
-        (journal, "the undo journal is there"),
-        (Path::new("."), "squall runs there"),
-        (Path::new("/"), "it is the root file system"),
-    ];
-    let mut shared = shared.into_iter();
-    let why = shared.find(|(path, _)| own.is_some() && system(path).map(|stat| stat.st_dev) == own);
-    why.map_or(Ok(()), |(_, why)| {
+    let own = fstat(file).map_err(|error| failed(fill, "looking at", error))?;
+    spared.why_not(own.st_dev).map_or(Ok(()), |why| {
         Err(FaultError::NotFilled {
             folder: fill.to_owned(),
             why: format!("{why}, so at least 64MiB have to be left"),
@@ -278,4 +338,24 @@ fn failed(folder: &str, doing: &str, error: Errno) -> FaultError {
 
 fn lock(filler: &Mutex<Filler>) -> MutexGuard<'_, Filler> {
     filler.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_squall_alone_may_not_take_is_free_for_others() {
+        let space = |free| Space {
+            taken: 4096,
+            free,
+            block: 4096,
+        };
+        let lacks = |free, refused, root| lacks(space(free), 8192, refused, root).is_some();
+        assert!(lacks(16_384, Errno::DQUOT, true), "its quota");
+        assert!(lacks(16_384, Errno::NOSPC, false), "the reserve of root");
+        assert!(!lacks(16_384, Errno::NOSPC, true), "nobody gets more");
+        // Somebody else may have taken that in between.
+        assert!(!lacks(12_288, Errno::DQUOT, false));
+    }
 }

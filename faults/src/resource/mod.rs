@@ -2,6 +2,7 @@
 
 mod cgroup;
 mod fill;
+mod folder;
 mod inverse;
 mod limit;
 mod limits;
@@ -14,6 +15,7 @@ mod processor;
 mod quota;
 mod ration;
 mod soft_limit;
+mod spared;
 
 pub use cgroup::{Controller, Version};
 pub(crate) use fill::ActiveFill;

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{Timespec, poll};
 use rustix::io::Errno;
 
-use super::cgroup::{Controller, Hierarchy, PREFIX, PROCESSES, is_ours};
+use super::cgroup::{
+    Controller, Hierarchy, PREFIX, PROCESSES, TASKS, Version, is_ours, lost_limit, lost_tasks,
+};
 use super::inverse::Pen;
 use super::lowered::{ROUNDS_MAX, reached};
 use crate::process::{ProcessHandle, may_be_hit, stat};
@@ -55,6 +57,7 @@ impl Pen {
         };
         let parent = hierarchy.parent_for(&others);
         let parent = parent.map_err(|error| FaultError::io("looking for a cgroup", error))?;
+        refuse_to_free(&hierarchy, &before, &parent)?;
         let name = format!("{PREFIX}{controller}-{}-{}", leader.pid, leader.start_time);
         Ok(Self {
             controller,
@@ -67,10 +70,22 @@ impl Pen {
         })
     }
 
-    /// Makes the cgroup, with nobody in it.
+    /// Makes the cgroup, with nobody in it. In version 2 no more tasks may be in it
+    /// than where the processes come from.
     pub(super) fn make(&self) -> Result<(), FaultError> {
         let making = |error| FaultError::io(format!("making {}", self.place.display()), error);
-        std::fs::create_dir(&self.place).map_err(making)
+        std::fs::create_dir(&self.place).map_err(making)?;
+        let parent = self.place.parent().filter(|_| self.version == Version::V2);
+        let tasks = parent.and_then(|parent| {
+            let places = self.before.iter().map(|(_, place)| place);
+            places.filter_map(|place| lost_tasks(place, parent)).min()
+        });
+        let limited = tasks.map_or(Ok(()), |tasks| self.set(TASKS, &tasks.to_string()));
+        limited.inspect_err(|_| {
+            if let Err(error) = std::fs::remove_dir(&self.place) {
+                tracing::error!(place = %self.place.display(), %error, "an empty cgroup stays");
+            }
+        })
     }
 
     /// Writes one of its files.
@@ -235,6 +250,23 @@ impl Pen {
         let found = std::fs::symlink_metadata(&self.place);
         found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
     }
+}
+
+/// Takes nobody out of limits of his own; below a cgroup of version 1 they hold.
+fn refuse_to_free(
+    hierarchy: &Hierarchy,
+    before: &[(ProcessIdentity, PathBuf)],
+    parent: &Path,
+) -> Result<(), FaultError> {
+    let lost = |(who, place): &(ProcessIdentity, PathBuf)| {
+        let limit = lost_limit(place, parent)?;
+        Some((who.pid, limit))
+    };
+    let is_v2 = hierarchy.version == Version::V2;
+    let lost = before.iter().find_map(lost).filter(|_| is_v2);
+    lost.map_or(Ok(()), |(pid, limit)| {
+        Err(FaultError::WouldBeFree { pid, limit })
+    })
 }
 
 fn hierarchy(controller: Controller) -> Result<Hierarchy, FaultError> {

@@ -1,6 +1,6 @@
 //! Quotas that meet on one process: they share its cgroup, and the lowest holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::OwnedMutexGuard;
@@ -27,6 +27,8 @@ struct Book {
     next: u64,
     /// How much each fault leaves the target.
     asked: Vec<(u64, u64)>,
+    /// Those that were not the least since they last asked, see [`Hold::was_outdone`].
+    outdone: HashSet<u64>,
     made: Option<Made>,
 }
 
@@ -64,6 +66,19 @@ impl Pens {
     }
 }
 
+impl Book {
+    fn are_outdone(&self) -> HashSet<u64> {
+        let least = self.asked.iter().map(|(_, most)| *most).min();
+        let more = self.asked.iter().filter(|(_, most)| Some(*most) > least);
+        more.map(|(id, _)| *id).collect()
+    }
+
+    fn note_outdone(&mut self) {
+        let now = self.are_outdone();
+        self.outdone.extend(now);
+    }
+}
+
 impl Hold {
     /// Waits until nobody else changes what the target is left.
     pub(super) async fn turn(&self) -> OwnedMutexGuard<()> {
@@ -72,7 +87,22 @@ impl Hold {
 
     /// Asks that no more is left.
     pub(super) fn ask(&self, most: u64) {
-        lock(&self.shared.book).asked.push((self.id, most));
+        let mut book = lock(&self.shared.book);
+        book.asked.push((self.id, most));
+        book.note_outdone();
+    }
+
+    /// Whether another asked for less at any time since this was last asked.
+    pub(super) fn was_outdone(&self) -> bool {
+        let mut book = lock(&self.shared.book);
+        let was = book.outdone.remove(&self.id);
+        book.note_outdone();
+        was
+    }
+
+    /// Whether another asks for less.
+    pub(super) fn is_outdone(&self) -> bool {
+        lock(&self.shared.book).are_outdone().contains(&self.id)
     }
 
     /// The least that is asked for; `None` where nobody asks any more.
@@ -100,9 +130,9 @@ impl Hold {
 
     /// Asks for nothing any more; does nothing the second time.
     pub(super) fn let_go(&self) {
-        lock(&self.shared.book)
-            .asked
-            .retain(|(id, _)| *id != self.id);
+        let mut book = lock(&self.shared.book);
+        book.asked.retain(|(id, _)| *id != self.id);
+        book.outdone.remove(&self.id);
     }
 }
 
@@ -130,12 +160,17 @@ mod tests {
         second.ask(50_000);
         assert_eq!(second.least(), Some(20_000));
         assert_eq!(first.least_of_others(), Some(50_000));
+        assert!(second.is_outdone() && second.was_outdone());
+        assert!(second.was_outdone(), "and still is");
+        assert!(!first.is_outdone() && !first.was_outdone());
         let stranger = pens.hold(Controller::Cpu, process(8));
         assert_eq!(stranger.least(), None);
         first.let_go();
         first.let_go();
         assert_eq!(second.least(), Some(50_000));
         assert_eq!(second.least_of_others(), None);
+        assert!(!second.is_outdone());
+        assert!(second.was_outdone() && !second.was_outdone());
         drop(second);
         assert_eq!(first.least(), None);
     }

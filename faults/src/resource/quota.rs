@@ -29,10 +29,10 @@ pub(crate) struct ActiveQuota {
 struct Known {
     /// Everybody who was in.
     settled: Vec<ProcessIdentity>,
-    /// What the target had used when it began.
+    /// What the target had used when this began to be the least that is left to it.
     begun: Option<Use>,
-    /// Whether it was seen in force.
-    seen: bool,
+    /// What was seen of it so far.
+    level: Option<EvidenceLevel>,
     /// What was said when it was removed.
     removed: Option<Evidence>,
 }
@@ -136,13 +136,19 @@ impl ActiveQuota {
             let inside = inside.iter().map(|member| member.identity);
             let new: Vec<_> = inside.filter(|who| !known.settled.contains(who)).collect();
             known.settled.extend(new);
-            known.seen = true;
-            known.measured(used)
+            self.own(&mut known, used)
         };
+        let level = self.known().reach(EvidenceLevel::Acted, measured);
         let seen = self.seen(inside.len(), measured);
-        Ok(Evidence {
-            level: level(true, measured),
-            seen: vec![Sighting::Short(seen)],
+        Ok(match self.hold.is_outdone() {
+            true => Evidence {
+                level: EvidenceLevel::Acted,
+                seen: vec![Sighting::Outdone(seen)],
+            },
+            false => Evidence {
+                level,
+                seen: vec![Sighting::Short(seen)],
+            },
         })
     }
 
@@ -150,15 +156,29 @@ impl ActiveQuota {
     /// other is gone.
     async fn ended(&self, made: Made) -> Result<Evidence, FaultError> {
         let used = off_runtime(move || made.used(&[])).await?;
-        let measured = self.known().measured(used);
+        let mut known = self.known();
+        let measured = known.measured(used);
         if !measured.as_ref().is_some_and(has_ended_somebody) {
             let pid = self.handle.identity.pid;
             return Err(FaultError::ProcessGone { pid });
         }
         Ok(Evidence {
-            level: level(true, measured),
+            level: match self.hold.is_outdone() {
+                true => EvidenceLevel::Acted,
+                false => known.reach(EvidenceLevel::Acted, measured),
+            },
             seen: vec![Sighting::PutBack(self.seen(0, measured))],
         })
+    }
+
+    /// What was counted while this was the least: what another quota did proves
+    /// nothing of this one.
+    fn own(&self, known: &mut Known, used: Use) -> Option<Measured> {
+        if self.hold.was_outdone() {
+            known.begun = Some(used);
+            return None;
+        }
+        known.measured(used)
     }
 
     /// Lets everybody go back, unless another fault wants them there.
@@ -185,11 +205,11 @@ impl ActiveQuota {
             Ok((inside.len(), used))
         };
         let (processes, used) = off_runtime(lift).await?;
-        self.let_go(&made, others.is_some());
         let mut known = self.known();
-        let measured = used.and_then(|used| known.measured(used));
+        let measured = used.and_then(|used| self.own(&mut known, used));
+        self.let_go(&made, others.is_some());
         let seen = self.seen(processes, measured);
-        let level = level(known.seen, measured);
+        let level = known.reach(EvidenceLevel::Requested, measured);
         let seen = vec![match others {
             Some(_) => Sighting::StaysShort(seen),
             None => Sighting::PutBack(seen),
@@ -252,13 +272,13 @@ impl Known {
     fn measured(&self, now: Use) -> Option<Measured> {
         self.begun.and_then(|begun| now.since(begun))
     }
-}
 
-/// A quota is felt by whoever was held back by it.
-fn level(seen: bool, measured: Option<Measured>) -> EvidenceLevel {
-    match measured {
-        Some(measured) if measured.was_met() => EvidenceLevel::Felt,
-        _ if seen => EvidenceLevel::Acted,
-        _ => EvidenceLevel::Requested,
+    /// A quota is felt by whoever was held back by it, at whatever time.
+    fn reach(&mut self, level: EvidenceLevel, measured: Option<Measured>) -> EvidenceLevel {
+        let felt = measured.is_some_and(|measured| measured.was_met());
+        let level = if felt { EvidenceLevel::Felt } else { level };
+        let best = self.level.map_or(level, |before| before.max(level));
+        self.level = Some(best);
+        best
     }
 }

@@ -5,6 +5,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tempfile::TempDir;
@@ -12,7 +13,8 @@ use tempfile::TempDir;
 use crate::support::run::{FIXTURE, Run};
 use crate::support::{soon, until};
 use squall_faults::{
-    Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
+    Fault, FaultContext, FaultError, FaultGuard, Journal, ProcessIdentity, ProcessTarget,
+    ResourceFault,
 };
 use squall_scenario::inject::Disk;
 use squall_scenario::{ByteCount, Measured, OnResource, Sighting};
@@ -218,6 +220,116 @@ async fn a_target_that_is_gone_has_no_folder_and_one_that_ends_frees_nothing() {
     assert_eq!(small.free(), 16 * MIB);
     let gone = fill(&target, small.path(), 0, &run.context()).await;
     assert!(matches!(gone, Err(FaultError::ProcessGone { .. })));
+    run.stop().await;
+}
+
+/// In another root the same link is another folder.
+#[tokio::test]
+async fn a_link_of_a_target_in_a_root_of_its_own_leads_nowhere_else() {
+    let Some(small) = Small::mounted() else {
+        return;
+    };
+    let dir = TempDir::new().unwrap();
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(small.path(), &link).unwrap();
+    let jail = Jail::of_the_root();
+    let mut sleep = Command::new("chroot");
+    let sleep = sleep.arg(jail.0.path()).args(["sleep", "1000"]);
+    let writer = Writer(sleep.spawn().unwrap());
+    let root = format!("/proc/{}/root", writer.0.id());
+    let is_in = || std::fs::read_link(&root).is_ok_and(|root| root == jail.0.path());
+    until("it is in its root", is_in).await;
+
+    let run = Run::start().await;
+    let refused = fill(&writer.target(), &link, MIB, &run.context()).await;
+    let refused = refused.unwrap_err().to_string();
+    assert_eq!(small.free(), 16 * MIB, "{refused}");
+    run.stop().await;
+}
+
+/// The root file system once more, without what is mounted below it.
+struct Jail(TempDir);
+
+impl Jail {
+    fn of_the_root() -> Self {
+        let dir = TempDir::new().unwrap();
+        rustix::mount::mount_bind("/", dir.path()).unwrap();
+        Self(dir)
+    }
+}
+
+impl Drop for Jail {
+    fn drop(&mut self) {
+        unmount(self.0.path(), UnmountFlags::DETACH).unwrap();
+    }
+}
+
+fn recorded_in(folder: &Path, journals: &TempDir, run: &Run) -> FaultContext {
+    let journal = Journal::create(journals.path(), "recorded").unwrap();
+    FaultContext {
+        journal: Arc::new(journal.for_run_in(folder.to_owned())),
+        ..run.context()
+    }
+}
+
+#[tokio::test]
+async fn where_the_record_of_the_run_is_enough_is_left() {
+    let Some(small) = Small::mounted() else {
+        return;
+    };
+    let run = Run::start().await;
+    let writer = Writer::in_folder(small.path());
+    let journals = TempDir::new().unwrap();
+    let context = recorded_in(small.path(), &journals, &run);
+    let refused = fill(&writer.target(), ".", MIB, &context)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the file system of . was not filled: the record of the run is there, so at least \
+         64MiB have to be left"
+    );
+    // Whole blocks are taken, so that no more is than may be.
+    let guard = fill(&writer.target(), ".", MIB + 1, &run.context()).await;
+    let mut guard = guard.unwrap();
+    assert_eq!(small.free(), MIB + 4096);
+    soon(guard.remove()).await.unwrap();
+    run.stop().await;
+}
+
+/// An overlay is a device of its own, and has its space from another.
+#[tokio::test]
+async fn a_disk_that_another_one_has_its_space_from_is_not_filled() {
+    let Some(small) = Small::mounted() else {
+        return;
+    };
+    let folder = |name: &str| {
+        let folder = small.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        folder.display().to_string()
+    };
+    let (lower, upper, work) = (folder("lower"), folder("upper"), folder("work"));
+    let over = TempDir::new().unwrap();
+    let layers = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+    let layers = std::ffi::CString::new(layers).unwrap();
+    let flags = MountFlags::empty();
+    if let Err(error) = mount("squall-test", over.path(), "overlay", flags, Some(&*layers)) {
+        let line = format!("skipped: needs an overlay: {error}\n");
+        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+        return;
+    }
+    let over = Jail(over);
+    let run = Run::start().await;
+    let writer = Writer::in_folder(small.path());
+    let journals = TempDir::new().unwrap();
+    let context = recorded_in(over.0.path(), &journals, &run);
+    let refused = fill(&writer.target(), ".", 0, &context).await.unwrap_err();
+    let refused = refused.to_string();
+    assert!(
+        refused.contains("has its space from it (the record of the run is there)"),
+        "{refused}"
+    );
+    small.has(16 * MIB).await;
     run.stop().await;
 }
 

@@ -193,6 +193,34 @@ async fn quotas_that_meet_share_a_cgroup_and_the_lowest_holds() {
 }
 
 #[tokio::test]
+async fn a_quota_is_not_felt_by_what_a_lower_one_did() {
+    if !can_starve() {
+        return;
+    }
+    let run = Run::start().await;
+    let target = run.target("web", HUNGRY).await;
+    let context = run.context();
+    let mut low = starve(&target, 20.0, &context).await.unwrap();
+    let mut high = starve(&target, 60.0, &context).await.unwrap();
+    let mut never = starve(&target, 50.0, &context).await.unwrap();
+    felt(&low).await;
+    let evidence = soon(high.verify()).await.unwrap();
+    assert_eq!(evidence.level, EvidenceLevel::Acted, "{evidence}");
+    assert!(matches!(evidence.seen.as_slice(), [Sighting::Outdone(_)]));
+    felt(&low).await;
+    let removed = soon(never.remove()).await.unwrap();
+    assert_eq!(removed.level, EvidenceLevel::Requested, "{removed}");
+    let removed = soon(low.remove()).await.unwrap();
+    assert_eq!(removed.level, EvidenceLevel::Felt, "{removed}");
+    // What the lower one did is not counted, what it does itself is.
+    let evidence = soon(high.verify()).await.unwrap();
+    assert_eq!(evidence.level, EvidenceLevel::Acted, "{evidence}");
+    felt(&high).await;
+    soon(high.remove()).await.unwrap();
+    run.stop().await;
+}
+
+#[tokio::test]
 async fn whoever_is_in_a_cgroup_of_another_target_is_left_there() {
     if !can_starve() {
         return;
@@ -290,7 +318,12 @@ impl Drop for Victim {
 #[tokio::test]
 async fn without_the_privilege_it_is_refused_and_nothing_is_left() {
     const NOBODY: u32 = 65534;
-    if !can_starve() || !rustix::process::geteuid().is_root() {
+    if !can_starve() {
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        let line = "skipped: needs root, to become nobody\n";
+        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
         return;
     }
     let dir = tempfile::tempdir().unwrap();

@@ -71,7 +71,9 @@ impl World for RealWorld {
         let dir = self.journal_dir.clone();
         let id = journal_id(&self.run_dir);
         let socket = self.run_dir.join(self.socket);
-        let opening = tokio::task::spawn_blocking(move || open_journal(&dir, &id, socket));
+        let run_dir = self.run_dir.clone();
+        let open = move || open_journal(&dir, &id, run_dir, socket);
+        let opening = tokio::task::spawn_blocking(open);
         opening.await.unwrap_or_else(|panicked| {
             Err(JournalError::Io {
                 path: self.journal_dir.clone(),
@@ -159,9 +161,14 @@ async fn tell_complaints(mut complaints: mpsc::Receiver<String>, hub: EventHub) 
 
 /// Forgets dead runs, of which nobody may hear otherwise, and opens the journal
 /// of this one. Its first entry is the socket that a dead squall leaves.
-fn open_journal(dir: &Path, run_id: &str, socket: PathBuf) -> Result<RunJournal, JournalError> {
+fn open_journal(
+    dir: &Path,
+    run_id: &str,
+    run_dir: PathBuf,
+    socket: PathBuf,
+) -> Result<RunJournal, JournalError> {
     recover::sweep(dir)?;
-    let journal = Journal::create(dir, run_id)?;
+    let journal = Journal::create(dir, run_id)?.for_run_in(run_dir);
     let socket = journal.record("listen for `squall attach`", Inverse::RemoveSocket(socket))?;
     Ok(RunJournal {
         journal: Arc::new(journal),

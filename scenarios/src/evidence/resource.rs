@@ -120,6 +120,16 @@ impl ResourceSeen {
         }
     }
 
+    /// That another fault of its kind leaves less.
+    pub(super) fn outdone(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { process, fault, .. } = self;
+        let words = fault.in_words();
+        write!(
+            f,
+            "{words} is asked of {process}, but another fault leaves less"
+        )
+    }
+
     fn counted(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.measured {
             // Nobody has wanted to run so far.
@@ -258,6 +268,10 @@ mod tests {
         assert_eq!(
             said(Sighting::StaysShort(seen(1))),
             "limit files to 64 is over, but edge-0 (pid 7) stays short by another fault"
+        );
+        assert_eq!(
+            said(Sighting::Outdone(seen(1))),
+            "limit files to 64 is asked of edge-0 (pid 7, 1 process), but another fault leaves less"
         );
     }
 }

@@ -35,7 +35,7 @@ pub(super) static ABOUT: About = About {
   inject: { cpu: 20% }
   into: payments
   for: 20s",
-    verified: "The process and everything it started must be in the cgroup that squall made, and the quota must stand there. Before it is taken away, the kernel must have held them back (nr_throttled); a quota that nobody came to proves nothing.",
+    verified: "The process and everything it started must be in the cgroup that squall made, and the quota must stand there. Before it is taken away, the kernel must have held them back (nr_throttled); a quota that nobody came to, or only a lower one of another fault, proves nothing. In cgroup v2, whose cgroups with processes have none below them, a process is refused that has limits of its own (cpu.max, memory.max, io.max and the like), for it would be out of them meanwhile; its limit of tasks is kept.",
     undone: "Each goes back to the cgroup that it came from, and what was started meanwhile to that of the first; then squall's is removed. The undo is on disk before the effect, so `squall recover` can do it too.",
     read: |given| {
         let share = given.share("share")?;

@@ -27,13 +27,13 @@ pub(super) static ABOUT: About = About {
         Parameter::needed(
             "fill",
             ParameterKind::Text,
-            "A folder as the process sees it, relative to its working directory; its whole file system is filled, for everybody who writes there.",
+            "A folder as the process sees it, in its own root and relative to its working directory; its whole file system is filled, for everybody who writes there.",
             &["dir", "directory", "folder", "path"],
         ),
         Parameter::needed(
             "leave",
             ParameterKind::Size,
-            "What is left free; nothing is taken below it. At least 64MiB where squall itself writes, and on the root file system.",
+            "What is left free, for root where the process is root's; nothing is taken below it. At least 64MiB where squall itself writes, and on the root file system.",
             &["floor", "free", "keep", "down_to"],
         ),
     ],
@@ -42,7 +42,7 @@ pub(super) static ABOUT: About = About {
   inject: { disk: { fill: /var/lib/payments, leave: 0B } }
   into: payments
   for: 20s",
-    verified: "The file system must say that no more than `leave` is free, or what others take and give meanwhile is made up for.",
+    verified: "The file system must say that no more than `leave` is free, or what others take and give meanwhile is made up for. Where squall may not take that much (a quota of its own, what is kept for root), it is not injected.",
     undone: "The file that fills it has no name and is squall's own, so the kernel frees it when squall ends, however it ends. It is emptied and seen to be empty before it is closed.",
     read: |given| {
         let fill = given.text("fill")?.to_owned();
