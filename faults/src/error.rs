@@ -105,6 +105,14 @@ pub enum FaultError {
         /// What is wrong, in words.
         why: String,
     },
+    /// A process does not do what it should with a fault inside it.
+    #[error("{process}: {why}")]
+    Inside {
+        /// The process, by its name.
+        process: String,
+        /// What is wrong, in words.
+        why: String,
+    },
     /// A limit is low already.
     #[error("process {pid}: its {what} is {is} already, so {to} would change nothing")]
     NothingToLower {

@@ -20,6 +20,7 @@ mod error;
 mod guard;
 pub mod guardian;
 mod http;
+mod in_process;
 pub mod machine;
 mod marks;
 pub mod measure;
@@ -44,6 +45,7 @@ pub use http::{
     Calls, Exchanges, Head, HeadEdit, HttpEvent, HttpFate, HttpFault, NoScopeKey, Scope, ScopeKey,
     StartLine,
 };
+pub use in_process::{CallsFault, Inside};
 pub use marks::{INSTANCE_MARK, RUN_MARK};
 pub use network::{
     Counted, Filter, Names, NamesFault, NoOverlay, PacketsFault, Question, Reply, Resolver,

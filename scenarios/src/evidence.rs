@@ -1,5 +1,6 @@
 //! What was seen of a fault: data, which become words here and nowhere else.
 
+mod calls;
 mod handshakes;
 mod links;
 mod messages;
@@ -11,6 +12,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use calls::CallsSeen;
 pub use handshakes::TlsSeen;
 pub use links::LinksSeen;
 pub use messages::MessagesSeen;
@@ -141,6 +143,10 @@ pub enum Sighting {
     OnPackets(PacketsSeen),
     /// A fault on packets was taken out of the kernel.
     OffPackets(PacketsSeen),
+    /// A fault inside processes is set.
+    OnCalls(CallsSeen),
+    /// A fault inside processes was taken away.
+    OffCalls(CallsSeen),
     /// The fault was not in force any more when it was looked at.
     Lost {
         /// How that showed, in words.
@@ -195,6 +201,9 @@ impl Sighting {
             Self::OnLinks(seen) | Self::OffLinks(seen) => seen.links.iter_mut().for_each(change),
             Self::OnNames(seen) | Self::OffNames(seen) => seen.names.iter_mut().for_each(change),
             Self::OnTls(seen) | Self::OffTls(seen) => seen.links.iter_mut().for_each(change),
+            Self::OnCalls(seen) | Self::OffCalls(seen) => {
+                seen.processes.iter_mut().for_each(change);
+            }
             Self::OnMessages(seen) | Self::OffMessages(seen) => {
                 seen.links.iter_mut().for_each(change);
             }
@@ -294,6 +303,8 @@ impl fmt::Display for Sighting {
             Self::OffPackets(seen) => seen.off(f),
             Self::OnTls(seen) => seen.on(f),
             Self::OffTls(seen) => seen.off(f),
+            Self::OnCalls(seen) => seen.on(f),
+            Self::OffCalls(seen) => seen.off(f),
             Self::Lost { why } => f.write_str(why),
         }
     }

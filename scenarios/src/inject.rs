@@ -16,6 +16,7 @@ mod disk;
 mod dns;
 mod done;
 mod http;
+mod in_process;
 mod kill;
 mod kind;
 mod limit;
@@ -39,6 +40,7 @@ mod slow_close;
 mod slow_connect;
 mod spread;
 mod stall;
+mod surface;
 mod timeout;
 mod tls;
 
@@ -56,6 +58,7 @@ pub use http::{
     Answer, GrpcAnswer, GrpcStatus, Http, HttpAction, HttpDone, Matching, Message, Part,
     SCOPE_HEADER,
 };
+pub use in_process::{CallsDone, InProcess, InsideDoes};
 pub use kill::{Kill, Signal};
 pub use kind::{About, Absent, Given, Group, Mistake, Parameter, ParameterKind, Problem, Value};
 pub use limit::Limit;
@@ -72,52 +75,11 @@ pub use rate::Rate;
 pub use reject::Reject;
 pub use reset::Meanwhile;
 pub use spread::Spread;
+pub use surface::Surface;
 pub use tls::{Tls, TlsDone, TlsShows};
 
 use kind::Kind;
 use on_bytes::OnBytesKind;
-
-/// Where a fault acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Surface {
-    /// The bytes of a link.
-    Bytes,
-    /// The TLS that a link speaks with its callers.
-    Tls,
-    /// The HTTP of a link.
-    Http,
-    /// A process.
-    Process,
-    /// The network: names, and what lies below TCP.
-    Network,
-    /// What a process has: limits, processor, memory, disk.
-    Resource,
-}
-
-impl Surface {
-    /// What it is, for people who look a fault up.
-    #[must_use]
-    pub const fn about(self) -> &'static str {
-        match self {
-            Self::Bytes => "bytes: a link, or the inbound link of a process",
-            Self::Tls => "the TLS of a link that speaks it with its callers (`tls:`)",
-            Self::Http => "requests and answers on a link, or on the inbound link of a process",
-            Self::Process => "processes",
-            Self::Network => "the network of processes that squall started",
-            Self::Resource => "what processes have: limits, processor, memory, disk",
-        }
-    }
-
-    /// Whether traffic has to meet a fault before it has any effect; otherwise
-    /// one that is seen in force is the effect itself.
-    #[must_use]
-    pub const fn waits_for_traffic(self) -> bool {
-        match self {
-            Self::Bytes | Self::Http | Self::Tls | Self::Network => true,
-            Self::Process | Self::Resource => false,
-        }
-    }
-}
 
 /// A built-in fault with its parameters, by the surface it acts on. Externally
 /// tagged in files: `inject: { delay: { by: 5s } }`.
@@ -136,6 +98,8 @@ pub enum Inject {
     Network(OnNetwork),
     /// On what processes have.
     Resource(OnResource),
+    /// On calls inside processes.
+    InProcess(OnInProcess),
 }
 
 /// Hands the list of faults on bytes to the macro `$then`: each with the name of
@@ -224,6 +188,13 @@ pub enum OnTls {
     Tls(Tls),
 }
 
+/// What is done to calls inside a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnInProcess {
+    /// See [`InProcess`].
+    InProcess(InProcess),
+}
+
 impl Inject {
     /// Every kind there is, in the order they are listed.
     pub fn kinds() -> impl Iterator<Item = &'static About> {
@@ -232,7 +203,8 @@ impl Inject {
             .chain(OnHttp::KINDS)
             .chain(OnTls::KINDS);
         let all = links.chain(OnProcess::KINDS).chain(OnResource::KINDS);
-        all.chain(OnNetwork::KINDS).copied()
+        let all = all.chain(OnNetwork::KINDS);
+        all.chain(OnInProcess::KINDS).copied()
     }
 
     /// Where it acts.
@@ -245,6 +217,7 @@ impl Inject {
             Self::Process(_) => Surface::Process,
             Self::Network(_) => Surface::Network,
             Self::Resource(_) => Surface::Resource,
+            Self::InProcess(_) => Surface::InProcess,
         }
     }
 
@@ -258,6 +231,7 @@ impl Inject {
             Self::Process(fault) => fault.about(),
             Self::Network(fault) => fault.about(),
             Self::Resource(fault) => fault.about(),
+            Self::InProcess(fault) => fault.about(),
         }
     }
 
@@ -288,6 +262,7 @@ impl Inject {
             | Self::Http(_)
             | Self::Tls(_)
             | Self::Resource(_)
+            | Self::InProcess(_)
             | Self::Network(_) => false,
             Self::Process(fault) => fault.ends_it(),
         }
@@ -301,6 +276,7 @@ impl Inject {
             | Self::Http(_)
             | Self::Tls(_)
             | Self::Resource(_)
+            | Self::InProcess(_)
             | Self::Network(_) => false,
             Self::Process(fault) => fault.stops_it(),
         }
@@ -316,6 +292,7 @@ impl Inject {
             | Self::Http(_)
             | Self::Tls(_)
             | Self::Resource(_)
+            | Self::InProcess(_)
             | Self::Network(_) => None,
         }
     }
@@ -328,6 +305,7 @@ impl Inject {
             | Self::Http(_)
             | Self::Process(_)
             | Self::Resource(_)
+            | Self::InProcess(_)
             | Self::Tls(_) => false,
             Self::Network(fault) => fault.packets().is_none(),
         }
@@ -342,6 +320,7 @@ impl Inject {
             | Self::Tls(_)
             | Self::Process(_)
             | Self::Resource(_)
+            | Self::InProcess(_)
             | Self::Network(_) => false,
         }
     }
@@ -354,6 +333,7 @@ impl Inject {
             Self::Process(fault) => fault.kind(),
             Self::Network(fault) => fault.kind(),
             Self::Resource(fault) => fault.kind(),
+            Self::InProcess(fault) => fault.kind(),
         }
     }
 }
@@ -414,6 +394,25 @@ impl OnTls {
     fn kind(&self) -> &dyn Kind {
         match self {
             Self::Tls(tls) => tls,
+        }
+    }
+}
+
+impl OnInProcess {
+    /// Every kind, in the order they are listed.
+    pub const KINDS: &[&About] = &[&in_process::ABOUT];
+
+    /// What there is to know about it.
+    #[must_use]
+    pub const fn about(&self) -> &'static About {
+        match self {
+            Self::InProcess(_) => &in_process::ABOUT,
+        }
+    }
+
+    fn kind(&self) -> &dyn Kind {
+        match self {
+            Self::InProcess(fault) => fault,
         }
     }
 }

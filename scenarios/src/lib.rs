@@ -47,7 +47,7 @@ pub use body_file::BodyFile;
 pub use column::Column;
 pub use comparison::{Comparison, GateValue};
 pub use evidence::{
-    Evidence, EvidenceLevel, LinksSeen, Measured, MessagesSeen, NamesSeen, PacketsSeen,
+    CallsSeen, Evidence, EvidenceLevel, LinksSeen, Measured, MessagesSeen, NamesSeen, PacketsSeen,
     ProcessSeen, ResourceSeen, Sighting, TlsSeen,
 };
 pub use fault::{CYCLES_MAX, FaultSpec, FaultTarget, P_SHOWN, Repeat, smallest_p};
@@ -57,7 +57,8 @@ pub use gate::{
 };
 pub use http::{FRAMING_HEADERS, Misfit, header_misfit, is_header_name, path_misfit};
 pub use inject::{
-    Direction, Inject, OnBytes, OnHttp, OnNetwork, OnProcess, OnResource, OnTls, Surface,
+    Direction, Inject, OnBytes, OnHttp, OnInProcess, OnNetwork, OnProcess, OnResource, OnTls,
+    Surface,
 };
 pub use listing::listed;
 pub use load::{Arrivals, DataSource, Load, Request, Stage};

@@ -99,14 +99,7 @@ impl Faults {
     /// Sets the fault of a point, in place of what was set there: that is taken
     /// away. Counting, and the stream of decisions, begin anew.
     pub fn set(&self, point: &str, plan: Plan) {
-        let armed = Arc::new(Armed {
-            point: point.into(),
-            stream: stream(self.0.seed, point),
-            plan,
-            calls: AtomicU64::new(0),
-            struck: AtomicU64::new(0),
-            gone: watch::channel(false).0,
-        });
+        let armed = Armed::new(point, plan, self.0.seed);
         let mut points = self
             .0
             .by_point
@@ -118,6 +111,26 @@ impl Faults {
         if let Some(before) = before {
             before.release();
         }
+    }
+
+    /// Sets the fault of a point that has none, with a seed of its own, for as long
+    /// as somebody holds it.
+    #[cfg(any(test, feature = "switch"))]
+    pub(crate) fn hold(&self, point: &str, plan: Plan, seed: u64) -> Option<Held> {
+        let armed = Armed::new(point, plan, seed);
+        let mut points = self
+            .0
+            .by_point
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if points.contains_key(point) {
+            return None;
+        }
+        points.insert(point.to_owned(), Arc::clone(&armed));
+        self.0.count.store(points.len(), Ordering::Release);
+        drop(points);
+        let faults = self.clone();
+        Some(Held { faults, armed })
     }
 
     /// Takes the fault of a point away; what it did. Calls that wait because of
@@ -202,7 +215,54 @@ fn in_order(mut reports: Vec<Report>) -> Vec<Report> {
     reports
 }
 
+/// A fault that is set as long as this is there, unless another took its place.
+#[cfg(any(test, feature = "switch"))]
+pub(crate) struct Held {
+    faults: Faults,
+    armed: Arc<Armed>,
+}
+
+#[cfg(any(test, feature = "switch"))]
+impl Held {
+    pub(crate) fn point(&self) -> &str {
+        &self.armed.point
+    }
+
+    /// Takes it away; what it did.
+    pub(crate) fn release(self) -> Report {
+        let armed = Arc::clone(&self.armed);
+        drop(self);
+        armed.report()
+    }
+}
+
+#[cfg(any(test, feature = "switch"))]
+impl Drop for Held {
+    fn drop(&mut self) {
+        let set = &self.faults.0;
+        let mut points = set.by_point.write().unwrap_or_else(PoisonError::into_inner);
+        let own = |armed: &Arc<Armed>| Arc::ptr_eq(armed, &self.armed);
+        if points.get(&*self.armed.point).is_some_and(own) {
+            points.remove(&*self.armed.point);
+        }
+        set.count.store(points.len(), Ordering::Release);
+        drop(points);
+        self.armed.release();
+    }
+}
+
 impl Armed {
+    fn new(point: &str, plan: Plan, seed: u64) -> Arc<Self> {
+        Arc::new(Self {
+            point: point.into(),
+            stream: stream(seed, point),
+            plan,
+            calls: AtomicU64::new(0),
+            struck: AtomicU64::new(0),
+            gone: watch::channel(false).0,
+        })
+    }
+
     fn strike(self: Arc<Self>, call: &Call) -> Option<Strike> {
         if self.plan.asked && !call.asks_for(&self.point) {
             return None;

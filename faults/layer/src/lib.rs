@@ -16,6 +16,8 @@ mod injected;
 #[cfg(any(test, feature = "active"))]
 mod layer;
 mod plan;
+#[cfg(any(test, feature = "switch"))]
+mod switch;
 mod text;
 
 #[cfg(any(test, feature = "http"))]

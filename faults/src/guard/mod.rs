@@ -13,6 +13,7 @@ use squall_scenario::{Evidence, OnBytes, OnHttp, OnProcess, OnResource, Share};
 
 use crate::guardian::GuardianClient;
 use crate::http::ScopeKey;
+use crate::in_process::{ActiveCalls, CallsFault};
 use crate::network::{ActiveNames, ActivePackets, NamesFault, PacketsFault};
 use crate::process::{ActiveKill, ActivePause, Owner, off_runtime, refuse, refuse_below};
 use crate::resource::{ActiveFill, ActiveLimit, ActiveQuota};
@@ -39,6 +40,8 @@ pub enum Fault {
     Resource(ResourceFault),
     /// A fault on packets.
     Packets(PacketsFault),
+    /// A fault on calls inside processes.
+    Calls(CallsFault),
 }
 
 /// A fault on the bytes of every link given.
@@ -105,6 +108,7 @@ enum Active {
     Packets(ActivePackets),
     Quota(ActiveQuota),
     Fill(ActiveFill),
+    Calls(ActiveCalls),
 }
 
 impl Fault {
@@ -121,6 +125,7 @@ impl Fault {
             Self::Names(fault) => Active::Names(ActiveNames::inject(fault, context)?),
             Self::Resource(fault) => inject_resource(fault, context).await?,
             Self::Packets(fault) => Active::Packets(ActivePackets::inject(fault, context).await?),
+            Self::Calls(fault) => Active::Calls(ActiveCalls::inject(fault, context).await?),
         };
         Ok(FaultGuard {
             context: context.clone(),
@@ -207,6 +212,7 @@ impl FaultGuard {
             Active::Packets(packets) => packets.verify().await,
             Active::Quota(quota) => quota.verify().await,
             Active::Fill(fill) => fill.verify(within).await,
+            Active::Calls(calls) => calls.verify(within).await,
         }
     }
 
@@ -228,6 +234,7 @@ impl FaultGuard {
             Active::Packets(packets) => packets.remove().await,
             Active::Quota(quota) => quota.remove().await,
             Active::Fill(fill) => fill.remove().await,
+            Active::Calls(calls) => calls.remove(within).await,
         };
         self.removed |= result.is_ok();
         result
@@ -241,7 +248,8 @@ impl FaultGuard {
             | Active::Tls(_)
             | Active::Messages(_)
             | Active::Names(_)
-            | Active::Packets(_) => false,
+            | Active::Packets(_)
+            | Active::Calls(_) => false,
             Active::Kill(kill) => kill.target_ended(),
             Active::Pause(pause) => pause.target_ended(),
             Active::Limit(limit) => limit.target_ended(),
@@ -266,8 +274,9 @@ impl Drop for FaultGuard {
             Active::Packets(packets) => packets.signal_removal(),
             Active::Quota(quota) => quota.signal_removal(),
             Active::Fill(fill) => fill.signal_removal(),
-            // The process is ended; there is nothing to put back.
-            Active::Kill(_) => {}
+            // The process is ended; there is nothing to put back. Connections end
+            // with the guard, and what was set on them.
+            Active::Kill(_) | Active::Calls(_) => {}
         }
     }
 }

@@ -10,6 +10,7 @@ mod faults;
 mod filled;
 mod foreign;
 mod guardian;
+mod in_process;
 mod kill_anywhere;
 mod limits;
 mod measured;

@@ -58,6 +58,8 @@ pub struct Instance {
     /// Files that its processes find in place of others.
     pub(super) laid_over: Vec<LaidOver>,
     pub(crate) log_path: PathBuf,
+    /// Where its fault layer, if it has one, lets faults be switched.
+    pub(crate) faults_socket: PathBuf,
     pub(super) state: watch::Sender<InstanceState>,
     /// What a fault wants.
     pub(super) wanted: watch::Sender<Wanted>,
@@ -74,6 +76,7 @@ impl Instance {
         proxy: Option<Proxy>,
         lease: PortLease,
         log_path: PathBuf,
+        faults_socket: PathBuf,
     ) -> Self {
         Self {
             process,
@@ -85,6 +88,7 @@ impl Instance {
             env: BTreeMap::new(),
             laid_over: Vec::new(),
             log_path,
+            faults_socket,
             state: watch::channel(InstanceState::Down).0,
             wanted: watch::channel(Wanted::Policy).0,
             served: AtomicBool::new(false),

@@ -18,6 +18,7 @@ mod resolver;
 mod resources;
 mod stand_alone;
 mod supervision;
+mod switches;
 mod target;
 mod variables;
 
@@ -217,6 +218,11 @@ impl RunningSystem {
         let made = private.create(&request.log_dir);
         made.map_err(|source| SystemError::Io {
             doing: "creating the log folder",
+            source,
+        })?;
+        let made = private.create(switches::folder(request));
+        made.map_err(|source| SystemError::Io {
+            doing: "creating the folder of switches",
             source,
         })?;
         let client = control_client()?;
@@ -454,6 +460,7 @@ impl RunningSystem {
             let text = say_left_out(left_out);
             self.supervision.hub.emit(RunEvent::Note { text }).await;
         }
+        switches::remove(&self.instances).await;
         if report.left.is_empty() {
             Ok(format!(
                 "{} processes ended, {} killed",

@@ -9,7 +9,10 @@ use squall_scenario::{Template, is_allowed, is_on_this_machine, socket_address};
 use super::certificates::Certificates;
 use super::instance::Instance;
 use super::variables::Variables;
-use super::{RUN_SCOPE, StartSystem, SystemError, port_holder, ports};
+use super::{RUN_SCOPE, StartSystem, SystemError, port_holder, ports, switches};
+
+/// Tells a process where its fault layer is to let its faults be switched.
+const FAULTS_SOCKET: &str = "SQUALL_FAULTS_SOCKET";
 
 pub(super) fn prepare_instances(
     request: &StartSystem,
@@ -43,7 +46,9 @@ pub(super) fn prepare_instances(
                 false => None,
             };
             let log_path = request.log_dir.join(format!("{name}.log"));
-            instances.push(Instance::new(process.clone(), name, proxy, lease, log_path));
+            let socket = switches::folder(request).join(&name);
+            let process = process.clone();
+            instances.push(Instance::new(process, name, proxy, lease, log_path, socket));
         }
     }
     Ok(instances)
@@ -156,6 +161,8 @@ pub(super) fn resolve_command(
         argv.push(render(part, &own, place)?);
     }
     let mut env = std::collections::BTreeMap::new();
+    let socket = instance.faults_socket.display().to_string();
+    env.insert(FAULTS_SOCKET.to_owned(), socket);
     for (name, value) in &instance.process.env {
         env.insert(name.clone(), render(value, &own, place)?);
     }

@@ -7,19 +7,18 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 use squall_faults::{
-    Fault, FaultContext, FaultError, FaultGuard, Filter, Journal, Limits, MessageFault, NamesFault,
-    Origin, PacketsFault, Pauses, ProcessFault, ProcessIdentity, ProcessTarget, Proxy,
-    ResourceFault, TlsFault, ToxicFault,
+    Fault, FaultContext, FaultError, FaultGuard, Origin, ProcessFault, ProcessIdentity,
+    ResourceFault,
 };
-use squall_scenario::{Evidence, FaultSpec, FaultTarget, Inject, OnNetwork, OnTls, Sighting};
+use squall_scenario::seed::sub_seed;
+use squall_scenario::{Evidence, FaultSpec, FaultTarget, Inject, Sighting};
 use tokio_util::sync::CancellationToken;
 
-use super::monkeys::Monkeys;
+use super::made_of::faults;
+use super::means::Means;
 use super::reached::Reached;
 use super::seam::{Injected, NotInjected};
-use crate::system::{Instance, InstanceState, Listens, Member, RunningSystem, find};
-use squall_scenario::inject::{Dns, Packets};
-use squall_scenario::seed::sub_seed;
+use crate::system::{Instance, InstanceState, Listens, Member, RunningSystem};
 
 /// How long effects of faults and their undo may take to show.
 const EFFECT_WITHIN: Duration = Duration::from_secs(5);
@@ -35,21 +34,6 @@ pub(crate) struct Injection {
     reached: Vec<Reached>,
     /// Processes that the fault ended, as they were.
     ended: Vec<(Arc<Instance>, ProcessIdentity)>,
-}
-
-/// What every injection of a run shares.
-#[derive(Debug)]
-pub(crate) struct Means {
-    /// Where undos are written first.
-    pub(crate) journal: Arc<Journal>,
-    /// Pauses that meet on one process.
-    pub(crate) pauses: Pauses,
-    /// Names of processes that squall did not start and may hit.
-    pub(crate) allowed_processes: Vec<String>,
-    /// The choices of monkeys, one at a time.
-    pub(crate) monkeys: Monkeys,
-    /// Limits that meet on one process.
-    pub(crate) limits: Limits,
 }
 
 /// Chooses what the nth injection of a fault acts on. `any N of X` takes the
@@ -105,7 +89,7 @@ impl Injection {
             reached: reached(spec, members),
             ended: Vec::new(),
         };
-        let faults = match faults(means, system, spec, members).await {
+        let faults = match faults((means, system), spec, number, members).await {
             Ok(faults) => faults,
             Err(why) => {
                 super::monkeys::let_go(spec, members);
@@ -157,7 +141,8 @@ impl Injection {
             | Fault::Tls(_)
             | Fault::Names(_)
             | Fault::Packets(_)
-            | Fault::Resource(_) => return,
+            | Fault::Resource(_)
+            | Fault::Calls(_) => return,
             Fault::Process(ProcessFault { target, .. }) => target,
         };
         for member in members {
@@ -309,7 +294,8 @@ fn is_allowed(fault: &Fault) -> bool {
         | Fault::Messages(_)
         | Fault::Tls(_)
         | Fault::Names(_)
-        | Fault::Packets(_) => false,
+        | Fault::Packets(_)
+        | Fault::Calls(_) => false,
         Fault::Process(ProcessFault { target, .. })
         | Fault::Resource(ResourceFault { target, .. }) => target.mark.as_deref() == Some(""),
     }
@@ -322,6 +308,7 @@ fn reached(spec: &FaultSpec, members: &[Member]) -> Vec<Reached> {
         | Inject::Http(_)
         | Inject::Tls(_)
         | Inject::Network(_)
+        | Inject::InProcess(_)
         | Inject::Resource(_) => {
             return Vec::new();
         }
@@ -337,158 +324,4 @@ fn reached(spec: &FaultSpec, members: &[Member]) -> Vec<Reached> {
         Member::Existing(_) | Member::Link(_) | Member::Name { .. } => None,
     };
     members.iter().filter_map(of).collect()
-}
-
-/// The faults of the fault crate that one injection is made of.
-async fn faults(
-    means: &Means,
-    system: &RunningSystem,
-    spec: &FaultSpec,
-    members: &[Member],
-) -> Result<Vec<Fault>, String> {
-    match &spec.inject {
-        Inject::Bytes(fault) => Ok(vec![Fault::Toxic(ToxicFault {
-            proxies: proxies(members),
-            inject: fault.clone(),
-            share: spec.share(),
-        })]),
-        Inject::Http(fault) => {
-            let proxies = proxies(members);
-            let inject = fault.clone();
-            let scopes = Some(system.scopes().clone());
-            Ok(vec![Fault::Messages(MessageFault {
-                proxies,
-                inject,
-                scopes,
-            })])
-        }
-        Inject::Process(fault) => {
-            let of = |target| {
-                let inject = fault.clone();
-                Fault::Process(ProcessFault { target, inject })
-            };
-            on_processes(means, members, of).await
-        }
-        Inject::Resource(fault) => {
-            let of = |target| {
-                let inject = fault.clone();
-                Fault::Resource(ResourceFault { target, inject })
-            };
-            on_processes(means, members, of).await
-        }
-        Inject::Tls(fault) => {
-            let OnTls::Tls(inject) = fault;
-            let proxies = members.iter().filter_map(|m| m.proxy().cloned()).collect();
-            Ok(vec![Fault::Tls(TlsFault {
-                proxies,
-                inject: *inject,
-            })])
-        }
-        Inject::Network(fault) => match fault {
-            OnNetwork::Dns(dns) => on_names(*dns, members),
-            OnNetwork::Partition(_)
-            | OnNetwork::Loss(_)
-            | OnNetwork::Reject(_)
-            | OnNetwork::Rate(_) => {
-                let packets = fault.packets().into_iter();
-                packets
-                    .map(|packets| on_packets(packets, members))
-                    .collect()
-            }
-        },
-    }
-}
-
-fn proxies(members: &[Member]) -> Vec<Proxy> {
-    let proxies = members.iter().filter_map(Member::proxy);
-    proxies.cloned().collect()
-}
-
-/// Packets are met where callers connect: at the inbound link of a process, if
-/// it has one.
-fn on_packets(inject: Packets, members: &[Member]) -> Result<Fault, String> {
-    let mut addresses = Vec::new();
-    for member in members {
-        let address = member.callers_address();
-        let address = address.ok_or_else(|| format!("`{}` has no packets", member.name()))?;
-        addresses.push(address);
-    }
-    let targets = members.iter().map(|member| member.name().to_owned());
-    Ok(Fault::Packets(PacketsFault {
-        targets: targets.collect(),
-        filter: Filter::of(&inject, addresses),
-        inject,
-    }))
-}
-
-fn on_names(inject: Dns, members: &[Member]) -> Result<Vec<Fault>, String> {
-    let mut names = Vec::new();
-    let mut of = None;
-    for member in members {
-        match member {
-            Member::Name { name, resolver } => {
-                names.push(name.clone());
-                of = Some(resolver.clone());
-            }
-            Member::Instance(_) | Member::Existing(_) | Member::Link(_) => {
-                return Err(format!("`{}` is not looked up", member.name()));
-            }
-        }
-    }
-    // All names of a run have one resolver.
-    let faults = of.map(|resolver| {
-        Fault::Names(NamesFault {
-            resolver,
-            names,
-            inject,
-        })
-    });
-    Ok(faults.into_iter().collect())
-}
-
-async fn on_processes(
-    means: &Means,
-    members: &[Member],
-    of: impl Fn(ProcessTarget) -> Fault,
-) -> Result<Vec<Fault>, String> {
-    let mut faults = Vec::new();
-    for member in members {
-        faults.extend(targets(means, member).await?.into_iter().map(&of));
-    }
-    Ok(faults)
-}
-
-/// The processes that a member stands for now.
-async fn targets(means: &Means, member: &Member) -> Result<Vec<ProcessTarget>, String> {
-    match member {
-        Member::Instance(instance) => {
-            let origin = instance
-                .origin()
-                .ok_or_else(|| format!("{} is not running, so it cannot be hit", instance.name))?;
-            Ok(vec![ProcessTarget {
-                name: instance.name.clone(),
-                identity: origin.root,
-                mark: Some(origin.mark),
-            }])
-        }
-        Member::Existing(existing) => {
-            let name = &existing.name;
-            if !means.allowed_processes.contains(name) {
-                return Err(format!(
-                    "squall did not start `{name}`; if it may be broken, pass \
-                     `--allow-process {name}`"
-                ));
-            }
-            let found = find(existing).await;
-            let found = found
-                .map_err(|error| format!("{name}: {error}"))?
-                .into_iter();
-            Ok(found
-                .map(|found| ProcessTarget::allowed(name.clone(), found.identity))
-                .collect())
-        }
-        Member::Link(_) | Member::Name { .. } => {
-            Err(format!("`{}` is not a process", member.name()))
-        }
-    }
 }

@@ -2,6 +2,8 @@
 //! simulated one for tests.
 
 mod injection;
+mod made_of;
+mod means;
 mod monkeys;
 mod reached;
 pub(crate) mod real;

@@ -10,7 +10,7 @@ use squall_record::{Manifest, RecordError, RunEvent, Shard};
 use squall_scenario::{Scenario, Secrets};
 use tokio::sync::mpsc;
 
-use super::injection::Means;
+use super::means::Means;
 use super::monkeys::Monkeys;
 use super::real_system::RealSystem;
 use super::seam::{Undo, World};
@@ -135,6 +135,7 @@ impl World for RealWorld {
                 pauses: Pauses::default(),
                 monkeys: Monkeys::default(),
                 limits: Limits::default(),
+                seed: self.seed,
             },
             heard: Mutex::new(heard),
         })

@@ -14,7 +14,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::injection::{self, Injection, Means};
+use super::injection::{self, Injection};
+use super::means::Means;
 use super::seam::{self, Guardian, Load, NotInjected, System};
 use crate::hub::EventHub;
 use crate::probe::{ProbeSetup, watch_probes};

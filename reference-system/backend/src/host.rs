@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use squall_fault_layer::Faults;
 use squall_resilience::{Command, DEADLINE_MS_MAX, Deadline, Properties, Registry};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ pub(crate) struct Host {
     pub(crate) commands: Registry,
     /// What it counts.
     pub(crate) metrics: Arc<Metrics>,
+    /// What is to go wrong inside, if anything.
+    pub(crate) faults: Faults,
     /// Ends what runs in the background and the event streams.
     pub(crate) stop: CancellationToken,
     /// Room for event streams.
@@ -43,12 +46,13 @@ pub(crate) struct Host {
 
 impl Host {
     /// An instance that is not ready yet.
-    pub(crate) fn new(config: ServiceConfig) -> Arc<Self> {
+    pub(crate) fn new(config: ServiceConfig, faults: Faults) -> Arc<Self> {
         Arc::new(Self {
             zone: zone_of(&config.instance),
             directory: Arc::default(),
             commands: Registry::new(),
             metrics: Arc::default(),
+            faults,
             stop: CancellationToken::new(),
             event_streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
             ready: AtomicBool::new(false),

@@ -17,6 +17,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
+use squall_fault_layer::fault_point;
 use squall_resilience::{Command, Deadline};
 use tokio::sync::Semaphore;
 
@@ -180,10 +181,11 @@ impl Playback {
         viewer: &Viewer,
         deadline: Deadline,
     ) -> Result<String, Failure> {
-        let work = |_| {
+        let work = async |_| {
+            fault_point!(self.host.faults, "playback.licence")
+                .map_err(|fault| RemoteError::Garbled(fault.to_string()))?;
             let now = clock::unix_seconds();
-            let licence = self.licences.issue(title, viewer.clone(), now);
-            std::future::ready(Ok::<_, RemoteError>(licence))
+            Ok::<_, RemoteError>(self.licences.issue(title, viewer.clone(), now))
         };
         self.drm
             .execute(deadline, work)

@@ -12,6 +12,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use squall_fault_layer::{Faults, fault_point};
 use squall_resilience::Deadline;
 
 use self::popular::PopularLists;
@@ -55,6 +56,7 @@ pub(crate) fn rows_path(profile: u32, query: &RowsQuery) -> String {
 struct Recommendations {
     data: ReadThrough,
     popular: PopularLists,
+    faults: Faults,
 }
 
 /// The routes of the service.
@@ -65,6 +67,7 @@ pub(crate) fn routes(host: &Arc<Host>) -> Result<Router, ServeError> {
     let service = Arc::new(Recommendations {
         data: ReadThrough::new(host)?,
         popular: PopularLists::default(),
+        faults: host.faults.clone(),
     });
     Ok(Router::new()
         .route("/recommendations/{profile}", get(rows))
@@ -77,7 +80,13 @@ async fn rows(
     Path(profile): Path<u32>,
     Query(query): Query<RowsQuery>,
 ) -> Result<impl IntoResponse, Failure> {
-    let Recommendations { data, popular } = &*service;
+    let Recommendations {
+        data,
+        popular,
+        faults,
+    } = &*service;
+    fault_point!(faults, "recommendations.rows")
+        .map_err(|fault| Failure::unavailable(fault.to_string()))?;
     let key = format!(
         "rows:{profile}:{}:{}",
         query.country, query.maturity_age_max

@@ -1,11 +1,14 @@
 //! The life of an instance: set up, serve, announce, leave, drain.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
+use squall_fault_layer::{FaultLayer, Faults, Injected};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +19,7 @@ use crate::discovery::client::Announcer;
 use crate::discovery::server::Registry;
 use crate::host::guard::guard;
 use crate::host::{Host, operations};
+use crate::reply::Failure;
 use crate::service::{ServeError, ServiceConfig, ServiceKind};
 use crate::store::server::Server as StoreServer;
 use crate::{catalog, edge, gateway, origin, playback, recommendations};
@@ -36,7 +40,21 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let address = config.listen;
     let listener = listen(address).map_err(|source| ServeError::Listen { address, source })?;
-    serve_on(Host::new(config), listener, shutdown).await
+    let faults = faults(config.seed).map_err(|reason| ServeError::Setup {
+        what: "the fault layer",
+        reason,
+    })?;
+    serve_on(Host::new(config, faults), listener, shutdown).await
+}
+
+/// None, and none can be set, unless the environment says otherwise.
+fn faults(seed: u64) -> Result<Faults, String> {
+    let text = std::env::var("SQUALL_FAULTS").unwrap_or_default();
+    let faults = Faults::parse(seed, &text).map_err(|error| error.to_string())?;
+    faults
+        .listen_from_env()
+        .map_err(|error| error.to_string())?;
+    Ok(faults)
 }
 
 /// Connections that may wait to be accepted. The usual 128 overflow when every
@@ -121,13 +139,20 @@ fn accept(
         return Ok(Box::pin(node.serve(listener, drain.clone())));
     }
     // Operators are let in when nobody else is: that is when they need to look.
+    let faults = FaultLayer::new(&host.faults, "requests", refused);
     let routes = routes(host, store)?
+        .layer(faults)
         .layer(middleware::from_fn(carry))
         .layer(middleware::from_fn_with_state(Arc::clone(host), guard))
         .merge(operations::routes(host));
     let server =
         axum::serve(listener, routes).with_graceful_shutdown(drain.clone().cancelled_owned());
     Ok(Box::pin(server.into_future()))
+}
+
+/// What a request is answered with that a fault wants to fail.
+fn refused(fault: Injected) -> Result<Response, Infallible> {
+    Ok(Failure::unavailable(fault.to_string()).into_response())
 }
 
 fn routes(host: &Arc<Host>, store: Option<&Arc<StoreServer>>) -> Result<Router, ServeError> {

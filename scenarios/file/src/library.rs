@@ -23,13 +23,26 @@ const SCENARIOS: &[(&str, &str)] = &[
         include_str!("../../library/chaos-monkey.yaml"),
     ),
     (
+        "hung-licences",
+        include_str!("../../library/hung-licences.yaml"),
+    ),
+    ("hung-rows", include_str!("../../library/hung-rows.yaml")),
+    (
         "late-answers",
         include_str!("../../library/late-answers.yaml"),
     ),
     ("slow-links", include_str!("../../library/slow-links.yaml")),
     (
+        "latency-monkey",
+        include_str!("../../library/latency-monkey.yaml"),
+    ),
+    (
         "one-way-partition",
         include_str!("../../library/one-way-partition.yaml"),
+    ),
+    (
+        "out-of-descriptors",
+        include_str!("../../library/out-of-descriptors.yaml"),
     ),
     (
         "slow-recommendations",

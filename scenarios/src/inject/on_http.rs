@@ -51,6 +51,7 @@ impl Inject {
             | Self::Tls(_)
             | Self::Process(_)
             | Self::Resource(_)
+            | Self::InProcess(_)
             | Self::Network(_) => false,
         }
     }

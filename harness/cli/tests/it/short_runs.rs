@@ -50,6 +50,69 @@ slo: [ { during: short, expect: [ success >= 90% ] } ]
 }
 
 #[test]
+fn calls_inside_a_service_fail_as_long_as_the_fault_is_set() {
+    let sandbox = Sandbox::new();
+    let text = "version: 1
+name: requests fail inside
+processes:
+  registry:
+    command: [ $squall, reference, serve, discovery, --instance, $self.name,
+               --listen, \"127.0.0.1:$self.port\", --data-dir, $run.dir/$self.name ]
+    ready: { http: /health }
+target: registry
+load:
+  shape: [ { hold: { rate: 20/s, for: 6s } } ]
+  requests: [ GET /apps ]
+  warm_up: 0s
+faults:
+  - name: refused
+    at: 2s
+    inject: { in_process: { point: requests, error: out of order } }
+    into: registry
+    for: 2s
+slo:
+  - { during: baseline, expect: [ success >= 90% ] }
+  - { during: refused, expect: [ success < 10% ] }
+  - { during: recovery, expect: [ success >= 50% ] }
+";
+    let file = sandbox.write("inside.yaml", text);
+    sandbox.squall(&["run", &file]).assert_code(0);
+    let seen = seen(&sandbox);
+    let first = "set at requests in registry-0, no call yet";
+    assert!(seen.iter().any(|seen| seen == first), "{seen:?}");
+    let last = seen.last().unwrap();
+    assert!(last.starts_with("taken out of registry-0; "), "{last}");
+    assert!(last.ends_with(" calls at requests failed"), "{last}");
+    // The socket goes with the process.
+    let data = sandbox.run().join("data");
+    assert!(!data.join("squall-faults").exists());
+    sandbox.assert_empty();
+}
+
+#[test]
+fn a_service_that_opened_no_switch_is_said_to_have_none() {
+    let sandbox = Sandbox::new();
+    let rest = "load:
+  shape: [ { hold: { rate: 20/s, for: 3s } } ]
+  requests: [ { name: health, send: GET /health, within: 1s } ]
+  warm_up: 0s
+faults:
+  - { name: hung, at: 1s, inject: { in_process: { point: a, do: hang } }, into: api, for: 1s }
+slo: [ { during: hung, expect: [ success >= 90% ] } ]
+";
+    let closed = one_server("    env: { SQUALL_FAULTS_SOCKET: \"\" }\n") + rest;
+    let file = sandbox.write("none.yaml", closed);
+    let run = sandbox.squall(&["run", &file]);
+    run.assert_code(3);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert!(
+        said.contains("api-0: it lets nobody switch its faults"),
+        "{said}"
+    );
+    sandbox.assert_empty();
+}
+
+#[test]
 fn a_caller_refuses_a_certificate_that_ran_out_until_the_fault_is_gone() {
     if !has_python() {
         return skip("needs python3");

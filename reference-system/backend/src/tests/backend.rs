@@ -11,6 +11,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
+use squall_fault_layer::Faults;
+
 use crate::host::Host;
 use crate::serve::serve_on;
 use crate::service::{ServiceConfig, ServiceKind};
@@ -121,7 +123,7 @@ impl Backend {
         let (stop, stopped) = oneshot::channel();
         let (kill, killed) = oneshot::channel();
         let name = config.instance.clone();
-        let host = Host::new(config);
+        let host = Host::new(config, Faults::default());
         let running = Arc::clone(&host);
         let listener = listener.into_std().unwrap();
         let thread = std::thread::spawn(move || {

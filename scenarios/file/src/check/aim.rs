@@ -17,6 +17,11 @@ pub(super) fn check(fault: &FaultDraft, system: &System, findings: &mut Vec<Diag
             at_a_process(fault, system, findings);
             at_no_name(fault, system, findings);
         }
+        Surface::InProcess => {
+            at_a_process(fault, system, findings);
+            at_no_name(fault, system, findings);
+            started_by_squall(fault, system, findings);
+        }
         Surface::Tls => at_tls(fault, system, findings),
         Surface::Network => match fault.spec.inject.is_on_names() {
             true => at_a_name(fault, system, findings),
@@ -40,6 +45,22 @@ fn at_a_port(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>
             )
             .at(fault.into, format!("`{keyword}` acts on packets of a port"))
             .help("let its callers connect through a link (`links: { NAME: { to: host:port } }`), and aim at that"),
+        );
+    }
+}
+
+/// Only whom squall started knows where its faults are switched.
+fn started_by_squall(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
+    if let Some(existing) = system.existing_of(&fault.spec.into.value).first() {
+        let (name, keyword) = (&existing.name, fault.spec.inject.keyword());
+        findings.push(
+            Diagnostic::error(
+                codes::NOT_A_PROCESS,
+                format!("`{name}` cannot suffer `{keyword}`"),
+            )
+            .at(fault.into, "squall did not start it")
+            .also(fault.inject, "is switched where squall said at its start")
+            .help("aim at a process of the system, or switch the service's faults by its environment or by headers"),
         );
     }
 }

@@ -188,6 +188,12 @@ fn share(fault: &FaultDraft, findings: &mut Vec<Diagnostic>) {
                 findings,
             ),
         },
+        Surface::InProcess => none_of(
+            fault,
+            "acts on calls",
+            "write it there, of calls: `in_process: { share: 20%, … }`",
+            findings,
+        ),
         Surface::Process | Surface::Resource => none_of(
             fault,
             "acts on processes",

@@ -21,6 +21,7 @@ pub(super) fn check(draft: &ScenarioDraft, uses: &[Use], findings: &mut Vec<Diag
             Inject::Bytes(_)
             | Inject::Tls(_)
             | Inject::Process(_)
+            | Inject::InProcess(_)
             | Inject::Network(_)
             | Inject::Resource(_) => false,
         });

@@ -74,13 +74,12 @@ impl Reader {
         let (first, second) = (there.next(), there.next());
         let diagnostic = match (fields, first, second) {
             _ if names.is_empty() => return true,
-            (Some(fields), Some(first), Some(second)) => Diagnostic::error(
-                codes::KEYS_CONFLICT,
-                "one thing is done to a message at a time",
-            )
-            .at(fields.key_place(second), "a second one")
-            .also(fields.key_place(first), "the first one")
-            .help("write a fault for each; they may be at the same time"),
+            (Some(fields), Some(first), Some(second)) => {
+                Diagnostic::error(codes::KEYS_CONFLICT, "a fault does one thing at a time")
+                    .at(fields.key_place(second), "a second one")
+                    .also(fields.key_place(first), "the first one")
+                    .help("write a fault for each; they may be at the same time")
+            }
             (_, Some(_), None) => return true,
             // A key that is not known may be the one that is meant.
             (Some(fields), None, _) if fields.has_unknown_keys() => return false,

@@ -1,5 +1,6 @@
 //! Every scenario and system of the library is valid.
 
+use squall_scenario::{Inject, Surface};
 use squall_scenario_file::{ParseOptions, Source, library, parse_scenario, parse_system};
 
 fn no_environment(_: &str) -> Option<String> {
@@ -48,6 +49,33 @@ fn every_file_of_the_library_comes_with_the_binary() {
     for (name, _) in library::scenarios() {
         let row = format!("| [{name}](library/{name}.yaml) |");
         assert!(readme.contains(&row), "no {row} in scenarios/README.md");
+    }
+}
+
+/// How many scenarios of the library act on a surface, at least.
+const fn wanted(surface: Surface) -> usize {
+    match surface {
+        Surface::Bytes | Surface::Http | Surface::Process | Surface::InProcess => 2,
+        // To be raised with the scenarios.
+        Surface::Tls | Surface::Network | Surface::Resource => 0,
+    }
+}
+
+#[test]
+fn the_library_acts_on_the_surfaces_that_there_are() {
+    let surfaces_of = |name: &str| -> Vec<Surface> {
+        let source = library::source(name).unwrap();
+        let checked = parse_scenario(&source, &ParseOptions::new(&no_environment));
+        let faults = checked.value.unwrap().faults.into_iter();
+        faults.map(|fault| fault.inject.surface()).collect()
+    };
+    let scenarios: Vec<_> = library::scenarios()
+        .iter()
+        .map(|(name, _)| surfaces_of(name))
+        .collect();
+    for surface in Inject::kinds().map(|about| about.surface) {
+        let acting = scenarios.iter().filter(|on| on.contains(&surface)).count();
+        assert!(acting >= wanted(surface), "{surface:?}: {acting}");
     }
 }
 

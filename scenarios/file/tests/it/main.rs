@@ -3,6 +3,7 @@
 mod faults_page;
 mod fixtures;
 mod gates;
+mod in_process;
 mod library;
 mod objectives;
 mod openslo;
