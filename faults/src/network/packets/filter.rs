@@ -19,6 +19,8 @@ use super::rules::{CHANCES, End, Rule, counters, of_table};
 const ARRIVING: &str = "arriving";
 /// The hook of this chain.
 const LOCAL_IN: u32 = 1;
+/// How often rules are looked for before they count as gone.
+const LOOKS: u32 = 8;
 /// Before rules of the machine's own, which have 0.
 const PRIORITY: i32 = -150;
 /// The table belongs to its socket.
@@ -113,13 +115,21 @@ impl Filters {
         let table = self.tables.get(id);
         let Table { name, rules } = table.ok_or_else(|| format!("{id} is not in force"))?;
         let (name, rules) = (name.clone(), *rules);
-        let all = self
-            .on_socket(|socket| socket.list(Ask::GetRule, &of_table(&name)))
-            .map_err(|error| format!("nftables: {}", explained(&error)))?;
-        let own: Vec<_> = all
-            .iter()
-            .filter_map(|rule| counters(rule, &name))
-            .collect();
+        let mut own = Vec::new();
+        // A kernel may leave rules out while somebody changes others, without a word:
+        // what is really gone is gone the next time as well.
+        for _ in 0..LOOKS {
+            let all = self
+                .on_socket(|socket| socket.list(Ask::GetRule, &of_table(&name)))
+                .map_err(|error| format!("nftables: {}", explained(&error)))?;
+            own = all
+                .iter()
+                .filter_map(|rule| counters(rule, &name))
+                .collect();
+            if own.len() == rules {
+                break;
+            }
+        }
         if own.len() != rules {
             return Err(format!(
                 "{} of the {rules} rules of table {name} are there",

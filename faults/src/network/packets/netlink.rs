@@ -157,7 +157,8 @@ impl Socket {
                 }
                 whole &= header.flags & INTERRUPTED == 0;
                 match header.kind {
-                    DONE => return Ok(whole.then_some(all)),
+                    // It says how the listing ended: cut short is not whole.
+                    DONE => return Ok((whole && ended_well(body)).then_some(all)),
                     ERROR => return refusal(body).map_or(Ok(whole.then_some(all)), Err),
                     _ => all.push(body.get(FAMILY_BYTES..).unwrap_or(&[]).to_vec()),
                 }
@@ -238,6 +239,13 @@ impl Socket {
         buffer.truncate(length);
         Ok(buffer)
     }
+}
+
+/// Whether the end of a listing says that all of it was told: a number that is no
+/// error (`netlink_dump_done` of the kernel).
+fn ended_well(body: &[u8]) -> bool {
+    body.first_chunk()
+        .is_none_or(|code| i32::from_ne_bytes(*code) >= 0)
 }
 
 /// What is said of a message before it.
