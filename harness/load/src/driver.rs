@@ -323,6 +323,12 @@ impl Driver {
         if !self.worker.stalls.total(Instant::now()).is_zero() {
             self.last_cuts(orders, track).await;
         }
+        // Told in time, and behind other orders when the last answer came.
+        while let Ok(order) = orders.try_recv() {
+            if let Order::Cut { at } = order {
+                self.cut(track, at);
+            }
+        }
         let mut recorder = track.recorder.borrow_mut();
         recorder.give_up();
         let end_us = load_end.saturating_duration_since(track.origin).as_micros();

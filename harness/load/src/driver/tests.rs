@@ -265,6 +265,37 @@ fn span(interval: &Interval) -> Range<i64> {
     interval.start_us..interval.end_us
 }
 
+/// Edges that stand in the queue when the load is over already.
+#[test]
+fn an_edge_that_was_told_before_the_end_is_one_though_nothing_is_waited_for() {
+    let cuts_us = vec![525_631, 46_713, 13_169];
+    let scene = Scene {
+        shape: vec![Stage::Hold {
+            rate: Rate::per_second(0.0).unwrap(),
+            duration: Duration::from_millis(50),
+            arrivals: Arrivals::Even,
+        }],
+        shard: Shard::new(1, 1).unwrap(),
+        in_flight_max: 1,
+        connections: None,
+        answers: vec![Answer::Failed],
+        due_ms: 51,
+        cuts_us,
+        late_cuts: vec![],
+        stop_ms: Some((3, 6)),
+        stop_ahead_ms: 1,
+        outputs_max: 6,
+    };
+    let edges: Vec<_> = play(&scene)
+        .into_iter()
+        .filter_map(|output| match output {
+            Told::Stretch(stretch) => Some(interval(&["a".to_owned()], &[stretch]).end_us),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(edges, [13_169, 46_713, 50_000]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
