@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{HANG, connect_through, echo_proxy, exchange, soon};
+use crate::support::{HANG, connect_through, echo_proxy, exchange, skip, soon};
 use squall_faults::{
     Fault, FaultContext, FaultError, Journal, Limits, Pauses, ProcessFault, ProcessIdentity,
     ProcessTarget, Refusal, ToxicFault,
@@ -303,11 +303,7 @@ fn a_pid_namespace_without_its_leaders_is_no_obstacle() {
     };
     let allowed = inside("true".as_ref()).output();
     if !allowed.is_ok_and(|output| output.status.success()) {
-        std::io::Write::write_all(
-            &mut std::io::stderr(),
-            b"skipped: needs PID namespaces (unshare)\n",
-        )
-        .unwrap();
+        skip("PID namespaces (unshare)");
         return;
     }
     let mut tests = inside(&std::env::current_exe().unwrap());

@@ -11,7 +11,7 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tempfile::TempDir;
 
 use crate::support::run::{FIXTURE, Run};
-use crate::support::{soon, until};
+use crate::support::{skip, soon, until};
 use squall_faults::{
     Fault, FaultContext, FaultError, FaultGuard, Journal, ProcessIdentity, ProcessTarget,
     ResourceFault,
@@ -33,8 +33,7 @@ impl Small {
         match mount(source, dir.path(), kind, flags, Some(c"size=16m")) {
             Ok(()) => Some(Self(dir)),
             Err(error) => {
-                let line = format!("skipped: needs a mount: {error}\n");
-                std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+                skip(format_args!("a mount: {error}"));
                 None
             }
         }
@@ -314,8 +313,7 @@ async fn a_disk_that_another_one_has_its_space_from_is_not_filled() {
     let layers = std::ffi::CString::new(layers).unwrap();
     let flags = MountFlags::empty();
     if let Err(error) = mount("squall-test", over.path(), "overlay", flags, Some(&*layers)) {
-        let line = format!("skipped: needs an overlay: {error}\n");
-        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+        skip(format_args!("an overlay: {error}"));
         return;
     }
     let over = Jail(over);

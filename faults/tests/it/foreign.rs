@@ -15,7 +15,7 @@ use squall_scenario::{OnProcess, OnResource};
 use tempfile::TempDir;
 
 use crate::support::run::FIXTURE;
-use crate::support::{HANG, until};
+use crate::support::{HANG, skip, until};
 
 /// A daemon: it leads a session of its own, without a terminal, and has a child.
 struct Daemon {
@@ -352,7 +352,7 @@ async fn a_daemon_with_a_terminal_below_it_is_refused() {
     daemon.args(["-q", "-c", &typed, "/dev/null"]);
     daemon.stdin(Stdio::null()).stdout(Stdio::null());
     let Ok(daemon) = daemon.stderr(Stdio::null()).spawn() else {
-        return skipped("script, of util-linux");
+        return skip("script, of util-linux");
     };
     let daemon = Ended(daemon);
     let shell = dir.path().join("shell");
@@ -385,9 +385,4 @@ impl Drop for Ended {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn skipped(needs: &str) {
-    let line = format!("skipped: needs {needs}\n");
-    std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
 }

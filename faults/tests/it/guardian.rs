@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::run::{FIXTURE, Run};
-use crate::support::{HANG, soon, until};
+use crate::support::{HANG, skip, soon, until};
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
 use squall_faults::guardian::{ExitStatus, GroupSignal, GuardianClient, GuardianError};
 use squall_faults::{
@@ -261,8 +261,7 @@ async fn in_a_namespace_the_kernel_ends_everything_with_the_guardian() {
     let run = Run::start_in_namespace().await;
     let family = family(&run).await;
     if pid_namespace(family[0].pid) == pid_namespace(std::process::id()) {
-        std::io::Write::write_all(&mut std::io::stderr(), b"skipped: needs PID namespaces\n")
-            .unwrap();
+        skip("PID namespaces");
         return run.stop().await;
     }
     kill(run.guardian.identity());

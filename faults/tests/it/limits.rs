@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use crate::support::run::Run;
-use crate::support::{soon, until};
+use crate::support::{skip, soon, until};
 use squall_faults::{
     Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
 };
@@ -166,7 +166,7 @@ async fn a_limit_that_would_lower_nobody_is_refused_and_leaves_nothing() {
 #[tokio::test]
 async fn processes_that_nobody_counts_are_not_said_to_be_limited() {
     if !rustix::process::geteuid().is_root() {
-        return skipped("root");
+        return skip("root");
     }
     let run = Run::start().await;
     let target = run.target("web", "exec sleep 1000").await;
@@ -232,9 +232,4 @@ async fn somebody_who_raises_his_limit_again_is_told() {
     soon(guard.remove()).await.unwrap();
     assert_eq!(files(target.identity.pid), "99");
     run.stop().await;
-}
-
-fn skipped(needs: &str) {
-    let line = format!("skipped: needs {needs}\n");
-    std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{HANG, proxy_to, soon, until};
+use crate::support::{HANG, proxy_to, soon, stalled, until};
 use squall_faults::{Fault, FaultContext, FaultError, Journal, MessageFault, Pauses, Proxy};
 use squall_scenario::inject::{Answer, Http, HttpAction, Matching, Message};
 use squall_scenario::{ByteCount, EvidenceLevel, OnHttp, Share};
@@ -261,11 +261,7 @@ async fn upload(proxy: &Proxy, listener: &TcpListener) -> (OwnedReadHalf, TcpStr
         .await
         .unwrap();
     tokio::spawn(async move { while says.write_all(&[0; 65536]).await.is_ok() {} });
-    let mut carried = u64::MAX;
-    while proxy.counters().bytes_to != carried || carried == head.len() as u64 {
-        carried = proxy.counters().bytes_to;
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    stalled(|| proxy.counters().bytes_to - head.len() as u64).await;
     (hears, target)
 }
 

@@ -22,7 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 
 use crate::support::run::Run;
-use crate::support::{HANG, soon};
+use crate::support::{HANG, skip, soon};
 
 const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 7));
 
@@ -261,22 +261,17 @@ async fn processes_ask_the_resolver_of_the_run_and_nobody_else_does() {
 
 /// A run whose processes may be given a resolver; nothing where they may not.
 async fn overlaid() -> Option<(Run, Resolver, Vec<LaidOver>)> {
-    let skipped = |why: String| {
-        // Past the capture of the test harness: nobody shall take it for a pass.
-        let line = format!("skipped: needs {why}\n");
-        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
-    };
     let resolver = match Resolver::start(names()).await {
         Ok(resolver) => resolver,
         Err(error) => {
-            skipped(format!("port 53: {error}"));
+            skip(format!("port 53: {error}"));
             return None;
         }
     };
     let run = Run::start().await;
     let laid_over = resolver_files(run.dir.path(), resolver.address().ip()).unwrap();
     if let Err(error) = may_lay_over(&laid_over) {
-        skipped(format!("mount namespaces: {error}"));
+        skip(format!("mount namespaces: {error}"));
         run.stop().await;
         return None;
     }

@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::run::{FIXTURE, Run};
-use crate::support::{HANG, echo_at, serve_echo, soon};
+use crate::support::{HANG, echo_at, serve_echo, skip, soon, until_seen};
 
 /// A run whose guardian may have rules in the kernel; nothing where it may not.
 async fn privileged() -> Option<Run> {
@@ -26,9 +26,7 @@ async fn privileged() -> Option<Run> {
     if missing.is_empty() {
         return Some(Run::start().await);
     }
-    // Past the capture of the test harness: nobody shall take it for a pass.
-    let line = format!("skipped: needs nftables: {:?}\n", missing[0].standing);
-    io::Write::write_all(&mut io::stderr(), line.as_bytes()).unwrap();
+    skip(format_args!("nftables: {:?}", missing[0].standing));
     None
 }
 
@@ -64,16 +62,7 @@ fn seen(evidence: &Evidence) -> &PacketsSeen {
 
 /// Waits until packets were hit.
 async fn hit(guard: &FaultGuard) -> Evidence {
-    let looking = async {
-        loop {
-            let evidence = guard.verify().await.unwrap();
-            if evidence.level == EvidenceLevel::Felt {
-                return evidence;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(HANG, looking).await.unwrap()
+    until_seen(guard, |evidence| evidence.level == EvidenceLevel::Felt).await
 }
 
 async fn echoed(stream: &mut TcpStream) -> io::Result<()> {
@@ -118,8 +107,7 @@ async fn a_partition_is_silence_and_ends_without_a_trace() {
 /// is no IPv6.
 async fn on_one_port() -> Option<[SocketAddr; 3]> {
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.is_err() {
-        let line = "skipped: needs IPv6 on loopback\n";
-        io::Write::write_all(&mut io::stderr(), line.as_bytes()).unwrap();
+        skip("IPv6 on loopback");
         return None;
     }
     let hosts: [IpAddr; 2] = [
@@ -434,8 +422,7 @@ async fn nothing_is_left_of_a_squall_that_is_killed() {
     soon(guard.remove()).await.unwrap();
     run.stop().await;
     if named.is_none() {
-        let line = "skipped: needs nft: no look for rules that are left\n";
-        io::Write::write_all(&mut io::stderr(), line.as_bytes()).unwrap();
+        skip("nft: no look for rules that are left");
     }
     // A rule that is there is found.
     assert_ne!(named, Some(false));

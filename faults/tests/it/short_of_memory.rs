@@ -5,8 +5,7 @@
 use std::path::PathBuf;
 
 use crate::support::run::Run;
-use crate::support::{HANG, soon, until};
-use squall_faults::machine::Machine;
+use crate::support::{cgroups, soon, until, until_seen};
 use squall_faults::{
     Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
 };
@@ -23,52 +22,25 @@ const TAKES: &str = "few=$(head -c 8M /dev/zero | tr '\\0' x); echo up; \
     while ! [ -e go ]; do sleep 0.02; done; \
     many=$(head -c 96M /dev/zero | tr '\\0' x); exec sleep 1000";
 
-/// Whether cgroups can be made here; says so where not.
-fn can_limit() -> bool {
-    let machine = Machine {
-        guardian: Vec::new(),
-    };
-    let missing = machine.missing_for(&["memory"]);
-    if !missing.is_empty() {
-        let line = "skipped: needs cgroups of memory that may be made\n";
-        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
-    }
-    missing.is_empty()
+fn cgroup(pid: u32) -> String {
+    cgroups::of(pid, "memory")
 }
 
-/// The cgroup of a process that deals memory out.
-fn cgroup(pid: u32) -> String {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    let path = |line: &str| line.rsplit(':').next().map(str::to_owned);
-    let v1 = text.lines().find(|line| {
-        let controllers = line.split(':').nth(1).unwrap_or_default();
-        controllers.split(',').any(|one| one == "memory")
-    });
-    let v2 = text.lines().find(|line| line.starts_with("0::"));
-    v1.or(v2).and_then(path).unwrap()
+fn folder(pid: u32) -> PathBuf {
+    cgroups::folder(pid, "memory")
 }
 
 fn is_penned(pid: u32) -> bool {
     cgroup(pid).contains("/squall-memory-")
 }
 
-/// Where that is in the file system.
-fn folder(pid: u32) -> PathBuf {
-    let bases = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup"].map(PathBuf::from);
-    let place = cgroup(pid);
-    let folders = bases.map(|base| base.join(place.trim_start_matches('/')));
-    let mut folders = folders.into_iter();
-    folders
-        .find(|folder| folder.join("memory.stat").is_file())
-        .unwrap()
-}
+/// Where the limit stands, by the version of cgroups.
+const FILES: [&str; 2] = ["memory.limit_in_bytes", "memory.max"];
 
 /// Bytes that a process may take in its cgroup.
 fn left(pid: u32) -> u64 {
-    let folder = folder(pid);
-    let v1 = std::fs::read_to_string(folder.join("memory.limit_in_bytes"));
-    let text = v1.or_else(|_| std::fs::read_to_string(folder.join("memory.max")));
-    text.unwrap().trim().parse().unwrap()
+    let text = cgroups::setting(pid, "memory", FILES);
+    text.trim().parse().unwrap()
 }
 
 async fn limit(
@@ -86,15 +58,7 @@ async fn limit(
 
 /// Looks until the kernel has ended somebody.
 async fn felt(guard: &FaultGuard) -> Evidence {
-    let looking = async {
-        loop {
-            let evidence = guard.verify().await.unwrap();
-            if killed(&evidence) > 0 {
-                return evidence;
-            }
-        }
-    };
-    tokio::time::timeout(HANG, looking).await.unwrap()
+    until_seen(guard, |evidence| killed(evidence) > 0).await
 }
 
 fn figures(evidence: &Evidence) -> Measured {
@@ -115,7 +79,7 @@ fn killed(evidence: &Evidence) -> u64 {
 
 #[tokio::test]
 async fn whoever_takes_more_is_ended_and_the_others_go_back() {
-    if !can_limit() {
+    if !cgroups::may_be_made("memory") {
         return;
     }
     let run = Run::start().await;
@@ -163,7 +127,7 @@ async fn whoever_takes_more_is_ended_and_the_others_go_back() {
 
 #[tokio::test]
 async fn a_target_that_the_kernel_ends_shows_the_fault_and_is_not_lost() {
-    if !can_limit() {
+    if !cgroups::may_be_made("memory") {
         return;
     }
     let run = Run::start().await;
@@ -189,7 +153,7 @@ async fn a_target_that_the_kernel_ends_shows_the_fault_and_is_not_lost() {
 
 #[tokio::test]
 async fn a_limit_below_what_is_in_use_is_refused() {
-    if !can_limit() {
+    if !cgroups::may_be_made("memory") {
         return;
     }
     let run = Run::start().await;
@@ -219,7 +183,7 @@ async fn a_limit_below_what_is_in_use_is_refused() {
 
 #[tokio::test]
 async fn limits_that_meet_share_a_cgroup_and_the_lowest_holds() {
-    if !can_limit() {
+    if !cgroups::may_be_made("memory") {
         return;
     }
     let run = Run::start().await;
@@ -239,7 +203,9 @@ async fn limits_that_meet_share_a_cgroup_and_the_lowest_holds() {
     assert_eq!(left(pid), high, "after one that was dropped");
     soon(later.remove()).await.unwrap();
     assert!(is_penned(pid));
-    std::fs::write(folder(pid).join(file(pid)), (90 * MIB).to_string()).unwrap();
+    let file = FILES.map(|name| folder(pid).join(name));
+    let file = file.iter().find(|file| file.is_file()).unwrap();
+    std::fs::write(file, (90 * MIB).to_string()).unwrap();
     let changed = soon(earlier.verify()).await.unwrap_err();
     assert!(
         matches!(changed, FaultError::LimitChanged { .. }),
@@ -250,19 +216,9 @@ async fn limits_that_meet_share_a_cgroup_and_the_lowest_holds() {
     run.stop().await;
 }
 
-/// The file that holds the limit.
-fn file(pid: u32) -> &'static str {
-    let v2 = folder(pid).join("memory.max").is_file();
-    if v2 {
-        "memory.max"
-    } else {
-        "memory.limit_in_bytes"
-    }
-}
-
 #[tokio::test]
 async fn a_target_that_is_gone_by_itself_is_lost_and_no_other_is_hit() {
-    if !can_limit() {
+    if !cgroups::may_be_made("memory") {
         return;
     }
     let run = Run::start().await;

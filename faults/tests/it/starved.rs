@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::run::{FIXTURE, Run};
-use crate::support::{HANG, soon, until};
-use squall_faults::machine::Machine;
+use crate::support::{cgroups, skip, soon, until, until_seen};
 use squall_faults::{
     Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
 };
@@ -22,49 +21,18 @@ const HUNGRY: &str = "(sh -c 'echo $$; while :; do :; done') & echo $$; \
     (while ! [ -e go ]; do sleep 0.02; done; exec sh -c 'echo $$; while :; do :; done') & \
     while :; do :; done";
 
-/// Whether cgroups can be made here; says so where not.
-fn can_starve() -> bool {
-    let machine = Machine {
-        guardian: Vec::new(),
-    };
-    let missing = machine.missing_for(&["cpu"]);
-    if !missing.is_empty() {
-        let line = "skipped: needs cgroups that may be made\n";
-        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
-    }
-    missing.is_empty()
-}
-
-/// The cgroup of a process that deals the processor out.
 fn cgroup(pid: u32) -> String {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    let path = |line: &str| line.rsplit(':').next().map(str::to_owned);
-    let v1 = text.lines().find(|line| {
-        let controllers = line.split(':').nth(1).unwrap_or_default();
-        controllers.split(',').any(|one| one == "cpu")
-    });
-    let v2 = text.lines().find(|line| line.starts_with("0::"));
-    v1.or(v2).and_then(path).unwrap()
+    cgroups::of(pid, "cpu")
 }
 
-/// Where that is in the file system.
 fn folder(pid: u32) -> PathBuf {
-    let bases = ["cpu", "cpu,cpuacct", "cpuacct,cpu", ""];
-    let mut folders = bases.into_iter().map(|base| {
-        let base = Path::new("/sys/fs/cgroup").join(base);
-        base.join(cgroup(pid).trim_start_matches('/'))
-    });
-    folders
-        .find(|folder| folder.join("cpu.stat").is_file())
-        .unwrap()
+    cgroups::folder(pid, "cpu")
 }
 
 /// Microseconds of each period that a process is left.
 fn quota(pid: u32) -> String {
-    let folder = folder(pid);
-    let v1 = std::fs::read_to_string(folder.join("cpu.cfs_quota_us"));
-    let text = v1.or_else(|_| std::fs::read_to_string(folder.join("cpu.max")));
-    text.unwrap().split_whitespace().next().unwrap().to_owned()
+    let text = cgroups::setting(pid, "cpu", ["cpu.cfs_quota_us", "cpu.max"]);
+    text.split_whitespace().next().unwrap().to_owned()
 }
 
 fn is_penned(pid: u32) -> bool {
@@ -86,15 +54,7 @@ async fn starve(
 
 /// Looks until somebody was held back.
 async fn felt(guard: &FaultGuard) -> Evidence {
-    let looking = async {
-        loop {
-            let evidence = guard.verify().await.unwrap();
-            if evidence.level == EvidenceLevel::Felt {
-                return evidence;
-            }
-        }
-    };
-    tokio::time::timeout(HANG, looking).await.unwrap()
+    until_seen(guard, |evidence| evidence.level == EvidenceLevel::Felt).await
 }
 
 async fn numbers(run: &Run, count: usize) -> Vec<u32> {
@@ -108,7 +68,7 @@ async fn numbers(run: &Run, count: usize) -> Vec<u32> {
 
 #[tokio::test]
 async fn everybody_is_starved_and_goes_back_where_he_came_from() {
-    if !can_starve() {
+    if !cgroups::may_be_made("cpu") {
         return;
     }
     let run = Run::start().await;
@@ -149,7 +109,7 @@ async fn everybody_is_starved_and_goes_back_where_he_came_from() {
 
 #[tokio::test]
 async fn a_quota_that_nobody_came_to_is_felt_by_nobody() {
-    if !can_starve() {
+    if !cgroups::may_be_made("cpu") {
         return;
     }
     let run = Run::start().await;
@@ -165,7 +125,7 @@ async fn a_quota_that_nobody_came_to_is_felt_by_nobody() {
 
 #[tokio::test]
 async fn quotas_that_meet_share_a_cgroup_and_the_lowest_holds() {
-    if !can_starve() {
+    if !cgroups::may_be_made("cpu") {
         return;
     }
     let run = Run::start().await;
@@ -194,7 +154,7 @@ async fn quotas_that_meet_share_a_cgroup_and_the_lowest_holds() {
 
 #[tokio::test]
 async fn a_quota_is_not_felt_by_what_a_lower_one_did() {
-    if !can_starve() {
+    if !cgroups::may_be_made("cpu") {
         return;
     }
     let run = Run::start().await;
@@ -222,7 +182,7 @@ async fn a_quota_is_not_felt_by_what_a_lower_one_did() {
 
 #[tokio::test]
 async fn whoever_is_in_a_cgroup_of_another_target_is_left_there() {
-    if !can_starve() {
+    if !cgroups::may_be_made("cpu") {
         return;
     }
     let run = Run::start().await;
@@ -253,7 +213,7 @@ async fn whoever_is_in_a_cgroup_of_another_target_is_left_there() {
 
 #[tokio::test]
 async fn somebody_who_is_taken_out_is_told_and_left_where_he_is() {
-    if !can_starve() {
+    if !cgroups::may_be_made("cpu") {
         return;
     }
     let run = Run::start().await;
@@ -272,7 +232,7 @@ async fn somebody_who_is_taken_out_is_told_and_left_where_he_is() {
 
 #[tokio::test]
 async fn a_target_that_is_gone_is_told_and_no_other_is_hit() {
-    if !can_starve() {
+    if !cgroups::may_be_made("cpu") {
         return;
     }
     let run = Run::start().await;
@@ -318,12 +278,11 @@ impl Drop for Victim {
 #[tokio::test]
 async fn without_the_privilege_it_is_refused_and_nothing_is_left() {
     const NOBODY: u32 = 65534;
-    if !can_starve() {
+    if !cgroups::may_be_made("cpu") {
         return;
     }
     if !rustix::process::geteuid().is_root() {
-        let line = "skipped: needs root, to become nobody\n";
-        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+        skip("root, to become nobody");
         return;
     }
     let dir = tempfile::tempdir().unwrap();

@@ -26,7 +26,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::support::{HANG, proxy_to, serve_echo, soon, stalled, until};
+use crate::support::{HANG, proxy_to, serve_echo, soon, stalled, until, until_seen};
 
 /// The name that callers ask for.
 const HOST: &str = "shop.test";
@@ -218,12 +218,7 @@ async fn a_caller_refuses_every_wrong_certificate_until_the_fault_is_gone() {
         let refused = scene.call().await.unwrap_err().to_string();
         assert!(refused.contains(why), "{shows:?}: {refused}");
         // The link hears of it a moment later.
-        let heard = async {
-            while done(&guard.verify().await.unwrap()).refused == 0 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        soon(heard).await;
+        until_seen(&guard, |evidence| done(evidence).refused > 0).await;
         let removed = guard.remove().await.unwrap();
         let (met, refused, taken) = (1, 1, 0);
         let expected = TlsDone {
@@ -265,9 +260,7 @@ async fn a_stalled_handshake_ends_with_its_fault() {
     let mut guard = scene.inject(TlsShows::Stall).await.unwrap();
     let call = scene.call();
     let met = async {
-        while done(&guard.verify().await.unwrap()).met == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until_seen(&guard, |evidence| done(evidence).met > 0).await;
         guard.remove().await.unwrap()
     };
     let (called, removed) = soon(async { tokio::join!(call, met) }).await;

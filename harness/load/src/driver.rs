@@ -320,15 +320,7 @@ impl Driver {
                 () = tokio::time::sleep(Duration::from_millis(10)) => {}
             }
         }
-        if !self.worker.stalls.total(Instant::now()).is_zero() {
-            self.last_cuts(orders, track).await;
-        }
-        // Told in time, and behind other orders when the last answer came.
-        while let Ok(order) = orders.try_recv() {
-            if let Order::Cut { at } = order {
-                self.cut(track, at);
-            }
-        }
+        self.last_cuts(orders, track).await;
         let mut recorder = track.recorder.borrow_mut();
         recorder.give_up();
         let end_us = load_end.saturating_duration_since(track.origin).as_micros();
@@ -343,10 +335,13 @@ impl Driver {
         Ok(())
     }
 
-    /// Edges of faults that were under way when the last answer came. An edge
-    /// within the load may have been stamped before a stall over its end.
+    /// Edges of faults that stand in the queue when the last answer comes. One
+    /// within the load may have been stamped before a stall over its end: then
+    /// they are waited for.
     async fn last_cuts(&mut self, orders: &mut mpsc::Receiver<Order>, track: &Track) {
-        let until = tokio::time::Instant::now() + TICK;
+        let stalled = !self.worker.stalls.total(Instant::now()).is_zero();
+        let wait = if stalled { TICK } else { Duration::ZERO };
+        let until = tokio::time::Instant::now() + wait;
         while let Ok(Some(order)) = tokio::time::timeout_at(until, orders.recv()).await {
             if let Order::Cut { at } = order {
                 self.cut(track, at);

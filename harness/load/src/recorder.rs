@@ -319,6 +319,7 @@ mod tests {
             Just(Outcome::Bad(BadKind::Status)),
             Just(Outcome::Bad(BadKind::Broken)),
             Just(Outcome::Bad(BadKind::Malformed)),
+            Just(Outcome::Bad(BadKind::Check)),
             Just(Outcome::Dropped),
         ];
         (outcome, 0..100_000_u64, 0..20_000_000_u64).prop_map(|(outcome, lag_us, rest_us)| {

@@ -6,16 +6,25 @@
 )]
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub(crate) mod cgroups;
 pub(crate) mod run;
 
 use std::time::Duration;
 
-use squall_faults::{LinkLimit, Proxy, ProxyConfig};
+use squall_faults::{FaultGuard, LinkLimit, Proxy, ProxyConfig};
+use squall_scenario::Evidence;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// Longer than anything may hang; never a measure of speed.
 pub(crate) const HANG: Duration = Duration::from_secs(30);
+
+/// Says that a test does nothing here, and what it would need. Past the capture of
+/// the test harness: nobody shall take it for a pass.
+pub(crate) fn skip(needs: impl std::fmt::Display) {
+    let line = format!("skipped: needs {needs}\n");
+    std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+}
 
 /// Fails instead of hanging.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
@@ -32,6 +41,20 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
         }
     };
     tokio::time::timeout(HANG, waiting).await.expect(what);
+}
+
+/// Looks at a fault until its evidence is as wanted.
+pub(crate) async fn until_seen(guard: &FaultGuard, wanted: impl Fn(&Evidence) -> bool) -> Evidence {
+    soon(async {
+        loop {
+            let evidence = guard.verify().await.unwrap();
+            if wanted(&evidence) {
+                return evidence;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
 }
 
 /// Waits until something was carried and nothing more is, as its reader does not
