@@ -103,7 +103,7 @@ const ALL: &[Mechanism] = &[
     Mechanism {
         name: "proc",
         purpose: "finds all that an instance is made of, and sees effects",
-        faults: &["kill", "pause", "limit", "cpu", "memory"],
+        faults: &["kill", "pause", "limit", "cpu", "memory", "disk"],
         look: processes::proc,
     },
     Mechanism {

@@ -5,8 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use procfs::process::{Process, all_processes};
 use regex_lite::Regex;
@@ -16,8 +15,11 @@ use super::listeners::{listening_sockets, open_sockets};
 use super::{ProcessIdentity, Processes};
 use crate::marks::INSTANCE_MARK;
 
+mod not_found;
 mod pid_file;
 mod units;
+
+pub use not_found::NotFound;
 
 /// Longest command line that is quoted, in characters.
 const COMMAND_MAX: usize = 60;
@@ -31,99 +33,28 @@ pub struct Found {
     pub command: String,
 }
 
-/// Why nothing was found.
-#[derive(Debug, thiserror::Error)]
-pub enum NotFound {
-    /// The pid file cannot be read.
-    #[error("{}: {source}", path.display())]
-    PidFile {
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// The pid file says something else.
-    #[error("{}: no process number in it", path.display())]
-    NoNumber {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Its process is gone.
-    #[error("{}: process {pid} does not run", path.display())]
-    Stale {
-        /// The file.
-        path: PathBuf,
-        /// What it says.
-        pid: u32,
-    },
-    /// Its number was given to another process.
-    #[error(
-        "{}: process {pid} started after this was written, so it is another one that has the \
-         number now",
-        path.display()
-    )]
-    Reused {
-        /// The file.
-        path: PathBuf,
-        /// What it says.
-        pid: u32,
-    },
-    /// No control group has the unit's name.
-    #[error("no unit {0} is running (looked for its control group in /sys/fs/cgroup)")]
-    NoUnit(String),
-    /// Several have it, such as those of a container beside those of the machine.
-    #[error("several control groups are called {name}: {}", listed(paths))]
-    SeveralUnits {
-        /// The name.
-        name: String,
-        /// Where each is.
-        paths: Vec<PathBuf>,
-    },
-    /// No command line matches.
-    #[error("no command line matches {0:?}")]
-    NoCommand(String),
-    /// The pattern is none.
-    #[error("{0:?} is no pattern: {1}")]
-    BadPattern(String, regex_lite::Error),
-    /// Nobody listens there, or nobody who can be seen.
-    #[error("nobody that can be seen listens on port {0}")]
-    NoListener(u16),
-    /// No squall runs such an instance.
-    #[error("no squall runs an instance called {0}")]
-    NoInstance(String),
-    /// Several do.
-    #[error("several runs of squall have an instance called {name}: {}", runs.join(", "))]
-    SeveralRuns {
-        /// The name.
-        name: String,
-        /// The runs.
-        runs: Vec<String>,
-    },
-    /// Processes cannot be looked at.
-    #[error("looking at processes: {0}")]
-    Unseen(String),
-}
-
 /// The processes that are meant, oldest first, without those that another of
 /// them started: a fault on that one reaches them. Never squall itself. Blocks: it reads `/proc`.
 ///
 /// # Errors
 /// See [`NotFound`]; never an empty list.
 pub fn find(what: &Find) -> Result<Vec<Found>, NotFound> {
-    let mut named = None;
-    let pids = match what {
+    let (pids, nobody) = match what {
         Find::PidFile(path) => {
             let pid = pid_file::read(Path::new(path))?;
-            named = Some(pid);
-            vec![pid]
+            let path = path.into();
+            // It ended since, or squall wrote its own number there.
+            (vec![pid], NotFound::Stale { path, pid })
         }
-        Find::Unit(name) => units::processes_of(name, units::ROOTS)?,
-        Find::Command(pattern) => by_command(pattern)?,
-        Find::Port(port) => on_port(*port)?,
-        Find::Instance(name) => of_a_run(name)?,
+        Find::Unit(name) => {
+            let pids = units::processes_of(name, units::ROOTS)?;
+            (pids, NotFound::NoUnit(name.clone()))
+        }
+        Find::Command(pattern) => (by_command(pattern)?, NotFound::NoCommand(pattern.clone())),
+        Find::Port(port) => (on_port(*port)?, NotFound::NoListener(*port)),
+        Find::Instance(name) => (of_a_run(name)?, NotFound::NoInstance(name.clone())),
     };
-    let unseen = |error: crate::FaultError| NotFound::Unseen(error.to_string());
-    let processes = Processes::look().map_err(unseen)?;
+    let processes = look()?;
     let mut found: Vec<ProcessIdentity> = pids
         .into_iter()
         // Its own links listen on ports, and its arguments may say a pattern.
@@ -133,21 +64,10 @@ pub fn find(what: &Find) -> Result<Vec<Found>, NotFound> {
         .collect();
     found.sort_by_key(|identity| (identity.start_time, identity.pid));
     let below: Vec<_> = reached(&found, &processes).collect();
-    let is_root = |identity: &ProcessIdentity| below.iter().all(|(below, _)| below != identity);
-    let roots: Vec<_> = found.iter().copied().filter(is_root).collect();
-    match roots.is_empty() {
-        false => Ok(roots.into_iter().map(described).collect()),
-        true => Err(match what {
-            // It ended since, or squall wrote its own number there.
-            Find::PidFile(path) => NotFound::Stale {
-                path: path.into(),
-                pid: named.unwrap_or_default(),
-            },
-            Find::Unit(name) => NotFound::NoUnit(name.clone()),
-            Find::Command(pattern) => NotFound::NoCommand(pattern.clone()),
-            Find::Port(port) => NotFound::NoListener(*port),
-            Find::Instance(name) => NotFound::NoInstance(name.clone()),
-        }),
+    found.retain(|identity| below.iter().all(|(below, _)| below != identity));
+    match found.is_empty() {
+        false => Ok(found.into_iter().map(described).collect()),
+        true => Err(nobody),
     }
 }
 
@@ -159,9 +79,11 @@ pub fn find(what: &Find) -> Result<Vec<Found>, NotFound> {
 pub fn below(
     identities: &[ProcessIdentity],
 ) -> Result<Vec<(ProcessIdentity, ProcessIdentity)>, NotFound> {
-    let unseen = |error: crate::FaultError| NotFound::Unseen(error.to_string());
-    let processes = Processes::look().map_err(unseen)?;
-    Ok(reached(identities, &processes).collect())
+    Ok(reached(identities, &look()?).collect())
+}
+
+fn look() -> Result<Processes, NotFound> {
+    Processes::look().map_err(|error| NotFound::Unseen(error.to_string()))
 }
 
 fn reached(
@@ -201,14 +123,6 @@ fn command_line(process: &Process) -> String {
         Ok(words) if !words.is_empty() => words.join(" "),
         _ => process.stat().map(|stat| stat.comm).unwrap_or_default(),
     }
-}
-
-fn listed(paths: &[PathBuf]) -> String {
-    let paths: Vec<_> = paths
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
-    paths.join(", ")
 }
 
 /// Whose command line matches.

@@ -10,11 +10,11 @@ use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, fstat, fstatvfs, ftrun
 use rustix::io::{Errno, pwrite};
 use squall_scenario::inject::Disk;
 use squall_scenario::{
-    Evidence, EvidenceLevel, Measured, OnResource, ProcessSeen, ResourceSeen, Sighting,
+    ByteCount, Evidence, EvidenceLevel, Measured, OnResource, ProcessSeen, ResourceSeen, Sighting,
 };
 
 use super::folder::open_as_seen_by;
-use super::pen::hittable;
+use super::lowered::hittable;
 use super::spared::{FLOOR_BYTES, Spared, free_for};
 use crate::process::{ProcessHandle, off_runtime};
 use crate::{FaultContext, FaultError, Member, ProcessTarget};
@@ -327,7 +327,10 @@ fn refuse_shared(
     spared.why_not(own.st_dev).map_or(Ok(()), |why| {
         Err(FaultError::NotFilled {
             folder: fill.to_owned(),
-            why: format!("{why}, so at least 64MiB have to be left"),
+            why: format!(
+                "{why}, so at least {} have to be left",
+                ByteCount(FLOOR_BYTES)
+            ),
         })
     })
 }

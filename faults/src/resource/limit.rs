@@ -17,10 +17,10 @@ use squall_scenario::{
 
 use super::inverse::{LimitKind, LoweredLimit};
 use super::limits::{Hold, Limits};
-use super::lowered::{ROUNDS_MAX, reached};
+use super::lowered::{ROUNDS_MAX, hittable, reached};
 use super::privilege;
 use super::soft_limit;
-use crate::process::{ProcessHandle, may_be_hit, off_runtime};
+use crate::process::{ProcessHandle, off_runtime};
 use crate::{EntryId, FaultContext, FaultError, Inverse, Journal, ProcessIdentity, ProcessTarget};
 
 /// Limits that were lowered.
@@ -349,10 +349,7 @@ impl Scope {
         let scope = self.clone();
         let look = move || {
             let mut known = Vec::new();
-            let found = reached(scope.leader, scope.mark.as_deref())?.into_iter();
-            // The leader alone was looked at before.
-            let mark = scope.mark.as_deref().filter(|mark| mark.is_empty());
-            for member in found.filter(|member| mark.is_none_or(|mark| may_be_hit(member, mark))) {
+            for member in hittable(scope.leader, scope.mark.as_deref())? {
                 let who = member.identity;
                 match soft_limit::read(who, kind) {
                     Ok(standing) => known.push(Known {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::inverse::{LimitKind, LoweredLimit};
 use super::soft_limit;
-use crate::process::{Owner, members, refuse};
+use crate::process::{Owner, may_be_hit, members, refuse};
 use crate::{FaultError, Member, Origin, ProcessIdentity};
 
 /// How often an instance is looked at for what was started while its limits
@@ -115,6 +115,19 @@ pub(super) fn reached(
         root: leader,
         mark: mark.to_owned(),
     })
+}
+
+/// Whoever belongs to a target and may be hit.
+pub(super) fn hittable(
+    leader: ProcessIdentity,
+    mark: Option<&str>,
+) -> Result<Vec<Member>, FaultError> {
+    let mut found = reached(leader, mark)?;
+    // The leader alone was looked at before.
+    if let Some(mark) = mark {
+        found.retain(|member| may_be_hit(member, mark));
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use super::cgroup::{
     Controller, Hierarchy, PREFIX, PROCESSES, TASKS, Version, is_ours, lost_limit, lost_tasks,
 };
 use super::inverse::Pen;
-use super::lowered::{ROUNDS_MAX, reached};
-use crate::process::{ProcessHandle, may_be_hit, stat};
+use super::lowered::{ROUNDS_MAX, hittable};
+use crate::process::{ProcessHandle, stat};
 use crate::{FaultError, Member, ProcessIdentity};
 
 /// How long the kernel may take to count those who have left.
@@ -273,19 +273,6 @@ fn hierarchy(controller: Controller) -> Result<Hierarchy, FaultError> {
     Hierarchy::of(controller).map_err(|error| FaultError::io("looking for cgroups", error))
 }
 
-/// Whoever belongs to a target and may be hit.
-pub(super) fn hittable(
-    leader: ProcessIdentity,
-    mark: Option<&str>,
-) -> Result<Vec<Member>, FaultError> {
-    let mut found = reached(leader, mark)?;
-    // The leader alone was looked at before.
-    if let Some(mark) = mark {
-        found.retain(|member| may_be_hit(member, mark));
-    }
-    Ok(found)
-}
-
 /// A file that is there is written; none is made.
 fn write(file: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(file)?;
@@ -301,8 +288,8 @@ fn pause(time: Duration) {
     let _ = poll(&mut [], Some(&timeout));
 }
 
-/// Whether squall may make cgroups with a controller beside its own, and set
-/// `file` in them: where that is. Leaves nothing.
+/// Whether squall may make cgroups with a controller beside its own, and whether one
+/// of `files` is in them: where that is. Leaves nothing.
 pub(super) fn may_make(controller: Controller, files: &[&str]) -> io::Result<String> {
     let hierarchy = Hierarchy::of(controller)?;
     let own = std::process::id();

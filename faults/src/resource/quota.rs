@@ -7,7 +7,7 @@ use std::time::Duration;
 use squall_scenario::{Evidence, EvidenceLevel, Measured, ProcessSeen, ResourceSeen, Sighting};
 
 use super::inverse::Pen;
-use super::pen::hittable;
+use super::lowered::hittable;
 use super::pens::{Hold, Made};
 use super::ration::{Ration, Use, has_ended_somebody, held_before};
 use crate::process::{ProcessHandle, off_runtime};

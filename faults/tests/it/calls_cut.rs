@@ -419,7 +419,7 @@ fn sizes_of_the_table_that_a_target_missed_come_as_two() {
     let mut bench = Bench::new(Some("/hit/**"));
     bench.push(true, PREFACE);
     bench.push(true, &bytes_of(&short_call(1, headers("/hit/a", true))));
-    // Sizes of 4096, 100, 2000 in blocks that go nowhere, and one of 50 in one that does.
+    // Sizes of 4096, 100, 2000 in blocks that go nowhere, and 4096 in one that goes on.
     let sizes: [&[u8]; 3] = [&[0x3f, 0xe1, 0x1f], &[0x3f, 0x45], &[0x3f, 0xb1, 0x0f]];
     for (n, size) in (1..).zip(sizes) {
         let block = [size, &headers("/hit/a", true)].concat();

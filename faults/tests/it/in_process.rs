@@ -221,12 +221,15 @@ async fn a_process_that_ends_takes_it_along() {
     soon(guard.verify()).await.unwrap();
     scene.end(0);
     // What its runtime had open is closed a moment later.
-    let lost = loop {
-        match soon(guard.verify()).await {
-            Ok(_) => tokio::task::yield_now().await,
-            Err(lost) => break lost.to_string(),
+    let lost = soon(async {
+        loop {
+            match guard.verify().await {
+                Ok(_) => tokio::task::yield_now().await,
+                Err(lost) => return lost.to_string(),
+            }
         }
-    };
+    })
+    .await;
     assert!(lost.starts_with("shop-0: its switch is gone"), "{lost}");
     // Asked again it still is.
     assert!(soon(guard.verify()).await.is_err());

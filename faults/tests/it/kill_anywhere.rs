@@ -10,8 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use crate::support::until;
-use squall_faults::machine::Machine;
+use crate::support::{can, until};
 use squall_faults::recover::{self, Standing};
 use tempfile::TempDir;
 
@@ -52,11 +51,8 @@ fn left(dir: &TempDir) -> Vec<String> {
 
 /// Every fault that outlives squall where nobody undoes it, if it can be had here.
 fn faults() -> Vec<&'static str> {
-    let machine = Machine {
-        guardian: Vec::new(),
-    };
     let mut faults = vec!["pause", "limit", "cpu", "memory"];
-    faults.retain(|fault| machine.missing_for(&[fault]).is_empty());
+    faults.retain(|fault| can(fault));
     faults
 }
 

@@ -7,7 +7,6 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use squall_faults::machine::Machine;
 use squall_faults::{Fault, FaultContext, FaultError, FaultGuard, Filter, PacketsFault};
 use squall_scenario::inject::{Loss, Packets, Partition, Rate, Reject};
 use squall_scenario::{
@@ -17,17 +16,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::run::{FIXTURE, Run};
-use crate::support::{HANG, echo_at, serve_echo, skip, soon, until_seen};
+use crate::support::{HANG, can, echo_at, serve_echo, skip, soon, until, until_seen};
 
 /// A run whose guardian may have rules in the kernel; nothing where it may not.
 async fn privileged() -> Option<Run> {
-    let guardian = Vec::new();
-    let missing = Machine { guardian }.missing_for(&["partition"]);
-    if missing.is_empty() {
-        return Some(Run::start().await);
+    match can("partition") {
+        true => Some(Run::start().await),
+        false => None,
     }
-    skip(format_args!("nftables: {:?}", missing[0].standing));
-    None
 }
 
 fn packets(inject: impl Into<Inject>) -> Packets {
@@ -184,14 +180,12 @@ async fn all_addresses_of_a_family_may_be_meant() {
 }
 
 /// Has the guardian of a run wait until it may go on.
-fn stop(run: &Run) -> rustix::process::Pid {
+async fn stop(run: &Run) -> rustix::process::Pid {
     let pid = run.guardian.identity().pid.cast_signed();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
     let stat = || std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap();
-    while !stat().contains(") T ") {
-        std::thread::yield_now();
-    }
+    until("it is stopped", || stat().contains(") T ")).await;
     pid
 }
 
@@ -204,7 +198,7 @@ async fn nothing_is_left_of_an_injection_that_was_given_up() {
     };
     let address = serve_echo().await;
     let fault = at(address, Reject);
-    let guardian = stop(&run);
+    let guardian = stop(&run).await;
     // What is waited for while nothing happens passes at once.
     tokio::time::pause();
     let late = fault.inject(&named(&run, "late")).await.unwrap_err();

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use crate::support::run::Run;
-use crate::support::{cgroups, soon, until, until_seen};
+use crate::support::{can, cgroups, soon, until, until_seen};
 use squall_faults::{
     Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
 };
@@ -79,7 +79,7 @@ fn killed(evidence: &Evidence) -> u64 {
 
 #[tokio::test]
 async fn whoever_takes_more_is_ended_and_the_others_go_back() {
-    if !cgroups::may_be_made("memory") {
+    if !can("memory") {
         return;
     }
     let run = Run::start().await;
@@ -127,7 +127,7 @@ async fn whoever_takes_more_is_ended_and_the_others_go_back() {
 
 #[tokio::test]
 async fn a_target_that_the_kernel_ends_shows_the_fault_and_is_not_lost() {
-    if !cgroups::may_be_made("memory") {
+    if !can("memory") {
         return;
     }
     let run = Run::start().await;
@@ -153,7 +153,7 @@ async fn a_target_that_the_kernel_ends_shows_the_fault_and_is_not_lost() {
 
 #[tokio::test]
 async fn a_limit_below_what_is_in_use_is_refused() {
-    if !cgroups::may_be_made("memory") {
+    if !can("memory") {
         return;
     }
     let run = Run::start().await;
@@ -183,7 +183,7 @@ async fn a_limit_below_what_is_in_use_is_refused() {
 
 #[tokio::test]
 async fn limits_that_meet_share_a_cgroup_and_the_lowest_holds() {
-    if !cgroups::may_be_made("memory") {
+    if !can("memory") {
         return;
     }
     let run = Run::start().await;
@@ -218,7 +218,7 @@ async fn limits_that_meet_share_a_cgroup_and_the_lowest_holds() {
 
 #[tokio::test]
 async fn a_target_that_is_gone_by_itself_is_lost_and_no_other_is_hit() {
-    if !cgroups::may_be_made("memory") {
+    if !can("memory") {
         return;
     }
     let run = Run::start().await;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::run::{FIXTURE, Run};
-use crate::support::{cgroups, skip, soon, until, until_seen};
+use crate::support::{can, cgroups, skip, soon, until, until_seen};
 use squall_faults::{
     Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
 };
@@ -68,7 +68,7 @@ async fn numbers(run: &Run, count: usize) -> Vec<u32> {
 
 #[tokio::test]
 async fn everybody_is_starved_and_goes_back_where_he_came_from() {
-    if !cgroups::may_be_made("cpu") {
+    if !can("cpu") {
         return;
     }
     let run = Run::start().await;
@@ -109,7 +109,7 @@ async fn everybody_is_starved_and_goes_back_where_he_came_from() {
 
 #[tokio::test]
 async fn a_quota_that_nobody_came_to_is_felt_by_nobody() {
-    if !cgroups::may_be_made("cpu") {
+    if !can("cpu") {
         return;
     }
     let run = Run::start().await;
@@ -125,7 +125,7 @@ async fn a_quota_that_nobody_came_to_is_felt_by_nobody() {
 
 #[tokio::test]
 async fn quotas_that_meet_share_a_cgroup_and_the_lowest_holds() {
-    if !cgroups::may_be_made("cpu") {
+    if !can("cpu") {
         return;
     }
     let run = Run::start().await;
@@ -154,7 +154,7 @@ async fn quotas_that_meet_share_a_cgroup_and_the_lowest_holds() {
 
 #[tokio::test]
 async fn a_quota_is_not_felt_by_what_a_lower_one_did() {
-    if !cgroups::may_be_made("cpu") {
+    if !can("cpu") {
         return;
     }
     let run = Run::start().await;
@@ -182,7 +182,7 @@ async fn a_quota_is_not_felt_by_what_a_lower_one_did() {
 
 #[tokio::test]
 async fn whoever_is_in_a_cgroup_of_another_target_is_left_there() {
-    if !cgroups::may_be_made("cpu") {
+    if !can("cpu") {
         return;
     }
     let run = Run::start().await;
@@ -213,7 +213,7 @@ async fn whoever_is_in_a_cgroup_of_another_target_is_left_there() {
 
 #[tokio::test]
 async fn somebody_who_is_taken_out_is_told_and_left_where_he_is() {
-    if !cgroups::may_be_made("cpu") {
+    if !can("cpu") {
         return;
     }
     let run = Run::start().await;
@@ -232,7 +232,7 @@ async fn somebody_who_is_taken_out_is_told_and_left_where_he_is() {
 
 #[tokio::test]
 async fn a_target_that_is_gone_is_told_and_no_other_is_hit() {
-    if !cgroups::may_be_made("cpu") {
+    if !can("cpu") {
         return;
     }
     let run = Run::start().await;
@@ -278,7 +278,7 @@ impl Drop for Victim {
 #[tokio::test]
 async fn without_the_privilege_it_is_refused_and_nothing_is_left() {
     const NOBODY: u32 = 65534;
-    if !cgroups::may_be_made("cpu") {
+    if !can("cpu") {
         return;
     }
     if !rustix::process::geteuid().is_root() {

@@ -5,9 +5,10 @@
     python3 harness/cli/benches/kills.py target/release/squall [KILLS] [AT ONCE] [SEED]
 
 The system has grandchildren, a process that ignores SIGTERM, one in a session of
-its own and one that cleared its environment as well; faults of every surface but TLS
-are in force, on names where this is run by root. Half of the kills come at a random moment of the run, half just after an
-entry of the undo journal. Nothing may be left after three seconds, without
+its own and one that cleared its environment as well; faults on
+bytes, HTTP, processes and limits are in force, and on names where this is run by root.
+Half of the kills come at a random moment of the run, half just after an entry of the
+undo journal. Nothing may be left after three seconds, without
 `squall recover`. Prints a line per kind, and what was left where something was;
 `late` are kills that found the run over.
 """

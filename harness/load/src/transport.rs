@@ -60,9 +60,9 @@ pub trait Sender: 'static {
 /// under way on them. Belongs to one thread.
 ///
 /// Nothing is redirected or decoded behind the sender's back. Two things happen
-/// that every HTTP client does: a request that was never written, because a
-/// kept-alive connection had just been closed or an address refused the
-/// connection, goes to a fresh connection or the next address; and a request
+/// that every HTTP client does: a request whose connection was seen closed before it
+/// was written, or whose address refused it, goes to a fresh connection or the next
+/// address; and a request
 /// that may be repeated (RFC 9110 §9.2.2) is sent once more, on a fresh
 /// connection, when a kept-alive one died under it before any answer. That is
 /// told in the course of the exchange.

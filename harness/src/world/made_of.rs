@@ -50,9 +50,8 @@ pub(super) async fn faults(
         }
         Inject::Tls(fault) => {
             let OnTls::Tls(inject) = fault;
-            let proxies = members.iter().filter_map(|m| m.proxy().cloned()).collect();
             Ok(vec![Fault::Tls(TlsFault {
-                proxies,
+                proxies: proxies(members),
                 inject: *inject,
             })])
         }

@@ -22,7 +22,7 @@ pub(super) static ABOUT: About = About {
     also_called: &["disk_fill", "fill_disk", "full_disk", "enospc"],
     noun: "a full disk",
     meaning: "The file system of a folder of the running process is filled down to a floor.",
-    reads: "disk: { fill: /var/lib/payments, leave: 0B }",
+    reads: "disk: { fill: /var/lib/payments, leave: 64MiB }",
     parameters: &[
         Parameter::needed(
             "fill",
@@ -39,7 +39,7 @@ pub(super) static ABOUT: About = About {
     ],
     example: "- name: payments cannot write
   at: 15s
-  inject: { disk: { fill: /var/lib/payments, leave: 0B } }
+  inject: { disk: { fill: /var/lib/payments, leave: 64MiB } }
   into: payments
   for: 20s",
     verified: "The file system must say that no more than `leave` is free, or what others take and give meanwhile is made up for. Where squall may not take that much (a quota of its own, what is kept for root), it is not injected.",

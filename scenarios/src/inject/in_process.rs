@@ -102,7 +102,7 @@ pub(super) static ABOUT: About = About {
         ),
         Parameter::no_time(
             "jitter",
-            "How far delays spread around `delay`; at most that.",
+            "How far delays spread around `delay`; at most that, and with nothing else.",
         ),
         Parameter {
             name: "share",

@@ -28,7 +28,9 @@ impl Surface {
             Self::Tls => "the TLS of a link that speaks it with its callers (`tls:`)",
             Self::Http => "requests and answers on a link, or on the inbound link of a process",
             Self::Process => "processes",
-            Self::Network => "the network of processes that squall started",
+            Self::Network => {
+                "the network: names that processes look up, packets to and from processes and links"
+            }
             Self::Resource => "what processes have: limits, processor, memory, disk",
             Self::InProcess => "calls inside processes that have squall's fault layer",
         }

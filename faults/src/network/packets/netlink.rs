@@ -17,7 +17,7 @@ use super::attributes::Attributes;
 /// How long the kernel may take to answer; it does at once.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// What changes at once may need; the kernel gives less where its own limit is
-/// lower. One rule is about 600 bytes.
+/// lower. One rule is 600 to 800 bytes.
 const CHANGES_BYTES: usize = 1024 * 1024;
 /// The most of one answer.
 const ANSWER_BYTES: usize = 64 * 1024;
@@ -296,6 +296,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_listing_that_was_cut_short_did_not_end_well() {
+        assert!(ended_well(&[]) && ended_well(&0_i32.to_ne_bytes()));
+        assert!(!ended_well(&(-4_i32).to_ne_bytes()), "EINTR");
+    }
 
     #[test]
     fn answers_are_read_one_by_one() {

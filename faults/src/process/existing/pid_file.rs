@@ -4,7 +4,8 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::{NotFound, ProcessIdentity};
+use super::not_found::NotFound;
+use crate::ProcessIdentity;
 
 /// A pid file holds a number.
 const PID_FILE_BYTES_MAX: u64 = 64;

@@ -30,7 +30,7 @@ impl Other {
             .stderr(Stdio::null());
         let mut shell = shell.spawn().unwrap();
         let mut said = shell.stdout.take().unwrap();
-        io::Read::read_exact(&mut said, &mut [0]).unwrap();
+        std::io::Read::read_exact(&mut said, &mut [0]).unwrap();
         Self(shell)
     }
 

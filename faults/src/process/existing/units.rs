@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::NotFound;
+use super::not_found::NotFound;
 
 /// The unified hierarchy, and where systemd keeps units in the older one.
 pub(super) const ROOTS: &[&str] = &[

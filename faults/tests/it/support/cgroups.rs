@@ -2,22 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use squall_faults::machine::Machine;
-
-use super::skip;
-
-/// Whether the groups that a fault needs can be made here; says so where not.
-pub(crate) fn may_be_made(fault: &str) -> bool {
-    let machine = Machine {
-        guardian: Vec::new(),
-    };
-    let missing = machine.missing_for(&[fault]);
-    if !missing.is_empty() {
-        skip(format_args!("cgroups that may be made, for {fault}"));
-    }
-    missing.is_empty()
-}
-
 /// The group by which a controller deals with a process.
 pub(crate) fn of(pid: u32, controller: &str) -> String {
     let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();

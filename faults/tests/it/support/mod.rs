@@ -11,6 +11,7 @@ pub(crate) mod run;
 
 use std::time::Duration;
 
+use squall_faults::machine::Machine;
 use squall_faults::{FaultGuard, LinkLimit, Proxy, ProxyConfig};
 use squall_scenario::Evidence;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,6 +25,21 @@ pub(crate) const HANG: Duration = Duration::from_secs(30);
 pub(crate) fn skip(needs: impl std::fmt::Display) {
     let line = format!("skipped: needs {needs}\n");
     std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+}
+
+/// Whether a fault can be had on this machine; says what it needs where not.
+pub(crate) fn can(fault: &str) -> bool {
+    let machine = Machine {
+        guardian: Vec::new(),
+    };
+    let missing = machine.missing_for(&[fault]);
+    if let Some(needed) = missing.first() {
+        skip(format_args!(
+            "{} for {fault}: {:?}",
+            needed.name, needed.standing
+        ));
+    }
+    missing.is_empty()
 }
 
 /// Fails instead of hanging.

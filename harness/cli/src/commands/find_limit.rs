@@ -4,57 +4,42 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use squall_judge::RunOutcome;
-use squall_scenario::{Rate, format_duration, parse_duration};
+use squall_scenario::{QuantityError, Rate, Stage, format_duration};
 
 use crate::args::{LoadArgs, ScenarioArgs, Ui};
 use crate::limit_search::{Search, Step, Tried, json, sentence, text};
 use crate::session::{Attempt, Finished, Session, fresh_seed};
 use crate::{exit, one_line, output, series};
 
+/// What a search is asked.
+struct Asked {
+    /// The rate it starts at, a second.
+    start: f64,
+    /// The highest rate it tries, a second.
+    most: f64,
+    /// How long the first rate stays.
+    length: Duration,
+}
+
 /// Runs the line at one rate after the other.
 pub async fn find_limit(mut args: LoadArgs) -> ExitCode {
-    args.expect = std::mem::take(&mut args.find_limit);
-    let objective = args.expect.join(" and ");
-    if !args.options.reports.is_empty() || args.options.share.shard.is_some() {
-        let message = "--find-limit takes neither --report nor --shard: every rate has a run \
-                       directory of its own, `squall report DIR` renders it";
-        return exit::fail(RunOutcome::Usage, message);
-    }
-    let most: Rate = match args.up_to.parse() {
-        Ok(most) => most,
-        Err(error) => {
-            let message = format!("--up-to: {}; {}", error.title, error.help);
-            return exit::fail(RunOutcome::Usage, &message);
-        }
-    };
-    // What is wrong with the line is told before anything is sent.
-    let start = match one_line::sound(&args) {
-        Ok(sound) => sound
-            .scenario
-            .load
-            .shape
-            .first()
-            .map(|stage| stage.starting_rate()),
+    let asked = match asked(&args) {
+        Ok(asked) => asked,
         Err(code) => return code,
     };
-    let start = start.map_or(1.0, Rate::as_per_second).max(1.0);
-    if let Some(help) = one_line::needs_more(&args) {
-        let message = format!("too few arrivals at {} to judge: {help}", args.rate);
-        return exit::fail(RunOutcome::Usage, &message);
-    }
-    let length = duration(&args).unwrap_or(Duration::from_secs(1));
     let mut session = match Session::new(&args.options.execution) {
         Ok(session) => session,
         Err(message) => return exit::fail(RunOutcome::NotReady, &message),
     };
-    let mut search = Search::new(start, most.as_per_second());
+    let mut search = Search::new(asked.start, asked.most);
     let mut tried = Vec::new();
+    let mut cut_short = None;
     let seed = args.options.seed.unwrap_or_else(fresh_seed);
     while let Some(rate) = search.next().and_then(Rate::per_second) {
         args.rate = rate.to_string();
         // As many arrivals as at the first rate, or a gate could not be judged.
-        let longer = (start / rate.as_per_second()).max(1.0);
-        args.duration = format_duration(length.mul_f64(longer));
+        let longer = (asked.start / rate.as_per_second()).max(1.0);
+        args.duration = format_duration(asked.length.mul_f64(longer));
         let (row, outcome) = match one_rate(&mut session, &args, rate, seed).await {
             Ok(row) => row,
             Err(code) => return code,
@@ -62,21 +47,68 @@ pub async fn find_limit(mut args: LoadArgs) -> ExitCode {
         output::remark(format_args!("{rate}: {}", row.why));
         search.tell(rate.as_per_second(), row.step);
         tried.push(row);
-        if series::ends_with(outcome) {
-            return exit::code(outcome);
+        // A target that is not there says nothing of any rate.
+        if series::ends_with(outcome) || outcome == RunOutcome::NotReady {
+            cut_short = Some(outcome);
+            break;
         }
     }
+    let objective = args.find_limit.join(" and ");
     match args.options.execution.ui {
         Ui::Json => output::result_json(&json(&tried, &search, &objective)),
-        _ => {
+        Ui::Tui | Ui::Plain | Ui::None | Ui::Auto => {
             let said = sentence(&search, &objective);
             output::result_text(format_args!("\n{}\n{said}\n", text(&tried)));
         }
     }
-    exit::code(match (search.holds(), search.above()) {
+    exit::code(cut_short.unwrap_or(match (search.holds(), search.above()) {
         (Some(_), _) => RunOutcome::Pass,
         (None, Some(Step::Unknown)) => RunOutcome::Inconclusive,
         (None, _) => RunOutcome::Fail,
+    }))
+}
+
+/// What is wrong with the line is told before anything is sent.
+fn asked(args: &LoadArgs) -> Result<Asked, ExitCode> {
+    let refused = |message: &str| exit::fail(RunOutcome::Usage, message);
+    if !args.options.reports.is_empty() || args.options.share.shard.is_some() {
+        let message = "--find-limit takes neither --report nor --shard: every rate has a run \
+                       directory of its own, `squall report DIR` renders it";
+        return Err(refused(message));
+    }
+    let most: Rate = args
+        .up_to
+        .parse()
+        .map_err(|error: QuantityError| refused(&format!("--up-to: {error}; {}", error.help)))?;
+    let load = one_line::sound(args)?.scenario.load;
+    let [
+        Stage::Hold {
+            rate: start,
+            duration: length,
+            ..
+        },
+    ] = load.shape.as_slice()
+    else {
+        return Err(refused("--find-limit searches among rates that stay"));
+    };
+    if start.as_per_second() <= 0.0 {
+        return Err(refused("--rate: a search starts at some rate"));
+    }
+    if most < *start {
+        return Err(refused(&format!(
+            "--up-to: {most} is below --rate, where the search starts; write at least {start}"
+        )));
+    }
+    if let Some(help) = one_line::needs_more(args) {
+        let rate = &args.rate;
+        return Err(refused(&format!(
+            "too few arrivals at {rate} to judge: {help}"
+        )));
+    }
+    Ok(Asked {
+        start: start.as_per_second(),
+        most: most.as_per_second(),
+        length: *length,
     })
 }
 
@@ -107,11 +139,6 @@ async fn one_rate(
     }
     let outcome = finished.verdict.outcome;
     Ok((row(finished, rate), outcome))
-}
-
-/// How long each rate stays.
-fn duration(args: &LoadArgs) -> Option<Duration> {
-    parse_duration(&args.duration).ok()
 }
 
 fn row(finished: Finished, rate: Rate) -> Tried {

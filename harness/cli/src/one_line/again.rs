@@ -40,6 +40,8 @@ pub(super) fn command(args: &LoadArgs) -> String {
         ("-H", &args.headers),
         ("--status", &args.status),
         ("-e", &args.expect),
+        // One rate of a search is a run with the gate.
+        ("-e", &args.find_limit),
     ];
     for (name, values) in repeated {
         for value in values {

@@ -281,14 +281,18 @@ impl<'a> Line<'a> {
 
     fn gates(&mut self) {
         let args = self.args;
-        if args.expect.is_empty() {
+        let gates = || {
+            let expected = args.expect.iter().map(|gate| ("--expect ", gate));
+            expected.chain(args.find_limit.iter().map(|gate| ("--find-limit ", gate)))
+        };
+        if gates().next().is_none() {
             return;
         }
         self.out.line("slo:");
         self.out.line("  - during: whole run");
         self.out.line("    expect:");
-        for gate in &args.expect {
-            self.typed("      -", "--expect ", gate);
+        for (option, gate) in gates() {
+            self.typed("      -", option, gate);
         }
     }
 }

@@ -110,7 +110,25 @@ fn a_limit_is_searched_from_rate_to_rate() {
     let few = load(&sandbox, &server.url("/"), &["--find-limit", "p99 < 1s"]);
     few.assert_code(2)
         .assert_stderr(&["too few arrivals at 100/s to judge"]);
+    search(&["--find-limit", "nonsense"])
+        .assert_code(2)
+        .assert_stderr(&["--find-limit nonsense"]);
+    let most = load(
+        &sandbox,
+        &server.url("/"),
+        &["--find-limit", "success >= 50%", "--up-to", "0/s"],
+    );
+    most.assert_code(2)
+        .assert_stderr(&["--up-to: 0/s is below --rate", "write at least 100/s"]);
     assert_eq!(sandbox.runs().len(), 2, "nothing else was run");
+    // Where nobody listens no rate is tried but the first.
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", gone.local_addr().unwrap());
+    drop(gone);
+    load(&sandbox, &url, &["--find-limit", "success >= 50%"])
+        .assert_code(5)
+        .assert_stderr(&["100/s: ", "nothing listens"]);
+    assert_eq!(sandbox.runs().len(), 3);
 }
 
 /// An answer in time, with a good status, that is wrong is no good answer; a

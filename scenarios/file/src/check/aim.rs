@@ -33,7 +33,7 @@ pub(super) fn check(fault: &FaultDraft, system: &System, findings: &mut Vec<Diag
     }
 }
 
-/// Packets are told apart by the port where callers connect, which squall has
+/// Packets are told apart by the address and port where callers connect, which squall has
 /// to have handed out.
 fn at_a_port(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnostic>) {
     if let Some(existing) = system.existing_of(&fault.spec.into.value).first() {
@@ -191,21 +191,16 @@ fn at_a_process(fault: &FaultDraft, system: &System, findings: &mut Vec<Diagnost
 }
 
 fn link_of<'t>(target: &'t FaultTarget, system: &'t System) -> Option<&'t str> {
-    match target {
-        FaultTarget::Link(name) => Some(name),
-        FaultTarget::Any { of, .. } => link_of(of, system),
-        FaultTarget::Group(name) => system
-            .groups
-            .iter()
-            .filter(|(group, _)| group == name)
-            .flat_map(|(_, members)| members)
-            .find_map(|member| match member {
-                FaultTarget::Link(name) => Some(name.as_str()),
-                _ => None,
-            }),
-        FaultTarget::Process(_)
-        | FaultTarget::Instance { .. }
-        | FaultTarget::Existing(_)
-        | FaultTarget::Name(_) => None,
-    }
+    system
+        .parts(target)
+        .into_iter()
+        .find_map(|part| match part {
+            FaultTarget::Link(name) => Some(name.as_str()),
+            FaultTarget::Process(_)
+            | FaultTarget::Instance { .. }
+            | FaultTarget::Existing(_)
+            | FaultTarget::Name(_)
+            | FaultTarget::Group(_)
+            | FaultTarget::Any { .. } => None,
+        })
 }

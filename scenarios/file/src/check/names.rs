@@ -4,7 +4,9 @@ use squall_scenario::{BUILT_IN, control_window, listed, nearest, quoted};
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::read::{Context, LoadDraft, NameKind, ScenarioDraft, SystemDraft, Use, is_column_of};
+use crate::read::{
+    Context, LoadDraft, NameKind, ScenarioDraft, SystemDraft, Use, is_column_of, table_or_value,
+};
 
 pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
     let faults = || {
@@ -150,6 +152,9 @@ fn request_problem(load: &LoadDraft, variable: &str) -> Option<String> {
     let of_table = load.unread.iter().any(unread);
     if known.contains(&variable) || of_table || variable == SCOPE {
         return None;
+    }
+    if let Some(help) = table_or_value(variable, &known) {
+        return Some(help);
     }
     Some(match nearest(variable, known.iter().copied()) {
         Some(near) => format!("did you mean `${near}`?"),

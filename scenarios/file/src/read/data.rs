@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use squall_scenario::{Column, DataSource};
+use squall_scenario::{Column, DataSource, listed};
 
 use super::{Fields, Reader};
 use crate::diagnostic::{Diagnostic, Place};
@@ -35,6 +35,24 @@ impl DataDraft {
 pub(crate) fn is_column_of(name: &str, table: &str) -> bool {
     name.split_once('.')
         .is_some_and(|(first, _)| first == table)
+}
+
+/// What to write where a table is named without a column, or a column of what is no
+/// table.
+pub(crate) fn table_or_value(variable: &str, known: &[&str]) -> Option<String> {
+    let columns: Vec<_> = known
+        .iter()
+        .filter(|name| is_column_of(name, variable))
+        .map(|name| format!("`${name}`"))
+        .collect();
+    if !columns.is_empty() {
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        return Some(format!("write one of its columns: {}", listed(&columns)));
+    }
+    let (first, _) = variable.split_once('.')?;
+    known
+        .contains(&first)
+        .then(|| format!("write `${first}`; only data from files has columns"))
 }
 
 impl Reader {

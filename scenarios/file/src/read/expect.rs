@@ -31,15 +31,8 @@ impl Default for Expect {
 
 impl Reader {
     pub(super) fn expect(&mut self, node: &Node) -> Option<Expect> {
+        let before = self.findings.len();
         let fields = self.fields(node, &keys::EXPECT)?;
-        if matches!(&node.kind, NodeKind::Map(entries) if entries.is_empty()) {
-            self.report(
-                Diagnostic::error(codes::NOTHING_IN_IT, "nothing is expected")
-                    .at(node.place, "nothing in it")
-                    .help("write for instance `expect: { status: 200 }`, or leave it out"),
-            );
-            return None;
-        }
         let status = match fields.get("status") {
             Some(node) => self.statuses(node)?,
             None => EXPECTED_STATUS.to_vec(),
@@ -54,6 +47,10 @@ impl Reader {
         if let Some(node) = fields.get("body") {
             self.expected_body(node, &mut checks)?;
         }
+        if fields.get("status").is_none() && checks.is_empty() && self.findings.len() == before {
+            self.nothing_expected(node);
+            return None;
+        }
         let body = ["json", "body"].into_iter();
         let body = body.filter(|key| fields.get(key).is_some());
         let body = body.map(|key| fields.place(key)).next();
@@ -62,6 +59,14 @@ impl Reader {
             checks,
             body,
         })
+    }
+
+    fn nothing_expected(&mut self, node: &Node) {
+        self.report(
+            Diagnostic::error(codes::NOTHING_IN_IT, "nothing is expected")
+                .at(node.place, "nothing in it")
+                .help("write for instance `expect: { status: 200 }`, or leave it out"),
+        );
     }
 
     fn statuses(&mut self, node: &Node) -> Option<Vec<(u16, u16)>> {
@@ -194,8 +199,17 @@ impl Reader {
 
 /// What is wrong with a JSON pointer: parts that each start with a slash.
 pub(super) fn not_a_pointer(text: &str, place: Place) -> Option<Diagnostic> {
+    let escapes = text.split('~').skip(1);
     if text.starts_with('/') {
-        return None;
+        let sound = escapes.clone().all(|rest| rest.starts_with(['0', '1']));
+        return (!sound).then(|| {
+            Diagnostic::error(
+                codes::BAD_POINTER,
+                format!("{} is not a JSON pointer", quoted(text)),
+            )
+            .at(place, "a `~` that stands for nothing")
+            .help("write `~0` for `~` and `~1` for `/`")
+        });
     }
     let instead = text.trim_start_matches(['$', '.']).replace('.', "/");
     let title = format!("{} is not a JSON pointer", quoted(text));

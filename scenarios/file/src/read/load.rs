@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use squall_scenario::{Load, nearest, quoted};
 
-use super::data::DataDraft;
+use super::data::{DataDraft, table_or_value};
 use super::request::RequestPlaces;
 use super::{Fields, Reader};
 use crate::diagnostic::{Diagnostic, Place};
@@ -103,16 +103,20 @@ impl Reader {
         let node = fields.get("users")?;
         let name = self.text(node)?;
         let written = name.strip_prefix('$').unwrap_or(&name);
-        let mut names = data.names.iter().map(|(name, _)| name.as_str());
         if data.may_have(&name) {
             return Some(name);
         }
-        let help = match nearest(written, names.by_ref()) {
-            Some(near) => format!("did you mean `users: {near}`?"),
-            None => "name one of the load's data, for instance `users: profile` with \
-                     `data: { profile: { uniform: { from: 1, to: 10000 } } }`"
-                .to_owned(),
-        };
+        let names = data.names.iter().map(|(name, _)| name.as_str());
+        let known: Vec<&str> = names.collect();
+        let near = || nearest(written, known.iter().copied());
+        let help = table_or_value(written, &known)
+            .map(|help| help.replace('$', ""))
+            .or_else(|| near().map(|near| format!("did you mean `users: {near}`?")))
+            .unwrap_or_else(|| {
+                "name one of the load's data, for instance `users: profile` with \
+                 `data: { profile: { uniform: { from: 1, to: 10000 } } }`"
+                    .to_owned()
+            });
         let title = format!("the load has no data called {}", quoted(&name));
         let diagnostic = Diagnostic::error(codes::UNKNOWN_VALUE, title)
             .at(node.place, "which data says who asks?")

@@ -23,7 +23,7 @@ mod stage;
 mod system;
 mod value;
 
-pub(crate) use data::is_column_of;
+pub(crate) use data::{is_column_of, table_or_value};
 pub(crate) use fault::FaultDraft;
 pub(crate) use load::LoadDraft;
 pub(crate) use probe::probe_url_misfit;

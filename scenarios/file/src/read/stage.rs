@@ -92,6 +92,17 @@ impl Reader {
             );
             return None;
         }
+        if (whole - steps).abs() > 1e-6 {
+            self.report(
+                Diagnostic::error(
+                    codes::OUT_OF_RANGE,
+                    format!("steps of {by} from {from} do not come to {to}"),
+                )
+                .at(fields.place("by"), "no whole number of steps")
+                .help(format!("the last hold would be at another rate than {to}; choose a `by` that divides the difference")),
+            );
+            return None;
+        }
         let sign = if to < from { -1.0 } else { 1.0 };
         let rate = |step: u32| {
             let rate = from.as_per_second() + sign * f64::from(step) * by.as_per_second();
@@ -107,8 +118,10 @@ impl Reader {
     fn spike(&mut self, fields: Fields<'_>) -> Option<Vec<Stage>> {
         let from = self.rate_of(fields, "from");
         let to = self.rate_of(fields, "to");
-        let lengths = ["before", "for", "after"];
-        let lengths = lengths.map(|key| fields.get(key).and_then(|node| self.duration(node)));
+        let lengths = ["before", "for", "after"].map(|key| {
+            let node = fields.get(key)?;
+            self.some_time(node, "each part of a spike has to last some time")
+        });
         let [before, length, after] = lengths;
         let (from, to) = (from?, to?);
         let parts = [(from, before?), (to, length?), (from, after?)];

@@ -61,5 +61,6 @@ fn a_column_that_is_not_there_is_pointed_at() {
         "{said}"
     );
     let (said, _) = read("/$account");
-    assert!(said.contains("S0121"), "{said}");
+    let help = "write one of its columns: `$account.user` and `$account.password`";
+    assert!(said.contains("S0121") && said.contains(help), "{said}");
 }
