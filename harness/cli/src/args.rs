@@ -404,9 +404,10 @@ pub struct ServeArgs {
     /// Address it registers in discovery; where it listens by default
     #[arg(long, value_name = "ADDRESS")]
     pub advertise: Option<std::net::SocketAddr>,
-    /// Where discovery listens
+    /// Where discovery listens: an address, or a name with a port, which is
+    /// looked up before each call
     #[arg(long, value_name = "ADDRESS")]
-    pub discovery: Option<std::net::SocketAddr>,
+    pub discovery: Option<squall_reference::Place>,
     /// Where its data goes
     #[arg(long, value_name = "DIR")]
     pub data_dir: PathBuf,

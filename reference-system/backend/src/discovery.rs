@@ -4,5 +4,6 @@ pub(crate) mod balancer;
 pub(crate) mod client;
 pub(crate) mod directory;
 pub(crate) mod lease;
+pub(crate) mod place;
 pub(crate) mod server;
 mod start;

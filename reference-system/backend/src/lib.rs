@@ -30,6 +30,7 @@ mod settings;
 mod store;
 
 pub use dependencies::{Criticality, Dependency, REQUEST_BUDGET_MS, RetryClass, dependencies};
+pub use discovery::place::Place;
 pub use serve::serve;
 pub use service::{ServeError, ServiceConfig, ServiceKind, UnknownService};
 pub use settings::{ByteSize, SettingError, SettingKey, Settings, Switch};

@@ -34,6 +34,14 @@ pub(crate) enum RemoteError {
     /// Discovery knows no instance.
     #[error("no instance of {0} is known")]
     NoInstance(&'static str),
+    /// Nobody says where a name is.
+    #[error("{place} has no address: {reason}")]
+    NoAddress {
+        /// The name and its port.
+        place: String,
+        /// What was said of it.
+        reason: String,
+    },
     /// The connection could not be made or broke.
     #[error("{address}: {reason}")]
     Broken {
@@ -73,7 +81,9 @@ impl Classify for RemoteError {
             Self::Broken { .. } | Self::Unable { .. } | Self::Garbled(_) => {
                 Classification::Retryable
             }
-            Self::NoInstance(_) | Self::NoFallback(_) => Classification::Failure,
+            Self::NoInstance(_) | Self::NoAddress { .. } | Self::NoFallback(_) => {
+                Classification::Failure
+            }
         }
     }
 }

@@ -92,8 +92,8 @@ pub(crate) async fn serve_on(
         ServiceKind::Store => Some(StoreServer::open(&host).await?),
         _ => None,
     };
-    let announcer = match config.discovery {
-        Some(discovery) => Some(Announcer::new(&host, discovery)?),
+    let announcer = match &config.discovery {
+        Some(discovery) => Some(Announcer::new(&host, discovery.clone())?),
         None => None,
     };
     let serving = accept(&host, listener, store.as_ref(), &drain)?;

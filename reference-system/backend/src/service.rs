@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::discovery::place::Place;
 use crate::settings::{Settings, edit_distance};
 
 /// The services of the backend.
@@ -117,7 +118,7 @@ pub struct ServiceConfig {
     /// from where it listens.
     pub advertise: SocketAddr,
     /// Where discovery is; none for discovery itself or for an instance alone.
-    pub discovery: Option<SocketAddr>,
+    pub discovery: Option<Place>,
     /// Where the store keeps its tables. Others keep nothing.
     pub data_dir: PathBuf,
     /// Where the generated dataset is kept between runs.

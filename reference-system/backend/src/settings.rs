@@ -89,6 +89,8 @@ pub struct Settings {
     /// Whether the store is read while no cache node answers. A miss that a node answers always
     /// reads the store, or nothing would ever fill a cold cache.
     pub store_fallback: Switch,
+    /// Whether the local copy of the registry is used while discovery cannot be reached.
+    pub registry_copy: Switch,
     /// Memory a cache node may fill with entries.
     pub cache_size: ByteSize,
     /// Memory an edge may fill with segments.
@@ -104,6 +106,7 @@ impl Default for Settings {
             timeouts: Switch::Enabled,
             retries: Switch::Enabled,
             store_fallback: Switch::Enabled,
+            registry_copy: Switch::Enabled,
             cache_size: ByteSize(16 << 20),
             edge_size: ByteSize(24 << 20),
             segment_size: ByteSize(256 << 10),
@@ -155,6 +158,12 @@ impl Settings {
             allowed: SWITCH,
         },
         SettingKey {
+            name: "registry_copy",
+            meaning: "the local copy of the registry is used while discovery cannot be reached",
+            default: "enabled",
+            allowed: SWITCH,
+        },
+        SettingKey {
             name: "cache_size",
             meaning: "memory a cache node fills with entries",
             default: "16MiB",
@@ -185,6 +194,7 @@ impl Settings {
             "timeouts" => assign(&mut self.timeouts, name, value),
             "retries" => assign(&mut self.retries, name, value),
             "store_fallback" => assign(&mut self.store_fallback, name, value),
+            "registry_copy" => assign(&mut self.registry_copy, name, value),
             "cache_size" => assign(&mut self.cache_size, name, value),
             "edge_size" => assign(&mut self.edge_size, name, value),
             "segment_size" => assign(&mut self.segment_size, name, value),

@@ -37,6 +37,10 @@ const SCENARIOS: &[(&str, &str)] = &[
         include_str!("../../library/latency-monkey.yaml"),
     ),
     (
+        "nameless-discovery",
+        include_str!("../../library/nameless-discovery.yaml"),
+    ),
+    (
         "one-way-partition",
         include_str!("../../library/one-way-partition.yaml"),
     ),
@@ -62,7 +66,13 @@ const SCENARIOS: &[(&str, &str)] = &[
     ),
 ];
 
-const SYSTEMS: &[(&str, &str)] = &[("reference", include_str!("../../systems/reference.yaml"))];
+const SYSTEMS: &[(&str, &str)] = &[
+    ("reference", include_str!("../../systems/reference.yaml")),
+    (
+        "reference-names",
+        include_str!("../../systems/reference-names.yaml"),
+    ),
+];
 
 /// Names and texts of all scenarios, by name.
 #[must_use]

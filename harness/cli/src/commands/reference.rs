@@ -1,6 +1,7 @@
 //! `squall reference`: the streaming backend.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use squall_judge::RunOutcome;
 use squall_reference::{ServiceConfig, ServiceKind, Settings, UnknownService};
@@ -28,6 +29,9 @@ pub fn reference(command: ReferenceCommand) -> ExitCode {
     }
 }
 
+/// How long threads that read, write or look something up may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// One instance on one thread: fifteen of them share a small machine.
 fn serve(args: ServeArgs) -> ExitCode {
     tracing_subscriber::fmt()
@@ -46,7 +50,10 @@ fn serve(args: ServeArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::fail(RunOutcome::NotReady, &error.to_string()),
     };
-    match runtime.block_on(squall_reference::serve(config, interrupts::terminated())) {
+    let served = runtime.block_on(squall_reference::serve(config, interrupts::terminated()));
+    // Whoever still waits for a resolver that does not answer is not waited for.
+    runtime.shutdown_timeout(LAST_WORDS);
+    match served {
         Ok(()) => exit::code(RunOutcome::Pass),
         Err(error) => exit::fail(RunOutcome::NotReady, &error.to_string()),
     }

@@ -3,16 +3,16 @@
 //! It tries for ever, so the order in which processes start does not matter, and the copy stays in
 //! use when discovery is gone.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
-use squall_resilience::Command;
+use squall_resilience::{Command, Deadline};
 use tokio::time::{sleep, timeout};
 
 use super::directory::Instance;
 use super::lease::RENEW_EVERY;
+use super::place::Place;
 use super::server::Apps;
 use super::start::{Start, Verdict};
 use crate::dependencies::needs;
@@ -30,7 +30,7 @@ const CANCEL_WAIT: Duration = Duration::from_millis(500);
 /// An instance's connection to discovery.
 pub(crate) struct Announcer {
     host: Arc<Host>,
-    discovery: SocketAddr,
+    discovery: Place,
     command: Command,
     http: reqwest::Client,
 }
@@ -40,7 +40,7 @@ impl Announcer {
     ///
     /// # Errors
     /// The client cannot be set up.
-    pub(crate) fn new(host: &Arc<Host>, discovery: SocketAddr) -> Result<Self, ServeError> {
+    pub(crate) fn new(host: &Arc<Host>, discovery: Place) -> Result<Self, ServeError> {
         Ok(Self {
             command: host.command("discovery")?.0,
             http: http_client("discovery")?,
@@ -141,7 +141,12 @@ impl Announcer {
                 self.host.directory.update(apps.listing);
                 true
             }
-            _ => false,
+            _ => {
+                if !self.host.config.settings.registry_copy.is_enabled() {
+                    self.host.directory.forget();
+                }
+                false
+            }
         }
     }
 
@@ -158,9 +163,28 @@ impl Announcer {
     async fn exchange(&self, ask: &Ask) -> Result<(StatusCode, Reply), CallError> {
         let deadline = self.host.own_deadline(Instant::now());
         self.command
-            .execute::<_, RemoteError, _, _>(deadline, |attempt| {
-                send(&self.http, self.discovery, ask, Some(attempt.deadline))
-            })
+            .execute::<_, RemoteError, _, _>(deadline, |attempt| self.send(ask, attempt.deadline))
             .await
+    }
+
+    /// Asks at each address in turn until one can be reached.
+    async fn send(
+        &self,
+        ask: &Ask,
+        deadline: Deadline,
+    ) -> Result<(StatusCode, Reply), RemoteError> {
+        let nowhere = |reason: String| RemoteError::NoAddress {
+            place: self.discovery.to_string(),
+            reason,
+        };
+        let addresses = self.discovery.addresses().await;
+        let mut outcome = Err(nowhere("none was given".to_owned()));
+        for address in addresses.map_err(|error| nowhere(error.to_string()))? {
+            outcome = send(&self.http, address, ask, Some(deadline)).await;
+            if !matches!(outcome, Err(RemoteError::Broken { .. })) {
+                break;
+            }
+        }
+        outcome
     }
 }

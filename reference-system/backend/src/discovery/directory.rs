@@ -69,6 +69,20 @@ impl Directory {
         }
     }
 
+    /// Gives up the copy: nobody is known until discovery is heard again.
+    pub(crate) fn forget(&self) {
+        let mut held = self.listing.lock().unwrap_or_else(PoisonError::into_inner);
+        if held
+            .services
+            .values()
+            .any(|instances| !instances.is_empty())
+        {
+            let nobody = |service: &String| (service.clone(), Vec::new());
+            let services = held.services.keys().map(nobody).collect();
+            *held = Arc::new(Listing { services });
+        }
+    }
+
     /// The copy as it is now.
     pub(crate) fn listing(&self) -> Arc<Listing> {
         Arc::clone(&self.listing.lock().unwrap_or_else(PoisonError::into_inner))
@@ -108,6 +122,17 @@ mod tests {
         directory.update(listing(&["edge-1"]));
         assert_eq!(directory.instances("edge").len(), 1, "one left is believed");
         assert!(directory.instances("origin").is_empty());
+    }
+
+    #[test]
+    fn a_copy_that_is_given_up_knows_nobody_and_whom_there_was() {
+        let directory = Directory::default();
+        directory.update(listing(&["edge-0", "edge-1"]));
+        directory.forget();
+        assert!(directory.instances("edge").is_empty());
+        assert!(directory.listing().has_seen("edge"));
+        directory.update(listing(&["edge-1"]));
+        assert_eq!(directory.instances("edge").len(), 1);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use squall_fault_layer::Faults;
 
+use crate::discovery::place::Place;
 use crate::host::Host;
 use crate::serve::serve_on;
 use crate::service::{ServiceConfig, ServiceKind};
@@ -109,11 +110,24 @@ impl Backend {
             instance: format!("{kind}-{n}"),
             listen: address,
             advertise: address,
-            discovery: (kind != ServiceKind::Discovery).then_some(self.registry),
+            discovery: self.discovery_of(kind),
             data_dir: self.directory.path().join("data"),
             cache_dir: shared_dataset().to_path_buf(),
             seed: 42,
             settings: self.settings.clone(),
+        }
+    }
+
+    /// Gateways look discovery up, the others know its address.
+    fn discovery_of(&self, kind: ServiceKind) -> Option<Place> {
+        match kind {
+            ServiceKind::Discovery => None,
+            ServiceKind::Gateway => Some(
+                format!("localhost:{}", self.registry.port())
+                    .parse()
+                    .unwrap(),
+            ),
+            _ => Some(self.registry.into()),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::dataset::model::PopularTitle;
 use crate::discovery::balancer::rendezvous;
 use crate::evcache::client::EvCache;
 use crate::service::ServiceKind;
-use crate::settings::Settings;
+use crate::settings::{Settings, Switch};
 use squall_resilience::BreakerState;
 
 /// Replaces both instances of a service by listeners that accept, read and never answer.
@@ -277,6 +277,24 @@ async fn pages_go_on_without_discovery_and_an_instance_that_leaves_is_forgotten(
     for profile in 1..=5 {
         assert_eq!(backend.get(&format!("/home/{profile}")).await.status(), 200);
     }
+}
+
+#[tokio::test]
+async fn without_a_copy_of_the_registry_nobody_is_known_once_discovery_is_gone() {
+    let mut backend = Backend::start(Settings {
+        registry_copy: Switch::Disabled,
+        ..Settings::default()
+    })
+    .await;
+    backend.kill("discovery-0").await;
+    backend
+        .until("the gateway knows nobody", |backend| {
+            let listing = backend.host("gateway-0").directory.listing();
+            listing.services.values().all(Vec::is_empty)
+        })
+        .await;
+    assert_eq!(backend.get("/home/7").await.status(), 503);
+    assert_eq!(backend.get("/play/1").await.status(), 503);
 }
 
 #[tokio::test]
