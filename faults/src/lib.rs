@@ -15,6 +15,7 @@
 //! a run is not decided here.
 
 mod chance;
+mod decisions;
 mod doors;
 mod error;
 mod guard;
@@ -35,6 +36,7 @@ mod toxic;
 mod toxics;
 pub mod toxiproxy;
 
+pub use decisions::{Decision, Decisions};
 pub use error::{FaultError, Refusal};
 pub use guard::journal::{EntryId, Inverse, Journal, JournalError};
 pub use guard::recover;

@@ -13,6 +13,7 @@ use super::observed::Observed;
 use super::scope::{ScopeKey, Standing};
 use super::seam::HttpFault;
 use crate::chance;
+use crate::decisions::Teller;
 use crate::proxy::counters::{add, get};
 
 /// A fault on HTTP as the connections of its links see it; one for all of them.
@@ -104,13 +105,19 @@ impl HttpAttached {
     /// Whether the `request`th of a connection suffers, and how. The same seed
     /// decides the same for it, whatever else there was; only the cap depends on
     /// what happens at the same time.
-    pub(super) fn choose(self: &Arc<Self>, head: &Head, key: (u64, u64, u64)) -> Option<Chosen> {
+    pub(super) fn choose(
+        self: &Arc<Self>,
+        head: &Head,
+        key: (u64, u64, u64),
+        teller: &Teller,
+    ) -> Option<Chosen> {
         if self.is_on_calls() {
             return None;
         }
         let headers = head.headers.iter();
         let headers = headers.map(|(name, value)| (name.as_str(), value.as_slice()));
-        let (place, seed, magnitude) = self.hit((head.method(), head.target()), headers, key)?;
+        let (place, seed, magnitude) =
+            self.hit((head.method(), head.target()), headers, key, teller)?;
         let action = &self.http.action;
         let decides = match magnitude == Share::WHOLE {
             true => super::build(self.http.message, action, seed),
@@ -130,9 +137,10 @@ impl HttpAttached {
         asked: (&str, &str),
         headers: impl Iterator<Item = (&'h str, &'h [u8])> + Clone,
         key: (u64, u64, u64),
+        teller: &Teller,
     ) -> Option<(GrpcAnswer, Place)> {
         let answer = self.http.action.on_calls()?;
-        let (place, _, _) = self.hit(asked, headers, key)?;
+        let (place, _, _) = self.hit(asked, headers, key, teller)?;
         add(&self.totals.acted, 1);
         Some((answer.clone(), place))
     }
@@ -144,6 +152,7 @@ impl HttpAttached {
         (method, target): (&str, &str),
         headers: impl Iterator<Item = (&'h str, &'h [u8])> + Clone,
         (seed, connection, request): (u64, u64, u64),
+        teller: &Teller,
     ) -> Option<(Place, u64, Share)> {
         let totals = &self.totals;
         add(&totals.requests, 1);
@@ -153,8 +162,13 @@ impl HttpAttached {
         let (share, magnitude) = self.lowered(headers)?;
         add(&totals.matched, 1);
         let seed = nth(chance::flow_seed(seed, &self.id, connection, true), request);
-        let share = share.get().min(self.http.share.get());
-        if chance::unit(seed, 0) >= share || magnitude.get() <= 0.0 {
+        let share = match share.get() < self.http.share.get() {
+            true => share,
+            false => self.http.share,
+        };
+        let hit = chance::unit(seed, 0) < share.get();
+        teller.tell(&self.id, share, (connection, Some(request)), hit);
+        if !hit || magnitude.get() <= 0.0 {
             return None;
         }
         let place = self.take_place()?;
@@ -283,7 +297,7 @@ mod tests {
         };
         let now = std::time::Instant::now();
         let late = |request| {
-            let mut chosen = fault.choose(&head, (3, 0, request))?;
+            let mut chosen = fault.choose(&head, (3, 0, request), &Teller::default())?;
             match chosen.decides.on(HttpEvent::RequestHead(&head), now) {
                 HttpFate::Hold { until, .. } => Some(until - now),
                 other => panic!("{other:?}"),

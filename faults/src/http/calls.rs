@@ -26,6 +26,7 @@ use squall_scenario::inject::{GrpcAnswer, Http};
 use super::attached::{HttpAttached, Place};
 use super::lane::{Lane, Out};
 use crate::End;
+use crate::decisions::Teller;
 use answered::{Answered, GRPC, status, windows};
 use collected::Collected;
 use frames::{
@@ -42,6 +43,8 @@ const BLOCK_BYTES_MAX: usize = 128 << 10;
 pub struct Calls {
     faults: Vec<Arc<HttpAttached>>,
     key: (u64, u64),
+    /// Told of decisions by chance.
+    pub(crate) teller: Teller,
     /// Calls so far.
     calls: u64,
     follows: Follows,
@@ -101,6 +104,7 @@ impl Calls {
         Self {
             faults: Vec::new(),
             key: (seed, connection),
+            teller: Teller::default(),
             calls: 0,
             follows: Follows::Beginning(Vec::new()),
             asked: Frames::default(),
@@ -459,8 +463,9 @@ impl Calls {
         let key = (seed, connection, self.calls);
         self.calls += 1;
         let answers = self.faults.iter();
-        let mut answers =
-            answers.filter_map(|fault| fault.choose_call((method, path), headers.clone(), key));
+        let teller = &self.teller;
+        let mut answers = answers
+            .filter_map(|fault| fault.choose_call((method, path), headers.clone(), key, teller));
         let (answer, place) = answers.next()?;
         Some((answer, place, content_type.as_bytes().to_vec()))
     }

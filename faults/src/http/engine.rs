@@ -11,6 +11,7 @@ use super::attached::{Chosen, HttpAttached};
 use super::lane::{Hold, Lane, Out};
 use super::reader::{At, Reader};
 use crate::End;
+use crate::decisions::Teller;
 
 /// Requests without an answer at which no more are taken from the caller.
 const WAITING_MAX: usize = 128;
@@ -43,6 +44,8 @@ pub struct Exchanges {
     to: Lane,
     pub(super) from: Lane,
     key: (u64, u64),
+    /// Told of decisions by chance.
+    pub(crate) teller: Teller,
     /// Requests so far.
     requests: u64,
     is_http: bool,
@@ -105,6 +108,7 @@ impl Exchanges {
             to: Lane::default(),
             from: Lane::default(),
             key: (seed, connection),
+            teller: Teller::default(),
             requests: 0,
             is_http: false,
             is_not_http: false,
@@ -330,7 +334,9 @@ impl Exchanges {
         let key = (seed, connection, self.requests);
         self.requests += 1;
         let faults = self.faults.iter();
-        faults.filter_map(|fault| fault.choose(head, key)).collect()
+        let teller = &self.teller;
+        let chosen = faults.filter_map(|fault| fault.choose(head, key, teller));
+        chosen.collect()
     }
 
     fn count_http(&mut self) {

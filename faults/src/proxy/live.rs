@@ -13,6 +13,8 @@ use tokio::time::Instant;
 
 use super::counters::get;
 use super::{Proxy, Switched, lock};
+use crate::Decisions;
+use crate::decisions::Teller;
 
 /// A live connection of a proxy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -132,6 +134,12 @@ impl Connections {
 }
 
 impl Proxy {
+    /// From now on whom shares of its faults hit is written there.
+    pub fn log_decisions(&self, decisions: &Decisions) {
+        let teller = Teller::of(self.name(), decisions);
+        self.0.roster.send_modify(|roster| roster.teller = teller);
+    }
+
     /// Waits until every live connection has taken over the current toxics, at
     /// most `within`. A connection whose peer does not read follows as well:
     /// what a toxic held then waits to be written.

@@ -59,9 +59,17 @@ impl Meetings {
         for toxic in &roster.toxics {
             let known = before.iter().position(|met| met.toxic.is(toxic));
             let known = known.map(|at| before.swap_remove(at));
+            let hits = chance::is_hit(seed, &toxic.id, nth, toxic.share);
+            if known
+                .as_ref()
+                .is_none_or(|met| met.toxic.share != toxic.share)
+            {
+                let teller = &roster.teller;
+                teller.tell(&toxic.id, toxic.share, (nth, None), hits);
+            }
             let mut met = known.unwrap_or_else(|| Met::first(toxic));
             met.toxic = Arc::clone(toxic);
-            met.draw(chance::is_hit(seed, &toxic.id, nth, toxic.share));
+            met.draw(hits);
             if self.entered {
                 met.go_in(None);
             }

@@ -18,6 +18,7 @@ use super::roster::Roster;
 use super::splice::Socket;
 use super::{AttachError, Proxy};
 use crate::End;
+use crate::decisions::Teller;
 use crate::http::{Calls, Exchanges, HttpAttached};
 
 /// The messages of a connection.
@@ -26,6 +27,7 @@ pub(super) struct Messages {
     /// The seed of the link, and which of its connections it is.
     key: (u64, u64),
     faults: Vec<Arc<HttpAttached>>,
+    teller: Teller,
     alarm: Alarm,
 }
 
@@ -60,13 +62,21 @@ impl Messages {
                 },
                 key,
                 faults: Vec::new(),
+                teller: Teller::default(),
                 alarm: Alarm::new(),
             })
         });
         messages.faults.clone_from(&roster.http);
+        messages.teller.clone_from(&roster.teller);
         match &mut messages.engine {
-            Engine::Http(exchanges) => exchanges.set_faults(&on_exchanges(&roster.http)),
-            Engine::Calls(calls) => calls.set_faults(&roster.http),
+            Engine::Http(exchanges) => {
+                exchanges.teller.clone_from(&roster.teller);
+                exchanges.set_faults(&on_exchanges(&roster.http));
+            }
+            Engine::Calls(calls) => {
+                calls.teller.clone_from(&roster.teller);
+                calls.set_faults(&roster.http);
+            }
         }
         Some(messages)
     }
@@ -154,6 +164,7 @@ impl Messages {
                 let (seed, nth) = self.key;
                 if let Some((said, told_any)) = calls.other() {
                     let mut exchanges = Exchanges::new(seed, nth, !told_any);
+                    exchanges.teller.clone_from(&self.teller);
                     exchanges.set_faults(&on_exchanges(&self.faults));
                     while let Some(told) = calls.pull(false, now) {
                         push(&mut exchanges, false, told, now);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use squall_scenario::{OnBytes, Share};
 
 use super::counters::ToxicTotals;
+use crate::decisions::Teller;
 use crate::doors::{Admits, door};
 use crate::http::HttpAttached;
 
@@ -59,6 +60,8 @@ pub(crate) struct Roster {
     pub(crate) toxics: Vec<Arc<Attached>>,
     /// The faults on its HTTP, in the order they were attached.
     pub(crate) http: Vec<Arc<HttpAttached>>,
+    /// Who tells of decisions by chance.
+    pub(crate) teller: Teller,
     /// The proxy is shut down.
     pub(crate) stopped: bool,
 }

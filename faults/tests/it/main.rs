@@ -4,6 +4,7 @@ mod calls;
 mod calls_cut;
 mod chain_properties;
 mod conformance;
+mod decisions;
 mod doors;
 mod exchanges;
 mod faults;

@@ -16,7 +16,7 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 
 /// A server that answers every request with its path, in a body of 20 bytes.
-async fn serve_paths() -> SocketAddr {
+pub(crate) async fn serve_paths() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -45,7 +45,7 @@ async fn serve_paths() -> SocketAddr {
 }
 
 /// One request on a connection: the status and the body.
-async fn get(stream: &mut TcpStream, path: &str) -> (u16, String) {
+pub(crate) async fn get(stream: &mut TcpStream, path: &str) -> (u16, String) {
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut read = Vec::new();

@@ -332,7 +332,7 @@ impl RunningSystem {
     }
 
     /// Every proxy: links and inbound links.
-    fn proxies(&self) -> impl Iterator<Item = &Proxy> {
+    pub(crate) fn proxies(&self) -> impl Iterator<Item = &Proxy> {
         self.links
             .iter()
             .chain(self.instances.iter().filter_map(|i| i.proxy.as_ref()))

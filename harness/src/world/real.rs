@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use squall_faults::guardian::GuardianClient;
-use squall_faults::{EntryId, Inverse, Journal, JournalError, Limits, Pauses, recover};
+use squall_faults::{Decisions, EntryId, Inverse, Journal, JournalError, Limits, Pauses, recover};
+use squall_record::store::DECISIONS_FILE;
+use squall_record::store::files::create_new;
 use squall_record::{Manifest, RecordError, RunEvent, Shard};
 use squall_scenario::{Scenario, Secrets};
 use tokio::sync::mpsc;
@@ -121,6 +123,15 @@ impl World for RealWorld {
         let running = RunningSystem::start(&start, guardian.clone(), hub.clone())
             .await
             .map_err(|error| error.to_string())?;
+        if !self.scenario.faults.is_empty() {
+            let decisions = create_new(&self.run_dir.join(DECISIONS_FILE));
+            match decisions.and_then(Decisions::start) {
+                Ok(decisions) => running
+                    .proxies()
+                    .for_each(|link| link.log_decisions(&decisions)),
+                Err(error) => tracing::warn!(%error, "decisions are not written"),
+            }
+        }
         Ok(RealSystem {
             running: Arc::new(running),
             scenario: Arc::clone(&self.scenario),

@@ -23,6 +23,8 @@ pub const EVENTS_FILE: &str = "events.ndjson";
 pub const INTERVALS_FILE: &str = "intervals.hlog";
 /// Name of the evidence samples.
 pub const SAMPLES_FILE: &str = "samples.ndjson";
+/// Name of the log of decisions by chance.
+pub const DECISIONS_FILE: &str = "decisions.ndjson";
 /// Name of the verdict.
 pub const VERDICT_FILE: &str = "verdict.json";
 

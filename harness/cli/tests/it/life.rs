@@ -52,6 +52,7 @@ slo:
         "events.ndjson",
         "intervals.hlog",
         "samples.ndjson",
+        "decisions.ndjson",
         "verdict.json",
         "report.html",
         "logs/api-0.log",
