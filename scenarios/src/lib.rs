@@ -23,6 +23,7 @@ mod plan_text;
 mod probe;
 mod quantity;
 mod reading;
+mod request;
 mod request_text;
 mod samples;
 mod scenario;
@@ -61,11 +62,12 @@ pub use inject::{
     Surface,
 };
 pub use listing::listed;
-pub use load::{Arrivals, DataSource, Load, Request, Stage};
+pub use load::{Arrivals, DataSource, Load, Stage};
 pub use plan::{Overlap, Plan, PlanCycles, PlanGate, PlanStep, PlanWindow};
 pub use probe::{Probe, ProbeRead};
 pub use quantity::{QuantityError, QuantityProblem, parse_duration};
 pub use reading::{FallbackSource, ProcessFigure, Reading, ReadingGate};
+pub use request::{Auth, Multipart, Part, PartContent, Request};
 pub use request_text::{RenderError, RequestPart, RequestProblem, RequestText, Slot, Unsendable};
 pub use samples::{CONFIDENCE, STRETCH_MIN, samples_for_a_failure, samples_for_quantile};
 pub use scenario::{AbortRule, ExpectedFailure, Scenario, SteadyState, Variant};

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::answer_check::AnswerCheck;
-use crate::body_file::BodyFile;
 use crate::column::Column;
-use crate::template::Template;
+use crate::request::Request;
 use crate::units::{Rate, format_duration};
 use crate::wave::Wave;
 
@@ -206,43 +204,6 @@ pub enum Arrivals {
     Even,
     /// Exponential gaps: independent users.
     Poisson,
-}
-
-/// A kind of request, also called a route.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Request {
-    /// Name used by gates and reports; unique in a scenario.
-    pub name: String,
-    /// HTTP method, upper case.
-    pub method: String,
-    /// Path and query, starting with `/`.
-    pub path: Template,
-    /// Header names (lower case) and values.
-    pub headers: Vec<(String, Template)>,
-    /// Body, sent as it is.
-    pub body: Option<Template>,
-    /// Body that stands in a file, instead of `body`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body_file: Option<BodyFile>,
-    /// Status codes that count as good; inclusive ranges. Default 200..=399.
-    pub expect_status: Vec<(u16, u16)>,
-    /// What else holds of a good answer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub checks: Vec<AnswerCheck>,
-    /// Response time above which an answer is not good.
-    pub within: Option<Duration>,
-    /// Share of the arrivals relative to the other requests; at least 1.
-    pub weight: u32,
-}
-
-impl Request {
-    /// Whether `status` counts as good.
-    #[must_use]
-    pub fn accepts(&self, status: u16) -> bool {
-        self.expect_status
-            .iter()
-            .any(|(low, high)| (*low..=*high).contains(&status))
-    }
 }
 
 /// Where the values of one `$name` come from; every draw is a function of the

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use crate::http::{Misfit, header_misfit, path_misfit};
-use crate::load::{DataSource, Request};
+use crate::load::DataSource;
+use crate::request::Request;
 use crate::template::{Template, UnknownVariable};
 
 /// Where in a request a value stands, which decides how it is written.
@@ -488,16 +489,9 @@ mod tests {
     #[test]
     fn a_request_is_checked_over_all_of_its_data() {
         let request = Request {
-            name: "a".into(),
-            method: "POST".into(),
-            path: Template::parse("/$v#top"),
             headers: vec![("x-v".into(), Template::parse("$v"))],
             body: Some(Template::parse(r#"{"v":$v,"n":$n}"#)),
-            body_file: None,
-            expect_status: vec![(200, 399)],
-            checks: vec![],
-            within: None,
-            weight: 1,
+            ..Request::plain("a", "POST", Template::parse("/$v#top"))
         };
         let data = [
             (

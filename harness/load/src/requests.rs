@@ -348,16 +348,8 @@ mod tests {
 
     fn request(name: &str, path: &str, weight: u32) -> Request {
         Request {
-            name: name.into(),
-            method: "GET".into(),
-            path: Template::parse(path),
-            headers: vec![],
-            body: None,
-            body_file: None,
-            expect_status: vec![(200, 399)],
-            checks: vec![],
-            within: None,
             weight,
+            ..Request::plain(name, "GET", Template::parse(path))
         }
     }
 

@@ -359,18 +359,7 @@ mod tests {
     fn worker(timeout: Duration) -> Rc<Worker> {
         let load = Load {
             shape: vec![],
-            requests: vec![Request {
-                name: "page".into(),
-                method: "GET".into(),
-                path: Template::parse("/"),
-                headers: vec![],
-                body: None,
-                body_file: None,
-                expect_status: vec![(200, 399)],
-                checks: vec![],
-                within: None,
-                weight: 1,
-            }],
+            requests: vec![Request::plain("page", "GET", Template::parse("/"))],
             data: vec![],
             users: None,
             connections: None,

@@ -40,17 +40,13 @@ fn answer(mut stream: TcpStream) {
 
 /// Two kinds of request, one of them with data in every place.
 fn load(rate: f64) -> Load {
-    let request = |name: &str, path: &str, body: Option<&str>| Request {
-        name: name.into(),
-        method: if body.is_some() { "POST" } else { "GET" }.into(),
-        path: Template::parse(path),
-        headers: vec![("x-user".into(), Template::parse("$user"))],
-        body: body.map(Template::parse),
-        body_file: None,
-        expect_status: vec![(200, 399)],
-        checks: vec![],
-        within: None,
-        weight: 1,
+    let request = |name: &str, path: &str, body: Option<&str>| {
+        let method = if body.is_some() { "POST" } else { "GET" };
+        Request {
+            headers: vec![("x-user".into(), Template::parse("$user"))],
+            body: body.map(Template::parse),
+            ..Request::plain(name, method, Template::parse(path))
+        }
     };
     Load {
         shape: vec![Stage::Hold {

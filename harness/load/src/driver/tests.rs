@@ -128,16 +128,8 @@ impl Scene {
             shape: self.shape.clone(),
             requests: ["a", "b"]
                 .map(|name| Request {
-                    name: name.into(),
-                    method: "GET".into(),
-                    path: Template::parse("/$n"),
-                    headers: vec![],
-                    body: None,
-                    body_file: None,
-                    expect_status: vec![(200, 399)],
-                    checks: vec![],
                     within: Some(Duration::from_millis(400)),
-                    weight: 1,
+                    ..Request::plain(name, "GET", Template::parse("/$n"))
                 })
                 .into(),
             data: vec![("n".into(), DataSource::Count { from: 0 })],

@@ -5,7 +5,7 @@ use squall_scenario::{
     path_misfit, quoted,
 };
 
-use super::expect::{EXPECTED_STATUS, Expect};
+use super::expect::Expect;
 use super::{Context, Fields, Reader};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::yaml::{Node, NodeKind};
@@ -48,7 +48,7 @@ impl Reader {
                 within: node.place,
                 headers: Vec::new(),
             };
-            return Some((plain_request(method, path, name), places));
+            return Some((Request::plain(&name, &method, path), places));
         }
         let fields = self.fields(node, &keys::REQUEST)?;
         let send = fields.get("send").and_then(|node| self.send(node));
@@ -94,7 +94,7 @@ impl Reader {
             checks: expect.checks,
             within,
             weight: weight?,
-            ..plain_request(method, path, name.unwrap_or(Some(sent))?)
+            ..Request::plain(&name.unwrap_or(Some(sent))?, &method, path)
         };
         Some((request, places))
     }
@@ -236,20 +236,5 @@ impl Reader {
             .help("write for instance `200`, `2xx` or `[200, 404]`");
         self.report_value(node, diagnostic);
         None
-    }
-}
-
-fn plain_request(method: String, path: Template, name: String) -> Request {
-    Request {
-        name,
-        method,
-        path,
-        headers: Vec::new(),
-        body: None,
-        body_file: None,
-        expect_status: EXPECTED_STATUS.to_vec(),
-        checks: Vec::new(),
-        within: None,
-        weight: 1,
     }
 }

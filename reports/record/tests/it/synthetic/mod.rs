@@ -191,16 +191,9 @@ fn lines(gates: Vec<Gate>, line: u32) -> Vec<Located<Gate>> {
 
 pub fn request(name: &str, method: &str, path: &str, weight: u32) -> Request {
     Request {
-        name: name.to_owned(),
-        method: method.to_owned(),
-        path: Template::parse(path),
-        headers: Vec::new(),
-        body: None,
-        body_file: None,
-        expect_status: vec![(200, 399)],
-        checks: vec![],
         within: Some(Duration::from_secs(1)),
         weight,
+        ..Request::plain(name, method, Template::parse(path))
     }
 }
 

@@ -1,0 +1,129 @@
+//! A kind of request: what an arrival sends, and which answer is good.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::answer_check::AnswerCheck;
+use crate::body_file::BodyFile;
+use crate::template::Template;
+
+/// Status codes that are good unless a request says otherwise.
+const GOOD: (u16, u16) = (200, 399);
+
+/// A kind of request, also called a route.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Name used by gates and reports; unique in a scenario.
+    pub name: String,
+    /// HTTP method, upper case.
+    pub method: String,
+    /// Path and query, starting with `/`.
+    pub path: Template,
+    /// Header names (lower case) and values.
+    pub headers: Vec<(String, Template)>,
+    /// Who asks, sent as the header `authorization`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// Body, sent as it is.
+    pub body: Option<Template>,
+    /// Body that stands in a file, instead of `body`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_file: Option<BodyFile>,
+    /// Body of parts (`multipart/form-data`), instead of `body`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multipart: Option<Multipart>,
+    /// Most redirects to the same target that are followed within an arrival; 0
+    /// takes a redirect for the answer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub follow: u8,
+    /// Status codes that count as good; inclusive ranges. Default 200..=399.
+    pub expect_status: Vec<(u16, u16)>,
+    /// What else holds of a good answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<AnswerCheck>,
+    /// Response time above which an answer is not good.
+    pub within: Option<Duration>,
+    /// Share of the arrivals relative to the other requests; at least 1.
+    pub weight: u32,
+}
+
+const fn is_zero(follow: &u8) -> bool {
+    *follow == 0
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Auth {
+    /// A name and a password (RFC 7617).
+    Basic {
+        /// The name; it has no colon.
+        user: Template,
+        /// The password.
+        password: Template,
+    },
+    /// A token (RFC 6750).
+    Bearer(Template),
+}
+
+/// A body of parts (RFC 7578).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Multipart {
+    /// What stands between the parts, and in none of them.
+    pub boundary: String,
+    /// The parts in order. Never empty.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a body.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Name of the field.
+    pub name: String,
+    /// Name of the file that the field holds, if it holds one.
+    pub filename: Option<String>,
+    /// Its media type, where it has one.
+    pub media: Option<String>,
+    /// What it holds.
+    pub content: PartContent,
+}
+
+/// What a part of a body holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum PartContent {
+    /// A text.
+    Text(Template),
+    /// What stands in a file.
+    File(BodyFile),
+}
+
+impl Request {
+    /// A request with nothing but a method and a path: any status from 200 to
+    /// 399 is good, however late.
+    #[must_use]
+    pub fn plain(name: &str, method: &str, path: Template) -> Self {
+        Self {
+            name: name.to_owned(),
+            method: method.to_owned(),
+            path,
+            headers: Vec::new(),
+            auth: None,
+            body: None,
+            body_file: None,
+            multipart: None,
+            follow: 0,
+            expect_status: vec![GOOD],
+            checks: Vec::new(),
+            within: None,
+            weight: 1,
+        }
+    }
+
+    /// Whether `status` counts as good.
+    #[must_use]
+    pub fn accepts(&self, status: u16) -> bool {
+        self.expect_status
+            .iter()
+            .any(|(low, high)| (*low..=*high).contains(&status))
+    }
+}
