@@ -74,9 +74,11 @@ enum State {
     },
     /// Behind a chunk's data, before its line break.
     ChunkEnd,
-    /// Behind the last chunk, so many bytes of fields were read.
+    /// Behind the last chunk, so many bytes of fields were read, the last of them
+    /// in the middle of one or not.
     Trailer {
         read: usize,
+        within: bool,
     },
     Done,
 }
@@ -198,7 +200,7 @@ impl AnswerReader {
                     "a chunk is longer than the size before it".to_owned(),
                 )),
             },
-            State::Trailer { read } => self.read_trailer(data, read),
+            State::Trailer { read, within } => self.read_trailer(data, read, within),
             State::Done => Ok(0),
         }
     }
@@ -218,6 +220,11 @@ impl AnswerReader {
     }
 
     fn read_head(&mut self, data: &[u8], searched: usize) -> Result<usize, Malformed> {
+        let breaks = line_breaks(data);
+        if breaks > 0 {
+            self.head_bytes += breaks;
+            return Ok(self.enter(State::Head { searched: 0 }, breaks));
+        }
         begins_as_http(data)?;
         let Some(end) = blank_line(data, searched) else {
             if self.head_bytes + data.len() > HEAD_BYTES_MAX {
@@ -262,23 +269,37 @@ impl AnswerReader {
             .filter(|_| digits)
             .ok_or_else(bad_chunk)?;
         let state = match left {
-            0 => State::Trailer { read: 0 },
+            0 => State::Trailer {
+                read: 0,
+                within: false,
+            },
             left => State::ChunkData { left },
         };
         Ok(self.enter(state, line.end))
     }
 
-    fn read_trailer(&mut self, data: &[u8], read: usize) -> Result<usize, Malformed> {
-        let line = line(data);
-        let read = read + line.as_ref().map_or(data.len(), |line| line.end);
-        if read > HEAD_BYTES_MAX {
+    /// What stands there says nothing to anybody: it is taken as it comes, so that
+    /// no byte is looked at twice.
+    fn read_trailer(&mut self, data: &[u8], read: usize, within: bool) -> Result<usize, Malformed> {
+        let (taken, state) = match line(data) {
+            Some(line) if line.start == 0 && !within => (line.end, State::Done),
+            Some(line) => {
+                let read = read + line.end;
+                let within = false;
+                (line.end, State::Trailer { read, within })
+            }
+            // It may become a blank line.
+            None if !within && matches!(data, [] | [b'\r']) => return Ok(0),
+            None => {
+                let read = read + data.len();
+                let within = true;
+                (data.len(), State::Trailer { read, within })
+            }
+        };
+        if read + taken > HEAD_BYTES_MAX {
             return Err(too_large());
         }
-        Ok(match line {
-            None => 0,
-            Some(line) if line.start == 0 => self.enter(State::Done, line.end),
-            Some(line) => self.enter(State::Trailer { read }, line.end),
-        })
+        Ok(self.enter(state, taken))
     }
 }
 
@@ -300,16 +321,24 @@ fn line(data: &[u8]) -> Option<Range<usize>> {
     Some(start..end + 1)
 }
 
+/// How many bytes of line breaks stand in front: clients pass over them before an
+/// answer.
+fn line_breaks(data: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        match &data[at..] {
+            [b'\n', ..] => at += 1,
+            [b'\r', b'\n', ..] => at += 2,
+            _ => return at,
+        }
+    }
+}
+
 /// Whether what came so far may become an answer: another protocol, or HTTP/0.9,
 /// is told at once and not when the client's patience ends.
 fn begins_as_http(data: &[u8]) -> Result<(), Malformed> {
-    let breaks = data
-        .iter()
-        .take_while(|byte| b"\r\n".contains(byte))
-        .count();
-    let data = &data[breaks..];
     let known = data.len().min(b"HTTP/1.".len());
-    if data[..known] == b"HTTP/1."[..known] {
+    if data[..known] == b"HTTP/1."[..known] || data == b"\r" {
         return Ok(());
     }
     let shown: String = String::from_utf8_lossy(&data[..data.len().min(40)])
@@ -320,11 +349,10 @@ fn begins_as_http(data: &[u8]) -> Result<(), Malformed> {
     )))
 }
 
-/// Behind the blank line that ends a head, the line breaks before it left out.
+/// Behind the blank line that ends a head.
 fn blank_line(data: &[u8], searched: usize) -> Option<usize> {
-    let begin = data.iter().position(|byte| !b"\r\n".contains(byte))?;
-    let mut at = searched.max(begin);
-    while let Some(found) = data.get(at..)?.iter().position(|byte| *byte == b'\n') {
+    let mut at = searched;
+    while let Some(found) = memchr::memchr(b'\n', data.get(at..)?) {
         at += found + 1;
         match &data[at..] {
             [b'\n', ..] => return Some(at + 1),

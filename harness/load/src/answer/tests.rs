@@ -175,11 +175,35 @@ fn what_is_no_answer_says_why() {
             &format!("HTTP/1.1 200 OK\r\n{fields}\r\n"),
             "16384 header fields",
         ),
+        ("\r\rHTTP/1.1 200 OK\r\n\r\n", "no HTTP/1 answer"),
+        (&"\n".repeat(HEAD_BYTES_MAX + 1), "1024 KiB"),
         (&format!("HTTP/1.1 200 OK\r\nx: {large}"), "1024 KiB"),
     ] {
         let said = whole(text).unwrap_err().0;
         assert!(said.contains(why), "{why}: {said}");
     }
+}
+
+/// A server that sends byte by byte must not make squall look at all of it again
+/// with every byte.
+#[test]
+fn what_says_nothing_is_taken_as_it_comes() {
+    let mut reader = AnswerReader::new(false);
+    assert_eq!(reader.read(b"\r\n\n\r\n"), Ok(5));
+    assert_eq!(reader.read(b"\r"), Ok(0), "its other half may follow");
+    assert_eq!(reader.read(b"\r\n"), Ok(2));
+    let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    assert_eq!(reader.read(head), Ok(head.len()));
+    assert_eq!(reader.read(b"0\r\nx: a long"), Ok(12));
+    assert_eq!(reader.read(b" field\r"), Ok(7));
+    assert_eq!(
+        reader.read(b"\n\r"),
+        Ok(1),
+        "this one may be the blank line"
+    );
+    assert!(!reader.is_done());
+    assert_eq!(reader.read(b"\r\n"), Ok(2));
+    assert!(reader.is_done());
 }
 
 #[test]

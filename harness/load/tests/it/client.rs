@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Method;
 use squall_load::{
-    Course, Dispatch, Exchange, ExchangeFailure, RequestKind, Sender, Transport, submit,
+    Course, Dispatch, Exchange, ExchangeFailure, Looks, RequestKind, Sender, Transport, submit,
 };
 use squall_record::Outcome;
 use tokio::sync::oneshot;
@@ -65,8 +65,25 @@ impl Client {
         }
         bytes.extend(b"\r\n");
         bytes.extend(body);
+        self.submit(bytes, RequestKind::of(method))
+    }
+
+    /// Asks for what stands at `path`, and keeps the body of the answer.
+    pub(crate) fn ask(self: &Rc<Self>, path: &str) -> oneshot::Receiver<Sent> {
+        let bytes = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes();
+        let looks = Looks {
+            body: true,
+            digest: false,
+        };
+        let kind = RequestKind {
+            looks: Some(looks),
+            ..RequestKind::of(&Method::GET)
+        };
+        self.submit(bytes, kind)
+    }
+
+    fn submit(self: &Rc<Self>, bytes: Vec<u8>, kind: RequestKind) -> oneshot::Receiver<Sent> {
         let (told, hears) = oneshot::channel();
-        let kind = RequestKind::of(method);
         let turn = self.turn.get();
         self.turn.set(turn + 1);
         let dispatch = Dispatch {

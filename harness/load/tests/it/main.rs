@@ -10,5 +10,6 @@
 )]
 
 mod client;
+mod hostile;
 mod open_loop;
 mod transport;
