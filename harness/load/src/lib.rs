@@ -37,5 +37,5 @@ pub use schedule::{Arrival, Schedule};
 pub use settled::Settled;
 pub use thread::{LoadError, LoadHandle};
 pub use transport::{
-    Course, Dispatch, Exchange, ExchangeFailure, Sender, Transport, give_up_late, submit,
+    Course, Dispatch, Exchange, ExchangeFailure, Made, Sender, Transport, give_up_late, submit,
 };

@@ -160,6 +160,8 @@ impl RouteBuilder {
             Outcome::Bad(BadKind::Broken) => counts.broken += 1,
             Outcome::Bad(BadKind::Malformed) => counts.malformed += 1,
             Outcome::Bad(BadKind::Check) => counts.check += 1,
+            Outcome::Bad(BadKind::Dns) => counts.dns += 1,
+            Outcome::Bad(BadKind::Tls) => counts.tls += 1,
             Outcome::Dropped => {
                 counts.dropped += 1;
                 if let Some(cause) = entry.dropped() {

@@ -14,7 +14,7 @@ use crate::answer::Kept;
 use crate::requests::RequestKind;
 use attend::attend;
 use line::{KEPT_BYTES_MAX, Line};
-pub use under_way::Dispatch;
+pub use under_way::{Dispatch, Made};
 use under_way::{Entry, Key, UnderWay};
 
 mod attend;
@@ -97,6 +97,8 @@ enum Place {
 pub struct Course {
     /// When its sender began to work on it.
     pub dispatch: Dispatch,
+    /// How its connection was made, where it had to be made for it.
+    pub made: Option<Made>,
     /// When the request was handed to a connection, if it was.
     pub written: Option<Instant>,
     /// Whether it was sent again on a fresh connection.
@@ -106,6 +108,8 @@ pub struct Course {
 /// An answer.
 #[derive(Debug)]
 pub struct Exchange {
+    /// When the first bytes of the answer had been read, interim answers included.
+    pub first_byte: Instant,
     /// When the last byte of the answer had been read.
     pub done: Instant,
     /// Status code.
@@ -255,6 +259,7 @@ impl<E> Transport<E> {
         let entry = self.under_way.borrow_mut().remove(key)?;
         let course = Course {
             dispatch: entry.dispatch,
+            made: entry.made,
             written: entry.written,
             resent: entry.resent,
         };
@@ -268,6 +273,7 @@ pub fn submit<S: Sender>(sender: &Rc<S>, errand: S::Errand, turn: u64, dispatch:
         errand,
         dispatch,
         turn,
+        made: None,
         written: None,
         resent: false,
         refused: 0,

@@ -67,6 +67,12 @@ pub struct Counts {
     /// Answered with the right status, and not as `expect` says.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub check: u64,
+    /// The target's name had no address.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dns: u64,
+    /// The connection was made, and could not be encrypted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tls: u64,
     /// Never sent.
     pub dropped: u64,
     /// Of `dropped`: why.
@@ -112,10 +118,15 @@ pub enum BadKind {
     Malformed,
     /// Answered with the right status, and not as `expect` says.
     Check,
+    /// The target's name had no address.
+    Dns,
+    /// The connection was made, and could not be encrypted: the handshake failed,
+    /// or the target could not be trusted.
+    Tls,
 }
 
 /// Every [`BadKind`], in the order reports show them.
-pub const ALL_BAD_KINDS: [BadKind; 7] = [
+pub const ALL_BAD_KINDS: [BadKind; 9] = [
     BadKind::Connect,
     BadKind::Timeout,
     BadKind::Late,
@@ -123,6 +134,8 @@ pub const ALL_BAD_KINDS: [BadKind; 7] = [
     BadKind::Broken,
     BadKind::Malformed,
     BadKind::Check,
+    BadKind::Dns,
+    BadKind::Tls,
 ];
 
 impl Counts {
@@ -136,6 +149,8 @@ impl Counts {
             .saturating_add(self.broken)
             .saturating_add(self.malformed)
             .saturating_add(self.check)
+            .saturating_add(self.dns)
+            .saturating_add(self.tls)
     }
 
     /// Arrivals that are settled: all but the unfinished.
@@ -176,6 +191,8 @@ impl Counts {
             BadKind::Broken => self.broken,
             BadKind::Malformed => self.malformed,
             BadKind::Check => self.check,
+            BadKind::Dns => self.dns,
+            BadKind::Tls => self.tls,
         }
     }
 
@@ -198,6 +215,8 @@ impl Counts {
         self.broken = self.broken.saturating_add(other.broken);
         self.malformed = self.malformed.saturating_add(other.malformed);
         self.check = self.check.saturating_add(other.check);
+        self.dns = self.dns.saturating_add(other.dns);
+        self.tls = self.tls.saturating_add(other.tls);
         self.dropped = self.dropped.saturating_add(other.dropped);
         self.drops.add(&other.drops);
         self.unfinished = self.unfinished.saturating_add(other.unfinished);

@@ -15,7 +15,7 @@ const HEAD: &str = "start_s,end_s,route,scheduled,good,connect,timeout,late,stat
                     dropped,unfinished,late_by_lag,fallback,bytes,p50_us,p90_us,p99_us,p999_us,\
                     max_good_us,malformed,dropped_in_flight,dropped_lag,dropped_descriptors,\
                     dropped_ports,dropped_memory,dropped_request,resent,\
-                    failed_system,failed_injected_fault,failed_generator,check\n";
+                    failed_system,failed_injected_fault,failed_generator,check,dns,tls\n";
 
 const QUANTILES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
 
@@ -80,7 +80,8 @@ fn row(interval: &Interval, route: &RouteInterval, origins: &Origins) -> String 
     cells.push(counts.resent.to_string());
     let by = ALL_ORIGINS.map(|origin| origins.count(origin, interval, route));
     cells.extend(by.map(|count| count.to_string()));
-    cells.push(counts.check.to_string());
+    let later = [counts.check, counts.dns, counts.tls];
+    cells.extend(later.map(|count| count.to_string()));
     cells.join(",")
 }
 

@@ -371,5 +371,7 @@ const fn outcome(kind: BadKind) -> &'static str {
         BadKind::Broken => "broken",
         BadKind::Malformed => "malformed",
         BadKind::Check => "check",
+        BadKind::Dns => "dns",
+        BadKind::Tls => "tls",
     }
 }

@@ -120,6 +120,8 @@ pub const fn bad_word(kind: BadKind) -> &'static str {
         BadKind::Broken => "broken",
         BadKind::Malformed => "malformed",
         BadKind::Check => "check",
+        BadKind::Dns => "dns",
+        BadKind::Tls => "tls",
     }
 }
 

@@ -10,8 +10,8 @@ use squall_record::{BadKind, DropCause, Outcome};
 use tokio::net::TcpStream;
 
 use super::line::{Answer, Came, Condition, Line, NoAnswer, condition};
-use super::under_way::Key;
-use super::{Exchange, ExchangeFailure, Sender};
+use super::under_way::{Key, Made};
+use super::{Exchange, ExchangeFailure, Sender, Transport};
 use super::{open, place_waiting, send, settle, turn_of};
 
 const CLOSED_UNREAD: &str = "the connection was closed before the request was sent";
@@ -74,6 +74,7 @@ async fn connect<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, key: Key) -> bool {
             send(sender, key, &idle, None);
             return false;
         }
+        let begun = Instant::now();
         let stream = match TcpStream::connect(address).await {
             Ok(stream) => stream.set_nodelay(true).map(|()| stream),
             Err(error) => Err(error),
@@ -86,8 +87,15 @@ async fn connect<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, key: Key) -> bool {
                 continue;
             }
         };
+        let connected = Instant::now();
         let (kind, detail) = match condition(&stream) {
             Condition::Ready => {
+                let made = Made {
+                    begun,
+                    connected,
+                    encrypted: None,
+                };
+                note_made(transport, key, made);
                 line.made(stream, index);
                 send(sender, key, line, None);
                 return true;
@@ -114,6 +122,13 @@ async fn connect<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, key: Key) -> bool {
         settle(sender, key, Err(failure));
     }
     false
+}
+
+/// Its connection was made for an exchange.
+fn note_made<E>(transport: &Transport<E>, key: Key, made: Made) {
+    if let Some(entry) = transport.under_way.borrow_mut().get_mut(key) {
+        entry.made = Some(made);
+    }
 }
 
 /// One more address has closed a fresh connection unread; how many have.
@@ -184,6 +199,7 @@ fn sent_once<S: Sender>(sender: &Rc<S>, key: Key) -> bool {
 
 fn exchange(answer: Answer, done: Instant, address: std::net::SocketAddr) -> Exchange {
     Exchange {
+        first_byte: answer.first_byte.unwrap_or(done),
         done,
         status: answer.head.status,
         body_bytes: answer.body_bytes,

@@ -45,6 +45,8 @@ struct Carried {
     reader: AnswerReader,
     /// Whether a byte of the answer came.
     answered: bool,
+    /// When the first did, where more of the answer came later.
+    first_byte: Option<Instant>,
     /// Whether it has carried a request before.
     reused: bool,
     /// The end of the request, which has not been written yet.
@@ -81,6 +83,8 @@ pub(super) enum Came {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) head: Head,
+    /// When its first bytes had been read, unless that was when the last were.
+    pub(super) first_byte: Option<Instant>,
     pub(super) body_bytes: u64,
     /// For checks, where there are any.
     pub(super) kept: Option<Box<Kept>>,
@@ -121,6 +125,7 @@ impl Line {
                 },
                 reader: AnswerReader::new(false),
                 answered: false,
+                first_byte: None,
                 reused: false,
                 unsent: Bytes::new(),
                 refused: None,
@@ -158,6 +163,7 @@ impl Line {
             None => AnswerReader::new(kind.bodiless),
         };
         carried.answered = false;
+        carried.first_byte = None;
     }
 
     /// Writes what the socket takes of a request; how much that was. The rest is
@@ -277,7 +283,7 @@ impl Carried {
             // The server has spoken unasked: it is not used again.
             return Came::End(None);
         };
-        self.answered = true;
+        let first = !std::mem::replace(&mut self.answered, true);
         let read = if self.received.is_empty() {
             let read = self.reader.read(bytes);
             let taken = *read.as_ref().unwrap_or(&0);
@@ -292,7 +298,12 @@ impl Carried {
         match read {
             Err(why) => Came::End(Some((key, NoAnswer::Malformed(why)))),
             Ok(_) if self.reader.is_done() => self.answer(key),
-            Ok(_) => Came::Nothing,
+            Ok(_) => {
+                if first {
+                    self.first_byte = Some(Instant::now());
+                }
+                Came::Nothing
+            }
         }
     }
 
@@ -311,6 +322,7 @@ impl Carried {
             key,
             Answer {
                 head,
+                first_byte: self.first_byte,
                 body_bytes,
                 kept,
                 reusable,

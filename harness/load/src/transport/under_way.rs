@@ -23,6 +23,17 @@ pub struct Dispatch {
     pub stalled: Duration,
 }
 
+/// When a connection was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// When the address that took it was asked.
+    pub begun: Instant,
+    /// When it had accepted.
+    pub connected: Instant,
+    /// When the TLS handshake was done, where there is one.
+    pub encrypted: Option<Instant>,
+}
+
 /// An exchange under way.
 #[derive(Debug)]
 pub(super) struct Entry<E, P> {
@@ -30,6 +41,8 @@ pub(super) struct Entry<E, P> {
     pub(super) dispatch: Dispatch,
     /// Chooses the address that it starts with.
     pub(super) turn: u64,
+    /// How its connection was made, where it had to be made for it.
+    pub(super) made: Option<Made>,
     /// When the request was handed to a connection, if it was.
     pub(super) written: Option<Instant>,
     /// Whether it was sent again on a fresh connection.
@@ -148,6 +161,7 @@ mod tests {
                 stalled: Duration::ZERO,
             },
             turn: 0,
+            made: None,
             written: None,
             resent: false,
             refused: 0,

@@ -29,7 +29,7 @@ pub(crate) struct Asked {
 /// What became of a request.
 pub(crate) struct Sent {
     pub(crate) result: Result<Exchange, ExchangeFailure>,
-    pub(crate) resent: bool,
+    pub(crate) course: Course,
 }
 
 impl Sent {
@@ -120,8 +120,10 @@ impl Sender for Client {
         course: &Course,
         result: Result<Exchange, ExchangeFailure>,
     ) {
-        let resent = course.resent;
         // A test that has ended asks no more.
-        let _ = asked.told.send(Sent { result, resent });
+        let _ = asked.told.send(Sent {
+            result,
+            course: *course,
+        });
     }
 }

@@ -81,7 +81,7 @@ async fn what_may_be_repeated_is_sent_once_more_when_a_kept_connection_dies() {
         let client = client(address);
         assert_eq!(send(&client, Method::GET).await.outcome(), Outcome::Good);
         let second = send(&client, method.clone()).await;
-        assert_eq!(second.resent, again, "{method}");
+        assert_eq!(second.course.resent, again, "{method}");
         let outcome = if again {
             Outcome::Good
         } else {
@@ -101,7 +101,7 @@ async fn a_fresh_connection_that_dies_is_a_failure() {
     .await;
     let sent = send(&client(address), Method::GET).await;
     assert_eq!(sent.outcome(), Outcome::Bad(BadKind::Broken));
-    assert!(!sent.resent);
+    assert!(!sent.course.resent);
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
@@ -118,7 +118,7 @@ async fn nothing_is_sent_a_third_time() {
     send(&client, Method::GET).await;
     let second = send(&client, Method::GET).await;
     assert_eq!(second.outcome(), Outcome::Bad(BadKind::Broken));
-    assert!(second.resent);
+    assert!(second.course.resent);
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
 
@@ -137,7 +137,7 @@ async fn an_answer_that_breaks_off_is_never_asked_for_again() {
         send(&client, Method::GET).await;
         let second = send(&client, Method::GET).await;
         assert_eq!(second.outcome(), Outcome::Bad(BadKind::Broken), "{cut}");
-        assert!(!second.resent);
+        assert!(!second.course.resent);
         assert_eq!(connections.load(Ordering::SeqCst), 1);
     }
 }
@@ -351,4 +351,28 @@ async fn what_a_burst_opened_is_closed_when_nobody_uses_it() {
     assert_eq!(client.transport().idle(), 3, "they were used just now");
     client.transport().sweep(now + Duration::from_secs(91));
     assert_eq!(client.transport().idle(), 0);
+}
+
+/// More than one read holds.
+#[tokio::test(flavor = "local")]
+async fn the_course_says_when_what_happened() {
+    const LARGE: usize = 8 << 20;
+    let (address, _) = server(|_, mut stream: TcpStream| async move {
+        while asked(&mut stream).await {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&vec![b'x'; LARGE]).await.unwrap();
+        }
+    })
+    .await;
+    let client = client(address);
+    let first = send(&client, Method::GET).await;
+    let (course, exchange) = (first.course, first.result.unwrap());
+    let (made, written) = (course.made.unwrap(), course.written.unwrap());
+    assert!(course.dispatch.at <= made.begun && made.begun < made.connected);
+    assert_eq!(made.encrypted, None);
+    assert!(made.connected <= written && written < exchange.first_byte);
+    assert!(exchange.first_byte < exchange.done);
+    let second = send(&client, Method::GET).await;
+    assert_eq!(second.course.made, None, "the connection was there");
 }

@@ -107,6 +107,8 @@ fn word((kind, dropped): (Option<BadKind>, Option<DropCause>)) -> String {
         Some(BadKind::Broken) => "broken connection",
         Some(BadKind::Malformed) => "malformed answer",
         Some(BadKind::Check) => "wrong answer",
+        Some(BadKind::Dns) => "found no address",
+        Some(BadKind::Tls) => "could not encrypt",
     };
     word.to_owned()
 }

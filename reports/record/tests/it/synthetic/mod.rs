@@ -413,6 +413,8 @@ impl Filler<'_> {
                     BadKind::Broken => counts.broken += 1,
                     BadKind::Malformed => counts.malformed += 1,
                     BadKind::Check => counts.check += 1,
+                    BadKind::Dns => counts.dns += 1,
+                    BadKind::Tls => counts.tls += 1,
                 }
             } else {
                 counts.good += 1;
