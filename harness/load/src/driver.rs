@@ -2,6 +2,7 @@
 //! an answer.
 
 use std::collections::VecDeque;
+use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -192,7 +193,7 @@ impl Driver {
                         stop = Some(Stop { at, grace });
                     }
                 },
-                waited = pacer.wait_until(wake) => {
+                waited = self.wait(pacer, wake, &rhythm) => {
                     if let Err(error) = waited {
                         return TrackEnd::Broken(format!("the timer: {error}"));
                     }
@@ -225,6 +226,15 @@ impl Driver {
             let sent = self.send_due(track, &mut next, &mut schedule, until);
             rhythm.woken(Instant::now(), sent);
         }
+    }
+
+    /// Waits for `wake`. Where many requests share a wake-up, their answers share
+    /// the next one, if nothing is lost by that.
+    async fn wait(&self, pacer: &Pacer, wake: Instant, rhythm: &Rhythm) -> io::Result<()> {
+        if rhythm.shares(wake, Instant::now()) && self.worker.may_let_lie() {
+            return pacer.sleep_through(wake);
+        }
+        pacer.wait_until(wake).await
     }
 
     /// Sends what is due, up to a batch of it and before `until`; how many that
@@ -354,7 +364,7 @@ impl Driver {
     fn tick(&mut self, track: &Track, now: Instant, entered: Duration) {
         let now_us = micros_i64(now.saturating_duration_since(track.origin));
         let entered_us = micros_i64(entered);
-        self.worker.sweep(now);
+        self.worker.tick(now);
         let mut sealed = Vec::new();
         let mut recorder = track.recorder.borrow_mut();
         sealed.extend(std::iter::from_fn(|| {

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec,
 };
@@ -66,6 +67,21 @@ impl Pacer {
         Ok(())
     }
 
+    /// Returns at `due`, which must be soon: the whole thread sleeps, whatever
+    /// comes meanwhile.
+    ///
+    /// # Errors
+    /// The kernel does not sleep until then.
+    pub(crate) fn sleep_through(&self, due: Instant) -> io::Result<()> {
+        let until = self.on_kernel_clock(due);
+        loop {
+            match rustix::thread::clock_nanosleep_absolute(ClockId::Monotonic, &until) {
+                Err(Errno::INTR) => {}
+                slept => return Ok(slept?),
+            }
+        }
+    }
+
     fn on_kernel_clock(&self, due: Instant) -> Timespec {
         let (instant, kernel) = self.anchor;
         let since_anchor = due.saturating_duration_since(instant);
@@ -94,6 +110,9 @@ mod tests {
             let _ = tokio::time::timeout(Duration::ZERO, cancelled).await;
             let due = Instant::now() + Duration::from_millis(step_ms);
             pacer.wait_until(due).await.unwrap();
+            assert!(Instant::now() >= due);
+            let due = Instant::now() + Duration::from_millis(step_ms);
+            pacer.sleep_through(due).unwrap();
             assert!(Instant::now() >= due);
         }
     }

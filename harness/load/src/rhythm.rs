@@ -40,6 +40,11 @@ impl Rhythm {
         self.arrivals += arrivals;
     }
 
+    /// Whether nothing but `wake`, which is soon, is worth waking for.
+    pub(crate) fn shares(&self, wake: Instant, now: Instant) -> bool {
+        self.many && wake.saturating_duration_since(now) <= APART
+    }
+
     /// A tenth of a second has passed.
     pub(crate) const fn tick(&mut self) {
         self.many = self.arrivals >= MANY;
@@ -68,5 +73,9 @@ mod tests {
         );
         assert_eq!(rhythm.wake(at(900)), at(900), "nobody is before it");
         assert_eq!(rhythm.wake(at(100)), at(100), "it is overdue");
+        assert!(rhythm.shares(at(850), at(100)));
+        assert!(!rhythm.shares(at(851), at(100)), "nothing is due for long");
+        rhythm.tick();
+        assert!(!rhythm.shares(at(850), at(100)), "they are few");
     }
 }

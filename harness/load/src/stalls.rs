@@ -13,8 +13,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(200);
 pub(crate) struct Stalls {
     seen_at: Cell<Instant>,
     total: Cell<Duration>,
-    /// When the last one ended.
-    ended_at: Cell<Option<Instant>>,
+    /// When the last one ended, and how long it was.
+    last: Cell<Option<(Instant, Duration)>>,
 }
 
 impl Stalls {
@@ -22,7 +22,7 @@ impl Stalls {
         Self {
             seen_at: Cell::new(now),
             total: Cell::new(Duration::ZERO),
-            ended_at: Cell::new(None),
+            last: Cell::new(None),
         }
     }
 
@@ -32,20 +32,23 @@ impl Stalls {
         self.total.set(self.total.get() + stall);
         self.seen_at.set(now);
         if !stall.is_zero() {
-            self.ended_at.set(Some(now));
+            self.last.set(Some((now, stall)));
         }
         (!stall.is_zero()).then_some(stall)
     }
 
-    /// All stalls until now. The difference between two moments is what of the
-    /// time between them was squall's own.
-    pub(crate) fn total(&self, now: Instant) -> Duration {
-        self.total.get() + self.since_turn(now)
+    /// All stalls until `at`, which may lie before or within the last one. The
+    /// difference between two moments is what of the time between them was
+    /// squall's own.
+    pub(crate) fn total(&self, at: Instant) -> Duration {
+        let (ended, stall) = self.last.get().unwrap_or((at, Duration::ZERO));
+        let later = ended.saturating_duration_since(at).min(stall);
+        (self.total.get() + self.since_turn(at)).saturating_sub(later)
     }
 
     /// Whether a stall has ended since an instant, which is why it may be late.
     pub(crate) fn ended_since(&self, instant: Instant) -> bool {
-        self.ended_at.get().is_some_and(|ended| instant <= ended)
+        self.last.get().is_some_and(|(ended, _)| instant <= ended)
     }
 
     fn since_turn(&self, now: Instant) -> Duration {
@@ -85,5 +88,20 @@ mod tests {
         );
         assert_eq!(stalls.turn(at(4_000)), Some(Duration::from_millis(3_900)));
         assert_eq!(stalls.total(at(4_001)), Duration::from_millis(3_900));
+    }
+
+    /// The kernel says when an answer came: it may have lain there for all of a
+    /// stall, which then was none of its time.
+    #[test]
+    fn what_came_before_a_stall_has_nothing_of_it() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let stalls = Stalls::new(start);
+        stalls.turn(at(100));
+        stalls.turn(at(4_100));
+        let all = Duration::from_millis(3_900);
+        assert_eq!(stalls.total(at(4_150)), all);
+        assert_eq!(stalls.total(at(3_100)), all - Duration::from_secs(1));
+        assert_eq!(stalls.total(at(150)), Duration::ZERO);
     }
 }

@@ -13,12 +13,15 @@ use squall_record::{BadKind, DropCause, Outcome};
 use crate::answer::Kept;
 use crate::requests::RequestKind;
 use attend::attend;
-use line::{KEPT_BYTES_MAX, Line};
+use line::{Inbox, KEPT_BYTES_MAX, Line};
+use lying::Lying;
 pub use under_way::{Dispatch, Made};
 use under_way::{Entry, Key, UnderWay};
 
 mod attend;
 mod line;
+mod lying;
+mod stamp;
 mod under_way;
 
 /// How long an unused connection is kept: as long as in Go's client and in
@@ -78,9 +81,10 @@ pub struct Transport<E> {
     /// For a connection; those that are over stay until they are looked at.
     waiting: RefCell<VecDeque<Key>>,
     under_way: RefCell<UnderWay<E, Place>>,
-    received: RefCell<Box<[u8]>>,
+    inbox: RefCell<Inbox>,
     to_send: RefCell<Vec<u8>>,
     broken: Cell<bool>,
+    lying: Lying,
 }
 
 /// Where an exchange is.
@@ -163,9 +167,10 @@ impl<E> Transport<E> {
             open: Cell::new(0),
             waiting: RefCell::default(),
             under_way: RefCell::new(UnderWay::new()),
-            received: RefCell::new(vec![0; READ_BYTES].into()),
+            inbox: RefCell::new(Inbox::new(READ_BYTES)),
             to_send: RefCell::default(),
             broken: Cell::new(false),
+            lying: Lying::default(),
         }
     }
 
@@ -194,6 +199,18 @@ impl<E> Transport<E> {
                 }
             }
         }
+    }
+
+    /// A tenth of a second has passed.
+    pub fn tick(&self) {
+        self.lying.tick();
+    }
+
+    /// Whether answers may lie in their sockets for part of a millisecond: their
+    /// times are the kernel's, and nothing waits for them.
+    #[must_use]
+    pub fn may_let_lie(&self) -> bool {
+        self.lying.may() && self.waiting.borrow().is_empty()
     }
 
     /// How many connections wait for their next request.
@@ -363,12 +380,14 @@ fn send<S: Sender>(sender: &Rc<S>, key: Key, line: &Rc<Line>, now: Option<Instan
         drop(under_way);
         return transport.put_idle(line, Instant::now());
     };
-    entry.written = Some(now.unwrap_or_else(Instant::now));
+    let now = now.unwrap_or_else(Instant::now);
+    entry.written = Some(now);
     entry.place = Place::On(Rc::clone(line));
-    line.begin(key, sender.kind(&entry.errand));
+    line.begin(key, sender.kind(&entry.errand), now);
     if let Some(bytes) = sender.fixed(&entry.errand) {
         let written = line.write(bytes);
         if written < bytes.len() {
+            transport.lying.part();
             line.keep(bytes.slice(written..));
         }
         return;
@@ -378,6 +397,7 @@ fn send<S: Sender>(sender: &Rc<S>, key: Key, line: &Rc<Line>, now: Option<Instan
     sender.write(&entry.errand, &mut to_send);
     let written = line.write(&to_send);
     if written < to_send.len() {
+        transport.lying.part();
         line.keep(Bytes::copy_from_slice(&to_send[written..]));
     }
     to_send.shrink_to(KEPT_BYTES_MAX);

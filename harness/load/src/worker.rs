@@ -113,9 +113,15 @@ impl Worker {
         self.transport.patience_ends(self.stalls.total(now))
     }
 
-    /// Lets go of connections that nobody uses.
-    pub(crate) fn sweep(&self, now: Instant) {
+    /// A tenth of a second has passed: lets go of connections that nobody uses.
+    pub(crate) fn tick(&self, now: Instant) {
+        self.transport.tick();
         self.transport.sweep(now);
+    }
+
+    /// Whether answers may wait until the next requests are sent.
+    pub(crate) fn may_let_lie(&self) -> bool {
+        self.transport.may_let_lie()
     }
 
     /// Whether a part of it panicked.

@@ -10,6 +10,7 @@ use squall_record::{BadKind, DropCause, Outcome};
 use tokio::net::TcpStream;
 
 use super::line::{Answer, Came, Condition, Line, NoAnswer, condition};
+use super::lying::Lying;
 use super::under_way::{Key, Made};
 use super::{Exchange, ExchangeFailure, Sender, Transport};
 use super::{open, place_waiting, send, settle, turn_of};
@@ -20,12 +21,15 @@ const SPOKE_FIRST: &str = "an answer came before the request was sent";
 /// Makes a connection for an exchange and attends to it until it is closed.
 pub(super) async fn attend<S: Sender>(sender: Rc<S>, line: Rc<Line>, key: Key) {
     let presence = Presence(&sender, &line);
-    if connect(&sender, &line, key).await {
+    let making = Making::new(&sender.transport().lying);
+    let made = connect(&sender, &line, key).await;
+    drop(making);
+    if made {
         poll_fn(|cx| {
             loop {
                 let came = {
-                    let mut buffer = sender.transport().received.borrow_mut();
-                    line.turn(cx, &mut buffer)
+                    let mut inbox = sender.transport().inbox.borrow_mut();
+                    line.turn(cx, &mut inbox)
                 };
                 let Poll::Ready(came) = came else {
                     return Poll::Pending;
@@ -39,6 +43,22 @@ pub(super) async fn attend<S: Sender>(sender: Rc<S>, line: Rc<Line>, key: Key) {
     }
     drop(presence);
     place_waiting(&sender);
+}
+
+/// A connection that is being made, until it is or its task ends.
+struct Making<'a>(&'a Lying);
+
+impl<'a> Making<'a> {
+    fn new(lying: &'a Lying) -> Self {
+        lying.making();
+        Self(lying)
+    }
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.0.made();
+    }
 }
 
 /// Takes a connection off the books when its task ends, however that is.
@@ -145,13 +165,18 @@ fn refused_by<S: Sender>(sender: &Rc<S>, key: Key) -> u64 {
 fn take<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, came: Came) -> bool {
     let transport = sender.transport();
     match came {
-        Came::Nothing => true,
+        Came::Nothing => {
+            transport.lying.part();
+            true
+        }
         Came::Answer(key, answer) => {
-            let done = Instant::now();
+            let now = Instant::now();
+            let done = answer.came.unwrap_or(now);
+            transport.lying.answered(answer.came.is_some());
             let reusable = answer.reusable;
             let address = transport.addresses[line.address.get()];
             if reusable {
-                transport.put_idle(line, done);
+                transport.put_idle(line, now);
             } else {
                 transport.leave(line);
             }

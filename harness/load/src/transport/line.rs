@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use rustix::io::Errno;
@@ -13,6 +13,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
+use super::stamp::{self, Stamps};
 use super::under_way::Key;
 use crate::answer::{AnswerReader, Head, Kept, Malformed};
 use crate::requests::RequestKind;
@@ -47,6 +48,10 @@ struct Carried {
     answered: bool,
     /// When the first did, where more of the answer came later.
     first_byte: Option<Instant>,
+    /// When the request was written.
+    sent: Instant,
+    /// When what was read last came, by the wall clock, if the kernel says so.
+    stamp: Option<Duration>,
     /// Whether it has carried a request before.
     reused: bool,
     /// The end of the request, which has not been written yet.
@@ -79,10 +84,37 @@ pub(super) enum Came {
     End(Option<(Key, NoAnswer)>),
 }
 
+/// Where connections read to, one after the other.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    bytes: Box<[u8]>,
+    stamps: Stamps,
+}
+
+impl Inbox {
+    /// Room for so many bytes at a time.
+    pub(super) fn new(bytes: usize) -> Self {
+        Self {
+            bytes: vec![0; bytes].into(),
+            stamps: Stamps::new(),
+        }
+    }
+}
+
+/// What one read brought.
+#[derive(Debug, Clone, Copy)]
+struct Received {
+    length: usize,
+    /// When the last of it came, by the wall clock, if the kernel says so.
+    stamp: Option<Duration>,
+}
+
 /// An answer as it came.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) head: Head,
+    /// When the last of it came, if the kernel says so.
+    pub(super) came: Option<Instant>,
     /// When its first bytes had been read, unless that was when the last were.
     pub(super) first_byte: Option<Instant>,
     pub(super) body_bytes: u64,
@@ -126,6 +158,8 @@ impl Line {
                 reader: AnswerReader::new(false),
                 answered: false,
                 first_byte: None,
+                sent: now,
+                stamp: None,
                 reused: false,
                 unsent: Bytes::new(),
                 refused: None,
@@ -142,6 +176,8 @@ impl Line {
 
     /// It was made.
     pub(super) fn made(&self, stream: TcpStream, address: usize) {
+        // Without stamps, an answer came when it was read.
+        let _ = stamp::ask(&stream);
         self.address.set(address);
         let _ = self.stream.set(stream);
     }
@@ -153,9 +189,11 @@ impl Line {
         }
     }
 
-    /// Takes on a request, whose bytes follow by [`write`](Self::write).
-    pub(super) fn begin(&self, key: Key, kind: RequestKind) {
+    /// Takes on a request now, whose bytes follow by [`write`](Self::write).
+    pub(super) fn begin(&self, key: Key, kind: RequestKind, now: Instant) {
         let mut carried = self.carried.borrow_mut();
+        carried.sent = now;
+        carried.stamp = None;
         carried.key = Some(key);
         carried.kind = kind;
         carried.reader = match kind.looks {
@@ -192,8 +230,8 @@ impl Line {
     }
 
     /// One turn of its task: writes what is left to write and reads once, into
-    /// `buffer`.
-    pub(super) fn turn(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Came> {
+    /// `inbox`.
+    pub(super) fn turn(&self, cx: &mut Context<'_>, inbox: &mut Inbox) -> Poll<Came> {
         let mut waker = self.waker.borrow_mut();
         if !waker
             .as_ref()
@@ -210,12 +248,15 @@ impl Line {
             Poll::Pending if wrote => Poll::Ready(Came::Nothing),
             Poll::Pending => Poll::Pending,
             Poll::Ready(ready) => {
-                let read = ready.and_then(|()| read(stream, buffer));
+                let read = ready.and_then(|()| read(stream, inbox));
                 let mut carried = self.carried.borrow_mut();
                 Poll::Ready(match read {
                     Ok(None) => Came::Nothing,
-                    Ok(Some(0)) => carried.closed(None),
-                    Ok(Some(length)) => carried.came(&buffer[..length]),
+                    Ok(Some(Received { length: 0, .. })) => carried.closed(None),
+                    Ok(Some(Received { length, stamp })) => {
+                        carried.stamp = stamp;
+                        carried.came(&inbox.bytes[..length])
+                    }
                     Err(error) => carried.closed(Some(&error)),
                 })
             }
@@ -238,20 +279,20 @@ pub(super) fn condition(stream: &TcpStream) -> Condition {
 
 /// Reads once; `None` when there is nothing. A read that does not fill the
 /// buffer has emptied the socket, so that nobody has to ask again to learn it.
-fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-    let room = buffer.len();
-    let mut length = None;
+fn read(stream: &TcpStream, inbox: &mut Inbox) -> io::Result<Option<Received>> {
+    let room = inbox.bytes.len();
+    let mut received = None;
     let tried = stream.try_io(Interest::READABLE, || {
-        let (_, got) = rustix::net::recv(stream, &mut *buffer, RecvFlags::empty())?;
-        length = Some(got);
+        let (got, stamp) = inbox.stamps.receive(stream, &mut inbox.bytes)?;
+        received = Some(Received { length: got, stamp });
         match got {
             0 => Ok(()),
             got if got == room => Ok(()),
             _ => Err(io::ErrorKind::WouldBlock.into()),
         }
     });
-    match (length, tried) {
-        (Some(length), _) => Ok(Some(length)),
+    match (received, tried) {
+        (Some(received), _) => Ok(Some(received)),
         (None, Ok(())) => Ok(None),
         (None, Err(error)) => match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(None),
@@ -300,11 +341,16 @@ impl Carried {
             Ok(_) if self.reader.is_done() => self.answer(key),
             Ok(_) => {
                 if first {
-                    self.first_byte = Some(Instant::now());
+                    self.first_byte = Some(self.came_at().unwrap_or_else(Instant::now));
                 }
                 Came::Nothing
             }
         }
+    }
+
+    /// When what was read last came, if the kernel says so.
+    fn came_at(&self) -> Option<Instant> {
+        stamp::came_at(self.stamp?, self.sent)
     }
 
     fn answer(&mut self, key: Key) -> Came {
@@ -322,6 +368,7 @@ impl Carried {
             key,
             Answer {
                 head,
+                came: self.came_at(),
                 first_byte: self.first_byte,
                 body_bytes,
                 kept,

@@ -11,5 +11,6 @@
 
 mod client;
 mod hostile;
+mod late_reading;
 mod open_loop;
 mod transport;
