@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::pacer::Pacer;
 use crate::recorder::micros_i64;
-use crate::rhythm::Rhythm;
+use crate::rhythm::{Rhythm, is_soon};
 use crate::schedule::{Arrival, Schedule};
 use crate::told::{Order, Told};
 use crate::worker::{Track, Worker};
@@ -193,7 +193,7 @@ impl Driver {
                         stop = Some(Stop { at, grace });
                     }
                 },
-                waited = self.wait(pacer, wake, &rhythm) => {
+                waited = self.wait(pacer, wake) => {
                     if let Err(error) = waited {
                         return TrackEnd::Broken(format!("the timer: {error}"));
                     }
@@ -228,10 +228,10 @@ impl Driver {
         }
     }
 
-    /// Waits for `wake`. Where many requests share a wake-up, their answers share
-    /// the next one, if nothing is lost by that.
-    async fn wait(&self, pacer: &Pacer, wake: Instant, rhythm: &Rhythm) -> io::Result<()> {
-        if rhythm.shares(wake, Instant::now()) && self.worker.may_let_lie() {
+    /// Waits for `wake`. What comes before one that is soon waits for it, if
+    /// nothing is lost by that.
+    async fn wait(&self, pacer: &Pacer, wake: Instant) -> io::Result<()> {
+        if is_soon(wake, Instant::now()) && self.worker.may_let_lie() {
             return pacer.sleep_through(wake);
         }
         pacer.wait_until(wake).await

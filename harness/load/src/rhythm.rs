@@ -8,6 +8,14 @@ const MANY: u32 = 400;
 /// Between two wake-ups that are shared: the most that an arrival is late by it.
 const APART: Duration = Duration::from_micros(750);
 
+/// A wake-up that is no further away is worth no other one before it.
+const SOON: Duration = Duration::from_millis(1);
+
+/// Whether `wake` is so soon that what comes before it may wait for it.
+pub(crate) fn is_soon(wake: Instant, now: Instant) -> bool {
+    wake.saturating_duration_since(now) <= SOON
+}
+
 /// The wake-ups of one driver.
 #[derive(Debug)]
 pub(crate) struct Rhythm {
@@ -40,11 +48,6 @@ impl Rhythm {
         self.arrivals += arrivals;
     }
 
-    /// Whether nothing but `wake`, which is soon, is worth waking for.
-    pub(crate) fn shares(&self, wake: Instant, now: Instant) -> bool {
-        self.many && wake.saturating_duration_since(now) <= APART
-    }
-
     /// A tenth of a second has passed.
     pub(crate) const fn tick(&mut self) {
         self.many = self.arrivals >= MANY;
@@ -55,6 +58,14 @@ impl Rhythm {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thousand_a_second_are_soon() {
+        let now = Instant::now();
+        assert!(is_soon(now + Duration::from_millis(1), now));
+        assert!(!is_soon(now + Duration::from_micros(1_001), now));
+        assert!(is_soon(now, now + Duration::from_secs(1)), "it is overdue");
+    }
 
     #[test]
     fn few_are_woken_for_one_by_one_and_many_together() {
@@ -73,9 +84,5 @@ mod tests {
         );
         assert_eq!(rhythm.wake(at(900)), at(900), "nobody is before it");
         assert_eq!(rhythm.wake(at(100)), at(100), "it is overdue");
-        assert!(rhythm.shares(at(850), at(100)));
-        assert!(!rhythm.shares(at(851), at(100)), "nothing is due for long");
-        rhythm.tick();
-        assert!(!rhythm.shares(at(850), at(100)), "they are few");
     }
 }
