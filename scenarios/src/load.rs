@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::column::Column;
+use crate::replay::Replay;
 use crate::request::Request;
 use crate::units::{Rate, format_duration};
 use crate::wave::Wave;
@@ -78,7 +79,7 @@ impl Load {
 }
 
 /// One part of the load's shape.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Stage {
     /// The rate changes linearly.
     Ramp {
@@ -110,6 +111,8 @@ pub enum Stage {
         /// Spacing of the arrivals.
         arrivals: Arrivals,
     },
+    /// The arrivals are at the times that a file holds.
+    Replay(Replay),
 }
 
 impl Stage {
@@ -118,16 +121,31 @@ impl Stage {
     pub const fn duration(&self) -> Duration {
         match self {
             Self::Ramp { over, .. } => *over,
-            Self::Wave { duration, .. } | Self::Hold { duration, .. } => *duration,
+            Self::Wave { duration, .. }
+            | Self::Hold { duration, .. }
+            | Self::Replay(Replay { duration, .. }) => *duration,
         }
     }
 
     /// Rate at the start of the stage.
     #[must_use]
-    pub const fn starting_rate(&self) -> Rate {
+    pub fn starting_rate(&self) -> Rate {
         match self {
             Self::Ramp { from, .. } | Self::Wave { from, .. } => *from,
             Self::Hold { rate, .. } => *rate,
+            Self::Replay(replay) => replay.starting_rate(),
+        }
+    }
+
+    /// The highest rate of the stage, a second.
+    #[must_use]
+    pub fn peak(&self) -> f64 {
+        match self {
+            Self::Ramp { from, to, .. } | Self::Wave { from, to, .. } => {
+                from.as_per_second().max(to.as_per_second())
+            }
+            Self::Hold { rate, .. } => rate.as_per_second(),
+            Self::Replay(replay) => replay.peak(),
         }
     }
 
@@ -158,6 +176,7 @@ impl Stage {
                 let wave = Wave::new(*from, *to, *every);
                 wave.integral(end_s) - wave.integral(start_s)
             }
+            Self::Replay(replay) => replay.expected_arrivals(from, to),
         }
     }
 }
@@ -192,6 +211,7 @@ impl fmt::Display for Stage {
                     Arrivals::Poisson => f.write_str(", poisson"),
                 }
             }
+            Self::Replay(replay) => replay.fmt(f),
         }
     }
 }

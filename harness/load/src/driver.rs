@@ -111,7 +111,7 @@ impl Driver {
     ) -> Result<(), String> {
         let pacer = Pacer::new().map_err(|error| format!("no timer: {error}"))?;
         let routes: Vec<_> = self.load.requests.iter().map(|r| r.name.clone()).collect();
-        let before = self.load.shape.first().filter(|_| lead).copied();
+        let before = self.load.shape.first().filter(|_| lead).cloned();
         let zero = match self
             .lead(&pacer, &mut orders, (born, routes.clone()), before)
             .await

@@ -49,23 +49,13 @@ impl LoadPlan {
 }
 
 fn workers(load: &Load, shards: u32, cores: usize) -> u32 {
-    let peak = load.shape.iter().map(peak).fold(0.0, f64::max) / f64::from(shards);
+    let peak = load.shape.iter().map(Stage::peak).fold(0.0, f64::max) / f64::from(shards);
     let needed = (peak / RATE_EACH).ceil().min(cores as f64) as u32;
     load.workers
         .unwrap_or(needed)
         .min(load.in_flight_max)
         .min(load.connections.unwrap_or(u32::MAX))
         .max(1)
-}
-
-/// The highest rate of a stage, a second.
-fn peak(stage: &Stage) -> f64 {
-    match stage {
-        Stage::Ramp { from, to, .. } | Stage::Wave { from, to, .. } => {
-            from.as_per_second().max(to.as_per_second())
-        }
-        Stage::Hold { rate, .. } => rate.as_per_second(),
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! When arrivals happen: a pure function of the load's shape and the seed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::{RngExt, SeedableRng};
@@ -58,6 +59,8 @@ enum StageKind {
         at_s: f64,
         rng: Box<ChaCha12Rng>,
     },
+    /// At the times of a file.
+    Replay { times: Arc<[Duration]>, next: usize },
 }
 
 /// A rate as a function of the seconds since the stage began.
@@ -89,7 +92,7 @@ impl Schedule {
                 kind: plan_stage(stage, index, seed),
             });
             start_s += length_s;
-            if !is_poisson(stage) {
+            if is_even(stage) {
                 before += stage.expected_arrivals(Duration::ZERO, stage.duration());
             }
         }
@@ -148,14 +151,13 @@ impl Iterator for Schedule {
     }
 }
 
-fn is_poisson(stage: &Stage) -> bool {
-    matches!(
-        stage,
-        Stage::Hold {
-            arrivals: Arrivals::Poisson,
-            ..
-        }
-    )
+/// Whether arrivals lie where the integral of the rate passes the midpoints.
+const fn is_even(stage: &Stage) -> bool {
+    match stage {
+        Stage::Hold { arrivals, .. } => matches!(arrivals, Arrivals::Even),
+        Stage::Ramp { .. } | Stage::Wave { .. } => true,
+        Stage::Replay(_) => false,
+    }
 }
 
 fn plan_stage(stage: &Stage, index: usize, seed: u64) -> StageKind {
@@ -190,6 +192,10 @@ fn plan_stage(stage: &Stage, index: usize, seed: u64) -> StageKind {
         Stage::Wave {
             from, to, every, ..
         } => even(Curve::Wave(Wave::new(*from, *to, *every))),
+        Stage::Replay(replay) => StageKind::Replay {
+            times: Arc::clone(&replay.times),
+            next: 0,
+        },
     }
 }
 
@@ -230,6 +236,11 @@ impl PlannedStage {
                 *next_index += 1.0;
                 Some(offset_s.max(0.0))
             }
+            StageKind::Replay { times, next } => {
+                let at = times.get(*next)?;
+                *next += 1;
+                Some(at.as_secs_f64())
+            }
         }
     }
 }
@@ -250,7 +261,7 @@ fn time_of_integral(from: f64, slope: f64, target: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use squall_scenario::Rate;
+    use squall_scenario::{Rate, Replay};
 
     use super::*;
 
@@ -277,6 +288,31 @@ mod tests {
             every: Duration::from_secs_f64(every),
             duration: Duration::from_secs_f64(seconds),
         }
+    }
+
+    fn replay(times_ms: &[u64], speed: f64, length: Option<Duration>) -> Stage {
+        let times: Vec<_> = times_ms
+            .iter()
+            .map(|ms| Duration::from_millis(*ms))
+            .collect();
+        let file = ("arrivals.txt".into(), "00".into());
+        Stage::Replay(Replay::new(file, &times, speed, length))
+    }
+
+    #[test]
+    fn replayed_arrivals_are_at_the_times_of_the_file() {
+        let shape = [
+            hold(1.0, 2.0, Arrivals::Even),
+            replay(&[0, 10, 10, 1_500], 2.0, None),
+            replay(&[0, 900, 1_000], 1.0, Some(Duration::from_secs(1))),
+        ];
+        let times: Vec<_> = Schedule::new(&shape, 1)
+            .map(|arrival| arrival.at.as_millis())
+            .collect();
+        assert_eq!(
+            times,
+            [500, 1_500, 2_000, 2_005, 2_005, 2_750, 3_000, 3_900]
+        );
     }
 
     #[test]
@@ -366,6 +402,14 @@ mod tests {
             (0.0..300.0, 0.0..300.0, 0.1..4.0).prop_map(|(from, to, s)| ramp(from, to, s)),
             (0.0..300.0, 0.0..300.0, 0.05..9.0, 0.1..4.0)
                 .prop_map(|(from, to, every, s)| wave(from, to, every, s)),
+            (prop::collection::vec(0..400_u64, 1..40), 0.2..5.0).prop_map(|(gaps_ms, speed)| {
+                let mut at_ms = 0;
+                let times_ms = gaps_ms.iter().map(|gap_ms| {
+                    at_ms += gap_ms;
+                    at_ms
+                });
+                replay(&times_ms.collect::<Vec<_>>(), speed, None)
+            }),
         ]
     }
 

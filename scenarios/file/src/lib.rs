@@ -5,6 +5,8 @@
 //! here are such files read, so checking one is instant and easy to fuzz.
 
 mod address;
+mod arrivals;
+mod beside;
 mod body_file;
 mod check;
 mod codes;

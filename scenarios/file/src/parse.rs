@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use squall_scenario::{BodyFile, Existing, Gate, Scenario, Secrets, System};
+use squall_scenario::{Existing, Gate, Scenario, Secrets, System};
 
-use crate::body_file::read_body;
+use crate::beside::Beside;
 use crate::diagnostic::{Diagnostic, Place, shortened};
 use crate::findings::{keep_first, redact};
 use crate::grammar::GateError;
@@ -15,7 +15,6 @@ use crate::permission::{Allowed, Needs};
 use crate::read::{Reader, ScenarioDraft, SystemDraft, Use, gate_text, openslo_path, system_path};
 use crate::remote::RemoteTarget;
 use crate::source::Source;
-use crate::table::{Table, read_table};
 use crate::yaml::{Node, NodeKind};
 use crate::{check, yaml};
 
@@ -78,20 +77,15 @@ pub fn parse_scenario(source: &Source, options: &ParseOptions<'_>) -> Checked<Sc
         .as_ref()
         .map(|root| files.openslo(root, &mut findings))
         .unwrap_or_default();
-    let bodies = root
+    let beside = root
         .as_ref()
-        .map(|root| files.bodies(root, &mut findings))
-        .unwrap_or_default();
-    let tables = root
-        .as_ref()
-        .map(|root| files.tables(root, &mut findings))
+        .map(|root| Beside::read(root, &source.name, &mut findings))
         .unwrap_or_default();
     let read = |redact: bool| {
         let root = root.as_ref()?;
         let mut reader = Reader {
             openslo_files: openslo_files.clone(),
-            bodies: bodies.clone(),
-            tables: tables.clone(),
+            beside: beside.clone(),
             redact,
             ..Reader::default()
         };
@@ -369,58 +363,6 @@ impl<'o> Files<'o> {
             }
         }
         files
-    }
-
-    /// The bodies that requests take from files, each once.
-    fn bodies(&self, root: &Node, findings: &mut Vec<Diagnostic>) -> Vec<BodyFile> {
-        let mut bodies: Vec<BodyFile> = Vec::new();
-        let requests = root.get("load").and_then(|load| load.get("requests"));
-        let requests = match requests.map(|node| &node.kind) {
-            Some(NodeKind::List(items)) => items.as_slice(),
-            _ => &[],
-        };
-        for node in requests
-            .iter()
-            .filter_map(|item| item.get("body")?.get("file"))
-        {
-            let Some(path) = node.scalar().filter(|path| !path.is_nothing()) else {
-                continue;
-            };
-            if bodies.iter().any(|known| known.path == path.text) {
-                continue;
-            }
-            match read_body(&path.text, &self.sources[0].name) {
-                Ok(body) => bodies.push(body),
-                Err(problem) => findings.push(problem.at(node.place, "the body stands there")),
-            }
-        }
-        bodies
-    }
-
-    /// The tables that data takes from files, each once.
-    fn tables(&self, root: &Node, findings: &mut Vec<Diagnostic>) -> Vec<Table> {
-        let mut tables: Vec<Table> = Vec::new();
-        let data = root.get("load").and_then(|load| load.get("data"));
-        let entries = match data.map(|node| &node.kind) {
-            Some(NodeKind::Map(entries)) => entries.as_slice(),
-            _ => &[],
-        };
-        for node in entries
-            .iter()
-            .filter_map(|entry| entry.value.get("file")?.get("path"))
-        {
-            let Some(path) = node.scalar().filter(|path| !path.is_nothing()) else {
-                continue;
-            };
-            if tables.iter().any(|known| known.path == path.text) {
-                continue;
-            }
-            match read_table(&path.text, &self.sources[0].name) {
-                Ok(table) => tables.push(table),
-                Err(problem) => findings.push(problem.at(node.place, "the data stands there")),
-            }
-        }
-        tables
     }
 
     /// The objects of an OpenSLO file; an empty document is none.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use squall_record::{Counts, Interval};
-use squall_scenario::{DataSource, Request, Template};
+use squall_scenario::{DataSource, Replay, Request, Template};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -63,6 +63,16 @@ fn stage() -> impl Strategy<Value = Stage> {
             from,
             to,
             over
+        }),
+        prop::collection::vec(0..40_u64, 1..60).prop_map(|gaps_ms| {
+            let mut at = Duration::ZERO;
+            let times = gaps_ms.iter().map(|gap_ms| {
+                at += Duration::from_millis(*gap_ms);
+                at
+            });
+            let times: Vec<_> = times.collect();
+            let file = ("arrivals.txt".into(), "00".into());
+            Stage::Replay(Replay::new(file, &times, 2.0, None))
         }),
         (per_second(), per_second(), length(), length()).prop_map(|(from, to, every, duration)| {
             Stage::Wave {
@@ -291,6 +301,23 @@ fn an_edge_that_was_told_before_the_end_is_one_though_nothing_is_waited_for() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// The seed decides what is sent and when, not who sends it.
+    #[test]
+    fn threads_and_shards_send_the_arrivals_of_one(
+        shape in prop::collection::vec(stage(), 1..4), seed: u64,
+    ) {
+        let whole: Vec<_> = Schedule::new(&shape, seed).collect();
+        for (shards, threads) in [(1, 1), (1, 2), (1, 4), (2, 2), (3, 4)] {
+            let parts = (1..=shards).flat_map(|shard| {
+                let shard = (shards > 1).then(|| Shard::new(shard, shards).unwrap());
+                (0..threads).map(move |nth| Slice::of(seed, shard, (nth, threads)))
+            });
+            let mut union: Vec<_> = parts.flat_map(|part| part.schedule(&shape)).collect();
+            union.sort_by_key(|arrival| arrival.number);
+            prop_assert_eq!(&union, &whole, "{} shards of {} threads", shards, threads);
+        }
+    }
 
     /// Whatever the shape, the answers, the limits and the moments of the
     /// commands are.

@@ -33,7 +33,34 @@ pub(crate) const STAGES: &[Key] = &[
         "The rate goes from one hold to the next.",
     ),
     needed("spike", Object(&SPIKE), "The rate jumps up and back again."),
+    needed(
+        "replay",
+        Object(&REPLAY),
+        "Arrivals come at the times that a file holds.",
+    ),
 ];
+
+pub(crate) static REPLAY: Shape = Shape {
+    noun: "a replay",
+    about: "Arrivals at the times that a file holds, counted from its first.",
+    reads: "replay: { file: arrivals.txt, speed: 2 }",
+    keys: &[
+        needed(
+            "file",
+            Text,
+            "Path, relative to this file: a time in each line, as seconds or as a date with a time (RFC 3339), in order; or .csv or .jsonl with a `column`; at most 64 MiB.",
+        )
+        .otherwise(&["path", "from"]),
+        key("column", Text, "The column of a .csv or .jsonl file that holds the times."),
+        key("speed", Decimal, "By how much faster than it was; 1 when absent."),
+        key(
+            "for",
+            Duration,
+            "Length: later arrivals are left out; to the second behind the last one when absent.",
+        )
+        .otherwise(&["duration", "over"]),
+    ],
+};
 
 pub(crate) static STEPS: Shape = Shape {
     noun: "steps",

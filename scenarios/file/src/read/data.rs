@@ -99,6 +99,7 @@ impl Reader {
         };
         // Its text was read before; what was wrong with it is told already.
         let table: Table = self
+            .beside
             .tables
             .iter()
             .find(|table| table.path == path)

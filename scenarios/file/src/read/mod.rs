@@ -33,12 +33,12 @@ pub(crate) use scenario::{ScenarioDraft, VariantDraft, system_path};
 pub(crate) use slo::{GateDraft, SloDraft, gate_text, openslo_path};
 pub(crate) use system::{Declared, NameKind, Names, SystemDraft, target_misfit};
 
-use squall_scenario::{BodyFile, nearest, quoted};
+use squall_scenario::{nearest, quoted};
 
+use crate::beside::Beside;
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::shape::{Key, Shape};
-use crate::table::Table;
 use crate::yaml::{Entry, Node, NodeKind, Scalar};
 
 /// Goes through a tree and collects what it finds.
@@ -49,10 +49,8 @@ pub(crate) struct Reader {
     pub(crate) uses: Vec<Use>,
     /// OpenSLO files by their path as the scenario writes it.
     pub(crate) openslo_files: Vec<(String, Vec<Node>)>,
-    /// Bodies that stand in files.
-    pub(crate) bodies: Vec<BodyFile>,
-    /// Tables of data in files, read before.
-    pub(crate) tables: Vec<Table>,
+    /// What stands in other files, read before.
+    pub(crate) beside: Beside,
     /// Whether environment values are replaced by their names in text.
     pub(crate) redact: bool,
 }

@@ -104,7 +104,8 @@ impl Reader {
         let fields = self.fields(node, &keys::BODY)?;
         let node = fields.get("file")?;
         let path = self.text(node)?;
-        let found = self.bodies.iter().find(|file| file.path == path).cloned()?;
+        let bodies = &self.beside.bodies;
+        let found = bodies.iter().find(|file| file.path == path).cloned()?;
         Some(BodyFile {
             path: self.secret_text(node)?,
             ..found

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use squall_scenario::{Arrivals, Rate, Stage};
+use squall_scenario::{Arrivals, Rate, Replay, Stage};
 
 use super::{Fields, Reader};
 use crate::diagnostic::{Diagnostic, Place};
@@ -54,6 +54,7 @@ impl Reader {
             "wave" => (vec![self.wave(fields)?], "for"),
             "steps" => (self.steps(fields)?, "each"),
             "spike" => (self.spike(fields)?, "for"),
+            "replay" => (vec![self.replay(fields)?], "for"),
             _ => (vec![self.hold(fields)?], "for"),
         };
         let place = fields.place(length);
@@ -169,6 +170,30 @@ impl Reader {
             duration: duration?,
             arrivals,
         })
+    }
+
+    /// Arrivals of a file; its text was read before, and what was wrong with it is told
+    /// already.
+    fn replay(&mut self, fields: Fields<'_>) -> Option<Stage> {
+        let file = fields.get("file");
+        let path = file.and_then(|node| self.text(node));
+        let speed = match fields.get("speed") {
+            Some(node) => self.positive(node),
+            None => Some(1.0),
+        };
+        let length = match fields.get("for") {
+            Some(node) => Some(self.some_time(node, "a stage has to last some time")?),
+            None => None,
+        };
+        let column = match fields.get("column") {
+            Some(node) => Some(self.text(node)?),
+            None => None,
+        };
+        let (path, speed) = (path?, speed?);
+        let found = self.beside.arrivals_of(&path, column.as_deref()).cloned()?;
+        let shown = self.secret_text(file?)?;
+        let replay = Replay::new((shown, found.sha256), &found.times, speed, length);
+        Some(Stage::Replay(replay))
     }
 
     fn rate_of(&mut self, fields: Fields<'_>, key: &str) -> Option<Rate> {

@@ -9,6 +9,7 @@ mod objectives;
 mod openslo;
 mod plan;
 mod plan_laws;
+mod replays;
 mod robustness;
 mod schema;
 mod spoken;

@@ -362,6 +362,10 @@ fn rate_at(scenario: &Scenario, at_us: i64) -> f64 {
                     let share = (at_s + 0.5 - start) / length;
                     from.as_per_second() * (1.0 - share) + to.as_per_second() * share
                 }
+                Stage::Replay(replay) => replay.expected_arrivals(
+                    Duration::from_secs_f64(at_s - start),
+                    Duration::from_secs_f64(at_s - start + 1.0),
+                ),
             };
         }
         start += length;

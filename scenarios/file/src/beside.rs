@@ -1,0 +1,104 @@
+//! What a scenario takes from files that stand beside it: read once, before its own
+//! parts are.
+
+use squall_scenario::BodyFile;
+
+use crate::arrivals::{ArrivalFile, read_arrivals};
+use crate::body_file::read_body;
+use crate::diagnostic::Diagnostic;
+use crate::table::{Table, read_table};
+use crate::yaml::{Node, NodeKind};
+
+/// The files that were read, each once; what is wrong with the others is told.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Beside {
+    /// Bodies of requests.
+    pub(crate) bodies: Vec<BodyFile>,
+    /// Tables of data.
+    pub(crate) tables: Vec<Table>,
+    /// Arrivals that are replayed.
+    pub(crate) arrivals: Vec<ArrivalFile>,
+}
+
+impl Beside {
+    /// Reads what the scenario called `scenario` names.
+    pub(crate) fn read(root: &Node, scenario: &str, findings: &mut Vec<Diagnostic>) -> Self {
+        let mut beside = Self::default();
+        let Some(load) = root.get("load") else {
+            return beside;
+        };
+        beside.read_tables(load, scenario, findings);
+        beside.read_bodies(load, scenario, findings);
+        beside.read_arrivals(load, scenario, findings);
+        beside
+    }
+
+    fn read_bodies(&mut self, load: &Node, scenario: &str, findings: &mut Vec<Diagnostic>) {
+        let requests = items(load.get("requests"));
+        let files = requests.iter().filter_map(|it| it.get("body")?.get("file"));
+        for (node, path) in files.filter_map(named) {
+            if self.bodies.iter().any(|known| known.path == path) {
+                continue;
+            }
+            match read_body(path, scenario) {
+                Ok(body) => self.bodies.push(body),
+                Err(problem) => findings.push(problem.at(node.place, "the body stands there")),
+            }
+        }
+    }
+
+    fn read_tables(&mut self, load: &Node, scenario: &str, findings: &mut Vec<Diagnostic>) {
+        let entries = match load.get("data").map(|node| &node.kind) {
+            Some(NodeKind::Map(entries)) => entries.as_slice(),
+            _ => &[],
+        };
+        let files = entries.iter();
+        let files = files.filter_map(|entry| entry.value.get("file")?.get("path"));
+        for (node, path) in files.filter_map(named) {
+            if self.tables.iter().any(|known| known.path == path) {
+                continue;
+            }
+            match read_table(path, scenario) {
+                Ok(table) => self.tables.push(table),
+                Err(problem) => findings.push(problem.at(node.place, "the data stands there")),
+            }
+        }
+    }
+
+    fn read_arrivals(&mut self, load: &Node, scenario: &str, findings: &mut Vec<Diagnostic>) {
+        let replays = items(load.get("shape")).iter();
+        for replay in replays.filter_map(|stage| stage.get("replay")) {
+            let Some((node, path)) = replay.get("file").and_then(named) else {
+                continue;
+            };
+            let column = replay.get("column").and_then(named).map(|(_, name)| name);
+            if self.arrivals_of(path, column).is_some() {
+                continue;
+            }
+            match read_arrivals(path, column, scenario) {
+                Ok(file) => self.arrivals.push(file),
+                Err(problem) => findings.push(problem.at(node.place, "the arrivals stand there")),
+            }
+        }
+    }
+
+    /// The arrivals of a file, or of one of its columns.
+    pub(crate) fn arrivals_of(&self, path: &str, column: Option<&str>) -> Option<&ArrivalFile> {
+        let mut files = self.arrivals.iter();
+        files.find(|file| file.path == path && file.column.as_deref() == column)
+    }
+}
+
+/// The items of a list, where there is one.
+fn items(node: Option<&Node>) -> &[Node] {
+    match node.map(|node| &node.kind) {
+        Some(NodeKind::List(items)) => items,
+        _ => &[],
+    }
+}
+
+/// A node that names something, with the name.
+fn named(node: &Node) -> Option<(&Node, &str)> {
+    let scalar = node.scalar().filter(|name| !name.is_nothing())?;
+    Some((node, &scalar.text))
+}
