@@ -1,4 +1,10 @@
-//! The catalog: title metadata in batches, with where each title may be shown.
+//! The catalog: title metadata in batches, with where each title may be shown, and titles found by
+//! words and by genre.
+
+mod filling;
+mod find;
+mod index;
+pub(crate) mod words;
 
 use std::sync::Arc;
 
@@ -10,6 +16,8 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use squall_resilience::Deadline;
 
+use self::filling::Filling;
+pub(crate) use self::find::{Find, Found, PAGE_MAX, PAGE_TITLES, Wanted};
 use crate::dataset::country::CountrySet;
 use crate::dataset::model::{Availability, Profile, Title};
 use crate::evcache::client::entry;
@@ -73,7 +81,11 @@ pub(crate) fn titles_path(ids: &[u32]) -> String {
 /// A client cannot be set up.
 pub(crate) fn routes(host: &Arc<Host>) -> Result<Router, ServeError> {
     let data = Arc::new(ReadThrough::new(host)?);
-    Ok(Router::new().route("/titles", get(titles)).with_state(data))
+    let index = Arc::new(Filling::new(host, &data));
+    Ok(Router::new()
+        .route("/titles", get(titles))
+        .with_state(data)
+        .merge(find::routes(index)))
 }
 
 async fn titles(

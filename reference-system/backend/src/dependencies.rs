@@ -76,6 +76,9 @@ const TABLE: &[Dependency] = &[
         .falls_back("the rows of the last visit, else the country's popular titles"),
     row(Gateway, "catalog", Some(Catalog), 250, 150)
         .falls_back_on_the_past("the cached copy of each title"),
+    // A breaker of its own: an index that has yet to be filled must not cost a page its titles.
+    row(Gateway, "search", Some(Catalog), 250, 150)
+        .falls_back("what fits among the country's popular titles, as far as it is cached"),
     row(Gateway, "playback", Some(Playback), 400, 150),
     // Titles keep to an edge, so one that hangs takes most of a popular title's calls with it:
     // without a second edge its timeouts would open the breaker of the living one too.
@@ -92,7 +95,7 @@ const TABLE: &[Dependency] = &[
     row(Playback, "drm", None, 50, 150).retries(Never),
     row(Playback, "store", Some(Store), 120, 150)
         .retries(Never)
-        .falls_back("the bookmark or history row is lost"),
+        .falls_back("the bookmark or history row is lost; a title begins at its beginning"),
     row(Edge, "origin", Some(Origin), 500, 64),
 ];
 

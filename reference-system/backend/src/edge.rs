@@ -18,7 +18,7 @@ use crate::host::Host;
 use crate::playback::licence::{Licences, Viewer};
 use crate::remote::{Ask, Remote};
 use crate::reply::{CACHE, Failure};
-use crate::segment::{CONTENT_DIGEST, intact};
+use crate::segment::{CONTENT_DIGEST, Quality, intact};
 use crate::service::ServeError;
 
 /// Which segment.
@@ -26,6 +26,7 @@ use crate::service::ServeError;
 struct SegmentId {
     title: u32,
     n: u32,
+    quality: Quality,
 }
 
 impl Weigh for SegmentId {
@@ -79,6 +80,7 @@ async fn segment(
     Extension(deadline): Extension<Deadline>,
     Path((title, n)): Path<(u32, u32)>,
     Query(viewer): Query<Viewer>,
+    Query(quality): Query<Quality>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Failure> {
     let now = clock::unix_seconds();
@@ -86,7 +88,8 @@ async fn segment(
         edge.host.metrics.count("segments_refused");
         return Err(refusal.into());
     }
-    let id = SegmentId { title, n };
+    quality.check()?;
+    let id = SegmentId { title, n, quality };
     let kept = edge.segments().get(&id, Instant::now()).cloned();
     let (segment, cache) = match kept {
         Some(segment) => {
@@ -108,7 +111,8 @@ async fn segment(
 impl Edge {
     /// Fetches a segment from the origin and keeps it, but only one that arrived undamaged.
     async fn fetch(&self, id: SegmentId, deadline: Deadline) -> Result<Segment, Failure> {
-        let ask = Ask::get(format!("/object/{}/{}", id.title, id.n));
+        let quality = id.quality.query("");
+        let ask = Ask::get(format!("/object/{}/{}{quality}", id.title, id.n));
         let reply = self
             .origin
             .ask(&ask, deadline, intact)

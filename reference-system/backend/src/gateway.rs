@@ -1,6 +1,8 @@
-//! The gateway: the only service users call. Composes pages, starts playback, passes segments on.
+//! The gateway: the only service users call. Composes pages, finds titles, starts and stops playback,
+//! passes segments on.
 
 mod default_page;
+mod find;
 mod home;
 mod page;
 mod play;
@@ -23,6 +25,7 @@ struct Gateway {
     data: ReadThrough,
     recommendations: Remote,
     catalog: Remote,
+    search: Remote,
     playback: Remote,
     edge: Remote,
 }
@@ -36,6 +39,7 @@ pub(crate) fn routes(host: &Arc<Host>) -> Result<Router, ServeError> {
         data: ReadThrough::new(host)?,
         recommendations: Remote::new(host, "recommendations")?,
         catalog: Remote::new(host, "catalog")?,
+        search: Remote::new(host, "search")?,
         playback: Remote::new(host, "playback")?,
         edge: Remote::new(host, "edge")?,
         host: Arc::clone(host),
@@ -44,7 +48,10 @@ pub(crate) fn routes(host: &Arc<Host>) -> Result<Router, ServeError> {
     Ok(Router::new()
         .route("/home/{profile}", get(home::home))
         .route("/play/{title}", get(play::play).post(play::play))
+        .route("/search/{profile}", get(find::search))
+        .route("/browse/{profile}/{genre}", get(find::browse))
         .route("/heartbeat/{session}", post(play::heartbeat))
+        .route("/stop/{session}", post(play::stop))
         .route("/watch/{title}/{n}", get(watch::watch))
         .with_state(gateway))
 }

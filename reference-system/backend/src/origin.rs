@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use crate::dataset::model::TITLES;
 use crate::host::Host;
 use crate::reply::Failure;
-use crate::segment::{CONTENT_DIGEST, bytes, digest};
+use crate::segment::{CONTENT_DIGEST, Quality, bytes, digest};
 
 /// Segments of a title: three hours of them.
 const SEGMENTS: u32 = 2_700;
@@ -26,16 +26,14 @@ pub(crate) fn routes(host: &Arc<Host>) -> Router {
 async fn object(
     State(host): State<Arc<Host>>,
     Path((title, n)): Path<(u32, u32)>,
+    Query(quality): Query<Quality>,
 ) -> Result<impl IntoResponse, Failure> {
     if !(1..=TITLES).contains(&title) || n >= SEGMENTS {
         return Err(Failure::new(StatusCode::NOT_FOUND, "no such segment"));
     }
-    let body = bytes(
-        host.config.seed,
-        title,
-        n,
-        host.config.settings.segment_size.0,
-    );
+    quality.check()?;
+    let preview_max = host.config.settings.segment_size.0;
+    let body = bytes(host.config.seed, title, n, quality, preview_max);
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("video/mp4"));
     headers.extend(digest(&body).map(|digest| (CONTENT_DIGEST, digest)));

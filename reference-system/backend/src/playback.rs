@@ -4,6 +4,7 @@
 //! the store, so any instance can go on where another has died.
 
 pub(crate) mod licence;
+mod resume;
 mod steering;
 mod token;
 
@@ -15,7 +16,7 @@ use axum::extract::{Extension, Path, State};
 use axum::response::IntoResponse;
 use axum::routing::post;
 use axum::{Json, Router};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use squall_fault_layer::fault_point;
 use squall_resilience::{Command, Deadline};
@@ -29,15 +30,13 @@ use crate::dataset::model::Profile;
 use crate::host::Host;
 use crate::remote::{Ask, Remote, RemoteError, Reply};
 use crate::reply::{Degraded, Failure};
-use crate::segment::SEGMENT_SECONDS;
+use crate::segment::{LADDER_KBPS, SEGMENT_SECONDS, with_kbps};
 use crate::service::{ServeError, ServiceKind};
 use crate::store::client::StoreClient;
 use crate::store::table::Table;
 
 /// How long a session holds.
 const SESSION_SECONDS: u64 = 12 * 60 * 60;
-/// The bit rates a player can choose from, in kilobits per second.
-const LADDER_KBPS: [u32; 5] = [235, 750, 1_750, 3_000, 5_800];
 /// Edges named in a manifest.
 const EDGES: usize = 3;
 /// Segments whose addresses are spelt out; the rest follow the template.
@@ -68,6 +67,10 @@ struct Manifest {
     segment_seconds: u32,
     segment_count: u32,
     ladder_kbps: [u32; 5],
+    /// Where this viewer stopped the last time; 0 for somebody who begins, or has seen it all.
+    resume_seconds: u32,
+    /// Where the gateway has segment `{n}` at `{kbps}`.
+    watch_path: String,
     edges: Vec<SocketAddr>,
     segment_path: String,
     segments: Vec<String>,
@@ -78,6 +81,7 @@ struct Manifest {
 struct Session {
     title: u32,
     profile: Option<u32>,
+    runtime_seconds: u32,
     expires_unix_seconds: u64,
 }
 
@@ -87,7 +91,7 @@ impl Expiring for Session {
     }
 }
 
-/// `POST /heartbeat/{session}`, and what the table of bookmarks holds.
+/// `POST /heartbeat/{session}` and `POST /stop/{session}`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Position {
@@ -121,6 +125,7 @@ pub(crate) fn routes(host: &Arc<Host>) -> Result<Router, ServeError> {
     Ok(Router::new()
         .route("/start", post(start))
         .route("/heartbeat/{session}", post(heartbeat))
+        .route("/stop/{session}", post(stop))
         .with_state(playback))
 }
 
@@ -128,17 +133,23 @@ async fn start(
     State(playback): State<Arc<Playback>>,
     Extension(deadline): Extension<Deadline>,
     Json(request): Json<StartRequest>,
-) -> Result<Json<Manifest>, Failure> {
-    let record = playback.record(request.title, deadline).await?;
+) -> Result<impl IntoResponse, Failure> {
+    let mut degraded = Degraded::default();
+    let profile = request.viewer.as_ref().map(|viewer| viewer.id);
+    let (record, resume_seconds) = tokio::join!(
+        playback.record(request.title, deadline),
+        playback.resume_seconds(request.title, profile, deadline, &mut degraded),
+    );
+    let record = record?;
     permit(&record, request.viewer.as_ref())?;
     let viewer = Viewer {
         profile: request.viewer.map(|viewer| viewer.id),
         device: request.device,
     };
     let licence = playback.licence(request.title, &viewer, deadline).await?;
-    let manifest = playback.manifest(record, &viewer, licence)?;
+    let manifest = playback.manifest(record, &viewer, licence, resume_seconds)?;
     playback.note_start(request.title, viewer.profile);
-    Ok(Json(manifest))
+    Ok((degraded.headers(), Json(manifest)))
 }
 
 /// Whether this viewer may see this title: not a question that has a fallback.
@@ -198,6 +209,7 @@ impl Playback {
         record: Record,
         viewer: &Viewer,
         licence: String,
+        resume_seconds: u32,
     ) -> Result<Manifest, Failure> {
         let title = record.title;
         let edges: Vec<SocketAddr> = steering::rank(
@@ -215,6 +227,7 @@ impl Playback {
         let session = Session {
             title: title.id,
             profile: viewer.profile,
+            runtime_seconds: title.runtime_seconds,
             expires_unix_seconds,
         };
         let query = viewer.query();
@@ -227,6 +240,9 @@ impl Playback {
             segment_seconds: SEGMENT_SECONDS,
             segment_count,
             ladder_kbps: LADDER_KBPS,
+            // A bookmark is of a title as it was; this one may have become shorter.
+            resume_seconds: resume_seconds.min(title.runtime_seconds),
+            watch_path: format!("/watch/{}/{{n}}{}", title.id, with_kbps("{kbps}", &query)),
             segment_path: format!("/segment/{{title}}/{{n}}{query}"),
             segments: (0..segment_count.min(FIRST_SEGMENTS))
                 .map(|n| format!("http://{best}/segment/{}/{n}{query}", title.id))
@@ -234,6 +250,12 @@ impl Playback {
             edges,
             name: title.name,
         })
+    }
+
+    fn session(&self, token: &str) -> Result<Session, Failure> {
+        self.sessions
+            .verify(token, clock::unix_seconds())
+            .map_err(|error| Failure::new(StatusCode::UNAUTHORIZED, error.to_string()))
     }
 
     /// Puts the title into the viewer's history. Nobody waits for it: a play matters more than its
@@ -272,22 +294,24 @@ async fn heartbeat(
     Path(token): Path<String>,
     Json(position): Json<Position>,
 ) -> Result<impl IntoResponse, Failure> {
-    let session: Session = playback
-        .sessions
-        .verify(&token, clock::unix_seconds())
-        .map_err(|error| Failure::new(StatusCode::UNAUTHORIZED, error.to_string()))?;
-    let mut degraded = Degraded::default();
-    if let Some(profile) = session.profile {
-        let (partition, clustering) = (profile.to_string(), session.title.to_string());
-        let write =
-            playback
-                .store
-                .write(Table::Bookmarks, partition, clustering, &position, deadline);
-        if write.await.is_err() {
-            playback.host.metrics.count("bookmarks_lost");
-            degraded.note("bookmark=lost");
-        }
-    }
-    let headers: HeaderMap = degraded.headers();
+    let session = playback.session(&token)?;
+    let headers = playback
+        .keep(&session, position.position_seconds, deadline)
+        .await;
     Ok((headers, Json(position)))
+}
+
+/// Notes where the viewer left, and says where the title will go on. A session that was stopped
+/// may be stopped again: nobody remembers that it was.
+async fn stop(
+    State(playback): State<Arc<Playback>>,
+    Extension(deadline): Extension<Deadline>,
+    Path(token): Path<String>,
+    Json(position): Json<Position>,
+) -> Result<impl IntoResponse, Failure> {
+    let session = playback.session(&token)?;
+    let resume_seconds = resume::point(position.position_seconds, session.runtime_seconds);
+    let headers = playback.keep(&session, resume_seconds, deadline).await;
+    let stopped = serde_json::json!({ "resume_seconds": resume_seconds });
+    Ok((headers, Json(stopped)))
 }

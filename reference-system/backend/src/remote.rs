@@ -22,7 +22,7 @@ use crate::host::Host;
 use crate::service::ServeError;
 
 /// Longest body taken from another service, in bytes.
-const REPLY_BYTES_MAX: usize = 4 << 20;
+pub(crate) const REPLY_BYTES_MAX: usize = 4 << 20;
 /// Idle connections kept to one instance.
 const IDLE_CONNECTIONS_MAX: usize = 32;
 /// Time to reach an instance, whatever else is switched off.
@@ -194,10 +194,9 @@ impl Remote {
         })?;
         let balancer = Balancer::new(target.name(), Arc::clone(&host.directory));
         let gauge = Arc::clone(&balancer);
-        host.metrics
-            .gauge(format!("{target}_blacked_out"), move || {
-                gauge.blacked_out(Instant::now()) as u64
-            });
+        host.metrics.gauge(format!("{name}_blacked_out"), move || {
+            gauge.blacked_out(Instant::now()) as u64
+        });
         Ok(Self {
             command,
             http: http_client(name)?,

@@ -95,7 +95,7 @@ pub struct Settings {
     pub cache_size: ByteSize,
     /// Memory an edge may fill with segments.
     pub edge_size: ByteSize,
-    /// Largest video segment the origin cuts; the smallest is a quarter of it.
+    /// Largest segment of a preview, which names no bit rate; the smallest is a quarter of it.
     pub segment_size: ByteSize,
 }
 
@@ -177,7 +177,7 @@ impl Settings {
         },
         SettingKey {
             name: "segment_size",
-            meaning: "largest video segment; the smallest is a quarter of it",
+            meaning: "largest segment without a bit rate; the smallest is a quarter of it",
             default: "256KiB",
             allowed: SIZE,
         },

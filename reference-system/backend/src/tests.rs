@@ -6,3 +6,4 @@ mod catalogue_of_calls;
 mod cold_start;
 mod faults;
 mod journey;
+mod viewer;

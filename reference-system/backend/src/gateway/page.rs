@@ -79,13 +79,15 @@ impl Page {
     }
 }
 
-fn may_see(profile: &Profile, record: &Record) -> bool {
+/// Whether the title is for the profile's age and licensed in its country.
+pub(super) fn may_see(profile: &Profile, record: &Record) -> bool {
     record.title.maturity_age <= profile.maturity_age_max
         && record.is_available_in(&profile.country)
 }
 
 impl Card {
-    fn of(record: &Record) -> Self {
+    /// The card of a title.
+    pub(super) fn of(record: &Record) -> Self {
         let title = &record.title;
         let genre = |place: &u8| {
             GENRES

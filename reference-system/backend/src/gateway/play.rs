@@ -1,4 +1,4 @@
-//! `/play/{title}` and `/heartbeat/{session}`: what the gateway adds to playback is who is asking.
+//! `/play/{title}`, `/heartbeat/{session}` and `/stop/{session}`: what the gateway adds to playback is who is asking.
 
 use std::sync::Arc;
 
@@ -45,16 +45,40 @@ pub(super) async fn heartbeat(
     Path(session): Path<String>,
     body: Bytes,
 ) -> Result<Response, Failure> {
-    // Session tokens are of the URL-safe alphabet; anything else must not become part of a path.
-    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if !session.bytes().all(legal) {
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "not a session token"));
+    gateway.tell("heartbeat", &session, &body, deadline).await
+}
+
+/// Passes on that a player was stopped, and where.
+pub(super) async fn stop(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(deadline): Extension<Deadline>,
+    Path(session): Path<String>,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    gateway.tell("stop", &session, &body, deadline).await
+}
+
+impl Gateway {
+    /// Tells playback where a session is.
+    async fn tell(
+        &self,
+        what: &str,
+        session: &str,
+        body: &[u8],
+        deadline: Deadline,
+    ) -> Result<Response, Failure> {
+        // Session tokens are of the URL-safe alphabet; anything else must not become part of a
+        // path.
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if !session.bytes().all(legal) {
+            return Err(Failure::new(StatusCode::BAD_REQUEST, "not a session token"));
+        }
+        let position: serde_json::Value = serde_json::from_slice(body)
+            .map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "send {\"position_seconds\": n}"))?;
+        // The later position wins however often it is written.
+        let ask = Ask::post(format!("/{what}/{session}"), &position).repeatable();
+        pass_on(&self.playback, ask, deadline).await
     }
-    let position: serde_json::Value = serde_json::from_slice(&body)
-        .map_err(|_| Failure::new(StatusCode::BAD_REQUEST, "send {\"position_seconds\": n}"))?;
-    // The later position wins however often it is written.
-    let ask = Ask::post(format!("/heartbeat/{session}"), &position).repeatable();
-    pass_on(&gateway.playback, ask, deadline).await
 }
 
 async fn pass_on(remote: &Remote, ask: Ask, deadline: Deadline) -> Result<Response, Failure> {

@@ -1,7 +1,7 @@
-//! `/watch/{title}/{n}`: a segment from a healthy edge.
+//! `/watch/{title}/{n}`: a segment from a healthy edge, of a bit rate of the ladder if one is named.
 //!
-//! The segment is read whole and checked before it is passed on: it has at most a few hundred
-//! kilobytes, and an edge that breaks off or damages it then costs a second attempt at another
+//! The segment is read whole and checked before it is passed on: it has at most a few
+//! megabytes, and an edge that breaks off or damages it then costs a second attempt at another
 //! edge instead of a broken picture.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::Gateway;
 use crate::playback::licence::Viewer;
 use crate::remote::Ask;
 use crate::reply::{CACHE, Failure};
-use crate::segment::{CONTENT_DIGEST, intact};
+use crate::segment::{CONTENT_DIGEST, Quality, intact};
 
 /// The handler.
 pub(super) async fn watch(
@@ -23,12 +23,14 @@ pub(super) async fn watch(
     Extension(deadline): Extension<Deadline>,
     Path((title, n)): Path<(u32, u32)>,
     Query(viewer): Query<Viewer>,
+    Query(quality): Query<Quality>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     viewer.check()?;
     // A title stays with one edge, so that it is cached once. Whether the licence is good is the
     // edge's question, whoever asks it.
-    let ask = Ask::get(format!("/segment/{title}/{n}{}", viewer.query()))
+    let query = quality.query(&viewer.query());
+    let ask = Ask::get(format!("/segment/{title}/{n}{query}"))
         .near(title.into())
         .authorized_as(&headers);
     let reply = gateway

@@ -7,7 +7,10 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use squall_resilience::Deadline;
 
-use super::protocol::{ReadReply, ReadRequest, WriteReply, WriteRequest, WriteRow};
+use super::protocol::{
+    READ_ROWS_MAX, ReadReply, ReadRequest, ScanReply, ScanRequest, WriteReply, WriteRequest,
+    WriteRow,
+};
 use super::table::Table;
 use crate::clock;
 use crate::host::Host;
@@ -16,6 +19,9 @@ use crate::service::ServeError;
 
 /// Values by partition, in clustering order.
 pub(crate) type Rows<T> = BTreeMap<String, Vec<T>>;
+
+/// Values with their partitions, and behind which to go on.
+pub(crate) type Scanned<T> = (Vec<(String, T)>, Option<String>);
 
 /// A client of the store.
 pub(crate) struct StoreClient {
@@ -44,6 +50,30 @@ impl StoreClient {
     ) -> Option<Rows<T>> {
         let ask = read_ask(table, partitions, limit);
         let read = |reply| typed_rows(reply).map(Some);
+        let fallback = |_: &CallError| std::future::ready(Ok(None));
+        self.remote
+            .ask_or(&ask, deadline, read, fallback)
+            .await
+            .ok()
+            .flatten()
+    }
+
+    /// The next rows of a table whose partitions have one each, and behind which partition to go
+    /// on, which at the end is none; none at all if the store did not answer in time with rows of
+    /// this type.
+    pub(crate) async fn scan_or_none<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        after: Option<String>,
+        deadline: Deadline,
+    ) -> Option<Scanned<T>> {
+        let request = ScanRequest {
+            table,
+            after,
+            limit: READ_ROWS_MAX,
+        };
+        let ask = Ask::post("/scan", &request).repeatable();
+        let read = |reply| scanned_rows(reply).map(Some);
         let fallback = |_: &CallError| std::future::ready(Ok(None));
         self.remote
             .ask_or(&ask, deadline, read, fallback)
@@ -86,6 +116,17 @@ fn read_ask(table: Table, partitions: &[String], limit: usize) -> Ask {
         limit,
     };
     Ask::post("/read", &request).repeatable()
+}
+
+fn scanned_rows<T: DeserializeOwned>(reply: Reply) -> Result<Scanned<T>, RemoteError> {
+    let reply: ScanReply = reply.json()?;
+    let rows = reply
+        .rows
+        .into_iter()
+        .map(|row| Ok((row.partition, serde_json::from_str(row.value.get())?)))
+        .collect::<Result<_, serde_json::Error>>()
+        .map_err(|error| RemoteError::Garbled(error.to_string()))?;
+    Ok((rows, reply.next))
 }
 
 fn typed_rows<T: DeserializeOwned>(reply: Reply) -> Result<Rows<T>, RemoteError> {

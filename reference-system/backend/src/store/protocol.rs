@@ -33,6 +33,36 @@ pub(crate) struct ReadReply {
     pub(crate) partitions: BTreeMap<String, Vec<StoredRow>>,
 }
 
+/// `POST /scan`: the rows of a table whose partitions have one each, in the order of its keys.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScanRequest {
+    /// The table.
+    pub(crate) table: Table,
+    /// The partition to go on behind; none for the beginning.
+    pub(crate) after: Option<String>,
+    /// Rows wanted; at most [`READ_ROWS_MAX`].
+    pub(crate) limit: usize,
+}
+
+/// The answer to a [`ScanRequest`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ScanReply {
+    /// The rows.
+    pub(crate) rows: Vec<ScannedRow>,
+    /// Where to go on; none at the end of the table.
+    pub(crate) next: Option<String>,
+}
+
+/// One row of a scan.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ScannedRow {
+    /// Its partition.
+    pub(crate) partition: String,
+    /// The value.
+    pub(crate) value: Box<RawValue>,
+}
+
 /// One row as stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct StoredRow {

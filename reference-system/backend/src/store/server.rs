@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use super::protocol::{
-    READ_PARTITIONS_MAX, READ_ROWS_MAX, ReadRequest, WRITE_ROWS_MAX, WriteRequest,
+    READ_PARTITIONS_MAX, READ_ROWS_MAX, ReadRequest, ScanRequest, WRITE_ROWS_MAX, WriteRequest,
 };
 use super::table::KEY_BYTES_MAX;
 use super::wide::{WideError, WideStore};
@@ -78,6 +78,7 @@ impl Server {
     pub(crate) fn routes(self: &Arc<Self>) -> Router {
         Router::new()
             .route("/read", post(read))
+            .route("/scan", post(scan))
             .route("/write", post(write))
             .with_state(Arc::clone(self))
     }
@@ -172,6 +173,20 @@ async fn read(
     }
     server
         .operate(deadline, move |store| store.read(&request))
+        .await
+}
+
+async fn scan(
+    State(server): State<Arc<Server>>,
+    Extension(deadline): Extension<Deadline>,
+    Json(request): Json<ScanRequest>,
+) -> Response {
+    let after = request.after.as_deref().unwrap_or_default();
+    if request.limit > READ_ROWS_MAX || after.len() > KEY_BYTES_MAX {
+        return refuse(StatusCode::BAD_REQUEST, "scan at most 1000 rows at once");
+    }
+    server
+        .operate(deadline, move |store| store.scan(&request))
         .await
 }
 

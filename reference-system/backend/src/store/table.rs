@@ -75,6 +75,13 @@ pub(crate) fn key(partition: &str, clustering: &str) -> Vec<u8> {
     bytes
 }
 
+/// The partition of a row's key.
+pub(crate) fn partition(key: &[u8]) -> Option<&str> {
+    let (length, rest) = key.split_at_checked(2)?;
+    let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+    std::str::from_utf8(rest.get(..length)?).ok()
+}
+
 /// The clustering part of a row's key.
 pub(crate) fn clustering(key: &[u8]) -> Option<&str> {
     let (length, rest) = key.split_at_checked(2)?;
@@ -99,5 +106,8 @@ mod tests {
         assert_eq!(clustering(&key("US", "")), Some(""));
         assert_eq!(clustering(&[]), None);
         assert_eq!(clustering(&[0, 9, 1]), None);
+        assert_eq!(partition(&key("US", "007")), Some("US"));
+        assert_eq!(partition(&[]), None);
+        assert_eq!(partition(&[0, 9, 1]), None);
     }
 }

@@ -1,13 +1,16 @@
 //! Tables on disk: fjall key spaces, one per table, with last-write-wins cells.
 
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use serde_json::value::RawValue;
 
-use super::protocol::{ReadReply, ReadRequest, StoredRow, WriteReply, WriteRow};
-use super::table::{Table, clustering, key, prefix};
+use super::protocol::{
+    ReadReply, ReadRequest, ScanReply, ScanRequest, ScannedRow, StoredRow, WriteReply, WriteRow,
+};
+use super::table::{Table, clustering, key, partition, prefix};
 use crate::dataset::generate::Row;
 
 /// Memory for cached blocks, in bytes. The whole dataset is smaller.
@@ -128,6 +131,32 @@ impl WideStore {
             rows.extend(stored_row(table, clustering, &cell)?);
         }
         Ok(rows)
+    }
+
+    /// The next rows of a table, one of each partition; none of a table whose partitions have more.
+    pub(crate) fn scan(&self, request: &ScanRequest) -> Result<ScanReply, WideError> {
+        let table = request.table;
+        let mut reply = ScanReply::default();
+        if !table.has_single_rows() {
+            return Ok(reply);
+        }
+        let after = match &request.after {
+            Some(partition) => Bound::Excluded(key(partition, "")),
+            None => Bound::Unbounded,
+        };
+        let entries = self.table(table).range((after, Bound::Unbounded));
+        for entry in entries.take(request.limit) {
+            let (key, cell) = entry.into_inner()?;
+            let partition = partition(&key).ok_or_else(|| damaged(table))?.to_owned();
+            reply.next = Some(partition.clone());
+            // A deleted row is no row, and counts as looked at.
+            let row = stored_row(table, "", &cell)?;
+            reply.rows.extend(row.map(|row| ScannedRow {
+                partition,
+                value: row.value,
+            }));
+        }
+        Ok(reply)
     }
 
     /// Writes rows, all or none; a row older than what is there is superseded and changes nothing.
@@ -316,6 +345,47 @@ mod tests {
         assert!(store.has_dataset(42).unwrap());
         assert!(!store.has_dataset(43).unwrap());
         assert_eq!(read(&store, "7"), [pair("x", "2")]);
+    }
+
+    #[test]
+    fn a_scan_goes_through_a_table_once_and_leaves_out_what_was_deleted() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = WideStore::open(directory.path()).unwrap();
+        let row = |id: u32, value: Option<&str>| WriteRow {
+            table: Table::Titles,
+            clustering: String::new(),
+            ..write(&id.to_string(), "", u64::from(id), value)
+        };
+        let rows: Vec<WriteRow> = (1..=25)
+            .map(|id| row(id, (id != 11).then_some("1")))
+            .collect();
+        store.write(&rows).unwrap();
+        let mut seen = Vec::new();
+        let mut after = None;
+        // Three parts, one of which is only half full, and one with nothing in it.
+        for _ in 0..4 {
+            let table = Table::Titles;
+            let request = ScanRequest {
+                table,
+                after,
+                limit: 10,
+            };
+            let reply = store.scan(&request).unwrap();
+            seen.extend(reply.rows.into_iter().map(|row| row.partition));
+            after = reply.next;
+        }
+        let wanted: Vec<String> = (1..=25_u32)
+            .filter(|id| *id != 11)
+            .map(|id| id.to_string())
+            .collect();
+        assert_eq!((seen, after), (wanted, None));
+        let many = ScanRequest {
+            table: Table::Bookmarks,
+            after: None,
+            limit: 10,
+        };
+        store.write(&[write("1", "a", 1, Some("1"))]).unwrap();
+        assert!(store.scan(&many).unwrap().rows.is_empty());
     }
 
     #[test]

@@ -38,7 +38,15 @@ fn first_requests(kind: ServiceKind) -> Vec<(Method, String, serde_json::Value)>
     let get = |path: &str| (Method::GET, path.to_owned(), json!(null));
     match kind {
         ServiceKind::Gateway => (1..=20)
-            .flat_map(|n| [format!("/play/{n}"), format!("/home/{n}")])
+            .flat_map(|n| {
+                let (play, home) = (format!("/play/{n}"), format!("/home/{n}"));
+                [
+                    play,
+                    home,
+                    format!("/search/{n}?q=silent"),
+                    format!("/browse/{n}/drama"),
+                ]
+            })
             .map(|path| get(&path))
             .chain([get("/watch/1/0")])
             .collect(),
@@ -54,7 +62,14 @@ fn first_requests(kind: ServiceKind) -> Vec<(Method, String, serde_json::Value)>
             };
             vec![get(&rows_path(1, &query))]
         }
-        ServiceKind::Catalog => vec![get("/titles?ids=1,2,3")],
+        ServiceKind::Catalog => {
+            let find = json!({ "wanted": { "text": "silent" }, "page": 0, "country": "JP",
+                               "maturity_age_max": 18 });
+            vec![
+                get("/titles?ids=1,2,3"),
+                (Method::POST, "/find".to_owned(), find),
+            ]
+        }
         ServiceKind::Playback => {
             let start = StartRequest {
                 title: 1,
@@ -63,11 +78,15 @@ fn first_requests(kind: ServiceKind) -> Vec<(Method, String, serde_json::Value)>
             };
             vec![(Method::POST, "/start".to_owned(), json!(start))]
         }
-        ServiceKind::Edge => vec![get("/segment/1/0")],
-        ServiceKind::Origin => vec![get("/object/1/0")],
+        ServiceKind::Edge => vec![get("/segment/1/0"), get("/segment/1/0?kbps=5800")],
+        ServiceKind::Origin => vec![get("/object/1/0"), get("/object/1/0?kbps=235")],
         ServiceKind::Store => {
             let read = json!({ "table": "titles", "partitions": ["1"], "limit": 1 });
-            vec![(Method::POST, "/read".to_owned(), read)]
+            let scan = json!({ "table": "titles", "limit": 1 });
+            vec![
+                (Method::POST, "/read".to_owned(), read),
+                (Method::POST, "/scan".to_owned(), scan),
+            ]
         }
         ServiceKind::Discovery => vec![get("/apps")],
         ServiceKind::Cache => Vec::new(),
