@@ -10,6 +10,7 @@ mod gauges;
 mod merge;
 mod pacer;
 mod plan;
+mod player;
 mod protocol;
 mod recorder;
 mod requests;
@@ -30,6 +31,7 @@ pub use answer::{
 };
 pub use gauges::Gauges;
 pub use plan::LoadPlan;
+pub use player::{Fetch, Manifest, ManifestError, Next, Player, Viewing, Watching};
 pub use protocol::{LoadCommand, LoadOutput};
 pub use recorder::Recorder;
 pub use requests::{CompiledRequests, PreparedRequest, RequestError, RequestKind, RequestMaker};
