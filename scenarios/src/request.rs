@@ -119,6 +119,38 @@ impl Request {
         }
     }
 
+    /// The same with the value of one placeholder in its place, wherever it stands.
+    #[must_use]
+    pub fn filled(self, name: &str, value: &str) -> Self {
+        let fill = |template: &Template| template.filled(name, value);
+        let headers = self.headers.iter();
+        let auth = self.auth.as_ref().map(|auth| match auth {
+            Auth::Basic { user, password } => Auth::Basic {
+                user: fill(user),
+                password: fill(password),
+            },
+            Auth::Bearer(token) => Auth::Bearer(fill(token)),
+        });
+        let mut multipart = self.multipart.clone();
+        for part in multipart.iter_mut().flat_map(|body| &mut body.parts) {
+            if let PartContent::Text(text) = &mut part.content {
+                *text = fill(text);
+            }
+        }
+        let checks = self.checks.into_iter();
+        Self {
+            path: fill(&self.path),
+            headers: headers
+                .map(|(key, text)| (key.clone(), fill(text)))
+                .collect(),
+            auth,
+            body: self.body.as_ref().map(fill),
+            multipart,
+            checks: checks.map(|check| check.filled(name, value)).collect(),
+            ..self
+        }
+    }
+
     /// Whether `status` counts as good.
     #[must_use]
     pub fn accepts(&self, status: u16) -> bool {

@@ -4,10 +4,11 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
-use crate::http::{Misfit, header_misfit, path_misfit};
-use crate::load::DataSource;
-use crate::request::Request;
+use crate::base64::encode_tail;
+use crate::http::header_misfit;
+use crate::request::{Auth, Request};
 use crate::template::{Template, UnknownVariable};
 
 /// Where in a request a value stands, which decides how it is written.
@@ -32,13 +33,15 @@ pub enum Slot {
     Json,
     /// In a form: as after the `?`.
     Form,
+    /// The name of who asks: as it is, and without a colon, which ends it.
+    User,
     /// In a body of another kind, or the whole body: as it is.
     Plain,
 }
 
 /// Why a text cannot be sent, in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unsendable(&'static str);
+pub struct Unsendable(pub(crate) &'static str);
 
 impl fmt::Display for Unsendable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,7 +51,8 @@ impl fmt::Display for Unsendable {
 
 impl std::error::Error for Unsendable {}
 
-const NOT_JSON: Unsendable =
+const COLON: Unsendable = Unsendable("a colon ends the name of who asks");
+pub(crate) const NOT_JSON: Unsendable =
     Unsendable("outside of quotes only JSON can stand: a number, true, false, null");
 
 impl Slot {
@@ -73,7 +77,8 @@ impl Slot {
                 }
                 into.push_str(value);
             }
-            Self::Plain => into.push_str(value),
+            Self::User if value.contains(':') => return Err(COLON),
+            Self::User | Self::Plain => into.push_str(value),
         }
         Ok(())
     }
@@ -151,6 +156,17 @@ impl BodyKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestText {
     pieces: Vec<Piece>,
+    /// The pieces from this one on are sent in base64, together.
+    base64_from: usize,
+}
+
+/// A part of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BodyPiece {
+    /// Sent as it is.
+    Bytes(Arc<[u8]>),
+    /// A text with values in it.
+    Text(RequestText),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,6 +232,34 @@ impl RequestText {
         text
     }
 
+    /// A text in which every value stands as it is.
+    #[must_use]
+    pub fn plain(template: &Template) -> Self {
+        Self::new(template, |_| Slot::Plain)
+    }
+
+    /// The value of the header `authorization`.
+    #[must_use]
+    pub fn auth(auth: &Auth) -> Self {
+        let (user, password) = match auth {
+            Auth::Bearer(token) => {
+                let mut text = Self::new(token, |_| Slot::Header);
+                text.pieces.insert(0, Piece::Text("Bearer ".to_owned()));
+                text.base64_from = text.pieces.len();
+                return text;
+            }
+            Auth::Basic { user, password } => (user, password),
+        };
+        let mut pieces = vec![Piece::Text("Basic ".to_owned())];
+        pieces.extend(Self::new(user, |_| Slot::User).pieces);
+        pieces.push(Piece::Text(":".to_owned()));
+        pieces.extend(Self::plain(password).pieces);
+        Self {
+            pieces,
+            base64_from: 1,
+        }
+    }
+
     /// `slot_after` is told every text and says where a value behind it stands.
     fn new(template: &Template, mut slot_after: impl FnMut(&str) -> Slot) -> Self {
         let mut slot = slot_after("");
@@ -232,7 +276,17 @@ impl RequestText {
                 }),
             }
         }
-        Self { pieces }
+        Self {
+            base64_from: pieces.len(),
+            pieces,
+        }
+    }
+
+    /// Which of its [`pieces`](Self::pieces) is the first of those that are sent
+    /// in base64, all to the end together; their number where none are.
+    #[must_use]
+    pub const fn base64_from(&self) -> usize {
+        self.base64_from
     }
 
     /// Its pieces in order: `Ok` for text, `Err` for a placeholder and where it
@@ -265,7 +319,11 @@ impl RequestText {
     ) -> Result<String, RenderError> {
         let length = self.literals().map(str::len).sum::<usize>();
         let mut text = String::with_capacity(length + 16);
-        for piece in &self.pieces {
+        let mut plain_until = None;
+        for (index, piece) in self.pieces.iter().enumerate() {
+            if index == self.base64_from {
+                plain_until = Some(text.len());
+            }
             match piece {
                 Piece::Text(literal) => text.push_str(literal),
                 Piece::Value { name, slot } => {
@@ -280,6 +338,11 @@ impl RequestText {
                         })?;
                 }
             }
+        }
+        if let Some(start) = plain_until {
+            let mut bytes = text.into_bytes();
+            encode_tail(&mut bytes, start);
+            text = String::from_utf8_lossy(&bytes).into_owned();
         }
         Ok(text)
     }
@@ -306,52 +369,6 @@ impl JsonScan {
     }
 }
 
-/// Which part of a request a problem lies in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RequestPart {
-    /// Its path and query.
-    Target,
-    /// The header of this name.
-    Header(String),
-    /// Its body.
-    Body,
-}
-
-impl fmt::Display for RequestPart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Target => f.write_str("the path"),
-            Self::Header(name) => write!(f, "the header `{name}`"),
-            Self::Body => f.write_str("the body"),
-        }
-    }
-}
-
-/// Something that a request of a scenario asks for and that cannot be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RequestProblem {
-    /// The text of the scenario itself.
-    Text {
-        /// Which part.
-        part: RequestPart,
-        /// Why it cannot be sent.
-        why: Unsendable,
-    },
-    /// A value of the data.
-    Value {
-        /// The part it would stand in.
-        part: RequestPart,
-        /// The placeholder, which is the name of the data.
-        name: String,
-        /// Its place in the list that is picked from.
-        index: usize,
-        /// The value.
-        value: String,
-        /// Why it cannot be sent.
-        why: Unsendable,
-    },
-}
-
 impl Request {
     /// The path and query, each value written for its place.
     #[must_use]
@@ -370,52 +387,21 @@ impl Request {
         Some(RequestText::body(body, content_type))
     }
 
-    /// Everything in this request that cannot be sent, over *all* values of
-    /// `data` and not only those that some seed draws. Numbers always can.
+    /// The value of `authorization`, where the request says who asks.
     #[must_use]
-    pub fn problems(&self, data: &[(String, DataSource)]) -> Vec<RequestProblem> {
-        let mut problems = self.text_problems();
-        let headers = self.headers.iter().map(|(name, value)| {
-            let part = RequestPart::Header(name.clone());
-            (part, RequestText::header(value))
-        });
-        let target = (RequestPart::Target, self.target_text());
-        let body = self.body_text().map(|text| (RequestPart::Body, text));
-        for (part, text) in std::iter::once(target).chain(headers).chain(body) {
-            for (name, slot) in text.values() {
-                let source = data.iter().find(|(known, _)| known == name);
-                let Some(choices) = source.and_then(|(_, source)| source.choices()) else {
-                    continue;
-                };
-                let refused = choices.iter().enumerate().filter_map(|(index, value)| {
-                    let why = slot.write(value, &mut String::new()).err()?;
-                    Some(RequestProblem::Value {
-                        part: part.clone(),
-                        name: name.to_owned(),
-                        index,
-                        value: value.clone(),
-                        why,
-                    })
-                });
-                problems.extend(refused);
-            }
-        }
-        problems
+    pub fn auth_text(&self) -> Option<RequestText> {
+        self.auth.as_ref().map(RequestText::auth)
     }
 
-    /// What the scenario's own text asks for and HTTP cannot carry.
-    fn text_problems(&self) -> Vec<RequestProblem> {
-        let path = path_misfit(self.path.source()).map(|misfit| (RequestPart::Target, misfit));
-        let headers = self.headers.iter().filter_map(|(name, value)| {
-            let misfit = header_misfit(name, value.source())?;
-            Some((RequestPart::Header(name.clone()), misfit))
-        });
-        let found = path.into_iter().chain(headers);
-        let text = |(part, misfit): (_, Misfit)| RequestProblem::Text {
-            part,
-            why: Unsendable(misfit.label),
-        };
-        found.map(text).collect()
+    /// The body in pieces, whatever it is made of; none where there is no body.
+    #[must_use]
+    pub fn body_pieces(&self) -> Vec<BodyPiece> {
+        match (self.body_text(), &self.body_file, &self.multipart) {
+            (Some(text), ..) => vec![BodyPiece::Text(text)],
+            (None, Some(file), _) => vec![BodyPiece::Bytes(Arc::clone(&file.content))],
+            (None, None, Some(body)) => body.pieces(),
+            (None, None, None) => Vec::new(),
+        }
     }
 }
 
@@ -424,6 +410,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::http::path_misfit;
 
     fn rendered(text: &RequestText, value: &str) -> String {
         text.render(|_| Some(value.into())).unwrap()
@@ -484,43 +471,6 @@ mod tests {
         ] {
             assert_eq!(slot.write(value, &mut text).is_ok(), sent, "{value:?}");
         }
-    }
-
-    #[test]
-    fn a_request_is_checked_over_all_of_its_data() {
-        let request = Request {
-            headers: vec![("x-v".into(), Template::parse("$v"))],
-            body: Some(Template::parse(r#"{"v":$v,"n":$n}"#)),
-            ..Request::plain("a", "POST", Template::parse("/$v#top"))
-        };
-        let data = [
-            (
-                "v".to_owned(),
-                DataSource::Pick(vec!["1".into(), "a\nb".into()]),
-            ),
-            ("n".to_owned(), DataSource::Count { from: 1 }),
-        ];
-        let problems = request.problems(&data);
-        let one_line = Unsendable("a header is one line");
-        let fragment = Unsendable("a fragment is never sent");
-        let value = |part, why| RequestProblem::Value {
-            part,
-            name: "v".into(),
-            index: 1,
-            value: "a\nb".into(),
-            why,
-        };
-        assert_eq!(
-            problems,
-            [
-                RequestProblem::Text {
-                    part: RequestPart::Target,
-                    why: fragment
-                },
-                value(RequestPart::Header("x-v".into()), one_line),
-                value(RequestPart::Body, NOT_JSON),
-            ]
-        );
     }
 
     fn decoded(text: &str) -> String {

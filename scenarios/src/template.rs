@@ -87,7 +87,7 @@ impl Template {
     }
 
     /// Its parts in order: `Ok` for text, `Err` for the name of a placeholder.
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = Result<&str, &str>> {
+    pub fn pieces(&self) -> impl Iterator<Item = Result<&str, &str>> {
         self.parts.iter().map(|part| match part {
             Part::Text(literal) => Ok(literal.as_str()),
             Part::Variable(name) => Err(name.as_str()),

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, header};
 use squall_scenario::seed::{nth, sub_seed, unit_interval};
 use squall_scenario::{
-    Load, RenderError, Request, RequestPart, RequestProblem, RequestText, UnknownVariable,
-    Unsendable,
+    BodyPiece, Load, RenderError, Request, RequestPart, RequestProblem, RequestText,
+    UnknownVariable, Unsendable,
 };
 
 use compiled::CompiledRequest;
@@ -102,7 +102,7 @@ struct Route {
 enum Body {
     /// The same every time.
     Fixed(Bytes),
-    Drawn(RequestText),
+    Drawn(Vec<BodyPiece>),
 }
 
 impl Route {
@@ -114,15 +114,14 @@ impl Route {
                 .map_err(|_| invalid(&request.name, "header name", name))?;
             Ok((name, RequestText::header(value)))
         });
-        let file = request.body_file.as_ref();
-        let body = match request.body_text() {
-            None => Body::Fixed(
-                file.map_or_else(Bytes::new, |file| Bytes::copy_from_slice(&file.content)),
-            ),
-            Some(text) if text.values().next().is_none() => {
-                Body::Fixed(text.literals().collect::<String>().into())
-            }
-            Some(text) => Body::Drawn(text),
+        let auth = request
+            .auth_text()
+            .map(|text| Ok((header::AUTHORIZATION, text)));
+        let headers = headers.chain(auth);
+        let pieces = request.body_pieces();
+        let body = match fixed(&pieces) {
+            Some(bytes) => Body::Fixed(bytes.into()),
+            None => Body::Drawn(pieces),
         };
         Ok(Self {
             method,
@@ -131,6 +130,22 @@ impl Route {
             body,
         })
     }
+}
+
+/// A body that is the same every time.
+fn fixed(pieces: &[BodyPiece]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    for piece in pieces {
+        match piece {
+            BodyPiece::Bytes(bytes) => body.extend_from_slice(bytes),
+            BodyPiece::Text(text) if text.values().next().is_some() => return None,
+            BodyPiece::Text(text) => {
+                let literals = text.literals();
+                literals.for_each(|text| body.extend_from_slice(text.as_bytes()));
+            }
+        }
+    }
+    Some(body)
 }
 
 impl RequestMaker {
@@ -212,7 +227,18 @@ impl RequestMaker {
         }
         let body = match &route.body {
             Body::Fixed(body) => body.clone(),
-            Body::Drawn(text) => Bytes::from(self.render(text, index, number)?),
+            Body::Drawn(pieces) => {
+                let mut body = Vec::new();
+                for piece in pieces {
+                    match piece {
+                        BodyPiece::Bytes(bytes) => body.extend_from_slice(bytes),
+                        BodyPiece::Text(text) => {
+                            body.extend_from_slice(self.render(text, index, number)?.as_bytes());
+                        }
+                    }
+                }
+                Bytes::from(body)
+            }
         };
         let path = self.render(&route.target, index, number)?;
         Ok(PreparedRequest {
@@ -342,7 +368,7 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
-    use squall_scenario::{DataSource, Template};
+    use squall_scenario::{Auth, BodyFile, DataSource, Multipart, Part, PartContent, Template};
 
     use super::*;
 
@@ -466,6 +492,43 @@ mod tests {
         out
     }
 
+    fn basic(user: &str, password: &str) -> Auth {
+        let [user, password] = [user, password].map(Template::parse);
+        Auth::Basic { user, password }
+    }
+
+    fn in_two_parts(text: Template) -> Multipart {
+        let part = |content| Part {
+            name: "a".to_owned(),
+            filename: None,
+            media: None,
+            content,
+        };
+        let file = BodyFile {
+            content: (*b"\xff$n").into(),
+            ..BodyFile::default()
+        };
+        Multipart {
+            boundary: "edge".to_owned(),
+            parts: vec![part(PartContent::Text(text)), part(PartContent::File(file))],
+        }
+    }
+
+    #[test]
+    fn who_asks_is_drawn_and_encoded() {
+        let users = DataSource::Pick(vec!["Aladdin".into()]);
+        let mut asked = request("a", "/", 1);
+        asked.auth = Some(basic("$u", "open sesame"));
+        let maker = RequestMaker::new(&load(vec![asked], vec![("u".into(), users)]), 1).unwrap();
+        let compiled = CompiledRequests::new(maker, "target").unwrap();
+        let mut bytes = Vec::new();
+        compiled.write(0, 7, &mut bytes);
+        let text = String::from_utf8(bytes).unwrap();
+        // RFC 7617 §2.
+        let header = "\r\nauthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n";
+        assert!(text.contains(header), "{text}");
+    }
+
     proptest! {
         /// What is compiled is what is prepared, whatever stands where.
         #[test]
@@ -475,6 +538,8 @@ mod tests {
             header in prop::sample::select(vec!["x", "Bearer $n", "$u/$n"]),
             own_host: bool,
             body in prop::sample::select(vec![None, Some(""), Some("x"), Some("{\"a\":\"$w\",\"n\":$n}")]),
+            asks in 0..4,
+            in_parts: bool,
             words in prop::collection::vec("[ -~]{0,8}", 1..4),
             from in prop_oneof![0..12_u64, Just(u64::MAX - 2)],
             numbers in prop::collection::vec(0..10_000_u64, 1..5),
@@ -485,7 +550,16 @@ mod tests {
             if own_host {
                 sent.headers.push(("host".into(), Template::parse("elsewhere")));
             }
-            sent.body = body.map(Template::parse);
+            sent.auth = match asks {
+                0 => None,
+                1 => Some(Auth::Bearer(Template::parse("t-$n"))),
+                2 => Some(basic("me", "it")),
+                _ => Some(basic("user-$n", "$w$n")),
+            };
+            match body.map(Template::parse) {
+                Some(body) if in_parts => sent.multipart = Some(in_two_parts(body)),
+                body => sent.body = body,
+            }
             let data = vec![
                 ("w".to_owned(), DataSource::Pick(words)),
                 ("n".to_owned(), DataSource::Count { from }),

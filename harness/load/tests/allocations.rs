@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use squall_load::{LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::{BadKind, Counts};
-use squall_scenario::{AnswerCheck, Arrivals, DataSource, Load, Rate, Request, Stage, Template};
+use squall_scenario::{
+    AnswerCheck, Arrivals, Auth, DataSource, Load, Rate, Request, Stage, Template,
+};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
 #[global_allocator]
@@ -49,6 +51,10 @@ fn load(rate: f64) -> Load {
         let method = if body.is_some() { "POST" } else { "GET" };
         Request {
             headers: vec![("x-user".into(), Template::parse("$user"))],
+            auth: body.map(|_| Auth::Basic {
+                user: Template::parse("$user"),
+                password: Template::parse("$word"),
+            }),
             body: body.map(Template::parse),
             ..Request::plain(name, method, Template::parse(path))
         }

@@ -51,20 +51,10 @@ impl RealSystem {
         let Some(scope) = self.running.variables().get(RUN_SCOPE) else {
             return load;
         };
-        for request in &mut load.requests {
-            request.path = request.path.filled(RUN_SCOPE, &scope);
-            for (_, value) in &mut request.headers {
-                *value = value.filled(RUN_SCOPE, &scope);
-            }
-            request.body = request
-                .body
-                .as_ref()
-                .map(|body| body.filled(RUN_SCOPE, &scope));
-            let checks = std::mem::take(&mut request.checks).into_iter();
-            request.checks = checks
-                .map(|check| check.filled(RUN_SCOPE, &scope))
-                .collect();
-        }
+        let requests = std::mem::take(&mut load.requests).into_iter();
+        load.requests = requests
+            .map(|request| request.filled(RUN_SCOPE, &scope))
+            .collect();
         load
     }
 }

@@ -4,7 +4,7 @@
 use squall_scenario::BodyFile;
 
 use crate::arrivals::{ArrivalFile, read_arrivals};
-use crate::body_file::read_body;
+use crate::body_file::{named_bodies, read_body};
 use crate::diagnostic::Diagnostic;
 use crate::table::{Table, read_table};
 use crate::yaml::{Node, NodeKind};
@@ -34,9 +34,7 @@ impl Beside {
     }
 
     fn read_bodies(&mut self, load: &Node, scenario: &str, findings: &mut Vec<Diagnostic>) {
-        let requests = items(load.get("requests"));
-        let files = requests.iter().filter_map(|it| it.get("body")?.get("file"));
-        for (node, path) in files.filter_map(named) {
+        for (node, path) in named_bodies(load).into_iter().filter_map(named) {
             if self.bodies.iter().any(|known| known.path == path) {
                 continue;
             }

@@ -7,6 +7,7 @@ use std::path::Path;
 use squall_scenario::{BodyFile, quoted};
 
 use crate::diagnostic::Diagnostic;
+use crate::yaml::{Node, NodeKind};
 use crate::{codes, library};
 
 /// Largest body that is read from a file, in bytes.
@@ -54,6 +55,36 @@ pub(crate) fn read_body(path: &str, scenario: &str) -> Result<BodyFile, Box<Diag
         bytes,
         content: content.into(),
     })
+}
+
+/// Where a load names files of bodies.
+pub(crate) fn named_bodies(load: &Node) -> Vec<&Node> {
+    let mut found = Vec::new();
+    body_files(load, &mut found);
+    found
+}
+
+/// The same of one part of a load, at any depth.
+fn body_files<'n>(node: &'n Node, found: &mut Vec<&'n Node>) {
+    if let NodeKind::List(items) = &node.kind {
+        items.iter().for_each(|item| body_files(item, found));
+    }
+    for entry in node.entries() {
+        match entry.key.as_str() {
+            "body" => found.extend(entry.value.get("file")),
+            "multipart" => {
+                for part in entry.value.entries() {
+                    let several = match &part.value.kind {
+                        NodeKind::List(items) => items.as_slice(),
+                        _ => std::slice::from_ref(&part.value),
+                    };
+                    found.extend(several.iter().filter_map(|part| part.get("file")));
+                }
+            }
+            "json" => {}
+            _ => body_files(&entry.value, found),
+        }
+    }
 }
 
 #[cfg(test)]

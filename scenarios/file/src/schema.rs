@@ -118,6 +118,7 @@ fn of(kind: &Kind) -> Value {
             any_of(words)
         }
         Kind::OneOf(keys) => one_of(keys),
+        Kind::Json => json!({}),
         Kind::Fault => one_of(keys::faults()),
         Kind::Either(kinds) => any_of(kinds.iter().map(of).collect()),
     }

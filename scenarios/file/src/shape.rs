@@ -51,6 +51,8 @@ pub(crate) enum Kind {
     Instances,
     /// `GET /path`.
     Send,
+    /// Anything that JSON can say.
+    Json,
     /// One of the faults there are, with its parameters.
     Fault,
     FaultTarget,
@@ -124,7 +126,7 @@ impl Kind {
                     item.example("").trim_matches('`').trim_start_matches(": ")
                 );
             }
-            Self::Names(_) | Self::OneOf(_) | Self::Fault => "{ … }",
+            Self::Names(_) | Self::OneOf(_) | Self::Fault | Self::Json => "{ … }",
             Self::Words(words) => words.first().map_or("…", |(word, _)| word),
             Self::Object(shape) if shape.keys.is_empty() => return format!("`{name}`"),
             Self::Object(shape) if shape.reads.starts_with(name) && !name.is_empty() => {

@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
-use squall_scenario::{AnswerCheck, Request, RequestText};
+use squall_scenario::base64::{encode_tail, encoded_length};
+use squall_scenario::{AnswerCheck, BodyPiece, Request, RequestText, Slot};
 
 use super::draw::{Draw, UUID_BYTES};
 use crate::answer::Looks;
@@ -70,6 +71,8 @@ enum Piece {
         draw: usize,
         written: Vec<Box<[u8]>>,
     },
+    /// What is sent in base64.
+    Encoded(Slotted),
 }
 
 impl CompiledRequest {
@@ -98,11 +101,17 @@ impl CompiledRequest {
             head.text(&RequestText::header(value), draws);
             head.bytes(b"\r\n");
         }
+        if let Some(auth) = request.auth_text() {
+            head.bytes(b"authorization: ");
+            head.text(&auth, draws);
+            head.bytes(b"\r\n");
+        }
         let mut body = Slotted::default();
-        match (request.body_text(), &request.body_file) {
-            (Some(text), _) => body.text(&text, draws),
-            (None, Some(file)) => body.bytes(&file.content),
-            (None, None) => {}
+        for piece in request.body_pieces() {
+            match piece {
+                BodyPiece::Bytes(bytes) => body.bytes(&bytes),
+                BodyPiece::Text(text) => body.text(&text, draws),
+            }
         }
         Self {
             kind: RequestKind {
@@ -166,7 +175,25 @@ impl Slotted {
     }
 
     fn text(&mut self, text: &RequestText, draws: &[Draw]) {
-        for piece in text.pieces() {
+        let plain = text.base64_from();
+        self.append(text.pieces().take(plain), draws);
+        let mut encoded = Self::default();
+        encoded.append(text.pieces().skip(plain), draws);
+        if let Some(fixed) = encoded.fixed() {
+            let mut fixed = fixed.to_vec();
+            encode_tail(&mut fixed, 0);
+            self.bytes(&fixed);
+        } else {
+            self.pieces.push(Piece::Encoded(encoded));
+        }
+    }
+
+    fn append<'t>(
+        &mut self,
+        pieces: impl Iterator<Item = Result<&'t str, (&'t str, Slot)>>,
+        draws: &[Draw],
+    ) {
+        for piece in pieces {
             let (name, slot) = match piece {
                 Ok(literal) => {
                     self.bytes(literal.as_bytes());
@@ -220,6 +247,11 @@ impl Slotted {
                 Piece::Picked { draw, written } => {
                     into.extend_from_slice(picked(written, draws[*draw].number(number)));
                 }
+                Piece::Encoded(slotted) => {
+                    let start = into.len();
+                    slotted.write(draws, number, into);
+                    encode_tail(into, start);
+                }
             }
         }
     }
@@ -234,6 +266,7 @@ impl Slotted {
             Piece::Picked { draw, written } => {
                 picked(written, draws[*draw].number(number)).len() as u64
             }
+            Piece::Encoded(slotted) => encoded_length(slotted.length(draws, number)),
         };
         self.pieces.iter().map(length).sum()
     }

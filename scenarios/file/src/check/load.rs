@@ -122,7 +122,7 @@ fn drawn_bodies(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
     for (request, places) in draft.load.requests.iter().zip(&draft.requests) {
         for problem in request.problems(&draft.load.data) {
             let RequestProblem::Value {
-                part: RequestPart::Body,
+                part: part @ (RequestPart::Body | RequestPart::Auth),
                 name,
                 index,
                 why,
@@ -133,20 +133,24 @@ fn drawn_bodies(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
             };
             let drawn = draft.picks.iter().find(|(known, _)| *known == name);
             let place = drawn.and_then(|(_, places)| places.get(index));
-            let title = format!(
-                "the body of {} cannot hold this value",
-                quoted(&request.name)
-            );
+            let asks = part == RequestPart::Auth;
+            let what = if asks { "`auth`" } else { "the body" };
+            let title = format!("{what} of {} cannot hold this value", quoted(&request.name));
+            let (used, help) = match asks {
+                true => (
+                    format!("drawn as `${name}`"),
+                    "draw names without a colon".to_owned(),
+                ),
+                false => (
+                    format!("`${name}` stands there without quotes"),
+                    format!("write `\"${name}\"` in the body: it is escaped for its place"),
+                ),
+            };
             findings.push(
                 Diagnostic::error(codes::NOT_SENDABLE, title)
                     .at(*place.unwrap_or(&places.name), why.to_string())
-                    .also(
-                        places.name,
-                        format!("`${name}` stands there without quotes"),
-                    )
-                    .help(format!(
-                        "write `\"${name}\"` in the body: it is escaped for its place"
-                    )),
+                    .also(places.name, used)
+                    .help(help),
             );
         }
     }

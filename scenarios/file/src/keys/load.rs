@@ -1,8 +1,8 @@
 //! Keys of `load`.
 
 use crate::shape::Kind::{
-    Decimal, Duration, Either, List, Names, Object, OneOf, Rate, Send, Size, Status, Template,
-    Text, Whole, Word, Words,
+    Decimal, Duration, Either, Json, List, Names, Object, OneOf, Rate, Send, Size, Status,
+    Template, Text, Whole, Word, Words,
 };
 use crate::shape::{Key, Shape, key, needed};
 
@@ -13,6 +13,8 @@ pub(crate) static LOAD: Shape = Shape {
     keys: &[
         needed("shape", List(&OneOf(STAGES)), "Stages in order.").otherwise(&["stages", "profile"]),
         needed("requests", List(&Either(&[Send, Object(&REQUEST)])), "What an arrival sends, chosen by weight.").otherwise(&["request", "routes"]),
+        key("headers", Names(&Template), "Headers of every request that does not write the same itself.").otherwise(&["header"]),
+        key("auth", OneOf(AUTH), "Who asks, of every request that does not say so itself.").otherwise(&["authorization", "credentials"]),
         key("data", Names(&OneOf(DATA)), "Values for $name in requests.").otherwise(&["variables"]),
         key("users", Word, "Name of the data that says which virtual user asks; reports count the users that were hurt.").otherwise(&["user"]),
         key("connections", Whole(1, 100_000), "The most connections open at once.").otherwise(&["max_connections"]),
@@ -159,6 +161,33 @@ pub(crate) static REQUEST: Shape = Shape {
             "Body: a text, or a file that is sent as it is.",
         ),
         key(
+            "json",
+            Json,
+            "Body that is JSON, with its content-type. A `$name` alone and without quotes is a number where its data are numbers, else a text.",
+        ),
+        key(
+            "form",
+            Names(&Either(&[Template, List(&Template)])),
+            "Body of a form, with its content-type; each value is encoded.",
+        )
+        .otherwise(&["urlencoded", "data"]),
+        key(
+            "multipart",
+            Names(&Either(&[
+                Template,
+                Object(&PART),
+                List(&Either(&[Template, Object(&PART)])),
+            ])),
+            "Body of fields and files (multipart/form-data), with its content-type.",
+        )
+        .otherwise(&["parts", "files"]),
+        key(
+            "auth",
+            OneOf(AUTH),
+            "Who asks, sent as the header `authorization`; that of the load when absent.",
+        )
+        .otherwise(&["authorization", "credentials"]),
+        key(
             "expect",
             Object(&EXPECT),
             "Which answers are good; any status from 200 to 399 when absent.",
@@ -175,6 +204,41 @@ pub(crate) static BODY: Shape = Shape {
         Text,
         "Path, relative to this file; at most 64 MiB, sent as it is.",
     )],
+};
+
+pub(crate) static PART: Shape = Shape {
+    noun: "a part of a body",
+    about: "A file, or a text with a type of its own.",
+    reads: "photo: { file: cat.jpg, type: image/jpeg }",
+    keys: &[
+        key("file", Text, "Path, relative to this file; at most 64 MiB, sent as it is.").otherwise(&["path"]),
+        key("text", Template, "The text, instead of a file.").otherwise(&["value", "content"]),
+        key("type", Text, "Its media type; application/octet-stream for a file when absent, none for a text.").otherwise(&["content_type", "content-type", "media"]),
+        key("filename", Text, "What the server is told that the file is called; the last part of its path when absent.").otherwise(&["name"]),
+    ],
+};
+
+pub(crate) const AUTH: &[Key] = &[
+    needed("basic", Object(&BASIC), "A name and a password."),
+    needed("bearer", Template, "A token."),
+    key("none", Object(&NOBODY), "Nobody, whatever the load says."),
+];
+
+pub(crate) static BASIC: Shape = Shape {
+    noun: "`basic`",
+    about: "A name and a password, sent in base64.",
+    reads: "basic: { user: $account.user, password: $account.password }",
+    keys: &[
+        needed("user", Template, "The name; it has no colon.").otherwise(&["username", "name"]),
+        needed("password", Template, "The password.").otherwise(&["pass", "secret"]),
+    ],
+};
+
+pub(crate) static NOBODY: Shape = Shape {
+    noun: "`none`",
+    about: "Nobody asks.",
+    reads: "none",
+    keys: &[],
 };
 
 pub(crate) static EXPECT: Shape = Shape {
@@ -238,7 +302,7 @@ pub(crate) const DATA: &[Key] = &[
         "Whole numbers from 1; the lower ones are more popular.",
     ),
     needed("pick", List(&Text), "One of a list, equally likely."),
-    key("count", Object(&COUNT), "One number after the other."),
+    key("count", Object(&COUNT), "One number after the other.").otherwise(&["sequence", "serial"]),
     key("uuid", Object(&UUID), "Random UUIDs, one for each arrival."),
     needed(
         "file",

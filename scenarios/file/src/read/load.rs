@@ -40,8 +40,9 @@ impl Reader {
     pub(crate) fn load(&mut self, node: &Node) -> Option<LoadDraft> {
         let fields = self.fields(node, &keys::LOAD)?;
         let (shape, shape_complete, end) = self.stages(fields);
-        let (requests, places, requests_complete) = self.requests(fields);
         let data = self.data(fields);
+        self.common(fields, &data.data);
+        let (requests, places, requests_complete) = self.requests(fields);
         let users = self.users(fields, &data);
         let load = Load {
             users,

@@ -4,6 +4,8 @@
 //! left out; reading goes on, so that all mistakes of a file are shown at
 //! once. Rules that need more than one place are in `check`.
 
+mod auth;
+mod body;
 mod breaker;
 mod data;
 mod existing;
@@ -28,7 +30,7 @@ pub(crate) use fault::FaultDraft;
 pub(crate) use load::LoadDraft;
 pub(crate) use probe::probe_url_misfit;
 pub(crate) use process::INSTANCES_MAX;
-pub(crate) use request::RequestPlaces;
+pub(crate) use request::{Common, RequestPlaces};
 pub(crate) use scenario::{ScenarioDraft, VariantDraft, system_path};
 pub(crate) use slo::{GateDraft, SloDraft, gate_text, openslo_path};
 pub(crate) use system::{Declared, NameKind, Names, SystemDraft, target_misfit};
@@ -51,6 +53,8 @@ pub(crate) struct Reader {
     pub(crate) openslo_files: Vec<(String, Vec<Node>)>,
     /// What stands in other files, read before.
     pub(crate) beside: Beside,
+    /// What the requests of the load that is read have in common.
+    pub(crate) common: Common,
     /// Whether environment values are replaced by their names in text.
     pub(crate) redact: bool,
 }

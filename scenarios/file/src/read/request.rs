@@ -1,10 +1,11 @@
 //! `requests`: what an arrival sends.
 
 use squall_scenario::{
-    BodyFile, FRAMING_HEADERS, Request, Template, header_misfit, is_header_name, nearest,
+    Auth, DataSource, FRAMING_HEADERS, Request, Template, header_misfit, is_header_name, nearest,
     path_misfit, quoted,
 };
 
+use super::body::{Body, is_number};
 use super::expect::Expect;
 use super::{Context, Fields, Reader};
 use crate::diagnostic::{Diagnostic, Place};
@@ -22,7 +23,66 @@ pub(crate) struct RequestPlaces {
     pub(crate) headers: Vec<Place>,
 }
 
+/// What the requests of a load have in common.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Common {
+    headers: Vec<((String, Template), Place)>,
+    auth: Option<Auth>,
+    /// Names of data that are numbers.
+    numbers: Vec<String>,
+}
+
+impl Common {
+    /// Whether data of this name are numbers, whatever is drawn.
+    pub(super) fn is_number(&self, name: &str) -> bool {
+        self.numbers.iter().any(|number| number == name)
+    }
+}
+
+/// Whether what is drawn are numbers as JSON writes them.
+fn draws_numbers(source: &DataSource) -> bool {
+    match source {
+        DataSource::Uniform { .. } | DataSource::Zipf { .. } | DataSource::Count { .. } => true,
+        DataSource::Pick(_) | DataSource::Column(_) => source
+            .choices()
+            .is_some_and(|values| values.iter().all(|value| is_number(value))),
+        DataSource::Uuid => false,
+    }
+}
+
 impl Reader {
+    /// What the requests of a load have in common; it is read before them.
+    pub(super) fn common(&mut self, fields: Fields<'_>, data: &[(String, DataSource)]) {
+        let headers = fields.get("headers").map(|node| self.headers(node));
+        let headers = headers.unwrap_or_default();
+        let auth = fields
+            .get("auth")
+            .and_then(|node| self.auth(node))
+            .flatten();
+        self.refuse_two_askers(fields, &headers);
+        let numbers = data.iter().filter(|(_, source)| draws_numbers(source));
+        self.common = Common {
+            headers,
+            auth,
+            numbers: numbers.map(|(name, _)| name.clone()).collect(),
+        };
+    }
+
+    /// `auth` is the header `authorization`.
+    fn refuse_two_askers(&mut self, fields: Fields<'_>, headers: &[((String, Template), Place)]) {
+        let mut headers = headers.iter();
+        let header = headers.find(|((name, _), _)| name == "authorization");
+        if let (Some((_, place)), Some(_)) = (header, fields.get("auth")) {
+            let title = "`auth` is the header `authorization`";
+            self.report(
+                Diagnostic::error(codes::KEYS_CONFLICT, title)
+                    .at(*place, "written here too")
+                    .also(fields.key_place("auth"), "who asks")
+                    .help("keep one of them"),
+            );
+        }
+    }
+
     pub(super) fn requests(
         &mut self,
         fields: Fields<'_>,
@@ -43,25 +103,33 @@ impl Reader {
     fn request(&mut self, node: &Node) -> Option<(Request, RequestPlaces)> {
         if node.scalar().is_some() {
             let (method, path, name) = self.send(node)?;
+            let (headers, places) = self.with_common(Vec::new());
+            let request = Request {
+                headers,
+                auth: self.common.auth.clone(),
+                ..Request::plain(&name, &method, path)
+            };
             let places = RequestPlaces {
                 name: node.place,
                 within: node.place,
-                headers: Vec::new(),
+                headers: places,
             };
-            return Some((Request::plain(&name, &method, path), places));
+            return Some((request, places));
         }
         let fields = self.fields(node, &keys::REQUEST)?;
         let send = fields.get("send").and_then(|node| self.send(node));
         let name = fields.get("name").map(|node| self.title(node));
         let headers = fields.get("headers").map(|node| self.headers(node));
-        let (headers, header_places) = headers.unwrap_or_default().into_iter().unzip();
-        let (body, body_file) = match fields.get("body") {
-            Some(node) if matches!(node.kind, NodeKind::Map(_)) => {
-                (None, Some(self.body_file(node)?))
-            }
-            Some(node) => (self.template(node, Context::Request), None),
-            None => (None, None),
+        let mut headers = headers.unwrap_or_default();
+        self.refuse_two_askers(fields, &headers);
+        let auth = match fields.get("auth") {
+            Some(node) => self.auth(node),
+            None if headers.iter().any(|((name, _), _)| name == "authorization") => Some(None),
+            None => Some(self.common.auth.clone()),
         };
+        let body = self.body(fields)?;
+        self.add_media(&body, &mut headers);
+        let (headers, header_places) = self.with_common(headers);
         let expect = match fields.get("expect") {
             Some(node) => self.expect(node),
             None => Some(Expect::default()),
@@ -88,8 +156,10 @@ impl Reader {
         };
         let request = Request {
             headers,
-            body,
-            body_file,
+            auth: auth?,
+            body: body.text,
+            body_file: body.file,
+            multipart: body.multipart,
             expect_status: expect.status,
             checks: expect.checks,
             within,
@@ -99,17 +169,44 @@ impl Reader {
         Some((request, places))
     }
 
-    /// A body that stands in a file; its text was read before.
-    fn body_file(&mut self, node: &Node) -> Option<BodyFile> {
-        let fields = self.fields(node, &keys::BODY)?;
-        let node = fields.get("file")?;
-        let path = self.text(node)?;
-        let bodies = &self.beside.bodies;
-        let found = bodies.iter().find(|file| file.path == path).cloned()?;
-        Some(BodyFile {
-            path: self.secret_text(node)?,
-            ..found
-        })
+    /// The content-type that follows from how a body is written.
+    fn add_media(&mut self, body: &Body, headers: &mut Vec<((String, Template), Place)>) {
+        let Some((media, place)) = &body.media else {
+            return;
+        };
+        let mut known = headers.iter();
+        let known = known.find(|((name, _), _)| name == "content-type");
+        let Some(((_, own), written)) = known else {
+            let name = "content-type".to_owned();
+            return headers.push(((name, Template::parse(media)), *place));
+        };
+        let own = own.source().to_ascii_lowercase();
+        let own = own.split(';').next().unwrap_or_default().trim();
+        let json = own.ends_with("/json") || own.ends_with("+json");
+        if own == media || json && media == "application/json" {
+            return;
+        }
+        let title = "the content-type follows from the body";
+        self.report(
+            Diagnostic::error(codes::KEYS_CONFLICT, title)
+                .at(*written, "says something else")
+                .also(*place, "this is what it follows from")
+                .help("leave the header out, or write the whole body as `body`"),
+        );
+    }
+
+    /// With the headers that the load gives to all that do not write them.
+    fn with_common(
+        &self,
+        mut headers: Vec<((String, Template), Place)>,
+    ) -> (Vec<(String, Template)>, Vec<Place>) {
+        for common in &self.common.headers {
+            let ((name, _), _) = common;
+            if !headers.iter().any(|((known, _), _)| known == name) {
+                headers.push(common.clone());
+            }
+        }
+        headers.into_iter().unzip()
     }
 
     /// `GET /path`: method, path and the two together.

@@ -1,5 +1,6 @@
 //! What the files of squall mean, as its users have them.
 
+mod bodies;
 mod faults_page;
 mod fixtures;
 mod gates;
