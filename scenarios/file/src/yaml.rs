@@ -169,12 +169,26 @@ pub(crate) fn documents(
     most: usize,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Vec<Node>> {
+    grown(Tree::new(source, number, most, NODES_MAX), findings)
+}
+
+/// Reads the one document of a source that is no file of squall's, and may have
+/// `nodes_max` values, as [`parse`] reads one.
+pub(crate) fn large(
+    source: &Source,
+    nodes_max: usize,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Node> {
+    grown(Tree::new(source, 0, 1, nodes_max), findings)?.pop()
+}
+
+fn grown(mut tree: Tree<'_>, findings: &mut Vec<Diagnostic>) -> Option<Vec<Node>> {
     let options = granit_parser::options! {
         disallow_directives: true,
         flow_nesting_limit: DEPTH_MAX,
         block_nesting_limit: DEPTH_MAX,
     };
-    let mut tree = Tree::new(source, number, most);
+    let (source, number) = (tree.source, tree.number);
     for next in Parser::new_from_str_with_options(&source.text, options) {
         let step = match next {
             Ok((event, span)) => tree.take(event, tree.place(span)),
@@ -206,6 +220,7 @@ struct Tree<'s> {
     open: Vec<Open>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    nodes_max: usize,
     documents: usize,
     documents_max: usize,
     roots: Vec<Node>,
@@ -215,13 +230,14 @@ struct Tree<'s> {
 type Step = Result<(), Box<Diagnostic>>;
 
 impl<'s> Tree<'s> {
-    fn new(source: &'s Source, number: usize, documents_max: usize) -> Self {
+    fn new(source: &'s Source, number: usize, documents_max: usize, nodes_max: usize) -> Self {
         Self {
             source,
             number,
             open: Vec::new(),
             anchors: HashMap::new(),
             nodes: 0,
+            nodes_max,
             documents: 0,
             documents_max,
             roots: Vec::new(),
@@ -372,10 +388,10 @@ impl<'s> Tree<'s> {
 
     fn count(&mut self, nodes: usize, place: Place) -> Step {
         self.nodes += nodes;
-        if self.nodes <= NODES_MAX {
+        if self.nodes <= self.nodes_max {
             return Ok(());
         }
-        let title = format!("this file has more than {NODES_MAX} values");
+        let title = format!("this file has more than {} values", self.nodes_max);
         Err(Box::new(
             Diagnostic::error(codes::TOO_MANY_VALUES, title)
                 .at(place, "I stopped reading here")

@@ -24,7 +24,10 @@ Ends with 5 where something is missing that every run needs.";
 pub const INIT_EXAMPLES: &str = "Examples:
   squall init
   squall init checkout.yaml
-  squall init checkout.yaml --target http://127.0.0.1:8080";
+  squall init checkout.yaml --target http://127.0.0.1:8080
+  squall init visit.yaml --from visit.har
+  squall init api.yaml --from openapi.yaml
+  squall init order.yaml --from \"curl -X POST http://127.0.0.1:8080/orders -d 'title=7'\"";
 
 /// What `squall faults` takes.
 #[derive(Debug, Clone, Args)]
@@ -59,4 +62,10 @@ pub struct InitArgs {
     /// starts the processes itself
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
+    /// What the scenario is made of: a HAR file that a browser saved, an OpenAPI 3
+    /// description (YAML or JSON), a file with lines of curl, such a line itself, or
+    /// `-` for standard input. Secrets become ${NAME}; what a scenario cannot say is
+    /// listed
+    #[arg(long, value_name = "FILE|LINE", conflicts_with = "target")]
+    pub from: Option<String>,
 }

@@ -1,12 +1,13 @@
 //! `squall init`: a commented scenario to start from.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use squall_judge::RunOutcome;
 use squall_record::store::files;
-use squall_scenario_file::{ParseOptions, Source, parse_scenario};
+use squall_record::terminal_line;
+use squall_scenario_file::{IMPORT_BYTES_MAX, ParseOptions, Source, import, parse_scenario};
 
 use crate::args::InitArgs;
 use crate::{exit, output};
@@ -16,16 +17,25 @@ const PROCESSES: &str = include_str!("../../templates/processes.yaml");
 const TARGET: &str = include_str!("../../templates/target.yaml");
 const REST: &str = include_str!("../../templates/rest.yaml");
 
+/// A scenario that was made of something else, and what there is to say of it.
+type Made = (String, Vec<String>);
+
 /// Writes the scenario; never over a file that exists.
 pub fn init(args: &InitArgs) -> ExitCode {
     let file = args.file.display();
-    let written = scenario(args).and_then(|text| sound(&args.file, text));
-    let text = match written {
-        Ok(text) => text,
+    let made = match &args.from {
+        Some(from) => imported(from, &args.file),
+        None => scenario(args).and_then(|text| Ok((sound(&args.file, text)?, Vec::new()))),
+    };
+    let (text, remarks) = match made {
+        Ok(made) => made,
         Err(message) => return exit::fail(RunOutcome::Usage, &message),
     };
     match write_new(&args.file, &text) {
         Ok(()) => {
+            for remark in remarks {
+                output::remark(remark);
+            }
             output::result(format_args!("wrote {file}; `squall check {file}` reads it"));
             exit::code(RunOutcome::Pass)
         }
@@ -35,6 +45,42 @@ pub fn init(args: &InitArgs) -> ExitCode {
         }
         Err(error) => exit::fail(RunOutcome::NotReady, &format!("{file}: {error}")),
     }
+}
+
+/// A scenario made of a file, of standard input, or of a line of curl.
+fn imported(from: &str, file: &Path) -> Result<Made, String> {
+    let text = match from {
+        "-" => read(std::io::stdin().lock()).map_err(|why| format!("standard input: {why}"))?,
+        line if line.trim_start().starts_with("curl ") => line.to_owned(),
+        path => std::fs::File::open(path)
+            .map_err(|error| error.to_string())
+            .and_then(read)
+            .map_err(|why| format!("{path}: {why}"))?,
+    };
+    let name = file.to_string_lossy();
+    let imported = import(&text, &name).map_err(|why| match from {
+        "-" => why.to_string(),
+        line if line.trim_start().starts_with("curl ") => why.to_string(),
+        path => format!("{path}: {why}"),
+    })?;
+    let secrets = imported.secrets.iter().map(|(name, what)| {
+        format!("secret: {what} is taken from the environment: export {name}=…")
+    });
+    let left_out = imported.left_out.iter();
+    let left_out = left_out.map(|what| format!("left out, or different: {}", terminal_line(what)));
+    Ok((imported.text.clone(), secrets.chain(left_out).collect()))
+}
+
+/// A text of a size that can be imported.
+fn read(from: impl Read) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    from.take(IMPORT_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > IMPORT_BYTES_MAX {
+        return Err(format!("larger than {} MiB", IMPORT_BYTES_MAX >> 20));
+    }
+    String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())
 }
 
 /// The text of the scenario, or what is wrong with the address.

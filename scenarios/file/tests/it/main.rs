@@ -4,6 +4,7 @@ mod bodies;
 mod faults_page;
 mod fixtures;
 mod gates;
+mod import;
 mod in_process;
 mod library;
 mod objectives;

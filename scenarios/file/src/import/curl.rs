@@ -1,0 +1,200 @@
+//! Command lines of curl, as people type them and as browsers copy them.
+
+use super::NotImported;
+use super::asked::{Asked, Datum};
+use super::content::{add_media, body_of, pieces};
+use super::draft::{Draft, DraftAuth, DraftBody, DraftPart, DraftRequest, METHODS, word};
+use super::path::{Url, written};
+use super::secrets::Hidden;
+use super::shell;
+
+/// The draft of the commands in a text.
+pub(super) fn draft(text: &str) -> Result<Draft, NotImported> {
+    let (commands, odd) = shell::commands(text).map_err(NotImported)?;
+    let mut draft = Draft::default();
+    let mut hidden = Hidden::default();
+    for what in odd {
+        note(&mut draft, &what);
+    }
+    for words in commands {
+        match words.split_first() {
+            Some((name, words)) if name == "curl" || name == "curl.exe" => {
+                let asked = Asked::of(words);
+                asked.add_to(&mut draft, &mut hidden);
+            }
+            Some((name, _)) => note(&mut draft, &format!("the command `{name}`")),
+            None => {}
+        }
+    }
+    let Some(first) = draft.requests.first() else {
+        let why = draft
+            .left_out
+            .first()
+            .map_or_else(String::new, |why| format!(": {why}"));
+        return Err(NotImported(format!(
+            "there is no URL of http in this line of curl{why}"
+        )));
+    };
+    draft.name = super::draft::title(&first.name);
+    draft.name_requests();
+    Ok(draft)
+}
+
+fn note(draft: &mut Draft, what: &str) {
+    if !draft.left_out.iter().any(|known| known == what) {
+        draft.left_out.push(what.to_owned());
+    }
+}
+
+impl Asked {
+    fn add_to(self, draft: &mut Draft, hidden: &mut Hidden) {
+        for what in &self.left_out {
+            note(draft, what);
+        }
+        let urls = self.urls.clone();
+        for text in urls {
+            let Some(url) = Url::read(&text) else {
+                note(draft, &format!("{text:?}, which is no URL of http"));
+                continue;
+            };
+            if draft.target.is_empty() {
+                draft.target.clone_from(&url.origin);
+            }
+            if draft.target != url.origin {
+                let target = draft.target.clone();
+                note(
+                    draft,
+                    &format!(
+                        "requests to {}: a load has one target, here {target}",
+                        url.origin
+                    ),
+                );
+                continue;
+            }
+            let request = self.request(&url, draft, hidden);
+            match METHODS.contains(&request.method.as_str()) {
+                true => draft.requests.push(request),
+                false => note(draft, &format!("the method {:?}", request.method)),
+            }
+        }
+        draft.timeout_s = draft.timeout_s.max(self.timeout_s);
+        if self.follow {
+            note(draft, "`-L`: a redirect is the answer");
+        }
+        if self.insecure && draft.target.starts_with("https://") {
+            note(draft, "`-k`: nobody is trusted blindly");
+        }
+    }
+
+    fn request(&self, url: &Url, draft: &mut Draft, hidden: &mut Hidden) -> DraftRequest {
+        let has_body = !self.data.is_empty() && !self.get || !self.parts.is_empty();
+        let method = match &self.method {
+            Some(method) => method.clone(),
+            None if self.head => "HEAD".to_owned(),
+            None if has_body => "POST".to_owned(),
+            None => "GET".to_owned(),
+        };
+        let mut query = url.query.clone();
+        if self.get && !self.data.is_empty() {
+            let more = self.joined();
+            query = Some(match query {
+                Some(query) if !query.is_empty() => format!("{query}&{more}"),
+                _ => more,
+            });
+        }
+        let mut request = DraftRequest {
+            name: format!("{method} {}", url.path),
+            method,
+            path: written(&pieces(&url.path, query.as_deref(), draft, hidden)),
+            weight: 1,
+            ..DraftRequest::default()
+        };
+        for (name, value) in &self.headers {
+            hidden.header(draft, &mut request, (name, value));
+        }
+        let asks = self.user.as_deref().map(|user| {
+            let (user, password) = user.split_once(':').unwrap_or((user, ""));
+            (user.to_owned(), password.to_owned())
+        });
+        if let Some((user, password)) = asks.or_else(|| url.asks.clone()) {
+            request.auth = Some(hidden.basic(draft, &user, &password));
+        }
+        if let Some(token) = &self.bearer {
+            let token = hidden.hide(draft, "TOKEN", token, "the bearer token");
+            request.auth = Some(DraftAuth::Bearer(token));
+        }
+        if request.auth.is_some() {
+            request.headers.retain(|(name, _)| name != "authorization");
+        }
+        if self.follow {
+            request.follow = Some(self.redirects.unwrap_or(10).clamp(1, 20));
+        }
+        if has_body {
+            self.body(&mut request, draft, hidden);
+        }
+        request
+    }
+
+    /// The parts of the body, as curl joins them.
+    fn joined(&self) -> String {
+        let texts = self.data.iter().map(|datum| match datum {
+            Datum::Text(text) => text.clone(),
+            Datum::Field(name, value) => {
+                let mut field = format!("{name}=");
+                // Writing there cannot fail.
+                let _ = squall_scenario::Slot::Form.write(value, &mut field);
+                field
+            }
+            Datum::File(path) => format!("@{path}"),
+        });
+        let between = if self.json { "" } else { "&" };
+        texts.collect::<Vec<_>>().join(between)
+    }
+
+    fn body(&self, request: &mut DraftRequest, draft: &mut Draft, hidden: &mut Hidden) {
+        if !self.parts.is_empty() {
+            request.headers.retain(|(name, _)| name != "content-type");
+            request.body = DraftBody::Parts(self.parts.clone());
+            return note_files(&self.parts, draft);
+        }
+        if self.json {
+            for name in ["content-type", "accept"] {
+                if !request.headers.iter().any(|(known, _)| known == name) {
+                    let media = "application/json".to_owned();
+                    request.headers.push((name.to_owned(), media));
+                }
+            }
+        }
+        if let [Datum::File(path)] = self.data.as_slice() {
+            request.body = DraftBody::File(word(path));
+            add_media(request, "application/x-www-form-urlencoded");
+            return note(
+                draft,
+                &format!("the file {path:?} is looked for beside the scenario"),
+            );
+        }
+        if self
+            .data
+            .iter()
+            .any(|datum| matches!(datum, Datum::File(_)))
+        {
+            note(
+                draft,
+                "a file among other data of one body; its name is sent instead",
+            );
+        }
+        body_of(&self.joined(), request, draft, hidden);
+    }
+}
+
+fn note_files(parts: &[DraftPart], draft: &mut Draft) {
+    for part in parts.iter().filter(|part| part.is_file) {
+        note(
+            draft,
+            &format!(
+                "the file {:?} is looked for beside the scenario",
+                part.content
+            ),
+        );
+    }
+}

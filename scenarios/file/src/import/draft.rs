@@ -1,0 +1,214 @@
+//! What an imported scenario consists of, before it is written.
+
+use super::json::Json;
+
+/// Methods that a request may have.
+pub(super) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// A scenario on its way. Every text in it is one of a scenario already: dollar
+/// signs of the source are doubled, `$name` is data, `${NAME}` the environment.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    /// What the scenario is called.
+    pub(super) name: String,
+    /// Lines for its head.
+    pub(super) about: Vec<String>,
+    /// `http://host:port`.
+    pub(super) target: String,
+    /// Headers that all requests have.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) requests: Vec<DraftRequest>,
+    pub(super) data: Vec<(String, DraftData)>,
+    /// How long a client waits, in whole seconds, where that is said.
+    pub(super) timeout_s: Option<u64>,
+    /// Names of the environment and what each stands for.
+    pub(super) secrets: Vec<(String, String)>,
+    /// What could not be expressed.
+    pub(super) left_out: Vec<String>,
+}
+
+/// A kind of request.
+#[derive(Debug, Default, Clone)]
+pub(super) struct DraftRequest {
+    pub(super) name: String,
+    pub(super) method: String,
+    /// Path and query.
+    pub(super) path: String,
+    pub(super) weight: u32,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) auth: Option<DraftAuth>,
+    pub(super) body: DraftBody,
+    /// Good statuses, where they are not those that are good anyway.
+    pub(super) status: Vec<u16>,
+    pub(super) follow: Option<u64>,
+    /// Lines above it.
+    pub(super) comments: Vec<String>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum DraftAuth {
+    Basic { user: String, password: String },
+    Bearer(String),
+}
+
+/// The body of a request.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) enum DraftBody {
+    #[default]
+    None,
+    Text(String),
+    File(String),
+    Json(Json),
+    Form(Vec<(String, String)>),
+    Parts(Vec<DraftPart>),
+}
+
+/// A part of a multipart body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DraftPart {
+    pub(super) name: String,
+    /// The text, or the path of a file.
+    pub(super) content: String,
+    pub(super) is_file: bool,
+    pub(super) media: Option<String>,
+    pub(super) filename: Option<String>,
+}
+
+/// Where values come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum DraftData {
+    Uniform(u64, u64),
+    Pick(Vec<String>),
+    Uuid,
+}
+
+impl Draft {
+    /// Takes a value out of sight; the name of the environment that stands for it.
+    /// The same value has the same name.
+    pub(super) fn hide(
+        &mut self,
+        known: &mut Vec<(String, String)>,
+        name: &str,
+        value: &str,
+        what: &str,
+    ) -> String {
+        let wanted = environment_name(name);
+        if let Some((known, _)) = known.iter().find(|(_, hidden)| hidden == value) {
+            return format!("${{{known}}}");
+        }
+        let mut free = wanted.clone();
+        let mut number = 1;
+        while self.secrets.iter().any(|(taken, _)| *taken == free) {
+            number += 1;
+            free = format!("{wanted}_{number}");
+        }
+        self.secrets.push((free.clone(), what.to_owned()));
+        known.push((free.clone(), value.to_owned()));
+        format!("${{{free}}}")
+    }
+
+    /// A name for data that is not taken, for values of this kind; the one there is
+    /// where it draws the same.
+    pub(super) fn data(&mut self, wanted: &str, data: DraftData) -> String {
+        let wanted = data_name(wanted);
+        let mut name = wanted.clone();
+        let mut number = 1;
+        loop {
+            match self.data.iter().find(|(known, _)| *known == name) {
+                Some((_, known)) if *known == data => return name,
+                Some(_) => {
+                    number += 1;
+                    name = format!("{wanted}-{number}");
+                }
+                None => break,
+            }
+        }
+        self.data.push((name.clone(), data));
+        name
+    }
+
+    /// Gives every request a name of its own, as a scenario names things.
+    pub(super) fn name_requests(&mut self) {
+        let mut names: Vec<String> = Vec::new();
+        for request in &mut self.requests {
+            let wanted = title(&request.name);
+            let mut name = wanted.clone();
+            let mut number = 1;
+            while names.contains(&name) {
+                number += 1;
+                let room: String = wanted.chars().take(70).collect();
+                name = format!("{room} {number}");
+            }
+            names.push(name.clone());
+            request.name = name;
+        }
+    }
+}
+
+/// A text in which no dollar sign means anything.
+pub(super) fn literal(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
+/// A text that is no template, in which nothing is taken from the environment.
+pub(super) fn word(text: &str) -> String {
+    text.replace("${", "{")
+}
+
+/// A text as a scenario names requests.
+pub(super) fn title(text: &str) -> String {
+    let fits = |c: char| if "<>=".contains(c) { '-' } else { c };
+    let title: String = text
+        .replace("${", "{")
+        .chars()
+        .filter(|c| !c.is_control())
+        .map(fits)
+        .take(80)
+        .collect();
+    match title.trim() {
+        "" => "request".to_owned(),
+        title => title.to_owned(),
+    }
+}
+
+/// `[a-z][a-z0-9-]*`, at most 40 characters.
+pub(super) fn data_name(text: &str) -> String {
+    let mut name = String::new();
+    let mut before = ' ';
+    for character in text.chars().take(40) {
+        if character.is_ascii_uppercase() && before.is_ascii_lowercase() {
+            name.push('-');
+        }
+        match character.to_ascii_lowercase() {
+            fits @ ('a'..='z' | '0'..='9') => name.push(fits),
+            _ if name.ends_with('-') => {}
+            _ => name.push('-'),
+        }
+        before = character;
+    }
+    let name = name.trim_matches('-');
+    let name = name.trim_start_matches(|c: char| !c.is_ascii_lowercase());
+    match name {
+        "" => "value".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// `[A-Z][A-Z0-9_]*`.
+fn environment_name(text: &str) -> String {
+    let mut name = String::new();
+    for character in text.chars().take(60) {
+        match character.to_ascii_uppercase() {
+            fits @ ('A'..='Z' | '0'..='9') => name.push(fits),
+            _ if name.ends_with('_') => {}
+            _ => name.push('_'),
+        }
+    }
+    let name = name.trim_matches('_');
+    let name = name.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_');
+    match name {
+        "" => "SECRET".to_owned(),
+        name => name.to_owned(),
+    }
+}

@@ -1,0 +1,146 @@
+//! What of a request is a secret, by its name.
+
+use squall_scenario::{FRAMING_HEADERS, header_misfit, is_header_name};
+
+use super::draft::{Draft, DraftAuth, DraftRequest, literal};
+use super::json::Json;
+
+/// Values that were taken out of sight so far, by their names.
+#[derive(Debug, Default)]
+pub(super) struct Hidden(Vec<(String, String)>);
+
+/// Names of which a part says that the value is a secret.
+const PARTS: [&str; 12] = [
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "apikey",
+    "api-key",
+    "authorization",
+    "cookie",
+    "session",
+    "signature",
+    "credential",
+    "private-key",
+];
+
+/// Whether the value of a header, parameter or field of this name is a secret.
+pub(super) fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    let whole = ["auth", "sig", "key", "pwd", "sid", "jwt", "x-auth"].contains(&name.as_str());
+    // What is known to everybody, or says only that there is one.
+    let harmless = [
+        "set-cookie",
+        "x-csrf-token-name",
+        "token-type",
+        "grant-type",
+    ];
+    (whole || PARTS.iter().any(|part| name.contains(part))) && !harmless.contains(&name.as_str())
+}
+
+impl Hidden {
+    /// What a scenario writes for the value of a name: the environment's, if it is
+    /// a secret.
+    pub(super) fn value(
+        &mut self,
+        draft: &mut Draft,
+        name: &str,
+        value: &str,
+        what: &str,
+    ) -> String {
+        match is_secret(name) && !value.is_empty() {
+            true => self.hide(draft, name, value, &format!("{what} `{name}`")),
+            false => literal(value),
+        }
+    }
+
+    pub(super) fn hide(
+        &mut self,
+        draft: &mut Draft,
+        name: &str,
+        value: &str,
+        what: &str,
+    ) -> String {
+        draft.hide(&mut self.0, name, value, what)
+    }
+
+    /// Adds a header to a request, or what it says of who asks.
+    pub(super) fn header(
+        &mut self,
+        draft: &mut Draft,
+        request: &mut DraftRequest,
+        (name, value): (&str, &str),
+    ) {
+        let lower = name.to_ascii_lowercase();
+        if FRAMING_HEADERS.contains(&lower.as_str()) {
+            return;
+        }
+        if !is_header_name(&lower) || header_misfit(&lower, value).is_some() {
+            let what = format!("the header {name:?}, which cannot be sent");
+            if !draft.left_out.contains(&what) {
+                draft.left_out.push(what);
+            }
+            return;
+        }
+        if lower != "authorization" {
+            let value = self.value(draft, &lower, value, "the header");
+            request.headers.retain(|(known, _)| *known != lower);
+            return request.headers.push((lower, value));
+        }
+        // The last one counts.
+        request.headers.retain(|(known, _)| *known != lower);
+        request.auth = None;
+        let scheme = value
+            .split_once(' ')
+            .map(|(scheme, rest)| (scheme, rest.trim()));
+        match scheme {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+                let token = self.hide(draft, "TOKEN", token, "the bearer token");
+                request.auth = Some(DraftAuth::Bearer(token));
+            }
+            _ => {
+                let value = self.hide(draft, &lower, value, "the header `authorization`");
+                request.headers.push((lower, value));
+            }
+        }
+    }
+
+    /// A name and a password.
+    pub(super) fn basic(&mut self, draft: &mut Draft, user: &str, password: &str) -> DraftAuth {
+        DraftAuth::Basic {
+            user: literal(user),
+            password: match password {
+                "" => String::new(),
+                _ => self.hide(
+                    draft,
+                    "PASSWORD",
+                    password,
+                    &format!("the password of {user:?}"),
+                ),
+            },
+        }
+    }
+
+    /// The same JSON, with texts of secrets taken out of sight.
+    pub(super) fn json(&mut self, draft: &mut Draft, name: &str, json: Json) -> Json {
+        match json {
+            Json::Text(text) if is_secret(name) && !text.is_empty() => {
+                let what = format!("the field `{name}`");
+                Json::Template(self.hide(draft, name, &text, &what))
+            }
+            Json::List(items) => {
+                let items = items.into_iter();
+                Json::List(items.map(|item| self.json(draft, name, item)).collect())
+            }
+            Json::Map(entries) => {
+                let entries = entries.into_iter().map(|(key, value)| {
+                    let value = self.json(draft, &key, value);
+                    (key, value)
+                });
+                Json::Map(entries.collect())
+            }
+            other => other,
+        }
+    }
+}
