@@ -48,6 +48,7 @@ fn level(event: &RunEvent) -> Option<Level> {
         | RunEvent::Note { .. }
         | RunEvent::UndoVerified { .. }
         | RunEvent::LoadFinished { .. }
+        | RunEvent::JourneysEnded { .. }
         | RunEvent::ByHand { .. } => Some(Level::INFO),
     }
 }

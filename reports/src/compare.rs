@@ -170,7 +170,7 @@ fn compared(record: &Record, verdict: &Verdict) -> ComparedRun {
 }
 
 fn compare_windows(records: [&Record; 2], margins: &Margins) -> Vec<WindowComparison> {
-    let requests = records[0].manifest.scenario.load.requests.iter();
+    let requests = records[0].manifest.scenario.load.routes();
     let mut routes: Vec<Option<&str>> = requests.map(|r| Some(r.name.as_str())).collect();
     // One route is all of them.
     if routes.len() > 1 {

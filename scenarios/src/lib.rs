@@ -15,6 +15,7 @@ mod fault;
 mod gate;
 mod http;
 pub mod inject;
+mod journey;
 mod listing;
 mod load;
 pub mod monkey;
@@ -65,6 +66,7 @@ pub use inject::{
     Direction, Inject, OnBytes, OnHttp, OnInProcess, OnNetwork, OnProcess, OnResource, OnTls,
     Surface,
 };
+pub use journey::{Journey, Step, Think};
 pub use listing::listed;
 pub use load::{Arrivals, DataSource, Load, Stage};
 pub use plan::{Overlap, Plan, PlanCycles, PlanGate, PlanStep, PlanWindow};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::column::Column;
+use crate::journey::Journey;
 use crate::replay::Replay;
 use crate::request::Request;
 use crate::units::{Rate, format_duration};
@@ -16,8 +17,11 @@ use crate::wave::Wave;
 pub struct Load {
     /// Stages in order; together they are the measured load. Never empty.
     pub shape: Vec<Stage>,
-    /// What an arrival sends, chosen by weight. Never empty.
+    /// What an arrival sends, chosen by weight. Empty only where there are journeys.
     pub requests: Vec<Request>,
+    /// What an arrival starts, chosen by weight together with `requests`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub journeys: Vec<Journey>,
     /// Values for `$name` in requests.
     pub data: Vec<(String, DataSource)>,
     /// Name of the data that says which virtual user an arrival comes from.
@@ -59,22 +63,44 @@ impl Load {
         arrivals
     }
 
-    /// The share of the arrivals that a request gets, from 0 to 1; 1 for
-    /// `None`, which stands for all requests.
+    /// All that is sent: the requests, then the steps of the journeys. The place
+    /// in this order is the number of a route.
+    pub fn routes(&self) -> impl Iterator<Item = &Request> {
+        let steps = self.journeys.iter().flat_map(|journey| &journey.steps);
+        self.requests.iter().chain(steps.map(|step| &step.request))
+    }
+
+    /// The same, to be changed.
+    pub fn routes_mut(&mut self) -> impl Iterator<Item = &mut Request> {
+        let steps = self.journeys.iter_mut().flat_map(|it| &mut it.steps);
+        let steps = steps.map(|step| &mut step.request);
+        self.requests.iter_mut().chain(steps)
+    }
+
+    /// Expected number of requests on a route, on all for `None`, that are due
+    /// between `from` and `to`, both measured from time zero. A step of a journey
+    /// is reached by those who stayed, later than their arrival by what they
+    /// thought; how long answers take is not known.
     #[must_use]
-    pub fn share_of(&self, request: Option<&str>) -> f64 {
-        let Some(name) = request else {
-            return 1.0;
-        };
-        let weight = |request: &Request| f64::from(request.weight);
-        let all: f64 = self.requests.iter().map(weight).sum();
-        let own: f64 = self
-            .requests
-            .iter()
-            .filter(|request| request.name == name)
-            .map(weight)
-            .sum();
-        if all > 0.0 { own / all } else { 0.0 }
+    pub fn expected_on(&self, route: Option<&str>, from: Duration, to: Duration) -> f64 {
+        let requests = self.requests.iter().map(|it| f64::from(it.weight));
+        let journeys = self.journeys.iter().map(|it| f64::from(it.weight));
+        let all: f64 = requests.chain(journeys).sum();
+        if all <= 0.0 {
+            return 0.0;
+        }
+        let is = |request: &Request| route.is_none_or(|name| request.name == name);
+        let requests = self.requests.iter().filter(|it| is(it));
+        let own: f64 = requests.map(|it| f64::from(it.weight)).sum();
+        let mut expected = self.expected_arrivals(from, to) * (own / all);
+        for journey in &self.journeys {
+            for (_, stay, after) in journey.reach().filter(|(step, ..)| is(&step.request)) {
+                let due = (from.saturating_sub(after), to.saturating_sub(after));
+                let share = stay * f64::from(journey.weight) / all;
+                expected += self.expected_arrivals(due.0, due.1) * share;
+            }
+        }
+        expected
     }
 }
 

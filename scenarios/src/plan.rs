@@ -175,7 +175,7 @@ impl Scenario {
             seed: self.seed,
             warm_up: self.load.warm_up,
             duration,
-            arrivals: self.load.expected_arrivals(Duration::ZERO, duration),
+            arrivals: self.load.expected_on(None, Duration::ZERO, duration),
             instances: instances
                 .map(|process| self.system.instances(process))
                 .sum(),
@@ -238,18 +238,18 @@ fn steps(scenario: &Scenario) -> Vec<PlanStep> {
 
 fn plan_window(scenario: &Scenario, window: &PlannedWindow) -> PlanWindow {
     let load = &scenario.load;
-    let arrivals = window.expected_arrivals(load);
-    let requests = load.requests.iter();
+    let arrivals = window.expected_on(load, None);
     PlanWindow {
         name: window.name.clone(),
         start: window.start(),
         end: window.end(),
         length: window.length(),
         arrivals,
-        requests: requests
-            .map(|request| {
-                let share = load.share_of(Some(&request.name));
-                (request.name.clone(), arrivals * share)
+        requests: load
+            .routes()
+            .map(|route| {
+                let arrivals = window.expected_on(load, Some(&route.name));
+                (route.name.clone(), arrivals)
             })
             .collect(),
     }
@@ -258,7 +258,7 @@ fn plan_window(scenario: &Scenario, window: &PlannedWindow) -> PlanWindow {
 fn plan_cycles(scenario: &Scenario, fault: &FaultSpec) -> Option<PlanCycles> {
     let (cycles, repeat) = (fault.cycles()?, fault.repeat?);
     let arrivals = periods(fault, scenario.seed)
-        .map(|((from, to), _)| scenario.load.expected_arrivals(from, to));
+        .map(|((from, to), _)| scenario.load.expected_on(None, from, to));
     Some(PlanCycles {
         fault: fault.name.value.clone(),
         cycles,
@@ -319,7 +319,7 @@ fn plan_gate(
     };
     let load = &scenario.load;
     let settled = window.settled(settle);
-    let arrivals = settled.expected_arrivals(load) * load.share_of(gate.of.as_deref());
+    let arrivals = settled.expected_on(load, gate.of.as_deref());
     let samples = whole(gate.samples_per_stretch(arrivals, settled.length()));
     plan.samples = Some(samples);
     plan.samples_needed = gate.samples_needed(confidence, burst);

@@ -73,12 +73,12 @@ impl PlannedWindow {
         Self::new(&self.name, ranges)
     }
 
-    /// Expected number of arrivals in it.
+    /// Expected number of requests in it on a route, on all for `None`.
     #[must_use]
-    pub fn expected_arrivals(&self, load: &Load) -> f64 {
+    pub fn expected_on(&self, load: &Load, route: Option<&str>) -> f64 {
         let ranges = self.ranges.iter();
         ranges
-            .map(|(from, to)| load.expected_arrivals(*from, *to))
+            .map(|(from, to)| load.expected_on(route, *from, *to))
             .sum()
     }
 }

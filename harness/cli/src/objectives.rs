@@ -88,8 +88,7 @@ impl Objectives {
         let mut scenario = record.manifest.scenario.clone();
         let requests: Vec<&str> = scenario
             .load
-            .requests
-            .iter()
+            .routes()
             .map(|request| request.name.as_str())
             .collect();
         for objective in &openslo.objectives {

@@ -190,7 +190,7 @@ impl RunState {
             window: BASELINE.to_owned(),
             window_from_us: 0,
             series: Series::default(),
-            routes: Routes::new(scenario.load.requests.iter().map(|r| r.name.as_str())),
+            routes: Routes::new(scenario.load.routes().map(|r| r.name.as_str())),
             faults: Faults::new(scenario, facts.seed),
             breakers: Breakers::new(breakers.map(|(name, _)| name.as_str())),
             processes: Processes::default(),

@@ -33,6 +33,7 @@ fn load(rate: f64, seconds: u64) -> Result<Load, Box<dyn Error>> {
         }],
         requests: vec![Request::plain("all", "GET", Template::parse("/"))],
         data: vec![],
+        journeys: vec![],
         users: None,
         connections: None,
         in_flight_max: 10_000,

@@ -247,6 +247,7 @@ mod tests {
             let told = Told::Finished {
                 scheduled: 0,
                 lag_max_us: 0,
+                journeys: vec![],
             };
             tell.blocking_send(told).unwrap();
         };

@@ -110,7 +110,7 @@ impl Driver {
         (born, lead): (Instant, bool),
     ) -> Result<(), String> {
         let pacer = Pacer::new().map_err(|error| format!("no timer: {error}"))?;
-        let routes: Vec<_> = self.load.requests.iter().map(|r| r.name.clone()).collect();
+        let routes: Vec<_> = self.load.routes().map(|it| it.name.clone()).collect();
         let before = self.load.shape.first().filter(|_| lead).cloned();
         let zero = match self
             .lead(&pacer, &mut orders, (born, routes.clone()), before)
@@ -121,6 +121,7 @@ impl Driver {
                 self.tell(Told::Finished {
                     scheduled: 0,
                     lag_max_us: 0,
+                    journeys: Vec::new(),
                 });
                 self.flush().await;
                 return Ok(());
@@ -131,7 +132,7 @@ impl Driver {
         let schedule = self.slice.schedule(&self.load.shape);
         let end = self.drive(&pacer, &mut orders, &track, schedule).await;
         self.drain(&mut orders, &track, end).await?;
-        let finished = finished(&track);
+        let finished = self.finished(&track);
         self.tell(finished);
         self.flush().await;
         Ok(())
@@ -174,9 +175,14 @@ impl Driver {
             self.load.duration()
         };
         let end_at = track.origin + length;
+        if !track.lead {
+            self.worker.ends_at(end_at);
+        }
         let mut stop: Option<Stop> = None;
         loop {
             let due = next.map_or(end_at, |arrival| track.origin + arrival.at);
+            let agenda = self.worker.agenda.next();
+            let due = agenda.map_or(due, |later| due.min(later));
             let mut wake = rhythm.wake(due).min(next_tick);
             let patience_ends = self.worker.patience_ends(Instant::now());
             for early in [patience_ends, stop.map(|stop| stop.at)] {
@@ -193,6 +199,7 @@ impl Driver {
                         stop = Some(Stop { at, grace });
                     }
                 },
+                () = self.worker.agenda.earlier() => {}
                 waited = self.wait(pacer, wake) => {
                     if let Err(error) = waited {
                         return TrackEnd::Broken(format!("the timer: {error}"));
@@ -209,14 +216,16 @@ impl Driver {
                     return TrackEnd::Broken(BROKEN.to_owned());
                 }
                 let entered = next.map_or(length, |arrival| arrival.at);
-                self.tick(track, now, entered);
+                let entered = self.worker.entered(track.origin + entered, now);
+                self.tick(track, now, entered.saturating_duration_since(track.origin));
                 rhythm.tick();
                 next_tick = now + TICK;
             }
             if now < due {
                 continue;
             }
-            if next.is_none() {
+            if next.is_none() && due >= end_at {
+                self.worker.end(end_at);
                 return TrackEnd::Done;
             }
             // What has come is taken first, and so is that a connection was
@@ -248,13 +257,19 @@ impl Driver {
     ) -> u32 {
         for sent in 0..BATCH {
             let now = Instant::now();
-            let Some(arrival) = *next else { return sent };
-            let due = track.origin + arrival.at;
-            if due > now || until.is_some_and(|until| due >= until) {
-                return sent;
+            let is_due = |due: &Instant| *due <= now && until.is_none_or(|until| *due < until);
+            let arrival = next.map(|arrival| (track.origin + arrival.at, arrival));
+            let later = self.worker.agenda.next();
+            // The recorder takes both in the order of their time.
+            let later = later.filter(|later| arrival.is_none_or(|(due, _)| *later < due));
+            match (later, arrival) {
+                (Some(due), _) if is_due(&due) => self.worker.go_on(now),
+                (None, Some((due, arrival))) if is_due(&due) => {
+                    self.worker.start(track, arrival, now);
+                    *next = schedule.next();
+                }
+                _ => return sent,
             }
-            self.worker.start(track, arrival, now);
-            *next = schedule.next();
         }
         BATCH
     }
@@ -271,6 +286,7 @@ impl Driver {
         for arrival in unsent.take_while(|arrival| arrival.at < elapsed) {
             self.worker.leave_unsent(track, arrival);
         }
+        self.worker.end(stop.at);
         TrackEnd::Stop(stop)
     }
 
@@ -392,6 +408,15 @@ impl Driver {
         self.tell(Told::Reading(reading));
     }
 
+    fn finished(&self, track: &Track) -> Told {
+        let recorder = track.recorder.borrow();
+        Told::Finished {
+            scheduled: recorder.scheduled(),
+            lag_max_us: recorder.lag_max_us(),
+            journeys: self.worker.journeys_ended(track),
+        }
+    }
+
     /// Tells without waiting: a reader that is slow must not delay an arrival.
     fn tell(&mut self, output: Told) {
         self.backlog.push_back(output);
@@ -421,14 +446,6 @@ fn lead_rate(stage: &Stage) -> Rate {
     }
     let arrivals = stage.expected_arrivals(Duration::ZERO, stage.duration());
     Rate::per_second(arrivals / stage.duration().as_secs_f64()).unwrap_or(start)
-}
-
-fn finished(track: &Track) -> Told {
-    let recorder = track.recorder.borrow();
-    Told::Finished {
-        scheduled: recorder.scheduled(),
-        lag_max_us: recorder.lag_max_us(),
-    }
 }
 
 #[cfg(test)]

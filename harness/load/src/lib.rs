@@ -1,12 +1,14 @@
 //! Open-loop load: arrivals start when the schedule says so, whatever the
 //! system does.
 
+mod agenda;
 mod answer;
 mod checks;
 mod crew;
 mod driver;
 mod entry;
 mod gauges;
+mod journey;
 mod merge;
 mod pacer;
 mod plan;

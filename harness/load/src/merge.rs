@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use squall_record::Sample;
+use squall_record::{JourneyEnds, Sample};
 
 use crate::gauges::{BoardReading, Gauges, LastSecond};
 use crate::protocol::LoadOutput;
@@ -37,6 +37,8 @@ struct Part {
     stretches: VecDeque<Stretch>,
     draining: bool,
     finished: Option<(u64, u64)>,
+    /// How its journeys ended.
+    journeys: Vec<JourneyEnds>,
     /// What it has counted.
     reading: BoardReading,
     /// Whether that is news.
@@ -50,6 +52,7 @@ impl Part {
             stretches: VecDeque::new(),
             draining: false,
             finished: None,
+            journeys: Vec::new(),
             reading: BoardReading::nothing(),
             heard: false,
         }
@@ -111,9 +114,11 @@ impl Merge {
             Told::Finished {
                 scheduled,
                 lag_max_us,
+                journeys,
             } => {
                 own.draining = true;
                 own.finished = Some((scheduled, lag_max_us));
+                own.journeys = journeys;
                 self.join_stretches(out);
                 self.tell_draining(out);
                 self.tell_finished(out);
@@ -200,6 +205,21 @@ impl Merge {
             return;
         }
         self.tell_samples(i64::MAX, out);
+        let journeys = self
+            .parts
+            .iter_mut()
+            .map(|it| std::mem::take(&mut it.journeys));
+        let journeys = journeys.reduce(|mut all, part| {
+            all.iter_mut()
+                .zip(&part)
+                .for_each(|(all, own)| all.add(own));
+            all
+        });
+        out.extend(
+            journeys
+                .filter(|all| !all.is_empty())
+                .map(LoadOutput::Journeys),
+        );
         let finished = self.parts.iter().filter_map(|part| part.finished);
         let (scheduled, lag_max_us) = finished.fold((0, 0), |(sum, max), (scheduled, lag_us)| {
             (sum + scheduled, lag_us.max(max))

@@ -76,6 +76,7 @@ mod tests {
                 }],
                 requests: vec![],
                 data: vec![],
+                journeys: vec![],
                 users: None,
                 connections: Some(10),
                 in_flight_max: 1_001,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use squall_record::{Interval, Sample};
+use squall_record::{Interval, JourneyEnds, Sample};
 
 /// What the load thread is told.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +42,8 @@ pub enum LoadOutput {
     },
     /// The schedule has been sent; answers are awaited.
     Draining,
+    /// How the journeys of the load ended, where it has any; `Finished` follows.
+    Journeys(Vec<JourneyEnds>),
     /// Everything is settled or given up; nothing follows.
     Finished {
         /// Measured arrivals scheduled.

@@ -14,6 +14,8 @@ use compiled::CompiledRequest;
 pub use compiled::RequestKind;
 use draw::Draw;
 
+use crate::journey::Journeys;
+
 mod compiled;
 mod draw;
 
@@ -80,13 +82,26 @@ pub enum RequestError {
 /// Turns arrival numbers into requests.
 #[derive(Debug)]
 pub struct RequestMaker {
-    load: Load,
+    /// All that is sent, by the number of its route.
+    requests: Vec<Request>,
     routes: Vec<Route>,
+    journeys: Journeys,
     draws: Vec<Draw>,
     /// Which of the data says who asks.
     users: Option<usize>,
     route_seed: u64,
+    /// What an arrival chooses from, and the weight of each.
+    choices: Vec<(u64, Chosen)>,
     weight_total: u64,
+}
+
+/// What an arrival begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Chosen {
+    /// The route of its first request.
+    pub(crate) route: usize,
+    /// The journey that it starts, where it is more than that request.
+    pub(crate) journey: Option<u32>,
 }
 
 /// What does not change from one request of a route to the next.
@@ -155,28 +170,32 @@ impl RequestMaker {
     /// # Errors
     /// The first request that cannot be turned into HTTP.
     pub fn new(load: &Load, seed: u64) -> Result<Self, RequestError> {
-        let routes = load.requests.iter().map(Route::of);
+        let requests: Vec<Request> = load.routes().cloned().collect();
+        let routes = requests.iter().map(Route::of);
         let routes = routes.collect::<Result<_, _>>()?;
         let draws = load.data.iter();
         let draws = draws.map(|(name, source)| Draw::new(name, source, seed));
+        let journeys = Journeys::new(load, seed);
+        let choices = choices(load, &journeys);
         let maker = Self {
-            load: load.clone(),
+            requests,
             routes,
+            journeys,
             draws: draws.collect(),
             users: load
                 .users
                 .as_ref()
                 .and_then(|users| load.data.iter().position(|(name, _)| name == users)),
             route_seed: sub_seed(seed, "routes"),
-            weight_total: load
-                .requests
+            weight_total: choices
                 .iter()
-                .map(|r| u64::from(r.weight))
+                .map(|(weight, _)| *weight)
                 .sum::<u64>()
                 .max(1),
+            choices,
         };
-        for (route, request) in maker.load.requests.iter().enumerate() {
-            let problems = request.problems(&maker.load.data);
+        for (route, request) in maker.requests.iter().enumerate() {
+            let problems = request.problems(&load.data);
             if let Some(problem) = problems.into_iter().next() {
                 return Err(refused(request, problem));
             }
@@ -201,19 +220,34 @@ impl RequestMaker {
         self.prepare_route(self.route_of(number), number)
     }
 
-    /// Index of the route that arrival `number` takes.
+    /// Index of the route that arrival `number` takes; of a journey, that of its
+    /// first step.
     #[must_use]
     pub fn route_of(&self, number: u64) -> usize {
+        self.choice_of(number).route
+    }
+
+    /// What arrival `number` begins with.
+    pub(crate) fn choice_of(&self, number: u64) -> Chosen {
         let mut ticket =
             (unit_interval(nth(self.route_seed, number)) * self.weight_total as f64) as u64;
-        for (index, request) in self.load.requests.iter().enumerate() {
-            let weight = u64::from(request.weight);
-            if ticket < weight {
-                return index;
+        let mut last = Chosen {
+            route: 0,
+            journey: None,
+        };
+        for (weight, chosen) in &self.choices {
+            last = *chosen;
+            if ticket < *weight {
+                break;
             }
             ticket -= weight;
         }
-        self.load.requests.len() - 1
+        last
+    }
+
+    /// The journeys that arrivals start.
+    pub(crate) const fn journeys(&self) -> &Journeys {
+        &self.journeys
     }
 
     fn prepare_route(&self, index: usize, number: u64) -> Result<PreparedRequest, RequestError> {
@@ -258,7 +292,7 @@ impl RequestMaker {
     ) -> Result<String, RequestError> {
         text.render(|name| self.value(name, number).map(Cow::Owned))
             .map_err(|error| {
-                let route = self.load.requests[route].name.clone();
+                let route = self.requests[route].name.clone();
                 match error {
                     RenderError::Unknown(source) => RequestError::UnknownVariable { route, source },
                     RenderError::Unsendable { name, value, why } => RequestError::Value {
@@ -272,7 +306,7 @@ impl RequestMaker {
     }
 
     fn invalid(&self, route: usize, part: &'static str, text: &str) -> RequestError {
-        invalid(&self.load.requests[route].name, part, text)
+        invalid(&self.requests[route].name, part, text)
     }
 
     /// The value that arrival `number` draws for a name.
@@ -297,7 +331,7 @@ impl CompiledRequests {
     /// `host` is not a valid header value, in which case it is returned.
     pub fn new(maker: RequestMaker, host: &str) -> Result<Self, String> {
         let host = HeaderValue::from_str(host).map_err(|_| host.to_owned())?;
-        let requests = maker.load.requests.iter().zip(&maker.routes);
+        let requests = maker.requests.iter().zip(&maker.routes);
         let routes = requests
             .map(|(request, route)| {
                 CompiledRequest::new(request, &route.method, &host, &maker.draws)
@@ -338,6 +372,22 @@ impl CompiledRequests {
         let line = String::from_utf8_lossy(line.unwrap_or_default());
         line.trim_end_matches(" HTTP/1.1").to_owned()
     }
+}
+
+/// The requests, then the journeys, each with its weight.
+fn choices(load: &Load, journeys: &Journeys) -> Vec<(u64, Chosen)> {
+    let requests = load.requests.iter().enumerate().map(|(route, request)| {
+        let journey = None;
+        (u64::from(request.weight), Chosen { route, journey })
+    });
+    let journeys = (0..).zip(&load.journeys).map(|(index, journey)| {
+        let chosen = Chosen {
+            route: journeys.route(index, 0),
+            journey: Some(index),
+        };
+        (u64::from(journey.weight), chosen)
+    });
+    requests.chain(journeys).collect()
 }
 
 fn refused(request: &Request, problem: RequestProblem) -> RequestError {
@@ -384,6 +434,7 @@ mod tests {
             shape: vec![],
             requests,
             data,
+            journeys: vec![],
             users: None,
             connections: None,
             in_flight_max: 10,

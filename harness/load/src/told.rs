@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use squall_record::Sample;
+use squall_record::{JourneyEnds, Sample};
 
 use crate::gauges::BoardReading;
 use crate::stretch::Stretch;
@@ -55,5 +55,7 @@ pub(crate) enum Told {
         scheduled: u64,
         /// Greatest lag in microseconds.
         lag_max_us: u64,
+        /// How each journey of the load ended.
+        journeys: Vec<JourneyEnds>,
     },
 }

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use squall_record::{BadKind, DropCause, Outcome, Sample};
+use squall_record::{BadKind, DropCause, JourneyEnds, Outcome, Sample};
 use squall_scenario::{Load, Request};
 
+use crate::agenda::Agenda;
 use crate::checks::first_broken;
 use crate::gauges::GaugeBoard;
+use crate::journey::{End, Onward, Tally, Walk};
 use crate::recorder::{Recorder, micros_i64};
 use crate::requests::{CompiledRequests, RequestKind};
 use crate::schedule::Arrival;
@@ -33,6 +35,9 @@ const LATE: Duration = Duration::from_millis(100);
 /// more than it can send: what it does not send any more is dropped, so that
 /// the lag of the rest has a bound.
 const LAG_MAX: Duration = Duration::from_secs(1);
+/// Users that think at once in one thread. While there are as many, no journey
+/// starts.
+const THINKING_MAX: usize = 1 << 18;
 /// Numbers of lead arrivals start here, so that they draw other data.
 const LEAD_NUMBERS: u64 = 1 << 40;
 
@@ -42,6 +47,7 @@ pub(crate) struct Track {
     pub(crate) origin: Instant,
     pub(crate) recorder: RefCell<Recorder>,
     pub(crate) lead: bool,
+    tally: RefCell<Tally>,
 }
 
 impl Track {
@@ -51,6 +57,7 @@ impl Track {
             origin,
             recorder: RefCell::new(Recorder::new(routes)),
             lead,
+            tally: RefCell::default(),
         })
     }
 
@@ -67,14 +74,37 @@ pub(crate) struct Worker {
     in_flight_max: u32,
     pub(crate) board: RefCell<GaugeBoard>,
     pub(crate) stalls: Stalls,
+    /// What users do next when they have thought.
+    pub(crate) agenda: Agenda<Later>,
+    /// When the measured load ends: what would be due from then on is not done.
+    ends_at: Cell<Option<Instant>>,
     /// Of those in flight: sent late.
     late_in_flight: Cell<u32>,
 }
 
-/// One arrival on its way.
-pub(crate) struct Job {
+/// What is due later: the next step of a journey that is under way.
+pub(crate) struct Later {
+    track: Rc<Track>,
+    /// Number of the arrival that started it.
+    number: u64,
+    walk: Walk,
+}
+
+/// What is due now: an arrival, or what one of them does later.
+struct Due {
+    at: Instant,
     number: u64,
     route: usize,
+    walk: Option<Walk>,
+}
+
+/// One request on its way.
+pub(crate) struct Job {
+    /// Number of the arrival that it comes from.
+    number: u64,
+    route: usize,
+    /// Where in a journey it is, if it is in one.
+    walk: Option<Walk>,
     scheduled: Instant,
     scheduled_us: i64,
     ticket: u64,
@@ -88,10 +118,12 @@ impl Worker {
         Self {
             requests,
             transport: Transport::new(to, load.connections, load.timeout),
-            routes: load.requests.clone(),
+            routes: load.routes().cloned().collect(),
             in_flight_max: load.in_flight_max,
             board: RefCell::new(GaugeBoard::new()),
             stalls: Stalls::new(Instant::now()),
+            agenda: Agenda::new(),
+            ends_at: Cell::new(None),
             late_in_flight: Cell::new(0),
         }
     }
@@ -129,20 +161,77 @@ impl Worker {
         self.transport.is_broken()
     }
 
+    /// The measured load ends at `end`: what is due from then on is not done.
+    pub(crate) fn ends_at(&self, end: Instant) {
+        self.ends_at.set(Some(end));
+    }
+
+    /// Before which instant all that is due has been noted at `now`, where that is
+    /// so of the schedule before `entered`; nothing will be due before it any more.
+    pub(crate) fn entered(&self, entered: Instant, now: Instant) -> Instant {
+        let later = self.agenda.next().unwrap_or(now);
+        let entered = entered.min(later).min(now);
+        self.agenda.taken_before(entered);
+        entered
+    }
+
     /// Starts one arrival, or drops it when too many are under way or it is
     /// hopelessly late.
     pub(crate) fn start(self: &Rc<Self>, track: &Rc<Track>, arrival: Arrival, now: Instant) {
+        let due = self.arrived(track, arrival);
+        let crowded = due.walk.is_some() && self.agenda.len() >= THINKING_MAX;
+        self.send(track, due, now, crowded);
+    }
+
+    /// Does what is due first on the agenda.
+    pub(crate) fn go_on(self: &Rc<Self>, now: Instant) {
+        if let Some((at, later)) = self.agenda.take() {
+            let due = self.resumed(at, &later);
+            self.send(&later.track, due, now, false);
+        }
+    }
+
+    /// What an arrival begins with.
+    fn arrived(&self, track: &Track, arrival: Arrival) -> Due {
+        let number = track.number(arrival);
+        let chosen = self.requests.maker().choice_of(number);
+        if let Some(journey) = chosen.journey {
+            track.tally.borrow_mut().start(journey);
+        }
+        let at = track.origin + arrival.at;
+        self.agenda.taken_before(at);
+        Due {
+            at,
+            number,
+            route: chosen.route,
+            walk: chosen.journey.map(Walk::new),
+        }
+    }
+
+    fn resumed(&self, at: Instant, later: &Later) -> Due {
+        let (journey, step) = (later.walk.journey, later.walk.step);
+        Due {
+            at,
+            number: later.number,
+            route: self.requests.maker().journeys().route(journey, step),
+            walk: Some(later.walk),
+        }
+    }
+
+    /// Sends what is due, or drops it when too many are under way or it is
+    /// hopelessly late.
+    fn send(self: &Rc<Self>, track: &Rc<Track>, due: Due, now: Instant, crowded: bool) {
         if !track.lead {
             self.board.borrow_mut().scheduled();
         }
-        let scheduled = track.origin + arrival.at;
-        let lag = now.saturating_duration_since(scheduled);
-        if lag > LAG_MAX && !self.stalls.ended_since(scheduled) {
-            return self.drop_late(track, arrival);
+        let lag = now.saturating_duration_since(due.at);
+        if lag > LAG_MAX && !self.stalls.ended_since(due.at) {
+            return self.drop_late(track, due);
         }
         let in_flight = track.recorder.borrow().in_flight();
-        let job = self.enter(track, arrival, lag);
-        if let Some(cause) = self.no_room(in_flight) {
+        let job = self.enter(track, due, lag);
+        let crowded = crowded.then_some(DropCause::InFlight);
+        if let Some(cause) = self.no_room(in_flight).or(crowded) {
             let settled = Settled::dropped(cause);
             track.recorder.borrow_mut().settle(job.ticket, settled);
             return self.show_dropped(&job, cause);
@@ -157,10 +246,10 @@ impl Worker {
         submit(self, job, turn, dispatch);
     }
 
-    /// Drops an arrival that is hopelessly late, so late that no edge can part its
+    /// Drops what is hopelessly late, so late that no edge can part its
     /// interval any more: it is counted and takes no room.
-    fn drop_late(&self, track: &Rc<Track>, arrival: Arrival) {
-        let job = self.job(track, arrival, LAG_MAX);
+    fn drop_late(&self, track: &Rc<Track>, due: Due) {
+        let job = self.job(track, due, LAG_MAX);
         let user = self.requests.maker().user_of(job.number);
         let mut recorder = track.recorder.borrow_mut();
         recorder.drop_late(job.scheduled_us, job.route, user, DropCause::Lag);
@@ -169,30 +258,85 @@ impl Worker {
     }
 
     /// Notes an arrival that is not sent any more: it is unfinished, and not
-    /// forgotten.
+    /// forgotten. So is what is due before it.
     pub(crate) fn leave_unsent(&self, track: &Rc<Track>, arrival: Arrival) {
-        let job = self.enter(track, arrival, Duration::ZERO);
+        self.leave_due_before(track.origin + arrival.at);
+        let due = self.arrived(track, arrival);
+        self.leave(track, due);
+    }
+
+    /// The load ends at `end`: what is due before it is unfinished, and what would
+    /// be due later is not done.
+    pub(crate) fn end(&self, end: Instant) {
+        self.ends_at(end);
+        self.leave_due_before(end);
+        while self.agenda.take().is_some() {}
+    }
+
+    fn leave_due_before(&self, end: Instant) {
+        while self.agenda.next().is_some_and(|due| due < end) {
+            if let Some((at, later)) = self.agenda.take() {
+                self.leave(&later.track, self.resumed(at, &later));
+            }
+        }
+    }
+
+    fn leave(&self, track: &Rc<Track>, due: Due) {
+        let job = self.enter(track, due, Duration::ZERO);
         let mut recorder = track.recorder.borrow_mut();
         recorder.settle(job.ticket, Settled::UNFINISHED);
     }
 
-    /// Notes an arrival that is late by `lag`.
-    fn enter(&self, track: &Rc<Track>, arrival: Arrival, lag: Duration) -> Job {
-        let mut job = self.job(track, arrival, lag);
+    /// How the journeys of a track ended.
+    pub(crate) fn journeys_ended(&self, track: &Track) -> Vec<JourneyEnds> {
+        let journeys = self.requests.maker().journeys();
+        journeys.ends(&track.tally.borrow())
+    }
+
+    /// What becomes of a journey, one step of which was settled at `done`.
+    fn step_done(&self, job: &Job, walk: Walk, outcome: Outcome, done: Instant) {
+        let end = |end| job.track.tally.borrow_mut().end(walk.journey, end);
+        match outcome {
+            Outcome::Good | Outcome::Bad(BadKind::Late) => {}
+            Outcome::Unfinished => return,
+            Outcome::Bad(_) | Outcome::Dropped => return end(End::Failed),
+        }
+        let journeys = self.requests.maker().journeys();
+        let think = match journeys.onward(walk, job.number) {
+            Onward::Next(think) => think,
+            Onward::Completed => return end(End::Completed),
+            Onward::Left => return end(End::Left),
+        };
+        let due = self.agenda.possible(done + think);
+        // Behind the end of the load nothing is sent: the journey is unfinished.
+        if self.ends_at.get().is_none_or(|end| due < end) {
+            let later = Later {
+                track: Rc::clone(&job.track),
+                number: job.number,
+                walk: walk.next(),
+            };
+            self.agenda.put(due, later);
+        }
+    }
+
+    /// Notes what is due, late by `lag`.
+    fn enter(&self, track: &Rc<Track>, due: Due, lag: Duration) -> Job {
+        let mut job = self.job(track, due, lag);
         let user = self.requests.maker().user_of(job.number);
         let mut recorder = track.recorder.borrow_mut();
         job.ticket = recorder.schedule_for(job.scheduled_us, job.route, user);
         job
     }
 
-    /// An arrival that is not noted yet.
-    fn job(&self, track: &Rc<Track>, arrival: Arrival, lag: Duration) -> Job {
-        let number = track.number(arrival);
+    /// What is not noted yet.
+    fn job(&self, track: &Rc<Track>, due: Due, lag: Duration) -> Job {
+        let since = due.at.saturating_duration_since(track.origin);
         Job {
-            number,
-            route: self.requests.maker().route_of(number),
-            scheduled: track.origin + arrival.at,
-            scheduled_us: micros_i64(arrival.at),
+            number: due.number,
+            route: due.route,
+            walk: due.walk,
+            scheduled: due.at,
+            scheduled_us: micros_i64(since),
             ticket: 0,
             track: Rc::clone(track),
             late: lag > LATE,
@@ -217,6 +361,9 @@ impl Worker {
         self.show(job, &Settled::dropped(cause), || {
             (None, None, Some(cause.to_string()))
         });
+        if let Some(walk) = job.walk {
+            self.step_done(job, walk, Outcome::Dropped, job.scheduled);
+        }
     }
 
     /// Shows an arrival that is settled on the board, and as evidence; `told` are
@@ -271,12 +418,9 @@ impl Worker {
         job: &Job,
         course: &Course,
         result: &Result<Exchange, ExchangeFailure>,
-        as_expected: bool,
+        (done, as_expected): (Instant, bool),
     ) -> Settled {
         let route = &self.routes[job.route];
-        let done = result
-            .as_ref()
-            .map_or_else(|_| Instant::now(), |it| it.done);
         let own_pause = self
             .stalls
             .total(done)
@@ -340,7 +484,10 @@ impl Sender for Worker {
         let late_in_flight = &self.late_in_flight;
         late_in_flight.set(late_in_flight.get() - u32::from(job.late));
         let broken = result.as_ref().ok().and_then(|it| self.broken(&job, it));
-        let settled = self.classify(&job, course, &result, broken.is_none());
+        let done = result
+            .as_ref()
+            .map_or_else(|_| Instant::now(), |it| it.done);
+        let settled = self.classify(&job, course, &result, (done, broken.is_none()));
         let mut recorder = job.track.recorder.borrow_mut();
         recorder.settle(job.ticket, settled);
         drop(recorder);
@@ -352,6 +499,9 @@ impl Sender for Worker {
             }
             Err(failure) => (None, failure.address, Some(failure.detail)),
         });
+        if let Some(walk) = job.walk {
+            self.step_done(&job, walk, settled.outcome, done);
+        }
     }
 }
 
@@ -367,6 +517,7 @@ mod tests {
             shape: vec![],
             requests: vec![Request::plain("page", "GET", Template::parse("/"))],
             data: vec![],
+            journeys: vec![],
             users: None,
             connections: None,
             in_flight_max: 10,

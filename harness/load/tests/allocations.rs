@@ -77,6 +77,7 @@ fn load(rate: f64) -> Load {
                 DataSource::Pick(vec!["a b".into(), "c\"d".into()]),
             ),
         ],
+        journeys: vec![],
         users: None,
         connections: Some(4),
         in_flight_max: 10_000,

@@ -51,10 +51,9 @@ impl RealSystem {
         let Some(scope) = self.running.variables().get(RUN_SCOPE) else {
             return load;
         };
-        let requests = std::mem::take(&mut load.requests).into_iter();
-        load.requests = requests
-            .map(|request| request.filled(RUN_SCOPE, &scope))
-            .collect();
+        for request in load.routes_mut() {
+            *request = request.clone().filled(RUN_SCOPE, &scope);
+        }
         load
     }
 }

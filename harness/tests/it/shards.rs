@@ -60,7 +60,7 @@ fn record(scenario: &Scenario, shard: Option<Shard>, edges_us: &[i64]) -> Record
         Some(shard) => whole.of_shard(shard),
         None => whole,
     };
-    let routes = scenario.load.requests.iter().map(|r| r.name.clone());
+    let routes = scenario.load.routes().map(|r| r.name.clone());
     let mut recorder = Recorder::new(routes.collect());
     for edge_us in edges_us {
         assert!(recorder.cut(*edge_us));
@@ -312,7 +312,7 @@ fn with_users(mut record: Record, share: Option<(u32, u32)>) -> Record {
         None => whole,
     };
     let maker = RequestMaker::new(&scenario.load, SEED).unwrap();
-    let routes = scenario.load.requests.iter().map(|r| r.name.clone());
+    let routes = scenario.load.routes().map(|r| r.name.clone());
     let mut recorder = Recorder::new(routes.collect());
     for arrival in schedule {
         let at_us = i64::try_from(arrival.at.as_micros()).unwrap();

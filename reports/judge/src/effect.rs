@@ -30,7 +30,7 @@ pub(super) fn of_all_faults(case: &Case<'_>) -> Vec<FaultEffect> {
 
 fn of_fault(case: &Case<'_>, fault: &FaultEvidence) -> FaultEffect {
     let cycles = cycles(fault, case.load_end_us);
-    let requests = case.record.manifest.scenario.load.requests.iter();
+    let requests = case.record.manifest.scenario.load.routes();
     let mut routes: Vec<Option<&str>> = requests.map(|r| Some(r.name.as_str())).collect();
     // One route is all of them.
     if routes.len() > 1 {

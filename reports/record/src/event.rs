@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_scenario::BreakerState;
 
-use crate::{FaultSeen, Interval};
+use crate::{FaultSeen, Interval, JourneyEnds};
 
 /// An event and when it happened.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -125,6 +125,12 @@ pub enum RunEvent {
         scheduled: u64,
         /// Greatest lag of the generator in microseconds.
         lag_max_us: u64,
+    },
+    /// How the journeys of the load ended; told before the end of the load, where it
+    /// has journeys.
+    JourneysEnded {
+        /// Each journey of the load.
+        journeys: Vec<JourneyEnds>,
     },
     /// A person acted on the run from a screen. What came of it stands in the
     /// events that follow.

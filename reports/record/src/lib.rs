@@ -10,6 +10,7 @@ mod event;
 mod fault_seen;
 pub mod histogram;
 mod interval;
+mod journey;
 mod json_text;
 mod merge;
 mod record;
@@ -27,6 +28,7 @@ pub use event::{
 };
 pub use fault_seen::FaultSeen;
 pub use interval::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
+pub use journey::JourneyEnds;
 pub use json_text::{json_document, json_line};
 pub use merge::{MergeError, merge};
 pub use record::{Manifest, RECORD_SCHEMA_VERSION, Record};

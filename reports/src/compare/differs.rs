@@ -27,7 +27,7 @@ pub(super) fn refuse_other_load(a: &Record, b: &Record) -> Result<(), CompareErr
             shapes[0], shapes[1]
         ));
     }
-    let asked = [a, b].map(|load| load.requests.iter().map(summary).collect::<Vec<_>>());
+    let asked = [a, b].map(|load| load.routes().map(summary).collect::<Vec<_>>());
     if asked[0] != asked[1] {
         let only = |of: &[String], other: &[String]| {
             let missing: Vec<_> = of.iter().filter(|one| !other.contains(one)).collect();

@@ -69,7 +69,7 @@ fn in_this_file(mut finding: Diagnostic) -> Diagnostic {
 /// The run as if it had been read, with no place for anything.
 fn draft_of(run: &Scenario) -> ScenarioDraft {
     let nowhere = Place::default();
-    let requests = run.load.requests.iter().map(|_| RequestPlaces {
+    let requests = run.load.routes().map(|_| RequestPlaces {
         name: nowhere,
         within: nowhere,
         headers: Vec::new(),

@@ -10,7 +10,8 @@ use squall_harness::experiment::RunView;
 use squall_judge::live::{GateBoard, LiveState};
 use squall_load::Gauges;
 use squall_record::{
-    BreakerReport, FaultChange, Phase, ProcessChange, RunEvent, Stamped, StopReason, terminal_line,
+    BreakerReport, FaultChange, JourneyEnds, Phase, ProcessChange, RunEvent, Stamped, StopReason,
+    terminal_line,
 };
 use squall_scenario::{BreakerState, Scenario, format_duration};
 use tokio::sync::{broadcast, watch};
@@ -174,6 +175,9 @@ impl PlainLines {
             RunEvent::Note { text } => Some(text.clone()),
             RunEvent::ByHand { action, from } => {
                 Some(format!("BY HAND {}", action.words_from(*from)))
+            }
+            RunEvent::JourneysEnded { journeys } => {
+                Some(format!("journeys: {}", JourneyEnds::words(journeys)))
             }
             RunEvent::NotReady { detail } => Some(format!("NOT READY {detail}")),
             RunEvent::UndoFailed { detail } => Some(format!("UNDO FAILED {detail}")),

@@ -115,7 +115,7 @@ impl Figures {
             live: None,
         };
         figures.register(manifest);
-        for request in &scenario.load.requests {
+        for request in scenario.load.routes() {
             let route = request.name.clone();
             let label = Route {
                 route: route.clone(),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use squall_record::{
-    FaultChange, Phase, ProcessChange, RunEvent, Stamped, StopReason, terminal_text,
+    FaultChange, JourneyEnds, Phase, ProcessChange, RunEvent, Stamped, StopReason, terminal_text,
 };
 
 /// Lines that are kept; the oldest go first.
@@ -124,6 +124,10 @@ fn words(event: &RunEvent) -> Option<(Topic, String)> {
             (Topic::ByHand, format!("by hand: {words}"))
         }
         RunEvent::Note { text } => (Topic::Run, text.clone()),
+        RunEvent::JourneysEnded { journeys } => (
+            Topic::Run,
+            format!("journeys: {}", JourneyEnds::words(journeys)),
+        ),
         RunEvent::NotReady { detail } => (Topic::Trouble, format!("NOT READY {detail}")),
         RunEvent::UndoFailed { detail } => (Topic::Trouble, format!("UNDO FAILED {detail}")),
         RunEvent::Internal { detail } => (Topic::Trouble, format!("SQUALL FAILED {detail}")),

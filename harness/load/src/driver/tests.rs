@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use squall_record::{Counts, Interval};
-use squall_scenario::{DataSource, Replay, Request, Template};
+use squall_record::{Counts, Interval, JourneyEnds};
+use squall_scenario::{DataSource, Journey, Replay, Request, Share, Step, Template, Think};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -31,7 +31,7 @@ struct Scene {
     shard: Shard,
     in_flight_max: u32,
     connections: Option<u32>,
-    /// By the number of the arrival, again and again.
+    /// By the number of the arrival, plus that of the step, again and again.
     answers: Vec<Answer>,
     /// How much of the schedule is due when the load begins.
     due_ms: u64,
@@ -39,10 +39,15 @@ struct Scene {
     cuts_us: Vec<u64>,
     /// Edges that are told after so many milliseconds.
     late_cuts: Vec<(u64, u64)>,
-    /// When it is told to stop, and the grace; otherwise all is due.
+    /// When it is told to stop, and the grace; otherwise all is due but the last
+    /// so many milliseconds.
     stop_ms: Option<(u64, u64)>,
+    ahead_ms: u64,
     /// Between the order to stop and when it holds.
     stop_ahead_ms: u64,
+    /// The longest that is thought before a step of a journey, and how many leave.
+    think_ms: u64,
+    leave: f64,
     outputs_max: usize,
 }
 
@@ -109,13 +114,22 @@ fn scene() -> impl Strategy<Value = Scene> {
         prop::collection::vec(edge_us(), 0..4),
         prop::collection::vec((0..20_u64, edge_us()), 0..3),
         prop::option::of((0..25_u64, 0..15_u64)),
-        0..4_u64,
+        (0..4_u64, 0..60_u64),
+        (0..15_u64, prop_oneof![Just(0.0), 0.0..1.0]),
         1..20_usize,
     );
     (load, play).prop_map(
         |(
             (shape, shard, in_flight_max, connections, answers),
-            (due_ms, cuts_us, late_cuts, stop_ms, stop_ahead_ms, outputs_max),
+            (
+                due_ms,
+                cuts_us,
+                late_cuts,
+                stop_ms,
+                (stop_ahead_ms, ahead_ms),
+                (think_ms, leave),
+                outputs_max,
+            ),
         )| Scene {
             shape,
             shard,
@@ -126,7 +140,10 @@ fn scene() -> impl Strategy<Value = Scene> {
             cuts_us,
             late_cuts,
             stop_ms,
+            ahead_ms,
             stop_ahead_ms,
+            think_ms,
+            leave,
             outputs_max,
         },
     )
@@ -136,12 +153,21 @@ impl Scene {
     fn load(&self) -> Load {
         Load {
             shape: self.shape.clone(),
-            requests: ["a", "b"]
-                .map(|name| Request {
-                    within: Some(Duration::from_millis(400)),
-                    ..Request::plain(name, "GET", Template::parse("/$n"))
-                })
-                .into(),
+            requests: ["a", "b"].map(|name| request(name, "/$n")).into(),
+            journeys: vec![Journey {
+                name: "j".into(),
+                weight: 2,
+                steps: (1..=STEPS)
+                    .map(|nth| Step {
+                        request: request(&format!("j/{nth}"), &format!("/$n/{nth}")),
+                        think: (nth > 1).then_some(Think {
+                            from: Duration::ZERO,
+                            to: Duration::from_millis(self.think_ms),
+                        }),
+                        leave: (nth < STEPS).then(|| Share::new(self.leave).unwrap()),
+                    })
+                    .collect(),
+            }],
             data: vec![("n".into(), DataSource::Count { from: 0 })],
             connections: self.connections,
             in_flight_max: self.in_flight_max,
@@ -163,12 +189,36 @@ impl Scene {
     }
 }
 
+/// Steps of the journey.
+const STEPS: usize = 3;
+/// What arrivals may begin with: two requests and the first step of the journey.
+const BEGIN: usize = 3;
+
+fn routes() -> Vec<String> {
+    let steps = (1..=STEPS).map(|nth| format!("j/{nth}"));
+    ["a", "b"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(steps)
+        .collect()
+}
+
+fn request(name: &str, path: &str) -> Request {
+    Request {
+        within: Some(Duration::from_millis(400)),
+        ..Request::plain(name, "GET", Template::parse(path))
+    }
+}
+
 async fn serve(mut stream: TcpStream, answers: Vec<Answer>) {
     let mut request = vec![0; 4096];
     while let Ok(length @ 1..) = stream.read(&mut request).await {
         let text = String::from_utf8_lossy(&request[..length]);
         let path = text.split(' ').nth(1).unwrap_or_default();
-        let number: usize = path.trim_start_matches('/').parse().unwrap_or_default();
+        let numbers = path
+            .split('/')
+            .filter_map(|part| part.parse::<usize>().ok());
+        let number: usize = numbers.sum();
         let said: &[u8] = match answers[number % answers.len()] {
             Answer::Good { after_ms } => {
                 tokio::time::sleep(Duration::from_millis(after_ms)).await;
@@ -206,7 +256,9 @@ async fn tell_all(scene: &Scene) -> (Instant, Vec<Told>) {
     let (orders, queue) = mpsc::channel(64);
     let due = match scene.stop_ms {
         Some(_) => Duration::from_millis(scene.due_ms),
-        None => scene.length(),
+        None => scene
+            .length()
+            .saturating_sub(Duration::from_millis(scene.ahead_ms)),
     };
     let zero = Instant::now().checked_sub(due).unwrap();
     orders.try_send(Order::Begin { zero }).unwrap();
@@ -263,6 +315,45 @@ fn counts<'a>(intervals: impl IntoIterator<Item = &'a Interval>) -> Counts {
     total
 }
 
+/// How many arrivals of the schedule were due in an interval.
+fn begun(interval: &Interval) -> u64 {
+    let first = interval.routes.iter().take(BEGIN);
+    first.map(|route| route.counts.scheduled).sum()
+}
+
+/// Behind a step that goes on comes the next one, unless the user leaves or the load
+/// ends; every journey ends in one way.
+fn follow_one_another(
+    intervals: &[&Interval],
+    ends: &JourneyEnds,
+    leave: f64,
+) -> Result<(), TestCaseError> {
+    let steps: Vec<Counts> = (BEGIN - 1..BEGIN - 1 + STEPS)
+        .map(|route| {
+            let mut total = Counts::default();
+            let each = intervals.iter().map(|one| &one.routes[route].counts);
+            each.for_each(|counts| total.add(counts));
+            total
+        })
+        .collect();
+    let goes_on = |counts: &Counts| counts.good + counts.late;
+    let failed = |counts: &Counts| counts.bad() - counts.late + counts.dropped;
+    let (mut behind, mut unfinished) = (0, steps[0].unfinished);
+    for pair in steps.windows(2) {
+        let (come, next) = (goes_on(&pair[0]), pair[1].scheduled);
+        prop_assert!(next <= come, "{next} came of {come}");
+        behind += come - next;
+        unfinished += pair[1].unfinished;
+    }
+    prop_assert!(ends.is_conserved(), "{ends:?}");
+    prop_assert_eq!(ends.started, steps[0].scheduled);
+    prop_assert_eq!(ends.completed, goes_on(&steps[STEPS - 1]));
+    prop_assert_eq!(ends.failed, steps.iter().map(failed).sum::<u64>());
+    prop_assert_eq!(ends.left + ends.unfinished, behind + unfinished);
+    prop_assert!(leave > 0.0 || ends.left == 0);
+    Ok(())
+}
+
 fn span(interval: &Interval) -> Range<i64> {
     interval.start_us..interval.end_us
 }
@@ -285,14 +376,17 @@ fn an_edge_that_was_told_before_the_end_is_one_though_nothing_is_waited_for() {
         cuts_us,
         late_cuts: vec![],
         stop_ms: Some((3, 6)),
+        ahead_ms: 0,
         stop_ahead_ms: 1,
+        think_ms: 0,
+        leave: 0.0,
         outputs_max: 6,
     };
     let (_, told) = play(&scene);
     let edges: Vec<_> = told
         .into_iter()
         .filter_map(|output| match output {
-            Told::Stretch(stretch) => Some(interval(&["a".to_owned()], &[stretch]).end_us),
+            Told::Stretch(stretch) => Some(interval(&routes(), &[stretch]).end_us),
             _ => None,
         })
         .collect();
@@ -329,29 +423,29 @@ proptest! {
             Told::LateCut { at } => Some(micros_i64(at.saturating_duration_since(zero))),
             _ => None,
         }).collect();
-        let Some(Told::Finished { scheduled, .. }) = told.last() else {
+        let Some(Told::Finished { scheduled, journeys, .. }) = told.last() else {
             panic!("it did not finish: {told:?}");
         };
-        let scheduled = *scheduled;
-        let routes = ["a", "b"].map(str::to_owned);
+        let (scheduled, ends) = (*scheduled, journeys[0].clone());
         let intervals: Vec<Interval> = told.into_iter().filter_map(|output| match output {
-            Told::Stretch(stretch) => Some(interval(&routes, &[stretch])),
+            Told::Stretch(stretch) => Some(interval(&routes(), &[stretch])),
             _ => None,
         }).collect();
         let intervals: Vec<&Interval> = intervals.iter().collect();
         let planned = scene.planned_us();
-        let (entered, left) = planned.split_at(usize::try_from(scheduled).unwrap());
+        let due: u64 = intervals.iter().map(|one| begun(one)).sum();
+        let (entered, left) = planned.split_at(usize::try_from(due).unwrap());
 
         let total = counts(intervals.iter().copied());
         prop_assert!(total.is_conserved(), "{total:?}");
         prop_assert_eq!(total.scheduled, scheduled);
         let mut end_us = 0;
-        for interval in intervals {
+        for interval in intervals.iter().copied() {
             prop_assert_eq!(interval.start_us, end_us, "a gap or an overlap");
             end_us = interval.end_us;
             let of = counts([interval]);
             let own = entered.iter().filter(|at_us| span(interval).contains(at_us)).count();
-            prop_assert_eq!(of.scheduled, own as u64, "{:?}", span(interval));
+            prop_assert_eq!(begun(interval), own as u64, "{:?}", span(interval));
             prop_assert!(of.is_conserved());
             let edge = scene.cuts_us.iter().map(|us| *us as i64)
                 .filter(|us| !late.contains(us))
@@ -364,5 +458,6 @@ proptest! {
             prop_assert_eq!((left.len(), total.unfinished), (0, 0));
             prop_assert_eq!(end_us, micros_i64(scene.length()));
         }
+        follow_one_another(&intervals, &ends, scene.leave)?;
     }
 }

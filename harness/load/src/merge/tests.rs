@@ -1,7 +1,7 @@
 //! Whatever the threads do, the joined record is that of one thread.
 
 use proptest::prelude::*;
-use squall_record::{BadKind, DropCause, Interval, Outcome};
+use squall_record::{BadKind, DropCause, Interval, JourneyEnds, Outcome};
 
 use super::*;
 use crate::recorder::Recorder;
@@ -128,6 +128,7 @@ fn merged(scene: &Scene) -> Vec<LoadOutput> {
             told.push_back(Told::Finished {
                 scheduled: recorder.scheduled(),
                 lag_max_us: recorder.lag_max_us(),
+                journeys: vec![],
             });
             told
         })
@@ -241,10 +242,16 @@ fn a_thread_that_stopped_before_the_others_holds_nobody_up() {
     let finished = || Told::Finished {
         scheduled: 1,
         lag_max_us: 2,
+        journeys: vec![ends(3)],
     };
     merge.hear(0, finished(), &mut out);
     assert_eq!(spans(&out), [(0, 300_500)]);
     merge.hear(1, finished(), &mut out);
+    let journeys = out.iter().find_map(|output| match output {
+        LoadOutput::Journeys(journeys) => Some(journeys),
+        _ => None,
+    });
+    assert_eq!(journeys, Some(&vec![ends(6)]));
     assert!(matches!(
         out.last(),
         Some(LoadOutput::Finished {
@@ -252,6 +259,17 @@ fn a_thread_that_stopped_before_the_others_holds_nobody_up() {
             lag_max_us: 2
         })
     ));
+}
+
+fn ends(started: u64) -> JourneyEnds {
+    JourneyEnds {
+        journey: "buy".to_owned(),
+        started,
+        completed: started,
+        left: 0,
+        failed: 0,
+        unfinished: 0,
+    }
 }
 
 fn sample(at_us: i64, outcome: Outcome) -> Sample {

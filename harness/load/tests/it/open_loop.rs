@@ -27,6 +27,7 @@ fn load(rate: f64, length: Duration, connections: Option<u32>) -> Load {
         in_flight_max: 10_000,
         workers: None,
         timeout: Duration::from_secs(10),
+        journeys: vec![],
         users: None,
         warm_up: Duration::ZERO,
     }

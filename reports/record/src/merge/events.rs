@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Phase, Record, RunEvent, Stamped};
+use crate::{JourneyEnds, Phase, Record, RunEvent, Stamped};
 
 /// Faults, breakers and processes are told by the first shard alone, which is
 /// the only one that injects; every shard tells what cut it short.
@@ -16,6 +16,7 @@ pub(super) fn unite(records: &[(u32, Record)], complete: bool) -> Vec<Stamped> {
         match &stamped.event {
             RunEvent::SteadyState { .. } => events.extend(steady_state(records, stamped.at_us)),
             RunEvent::LoadFinished { .. } => events.extend(load_finished(records, stamped.at_us)),
+            RunEvent::JourneysEnded { .. } => events.extend(journeys(records, stamped.at_us)),
             RunEvent::Phase(Phase::Finished) if !complete => {}
             _ => events.push(stamped.clone()),
         }
@@ -84,6 +85,24 @@ fn steady_state(records: &[(u32, Record)], at_us: i64) -> Option<Stamped> {
         }
     }
     own.map(|event| Stamped { at_us, event })
+}
+
+/// The sums; none while a shard has not told its part.
+fn journeys(records: &[(u32, Record)], at_us: i64) -> Option<Stamped> {
+    let mut all: Option<Vec<JourneyEnds>> = None;
+    for (_, record) in records {
+        let own = record.events.iter().find_map(|told| match &told.event {
+            RunEvent::JourneysEnded { journeys } => Some(journeys),
+            _ => None,
+        })?;
+        match &mut all {
+            None => all = Some(own.clone()),
+            Some(all) => all.iter_mut().zip(own).for_each(|(all, own)| all.add(own)),
+        }
+    }
+    let journeys = all?;
+    let event = RunEvent::JourneysEnded { journeys };
+    Some(Stamped { at_us, event })
 }
 
 /// The sum; none while a shard has not told its part.

@@ -1,6 +1,6 @@
 //! Keeps numbers that no run can produce from reaching the arithmetic.
 
-use crate::{Interval, RunEvent, Sample, Stamped};
+use crate::{Interval, JourneyEnds, RunEvent, Sample, Stamped};
 
 /// Times beyond this are damage, in microseconds: 285 years. So are bytes.
 const TIME_US_MAX: u64 = 1 << 53;
@@ -20,6 +20,9 @@ pub(super) fn event(stamped: &Stamped) -> Result<(), String> {
             scheduled,
             lag_max_us,
         } => vec![*scheduled, *lag_max_us],
+        RunEvent::JourneysEnded { journeys } => {
+            journeys.iter().flat_map(JourneyEnds::counts).collect()
+        }
         RunEvent::BreakersRead { every_us } => vec![*every_us],
         RunEvent::Breaker(report) => vec![report.calls, u64::from(report.error_percent)],
         RunEvent::Fallbacks(reading) => vec![reading.window_us, reading.calls, reading.fallbacks],

@@ -421,7 +421,7 @@ pub(super) fn summary(record: &Record, verdict: &Verdict) -> String {
             ));
         }
     }
-    let routes = record.manifest.scenario.load.requests.len();
+    let routes = record.manifest.scenario.load.routes().count();
     let noun = if routes == 1 { "route" } else { "routes" };
     format!("{routes} {noun}. {}.", parts.join("; "))
 }

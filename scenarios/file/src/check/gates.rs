@@ -208,17 +208,17 @@ fn samples(
     if !load.requests_complete || window.ranges.is_empty() {
         return;
     }
-    let share = load.load.share_of(gate.of.as_deref());
     let settled = window.settled(settle);
-    let arrivals = settled.expected_arrivals(&load.load) * share;
+    let arrivals = settled.expected_on(&load.load, gate.of.as_deref());
     #[expect(
         clippy::cast_precision_loss,
         reason = "compared with an expected number"
     )]
     let least = needed as f64;
     let expected = gate.samples_per_stretch(arrivals, settled.length()).floor();
-    // Without a share the request does not exist, which is said elsewhere.
-    if share <= 0.0 || expected >= least {
+    // Without any the request may not exist, which is said elsewhere.
+    let is_known = |of: &str| load.load.routes().any(|route| route.name == of);
+    if !gate.of.as_deref().is_none_or(is_known) || expected >= least {
         return;
     }
     let factor = least / expected.max(1.0);
@@ -329,7 +329,7 @@ fn check_gate(
             let Some(load) = scenario.load.as_ref().filter(|load| load.requests_complete) else {
                 return;
             };
-            let names = load.load.requests.iter();
+            let names = load.load.routes();
             let names: Vec<&str> = names.map(|request| request.name.as_str()).collect();
             if let Some(of) = gate.of.as_deref().filter(|of| !names.contains(of)) {
                 let title = format!("no request is called {}", quoted(of));

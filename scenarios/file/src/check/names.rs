@@ -40,7 +40,7 @@ pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
         }
     }
     if let Some(load) = &draft.load {
-        let requests = load.load.requests.iter().zip(&load.requests);
+        let requests = load.load.routes().zip(&load.requests);
         let named = requests.map(|(request, places)| (request.name.as_str(), places.name));
         duplicates(named, "two requests", findings);
     }

@@ -106,7 +106,7 @@ fn probe(name: &str, scenario: &ScenarioDraft) -> Option<Problem> {
 fn fallback(source: Option<FallbackSource>, of: &str, scenario: &ScenarioDraft) -> Option<Problem> {
     let requests: Vec<&str> = match scenario.load.as_ref() {
         Some(load) if load.requests_complete => {
-            let names = load.load.requests.iter();
+            let names = load.load.routes();
             names.map(|request| request.name.as_str()).collect()
         }
         _ => return None,

@@ -48,6 +48,7 @@ impl Reader {
             users,
             shape,
             requests,
+            journeys: Vec::new(),
             data: data.data,
             connections: fields
                 .get("connections")

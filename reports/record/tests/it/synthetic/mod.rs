@@ -233,6 +233,7 @@ pub fn scenario() -> Scenario {
             in_flight_max: 1000,
             workers: None,
             timeout: Duration::from_secs(10),
+            journeys: vec![],
             users: None,
             warm_up: Duration::from_secs(2),
         },

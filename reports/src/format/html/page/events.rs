@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use squall_judge::quantity::clock;
-use squall_record::{FaultChange, Phase, ProcessChange, Record, RunEvent, Stamped, terminal_text};
+use squall_record::{
+    FaultChange, JourneyEnds, Phase, ProcessChange, Record, RunEvent, Stamped, terminal_text,
+};
 
 /// Most events that are shown.
 const EVENTS_MAX: usize = 300;
@@ -99,6 +101,7 @@ fn tell(event: &RunEvent) -> Option<(&'static str, String)> {
             "load finished",
             format!("{scheduled} arrivals were scheduled"),
         ),
+        RunEvent::JourneysEnded { journeys } => ("journeys", JourneyEnds::words(journeys)),
         // A probe that answers is in its table.
         RunEvent::Probe(reading) => {
             let error = reading.error.as_ref()?;
