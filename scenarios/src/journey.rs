@@ -1,12 +1,15 @@
 //! Journeys: what one user does, step by step.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::quantity::{QuantityError, QuantityProblem, parse_duration};
 use crate::request::Request;
 use crate::units::{Share, format_duration};
+use crate::visible::quoted;
 
 /// What one user does: an arrival starts it, and its steps follow one another.
 ///
@@ -30,12 +33,29 @@ pub struct Step {
     /// What is sent. Its name is `JOURNEY/STEP`, which is its route; its weight
     /// means nothing.
     pub request: Request,
+    /// What its answer gives to later steps of the journey, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub take: Vec<(String, Take)>,
     /// How long its user thinks before it; nothing before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub think: Option<Think>,
     /// How many users leave behind it, though it went well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leave: Option<Share>,
+}
+
+/// Where in an answer a value stands that later steps use. Where nothing stands, the
+/// answer is not as expected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Take {
+    /// In a body of JSON, at a pointer (RFC 6901). A text is taken without its
+    /// quotes, anything else as it is written.
+    Json(String),
+    /// In a header, whose name is in lower case; of several, in the first.
+    Header(String),
+    /// In the body, where this expression fits first: what its first group holds, or
+    /// all of it where it has none.
+    Regex(String),
 }
 
 /// How long a user thinks: any time from one to another, equally likely.
@@ -59,6 +79,36 @@ impl Journey {
             stay *= 1.0 - step.leave.map_or(0.0, Share::get);
             reached
         })
+    }
+}
+
+impl Step {
+    /// The step's own name, without that of its journey.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let name = self.request.name.as_str();
+        name.split_once(STEP_OF).map_or(name, |(_, step)| step)
+    }
+}
+
+impl Take {
+    /// Whether the body has to be kept for it.
+    #[must_use]
+    pub const fn reads_body(&self) -> bool {
+        match self {
+            Self::Json(_) | Self::Regex(_) => true,
+            Self::Header(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Take {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(pointer) => write!(f, "json {pointer}"),
+            Self::Header(name) => write!(f, "header {name}"),
+            Self::Regex(expression) => write!(f, "regex {expression}"),
+        }
     }
 }
 
@@ -86,12 +136,64 @@ impl Think {
     }
 }
 
+/// Between the name of a journey and that of its step, in the name of a route.
+pub const STEP_OF: char = '/';
+
+impl FromStr for Think {
+    type Err = QuantityError;
+
+    /// Reads `1s`, or `1s..3s`.
+    fn from_str(text: &str) -> Result<Self, QuantityError> {
+        let Some((from, to)) = text.split_once("..") else {
+            return parse_duration(text.trim()).map(Self::always);
+        };
+        let parts = [from.trim(), to.trim()];
+        if parts.contains(&"") {
+            return Err(QuantityError {
+                problem: QuantityProblem::OutOfRange,
+                title: format!("{} has only one end", quoted(text)),
+                label: "from where to where?",
+                help: "write both, as in `1s..3s`, or one time alone".to_owned(),
+            });
+        }
+        let [from, to] = parts.map(parse_duration);
+        let (from, to) = (from?, to?);
+        if from > to {
+            return Err(QuantityError {
+                problem: QuantityProblem::OutOfRange,
+                title: format!("there is no time {}", quoted(text)),
+                label: "the longer one comes first",
+                help: format!("write `{}..{}`", format_duration(to), format_duration(from)),
+            });
+        }
+        Ok(Self { from, to })
+    }
+}
+
 impl fmt::Display for Think {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&format_duration(self.from))?;
         match self.from == self.to {
             true => Ok(()),
             false => write!(f, "..{}", format_duration(self.to)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_to_think_are_read_as_they_are_written() {
+        for (text, from_ms, to_ms) in [("1s", 1_000, 1_000), ("500ms..3s", 500, 3_000)] {
+            let think: Think = text.parse().unwrap();
+            assert_eq!(think.to_string(), text);
+            assert_eq!(think.at(0.0), Duration::from_millis(from_ms));
+            assert_eq!(think.at(1.0), Duration::from_millis(to_ms));
+        }
+        for wrong in ["3s..1s", "1", "1s..", "..2s", "1s...3s"] {
+            assert!(wrong.parse::<Think>().is_err(), "{wrong}");
         }
     }
 }

@@ -66,7 +66,7 @@ pub use inject::{
     Direction, Inject, OnBytes, OnHttp, OnInProcess, OnNetwork, OnProcess, OnResource, OnTls,
     Surface,
 };
-pub use journey::{Journey, Step, Think};
+pub use journey::{Journey, STEP_OF, Step, Take, Think};
 pub use listing::listed;
 pub use load::{Arrivals, DataSource, Load, Stage};
 pub use plan::{Overlap, Plan, PlanCycles, PlanGate, PlanStep, PlanWindow};

@@ -10,12 +10,13 @@ use squall_record::Shard;
 use squall_scenario::{Arrivals, Load, Rate, Stage};
 use tokio::sync::mpsc;
 
+use crate::job::Track;
 use crate::pacer::Pacer;
 use crate::recorder::micros_i64;
 use crate::rhythm::{Rhythm, is_soon};
 use crate::schedule::{Arrival, Schedule};
 use crate::told::{Order, Told};
-use crate::worker::{Track, Worker};
+use crate::worker::Worker;
 
 /// Longer than any preparation may take.
 const LEAD_LENGTH: Duration = Duration::from_secs(86_400);
@@ -180,9 +181,7 @@ impl Driver {
         }
         let mut stop: Option<Stop> = None;
         loop {
-            let due = next.map_or(end_at, |arrival| track.origin + arrival.at);
-            let agenda = self.worker.agenda.next();
-            let due = agenda.map_or(due, |later| due.min(later));
+            let due = self.due(track, next, end_at);
             let mut wake = rhythm.wake(due).min(next_tick);
             let patience_ends = self.worker.patience_ends(Instant::now());
             for early in [patience_ends, stop.map(|stop| stop.at)] {
@@ -224,7 +223,7 @@ impl Driver {
             if now < due {
                 continue;
             }
-            if next.is_none() && due >= end_at {
+            if now >= end_at && self.due(track, next, end_at) >= end_at {
                 self.worker.end(end_at);
                 return TrackEnd::Done;
             }
@@ -235,6 +234,13 @@ impl Driver {
             let sent = self.send_due(track, &mut next, &mut schedule, until);
             rhythm.woken(Instant::now(), sent);
         }
+    }
+
+    /// When something is due next: an arrival, what is on the agenda, or the end.
+    fn due(&self, track: &Track, next: Option<Arrival>, end_at: Instant) -> Instant {
+        let due = next.map_or(end_at, |arrival| track.origin + arrival.at);
+        let later = self.worker.agenda.next();
+        later.map_or(due, |later| due.min(later))
     }
 
     /// Waits for `wake`. What comes before one that is soon waits for it, if

@@ -92,6 +92,11 @@ impl Journeys {
         }
     }
 
+    /// Whether there is none.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.journeys.is_empty()
+    }
+
     /// The route of a step.
     pub(crate) fn route(&self, journey: u32, step: u32) -> usize {
         let journey = self.journeys.get(journey as usize);

@@ -8,6 +8,7 @@ mod crew;
 mod driver;
 mod entry;
 mod gauges;
+mod job;
 mod journey;
 mod merge;
 mod pacer;

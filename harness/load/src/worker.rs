@@ -15,8 +15,9 @@ use squall_scenario::{Load, Request};
 use crate::agenda::Agenda;
 use crate::checks::first_broken;
 use crate::gauges::GaugeBoard;
-use crate::journey::{End, Onward, Tally, Walk};
-use crate::recorder::{Recorder, micros_i64};
+use crate::job::{Due, Job, Later, Track};
+use crate::journey::{End, Onward, Walk};
+use crate::recorder::micros_i64;
 use crate::requests::{CompiledRequests, RequestKind};
 use crate::schedule::Arrival;
 use crate::settled::Settled;
@@ -38,33 +39,6 @@ const LAG_MAX: Duration = Duration::from_secs(1);
 /// Users that think at once in one thread. While there are as many, no journey
 /// starts.
 const THINKING_MAX: usize = 1 << 18;
-/// Numbers of lead arrivals start here, so that they draw other data.
-const LEAD_NUMBERS: u64 = 1 << 40;
-
-/// One recorded schedule: the lead or the measured load.
-#[derive(Debug)]
-pub(crate) struct Track {
-    pub(crate) origin: Instant,
-    pub(crate) recorder: RefCell<Recorder>,
-    pub(crate) lead: bool,
-    tally: RefCell<Tally>,
-}
-
-impl Track {
-    /// A track whose schedule begins at `origin`.
-    pub(crate) fn new(origin: Instant, routes: Vec<String>, lead: bool) -> Rc<Self> {
-        Rc::new(Self {
-            origin,
-            recorder: RefCell::new(Recorder::new(routes)),
-            lead,
-            tally: RefCell::default(),
-        })
-    }
-
-    fn number(&self, arrival: Arrival) -> u64 {
-        arrival.number + if self.lead { LEAD_NUMBERS } else { 0 }
-    }
-}
 
 /// Sends the arrivals of one thread, and hears what becomes of them.
 pub(crate) struct Worker {
@@ -80,37 +54,6 @@ pub(crate) struct Worker {
     ends_at: Cell<Option<Instant>>,
     /// Of those in flight: sent late.
     late_in_flight: Cell<u32>,
-}
-
-/// What is due later: the next step of a journey that is under way.
-pub(crate) struct Later {
-    track: Rc<Track>,
-    /// Number of the arrival that started it.
-    number: u64,
-    walk: Walk,
-}
-
-/// What is due now: an arrival, or what one of them does later.
-struct Due {
-    at: Instant,
-    number: u64,
-    route: usize,
-    walk: Option<Walk>,
-}
-
-/// One request on its way.
-pub(crate) struct Job {
-    /// Number of the arrival that it comes from.
-    number: u64,
-    route: usize,
-    /// Where in a journey it is, if it is in one.
-    walk: Option<Walk>,
-    scheduled: Instant,
-    scheduled_us: i64,
-    ticket: u64,
-    track: Rc<Track>,
-    /// Whether it was sent late enough to take room from others.
-    late: bool,
 }
 
 impl Worker {
@@ -151,9 +94,10 @@ impl Worker {
         self.transport.sweep(now);
     }
 
-    /// Whether answers may wait until the next requests are sent.
+    /// Whether answers may wait until the next requests are sent: where something
+    /// follows from them, they may not.
     pub(crate) fn may_let_lie(&self) -> bool {
-        self.transport.may_let_lie()
+        self.requests.maker().journeys().is_empty() && self.transport.may_let_lie()
     }
 
     /// Whether a part of it panicked.

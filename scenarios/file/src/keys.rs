@@ -1,12 +1,14 @@
 //! Every key of scenario and system files, with its meaning.
 
 mod fault;
+mod journey;
 mod load;
 mod monkey;
 mod probe;
 mod system;
 
 pub(crate) use fault::*;
+pub(crate) use journey::*;
 pub(crate) use load::*;
 pub(crate) use monkey::*;
 pub(crate) use probe::*;

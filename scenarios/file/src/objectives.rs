@@ -102,6 +102,7 @@ fn draft_of(run: &Scenario) -> ScenarioDraft {
             shape: nowhere,
             end: nowhere,
             requests: requests.collect(),
+            journeys: Vec::new(),
             data_names: names.collect(),
             picks: Vec::new(),
             unread: Vec::new(),

@@ -7,6 +7,8 @@ use crate::keys;
 use crate::shape::{Key, Kind, Shape};
 
 const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$";
+const DURATION_RANGE: &str =
+    r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+(\.\.([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)?$";
 const RATE: &str = r"^[0-9]+(\.[0-9]+)?(/(s|m|h)| per (second|minute|hour))$";
 const SHARE: &str = r"^[0-9]+(\.[0-9]+)?%$";
 const SHARE_OF_CONNECTIONS: &str = r"^[0-9]+(\.[0-9]+)?%( of connections)?$";
@@ -78,6 +80,7 @@ fn of(kind: &Kind) -> Value {
         Kind::Text | Kind::Template | Kind::FaultTarget => text(),
         Kind::Word => pattern(WORD, &["catalog"]),
         Kind::Duration => pattern(DURATION, &["30s", "1m30s", "250ms"]),
+        Kind::DurationRange => pattern(DURATION_RANGE, &["1s..3s", "2s"]),
         Kind::Rate => pattern(RATE, &["200/s"]),
         Kind::Share => pattern(SHARE, &["95%"]),
         Kind::ShareOfConnections => pattern(SHARE_OF_CONNECTIONS, &["20% of connections"]),

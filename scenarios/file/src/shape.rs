@@ -15,7 +15,7 @@ pub(crate) struct Shape {
 }
 
 /// A key of a map, or a word that may stand for one.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Key {
     pub(crate) name: &'static str,
     /// What it means, for hover text.
@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     Word,
     Template,
     Duration,
+    /// `1s`, or any time from one to another: `1s..3s`.
+    DurationRange,
     Rate,
     Share,
     /// `20% of connections`.
@@ -107,6 +109,7 @@ impl Kind {
     pub(crate) fn example(&self, name: &str) -> String {
         let value = match self {
             Self::Duration => "30s",
+            Self::DurationRange => "1s..3s",
             Self::Rate => "100/s",
             Self::Share => "95%",
             Self::ShareOfConnections => "20% of connections",

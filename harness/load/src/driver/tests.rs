@@ -160,6 +160,7 @@ impl Scene {
                 steps: (1..=STEPS)
                     .map(|nth| Step {
                         request: request(&format!("j/{nth}"), &format!("/$n/{nth}")),
+                        take: vec![],
                         think: (nth > 1).then_some(Think {
                             from: Duration::ZERO,
                             to: Duration::from_millis(self.think_ms),

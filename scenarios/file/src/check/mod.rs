@@ -14,6 +14,7 @@ mod power;
 mod readings;
 mod role;
 mod scopes;
+mod taken;
 mod variants;
 
 use crate::diagnostic::Diagnostic;
@@ -25,6 +26,7 @@ pub(crate) fn scenario(draft: &ScenarioDraft, uses: &[Use], findings: &mut Vec<D
     names::check_uses(&draft.system, draft.load.as_ref(), uses, findings);
     if let Some(load) = &draft.load {
         load::check(load, &draft.system, draft.start, findings);
+        taken::check(load, uses, findings);
     }
     addresses::check(&draft.system, &draft.variants, findings);
     faults::check(draft, findings);

@@ -2,6 +2,7 @@
 
 use squall_scenario::{BUILT_IN, control_window, listed, nearest, quoted};
 
+use super::taken;
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::read::{
@@ -43,6 +44,12 @@ pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
         let requests = load.load.routes().zip(&load.requests);
         let named = requests.map(|(request, places)| (request.name.as_str(), places.name));
         duplicates(named, "two requests", findings);
+        let journeys = load
+            .journeys
+            .iter()
+            .map(|it| (it.name.0.as_str(), it.name.1));
+        let named = journeys.filter(|(name, _)| !name.is_empty());
+        duplicates(named, "two journeys", findings);
     }
     let variants = draft.variants.iter();
     let named = variants.map(|draft| (draft.variant.name.as_str(), draft.name));
@@ -119,7 +126,24 @@ pub(super) fn check_uses(
 ) {
     for used in uses {
         let problem = match used.context {
-            Context::Request => load.and_then(|load| request_problem(load, &used.variable)),
+            Context::Request => load.and_then(|load| request_problem(load, &used.variable, &[])),
+            Context::Step { journey, step } => {
+                let taken = load.and_then(|load| load.journeys.get(journey));
+                let taken = taken.map_or(&[][..], |journey| &journey.taken);
+                if taken::is_before(taken, used, step) {
+                    continue;
+                }
+                if let Some(problem) = taken::too_late(taken, used) {
+                    findings.push(problem);
+                    continue;
+                }
+                let names: Vec<&str> = taken.iter().map(|it| it.name.as_str()).collect();
+                load.and_then(|load| {
+                    let elsewhere = || taken::elsewhere(&load.journeys, &used.variable);
+                    let help = request_problem(load, &used.variable, &names)?;
+                    Some(elsewhere().unwrap_or(help))
+                })
+            }
             _ if draft.names.incomplete => None,
             Context::Process => run_value_problem(draft, &used.variable, true),
             Context::Address => run_value_problem(draft, &used.variable, false),
@@ -142,7 +166,9 @@ pub(super) const SCOPE: &str = "run.scope";
 /// What scopes are signed with.
 pub(super) const SCOPE_KEY: &str = "run.scope_key";
 
-fn request_problem(load: &LoadDraft, variable: &str) -> Option<String> {
+/// What is wrong with a value in a request, if anything: the help to give. `taken` are
+/// names that are known there beside the data.
+fn request_problem(load: &LoadDraft, variable: &str, taken: &[&str]) -> Option<String> {
     let known: Vec<&str> = load
         .data_names
         .iter()
@@ -156,7 +182,8 @@ fn request_problem(load: &LoadDraft, variable: &str) -> Option<String> {
     if let Some(help) = table_or_value(variable, &known) {
         return Some(help);
     }
-    Some(match nearest(variable, known.iter().copied()) {
+    let near = nearest(variable, known.iter().chain(taken).copied());
+    Some(match near {
         Some(near) => format!("did you mean `${near}`?"),
         None => format!(
             "add it to the load's data: `data: {{ {variable}: {{ uniform: {{ from: 1, to: 100 }} }} }}`"

@@ -1,5 +1,6 @@
 //! Keys of `load`.
 
+use super::journey::JOURNEY;
 use crate::shape::Kind::{
     Decimal, Duration, Either, Json, List, Names, Object, OneOf, Rate, Send, Size, Status,
     Template, Text, Whole, Word, Words,
@@ -12,7 +13,8 @@ pub(crate) static LOAD: Shape = Shape {
     reads: "",
     keys: &[
         needed("shape", List(&OneOf(STAGES)), "Stages in order.").otherwise(&["stages", "profile"]),
-        needed("requests", List(&Either(&[Send, Object(&REQUEST)])), "What an arrival sends, chosen by weight.").otherwise(&["request", "routes"]),
+        key("requests", List(&Either(&[Send, Object(&REQUEST)])), "What an arrival sends, chosen by weight.").otherwise(&["request", "routes"]),
+        key("journeys", List(&Object(&JOURNEY)), "What an arrival starts, step by step, beside or instead of `requests`.").otherwise(&["journey", "flows", "scenarios", "users_do"]),
         key("headers", Names(&Template), "Headers of every request that does not write the same itself.").otherwise(&["header"]),
         key("auth", OneOf(AUTH), "Who asks, of every request that does not say so itself.").otherwise(&["authorization", "credentials"]),
         key("data", Names(&OneOf(DATA)), "Values for $name in requests.").otherwise(&["variables"]),

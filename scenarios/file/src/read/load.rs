@@ -5,8 +5,9 @@ use std::time::Duration;
 use squall_scenario::{Load, nearest, quoted};
 
 use super::data::{DataDraft, table_or_value};
+use super::journey::JourneyPlaces;
 use super::request::RequestPlaces;
-use super::{Fields, Reader};
+use super::{Fields, Reader, missing_key};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::yaml::Node;
 use crate::{codes, keys};
@@ -24,8 +25,10 @@ pub(crate) struct LoadDraft {
     pub(crate) shape: Place,
     /// Length of the last stage.
     pub(crate) end: Place,
-    /// One for every request that was read.
+    /// One for every request and step that was read, by the number of its route.
     pub(crate) requests: Vec<RequestPlaces>,
+    /// One for every journey, whether it could be read or not.
+    pub(crate) journeys: Vec<JourneyPlaces>,
     /// Every name that was written, whether its source could be read or not.
     pub(crate) data_names: Vec<(String, Place)>,
     /// Names of tables that could not be read: what columns they have is not known.
@@ -42,13 +45,25 @@ impl Reader {
         let (shape, shape_complete, end) = self.stages(fields);
         let data = self.data(fields);
         self.common(fields, &data.data);
-        let (requests, places, requests_complete) = self.requests(fields);
+        let (requests, mut places, requests_complete) = self.requests(fields);
+        let mut journeys = self.journeys(fields);
+        if ["requests", "journeys"]
+            .iter()
+            .all(|key| fields.get(key).is_none())
+        {
+            let requests = keys::LOAD.keys.iter().find(|key| key.name == "requests");
+            self.findings
+                .extend(requests.map(|key| missing_key(node, &keys::LOAD, key)));
+        }
+        let something = !requests.is_empty() || !journeys.journeys.is_empty();
+        let requests_complete = requests_complete && journeys.complete && something;
+        places.append(&mut journeys.requests);
         let users = self.users(fields, &data);
         let load = Load {
             users,
             shape,
             requests,
-            journeys: Vec::new(),
+            journeys: journeys.journeys,
             data: data.data,
             connections: fields
                 .get("connections")
@@ -72,6 +87,7 @@ impl Reader {
             shape: fields.place("shape"),
             end,
             requests: places,
+            journeys: journeys.places,
             data_names: data.names,
             picks: data.places,
             unread: data.unread,

@@ -12,6 +12,7 @@ mod existing;
 mod expect;
 mod fault;
 mod host;
+mod journey;
 mod load;
 mod monkey;
 mod monkey_members;
@@ -27,6 +28,7 @@ mod value;
 
 pub(crate) use data::{is_column_of, table_or_value};
 pub(crate) use fault::FaultDraft;
+pub(crate) use journey::{JourneyPlaces, TakenPlace};
 pub(crate) use load::LoadDraft;
 pub(crate) use probe::probe_url_misfit;
 pub(crate) use process::INSTANCES_MAX;
@@ -72,6 +74,9 @@ pub(crate) struct Use {
 pub(crate) enum Context {
     /// In a request: test data.
     Request,
+    /// In a step of a journey, both by their number: test data, and what was taken
+    /// before.
+    Step { journey: usize, step: usize },
     /// In a process's command or environment.
     Process,
     /// In an address.
@@ -252,7 +257,7 @@ fn unknown_key(entry: &Entry, shape: &Shape) -> Diagnostic {
     diagnostic.note(format!("keys here: {}", names(shape.keys)))
 }
 
-fn missing_key(node: &Node, shape: &Shape, key: &Key) -> Diagnostic {
+pub(crate) fn missing_key(node: &Node, shape: &Shape, key: &Key) -> Diagnostic {
     let title = format!("{} needs `{}`", shape.noun, key.name);
     let place = node.entries().first().map_or(node.place, |e| e.key_place);
     Diagnostic::error(codes::MISSING_KEY, title)

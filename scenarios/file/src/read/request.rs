@@ -9,6 +9,7 @@ use super::body::{Body, is_number};
 use super::expect::Expect;
 use super::{Context, Fields, Reader};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::shape::Shape;
 use crate::yaml::{Node, NodeKind};
 use crate::{codes, keys};
 
@@ -88,7 +89,7 @@ impl Reader {
         fields: Fields<'_>,
     ) -> (Vec<Request>, Vec<RequestPlaces>, bool) {
         let Some(node) = fields.get("requests") else {
-            return (Vec::new(), Vec::new(), false);
+            return (Vec::new(), Vec::new(), true);
         };
         let items = self.list(node, "requests");
         if items.is_empty() && matches!(node.kind, NodeKind::List(_)) {
@@ -101,6 +102,21 @@ impl Reader {
     }
 
     fn request(&mut self, node: &Node) -> Option<(Request, RequestPlaces)> {
+        let weight = match node.get("weight") {
+            Some(node) => self.whole_u32(node, 1, 1_000_000),
+            None => Some(1),
+        };
+        let (request, places) = self.sent(node, &keys::REQUEST)?;
+        let weight = weight?;
+        Some((Request { weight, ..request }, places))
+    }
+
+    /// A request without its weight, in a map of this shape or in short.
+    pub(super) fn sent(
+        &mut self,
+        node: &Node,
+        shape: &'static Shape,
+    ) -> Option<(Request, RequestPlaces)> {
         if node.scalar().is_some() {
             let (method, path, name) = self.send(node)?;
             let (headers, places) = self.with_common(Vec::new());
@@ -116,7 +132,7 @@ impl Reader {
             };
             return Some((request, places));
         }
-        let fields = self.fields(node, &keys::REQUEST)?;
+        let fields = self.fields(node, shape)?;
         let send = fields.get("send").and_then(|node| self.send(node));
         let name = fields.get("name").map(|node| self.title(node));
         let headers = fields.get("headers").map(|node| self.headers(node));
@@ -137,10 +153,6 @@ impl Reader {
         let within = fields
             .get("within")
             .and_then(|node| self.some_time(node, "no answer comes in no time"));
-        let weight = match fields.get("weight") {
-            Some(node) => self.whole_u32(node, 1, 1_000_000),
-            None => Some(1),
-        };
         let (method, path, sent) = send?;
         if let Some(place) = expect.as_ref().and_then(|expect| expect.body) {
             self.refuse_body_of_head(&method, place);
@@ -163,7 +175,6 @@ impl Reader {
             expect_status: expect.status,
             checks: expect.checks,
             within,
-            weight: weight?,
             ..Request::plain(&name.unwrap_or(Some(sent))?, &method, path)
         };
         Some((request, places))
