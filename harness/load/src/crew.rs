@@ -56,12 +56,7 @@ impl Crew {
         let born = Instant::now();
         let hands = (0..count).map(|nth| hand(plan, requests, (nth, count), born));
         Ok(Self {
-            routes: plan
-                .load
-                .requests
-                .iter()
-                .map(|it| it.name.clone())
-                .collect(),
+            routes: plan.load.routes().map(|it| it.name.clone()).collect(),
             hands: hands.collect::<io::Result<_>>()?,
         })
     }
