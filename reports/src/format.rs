@@ -3,6 +3,7 @@
 mod by_hand;
 mod course;
 mod csv;
+mod distribution;
 mod effects;
 mod escape;
 mod github;
@@ -16,6 +17,7 @@ mod markdown;
 mod ndjson;
 mod rendering;
 mod strip;
+mod summary;
 mod svg;
 mod text;
 mod told;
@@ -25,6 +27,7 @@ pub(crate) use escape::{markdown_text, url_path};
 pub(crate) use html::{inert, policy};
 pub(crate) use json::Document as JsonDocument;
 pub use rendering::{Format, RunFiles};
+pub use summary::load_summary;
 pub use text::{Style, verdict_block};
 
 /// Every format, in the order they are listed.

@@ -7,6 +7,7 @@
 mod again;
 mod arguments;
 mod compose;
+mod content;
 mod url;
 mod writer;
 
@@ -77,7 +78,7 @@ pub fn sound(args: &LoadArgs) -> Result<Sound, ExitCode> {
         output::remark(finding.render(&sources, output::colour_on_stderr()));
     }
     if let Some(sound) = sound {
-        warn_of_secrets(&args.headers);
+        warn_of_secrets(args);
         return Ok(sound);
     }
     let errors = findings.iter().filter(|found| found.is_error()).count();
@@ -139,13 +140,31 @@ fn read(args: &LoadArgs, allowed: Option<&Allowed>) -> Read {
 }
 
 /// What is typed out stands in the record, as what is written in a file does.
-fn warn_of_secrets(headers: &[String]) {
-    for (name, value) in headers.iter().filter_map(|header| header.split_once(':')) {
-        let name = name.trim().to_ascii_lowercase();
-        if SECRET_HEADERS.contains(&name.as_str()) && !value.contains("${") {
+fn warn_of_secrets(args: &LoadArgs) {
+    let headers = args.headers.iter();
+    let headers = headers.filter_map(|header| header.split_once(':'));
+    let headers = headers.map(|(name, value)| (name.trim().to_ascii_lowercase(), value));
+    let headers = headers
+        .filter(|(name, _)| SECRET_HEADERS.contains(&name.as_str()))
+        .map(|(name, value)| {
+            let instead = format!("-H '{name}: ${{NAME}}'");
+            (format!("the value of `{name}`"), value, instead)
+        });
+    let content = &args.content;
+    let password = content.user.as_deref().and_then(|user| {
+        let (name, password) = user.split_once(':')?;
+        let instead = format!("--user '{name}:${{NAME}}'");
+        Some(("the password of --user".to_owned(), password, instead))
+    });
+    let token = content.bearer.as_deref().map(|token| {
+        let instead = "--bearer '${NAME}'".to_owned();
+        ("the token of --bearer".to_owned(), token, instead)
+    });
+    for (what, value, instead) in headers.chain(password).chain(token) {
+        if !value.contains("${") {
             output::remark(format_args!(
-                "warning: the value of `{name}` will stand in the record of the run; write \
-                 -H '{name}: ${{NAME}}' and it is taken from the environment and never shown"
+                "warning: {what} will stand in the record of the run; write {instead} and it \
+                 is taken from the environment and never shown"
             ));
         }
     }

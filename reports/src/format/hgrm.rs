@@ -2,10 +2,11 @@
 //! HdrHistogram.
 
 use hdrhistogram::Histogram;
-use squall_judge::verdict::{TimeRange, Verdict, WindowStats};
-use squall_record::histogram::{new_histogram, rank, value_at_rank};
-use squall_record::{Interval, Record, terminal_text};
+use squall_judge::verdict::{Verdict, WindowStats};
+use squall_record::histogram::{rank, value_at_rank};
+use squall_record::{Record, terminal_text};
 
+use super::distribution::gather;
 use super::rendering::Format;
 
 /// Points of the curve for each halving of the distance to 100 %.
@@ -64,23 +65,6 @@ fn section(record: &Record, window: &WindowStats) -> String {
         ));
     }
     text
-}
-
-/// Response times of good answers in these stretches.
-fn gather(intervals: &[Interval], ranges: &[TimeRange]) -> Histogram<u64> {
-    let mut total = new_histogram();
-    // As the judge does: an interval belongs to where its middle lies.
-    let inside = |interval: &&Interval| {
-        let middle_us = i64::midpoint(interval.start_us, interval.end_us);
-        ranges
-            .iter()
-            .any(|range| (range.start_us..range.end_us).contains(&middle_us))
-    };
-    let routes = intervals.iter().filter(inside).flat_map(|i| &i.routes);
-    for times in routes.filter_map(|route| route.response.as_ref()) {
-        times.add_to(&mut total);
-    }
-    total
 }
 
 /// Lines up to the first failure. The levels are those of HdrHistogram: the

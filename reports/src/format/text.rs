@@ -15,6 +15,7 @@ use super::{by_hand, course};
 
 mod effects;
 mod failures;
+mod histogram;
 mod load;
 
 /// How text is laid out.
@@ -78,7 +79,7 @@ pub fn verdict_block(
     page.faults(verdict);
     page.effects(verdict);
     if verdict.faults.is_empty() {
-        page.load(verdict);
+        page.load(record, verdict);
     } else {
         page.windows(verdict);
     }

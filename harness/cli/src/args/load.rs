@@ -2,15 +2,17 @@
 
 use clap::{Args, ValueEnum};
 
-use super::RunOptions;
+use super::{Listing, RunOptions};
 
 /// Examples of `squall load`.
-pub const LOAD_EXAMPLES: &str = "Examples:
+pub const LOAD_EXAMPLES: &str = r#"Examples:
   squall load http://127.0.0.1:8080/items
   squall load http://127.0.0.1:8080/items -r 200/s -d 30s -e 'p99 < 300ms' -e 'success >= 99.9%'
   squall load 'http://127.0.0.1:8080/search?q=a&page=2' --arrivals poisson --within 1s
-  squall load http://127.0.0.1:8080/orders -H 'content-type: application/json' -b @order.json
-  squall load http://127.0.0.1:8080/me -H 'authorization: Bearer ${TOKEN}'
+  squall load http://127.0.0.1:8080/orders --json '{"title": 7}' --status 201
+  squall load http://127.0.0.1:8080/photos -F title=storm -F 'photo=@storm.jpg;type=image/jpeg'
+  squall load http://127.0.0.1:8080/me --user 'me:${PASSWORD}'
+  squall load http://127.0.0.1:8080/me --bearer '${TOKEN}' -H 'accept: application/json'
   squall load http://127.0.0.1:8080/items -r 200/s -e 'p99 < 300ms' --print-scenario > items.yaml
   squall load http://127.0.0.1:8080/items -d 20s --find-limit 'p99 < 200ms' --up-to 5000/s
 
@@ -19,9 +21,9 @@ time counts from then. Without --expect the run is measured and not judged:
 exit code 0 says that the load ran to its end, and no more. With --find-limit it
 says that a rate was found, 1 that none keeps the gate.
 
-In a header, ${NAME} is taken from the environment and never shown or recorded;
-quote it for the shell. What needs more than one kind of request, test data or
-a fault is a scenario: --print-scenario writes one to start from.";
+In a header, in --user and in --bearer, ${NAME} is taken from the environment and
+never shown or recorded; quote it for the shell. What needs more than one kind of request, test data or
+a fault is a scenario: --print-scenario writes one to start from."#;
 
 /// What `squall load` takes.
 #[derive(Debug, Clone, Args)]
@@ -45,15 +47,15 @@ pub struct LoadArgs {
     /// --ramp
     #[arg(long, value_name = "TIME")]
     pub warm_up: Option<String>,
-    /// Method; GET when absent, POST with --body
+    /// Method; GET when absent, POST with a body
     #[arg(short, long, value_name = "METHOD")]
     pub method: Option<String>,
     /// A header, 'NAME: VALUE' (may be repeated)
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub headers: Vec<String>,
-    /// Body of every request: a text, or @FILE
-    #[arg(short, long, value_name = "TEXT|@FILE")]
-    pub body: Option<String>,
+    /// What is sent, and who asks.
+    #[command(flatten)]
+    pub content: ContentArgs,
     /// Response time above which an answer is not good
     #[arg(long, value_name = "TIME")]
     pub within: Option<String>,
@@ -87,12 +89,56 @@ pub struct LoadArgs {
         requires = "find_limit"
     )]
     pub up_to: String,
+    /// How the end is told on standard output; with json, what is for people goes
+    /// to standard error
+    #[arg(long, value_enum, default_value_t = Listing::Text, conflicts_with = "find_limit")]
+    pub format: Listing,
     /// Print the scenario that this line stands for, and run nothing
     #[arg(long)]
     pub print_scenario: bool,
     /// What is the same as for a scenario.
     #[command(flatten)]
     pub options: RunOptions,
+}
+
+/// The body of the requests, in one of its forms, and who asks.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ContentArgs {
+    /// Body of every request: a text, or @FILE
+    #[arg(short, long, value_name = "TEXT|@FILE", group = "sent")]
+    pub body: Option<String>,
+    /// Body that is JSON: a text, or @FILE; says so in content-type and accept, as
+    /// curl does
+    #[arg(long, value_name = "JSON|@FILE", group = "sent")]
+    pub json: Option<String>,
+    /// A part of a multipart body, as curl takes it: NAME=TEXT or NAME=@FILE, with
+    /// ';type=MEDIA' and ';filename=NAME' behind it (may be repeated)
+    #[arg(
+        short = 'F',
+        long = "form",
+        value_name = "NAME=CONTENT",
+        group = "sent"
+    )]
+    pub form: Vec<String>,
+    /// A field of a urlencoded form, encoded here (may be repeated)
+    #[arg(long, value_name = "NAME=TEXT", group = "sent")]
+    pub data_urlencode: Vec<String>,
+    /// Who asks, by name and password; ${NAME} is taken from the environment
+    #[arg(short, long, value_name = "NAME:PASSWORD", conflicts_with = "bearer")]
+    pub user: Option<String>,
+    /// Who asks, by a token; ${NAME} is taken from the environment
+    #[arg(long, value_name = "TOKEN")]
+    pub bearer: Option<String>,
+}
+
+impl ContentArgs {
+    /// Whether the requests have a body.
+    pub const fn is_sent(&self) -> bool {
+        self.body.is_some()
+            || self.json.is_some()
+            || !self.form.is_empty()
+            || !self.data_urlencode.is_empty()
+    }
 }
 
 /// Spacing of arrivals.

@@ -30,6 +30,7 @@ pub async fn load(args: LoadArgs) -> ExitCode {
         variant: None,
         reading: ScenarioArgs { set: Vec::new() },
         options: args.options,
+        format: args.format,
     };
     carry_out(plan).await
 }

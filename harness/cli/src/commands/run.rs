@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use squall_judge::RunOutcome;
+use squall_reports::format::load_summary;
 
-use crate::args::{InconclusiveAs, RunArgs, RunOptions, ScenarioArgs, Ui};
+use crate::args::{InconclusiveAs, Listing, RunArgs, RunOptions, ScenarioArgs, Ui};
 use crate::locate::Sound;
 use crate::metrics::Metrics;
 use crate::session::{Attempt, Finished, ReportRequest, Session};
@@ -21,6 +22,15 @@ pub struct Plan {
     pub reading: ScenarioArgs,
     /// How they are run.
     pub options: RunOptions,
+    /// How the end of a run is told on standard output.
+    pub format: Listing,
+}
+
+/// How runs are told of when they end.
+struct Told<'a> {
+    options: &'a RunOptions,
+    requests: &'a [ReportRequest],
+    format: Listing,
 }
 
 /// Reads every scenario before the first is run.
@@ -33,6 +43,7 @@ pub async fn run(args: RunArgs) -> ExitCode {
                 variant: args.variant,
                 reading: args.reading,
                 options: args.options,
+                format: Listing::Text,
             };
             carry_out(plan).await
         }
@@ -54,6 +65,12 @@ pub async fn carry_out(plan: Plan) -> ExitCode {
     if scenarios.len() > 1 && requests.iter().any(to_a_file) {
         let message = "with several scenarios one report file would overwrite the other; \
                        leave out `=PATH` and take each from its run directory";
+        return exit::fail(RunOutcome::Usage, message);
+    }
+    let taken = requests.iter().any(ReportRequest::takes_standard_output);
+    if plan.format == Listing::Json && (taken || options.execution.ui == Ui::Json) {
+        let message = "--format json has standard output to itself: leave out `--ui json`, and \
+                       write reports into files";
         return exit::fail(RunOutcome::Usage, message);
     }
     let part = match part(options, scenarios) {
@@ -83,7 +100,12 @@ pub async fn carry_out(plan: Plan) -> ExitCode {
             part: part.as_ref(),
             withhold_faults: false,
         };
-        let outcome = one(&mut session, &what, options, &requests, last).await;
+        let told = Told {
+            options,
+            requests: &requests,
+            format: plan.format,
+        };
+        let outcome = one(&mut session, &what, &told, last).await;
         loudest = loudest.louder(outcome);
         // What is left behind would disturb the next one.
         if matches!(
@@ -98,13 +120,7 @@ pub async fn carry_out(plan: Plan) -> ExitCode {
 
 /// Runs a scenario and shows it; on the dashboard until somebody leaves it,
 /// where it is the `last`. What it counts as.
-async fn one(
-    session: &mut Session,
-    what: &Attempt<'_>,
-    options: &RunOptions,
-    requests: &[ReportRequest],
-    last: bool,
-) -> RunOutcome {
+async fn one(session: &mut Session, what: &Attempt<'_>, told: &Told<'_>, last: bool) -> RunOutcome {
     let (attempted, console) = session.attempt_shown(what).await;
     // Whoever reads the screen can open the page already.
     let attempted = attempted.map(|finished| (finished.write(), finished));
@@ -117,7 +133,7 @@ async fn one(
         }
     }
     match attempted {
-        Ok((reports, finished)) => conclude(&finished, options, requests, reports),
+        Ok((reports, finished)) => conclude(&finished, told, reports),
         Err(failed) => {
             exit::fail(failed.outcome, &failed.message);
             failed.outcome
@@ -141,16 +157,11 @@ const fn is_to_be_read(outcome: RunOutcome) -> bool {
 
 /// Prints the verdict of a run whose own `reports` were written, or not, and
 /// writes those that were asked for; what it counts as.
-fn conclude(
-    finished: &Finished,
-    options: &RunOptions,
-    requests: &[ReportRequest],
-    reports: Result<(), String>,
-) -> RunOutcome {
-    let counted = counted(finished.verdict.outcome, options.inconclusive_as);
-    show(finished, options, requests, counted);
+fn conclude(finished: &Finished, told: &Told<'_>, reports: Result<(), String>) -> RunOutcome {
+    let counted = counted(finished.verdict.outcome, told.options.inconclusive_as);
+    show(finished, told, counted);
     let outcome = counted.unwrap_or(finished.verdict.outcome);
-    match reports.and_then(|()| finished.write_requested(requests)) {
+    match reports.and_then(|()| finished.write_requested(told.requests)) {
         Ok(()) => outcome,
         Err(message) => {
             exit::fail(RunOutcome::NotReady, &message);
@@ -191,18 +202,22 @@ fn part(options: &RunOptions, scenarios: &[Sound]) -> Result<Option<Part>, Strin
 }
 
 /// Prints the verdict; to standard error where standard output is for a report.
-fn show(
-    finished: &Finished,
-    options: &RunOptions,
-    requests: &[ReportRequest],
-    counted: Option<RunOutcome>,
-) {
+fn show(finished: &Finished, told: &Told<'_>, counted: Option<RunOutcome>) {
     let pages = [finished.page()];
-    if requests.iter().any(ReportRequest::takes_standard_output) && options.execution.ui != Ui::Json
-    {
-        output::remark_text(finished.block(&pages, counted));
-    } else {
-        finished.print(options.execution.ui, &pages, counted);
+    let ui = told.options.execution.ui;
+    let taken = told
+        .requests
+        .iter()
+        .any(ReportRequest::takes_standard_output);
+    match told.format {
+        Listing::Json => {
+            output::remark_text(finished.block(&pages, counted));
+            output::result_document(&load_summary(&finished.record, &finished.verdict));
+        }
+        Listing::Text if taken && ui != Ui::Json => {
+            output::remark_text(finished.block(&pages, counted));
+        }
+        Listing::Text => finished.print(ui, &pages, counted),
     }
 }
 

@@ -25,7 +25,10 @@ pub(super) fn command(args: &LoadArgs) -> String {
         ("--ramp", &args.ramp),
         ("--warm-up", &args.warm_up),
         ("-m", &args.method),
-        ("-b", &args.body),
+        ("-b", &args.content.body),
+        ("--json", &args.content.json),
+        ("--user", &args.content.user),
+        ("--bearer", &args.content.bearer),
         ("--within", &args.within),
         ("--timeout", &args.timeout),
         ("-c", &args.connections),
@@ -38,6 +41,8 @@ pub(super) fn command(args: &LoadArgs) -> String {
     }
     let repeated = [
         ("-H", &args.headers),
+        ("-F", &args.content.form),
+        ("--data-urlencode", &args.content.data_urlencode),
         ("--status", &args.status),
         ("-e", &args.expect),
         // One rate of a search is a run with the gate.

@@ -3,16 +3,15 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use squall_scenario_file::{Diagnostic, SOURCE_BYTES_MAX};
+use squall_scenario_file::{Diagnostic, is_plain};
 
 use super::arguments::{Argument, Arguments, Mistake};
-use super::writer::{Piece, Writer, is_plain};
+use super::writer::{Piece, Writer};
 use super::{Composed, url};
 use crate::args::{ArrivalsArg, LoadArgs};
 
 /// Codes of the same mistakes in a file.
-const TOO_LARGE: &str = "S0004";
-const BAD_NAME: &str = "S0107";
+pub(super) const BAD_NAME: &str = "S0107";
 const DUPLICATE_NAME: &str = "S0112";
 const BAD_ENV: &str = "S0402";
 
@@ -20,11 +19,11 @@ const BAD_ENV: &str = "S0402";
 const NAME_CHARACTERS_MAX: usize = 80;
 
 /// What a line with everything in it consists of.
-struct Line<'a> {
+pub(super) struct Line<'a> {
     args: &'a LoadArgs,
-    arguments: Arguments,
-    findings: Vec<Diagnostic>,
-    out: Writer,
+    pub(super) arguments: Arguments,
+    pub(super) findings: Vec<Diagnostic>,
+    pub(super) out: Writer,
 }
 
 /// A header, taken apart.
@@ -98,7 +97,7 @@ impl<'a> Line<'a> {
     }
 
     /// An argument as a value of its own.
-    fn typed(&mut self, key: &str, before: &str, value: &str) {
+    pub(super) fn typed(&mut self, key: &str, before: &str, value: &str) {
         let argument = self.arguments.add(before, value);
         let value = unresolved(value);
         self.out.value(key, &[Piece::of(argument, &value)]);
@@ -140,7 +139,7 @@ impl<'a> Line<'a> {
         });
         let method = match &typed {
             Some((argument, method)) => Piece::of(*argument, method),
-            None if args.body.is_some() => Piece::own("POST"),
+            None if args.content.is_sent() => Piece::own("POST"),
             None => Piece::own("GET"),
         };
         let name = name(&format!("{} {path}", method.text));
@@ -174,41 +173,25 @@ impl<'a> Line<'a> {
             }
         }
         let headers = self.headers();
-        if !headers.is_empty() {
+        let of_json = match &args.content.json {
+            Some(_) => ["content-type", "accept"].as_slice(),
+            None => &[],
+        };
+        let is = |name: &str| {
+            let mut headers = headers.iter();
+            headers.any(|header| header.name.eq_ignore_ascii_case(name))
+        };
+        let of_json: Vec<&str> = of_json.iter().copied().filter(|name| !is(name)).collect();
+        if !headers.is_empty() || !of_json.is_empty() {
             self.out.line("      headers:");
         }
         for header in headers {
             self.header(&header);
         }
-        if let Some(body) = &args.body {
-            self.body(body);
+        for name in of_json {
+            self.out.line(&format!("        {name}: application/json"));
         }
-    }
-
-    fn body(&mut self, given: &str) {
-        let argument = self.arguments.add("--body ", given);
-        if let Some(path) = given.strip_prefix('@') {
-            let path = unresolved(path);
-            let piece = Piece {
-                text: &path,
-                from: Some((argument, 1)),
-            };
-            self.out.line("      body:");
-            self.out.value("        file:", &[piece]);
-            return;
-        }
-        let text = literal(given);
-        self.out.value("      body:", &[Piece::of(argument, &text)]);
-        if self.out.text().len() as u64 > SOURCE_BYTES_MAX {
-            let mistake = Mistake {
-                code: TOO_LARGE,
-                title: "the body does not fit into a scenario".to_owned(),
-                remark: "too large",
-                help: "put it into a file: `-b @FILE`".to_owned(),
-            };
-            let finding = self.arguments.refuse_all(argument, mistake);
-            self.findings.push(finding);
-        }
+        self.content(&args.content);
     }
 
     /// Headers that have a name and a value, each name once.
@@ -254,29 +237,39 @@ impl<'a> Line<'a> {
     fn header(&mut self, header: &Header<'_>) {
         let name_at = Piece::of(header.argument, header.name);
         self.out.key("        ", name_at);
-        let value = with_environment(header.value);
-        if header.value.contains("${") && !is_plain(&value) {
+        let place = (header.argument, header.value_at);
+        let instead = format!("-H '{}: ${{NAME}}'", header.name);
+        self.open_value("", place, header.value, &instead);
+    }
+
+    /// A value of which `${NAME}` is taken from the environment; it stands at a
+    /// place in an argument, and `instead` is what may be written where it cannot.
+    pub(super) fn open_value(
+        &mut self,
+        key: &str,
+        (argument, at): (Argument, usize),
+        text: &str,
+        instead: &str,
+    ) {
+        let value = with_environment(text);
+        if text.contains("${") && !is_plain(&value) {
             let mistake = Mistake {
                 code: BAD_ENV,
                 title: "nothing can be taken from the environment beside these characters"
                     .to_owned(),
                 remark: "quotes would be needed in a scenario",
-                help: format!(
-                    "put the whole value into a variable: -H '{}: ${{NAME}}'",
-                    header.name
-                ),
+                help: format!("put the whole value into a variable: {instead}"),
             };
-            let end = header.value_at + header.value.len();
             let finding = self
                 .arguments
-                .refuse(header.argument, header.value_at..end, mistake);
+                .refuse(argument, at..at + text.len(), mistake);
             self.findings.push(finding);
         }
         let piece = Piece {
             text: &value,
-            from: Some((header.argument, header.value_at)),
+            from: Some((argument, at)),
         };
-        self.out.value("", &[piece]);
+        self.out.value(key, &[piece]);
     }
 
     fn gates(&mut self) {
@@ -309,12 +302,12 @@ fn name(text: &str) -> String {
 }
 
 /// A text in which nothing is taken from the environment.
-fn unresolved(text: &str) -> String {
+pub(super) fn unresolved(text: &str) -> String {
     text.replace("${", "$${")
 }
 
 /// A text in which no dollar sign means anything.
-fn literal(text: &str) -> Cow<'_, str> {
+pub(super) fn literal(text: &str) -> Cow<'_, str> {
     match text.contains('$') {
         true => Cow::Owned(text.replace('$', "$$")),
         false => Cow::Borrowed(text),

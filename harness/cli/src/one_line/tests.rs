@@ -8,7 +8,7 @@ use squall_scenario::Scenario;
 use squall_scenario_file::{Source, explain};
 
 use super::*;
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, ContentArgs};
 
 fn args(words: &[&str]) -> LoadArgs {
     let line = ["squall", "load"].iter().chain(words);
@@ -376,6 +376,148 @@ fn a_body_may_stand_in_a_file() {
 }
 
 #[test]
+fn json_says_what_it_is() {
+    let line = ["http://localhost/a", "--json", "{\"price\": \"5$\"}"];
+    let (text, scenario) = composed(&line);
+    insta::assert_snapshot!(text.split_once("requests:\n").unwrap().1, @r#"
+        - name: POST /a
+          send: POST /a
+          headers:
+            content-type: application/json
+            accept: application/json
+          body: "{\"price\": \"5$$\"}"
+    "#);
+    let request = RequestMaker::new(&scenario.load, 1).unwrap().prepare(0);
+    assert_eq!(request.unwrap().body, "{\"price\": \"5$\"}");
+    let own = [
+        "-H",
+        "Accept: text/plain",
+        "-H",
+        "content-type: application/x+json",
+    ];
+    let (text, _) = composed(&[&line[..], &own].concat());
+    assert!(!text.contains("application/json"), "{text}");
+    let said = refused(&["http://localhost/", "--json", "{\"a\":\n title}"]);
+    insta::assert_snapshot!(said, @r#"
+    error[S0118]: this is not JSON
+     --> command line:4:16
+      |
+    4 | --json {"a":  title}
+      |                ^^^^^ I could not go on here
+      |
+      = help: write for instance `--json '{"title": 7}'`; `-b` sends any text
+    "#);
+}
+
+#[test]
+fn forms_are_taken_as_curl_takes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cat.jpg");
+    std::fs::write(&path, b"\xff").unwrap();
+    let photo = format!("photo=@{};type=image/jpeg;filename=a.jpg", path.display());
+    let (text, scenario) = composed(&[
+        "http://localhost/",
+        "-F",
+        "title=5$ & more",
+        "-F",
+        &photo,
+        "-F",
+        "title=;type=text/plain",
+    ]);
+    let text = text.replace(&path.display().to_string(), "cat.jpg");
+    insta::assert_snapshot!(text.split_once("requests:\n").unwrap().1, @r#"
+    - name: POST /
+      send: POST /
+      multipart:
+        title:
+          - 5$$ & more
+          - text: ""
+            type: text/plain
+        photo:
+          file: cat.jpg
+          type: image/jpeg
+          filename: a.jpg
+    "#);
+    let request = RequestMaker::new(&scenario.load, 1)
+        .unwrap()
+        .prepare(0)
+        .unwrap();
+    let body = request.body.escape_ascii().to_string();
+    for part in [
+        "name=\\\"title\\\"\\r\\n\\r\\n5$ & more\\r\\n",
+        "name=\\\"photo\\\"; filename=\\\"a.jpg\\\"\\r\\ncontent-type: image/jpeg\\r\\n\\r\\n\\xff",
+        "name=\\\"title\\\"\\r\\ncontent-type: text/plain\\r\\n\\r\\n\\r\\n",
+    ] {
+        assert!(body.contains(part), "{part} in {body}");
+    }
+
+    let (_, scenario) = composed(&[
+        "http://localhost/",
+        "--data-urlencode",
+        "a=1 & 2",
+        "--data-urlencode",
+        "b=$",
+        "--data-urlencode",
+        "a=",
+    ]);
+    let request = RequestMaker::new(&scenario.load, 1)
+        .unwrap()
+        .prepare(0)
+        .unwrap();
+    assert_eq!(request.body, "a=1%20%26%202&a=&b=%24");
+    for wrong in [["-F", "photo"], ["--data-urlencode", "=x"]] {
+        let said = refused(&[&["http://localhost/"][..], &wrong].concat());
+        assert!(said.contains("S0107") && said.contains("=VALUE`"), "{said}");
+    }
+}
+
+#[test]
+fn who_asks_may_stand_in_the_environment() {
+    let asked = |words: &[&str]| {
+        let (text, scenario) = composed(&[&["http://localhost/"][..], words].concat());
+        let request = RequestMaker::new(&scenario.load, 1).unwrap().prepare(0);
+        let (name, value) = request.unwrap().headers.remove(0);
+        assert_eq!(name, "authorization");
+        (text, value.to_str().unwrap().to_owned())
+    };
+    assert_eq!(
+        asked(&["-u", "Aladdin:open sesame"]).1,
+        "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+    );
+    let path = std::env::var("PATH").unwrap();
+    let (text, value) = asked(&["--bearer", "${PATH}"]);
+    assert_eq!(value, format!("Bearer {path}"));
+    assert!(
+        text.ends_with("      auth:\n        bearer: ${PATH}\n"),
+        "{text}"
+    );
+    let (text, _) = asked(&["--user", "me:${PATH}"]);
+    assert!(text.contains("          password: ${PATH}\n"), "{text}");
+    let said = refused(&["http://localhost/", "--user", "me"]);
+    assert!(said.contains("`--user 'me:${PASSWORD}'`"), "{said}");
+    let both = [
+        "squall",
+        "load",
+        "http://localhost/",
+        "-u",
+        "a:b",
+        "--bearer",
+        "c",
+    ];
+    assert!(Cli::try_parse_from(both).is_err());
+    let two = [
+        "squall",
+        "load",
+        "http://localhost/",
+        "--json",
+        "1",
+        "-b",
+        "c",
+    ];
+    assert!(Cli::try_parse_from(two).is_err());
+}
+
+#[test]
 fn the_line_repeats_itself() {
     let words = [
         "http://localhost/a?b=c",
@@ -477,12 +619,19 @@ proptest! {
     #[test]
     fn anything_can_be_typed(
         url in ".*", rate in ".*", duration in ".{0,9}", header in ".*", gate in ".*",
-        status in ".{0,5}", body in "(?s:.*)",
+        status in ".{0,5}", body in "(?s:.*)", form in 0..4,
+        who in proptest::option::of(".*"),
     ) {
         let mut args = args(&["http://localhost/"]);
         (args.url, args.rate, args.duration) = (url, rate, duration);
         (args.headers, args.expect) = (vec![header], vec![gate]);
-        (args.status, args.body) = (vec![status], Some(body));
+        args.status = vec![status];
+        args.content = match form {
+            0 => ContentArgs { body: Some(body), bearer: who, ..ContentArgs::default() },
+            1 => ContentArgs { json: Some(body), user: who, ..ContentArgs::default() },
+            2 => ContentArgs { form: vec![body.clone(), body], ..ContentArgs::default() },
+            _ => ContentArgs { data_urlencode: vec![body], ..ContentArgs::default() },
+        };
         let Read { arguments, findings, sound } = read(&args, Some(&Allowed::default()));
         prop_assert_eq!(sound.is_none(), findings.iter().any(Diagnostic::is_error));
         let source = arguments.source();

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use squall_scenario_file::{Diagnostic, Label};
+use squall_scenario_file::{Diagnostic, Label, escape, is_plain};
 
 use super::arguments::{Argument, Arguments};
 
@@ -144,35 +144,5 @@ impl Writer {
             primary: label.primary,
             ..arguments.label(origin.argument, part, &label.text)
         })
-    }
-}
-
-/// Whether YAML reads a text as it stands, without quotes, as the value of a
-/// key or of an item on a line of its own.
-pub(super) fn is_plain(text: &str) -> bool {
-    let first = |c: char| c.is_ascii_alphanumeric() || "/$.".contains(c);
-    let fits = |c: char| c.is_ascii_alphanumeric() || " /$._-%<>=?&+~;@,(){}*!'\"|^:[]".contains(c);
-    text.starts_with(first)
-        && text.chars().all(fits)
-        && !text.contains(": ")
-        && !text.ends_with([' ', ':'])
-        && !["null", "...", "---"].contains(&text)
-}
-
-/// The character inside double quotes. Everything that is neither a letter nor
-/// visible ASCII is written by its number: YAML has several line breaks, and
-/// characters it refuses.
-fn escape(character: char, out: &mut String) {
-    match character {
-        '"' => out.push_str("\\\""),
-        '\\' => out.push_str("\\\\"),
-        '\n' => out.push_str("\\n"),
-        '\t' => out.push_str("\\t"),
-        ' '..='~' => out.push(character),
-        _ if character.is_alphanumeric() => out.push(character),
-        _ if u32::from(character) > 0xffff => {
-            out.push_str(&format!("\\U{:08x}", u32::from(character)));
-        }
-        _ => out.push_str(&format!("\\u{:04x}", u32::from(character))),
     }
 }

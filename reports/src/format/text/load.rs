@@ -1,8 +1,8 @@
 //! What a load met, for a run in which nothing was broken.
 
-use squall_judge::quantity::{Quantity, grouped, micros, percent, significant};
+use squall_judge::quantity::{Quantity, bytes, grouped, micros, percent, significant};
 use squall_judge::verdict::{SliceStats, Verdict, WindowKind, WindowStats};
-use squall_record::terminal_text;
+use squall_record::{Record, terminal_text};
 
 use super::{Page, Tone};
 use crate::format::course;
@@ -13,7 +13,7 @@ const ROUTES_MAX: usize = 12;
 impl Page {
     /// How much was asked and sent, and how it was answered: as a whole, where
     /// the rate stayed, and by route.
-    pub(super) fn load(&mut self, verdict: &Verdict) {
+    pub(super) fn load(&mut self, record: &Record, verdict: &Verdict) {
         self.heading("Load");
         let of_kind = |kind| verdict.windows.iter().find(|window| window.kind == kind);
         let sent = |window: &&WindowStats| window.all.counts.scheduled > 0;
@@ -40,6 +40,7 @@ impl Page {
         if rows.iter().any(|(_, slice)| slice.p999.is_none()) {
             self.paragraph("n/a: too few arrivals to tell.", 2);
         }
+        self.histogram(record, whole);
         if let Some(outages) = course::outages_of(whole) {
             self.paragraph(&outages, 2);
         }
@@ -96,6 +97,15 @@ fn volume(whole: &WindowStats) -> String {
         },
         significant(whole.all.goodput),
     );
+    if counts.bytes > 0 && length_us > 0 {
+        #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+        let each_second = counts.bytes as f64 / (length_us as f64 / 1e6);
+        text.push_str(&format!(
+            ", bodies of {} ({}/s)",
+            bytes(counts.bytes),
+            bytes(each_second as u64)
+        ));
+    }
     if counts.unfinished > 0 {
         text.push_str(&format!(
             "; {} were not settled when the run ended",
