@@ -148,6 +148,7 @@ fn interval(route: usize, second: i64) -> RouteInterval {
         },
         response: Some(Times::of(&response)),
         unlagged: None,
+        ..RouteInterval::default()
     }
 }
 

@@ -7,7 +7,7 @@ use squall_record::{JourneyEnds, Sample};
 
 use crate::gauges::{BoardReading, Gauges, LastSecond};
 use crate::protocol::LoadOutput;
-use crate::samples::SampleBin;
+use crate::samples::Samples;
 use crate::stretch::{Stretch, interval};
 use crate::told::Told;
 
@@ -19,7 +19,7 @@ pub(crate) struct Merge {
     routes: Vec<String>,
     parts: Vec<Part>,
     /// Samples of seconds that are not over in all parts.
-    samples: Vec<SampleBin>,
+    samples: Samples,
     /// Edges that came too late for some part and have been told.
     late_cuts: Vec<Instant>,
     draining_told: bool,
@@ -71,10 +71,11 @@ impl Part {
 
 impl Merge {
     pub(crate) fn new(routes: Vec<String>, parts: usize) -> Self {
+        let samples = Samples::new(routes.len());
         Self {
             routes,
             parts: (0..parts).map(|_| Part::new()).collect(),
-            samples: Vec::new(),
+            samples,
             late_cuts: Vec::new(),
             draining_told: false,
             gauges_overdue: false,
@@ -166,28 +167,13 @@ impl Merge {
     /// Keeps of the samples of all parts as many as of one.
     fn keep(&mut self, samples: Vec<Sample>) {
         for sample in samples {
-            let second = sample.scheduled_us.div_euclid(SECOND_US);
-            let bin = match self.samples.iter().position(|bin| bin.second() == second) {
-                Some(index) => &mut self.samples[index],
-                None => {
-                    self.samples.push(SampleBin::new(second));
-                    let last = self.samples.len() - 1;
-                    &mut self.samples[last]
-                }
-            };
-            bin.take_in(sample);
+            let route = self.routes.iter().position(|it| *it == sample.route);
+            self.samples.take_in(route.unwrap_or(usize::MAX), sample);
         }
     }
 
     fn tell_samples(&mut self, before_second: i64, out: &mut Vec<LoadOutput>) {
-        let mut told = Vec::new();
-        self.samples.retain_mut(|bin| {
-            let over = bin.second() < before_second;
-            if over {
-                told.append(&mut bin.take());
-            }
-            !over
-        });
+        let told = self.samples.take_before(before_second);
         if !told.is_empty() {
             out.push(LoadOutput::Samples(told));
         }

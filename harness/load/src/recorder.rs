@@ -6,7 +6,7 @@ use std::time::Duration;
 use squall_record::{DropCause, Interval, Sample};
 
 use crate::entry::Entry;
-use crate::samples::SampleBin;
+use crate::samples::Samples;
 use crate::settled::Settled;
 use crate::stretch::{Folded, Stretch, interval};
 
@@ -32,7 +32,7 @@ pub struct Recorder {
     folded: BTreeMap<i64, Folded>,
     /// Before it nothing is sealed: edges that were reported late come first.
     hold_until_us: i64,
-    samples: VecDeque<SampleBin>,
+    samples: Samples,
     in_flight: u32,
     scheduled: u64,
     lag_max_us: u64,
@@ -42,6 +42,7 @@ impl Recorder {
     /// A recorder whose first interval starts at time zero.
     #[must_use]
     pub fn new(routes: Vec<String>) -> Self {
+        let samples = Samples::new(routes.len());
         Self {
             routes,
             entries: VecDeque::new(),
@@ -50,7 +51,7 @@ impl Recorder {
             edges: BTreeSet::new(),
             folded: BTreeMap::new(),
             hold_until_us: i64::MIN,
-            samples: VecDeque::new(),
+            samples,
             in_flight: 0,
             scheduled: 0,
             lag_max_us: 0,
@@ -123,23 +124,15 @@ impl Recorder {
         }
     }
 
-    /// Offers an arrival as evidence; `make` is called only if it is kept.
+    /// Offers an arrival, by its scheduled time and route, as evidence; `make` is
+    /// called only if it is kept.
     pub fn offer_sample(
         &mut self,
-        scheduled_us: i64,
+        arrival: (i64, usize),
         settled: &Settled,
         make: impl FnOnce() -> Sample,
     ) {
-        let second = scheduled_us.div_euclid(SECOND_US);
-        let bin = match self.samples.iter().position(|bin| bin.second() == second) {
-            Some(index) => &mut self.samples[index],
-            None => {
-                self.samples.push_back(SampleBin::new(second));
-                let last = self.samples.len() - 1;
-                &mut self.samples[last]
-            }
-        };
-        bin.offer(settled, make);
+        self.samples.offer(arrival, settled, make);
     }
 
     /// Cuts the interval that holds `at_us`; whether it could. An edge before
@@ -228,23 +221,12 @@ impl Recorder {
     /// Samples of seconds that are sealed.
     pub fn take_samples(&mut self) -> Vec<Sample> {
         let sealed_before = self.interval_start_us.div_euclid(SECOND_US);
-        let mut samples = Vec::new();
-        self.samples.retain_mut(|bin| {
-            let done = bin.second() < sealed_before;
-            if done {
-                samples.append(&mut bin.take());
-            }
-            !done
-        });
-        samples
+        self.samples.take_before(sealed_before)
     }
 
     /// The samples that are still held, at the end.
     pub fn take_all_samples(&mut self) -> Vec<Sample> {
-        self.samples
-            .drain(..)
-            .flat_map(|mut bin| bin.take())
-            .collect()
+        self.samples.take_before(i64::MAX)
     }
 
     fn next_edge_us(&self) -> i64 {
@@ -291,7 +273,7 @@ pub(crate) fn micros_i64(time: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use squall_record::{BadKind, Counts, Outcome, Times};
+    use squall_record::{ALL_BAD_KINDS, ALL_DROP_CAUSES, BadKind, Counts, Outcome, Times};
 
     use super::*;
 
@@ -404,6 +386,23 @@ mod tests {
                 prop_assert_eq!(recorded, route.counts.good);
                 prop_assert_eq!(route.counts.drops.named(), route.counts.dropped);
                 total.add(&route.counts);
+            }
+            for interval in &intervals {
+                let span = interval.start_us..interval.end_us;
+                for route in &interval.routes {
+                    let kinds = ALL_BAD_KINDS.into_iter();
+                    let bad = kinds.map(|it| (route.counts.of(it), route.seen.of(Some(it), None)));
+                    let causes = ALL_DROP_CAUSES.into_iter();
+                    let never = causes
+                        .map(|it| (route.counts.drops.of(it), route.seen.of(None, Some(it))));
+                    for (count, seen) in bad.chain(never) {
+                        prop_assert_eq!(count > 0, seen.is_some());
+                        if let Some((first_us, last_us)) = seen {
+                            prop_assert!(span.contains(&first_us) && span.contains(&last_us));
+                            prop_assert!(first_us <= last_us);
+                        }
+                    }
+                }
             }
             prop_assert!(total.is_conserved());
             prop_assert_eq!(total.scheduled, scheduled);

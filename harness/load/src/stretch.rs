@@ -4,7 +4,7 @@
 use hdrhistogram::Histogram;
 use squall_record::histogram::{new_histogram, record_us};
 use squall_record::{
-    BadKind, Counts, DropCause, Interval, IntervalUsers, Outcome, RouteInterval, Times,
+    BadKind, Counts, DropCause, Interval, IntervalUsers, Outcome, RouteInterval, Sightings, Times,
 };
 
 use crate::entry::Entry;
@@ -23,6 +23,8 @@ pub(crate) struct Stretch {
 pub(crate) struct Folded {
     /// By route.
     counts: Vec<Counts>,
+    /// By route.
+    seen: Vec<Sightings>,
     /// Whom they came from; repeated ones too.
     users: Vec<u64>,
     first_us: i64,
@@ -34,6 +36,7 @@ impl Folded {
     pub(crate) fn new(routes: usize, first_us: i64) -> Self {
         Self {
             counts: vec![Counts::default(); routes],
+            seen: vec![Sightings::default(); routes],
             users: Vec::new(),
             first_us,
             last_us: first_us,
@@ -53,6 +56,7 @@ impl Folded {
         counts.scheduled += 1;
         counts.dropped += 1;
         counts.drops.count(cause);
+        self.seen[route].see(None, Some(cause), scheduled_us);
     }
 
     /// When the last of them was due.
@@ -101,6 +105,9 @@ pub(crate) fn interval(routes: &[String], stretches: &[Stretch]) -> Interval {
         for (builder, counts) in builders.iter_mut().zip(&folded.counts) {
             builder.counts.add(counts);
         }
+        for (builder, seen) in builders.iter_mut().zip(&folded.seen) {
+            builder.seen.add(seen);
+        }
         if !folded.users.is_empty() {
             let (seen, hurt) = users.get_or_insert_default();
             seen.extend(&folded.users);
@@ -125,6 +132,7 @@ pub(crate) fn interval(routes: &[String], stretches: &[Stretch]) -> Interval {
 
 struct RouteBuilder {
     counts: Counts,
+    seen: Sightings,
     response: Histogram<u64>,
     unlagged: Histogram<u64>,
 }
@@ -133,6 +141,7 @@ impl RouteBuilder {
     fn new() -> Self {
         Self {
             counts: Counts::default(),
+            seen: Sightings::default(),
             response: new_histogram(),
             unlagged: new_histogram(),
         }
@@ -143,6 +152,11 @@ impl RouteBuilder {
         counts.scheduled += 1;
         counts.bytes += entry.bytes();
         counts.resent += u64::from(entry.resent());
+        match entry.outcome() {
+            Outcome::Good | Outcome::Unfinished => {}
+            Outcome::Bad(kind) => self.seen.see(Some(kind), None, entry.scheduled_us),
+            Outcome::Dropped => self.seen.see(None, entry.dropped(), entry.scheduled_us),
+        }
         match entry.outcome() {
             Outcome::Good => {
                 counts.good += 1;
@@ -176,6 +190,7 @@ impl RouteBuilder {
         RouteInterval {
             route,
             counts: self.counts,
+            seen: self.seen,
             response: Some(Times::of(&self.response)),
             unlagged: Some(Times::of(&self.unlagged)),
         }

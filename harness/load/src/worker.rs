@@ -323,7 +323,7 @@ impl Worker {
         }
         self.board.borrow_mut().settled(settled);
         let mut recorder = job.track.recorder.borrow_mut();
-        recorder.offer_sample(job.scheduled_us, settled, || {
+        recorder.offer_sample((job.scheduled_us, job.route), settled, || {
             let (status, address, detail) = told();
             Sample {
                 arrival: job.number,

@@ -28,18 +28,25 @@ pub(super) fn summarize(record: &Record, faults: &[FaultEvidence]) -> Vec<ErrorS
             let met_fault = origins.meets_a_fault(&route.route, interval);
             for (failure, origin, count) in by_origin(&route.counts, met_fault) {
                 let key = (route.route.clone(), failure, origin);
-                let summary = found.entry(key).or_insert_with(|| ErrorSummary {
-                    origin,
-                    kind: failure.0,
-                    dropped: failure.1,
-                    route: route.route.clone(),
-                    count: 0,
-                    first_us: interval.start_us,
-                    last_us: interval.end_us,
-                    example: example(&record.samples, &route.route, failure),
+                let seen = route.seen.of(failure.0, failure.1);
+                let (first_us, last_us) = seen.unwrap_or((interval.start_us, interval.end_us));
+                let summary = found.entry(key).or_insert_with(|| {
+                    let (example, sample) = example(&record.samples, &route.route, failure);
+                    ErrorSummary {
+                        origin,
+                        kind: failure.0,
+                        dropped: failure.1,
+                        route: route.route.clone(),
+                        count: 0,
+                        first_us,
+                        last_us,
+                        example,
+                        sample,
+                    }
                 });
                 summary.count = summary.count.saturating_add(count);
-                summary.last_us = interval.end_us;
+                summary.first_us = summary.first_us.min(first_us);
+                summary.last_us = summary.last_us.max(last_us);
             }
         }
     }
@@ -168,22 +175,31 @@ fn fronts(record: &Record, fault: &FaultEvidence) -> BTreeSet<String> {
     links.collect()
 }
 
-/// The most frequent text of the samples of a kind.
-fn example(samples: &[Sample], route: &str, (kind, dropped): Failure) -> Option<String> {
+/// The most frequent text of the samples of a kind, and the first sample with it.
+fn example(
+    samples: &[Sample],
+    route: &str,
+    (kind, dropped): Failure,
+) -> (Option<String>, Option<Sample>) {
     let wanted = kind.map_or(Outcome::Dropped, Outcome::Bad);
-    let mut texts: BTreeMap<String, u32> = BTreeMap::new();
-    for sample in samples
+    let own = samples
         .iter()
-        .filter(|s| s.route == route && s.outcome == wanted && s.dropped == dropped)
-    {
-        let status = sample.status.map(|status| format!("status {status}"));
-        let parts: Vec<String> = status.into_iter().chain(sample.detail.clone()).collect();
-        if !parts.is_empty() {
-            *texts.entry(parts.join(", ")).or_default() += 1;
+        .filter(|s| s.route == route && s.outcome == wanted && s.dropped == dropped);
+    let mut texts: BTreeMap<String, (u32, &Sample)> = BTreeMap::new();
+    for sample in own.clone() {
+        if let Some(text) = text(sample) {
+            texts.entry(text).or_insert((0, sample)).0 += 1;
         }
     }
-    texts
-        .into_iter()
-        .max_by_key(|(_, count)| *count)
-        .map(|(text, _)| text)
+    match texts.into_iter().max_by_key(|(_, (count, _))| *count) {
+        Some((text, (_, sample))) => (Some(text), Some(sample.clone())),
+        None => (None, own.min_by_key(|it| it.scheduled_us).cloned()),
+    }
+}
+
+/// What a sample says of its failure.
+fn text(sample: &Sample) -> Option<String> {
+    let status = sample.status.map(|status| format!("status {status}"));
+    let parts: Vec<String> = status.into_iter().chain(sample.detail.clone()).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Drops, IntervalUsers, Times};
+use crate::{BadKind, Drops, IntervalUsers, Sightings, Times};
 
 /// All arrivals scheduled in `[start_us, end_us)`, settled. Intervals are cut
 /// at every second and at every fault edge.
@@ -28,12 +28,16 @@ pub struct Interval {
 }
 
 /// One route's part of an interval.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RouteInterval {
     /// The route: a request's name.
     pub route: String,
     /// What became of its arrivals.
     pub counts: Counts,
+    /// When the failures among them were met. Empty in records of versions that do
+    /// not say.
+    #[serde(default, skip_serializing_if = "Sightings::is_empty")]
+    pub seen: Sightings,
     /// Response times (done - scheduled) of good answers in microseconds.
     #[serde(skip)]
     pub response: Option<Times>,
@@ -97,46 +101,6 @@ pub struct Counts {
 const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
-
-/// Why an arrival that was sent is not good.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum BadKind {
-    /// The connection could not be made.
-    Connect,
-    /// No answer within the client's patience.
-    Timeout,
-    /// Answered well, but later than `within`.
-    Late,
-    /// Answered with a status that is not expected.
-    Status,
-    /// The connection broke.
-    Broken,
-    /// What came was no HTTP answer, or larger than squall reads.
-    Malformed,
-    /// Answered with the right status, and not as `expect` says.
-    Check,
-    /// The target's name had no address.
-    Dns,
-    /// The connection was made, and could not be encrypted: the handshake failed,
-    /// or the target could not be trusted.
-    Tls,
-}
-
-/// Every [`BadKind`], in the order reports show them.
-pub const ALL_BAD_KINDS: [BadKind; 9] = [
-    BadKind::Connect,
-    BadKind::Timeout,
-    BadKind::Late,
-    BadKind::Status,
-    BadKind::Broken,
-    BadKind::Malformed,
-    BadKind::Check,
-    BadKind::Dns,
-    BadKind::Tls,
-];
 
 impl Counts {
     /// Arrivals that were sent and are not good.

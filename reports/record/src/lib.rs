@@ -5,6 +5,7 @@
 //! opens a socket, reads a clock or prints; only [`store`] touches files, and
 //! only inside a run directory.
 
+mod bad_kind;
 mod drops;
 mod event;
 mod fault_seen;
@@ -16,24 +17,27 @@ mod merge;
 mod record;
 mod sample;
 mod shard;
+mod sightings;
 pub mod store;
 mod terminal;
 mod times;
 mod users;
 
+pub use bad_kind::{ALL_BAD_KINDS, BadKind};
 pub use drops::{ALL_DROP_CAUSES, DropCause, Drops};
 pub use event::{
     BreakerReport, FallbackReading, FaultChange, HandAction, HandSide, Phase, ProbeReading,
     ProcessChange, RESOURCES_EVERY_US, ResourceUse, RunEvent, Stamped, StopReason, WindowEdge,
 };
 pub use fault_seen::FaultSeen;
-pub use interval::{ALL_BAD_KINDS, BadKind, Counts, Interval, RouteInterval};
+pub use interval::{Counts, Interval, RouteInterval};
 pub use journey::JourneyEnds;
 pub use json_text::{json_document, json_line};
 pub use merge::{MergeError, merge};
 pub use record::{Manifest, RECORD_SCHEMA_VERSION, Record};
 pub use sample::{Outcome, Sample};
 pub use shard::{SHARDS_MAX, Shard, ShardSet};
+pub use sightings::{Sighting, Sightings};
 pub use store::{RecordError, RecordWriter};
 pub use terminal::{terminal_block, terminal_line, terminal_text};
 pub use times::Times;

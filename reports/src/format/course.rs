@@ -2,7 +2,7 @@
 
 use squall_judge::quantity::{clock, grouped, micros, percent};
 use squall_judge::verdict::{
-    ALL_ORIGINS, Detection, FailureOrigin, Recovery, TimeRange, Verdict, WindowStats,
+    ALL_ORIGINS, Detection, ErrorSummary, FailureOrigin, Recovery, TimeRange, Verdict, WindowStats,
 };
 use squall_record::{BadKind, DropCause};
 
@@ -120,6 +120,17 @@ pub(super) fn failure(kind: Option<BadKind>, dropped: Option<DropCause>) -> Stri
         (None, Some(cause)) => format!("dropped: {cause}"),
         (None, None) => "dropped".to_owned(),
     }
+}
+
+/// What was said of a kind of failure, and an arrival of which it was said; empty
+/// where nothing was.
+pub(super) fn instance(error: &ErrorSummary) -> String {
+    let sample = error.sample.as_ref().map(|sample| {
+        let at = clock(sample.scheduled_us);
+        format!("arrival {} at {at}, {}", sample.arrival, sample.request)
+    });
+    let parts: Vec<String> = error.example.clone().into_iter().chain(sample).collect();
+    parts.join("; ")
 }
 
 /// Whose doing a failure was, in words.

@@ -1,7 +1,7 @@
 //! `markdown`: for a step summary or a comment on a pull request.
 
 use squall_judge::RunOutcome;
-use squall_judge::quantity::{Quantity, grouped, percent, significant};
+use squall_judge::quantity::{Quantity, clock, grouped, percent, significant};
 use squall_judge::verdict::{GateOrigin, GateState, GateVerdict, SliceStats, Verdict};
 use squall_record::{Record, terminal_text};
 
@@ -244,14 +244,20 @@ fn errors(verdict: &Verdict) -> String {
     if verdict.errors.is_empty() {
         return String::new();
     }
-    let mut text = String::from("| failure | route | origin | count |\n|---|---|---|---:|\n");
+    let mut text = String::from(
+        "| failure | route | origin | count | first | last | for instance |\n\
+         |---|---|---|---:|---:|---:|---|\n",
+    );
     for error in verdict.errors.iter().take(ROWS_MAX) {
         text.push_str(&format!(
-            "| {} | {} | {} | {} |\n",
+            "| {} | {} | {} | {} | {} | {} | {} |\n",
             course::failure(error.kind, error.dropped),
             markdown_text(&error.route),
             error.origin,
-            grouped(error.count)
+            grouped(error.count),
+            clock(error.first_us),
+            clock(error.last_us),
+            markdown_text(&course::instance(error)),
         ));
     }
     text.push('\n');

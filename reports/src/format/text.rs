@@ -310,8 +310,19 @@ impl Page {
             return;
         }
         self.heading("Failures");
-        for line in failures::lines(&verdict.errors) {
-            self.paragraph(&line, 2);
+        let table = failures::table(&verdict.errors);
+        let head = self.tone(Tone::Faint, &table.head);
+        self.line(&head);
+        for row in table.rows {
+            let cells: String = row.cells.chars().take(self.style.width.max(80)).collect();
+            self.line(&cells);
+            if !row.note.is_empty() {
+                self.paragraph(&row.note, 11);
+            }
+        }
+        if table.more > 0 {
+            let more = format!("and {} more reasons, in the other reports", table.more);
+            self.paragraph(&more, 2);
         }
     }
 

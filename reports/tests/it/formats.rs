@@ -306,8 +306,12 @@ fn reports_for_machines_say_whose_doing_failures_were() {
     let record = of_every_origin();
     let words = "1 by the system, 3 by the injected fault, 3 by the generator";
     let text = render("text", &record);
-    for by in words.split(", ").filter_map(|part| part.split_once(' ')) {
-        assert!(text.contains(by.1), "no {by:?}: {text}");
+    for by in words
+        .split(", ")
+        .filter_map(|part| part.split_once(" by the "))
+    {
+        let cell = format!("  {:<14}  ", by.1);
+        assert!(text.contains(&cell), "no {by:?}: {text}");
     }
     let junit = render("junit", &record);
     let property = format!("<property name=\"failures\" value=\"{words}\"/>");

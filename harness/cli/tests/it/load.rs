@@ -248,7 +248,7 @@ fn gates_decide_the_exit_code() {
     let ended = load(&sandbox, &bad.url("/"), &gates);
     ended
         .assert_code(1)
-        .assert_stdout(&["FAIL", "success >= 99%", "100 wrong status"]);
+        .assert_stdout(&["FAIL", "success >= 99%", "100  wrong status"]);
     // The same answers are what was asked for here.
     load(
         &sandbox,

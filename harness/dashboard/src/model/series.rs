@@ -286,6 +286,7 @@ mod tests {
                 counts,
                 response: Some(Times::of(&histogram)),
                 unlagged: None,
+                ..RouteInterval::default()
             }],
             lag: None,
             wait: None,

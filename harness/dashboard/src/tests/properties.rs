@@ -66,6 +66,7 @@ fn interval() -> impl Strategy<Value = RunEvent> {
                     counts,
                     response: Some(Times::of(&response)),
                     unlagged: None,
+                    ..RouteInterval::default()
                 }],
                 lag: lag.clone(),
                 wait: lag,

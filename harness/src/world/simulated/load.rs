@@ -272,6 +272,7 @@ impl Track {
                 counts,
                 response: Some(Times::of(&response)),
                 unlagged: Some(Times::of(&unlagged)),
+                ..RouteInterval::default()
             }],
             lag: Some(Times::of(&lags)),
             wait: None,

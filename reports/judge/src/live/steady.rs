@@ -64,6 +64,7 @@ mod tests {
             counts,
             response: None,
             unlagged: None,
+            ..RouteInterval::default()
         };
         Interval {
             start_us: 0,

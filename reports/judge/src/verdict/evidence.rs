@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use squall_record::{BadKind, DropCause, Drops};
+use squall_record::{BadKind, DropCause, Drops, Sample};
 use squall_scenario::BreakerState;
 
 use crate::quantity::Quantity;
@@ -182,12 +182,18 @@ pub struct ErrorSummary {
     pub route: String,
     /// How many.
     pub count: u64,
-    /// Start of the first interval with one, in microseconds since time zero.
+    /// When the first of them was scheduled, in microseconds since time zero; where
+    /// the record does not say, the start of the interval that it was in.
     pub first_us: i64,
-    /// End of the last interval with one.
+    /// When the last of them was scheduled; where the record does not say, the end
+    /// of the interval that it was in.
     pub last_us: i64,
     /// The most frequent text of the samples of this kind.
     pub example: Option<String>,
+    /// The first sample with that text, without secrets. Absent in verdicts of
+    /// older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Sample>,
 }
 
 /// Whether the load generator can be trusted.

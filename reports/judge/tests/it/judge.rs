@@ -1,6 +1,7 @@
 //! The judge on records of runs that never happened: every path to a verdict.
 
 mod ends;
+mod failures;
 mod recovery;
 mod unheard;
 mod validity;

@@ -68,6 +68,7 @@ fn add(total: &mut Interval, other: &Interval) {
 
 fn add_route(total: &mut RouteInterval, other: &RouteInterval) {
     total.counts.add(&other.counts);
+    total.seen.add(&other.seen);
     add_times(&mut total.response, &other.response);
     add_times(&mut total.unlagged, &other.unlagged);
 }

@@ -434,11 +434,7 @@ fn error_row(error: &ErrorSummary) -> ErrorRow {
         count: grouped(error.count),
         first: clock(error.first_us),
         last: clock(error.last_us),
-        example: error
-            .example
-            .as_deref()
-            .map(terminal_text)
-            .unwrap_or_default(),
+        example: terminal_text(&course::instance(error)),
     }
 }
 

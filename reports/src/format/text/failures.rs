@@ -1,21 +1,37 @@
-//! Why arrivals failed, in lines: one reason each, over all routes.
+//! Why arrivals failed, as a table: one reason a row, over all routes, with when it
+//! was met and an arrival that met it.
 
 use squall_judge::quantity::{clock, grouped};
 use squall_judge::verdict::{ErrorSummary, FailureOrigin};
-use squall_record::{BadKind, DropCause, terminal_text};
-
-use crate::format::course;
+use squall_record::{BadKind, DropCause, Sample, terminal_text};
 
 /// Most reasons that are listed.
 const REASONS_MAX: usize = 6;
 /// Most routes that are named for a reason.
 const ROUTES_MAX: usize = 3;
 
+/// What a terminal shows of why arrivals failed.
+pub(super) struct Table {
+    pub(super) head: String,
+    pub(super) rows: Vec<Row>,
+    /// How many reasons are left out.
+    pub(super) more: usize,
+}
+
+/// One reason.
+pub(super) struct Row {
+    /// In the columns of the head.
+    pub(super) cells: String,
+    /// What was said, and where it can be looked up; empty where nothing was.
+    pub(super) note: String,
+}
+
 /// One reason and where it was met.
 struct Reason<'a> {
     kind: (Option<BadKind>, Option<DropCause>),
     origin: FailureOrigin,
     example: Option<&'a str>,
+    sample: Option<&'a Sample>,
     count: u64,
     first_us: i64,
     last_us: i64,
@@ -23,7 +39,7 @@ struct Reason<'a> {
 }
 
 /// The reasons, the most frequent first.
-pub(super) fn lines(errors: &[ErrorSummary]) -> Vec<String> {
+pub(super) fn table(errors: &[ErrorSummary]) -> Table {
     let mut reasons: Vec<Reason<'_>> = Vec::new();
     for error in errors {
         let example = error.example.as_deref();
@@ -37,12 +53,14 @@ pub(super) fn lines(errors: &[ErrorSummary]) -> Vec<String> {
                 reason.count += error.count;
                 reason.first_us = reason.first_us.min(error.first_us);
                 reason.last_us = reason.last_us.max(error.last_us);
+                reason.sample = reason.sample.or(error.sample.as_ref());
                 reason.routes.push(route);
             }
             None => reasons.push(Reason {
                 kind: (error.kind, error.dropped),
                 origin: error.origin,
                 example,
+                sample: error.sample.as_ref(),
                 count: error.count,
                 first_us: error.first_us,
                 last_us: error.last_us,
@@ -51,36 +69,49 @@ pub(super) fn lines(errors: &[ErrorSummary]) -> Vec<String> {
         }
     }
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.count));
-    let mut lines: Vec<String> = reasons.iter().take(REASONS_MAX).map(Reason::line).collect();
-    if reasons.len() > REASONS_MAX {
-        let more = reasons.len() - REASONS_MAX;
-        lines.push(format!("and {more} more reasons, in the other reports"));
+    Table {
+        head: cells(["count", "what", "first", "last", "by", "on"]),
+        rows: reasons.iter().take(REASONS_MAX).map(Reason::row).collect(),
+        more: reasons.len().saturating_sub(REASONS_MAX),
     }
-    lines
+}
+
+fn cells([count, what, first, last, by, on]: [&str; 6]) -> String {
+    format!("{count:>9}  {what:<17} {first:>8} {last:>8}  {by:<14}  {on}")
 }
 
 impl Reason<'_> {
-    fn line(&self) -> String {
-        let example = self
-            .example
-            .map_or_else(String::new, |text| format!(": {}", terminal_text(text)));
-        format!(
-            "{} {} between {} and {} ({}), {}{example}",
-            grouped(self.count),
-            word(self.kind),
-            clock(self.first_us),
-            clock(self.last_us),
-            self.places(),
-            course::by(self.origin),
-        )
+    fn row(&self) -> Row {
+        let (on, places) = match self.routes.as_slice() {
+            [(route, _)] => (terminal_text(route), None),
+            many => (format!("{} routes", many.len()), Some(self.places())),
+        };
+        let notes = [
+            places,
+            self.kind.1.map(|cause| format!("as {cause}")),
+            self.example.map(terminal_text),
+            self.sample.map(instance),
+        ];
+        // A drop is explained by its cause.
+        let mut notes: Vec<_> = notes.into_iter().flatten().collect();
+        notes.dedup_by(|later, earlier| earlier.strip_prefix("as ") == Some(later.as_str()));
+        Row {
+            cells: cells([
+                &grouped(self.count),
+                word(self.kind),
+                &clock(self.first_us),
+                &clock(self.last_us),
+                &self.origin.to_string(),
+                &on,
+            ]),
+            note: notes.join("; "),
+        }
     }
 
+    /// Where most of them were.
     fn places(&self) -> String {
         let mut routes = self.routes.clone();
         routes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        if let [(route, _)] = routes.as_slice() {
-            return terminal_text(route);
-        }
         let named = routes.iter().take(ROUTES_MAX);
         let mut places: Vec<String> = named
             .map(|(route, count)| format!("{} {}", grouped(*count), terminal_text(route)))
@@ -93,11 +124,21 @@ impl Reason<'_> {
     }
 }
 
+/// One arrival, so that it can be found in the samples and asked for again.
+fn instance(sample: &Sample) -> String {
+    format!(
+        "for instance arrival {} at {}, {}",
+        sample.arrival,
+        clock(sample.scheduled_us),
+        terminal_text(&sample.request)
+    )
+}
+
 /// How a terminal calls a kind of failure.
-fn word((kind, dropped): (Option<BadKind>, Option<DropCause>)) -> String {
-    let word = match kind {
+const fn word((kind, dropped): (Option<BadKind>, Option<DropCause>)) -> &'static str {
+    match kind {
         None => match dropped {
-            Some(cause) => return format!("never sent, as {cause},"),
+            Some(_) => "never sent",
             None => "dropped unsent",
         },
         Some(BadKind::Connect) => "could not connect",
@@ -109,12 +150,13 @@ fn word((kind, dropped): (Option<BadKind>, Option<DropCause>)) -> String {
         Some(BadKind::Check) => "wrong answer",
         Some(BadKind::Dns) => "found no address",
         Some(BadKind::Tls) => "could not encrypt",
-    };
-    word.to_owned()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use squall_record::Outcome;
+
     use super::*;
 
     fn error(kind: BadKind, route: &str, count: u64, example: &str) -> ErrorSummary {
@@ -127,23 +169,66 @@ mod tests {
             first_us: 1_000_000,
             last_us: 3_000_000,
             example: Some(example.to_owned()),
+            sample: None,
         }
     }
 
+    fn sample(arrival: u64, request: &str) -> Sample {
+        Sample {
+            arrival,
+            route: "b".to_owned(),
+            scheduled_us: 2_040_000,
+            lag_us: 0,
+            wait_us: 0,
+            service_us: 0,
+            response_us: 0,
+            outcome: Outcome::Bad(BadKind::Timeout),
+            status: None,
+            address: None,
+            request: request.to_owned(),
+            dropped: None,
+            detail: Some("no answer".to_owned()),
+        }
+    }
+
+    fn lines(errors: &[ErrorSummary]) -> Vec<String> {
+        let rows = table(errors).rows.into_iter();
+        rows.flat_map(|row| [row.cells, row.note]).collect()
+    }
+
     #[test]
-    fn one_reason_on_many_routes_is_one_line() {
-        let errors = [
+    fn one_reason_on_many_routes_is_one_row() {
+        let mut errors = [
             error(BadKind::Timeout, "d", 1, "no answer"),
             error(BadKind::Status, "a", 7, "503"),
             error(BadKind::Timeout, "c", 2, "no answer"),
             error(BadKind::Timeout, "a", 4, "no answer"),
             error(BadKind::Timeout, "b", 3, "no answer"),
         ];
+        errors[4].sample = Some(sample(17, "GET /b\u{1b}[2J"));
+        errors[4].first_us = 940_000;
         assert_eq!(
             lines(&errors),
             [
-                "10 timed out between 1.0s and 3.0s (4 a, 3 b, 2 c, 1 elsewhere), by the system: no answer",
-                "7 wrong status between 1.0s and 3.0s (a), by the system: 503",
+                "       10  timed out             0.9s     3.0s  system          4 routes",
+                "4 a, 3 b, 2 c, 1 elsewhere; no answer; for instance arrival 17 at 2.0s, GET /b\\u{1b}[2J",
+                "        7  wrong status          1.0s     3.0s  system          a",
+                "503",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_drop_says_its_cause_once() {
+        let cause = DropCause::Ports;
+        let mut dropped = error(BadKind::Status, "a", 2, &cause.to_string());
+        (dropped.kind, dropped.dropped) = (None, Some(cause));
+        dropped.origin = FailureOrigin::Generator;
+        assert_eq!(
+            lines(&[dropped]),
+            [
+                "        2  never sent            1.0s     3.0s  generator       a",
+                "as no local port was left",
             ]
         );
     }
@@ -153,11 +238,7 @@ mod tests {
         let errors: Vec<_> = (1..=9)
             .map(|count| error(BadKind::Status, "a", count, &format!("{count}")))
             .collect();
-        let lines = lines(&errors);
-        assert_eq!(lines.len(), REASONS_MAX + 1);
-        assert_eq!(
-            lines[REASONS_MAX],
-            "and 3 more reasons, in the other reports"
-        );
+        let table = table(&errors);
+        assert_eq!((table.rows.len(), table.more), (REASONS_MAX, 3));
     }
 }

@@ -353,6 +353,7 @@ impl Case {
                 counts,
                 response: (self.kind == Kind::Quantile).then(|| times.of(good - slow, slow)),
                 unlagged: None,
+                ..RouteInterval::default()
             };
             Interval {
                 start_us: second as i64 * SECOND,

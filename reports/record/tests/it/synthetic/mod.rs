@@ -395,6 +395,7 @@ impl Filler<'_> {
             scheduled: n,
             ..Counts::default()
         };
+        let mut seen = Sightings::default();
         let mut response = new_histogram();
         let mut unlagged = new_histogram();
         for index in 0..n {
@@ -410,6 +411,7 @@ impl Filler<'_> {
             let late = !failed && response_us > 1_000_000;
             let kind = if late { BadKind::Late } else { now.kind };
             if failed || late {
+                seen.see(Some(kind), None, scheduled_us);
                 match kind {
                     BadKind::Connect => counts.connect += 1,
                     BadKind::Timeout => counts.timeout += 1,
@@ -442,6 +444,7 @@ impl Filler<'_> {
         RouteInterval {
             route: name.to_owned(),
             counts,
+            seen,
             response: Some(Times::of(&response)),
             unlagged: Some(Times::of(&unlagged)),
         }
