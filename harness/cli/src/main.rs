@@ -4,6 +4,7 @@ mod accepting;
 mod appearance;
 mod args;
 mod attach;
+mod capacity;
 mod commands;
 mod config;
 mod console;

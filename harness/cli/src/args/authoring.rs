@@ -16,6 +16,7 @@ pub const FAULTS_EXAMPLES: &str = "Examples:
 pub const DOCTOR_EXAMPLES: &str = "Examples:
   squall doctor
   squall doctor --measure
+  squall doctor --measure load
   squall doctor --measure delay,timer --format json
 
 Ends with 5 where something is missing that every run needs.";
@@ -44,8 +45,9 @@ pub struct FaultsArgs {
 #[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
     /// Measure what faults do here, requested against observed, on loopback and
-    /// on processes of squall's own: all of them, or those named
-    #[arg(long, value_name = "FAULTS", num_args = 0..=1, value_delimiter = ',', default_missing_value = "all")]
+    /// on processes of squall's own, and which rate of `load` is held: all of
+    /// them, or those named
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, value_delimiter = ',', default_missing_value = "all")]
     pub measure: Option<Vec<String>>,
     /// Machine-readable output
     #[arg(long, value_enum, default_value_t = Listing::Text)]

@@ -6,7 +6,7 @@ use squall_judge::RunOutcome;
 use squall_scenario_file::{Checked, OpenSlo};
 
 use crate::args::{CheckArgs, DiagnosticFormat};
-use crate::{exit, locate, objectives, output};
+use crate::{capacity, exit, locate, objectives, output};
 
 /// Checks every file and prints what there is to say, all at once.
 pub fn check(args: &CheckArgs) -> ExitCode {
@@ -23,6 +23,10 @@ pub fn check(args: &CheckArgs) -> ExitCode {
             None => match locate::scenario(given, &args.reading) {
                 Ok(mut found) => {
                     found.refuse(&args.consent.allowed());
+                    // Of this machine and not of the file, which is no worse for it.
+                    if let Some(remark) = found.checked.value.as_ref().and_then(capacity::remark) {
+                        output::remark(format_args!("{given}: {remark}"));
+                    }
                     tell(args, &found.checked, &mut json)
                 }
                 Err(_printed) => None,

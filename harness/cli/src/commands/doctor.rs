@@ -11,7 +11,7 @@ use squall_record::terminal_line;
 
 use crate::args::{DoctorArgs, Listing};
 use crate::this_machine::machine;
-use crate::{exit, output};
+use crate::{capacity, exit, output};
 
 /// Shows every mechanism that squall looks for; not ready where one is missing
 /// that every run needs.
@@ -51,10 +51,10 @@ fn print(ability: &Ability) {
 /// What stands for all measurements.
 const ALL: &str = "all";
 
-/// Measures faults, one after the other; what could not be measured ends it as
-/// not ready, after all others.
+/// Measures faults, and the rate that is held, one after the other; what could not
+/// be measured ends it as not ready, after all others.
 pub async fn measure(args: DoctorArgs) -> ExitCode {
-    let known = measure::names();
+    let known = [measure::names(), vec![capacity::NAME]].concat();
     let mut names = args.measure.unwrap_or_default();
     let everything = names.iter().any(|name| name == ALL);
     if everything {
@@ -70,8 +70,16 @@ pub async fn measure(args: DoctorArgs) -> ExitCode {
         Err(error) => return exit::fail(RunOutcome::NotReady, &error.to_string()),
     };
     let (mut all, mut failed) = (Vec::new(), Vec::new());
+    let mut held = None;
     for name in &names {
         output::progress(format_args!("measuring {name} …"));
+        if name == capacity::NAME {
+            match rate_held().await {
+                Ok(rate) => held = Some(rate),
+                Err(why) => failed.push(format!("{name}: {why}")),
+            }
+            continue;
+        }
         match measure::measure(name, Arc::clone(&journal)).await {
             Some(Ok(measured)) => all.extend(measured),
             // Asked for all, those are meant that there are here.
@@ -83,8 +91,19 @@ pub async fn measure(args: DoctorArgs) -> ExitCode {
         }
     }
     match args.format {
-        Listing::Text => table(&all),
-        Listing::Json => output::result_json(&serde_json::json!(all)),
+        Listing::Text => {
+            if !all.is_empty() {
+                table(&all);
+            }
+            if let Some(held) = &held {
+                output::result(format_args!("{}: {held}", capacity::NAME));
+            }
+        }
+        Listing::Json => {
+            let faults = all.iter().map(|measured| serde_json::json!(measured));
+            let load = held.iter().map(|held| serde_json::json!({ "load": held }));
+            output::result_json(&faults.chain(load).collect::<Vec<_>>());
+        }
     }
     for failure in &failed {
         output::remark(terminal_line(failure));
@@ -96,6 +115,15 @@ pub async fn measure(args: DoctorArgs) -> ExitCode {
         true => exit::code(RunOutcome::Pass),
         false => exit::fail(RunOutcome::NotReady, "not everything could be measured"),
     }
+}
+
+/// Measures the rate that is held, and keeps it for `plan` and `check`.
+async fn rate_held() -> Result<capacity::Held, String> {
+    let held = capacity::measure().await?;
+    if let Err(error) = capacity::keep(&held) {
+        output::remark(format_args!("it cannot be kept: {error}"));
+    }
+    Ok(held)
 }
 
 fn journal() -> Result<Journal, squall_faults::JournalError> {

@@ -6,7 +6,7 @@ use squall_judge::RunOutcome;
 use squall_record::json_document;
 
 use crate::args::{Listing, PlanArgs};
-use crate::{exit, locate, output};
+use crate::{capacity, exit, locate, output};
 
 /// Prints timeline, arrivals and samples per gate.
 pub fn plan(args: &PlanArgs) -> ExitCode {
@@ -16,6 +16,9 @@ pub fn plan(args: &PlanArgs) -> ExitCode {
         Err(code) => return code,
     };
     scenario.seed = args.seed.or(scenario.seed);
+    if let Some(remark) = capacity::remark(&scenario) {
+        output::remark(format_args!("{}: {remark}", args.scenario));
+    }
     let plan = scenario.plan();
     match args.format {
         Listing::Text => output::result(&plan),
