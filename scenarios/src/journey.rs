@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::persona::Persona;
 use crate::quantity::{QuantityError, QuantityProblem, parse_duration};
 use crate::request::Request;
 use crate::units::{Share, format_duration};
@@ -23,6 +24,9 @@ pub struct Journey {
     /// Share of the arrivals relative to other journeys and to requests; at
     /// least 1.
     pub weight: u32,
+    /// How its user's client behaves; one attempt of the load's timeout for `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persona: Option<Persona>,
     /// What is done, in order. Never empty.
     pub steps: Vec<Step>,
 }
@@ -79,6 +83,26 @@ impl Journey {
             stay *= 1.0 - step.leave.map_or(0.0, Share::get);
             reached
         })
+    }
+}
+
+impl fmt::Display for Journey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.name)?;
+        for (nth, step) in self.steps.iter().enumerate() {
+            f.write_str(if nth == 0 { " " } else { ", " })?;
+            if let Some(think) = step.think {
+                write!(f, "{think}, ")?;
+            }
+            f.write_str(step.name())?;
+            if let Some(leave) = step.leave {
+                write!(f, " ({leave} leave)")?;
+            }
+        }
+        match &self.persona {
+            Some(persona) => write!(f, "; as {persona}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -183,6 +207,36 @@ impl fmt::Display for Think {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::template::Template;
+
+    #[test]
+    fn a_journey_is_told_and_its_steps_are_reached_by_those_who_stay() {
+        let step = |name: &str, think_s: Option<u64>, leave: Option<f64>| Step {
+            request: Request::plain(name, "GET", Template::parse("/")),
+            take: vec![],
+            think: think_s.map(|s| Think::always(Duration::from_secs(s))),
+            leave: leave.and_then(Share::new),
+        };
+        let journey = Journey {
+            name: "buy".to_owned(),
+            weight: 1,
+            persona: Some(Persona::tv()),
+            steps: vec![
+                step("buy/log in", None, Some(0.5)),
+                step("buy/home", Some(2), Some(0.2)),
+                step("buy/pay", Some(3), None),
+            ],
+        };
+        assert_eq!(
+            journey.to_string(),
+            "buy: log in (50% leave), 2s, home (20% leave), 3s, pay; \
+             as tv: timeout 8s, 3 retries, backoff 1s"
+        );
+        let reach = journey
+            .reach()
+            .map(|(_, stay, after)| (stay, after.as_secs()));
+        assert_eq!(reach.collect::<Vec<_>>(), [(1.0, 0), (0.5, 2), (0.4, 5)]);
+    }
 
     #[test]
     fn times_to_think_are_read_as_they_are_written() {

@@ -21,6 +21,7 @@ mod load;
 pub mod monkey;
 mod multipart;
 mod pattern;
+mod persona;
 mod plan;
 mod plan_text;
 mod probe;
@@ -69,6 +70,7 @@ pub use inject::{
 pub use journey::{Journey, STEP_OF, Step, Take, Think};
 pub use listing::listed;
 pub use load::{Arrivals, DataSource, Load, Stage};
+pub use persona::{BACKOFF_MAX, Persona, RETRIES_MAX};
 pub use plan::{Overlap, Plan, PlanCycles, PlanGate, PlanStep, PlanWindow};
 pub use probe::{Probe, ProbeRead};
 pub use quantity::{QuantityError, QuantityProblem, parse_duration};

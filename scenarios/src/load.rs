@@ -49,6 +49,14 @@ impl Load {
         self.shape.iter().map(Stage::duration).sum()
     }
 
+    /// How long anything may take: as long as the most patient client waits.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        let personas = self.journeys.iter().filter_map(|it| it.persona.as_ref());
+        let longest = personas.map(|persona| persona.timeout).max();
+        longest.unwrap_or_default().max(self.timeout)
+    }
+
     /// Expected number of arrivals between `from` and `to`, both measured
     /// from time zero.
     #[must_use]
@@ -292,5 +300,58 @@ impl DataSource {
             Self::Column(column) => Some(&column.values),
             Self::Uniform { .. } | Self::Zipf { .. } | Self::Count { .. } | Self::Uuid => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journey::{Step, Think};
+    use crate::template::Template;
+    use crate::units::Share;
+
+    #[test]
+    fn steps_are_expected_of_those_who_stay_when_they_have_thought() {
+        let s = Duration::from_secs;
+        let request = |name: &str| Request::plain(name, "GET", Template::parse("/"));
+        let step = |name: &str, think_s: Option<u64>, leave: Option<f64>| Step {
+            request: request(name),
+            take: vec![],
+            think: think_s.map(|thinks| Think::always(s(thinks))),
+            leave: leave.and_then(Share::new),
+        };
+        let load = Load {
+            shape: vec![Stage::Hold {
+                rate: Rate::per_second(20.0).unwrap(),
+                duration: s(10),
+                arrivals: Arrivals::Even,
+            }],
+            requests: vec![Request {
+                weight: 3,
+                ..request("plain")
+            }],
+            journeys: vec![Journey {
+                name: "buy".to_owned(),
+                weight: 1,
+                persona: None,
+                steps: vec![step("buy/a", None, Some(0.5)), step("buy/b", Some(4), None)],
+            }],
+            data: vec![],
+            users: None,
+            connections: None,
+            in_flight_max: 1,
+            workers: None,
+            timeout: s(1),
+            warm_up: s(0),
+        };
+        let expected = |name, from, to| load.expected_on(name, s(from), s(to));
+        let close = |is: f64, expected: f64| assert!((is - expected).abs() < 1e-9, "{is}");
+        close(expected(Some("plain"), 0, 10), 150.0);
+        close(expected(Some("buy/a"), 0, 10), 50.0);
+        // Of 5 a second a half stays; nobody comes in the first four seconds.
+        close(expected(Some("buy/b"), 0, 10), 15.0);
+        close(expected(Some("buy/b"), 0, 5), 2.5);
+        close(expected(None, 0, 10), 215.0);
+        close(expected(Some("nobody"), 0, 10), 0.0);
     }
 }

@@ -43,6 +43,9 @@ pub struct Plan {
     pub cycles: Vec<PlanCycles>,
     /// Names of the weakened variants.
     pub variants: Vec<String>,
+    /// The journeys of the load, for people.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub journeys: Vec<String>,
     /// What is read beside the load, for people.
     pub probes: Vec<String>,
 }
@@ -192,6 +195,7 @@ impl Scenario {
                 .filter_map(|fault| plan_cycles(self, fault))
                 .collect(),
             variants: self.variants.iter().map(|v| v.name.clone()).collect(),
+            journeys: self.load.journeys.iter().map(ToString::to_string).collect(),
             probes: self.system.probes.iter().map(ToString::to_string).collect(),
         }
     }

@@ -26,14 +26,10 @@ impl fmt::Display for Plan {
         for step in &self.steps {
             writeln!(f, "  {:>8}  {}", format_duration(step.at), step.what)?;
         }
+        list(f, "journeys", &self.journeys)?;
         self.write_windows(f)?;
         self.write_gates(f)?;
-        if !self.probes.is_empty() {
-            writeln!(f, "\nprobes")?;
-            for probe in &self.probes {
-                writeln!(f, "  {probe}")?;
-            }
-        }
+        list(f, "probes", &self.probes)?;
         for overlap in &self.overlaps {
             writeln!(
                 f,
@@ -53,6 +49,14 @@ impl fmt::Display for Plan {
         }
         Ok(())
     }
+}
+
+/// A heading with a line for each, where there is any.
+fn list(f: &mut fmt::Formatter<'_>, heading: &str, lines: &[String]) -> fmt::Result {
+    if !lines.is_empty() {
+        writeln!(f, "\n{heading}")?;
+    }
+    lines.iter().try_for_each(|line| writeln!(f, "  {line}"))
 }
 
 impl Plan {

@@ -62,21 +62,7 @@ impl Request {
     #[must_use]
     pub fn problems(&self, data: &[(String, DataSource)]) -> Vec<RequestProblem> {
         let mut problems = self.text_problems();
-        let headers = self.headers.iter().map(|(name, value)| {
-            let part = RequestPart::Header(name.clone());
-            (part, RequestText::header(value))
-        });
-        let target = (RequestPart::Target, self.target_text());
-        let auth = self.auth_text().map(|text| (RequestPart::Auth, text));
-        let body = self
-            .body_pieces()
-            .into_iter()
-            .filter_map(|piece| match piece {
-                BodyPiece::Bytes(_) => None,
-                BodyPiece::Text(text) => Some((RequestPart::Body, text)),
-            });
-        let head = std::iter::once(target).chain(headers).chain(auth);
-        for (part, text) in head.chain(body) {
+        for (part, text) in self.texts() {
             for (name, slot) in text.values() {
                 let source = data.iter().find(|(known, _)| known == name);
                 let Some(choices) = source.and_then(|(_, source)| source.choices()) else {
@@ -96,6 +82,26 @@ impl Request {
             }
         }
         problems
+    }
+
+    /// Everything in it that values may stand in, checks left out.
+    #[must_use]
+    pub fn texts(&self) -> Vec<(RequestPart, RequestText)> {
+        let headers = self.headers.iter().map(|(name, value)| {
+            let part = RequestPart::Header(name.clone());
+            (part, RequestText::header(value))
+        });
+        let target = (RequestPart::Target, self.target_text());
+        let auth = self.auth_text().map(|text| (RequestPart::Auth, text));
+        let body = self
+            .body_pieces()
+            .into_iter()
+            .filter_map(|piece| match piece {
+                BodyPiece::Bytes(_) => None,
+                BodyPiece::Text(text) => Some((RequestPart::Body, text)),
+            });
+        let head = std::iter::once(target).chain(headers).chain(auth);
+        head.chain(body).collect()
     }
 
     /// What the scenario's own text asks for and HTTP cannot carry.

@@ -169,24 +169,14 @@ impl Driver {
         let mut next = schedule.next();
         let mut next_tick = Instant::now() + TICK;
         let mut rhythm = Rhythm::new(Instant::now());
-        // The lead ends by an order, long before its schedule does.
-        let length = if track.lead {
-            LEAD_LENGTH
-        } else {
-            self.load.duration()
-        };
-        let end_at = track.origin + length;
+        let end_at = track.origin + self.length(track);
         if !track.lead {
             self.worker.ends_at(end_at);
         }
         let mut stop: Option<Stop> = None;
         loop {
             let due = self.due(track, next, end_at);
-            let mut wake = rhythm.wake(due).min(next_tick);
-            let patience_ends = self.worker.patience_ends(Instant::now());
-            for early in [patience_ends, stop.map(|stop| stop.at)] {
-                wake = early.map_or(wake, |early| wake.min(early));
-            }
+            let wake = self.wake(rhythm.wake(due).min(next_tick), stop);
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
@@ -214,8 +204,8 @@ impl Driver {
                 if self.worker.is_broken() {
                     return TrackEnd::Broken(BROKEN.to_owned());
                 }
-                let entered = next.map_or(length, |arrival| arrival.at);
-                let entered = self.worker.entered(track.origin + entered, now);
+                let entered = next.map_or(end_at, |arrival| track.origin + arrival.at);
+                let entered = self.worker.entered(entered, now);
                 self.tick(track, now, entered.saturating_duration_since(track.origin));
                 rhythm.tick();
                 next_tick = now + TICK;
@@ -234,6 +224,21 @@ impl Driver {
             let sent = self.send_due(track, &mut next, &mut schedule, until);
             rhythm.woken(Instant::now(), sent);
         }
+    }
+
+    /// How long a track is. The lead ends by an order, long before its schedule does.
+    fn length(&self, track: &Track) -> Duration {
+        match track.lead {
+            true => LEAD_LENGTH,
+            false => self.load.duration(),
+        }
+    }
+
+    /// When to wake at the latest: `due`, or when patience ends or the load is told to.
+    fn wake(&self, due: Instant, stop: Option<Stop>) -> Instant {
+        let patience_ends = self.worker.patience_ends(Instant::now());
+        let early = patience_ends.into_iter().chain(stop.map(|stop| stop.at));
+        early.fold(due, Instant::min)
     }
 
     /// When something is due next: an arrival, what is on the agenda, or the end.
@@ -319,7 +324,7 @@ impl Driver {
             // bug, and the arrivals would show as unfinished.
             TrackEnd::Done | TrackEnd::Begin(_) => {
                 let load_end = track.origin + self.load.duration();
-                let last_answer = load_end.max(stopped_at) + self.load.timeout;
+                let last_answer = load_end.max(stopped_at) + self.load.patience();
                 (
                     load_end,
                     last_answer + Duration::from_secs(1),

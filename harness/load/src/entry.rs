@@ -25,6 +25,7 @@ pub(crate) struct Entry {
     outcome: Option<Outcome>,
     dropped: Option<DropCause>,
     flags: u8,
+    retries: u8,
 }
 
 impl Entry {
@@ -42,6 +43,7 @@ impl Entry {
             outcome: None,
             dropped: None,
             flags: if user.is_some() { HAS_USER } else { 0 },
+            retries: 0,
         }
     }
 
@@ -59,6 +61,7 @@ impl Entry {
         self.wait_us = short(settled.wait_us);
         self.outcome = Some(settled.outcome);
         self.dropped = settled.dropped;
+        self.retries = u8::try_from(settled.retries).unwrap_or(u8::MAX);
         self.flags |= flag(settled.late_by_lag, LATE_BY_LAG)
             | flag(settled.fallback, FALLBACK)
             | flag(settled.resent, RESENT);
@@ -108,6 +111,10 @@ impl Entry {
 
     pub(crate) const fn fallback(&self) -> bool {
         self.is(FALLBACK)
+    }
+
+    pub(crate) fn retries(&self) -> u64 {
+        u64::from(self.retries)
     }
 
     pub(crate) const fn resent(&self) -> bool {

@@ -3,11 +3,13 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::journey::{Tally, Walk};
 use crate::recorder::Recorder;
 use crate::schedule::Arrival;
+use crate::settled::Settled;
+use crate::transport::{Dispatch, Key};
 
 /// Numbers of lead arrivals start here, so that they draw other data.
 const LEAD_NUMBERS: u64 = 1 << 40;
@@ -38,12 +40,24 @@ impl Track {
     }
 }
 
-/// What is due later: the next step of a journey that is under way.
-pub(crate) struct Later {
-    pub(crate) track: Rc<Track>,
-    /// Number of the arrival that started it.
-    pub(crate) number: u64,
-    pub(crate) walk: Walk,
+/// What is due later.
+pub(crate) enum Later {
+    /// The next step of a journey that is under way.
+    Step {
+        track: Rc<Track>,
+        /// Number of the arrival that started it.
+        number: u64,
+        walk: Box<Walk>,
+    },
+    /// Another attempt, and what became of the last one.
+    Again(Box<(Job, Settled)>),
+}
+
+/// An attempt whose client has less patience than the load.
+pub(crate) struct Attempt {
+    pub(crate) key: Key,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) timeout: Duration,
 }
 
 /// What is due now: an arrival, or what one of them does later.
@@ -51,7 +65,7 @@ pub(crate) struct Due {
     pub(crate) at: Instant,
     pub(crate) number: u64,
     pub(crate) route: usize,
-    pub(crate) walk: Option<Walk>,
+    pub(crate) walk: Option<Box<Walk>>,
 }
 
 /// One request on its way.
@@ -60,11 +74,15 @@ pub(crate) struct Job {
     pub(crate) number: u64,
     pub(crate) route: usize,
     /// Where in a journey it is, if it is in one.
-    pub(crate) walk: Option<Walk>,
+    pub(crate) walk: Option<Box<Walk>>,
     pub(crate) scheduled: Instant,
     pub(crate) scheduled_us: i64,
     pub(crate) ticket: u64,
     pub(crate) track: Rc<Track>,
     /// Whether it was sent late enough to take room from others.
     pub(crate) late: bool,
+    /// Attempts before this one.
+    pub(crate) attempts: u32,
+    /// When the first of them was dispatched, if it was.
+    pub(crate) first: Option<Dispatch>,
 }

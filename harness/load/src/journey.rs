@@ -1,11 +1,19 @@
-//! Journeys: what comes behind a step, for whom, and when. All of it is a function
-//! of the seed, the journey, the number of the arrival and the step.
+//! Journeys: what comes behind a step, for whom, when and with what. What is drawn is
+//! a function of the seed, the journey, the number of the arrival and the step; what
+//! is carried from one step to the next, of the answers.
 
 use std::time::Duration;
 
 use squall_record::JourneyEnds;
 use squall_scenario::seed::{nth, sub_seed, unit_interval};
-use squall_scenario::{Load, Share, Think};
+use squall_scenario::{Journey, Load, Persona, Share, Slot, Step, Think};
+
+use crate::answer::Kept;
+use capture::{Capture, captured};
+pub(crate) use cookies::{Asked, Jar};
+
+mod capture;
+mod cookies;
 
 /// The journeys of a load.
 #[derive(Debug)]
@@ -18,6 +26,10 @@ struct Itinerary {
     name: String,
     /// Route of its first step; those of the others follow.
     first: usize,
+    /// Names of all that its steps take.
+    names: Vec<String>,
+    /// How its user's client behaves.
+    persona: Option<Persona>,
     steps: Vec<Stop>,
 }
 
@@ -26,13 +38,34 @@ struct Itinerary {
 struct Stop {
     think: Option<(Think, u64)>,
     leave: Option<(Share, u64)>,
+    captures: Vec<Capture>,
+    /// For the times between attempts.
+    again: u64,
 }
 
-/// A journey under way: at which step it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A journey under way: at which step it is, and with what.
+#[derive(Debug)]
 pub(crate) struct Walk {
     pub(crate) journey: u32,
     pub(crate) step: u32,
+    pub(crate) carried: Carried,
+}
+
+/// What a user has from the answers so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Carried {
+    /// What was taken, by its place among the names of the journey.
+    taken: Vec<Option<String>>,
+    pub(crate) jar: Jar,
+}
+
+/// A step takes something that cannot be taken.
+#[derive(Debug)]
+pub(crate) struct BadTake {
+    /// The route of the step.
+    pub(crate) route: String,
+    /// What is wrong, in words.
+    pub(crate) why: String,
 }
 
 /// What comes behind a step that went well.
@@ -68,28 +101,97 @@ pub(crate) enum End {
 }
 
 impl Journeys {
-    pub(crate) fn new(load: &Load, seed: u64) -> Self {
+    /// # Errors
+    /// A step takes something by what is no regular expression.
+    pub(crate) fn new(load: &Load, seed: u64) -> Result<Self, BadTake> {
         let mut first = load.requests.len();
         let journeys = load.journeys.iter().map(|journey| {
-            let steps = journey.steps.iter().map(|step| {
-                let name = &step.request.name;
-                let stream = |what: &str| sub_seed(seed, &format!("{what}/{name}"));
-                Stop {
-                    think: step.think.map(|think| (think, stream("think"))),
-                    leave: step.leave.map(|leave| (leave, stream("leave"))),
-                }
-            });
             let own = first;
             first += journey.steps.len();
-            Itinerary {
-                name: journey.name.clone(),
-                first: own,
-                steps: steps.collect(),
-            }
+            Itinerary::new(journey, own, seed)
         });
-        Self {
-            journeys: journeys.collect(),
+        Ok(Self {
+            journeys: journeys.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Names of all that the journey takes to which a route belongs, if it belongs
+    /// to one.
+    pub(crate) fn names(&self, route: usize) -> Option<&[String]> {
+        let is = |it: &&Itinerary| (it.first..it.first + it.steps.len()).contains(&route);
+        self.journeys.iter().find(is).map(|it| it.names.as_slice())
+    }
+
+    /// Whether the step of a route takes something from the body of its answer.
+    pub(crate) fn takes_body(&self, route: usize) -> bool {
+        self.journeys.iter().any(|it| {
+            let own = route
+                .checked_sub(it.first)
+                .and_then(|nth| it.steps.get(nth));
+            own.is_some_and(|stop| stop.captures.iter().any(Capture::reads_body))
+        })
+    }
+
+    /// Whether a value is taken by a step before that of a route.
+    pub(crate) fn is_taken_before(&self, name: &str, route: usize) -> bool {
+        let earlier = |it: &Itinerary| {
+            let before = route
+                .checked_sub(it.first)
+                .filter(|nth| *nth < it.steps.len());
+            let steps = before.map_or(&[][..], |nth| &it.steps[..nth]);
+            let mut captures = steps.iter().flat_map(|stop| &stop.captures);
+            captures.any(|capture| it.names[capture.index] == name)
+        };
+        self.journeys.iter().any(earlier)
+    }
+
+    /// What a user has taken under a name.
+    pub(crate) fn value<'w>(&self, walk: &'w Walk, name: &str) -> Option<&'w str> {
+        let names = &self.journeys.get(walk.journey as usize)?.names;
+        let index = names.iter().position(|known| known == name)?;
+        walk.carried.value(index)
+    }
+
+    /// Takes what a step takes from its answer.
+    ///
+    /// # Errors
+    /// What is not there, or cannot be sent where it is used; in words. Nothing is
+    /// taken then.
+    pub(crate) fn take(&self, walk: &mut Walk, kept: &Kept) -> Result<(), String> {
+        let captures = self.captures(walk);
+        for (index, value) in captured(captures, kept)? {
+            let taken = &mut walk.carried.taken;
+            taken.resize(taken.len().max(index + 1), None);
+            taken[index] = Some(value);
         }
+        Ok(())
+    }
+
+    fn captures(&self, walk: &Walk) -> &[Capture] {
+        let journey = self.journeys.get(walk.journey as usize);
+        let stop = journey.and_then(|it| it.steps.get(walk.step as usize));
+        stop.map_or(&[], |stop| &stop.captures)
+    }
+
+    /// How the client of a user behaves.
+    pub(crate) fn persona(&self, walk: &Walk) -> Option<&Persona> {
+        let journey = self.journeys.get(walk.journey as usize)?;
+        journey.persona.as_ref()
+    }
+
+    /// How long a client waits before the nth attempt behind the first, where it
+    /// makes one at all. A server may have asked it to wait.
+    pub(crate) fn wait(
+        &self,
+        walk: &Walk,
+        (number, attempt): (u64, u32),
+        asked: Option<Duration>,
+    ) -> Option<Duration> {
+        let journey = self.journeys.get(walk.journey as usize)?;
+        let persona = journey.persona.as_ref()?;
+        let seed = journey.steps.get(walk.step as usize)?.again;
+        let place = unit_interval(nth(nth(seed, number), u64::from(attempt)));
+        (attempt < persona.retries).then(|| persona.wait(attempt, place, asked))
     }
 
     /// Whether there is none.
@@ -104,7 +206,7 @@ impl Journeys {
     }
 
     /// What comes behind a step of arrival `number` that went well.
-    pub(crate) fn onward(&self, walk: Walk, number: u64) -> Onward {
+    pub(crate) fn onward(&self, walk: &Walk, number: u64) -> Onward {
         let Some(journey) = self.journeys.get(walk.journey as usize) else {
             return Onward::Completed;
         };
@@ -139,18 +241,77 @@ impl Journeys {
     }
 }
 
+impl Itinerary {
+    fn new(journey: &Journey, first: usize, seed: u64) -> Result<Self, BadTake> {
+        let mut names: Vec<String> = Vec::new();
+        let taken = journey.steps.iter().flat_map(|step| &step.take);
+        for (name, _) in taken {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        let steps = journey.steps.iter().enumerate().map(|(nth, step)| {
+            let later = &journey.steps[nth + 1..];
+            Stop::new(step, later, &names, seed).map_err(|why| BadTake {
+                route: step.request.name.clone(),
+                why,
+            })
+        });
+        Ok(Self {
+            name: journey.name.clone(),
+            first,
+            steps: steps.collect::<Result<_, _>>()?,
+            names,
+            persona: journey.persona.clone(),
+        })
+    }
+}
+
+impl Stop {
+    fn new(step: &Step, later: &[Step], names: &[String], seed: u64) -> Result<Self, String> {
+        let stream = |what: &str| sub_seed(seed, &format!("{what}/{}", step.request.name));
+        let captures = step.take.iter().map(|(name, take)| {
+            let index = names.iter().position(|known| known == name);
+            let slots = slots(later, name);
+            Capture::new((index.unwrap_or_default(), name), take, slots)
+        });
+        Ok(Self {
+            think: step.think.map(|think| (think, stream("think"))),
+            leave: step.leave.map(|leave| (leave, stream("leave"))),
+            captures: captures.collect::<Result<_, _>>()?,
+            again: stream("again"),
+        })
+    }
+}
+
+/// Where steps write a value.
+fn slots(steps: &[Step], name: &str) -> Vec<Slot> {
+    let mut slots = Vec::new();
+    for (_, text) in steps.iter().flat_map(|step| step.request.texts()) {
+        for (used, slot) in text.values() {
+            if used == name && !slots.contains(&slot) {
+                slots.push(slot);
+            }
+        }
+    }
+    slots
+}
+
 impl Walk {
     /// At the first step.
-    pub(crate) const fn new(journey: u32) -> Self {
-        Self { journey, step: 0 }
-    }
-
-    /// At the next step.
-    pub(crate) const fn next(self) -> Self {
+    pub(crate) fn new(journey: u32) -> Self {
         Self {
-            journey: self.journey,
-            step: self.step + 1,
+            journey,
+            step: 0,
+            carried: Carried::default(),
         }
+    }
+}
+
+impl Carried {
+    /// What was taken, by its place among the names of the journey.
+    pub(crate) fn value(&self, index: usize) -> Option<&str> {
+        self.taken.get(index)?.as_deref()
     }
 }
 

@@ -42,5 +42,6 @@ pub use schedule::{Arrival, Schedule};
 pub use settled::Settled;
 pub use thread::{LoadError, LoadHandle};
 pub use transport::{
-    Course, Dispatch, Exchange, ExchangeFailure, Made, Sender, Transport, give_up_late, submit,
+    Course, Dispatch, Exchange, ExchangeFailure, Key, Made, Sender, Transport, give_up,
+    give_up_late, submit,
 };

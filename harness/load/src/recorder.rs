@@ -317,6 +317,7 @@ mod tests {
                 fallback: false,
                 bytes: 10,
                 resent: false,
+                retries: 2,
             }
         })
     }

@@ -10,11 +10,11 @@ use squall_scenario::{
     UnknownVariable, Unsendable,
 };
 
-use compiled::CompiledRequest;
 pub use compiled::RequestKind;
+use compiled::{CompiledRequest, Drawn, Sources};
 use draw::Draw;
 
-use crate::journey::Journeys;
+use crate::journey::{BadTake, Carried, Journeys};
 
 mod compiled;
 mod draw;
@@ -66,6 +66,14 @@ pub enum RequestError {
         part: RequestPart,
         /// Why it cannot be sent.
         why: Unsendable,
+    },
+    /// A step of a journey takes what cannot be taken.
+    #[error("step `{route}`: {why}")]
+    Take {
+        /// The step's name.
+        route: String,
+        /// Why.
+        why: String,
     },
     /// A method, header name or header value that HTTP does not allow.
     #[error("request `{route}`: {part} {text:?} is not valid in HTTP")]
@@ -175,7 +183,8 @@ impl RequestMaker {
         let routes = routes.collect::<Result<_, _>>()?;
         let draws = load.data.iter();
         let draws = draws.map(|(name, source)| Draw::new(name, source, seed));
-        let journeys = Journeys::new(load, seed);
+        let journeys = Journeys::new(load, seed)
+            .map_err(|BadTake { route, why }| RequestError::Take { route, why })?;
         let choices = choices(load, &journeys);
         let maker = Self {
             requests,
@@ -290,19 +299,27 @@ impl RequestMaker {
         route: usize,
         number: u64,
     ) -> Result<String, RequestError> {
-        text.render(|name| self.value(name, number).map(Cow::Owned))
-            .map_err(|error| {
-                let route = self.requests[route].name.clone();
-                match error {
-                    RenderError::Unknown(source) => RequestError::UnknownVariable { route, source },
-                    RenderError::Unsendable { name, value, why } => RequestError::Value {
-                        route,
-                        name,
-                        value,
-                        why,
-                    },
-                }
-            })
+        let taken = |name: &str| {
+            let is_known = self.journeys.is_taken_before(name, route);
+            // Any value may come; whether it fits is looked at when it does.
+            is_known.then_some("0".to_owned())
+        };
+        text.render(|name| {
+            let value = self.value(name, number).or_else(|| taken(name));
+            value.map(Cow::Owned)
+        })
+        .map_err(|error| {
+            let route = self.requests[route].name.clone();
+            match error {
+                RenderError::Unknown(source) => RequestError::UnknownVariable { route, source },
+                RenderError::Unsendable { name, value, why } => RequestError::Value {
+                    route,
+                    name,
+                    value,
+                    why,
+                },
+            }
+        })
     }
 
     fn invalid(&self, route: usize, part: &'static str, text: &str) -> RequestError {
@@ -320,6 +337,8 @@ impl RequestMaker {
 #[derive(Debug)]
 pub struct CompiledRequests {
     maker: RequestMaker,
+    /// Of the target, without its port.
+    host: String,
     routes: Vec<CompiledRequest>,
 }
 
@@ -330,20 +349,36 @@ impl CompiledRequests {
     /// # Errors
     /// `host` is not a valid header value, in which case it is returned.
     pub fn new(maker: RequestMaker, host: &str) -> Result<Self, String> {
+        let name = without_port(host).to_owned();
         let host = HeaderValue::from_str(host).map_err(|_| host.to_owned())?;
         let requests = maker.requests.iter().zip(&maker.routes);
         let routes = requests
-            .map(|(request, route)| {
-                CompiledRequest::new(request, &route.method, &host, &maker.draws)
+            .enumerate()
+            .map(|(index, (request, route))| {
+                let sources = Sources {
+                    draws: &maker.draws,
+                    taken: maker.journeys.names(index),
+                    takes_body: maker.journeys.takes_body(index),
+                };
+                CompiledRequest::new(request, &route.method, &host, sources)
             })
             .collect();
-        Ok(Self { maker, routes })
+        Ok(Self {
+            maker,
+            host: name,
+            routes,
+        })
     }
 
     /// What they were compiled from.
     #[must_use]
     pub const fn maker(&self) -> &RequestMaker {
         &self.maker
+    }
+
+    /// The target's host, without a port.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
     }
 
     /// How answers on a route are read.
@@ -358,9 +393,34 @@ impl CompiledRequests {
         self.routes[route].fixed()
     }
 
-    /// Appends the request of arrival `number` on a route, as it is sent.
+    /// Appends the request of arrival `number` on a route, as it is sent. What a
+    /// step of a journey has from earlier steps is shown by its name.
     pub fn write(&self, route: usize, number: u64, into: &mut Vec<u8>) {
-        self.routes[route].write(&self.maker.draws, number, into);
+        self.write_with(route, number, None, into);
+    }
+
+    /// The same with what a user has from earlier steps.
+    pub(crate) fn write_with(
+        &self,
+        route: usize,
+        number: u64,
+        carried: Option<&Carried>,
+        into: &mut Vec<u8>,
+    ) {
+        let drawn = Drawn {
+            draws: &self.maker.draws,
+            number,
+            carried,
+        };
+        self.routes[route].write(drawn, into);
+    }
+
+    /// Path and query of the request of arrival `number` on a route, as it is sent.
+    pub(crate) fn target(&self, route: usize, number: u64, carried: &Carried) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write_with(route, number, Some(carried), &mut bytes);
+        let mut words = bytes.split(|byte| *byte == b' ').skip(1);
+        words.next().unwrap_or_default().to_vec()
     }
 
     /// Method and path of the request of arrival `number` on a route, for people.
@@ -372,6 +432,15 @@ impl CompiledRequests {
         let line = String::from_utf8_lossy(line.unwrap_or_default());
         line.trim_end_matches(" HTTP/1.1").to_owned()
     }
+}
+
+/// The host of `example.org:80` or `[::1]:80`.
+fn without_port(host: &str) -> &str {
+    let end = host
+        .rfind(':')
+        .filter(|colon| !host[*colon..].contains(']'));
+    let host = &host[..end.unwrap_or(host.len())];
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// The requests, then the journeys, each with its weight.

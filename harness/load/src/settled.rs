@@ -28,6 +28,8 @@ pub struct Settled {
     pub bytes: u64,
     /// Whether it was sent again on a new connection.
     pub resent: bool,
+    /// Attempts that its client made behind the first one.
+    pub retries: u32,
 }
 
 impl Settled {
@@ -56,6 +58,7 @@ impl Settled {
             fallback: false,
             bytes: 0,
             resent: false,
+            retries: 0,
         }
     }
 }

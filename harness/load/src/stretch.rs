@@ -152,6 +152,7 @@ impl RouteBuilder {
         counts.scheduled += 1;
         counts.bytes += entry.bytes();
         counts.resent += u64::from(entry.resent());
+        counts.retries += entry.retries();
         match entry.outcome() {
             Outcome::Good | Outcome::Unfinished => {}
             Outcome::Bad(kind) => self.seen.see(Some(kind), None, entry.scheduled_us),

@@ -15,8 +15,8 @@ use crate::requests::RequestKind;
 use attend::attend;
 use line::{Inbox, KEPT_BYTES_MAX, Line};
 use lying::Lying;
-pub use under_way::{Dispatch, Made};
-use under_way::{Entry, Key, UnderWay};
+pub use under_way::{Dispatch, Key, Made};
+use under_way::{Entry, UnderWay};
 
 mod attend;
 mod line;
@@ -284,8 +284,9 @@ impl<E> Transport<E> {
     }
 }
 
-/// Sends a request; `turn` chooses the address to start with.
-pub fn submit<S: Sender>(sender: &Rc<S>, errand: S::Errand, turn: u64, dispatch: Dispatch) {
+/// Sends a request; `turn` chooses the address to start with. Returns what names the
+/// exchange, which may be over by then.
+pub fn submit<S: Sender>(sender: &Rc<S>, errand: S::Errand, turn: u64, dispatch: Dispatch) -> Key {
     let entry = Entry {
         errand,
         dispatch,
@@ -298,6 +299,7 @@ pub fn submit<S: Sender>(sender: &Rc<S>, errand: S::Errand, turn: u64, dispatch:
     };
     let key = sender.transport().under_way.borrow_mut().insert(entry);
     place(sender, key, Some(dispatch.at));
+    key
 }
 
 /// Gives up on exchanges with which patience has ended.
@@ -310,20 +312,26 @@ pub fn give_up_late<S: Sender>(sender: &Rc<S>, now: Instant, stalled: Duration) 
         let Some((key, _)) = transport.under_way.borrow().oldest() else {
             break;
         };
-        let Some((errand, course, at)) = transport.remove(key) else {
-            break;
-        };
-        if let Place::On(line) = at {
-            transport.close(&line);
-        }
-        let detail = match course.written {
-            Some(_) => "no answer in time",
-            None => "no connection in time",
-        };
-        let failure = ExchangeFailure::bad(BadKind::Timeout, detail.to_owned(), None);
-        sender.settled(errand, &course, Err(failure));
-        place_waiting(sender);
+        give_up(sender, key);
     }
+}
+
+/// Gives up on an exchange, where it is still under way.
+pub fn give_up<S: Sender>(sender: &Rc<S>, key: Key) {
+    let transport = sender.transport();
+    let Some((errand, course, at)) = transport.remove(key) else {
+        return;
+    };
+    if let Place::On(line) = at {
+        transport.close(&line);
+    }
+    let detail = match course.written {
+        Some(_) => "no answer in time",
+        None => "no connection in time",
+    };
+    let failure = ExchangeFailure::bad(BadKind::Timeout, detail.to_owned(), None);
+    sender.settled(errand, &course, Err(failure));
+    place_waiting(sender);
 }
 
 /// Puts an exchange on a connection: an idle one to its address, else a new one;

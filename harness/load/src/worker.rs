@@ -15,16 +15,16 @@ use squall_scenario::{Load, Request};
 use crate::agenda::Agenda;
 use crate::checks::first_broken;
 use crate::gauges::GaugeBoard;
-use crate::job::{Due, Job, Later, Track};
-use crate::journey::{End, Onward, Walk};
+use crate::job::{Attempt, Due, Job, Later, Track};
+use crate::journey::Walk;
 use crate::recorder::micros_i64;
 use crate::requests::{CompiledRequests, RequestKind};
 use crate::schedule::Arrival;
 use crate::settled::Settled;
 use crate::stalls::Stalls;
-use crate::transport::{
-    Course, Dispatch, Exchange, ExchangeFailure, Sender, Transport, give_up_late, submit,
-};
+use crate::transport::{Course, Exchange, ExchangeFailure, Sender, Transport, give_up_late};
+
+mod follow;
 
 /// A stall that may have held up a fault's edge for longer than edges are
 /// waited for anyway.
@@ -46,10 +46,16 @@ pub(crate) struct Worker {
     transport: Transport<Job>,
     routes: Vec<Request>,
     in_flight_max: u32,
+    /// How long an attempt may take of a client that is none in particular, and of
+    /// any.
+    timeout: Duration,
+    patience: Duration,
     pub(crate) board: RefCell<GaugeBoard>,
     pub(crate) stalls: Stalls,
     /// What users do next when they have thought.
     pub(crate) agenda: Agenda<Later>,
+    /// When clients give up on attempts, whose load would be more patient.
+    attempts: Agenda<Attempt>,
     /// When the measured load ends: what would be due from then on is not done.
     ends_at: Cell<Option<Instant>>,
     /// Of those in flight: sent late.
@@ -60,12 +66,15 @@ impl Worker {
     pub(crate) fn new(load: &Load, requests: Arc<CompiledRequests>, to: Vec<SocketAddr>) -> Self {
         Self {
             requests,
-            transport: Transport::new(to, load.connections, load.timeout),
+            transport: Transport::new(to, load.connections, load.patience()),
             routes: load.routes().cloned().collect(),
             in_flight_max: load.in_flight_max,
+            timeout: load.timeout,
+            patience: load.patience(),
             board: RefCell::new(GaugeBoard::new()),
             stalls: Stalls::new(Instant::now()),
             agenda: Agenda::new(),
+            attempts: Agenda::new(),
             ends_at: Cell::new(None),
             late_in_flight: Cell::new(0),
         }
@@ -81,11 +90,14 @@ impl Worker {
             track.recorder.borrow_mut().stood_still(now_us);
         }
         give_up_late(self, now, self.stalls.total(now));
+        self.give_up_attempts(now);
     }
 
     /// When patience with an exchange ends next.
     pub(crate) fn patience_ends(&self, now: Instant) -> Option<Instant> {
-        self.transport.patience_ends(self.stalls.total(now))
+        let load = self.transport.patience_ends(self.stalls.total(now));
+        let own = self.attempts.next();
+        load.into_iter().chain(own).min()
     }
 
     /// A tenth of a second has passed: lets go of connections that nobody uses.
@@ -129,9 +141,16 @@ impl Worker {
 
     /// Does what is due first on the agenda.
     pub(crate) fn go_on(self: &Rc<Self>, now: Instant) {
-        if let Some((at, later)) = self.agenda.take() {
-            let due = self.resumed(at, &later);
-            self.send(&later.track, due, now, false);
+        let Some((at, later)) = self.agenda.take() else {
+            return;
+        };
+        match later {
+            Later::Step {
+                track,
+                number,
+                walk,
+            } => self.send(&track, self.step(at, number, walk), now, false),
+            Later::Again(again) => self.dispatch(again.0, now),
         }
     }
 
@@ -148,17 +167,7 @@ impl Worker {
             at,
             number,
             route: chosen.route,
-            walk: chosen.journey.map(Walk::new),
-        }
-    }
-
-    fn resumed(&self, at: Instant, later: &Later) -> Due {
-        let (journey, step) = (later.walk.journey, later.walk.step);
-        Due {
-            at,
-            number: later.number,
-            route: self.requests.maker().journeys().route(journey, step),
-            walk: Some(later.walk),
+            walk: chosen.journey.map(|it| Box::new(Walk::new(it))),
         }
     }
 
@@ -178,16 +187,11 @@ impl Worker {
         if let Some(cause) = self.no_room(in_flight).or(crowded) {
             let settled = Settled::dropped(cause);
             track.recorder.borrow_mut().settle(job.ticket, settled);
-            return self.show_dropped(&job, cause);
+            return self.show_dropped(job, cause);
         }
         let late_in_flight = &self.late_in_flight;
         late_in_flight.set(late_in_flight.get() + u32::from(job.late));
-        let dispatch = Dispatch {
-            at: now,
-            stalled: self.stalls.total(now),
-        };
-        let turn = job.number;
-        submit(self, job, turn, dispatch);
+        self.dispatch(job, now);
     }
 
     /// Drops what is hopelessly late, so late that no edge can part its
@@ -198,7 +202,7 @@ impl Worker {
         let mut recorder = track.recorder.borrow_mut();
         recorder.drop_late(job.scheduled_us, job.route, user, DropCause::Lag);
         drop(recorder);
-        self.show_dropped(&job, DropCause::Lag);
+        self.show_dropped(job, DropCause::Lag);
     }
 
     /// Notes an arrival that is not sent any more: it is unfinished, and not
@@ -214,13 +218,28 @@ impl Worker {
     pub(crate) fn end(&self, end: Instant) {
         self.ends_at(end);
         self.leave_due_before(end);
-        while self.agenda.take().is_some() {}
+        while let Some((_, later)) = self.agenda.take() {
+            match later {
+                // The journey is unfinished.
+                Later::Step { .. } => {}
+                Later::Again(again) => self.give_in(*again),
+            }
+        }
     }
 
     fn leave_due_before(&self, end: Instant) {
         while self.agenda.next().is_some_and(|due| due < end) {
-            if let Some((at, later)) = self.agenda.take() {
-                self.leave(&later.track, self.resumed(at, &later));
+            match self.agenda.take() {
+                Some((
+                    at,
+                    Later::Step {
+                        track,
+                        number,
+                        walk,
+                    },
+                )) => self.leave(&track, self.step(at, number, walk)),
+                Some((_, Later::Again(again))) => self.give_in(*again),
+                None => {}
             }
         }
     }
@@ -235,32 +254,6 @@ impl Worker {
     pub(crate) fn journeys_ended(&self, track: &Track) -> Vec<JourneyEnds> {
         let journeys = self.requests.maker().journeys();
         journeys.ends(&track.tally.borrow())
-    }
-
-    /// What becomes of a journey, one step of which was settled at `done`.
-    fn step_done(&self, job: &Job, walk: Walk, outcome: Outcome, done: Instant) {
-        let end = |end| job.track.tally.borrow_mut().end(walk.journey, end);
-        match outcome {
-            Outcome::Good | Outcome::Bad(BadKind::Late) => {}
-            Outcome::Unfinished => return,
-            Outcome::Bad(_) | Outcome::Dropped => return end(End::Failed),
-        }
-        let journeys = self.requests.maker().journeys();
-        let think = match journeys.onward(walk, job.number) {
-            Onward::Next(think) => think,
-            Onward::Completed => return end(End::Completed),
-            Onward::Left => return end(End::Left),
-        };
-        let due = self.agenda.possible(done + think);
-        // Behind the end of the load nothing is sent: the journey is unfinished.
-        if self.ends_at.get().is_none_or(|end| due < end) {
-            let later = Later {
-                track: Rc::clone(&job.track),
-                number: job.number,
-                walk: walk.next(),
-            };
-            self.agenda.put(due, later);
-        }
     }
 
     /// Notes what is due, late by `lag`.
@@ -284,6 +277,8 @@ impl Worker {
             ticket: 0,
             track: Rc::clone(track),
             late: lag > LATE,
+            attempts: 0,
+            first: None,
         }
     }
 
@@ -301,13 +296,12 @@ impl Worker {
         })
     }
 
-    fn show_dropped(&self, job: &Job, cause: DropCause) {
-        self.show(job, &Settled::dropped(cause), || {
+    fn show_dropped(&self, job: Job, cause: DropCause) {
+        self.show(&job, &Settled::dropped(cause), || {
             (None, None, Some(cause.to_string()))
         });
-        if let Some(walk) = job.walk {
-            self.step_done(job, walk, Outcome::Dropped, job.scheduled);
-        }
+        let done = job.scheduled;
+        self.go_on_behind(job, Outcome::Dropped, done);
     }
 
     /// Shows an arrival that is settled on the board, and as evidence; `told` are
@@ -353,7 +347,12 @@ impl Worker {
         }
         let maker = self.requests.maker();
         first_broken(&route.checks, kept, exchange.body_bytes, |name| {
-            maker.value(name, job.number).map(Cow::Owned)
+            let taken = job
+                .walk
+                .as_ref()
+                .and_then(|it| maker.journeys().value(it, name));
+            let drawn = || maker.value(name, job.number).map(Cow::Owned);
+            taken.map(Cow::Borrowed).or_else(drawn)
         })
     }
 
@@ -365,13 +364,11 @@ impl Worker {
         (done, as_expected): (Instant, bool),
     ) -> Settled {
         let route = &self.routes[job.route];
-        let own_pause = self
-            .stalls
-            .total(done)
-            .saturating_sub(course.dispatch.stalled);
+        let first = job.first.unwrap_or(course.dispatch);
+        let own_pause = self.stalls.total(done).saturating_sub(first.stalled);
         let written = course.written.unwrap_or(done);
         let response = done.saturating_duration_since(job.scheduled);
-        let lag = course.dispatch.at.saturating_duration_since(job.scheduled);
+        let lag = first.at.saturating_duration_since(job.scheduled);
         let wait = written.saturating_duration_since(course.dispatch.at);
         let own = lag + own_pause;
         let too_late = |time: Duration| route.within.is_some_and(|within| time > within);
@@ -396,6 +393,7 @@ impl Worker {
             bytes: result.as_ref().map_or(0, |it| it.body_bytes),
             dropped: result.as_ref().err().and_then(|failure| failure.dropped),
             resent: course.resent,
+            retries: job.attempts,
         }
     }
 }
@@ -416,22 +414,31 @@ impl Sender for Worker {
     }
 
     fn write(&self, job: &Job, into: &mut Vec<u8>) {
-        self.requests.write(job.route, job.number, into);
+        let carried = job.walk.as_ref().map(|walk| &walk.carried);
+        self.requests
+            .write_with(job.route, job.number, carried, into);
     }
 
     fn settled(
         self: &Rc<Self>,
-        job: Job,
+        mut job: Job,
         course: &Course,
         result: Result<Exchange, ExchangeFailure>,
     ) {
-        let late_in_flight = &self.late_in_flight;
-        late_in_flight.set(late_in_flight.get() - u32::from(job.late));
-        let broken = result.as_ref().ok().and_then(|it| self.broken(&job, it));
+        let broken = result.as_ref().ok().and_then(|exchange| {
+            let broken = self.broken(&job, exchange);
+            let missed = self.carry_on(&mut job, exchange, broken.is_none());
+            broken.or(missed)
+        });
         let done = result
             .as_ref()
             .map_or_else(|_| Instant::now(), |it| it.done);
         let settled = self.classify(&job, course, &result, (done, broken.is_none()));
+        if let Some(due) = self.tries_again(&job, course, &result, (settled.outcome, done)) {
+            return self.try_again(job, settled, course, due);
+        }
+        let late_in_flight = &self.late_in_flight;
+        late_in_flight.set(late_in_flight.get() - u32::from(job.late));
         let mut recorder = job.track.recorder.borrow_mut();
         recorder.settle(job.ticket, settled);
         drop(recorder);
@@ -443,9 +450,7 @@ impl Sender for Worker {
             }
             Err(failure) => (None, failure.address, Some(failure.detail)),
         });
-        if let Some(walk) = job.walk {
-            self.step_done(&job, walk, settled.outcome, done);
-        }
+        self.go_on_behind(job, settled.outcome, done);
     }
 }
 

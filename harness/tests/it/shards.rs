@@ -42,6 +42,7 @@ fn answer(number: u64) -> Settled {
         dropped: (outcome == Outcome::Dropped).then_some(DropCause::InFlight),
         own_us: dice % 700,
         resent: dice.is_multiple_of(11),
+        retries: 0,
         lag_us: dice % 700,
         wait_us: dice % 90,
         service_us: response_us / 2,

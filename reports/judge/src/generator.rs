@@ -96,6 +96,12 @@ fn summarize(p99_us: Option<u64>, max_us: Option<u64>, total: &Counts) -> String
             grouped(total.resent)
         ));
     }
+    if total.retries > 0 {
+        text.push_str(&format!(
+            "; clients tried {} times more, and what they measured spans all attempts",
+            grouped(total.retries)
+        ));
+    }
     text.push_str("; ");
     text.push_str(&unsent(total.dropped, &total.drops));
     text.push('.');

@@ -94,6 +94,9 @@ pub struct Counts {
     /// been closed; whatever became of them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub resent: u64,
+    /// Attempts that clients made behind the first ones, whatever became of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retries: u64,
 }
 
 /// So that what is rare takes no room in a record.
@@ -188,5 +191,6 @@ impl Counts {
         self.fallback = self.fallback.saturating_add(other.fallback);
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.resent = self.resent.saturating_add(other.resent);
+        self.retries = self.retries.saturating_add(other.retries);
     }
 }

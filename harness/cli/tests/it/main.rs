@@ -27,6 +27,7 @@ mod full_disk;
 mod history;
 mod house;
 mod inputs;
+mod journeys;
 mod kill_nine;
 mod kit;
 mod life;

@@ -157,6 +157,7 @@ impl Scene {
             journeys: vec![Journey {
                 name: "j".into(),
                 weight: 2,
+                persona: None,
                 steps: (1..=STEPS)
                     .map(|nth| Step {
                         request: request(&format!("j/{nth}"), &format!("/$n/{nth}")),

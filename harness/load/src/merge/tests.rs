@@ -51,6 +51,7 @@ fn arrival() -> impl Strategy<Value = Arrival> {
                 fallback: response_us.is_multiple_of(3),
                 bytes: response_us,
                 resent: response_us.is_multiple_of(5),
+                retries: u32::try_from(response_us % 3).unwrap(),
                 ..Settled::UNFINISHED
             },
         },

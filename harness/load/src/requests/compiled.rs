@@ -1,6 +1,8 @@
 //! Requests as bytes with slots: compiled once, so that sending one copies and
 //! neither formats nor allocates.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use squall_scenario::base64::{encode_tail, encoded_length};
@@ -8,6 +10,7 @@ use squall_scenario::{AnswerCheck, BodyPiece, Request, RequestText, Slot};
 
 use super::draw::{Draw, UUID_BYTES};
 use crate::answer::Looks;
+use crate::journey::Carried;
 
 /// How the answer to a request is read, and what may be done without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,8 +74,35 @@ enum Piece {
         draw: usize,
         written: Vec<Box<[u8]>>,
     },
+    /// What an earlier step of its journey took, written for this place.
+    Taken {
+        index: usize,
+        name: String,
+        slot: Slot,
+    },
+    /// The cookies of its user, in a field of their own.
+    Cookies,
     /// What is sent in base64.
     Encoded(Slotted),
+}
+
+/// Where values come from.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub(super) draws: &'a [Draw],
+    /// Names of what the journey takes that the request is a step of, if it is one.
+    pub(super) taken: Option<&'a [String]>,
+    /// Whether something is taken from the body of its answer.
+    pub(super) takes_body: bool,
+}
+
+/// Whose request it is.
+#[derive(Clone, Copy)]
+pub(super) struct Drawn<'a> {
+    pub(super) draws: &'a [Draw],
+    pub(super) number: u64,
+    /// What its user has from earlier steps; `None` shows names instead.
+    pub(super) carried: Option<&'a Carried>,
 }
 
 impl CompiledRequest {
@@ -82,12 +112,12 @@ impl CompiledRequest {
         request: &Request,
         method: &Method,
         host: &HeaderValue,
-        draws: &[Draw],
+        sources: Sources<'_>,
     ) -> Self {
         let mut head = Slotted::default();
         head.bytes(method.as_str().as_bytes());
         head.bytes(b" ");
-        head.text(&request.target_text(), draws);
+        head.text(&request.target_text(), sources);
         head.bytes(b" HTTP/1.1\r\n");
         let mut names = request.headers.iter().map(|(name, _)| name.as_str());
         if !names.any(|name| name.eq_ignore_ascii_case(header::HOST.as_str())) {
@@ -98,24 +128,30 @@ impl CompiledRequest {
         for (name, value) in &request.headers {
             head.bytes(name.to_ascii_lowercase().as_bytes());
             head.bytes(b": ");
-            head.text(&RequestText::header(value), draws);
+            head.text(&RequestText::header(value), sources);
             head.bytes(b"\r\n");
         }
         if let Some(auth) = request.auth_text() {
             head.bytes(b"authorization: ");
-            head.text(&auth, draws);
+            head.text(&auth, sources);
             head.bytes(b"\r\n");
+        }
+        let mut names = request.headers.iter().map(|(name, _)| name.as_str());
+        if sources.taken.is_some()
+            && !names.any(|name| name.eq_ignore_ascii_case(header::COOKIE.as_str()))
+        {
+            head.pieces.push(Piece::Cookies);
         }
         let mut body = Slotted::default();
         for piece in request.body_pieces() {
             match piece {
                 BodyPiece::Bytes(bytes) => body.bytes(&bytes),
-                BodyPiece::Text(text) => body.text(&text, draws),
+                BodyPiece::Text(text) => body.text(&text, sources),
             }
         }
         Self {
             kind: RequestKind {
-                looks: looks(&request.checks),
+                looks: looks(&request.checks, sources),
                 ..RequestKind::of(method)
             },
             bytes: CompiledBytes::new(head, body, method),
@@ -131,15 +167,15 @@ impl CompiledRequest {
     }
 
     /// Appends the bytes of arrival `number`.
-    pub(super) fn write(&self, draws: &[Draw], number: u64, into: &mut Vec<u8>) {
+    pub(super) fn write(&self, drawn: Drawn<'_>, into: &mut Vec<u8>) {
         match &self.bytes {
             CompiledBytes::Fixed(bytes) => into.extend_from_slice(bytes),
-            CompiledBytes::Head(head) => head.write(draws, number, into),
+            CompiledBytes::Head(head) => head.write(drawn, into),
             CompiledBytes::HeadAndBody(head, body) => {
-                head.write(draws, number, into);
-                write_number(body.length(draws, number), into);
+                head.write(drawn, into);
+                write_number(body.length(drawn), into);
                 into.extend_from_slice(b"\r\n\r\n");
-                body.write(draws, number, into);
+                body.write(drawn, into);
             }
         }
     }
@@ -174,11 +210,11 @@ impl Slotted {
         }
     }
 
-    fn text(&mut self, text: &RequestText, draws: &[Draw]) {
+    fn text(&mut self, text: &RequestText, sources: Sources<'_>) {
         let plain = text.base64_from();
-        self.append(text.pieces().take(plain), draws);
+        self.append(text.pieces().take(plain), sources);
         let mut encoded = Self::default();
-        encoded.append(text.pieces().skip(plain), draws);
+        encoded.append(text.pieces().skip(plain), sources);
         if let Some(fixed) = encoded.fixed() {
             let mut fixed = fixed.to_vec();
             encode_tail(&mut fixed, 0);
@@ -191,7 +227,7 @@ impl Slotted {
     fn append<'t>(
         &mut self,
         pieces: impl Iterator<Item = Result<&'t str, (&'t str, Slot)>>,
-        draws: &[Draw],
+        sources: Sources<'_>,
     ) {
         for piece in pieces {
             let (name, slot) = match piece {
@@ -202,7 +238,15 @@ impl Slotted {
                 Err(value) => value,
             };
             // Every value has a source, or the request was refused before.
+            let draws = sources.draws;
             let Some(draw) = draws.iter().position(|draw| draw.name() == name) else {
+                let mut taken = sources.taken.unwrap_or_default().iter();
+                let index = taken.position(|taken| taken == name);
+                self.pieces.extend(index.map(|index| Piece::Taken {
+                    index,
+                    name: name.to_owned(),
+                    slot,
+                }));
                 continue;
             };
             let piece = match draws[draw].choices() {
@@ -238,10 +282,16 @@ impl Slotted {
         text
     }
 
-    fn write(&self, draws: &[Draw], number: u64, into: &mut Vec<u8>) {
+    fn write(&self, drawn: Drawn<'_>, into: &mut Vec<u8>) {
+        let (draws, number) = (drawn.draws, drawn.number);
+        let start = into.len();
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => into.extend_from_slice(text),
+                Piece::Taken { index, name, slot } => {
+                    into.extend_from_slice(taken(drawn, *index, name, *slot).as_bytes());
+                }
+                Piece::Cookies => write_cookies(drawn, start, into),
                 Piece::Number { draw } => write_number(draws[*draw].number(number), into),
                 Piece::Uuid { draw } => into.extend_from_slice(&draws[*draw].uuid(number)),
                 Piece::Picked { draw, written } => {
@@ -249,16 +299,20 @@ impl Slotted {
                 }
                 Piece::Encoded(slotted) => {
                     let start = into.len();
-                    slotted.write(draws, number, into);
+                    slotted.write(drawn, into);
                     encode_tail(into, start);
                 }
             }
         }
     }
 
-    fn length(&self, draws: &[Draw], number: u64) -> u64 {
+    fn length(&self, drawn: Drawn<'_>) -> u64 {
+        let (draws, number) = (drawn.draws, drawn.number);
         let length = |piece: &Piece| match piece {
             Piece::Text(text) => text.len() as u64,
+            Piece::Taken { index, name, slot } => taken(drawn, *index, name, *slot).len() as u64,
+            // They stand in the head, whose length nobody asks for.
+            Piece::Cookies => 0,
             Piece::Number { draw } => {
                 u64::from(draws[*draw].number(number).checked_ilog10().unwrap_or(0)) + 1
             }
@@ -266,19 +320,41 @@ impl Slotted {
             Piece::Picked { draw, written } => {
                 picked(written, draws[*draw].number(number)).len() as u64
             }
-            Piece::Encoded(slotted) => encoded_length(slotted.length(draws, number)),
+            Piece::Encoded(slotted) => encoded_length(slotted.length(drawn)),
         };
         self.pieces.iter().map(length).sum()
     }
 }
 
-/// What checks look at, if there are any.
-fn looks(checks: &[AnswerCheck]) -> Option<Looks> {
+/// A value that was taken, as it is written here; its name where it is only shown.
+fn taken(drawn: Drawn<'_>, index: usize, name: &str, slot: Slot) -> String {
+    let Some(carried) = drawn.carried else {
+        return format!("${name}");
+    };
+    let mut written = String::new();
+    // None is refused here: what does not fit was not taken.
+    let _ = slot.write(carried.value(index).unwrap_or_default(), &mut written);
+    written
+}
+
+/// The user's cookies for the request whose head begins at `start`.
+fn write_cookies(drawn: Drawn<'_>, start: usize, into: &mut Vec<u8>) {
+    let Some(carried) = drawn.carried else {
+        return;
+    };
+    let mut words = into[start..].split(|byte| *byte == b' ').skip(1);
+    let target = words.next().unwrap_or_default().to_vec();
+    carried.jar.write(&target, false, Instant::now(), into);
+}
+
+/// What is looked at in an answer, if anything is.
+fn looks(checks: &[AnswerCheck], sources: Sources<'_>) -> Option<Looks> {
     let looks = Looks {
-        body: checks.iter().any(AnswerCheck::reads_body),
+        body: sources.takes_body || checks.iter().any(AnswerCheck::reads_body),
         digest: checks.iter().any(|it| matches!(it, AnswerCheck::Sha256(_))),
     };
-    (!checks.is_empty()).then_some(looks)
+    // A step looks for cookies at least.
+    (sources.taken.is_some() || !checks.is_empty()).then_some(looks)
 }
 
 fn picked(written: &[Box<[u8]>], index: u64) -> &[u8] {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// Names one exchange; never another one that took its place later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Key {
+pub struct Key {
     index: u32,
     generation: u32,
 }

@@ -11,6 +11,7 @@
 
 mod client;
 mod hostile;
+mod journeys;
 mod late_reading;
 mod open_loop;
 mod transport;

@@ -50,11 +50,18 @@ pub(super) fn check(
             );
         }
     }
-    for (request, places) in draft.load.requests.iter().zip(&draft.requests) {
+    let mut personas = draft
+        .load
+        .journeys
+        .iter()
+        .filter_map(|it| it.persona.as_ref());
+    let tries_again = personas.any(|persona| persona.retries > 0);
+    for (request, places) in draft.load.routes().zip(&draft.requests) {
         if let Some(within) = request.within
-            && within > draft.load.timeout
+            && within > draft.load.patience()
+            && !tries_again
         {
-            let timeout = format_duration(draft.load.timeout);
+            let timeout = format_duration(draft.load.patience());
             findings.push(
                 Diagnostic::warning(
                     codes::WITHIN_ABOVE_TIMEOUT,
@@ -79,7 +86,7 @@ pub(super) fn check(
 /// Values that a header draws: what one of them cannot carry is found before
 /// some arrival meets it.
 fn drawn_headers(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
-    for (request, places) in draft.load.requests.iter().zip(&draft.requests) {
+    for (request, places) in draft.load.routes().zip(&draft.requests) {
         for ((name, value), used) in request.headers.iter().zip(&places.headers) {
             for variable in value.variables() {
                 drawn_header(draft, (name, *used), variable, findings);
@@ -119,7 +126,7 @@ fn drawn_header(
 
 /// Values that a body draws and cannot hold where they stand.
 fn drawn_bodies(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
-    for (request, places) in draft.load.requests.iter().zip(&draft.requests) {
+    for (request, places) in draft.load.routes().zip(&draft.requests) {
         for problem in request.problems(&draft.load.data) {
             let RequestProblem::Value {
                 part: part @ (RequestPart::Body | RequestPart::Auth),

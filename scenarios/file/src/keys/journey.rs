@@ -1,44 +1,10 @@
-//! Keys of `journeys` of a load.
+//! Keys of `personas` of a load, and of what its journeys have beside requests.
 
-use super::load::REQUEST;
-use crate::shape::Kind::{
-    DurationRange, Either, List, Names, Object, OneOf, Send, Share, Text, Whole,
-};
+use crate::shape::Kind::{Duration, DurationRange, Names, OneOf, Share, Text, Whole};
 use crate::shape::{Key, Shape, key, needed};
 
-pub(crate) static JOURNEY: Shape = Shape {
-    noun: "a journey",
-    about: "What one user does, step by step; an arrival starts it.",
-    reads: "name: buy, weight: 3, steps: [ GET /, think: 1s..3s, POST /buy ]",
-    keys: &[
-        needed(
-            "name",
-            Text,
-            "Name; its steps are the routes NAME/STEP of gates and reports.",
-        ),
-        key(
-            "weight",
-            Whole(1, 1_000_000),
-            "Share of the arrivals relative to other journeys and to requests; 1 when absent.",
-        ),
-        needed(
-            "steps",
-            List(&Either(&[Send, Object(&STEP), Object(&PAUSE)])),
-            "What is done, one thing after the other.",
-        )
-        .otherwise(&["requests", "flow"]),
-    ],
-};
-
-pub(crate) static STEP: Shape = Shape {
-    noun: "a step",
-    about: "A request of a journey; the journey ends where it fails.",
-    reads: "name: log in, send: POST /login, take: { token: { json: /token } }",
-    keys: &STEP_KEYS,
-};
-
 /// What a step has beside what a request has, whose weight means nothing in it.
-const OF_STEP: [Key; 2] = [
+pub(super) const OF_STEP: [Key; 2] = [
     key(
         "take",
         Names(&OneOf(TAKE)),
@@ -53,28 +19,8 @@ const OF_STEP: [Key; 2] = [
     .otherwise(&["exit", "abandon", "drop"]),
 ];
 
-const STEP_KEYS_COUNT: usize = REQUEST.keys.len() - 1 + OF_STEP.len();
-
-static STEP_KEYS: [Key; STEP_KEYS_COUNT] = {
-    let mut keys = [OF_STEP[0]; STEP_KEYS_COUNT];
-    let (mut from, mut to) = (0, 0);
-    while from < REQUEST.keys.len() {
-        if !is(REQUEST.keys[from].name, "weight") {
-            keys[to] = REQUEST.keys[from];
-            to += 1;
-        }
-        from += 1;
-    }
-    let mut own = 0;
-    while own < OF_STEP.len() {
-        keys[to + own] = OF_STEP[own];
-        own += 1;
-    }
-    keys
-};
-
 /// Whether two texts are the same, when this is compiled.
-const fn is(one: &str, other: &str) -> bool {
+pub(super) const fn is(one: &str, other: &str) -> bool {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     if one.len() != other.len() {
         return false;
@@ -99,6 +45,27 @@ pub(crate) static PAUSE: Shape = Shape {
         "How long; any time between the two, equally likely.",
     )
     .otherwise(&["pause", "wait", "sleep"])],
+};
+
+pub(crate) static PERSONA: Shape = Shape {
+    noun: "a persona",
+    about: "How a client behaves when answers are slow or bad.",
+    reads: "kiosk: { timeout: 4s, retries: 2, backoff: 250ms }",
+    keys: &[
+        needed("timeout", Duration, "How long one attempt may take."),
+        key(
+            "retries",
+            Whole(0, 10),
+            "Attempts behind the first one, where that fails in a way that may pass; 0 when absent.",
+        )
+        .otherwise(&["attempts", "retry"]),
+        key(
+            "backoff",
+            Duration,
+            "Between the first two attempts, at most, twice as long before each later one; 500ms when absent.",
+        )
+        .otherwise(&["delay", "wait"]),
+    ],
 };
 
 pub(crate) const TAKE: &[Key] = &[

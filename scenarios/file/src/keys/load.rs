@@ -1,6 +1,6 @@
 //! Keys of `load`.
 
-use super::journey::JOURNEY;
+use super::journey::{OF_STEP, PAUSE, PERSONA, is};
 use crate::shape::Kind::{
     Decimal, Duration, Either, Json, List, Names, Object, OneOf, Rate, Send, Size, Status,
     Template, Text, Whole, Word, Words,
@@ -17,6 +17,7 @@ pub(crate) static LOAD: Shape = Shape {
         key("journeys", List(&Object(&JOURNEY)), "What an arrival starts, step by step, beside or instead of `requests`.").otherwise(&["journey", "flows", "scenarios", "users_do"]),
         key("headers", Names(&Template), "Headers of every request that does not write the same itself.").otherwise(&["header"]),
         key("auth", OneOf(AUTH), "Who asks, of every request that does not say so itself.").otherwise(&["authorization", "credentials"]),
+        key("personas", Names(&Object(&PERSONA)), "Clients that journeys are made `as`, beside web, mobile, tv and console.").otherwise(&["persona", "clients"]),
         key("data", Names(&OneOf(DATA)), "Values for $name in requests.").otherwise(&["variables"]),
         key("users", Word, "Name of the data that says which virtual user asks; reports count the users that were hurt.").otherwise(&["user"]),
         key("connections", Whole(1, 100_000), "The most connections open at once.").otherwise(&["max_connections"]),
@@ -195,6 +196,63 @@ pub(crate) static REQUEST: Shape = Shape {
             "Which answers are good; any status from 200 to 399 when absent.",
         ),
     ],
+};
+
+pub(crate) static JOURNEY: Shape = Shape {
+    noun: "a journey",
+    about: "What one user does, step by step; an arrival starts it.",
+    reads: "name: buy, weight: 3, steps: [ GET /, think: 1s..3s, POST /buy ]",
+    keys: &[
+        needed(
+            "name",
+            Text,
+            "Name; its steps are the routes NAME/STEP of gates and reports.",
+        ),
+        key(
+            "weight",
+            Whole(1, 1_000_000),
+            "Share of the arrivals relative to other journeys and to requests; 1 when absent.",
+        ),
+        key(
+            "as",
+            Text,
+            "How the user's client behaves: web, mobile, tv, console, or one of `personas`; one attempt of the load's `timeout` when absent.",
+        )
+        .otherwise(&["persona", "client"]),
+        needed(
+            "steps",
+            List(&Either(&[Send, Object(&STEP), Object(&PAUSE)])),
+            "What is done, one thing after the other.",
+        )
+        .otherwise(&["requests", "flow"]),
+    ],
+};
+
+pub(crate) static STEP: Shape = Shape {
+    noun: "a step",
+    about: "A request of a journey; the journey ends where it fails.",
+    reads: "name: log in, send: POST /login, take: { token: { json: /token } }",
+    keys: &STEP_KEYS,
+};
+
+const STEP_KEYS_COUNT: usize = REQUEST.keys.len() - 1 + OF_STEP.len();
+
+static STEP_KEYS: [Key; STEP_KEYS_COUNT] = {
+    let mut keys = [OF_STEP[0]; STEP_KEYS_COUNT];
+    let (mut from, mut to) = (0, 0);
+    while from < REQUEST.keys.len() {
+        if !is(REQUEST.keys[from].name, "weight") {
+            keys[to] = REQUEST.keys[from];
+            to += 1;
+        }
+        from += 1;
+    }
+    let mut own = 0;
+    while own < OF_STEP.len() {
+        keys[to + own] = OF_STEP[own];
+        own += 1;
+    }
+    keys
 };
 
 pub(crate) static BODY: Shape = Shape {

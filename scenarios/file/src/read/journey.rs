@@ -73,6 +73,10 @@ impl Reader {
             Some(node) => self.whole_u32(node, 1, 1_000_000),
             None => Some(1),
         };
+        let persona = match fields.get("as") {
+            Some(node) => self.persona_of(node).map(Some),
+            None => Some(None),
+        };
         let number = draft.places.len();
         let mut places = JourneyPlaces {
             name: (name.clone().unwrap_or_default(), fields.place("name")),
@@ -82,7 +86,7 @@ impl Reader {
         let steps = steps.map(|node| self.steps_of(node, number, &mut places.taken));
         draft.places.push(places);
         let steps: Vec<(Step, RequestPlaces)> = steps.flatten()?;
-        let (name, weight) = (name?, weight?);
+        let (name, weight, persona) = (name?, weight?, persona?);
         let (mut steps, requests): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
         for step in &mut steps {
             let own = &step.request.name;
@@ -92,6 +96,7 @@ impl Reader {
         Some(Journey {
             name,
             weight,
+            persona,
             steps,
         })
     }

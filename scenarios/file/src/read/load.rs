@@ -46,6 +46,7 @@ impl Reader {
         let data = self.data(fields);
         self.common(fields, &data.data);
         let (requests, mut places, requests_complete) = self.requests(fields);
+        self.personas(fields);
         let mut journeys = self.journeys(fields);
         if ["requests", "journeys"]
             .iter()

@@ -17,6 +17,7 @@ mod load;
 mod monkey;
 mod monkey_members;
 mod parameter;
+mod persona;
 mod probe;
 mod process;
 mod request;
@@ -37,7 +38,7 @@ pub(crate) use scenario::{ScenarioDraft, VariantDraft, system_path};
 pub(crate) use slo::{GateDraft, SloDraft, gate_text, openslo_path};
 pub(crate) use system::{Declared, NameKind, Names, SystemDraft, target_misfit};
 
-use squall_scenario::{nearest, quoted};
+use squall_scenario::{Persona, nearest, quoted};
 
 use crate::beside::Beside;
 use crate::codes;
@@ -59,6 +60,8 @@ pub(crate) struct Reader {
     pub(crate) common: Common,
     /// Whether environment values are replaced by their names in text.
     pub(crate) redact: bool,
+    /// Clients that the load defines; `None` for one that could not be read.
+    pub(crate) personas: Vec<(String, Option<Persona>)>,
 }
 
 /// A `$name` in a text.

@@ -1,0 +1,191 @@
+//! What follows from a request that was settled: the next step of its journey, or
+//! another attempt.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use squall_record::{BadKind, Outcome};
+
+use super::Worker;
+use crate::job::{Attempt, Due, Job, Later};
+use crate::journey::{Asked, End, Onward, Walk};
+use crate::settled::Settled;
+use crate::transport::{Course, Dispatch, Exchange, ExchangeFailure, give_up, submit};
+
+/// Statuses by which a server says that it may be better later.
+const MAY_PASS: [u16; 6] = [408, 425, 429, 502, 503, 504];
+/// Those by which it says that it has done nothing, whatever was asked.
+const NOTHING_DONE: [u16; 2] = [429, 503];
+
+impl Worker {
+    /// The step of a journey that is due.
+    pub(super) fn step(&self, at: Instant, number: u64, walk: Box<Walk>) -> Due {
+        let journeys = self.requests.maker().journeys();
+        Due {
+            at,
+            number,
+            route: journeys.route(walk.journey, walk.step),
+            walk: Some(walk),
+        }
+    }
+
+    /// Sends what was noted, for the first time or again.
+    pub(super) fn dispatch(self: &Rc<Self>, job: Job, now: Instant) {
+        let dispatch = Dispatch {
+            at: now,
+            stalled: self.stalls.total(now),
+        };
+        let journeys = self.requests.maker().journeys();
+        let persona = job.walk.as_ref().and_then(|walk| journeys.persona(walk));
+        let timeout = persona.map_or(self.timeout, |persona| persona.timeout);
+        let turn = job.number;
+        let key = submit(self, job, turn, dispatch);
+        // The transport knows when the most patient one loses patience.
+        if timeout < self.patience {
+            let attempt = Attempt {
+                key,
+                dispatch,
+                timeout,
+            };
+            let due = self.attempts.possible(now + timeout);
+            self.attempts.put(due, attempt);
+        }
+    }
+
+    /// Gives up on attempts with which their clients have lost patience, which does
+    /// not run while the generator stands still.
+    pub(super) fn give_up_attempts(self: &Rc<Self>, now: Instant) {
+        let stalled = self.stalls.total(now);
+        while self.attempts.next().is_some_and(|due| due <= now) {
+            let Some((_, attempt)) = self.attempts.take() else {
+                return;
+            };
+            let excused = stalled.saturating_sub(attempt.dispatch.stalled);
+            let end = attempt.dispatch.at + attempt.timeout + excused;
+            match end <= now {
+                true => give_up(self, attempt.key),
+                false => self.attempts.put(self.attempts.possible(end), attempt),
+            }
+        }
+    }
+
+    /// When a client makes another attempt, where it makes one: the last failed in a
+    /// way that may pass, and it is no harm to ask again. None begins when the load
+    /// has ended.
+    pub(super) fn tries_again(
+        &self,
+        job: &Job,
+        course: &Course,
+        result: &Result<Exchange, ExchangeFailure>,
+        (outcome, done): (Outcome, Instant),
+    ) -> Option<Instant> {
+        let walk = job.walk.as_ref()?;
+        let repeatable = self.requests.kind(job.route).repeatable;
+        let (may_pass, asked) = match (outcome, result) {
+            (Outcome::Bad(BadKind::Status), Ok(exchange)) => {
+                let status = exchange.status;
+                let statuses = if repeatable {
+                    &MAY_PASS[..]
+                } else {
+                    &NOTHING_DONE
+                };
+                (statuses.contains(&status), retry_after(exchange))
+            }
+            (
+                Outcome::Bad(BadKind::Connect | BadKind::Dns | BadKind::Broken | BadKind::Timeout),
+                _,
+            ) => (repeatable || course.written.is_none(), None),
+            _ => return None,
+        };
+        let journeys = self.requests.maker().journeys();
+        let wait = journeys.wait(walk, (job.number, job.attempts), asked)?;
+        let due = self.agenda.possible(done + wait);
+        let in_time = self.ends_at.get().is_none_or(|end| due < end);
+        (may_pass && in_time).then_some(due)
+    }
+
+    /// Lets a client wait for another attempt. It is in flight meanwhile.
+    pub(super) fn try_again(&self, mut job: Job, settled: Settled, course: &Course, due: Instant) {
+        job.attempts += 1;
+        job.first.get_or_insert(course.dispatch);
+        self.agenda.put(due, Later::Again(Box::new((job, settled))));
+    }
+
+    /// The load has ended before another attempt: the last one counts.
+    pub(super) fn give_in(&self, (job, settled): (Job, Settled)) {
+        let late_in_flight = &self.late_in_flight;
+        late_in_flight.set(late_in_flight.get() - u32::from(job.late));
+        let mut recorder = job.track.recorder.borrow_mut();
+        recorder.settle(job.ticket, settled);
+        drop(recorder);
+        let detail = "the load ended before another attempt".to_owned();
+        self.show(&job, &settled, || (None, None, Some(detail)));
+        let done = job.scheduled + Duration::from_micros(settled.response_us);
+        self.go_on_behind(job, settled.outcome, done);
+    }
+
+    /// What becomes of a journey, one step of which was settled at `done`.
+    pub(super) fn go_on_behind(&self, job: Job, outcome: Outcome, done: Instant) {
+        let Some(mut walk) = job.walk else { return };
+        let end = |end| job.track.tally.borrow_mut().end(walk.journey, end);
+        match outcome {
+            Outcome::Good | Outcome::Bad(BadKind::Late) => {}
+            Outcome::Unfinished => return,
+            Outcome::Bad(_) | Outcome::Dropped => return end(End::Failed),
+        }
+        let journeys = self.requests.maker().journeys();
+        let think = match journeys.onward(&walk, job.number) {
+            Onward::Next(think) => think,
+            Onward::Completed => return end(End::Completed),
+            Onward::Left => return end(End::Left),
+        };
+        let due = self.agenda.possible(done + think);
+        // Behind the end of the load nothing is sent: the journey is unfinished.
+        if self.ends_at.get().is_none_or(|end| due < end) {
+            walk.step += 1;
+            let (track, number) = (job.track, job.number);
+            let later = Later::Step {
+                track,
+                number,
+                walk,
+            };
+            self.agenda.put(due, later);
+        }
+    }
+
+    /// Gives to a user what an answer says: cookies, and what its step takes where
+    /// the answer is as expected. What of that is wrong, in words.
+    pub(super) fn carry_on(
+        &self,
+        job: &mut Job,
+        exchange: &Exchange,
+        as_expected: bool,
+    ) -> Option<String> {
+        let (Some(walk), Some(kept)) = (&mut job.walk, &exchange.kept) else {
+            return None;
+        };
+        let sets = |(name, _): &(String, Vec<u8>)| name.eq_ignore_ascii_case("set-cookie");
+        if kept.fields.iter().any(sets) {
+            let target = self.requests.target(job.route, job.number, &walk.carried);
+            let asked = Asked {
+                host: self.requests.host(),
+                target: &target,
+                done: exchange.done,
+            };
+            walk.carried.jar.take(&kept.fields, asked);
+        }
+        let journeys = self.requests.maker().journeys();
+        match as_expected && self.routes[job.route].accepts(exchange.status) {
+            true => journeys.take(walk, kept).err(),
+            false => None,
+        }
+    }
+}
+
+/// How long a server asks to be left alone, in whole seconds.
+fn retry_after(exchange: &Exchange) -> Option<Duration> {
+    let mut fields = exchange.kept.as_ref()?.fields.iter();
+    let (_, value) = fields.find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
+    let seconds = std::str::from_utf8(value).ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
