@@ -201,6 +201,14 @@ pub enum FaultError {
         /// Why.
         why: String,
     },
+    /// A process of squall's own that should keep a target short does not.
+    #[error("squall's own process beside process {pid}: {why}")]
+    Rival {
+        /// The target.
+        pid: u32,
+        /// What is wrong with it, in words.
+        why: String,
+    },
     /// A limit that was lowered could not be given back; in words.
     #[error("{0}")]
     NotLifted(String),

@@ -16,7 +16,7 @@ use crate::http::ScopeKey;
 use crate::in_process::{ActiveCalls, CallsFault};
 use crate::network::{ActiveNames, ActivePackets, NamesFault, PacketsFault};
 use crate::process::{ActiveKill, ActivePause, Owner, off_runtime, refuse, refuse_below};
-use crate::resource::{ActiveFill, ActiveLimit, ActiveQuota};
+use crate::resource::{ActiveBurn, ActiveFill, ActiveLimit, ActivePressure, ActiveQuota};
 use crate::tls::{ActiveTls, TlsFault};
 use crate::{FaultError, ProcessTarget, Proxy};
 pub use context::FaultContext;
@@ -108,6 +108,8 @@ enum Active {
     Packets(ActivePackets),
     Quota(ActiveQuota),
     Fill(ActiveFill),
+    Burn(ActiveBurn),
+    Pressure(ActivePressure),
     Calls(ActiveCalls),
 }
 
@@ -169,9 +171,17 @@ async fn inject_resource(
             let starved = ActiveQuota::inject(target, (*cpu).into(), context).await?;
             Ok(Active::Quota(starved))
         }
+        OnResource::CpuBurn(burn) => {
+            let burning = ActiveBurn::inject(target, *burn, context).await?;
+            Ok(Active::Burn(burning))
+        }
         OnResource::Memory(memory) => {
             let limited = ActiveQuota::inject(target, (*memory).into(), context).await?;
             Ok(Active::Quota(limited))
+        }
+        OnResource::MemoryPressure(pressure) => {
+            let pressed = ActivePressure::inject(target, *pressure, context).await?;
+            Ok(Active::Pressure(pressed))
         }
         OnResource::Disk(disk) => {
             let filled = ActiveFill::inject(target, disk, context).await?;
@@ -212,6 +222,8 @@ impl FaultGuard {
             Active::Packets(packets) => packets.verify().await,
             Active::Quota(quota) => quota.verify().await,
             Active::Fill(fill) => fill.verify(within).await,
+            Active::Burn(burn) => burn.verify(within).await,
+            Active::Pressure(pressure) => pressure.verify(within).await,
             Active::Calls(calls) => calls.verify(within).await,
         }
     }
@@ -234,6 +246,8 @@ impl FaultGuard {
             Active::Packets(packets) => packets.remove().await,
             Active::Quota(quota) => quota.remove().await,
             Active::Fill(fill) => fill.remove().await,
+            Active::Burn(burn) => burn.remove().await,
+            Active::Pressure(pressure) => pressure.remove().await,
             Active::Calls(calls) => calls.remove(within).await,
         };
         self.removed |= result.is_ok();
@@ -255,6 +269,8 @@ impl FaultGuard {
             Active::Limit(limit) => limit.target_ended(),
             Active::Quota(quota) => quota.target_ended(),
             Active::Fill(fill) => fill.target_ended(),
+            Active::Burn(burn) => burn.target_ended(),
+            Active::Pressure(pressure) => pressure.target_ended(),
         }
     }
 }
@@ -274,6 +290,8 @@ impl Drop for FaultGuard {
             Active::Packets(packets) => packets.signal_removal(),
             Active::Quota(quota) => quota.signal_removal(),
             Active::Fill(fill) => fill.signal_removal(),
+            Active::Burn(burn) => burn.signal_removal(),
+            Active::Pressure(pressure) => pressure.signal_removal(),
             // The process is ended; there is nothing to put back. Connections end
             // with the guard, and what was set on them.
             Active::Kill(_) | Active::Calls(_) => {}

@@ -43,6 +43,8 @@ pub struct GuardianClient(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     identity: ProcessIdentity,
+    /// What it was called with.
+    called: Vec<OsString>,
     journal: Arc<Journal>,
     /// The journal's entry for everything the guardian starts.
     entry: EntryId,
@@ -84,7 +86,11 @@ impl GuardianClient {
         let inverse = Inverse::EndMarked { mark };
         let entry = Journal::record_off_runtime(journal, intent, inverse).await?;
         match meet(exe, args, journal).await {
-            Ok(met) => Ok(Self::met(met, journal, entry)),
+            Ok(met) => {
+                let program = [exe.as_os_str().to_owned()].into_iter();
+                let called = program.chain(args.iter().cloned()).collect();
+                Ok(Self::met(met, called, journal, entry))
+            }
             Err(error) => {
                 // No request was sent, so nothing was started that would have
                 // to be ended.
@@ -94,7 +100,7 @@ impl GuardianClient {
         }
     }
 
-    fn met(met: Met, journal: &Arc<Journal>, entry: EntryId) -> Self {
+    fn met(met: Met, called: Vec<OsString>, journal: &Arc<Journal>, entry: EntryId) -> Self {
         let listening = Arc::new(Mutex::new(Listening {
             answers: HashMap::new(),
             exits: Some(broadcast::channel(EXITS_KEPT).0),
@@ -105,6 +111,7 @@ impl GuardianClient {
         tokio::spawn(listen(met.notices, Arc::clone(&listening), ended));
         Self(Arc::new(Inner {
             identity: met.identity,
+            called,
             journal: Arc::clone(journal),
             entry,
             requests: tokio::sync::Mutex::new(met.requests),
@@ -122,6 +129,12 @@ impl GuardianClient {
     #[must_use]
     pub fn identity(&self) -> ProcessIdentity {
         self.0.identity
+    }
+
+    /// Program and arguments that make this program a guardian, and more behind them
+    /// something else of squall's own.
+    pub(crate) fn called(&self) -> &[OsString] {
+        &self.0.called
     }
 
     /// What the guardian complains about on its standard error, line by line,

@@ -34,6 +34,7 @@ pub use protocol::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::ProcessIdentity;
+use crate::resource::{RIVAL, compete};
 use keeper::Keeper;
 use namespace::Namespace;
 use output::Output;
@@ -74,6 +75,7 @@ fn guard(args: impl IntoIterator<Item = OsString>) -> io::Result<bool> {
             return namespace::reap_until_the_guardian_ends().map(|()| true);
         }
         [only] if only == namespace::PROBE => return namespace::try_out(own).map(|()| true),
+        [flag, work @ ..] if flag == RIVAL => return compete(work).map(|()| true),
         [flag, journal] if flag == keeper::KEEP => {
             return keeper::keep(PathBuf::from(journal)).map(|()| true);
         }

@@ -97,13 +97,31 @@ const ALL: &[Mechanism] = &[
     Mechanism {
         name: "pidfd",
         purpose: "a signal reaches the process that is meant, or nobody",
-        faults: &["kill", "pause", "limit", "cpu", "memory", "disk"],
+        faults: &[
+            "kill",
+            "pause",
+            "limit",
+            "cpu",
+            "cpu_burn",
+            "memory",
+            "memory_pressure",
+            "disk",
+        ],
         look: processes::pidfd,
     },
     Mechanism {
         name: "proc",
         purpose: "finds all that an instance is made of, and sees effects",
-        faults: &["kill", "pause", "limit", "cpu", "memory", "disk"],
+        faults: &[
+            "kill",
+            "pause",
+            "limit",
+            "cpu",
+            "cpu_burn",
+            "memory",
+            "memory_pressure",
+            "disk",
+        ],
         look: processes::proc,
     },
     Mechanism {
@@ -117,6 +135,12 @@ const ALL: &[Mechanism] = &[
         purpose: "leaves processes a part of a processor, by cgroup",
         faults: &["cpu"],
         look: resources::processor_quota,
+    },
+    Mechanism {
+        name: "joined cgroup",
+        purpose: "work of squall's competes in the cgroup of its target",
+        faults: &["cpu_burn", "memory_pressure"],
+        look: resources::joined_cgroup,
     },
     Mechanism {
         name: "memory limit",

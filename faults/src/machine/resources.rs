@@ -17,6 +17,17 @@ pub(super) fn prlimit(_: &Machine) -> Standing {
     }
 }
 
+/// Processes of squall's own in cgroups of others.
+pub(super) fn joined_cgroup(_: &Machine) -> Standing {
+    match resource::may_join() {
+        Ok(found) => Standing::works(found),
+        Err(error) => Standing::Fallback {
+            why: error.to_string(),
+            instead: "it competes from the cgroup that squall is in",
+        },
+    }
+}
+
 /// Cgroups of squall's own, with the controller of memory.
 pub(super) fn memory_limit(_: &Machine) -> Standing {
     match resource::memory_limits() {

@@ -14,6 +14,7 @@ mod resource;
 mod stage;
 mod tls;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -136,7 +137,11 @@ const ALL: &[(&str, Take)] = &[
     ("kill", |stage| Box::pin(process::kill(stage))),
     ("limit", |stage| Box::pin(process::limit(stage))),
     ("cpu", |stage| Box::pin(resource::cpu(stage))),
+    ("cpu_burn", |stage| Box::pin(resource::burn(stage))),
     ("memory", |stage| Box::pin(resource::memory(stage))),
+    ("memory_pressure", |stage| {
+        Box::pin(resource::pressure(stage))
+    }),
 ];
 
 /// The names of all measurements: of faults, and `timer` for how late this
@@ -147,17 +152,19 @@ pub fn names() -> Vec<&'static str> {
 }
 
 /// Takes the measurement of this name, on loopback and on processes of its own;
-/// all of it is gone afterwards. `journal` is where undos are written first.
+/// all of it is gone afterwards. `journal` is where undos are written first;
+/// some faults need a guardian, which is started by `guardian`: program and arguments.
 ///
 /// # Errors
 /// See [`NotMeasured`]; `None` where there is none of this name.
 pub async fn measure(
     name: &str,
     journal: std::sync::Arc<crate::Journal>,
+    guardian: &[OsString],
 ) -> Option<Result<Vec<Measured>, NotMeasured>> {
     let (_, take) = ALL.iter().find(|(known, _)| *known == name)?;
     let taken = async {
-        let stage = stage::Stage::set_up(journal).await?;
+        let stage = stage::Stage::set_up(journal, guardian).await?;
         let measured = take(&stage).await;
         stage.clear().await;
         measured

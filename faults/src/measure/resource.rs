@@ -4,12 +4,15 @@ use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use squall_scenario::inject::{Cpu, Memory};
+use rustix::process::Pid;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use squall_scenario::inject::{Cpu, CpuBurn, Memory, MemoryPressure};
 use squall_scenario::{ByteCount, OnResource, Share};
 
 use super::stage::Stage;
 use super::{Amount, Measured, NotMeasured, Observed};
 use crate::process::stat;
+use crate::resource::{Places, memory_limits, narrowest};
 use crate::{Fault, ProcessIdentity, ProcessTarget, ResourceFault};
 
 /// Long enough for twenty periods of a quota.
@@ -40,6 +43,30 @@ pub(super) async fn cpu(stage: &Stage) -> Result<Vec<Measured>, NotMeasured> {
         requested: Amount::Share(share),
         observed: of(before[0], after[0]),
         beside: of(before[1], after[1]),
+    }])
+}
+
+/// One that wants all it can get of one processor, before and beside a thread that
+/// wants the same.
+pub(super) async fn burn(stage: &Stage) -> Result<Vec<Measured>, NotMeasured> {
+    let hit = Hungry::start()?;
+    hit.stay_on_one_processor()?;
+    let beside = hit.over_a_while().await?;
+    let (context, guardian) = stage.guarded().await?;
+    let fault = Fault::Resource(ResourceFault {
+        target: hit.target()?,
+        inject: OnResource::CpuBurn(CpuBurn { cores: Some(1) }),
+    });
+    let mut guard = fault.inject(&context).await?;
+    let observed = hit.over_a_while().await?;
+    guard.remove().await?;
+    let ended = guardian.shutdown(Duration::ZERO).await;
+    ended.map_err(crate::FaultError::from)?;
+    Ok(vec![Measured {
+        fault: "cpu_burn 1 core: left".to_owned(),
+        requested: Amount::Share(Share::new(0.5).unwrap_or(Share::WHOLE)),
+        observed,
+        beside,
     }])
 }
 
@@ -76,6 +103,61 @@ pub(super) async fn memory(stage: &Stage) -> Result<Vec<Measured>, NotMeasured> 
     }])
 }
 
+/// What it is left of its limit, with everything that squall holds.
+const UP_TO: f64 = 0.8;
+
+/// One with a limit of memory, before and while most of it is in use.
+pub(super) async fn pressure(stage: &Stage) -> Result<Vec<Measured>, NotMeasured> {
+    may_have(memory_limits())?;
+    let hit = Hungry::for_memory()?;
+    let (context, guardian) = stage.guarded().await?;
+    let up_to = Share::new(UP_TO).unwrap_or(Share::WHOLE);
+    let fault = |inject| {
+        let target = hit.target()?;
+        Ok::<_, NotMeasured>(Fault::Resource(ResourceFault { target, inject }))
+    };
+    let memory = OnResource::Memory(Memory { limit: LIMIT });
+    let mut limit = fault(memory)?.inject(&context).await?;
+    let beside = is_in_use(hit.0.id(), up_to);
+    let pressure = MemoryPressure {
+        up_to,
+        leave: ByteCount(0),
+    };
+    let pressure = fault(OnResource::MemoryPressure(pressure))?;
+    let mut guard = pressure.inject(&context).await?;
+    guard.verify().await?;
+    let observed = is_in_use(hit.0.id(), up_to);
+    guard.remove().await?;
+    limit.remove().await?;
+    let ended = guardian.shutdown(Duration::ZERO).await;
+    ended.map_err(crate::FaultError::from)?;
+    Ok(vec![Measured {
+        fault: format!("memory_pressure {up_to} of {LIMIT}"),
+        requested: Amount::Always,
+        observed,
+        beside,
+    }])
+}
+
+/// Whether nearly such a share is in use of the memory that a process may have.
+fn is_in_use(pid: u32, share: Share) -> Observed {
+    let levels = Places::of(pid).look().unwrap_or_default();
+    let in_use = narrowest(&levels).is_some_and(|level| {
+        let nearly = level.limit as f64 * (share.get() - 0.02);
+        level.used as f64 >= nearly
+    });
+    Observed::Happened {
+        times: usize::from(in_use),
+        of: 1,
+    }
+}
+
+fn may_have(found: std::io::Result<String>) -> Result<(), NotMeasured> {
+    found
+        .map(drop)
+        .map_err(|error| NotMeasured::Missing(error.to_string()))
+}
+
 /// A process that does nothing, as fast as it can, and ends with its handle.
 struct Hungry(Child);
 
@@ -84,6 +166,26 @@ impl Hungry {
         let mut command = Command::new("sh");
         command.args(["-c", "while :; do :; done"]);
         Ok(Self(command.stdin(Stdio::null()).spawn()?))
+    }
+
+    fn stay_on_one_processor(&self) -> Result<(), NotMeasured> {
+        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
+        let all = sched_getaffinity(pid).map_err(std::io::Error::from)?;
+        let mut processors = 0..CpuSet::MAX_CPU;
+        let first = processors.find(|processor| all.is_set(*processor));
+        let mut one = CpuSet::new();
+        one.set(first.unwrap_or_default());
+        Ok(sched_setaffinity(pid, &one).map_err(std::io::Error::from)?)
+    }
+
+    /// How much of a processor it had, over a while from now on.
+    async fn over_a_while(&self) -> Result<Observed, NotMeasured> {
+        let (begun, before) = (Instant::now(), self.ran()?);
+        tokio::time::sleep(OVER / 2).await;
+        let used = self.ran()?.saturating_sub(before);
+        Ok(Observed::Processor {
+            percent: used.as_secs_f64() * 100.0 / begun.elapsed().as_secs_f64(),
+        })
     }
 
     /// One that takes memory when it is told to.

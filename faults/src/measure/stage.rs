@@ -1,7 +1,9 @@
 //! What measurements happen on: a server of its own behind two links, one for
 //! the fault and one beside it.
 
+use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Measured, NotMeasured};
+use crate::guardian::GuardianClient;
 use crate::process::Pauses;
 use crate::resource::Limits;
 use crate::{Fault, FaultContext, FaultGuard, Journal, LinkLimit, Proxy, ProxyConfig, ToxicFault};
@@ -73,10 +76,11 @@ pub(super) struct Stage {
     /// Before a server that sends everything back.
     pub(super) echo: Pair,
     context: FaultContext,
+    guardian: Vec<OsString>,
 }
 
 impl Stage {
-    pub(super) async fn set_up(journal: Arc<Journal>) -> io::Result<Self> {
+    pub(super) async fn set_up(journal: Arc<Journal>, guardian: &[OsString]) -> io::Result<Self> {
         Ok(Self {
             echo: Pair::start(echo).await?,
             context: FaultContext {
@@ -88,7 +92,23 @@ impl Stage {
                 limits: Limits::default(),
                 deadline: EFFECT_WITHIN,
             },
+            guardian: guardian.to_vec(),
         })
+    }
+
+    /// The same run with a guardian, for faults that need one. Whoever asks for it
+    /// shuts it down.
+    pub(super) async fn guarded(&self) -> Result<(FaultContext, GuardianClient), NotMeasured> {
+        let missing = || NotMeasured::Missing("no guardian can be started".to_owned());
+        let (program, args) = self.guardian.split_first().ok_or_else(missing)?;
+        let journal = &self.context.journal;
+        let guardian = GuardianClient::start(Path::new(program), args, journal).await;
+        let guardian = guardian.map_err(crate::FaultError::from)?;
+        let context = FaultContext {
+            guardian: Some(guardian.clone()),
+            ..self.context.clone()
+        };
+        Ok((context, guardian))
     }
 
     pub(super) const fn context(&self) -> &FaultContext {
@@ -270,7 +290,7 @@ mod tests {
     async fn the_server_ends_with_a_stage_that_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::create(dir.path(), "measured").unwrap();
-        let stage = Stage::set_up(Arc::new(journal)).await.unwrap();
+        let stage = Stage::set_up(Arc::new(journal), &[]).await.unwrap();
         let server = stage.echo.server.abort_handle();
         drop(stage);
         let ended = async {

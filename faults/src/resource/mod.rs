@@ -1,8 +1,10 @@
 //! Faults on what a target has: limits, processor, memory, disk.
 
+mod burn;
 mod cgroup;
 mod fill;
 mod folder;
+mod headroom;
 mod inverse;
 mod limit;
 mod limits;
@@ -10,19 +12,35 @@ mod lowered;
 mod memory;
 mod pen;
 mod pens;
+mod pressure;
 mod privilege;
 mod processor;
 mod quota;
 mod ration;
+mod rival;
+mod rival_work;
 mod soft_limit;
 mod spared;
+mod waiting;
 
+pub(crate) use burn::ActiveBurn;
 pub use cgroup::{Controller, Version};
 pub(crate) use fill::ActiveFill;
+pub(crate) use headroom::{Places, narrowest};
 pub use inverse::{LimitKind, LoweredLimit, Pen};
 pub(crate) use limit::ActiveLimit;
 pub use limits::Limits;
+pub(crate) use pressure::ActivePressure;
 pub(crate) use quota::ActiveQuota;
+pub(crate) use rival_work::{RIVAL, compete};
+
+/// Whether squall may put processes of its own into cgroups of others: where.
+///
+/// # Errors
+/// It may not, or there are none.
+pub(crate) fn may_join() -> std::io::Result<String> {
+    rival::may_join(Controller::Cpu)
+}
 
 /// Where quotas of the processor can be set.
 ///

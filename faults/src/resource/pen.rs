@@ -279,7 +279,7 @@ fn write(file: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-fn pause(time: Duration) {
+pub(super) fn pause(time: Duration) {
     let timeout = Timespec {
         tv_sec: 0,
         tv_nsec: i64::from(time.subsec_nanos()),

@@ -7,7 +7,7 @@ use squall_scenario::{Measured, Share};
 use super::cgroup::{Version, number};
 use super::inverse::Pen;
 use crate::process::stat;
-use crate::{FaultError, Member};
+use crate::{FaultError, Member, ProcessIdentity};
 
 /// The period of a quota, which is the kernel's own default.
 const PERIOD_US: u64 = 100_000;
@@ -73,7 +73,10 @@ impl Processor {
         };
         Ok(Use {
             at: Instant::now(),
-            used: inside.iter().filter_map(ran).sum(),
+            used: inside
+                .iter()
+                .filter_map(|member| ran(member.identity))
+                .sum(),
             periods: count("nr_periods"),
             held: count("nr_throttled"),
             held_us,
@@ -83,8 +86,7 @@ impl Processor {
 
 /// How long a process and those of its children that have ended have run. Where
 /// the controller counts that itself depends on the version; `/proc` always does.
-fn ran(member: &Member) -> Option<Duration> {
-    let who = member.identity;
+pub(super) fn ran(who: ProcessIdentity) -> Option<Duration> {
     let stat = stat(who.pid).ok()?;
     let ended = u64::try_from(stat.cutime + stat.cstime).unwrap_or_default();
     let ticks = stat.utime + stat.stime + ended;

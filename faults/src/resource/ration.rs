@@ -146,6 +146,10 @@ impl Use {
 pub(super) const fn has_ended_somebody(measured: &Measured) -> bool {
     match measured {
         Measured::Memory { killed, .. } => *killed > 0,
-        Measured::Descriptors { .. } | Measured::Processor { .. } | Measured::Disk { .. } => false,
+        Measured::Descriptors { .. }
+        | Measured::Processor { .. }
+        | Measured::Disk { .. }
+        | Measured::Burn { .. }
+        | Measured::Pressure { .. } => false,
     }
 }

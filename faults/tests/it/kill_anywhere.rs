@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use crate::support::{can, until};
+use crate::support::{can, rivals, until};
 use squall_faults::recover::{self, Standing};
 use tempfile::TempDir;
 
@@ -51,7 +51,14 @@ fn left(dir: &TempDir) -> Vec<String> {
 
 /// Every fault that outlives squall where nobody undoes it, if it can be had here.
 fn faults() -> Vec<&'static str> {
-    let mut faults = vec!["pause", "limit", "cpu", "memory"];
+    let mut faults = vec![
+        "pause",
+        "limit",
+        "cpu",
+        "cpu_burn",
+        "memory",
+        "memory_pressure",
+    ];
     faults.retain(|fault| can(fault));
     faults
 }
@@ -65,8 +72,8 @@ impl Victim {
         Self(child.unwrap())
     }
 
-    /// Whether it is stopped, has the limit that the fixture gives it, or is in a
-    /// cgroup of squall's.
+    /// Whether it is stopped, has the limit that the fixture gives it, is in a
+    /// cgroup of squall's, or something of squall's works against it.
     fn is_broken(&self) -> bool {
         let read = |file| std::fs::read_to_string(format!("/proc/{}/{file}", self.0.id())).unwrap();
         let limits = read("limits");
@@ -77,6 +84,7 @@ impl Victim {
         read("stat").rsplit(") ").next().unwrap().starts_with('T')
             || limited
             || read("cgroup").contains("/squall-")
+            || !rivals(self.0.id()).is_empty()
     }
 }
 

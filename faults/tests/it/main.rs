@@ -1,5 +1,6 @@
 //! Faults, links and the guardian from outside.
 
+mod burnt;
 mod calls;
 mod calls_cut;
 mod chain_properties;
@@ -19,6 +20,7 @@ mod messages;
 mod names;
 mod output;
 mod packets;
+mod pressed;
 mod process_group;
 mod proxy;
 mod recover;

@@ -20,6 +20,13 @@ pub struct ResourceSeen {
     pub measured: Option<Measured>,
 }
 
+/// Part of the time: a process that waits for less was not kept waiting, for
+/// everybody who is woken waits for a moment.
+const WAITED_FOR: u64 = 100;
+
+/// Part of a limit of memory that it may be short by: others come and go.
+const SHORT_BY: u64 = 50;
+
 /// What was counted of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -61,6 +68,32 @@ pub enum Measured {
         /// Those that are free.
         free: u64,
     },
+    /// What work of squall's took of the processor, in microseconds, and how long
+    /// others waited for it.
+    Burn {
+        /// What it took.
+        used_us: u64,
+        /// In this time.
+        over_us: u64,
+        /// How long threads of the target waited for a processor, added up; nothing
+        /// where the kernel does not count that.
+        waited_us: Option<u64>,
+        /// Whether it was in the cgroup of the target.
+        inside: bool,
+    },
+    /// Bytes of the memory that a target may have: those of the least limit.
+    Pressure {
+        /// Those that squall holds.
+        held: u64,
+        /// Those that are in use by all.
+        used: u64,
+        /// Those that were to be in use.
+        wanted: u64,
+        /// All there are.
+        limit: u64,
+        /// Whether squall holds them in the cgroup of the target.
+        inside: bool,
+    },
 }
 
 impl Measured {
@@ -73,6 +106,22 @@ impl Measured {
             Self::Memory {
                 reached, killed, ..
             } => *reached > 0 || *killed > 0,
+            Self::Burn {
+                used_us,
+                over_us,
+                waited_us,
+                ..
+            } => match waited_us {
+                Some(waited) => *waited > 0 && *waited >= *over_us / WAITED_FOR,
+                None => *used_us > 0,
+            },
+            Self::Pressure {
+                held,
+                used,
+                wanted,
+                limit,
+                ..
+            } => *held > 0 && used.saturating_add(*limit / SHORT_BY) >= *wanted,
         }
     }
 }
@@ -114,7 +163,11 @@ impl ResourceSeen {
         match self.measured {
             Some(Measured::Memory { .. }) => self.counted(f),
             Some(
-                Measured::Descriptors { .. } | Measured::Processor { .. } | Measured::Disk { .. },
+                Measured::Descriptors { .. }
+                | Measured::Processor { .. }
+                | Measured::Disk { .. }
+                | Measured::Burn { .. }
+                | Measured::Pressure { .. },
             )
             | None => Ok(()),
         }
@@ -154,6 +207,38 @@ impl ResourceSeen {
                 let (filled, free) = (ByteCount(filled), ByteCount(free));
                 write!(f, "; {filled} are taken, {free} are free")
             }
+            Some(Measured::Pressure {
+                held,
+                used,
+                wanted: _,
+                limit,
+                inside,
+            }) => {
+                let place = if inside { "in" } else { "beside" };
+                let percent = percent(used, limit);
+                let (held, limit) = (ByteCount(held), ByteCount(limit));
+                write!(
+                    f,
+                    "; squall held {held} {place} its cgroup, {percent:.1}% of {limit} were in use"
+                )
+            }
+            Some(Measured::Burn {
+                used_us,
+                over_us,
+                waited_us,
+                inside,
+            }) => {
+                let percent = percent(used_us, over_us);
+                let place = if inside { "in" } else { "beside" };
+                write!(
+                    f,
+                    "; squall's work {place} its cgroup took {percent:.1}% of a processor"
+                )?;
+                waited_us.map_or(Ok(()), |waited| {
+                    let waited = format_duration(Duration::from_millis(waited / 1000));
+                    write!(f, ", it waited {waited} for one")
+                })
+            }
             Some(Measured::Processor {
                 used_us,
                 over_us,
@@ -161,7 +246,7 @@ impl ResourceSeen {
                 held,
                 held_us,
             }) => {
-                let percent = used_us as f64 * 100.0 / over_us.max(1) as f64;
+                let percent = percent(used_us, over_us);
                 let held_for = Duration::from_millis(held_us / 1000);
                 let held_for = format_duration(held_for);
                 write!(
@@ -174,10 +259,15 @@ impl ResourceSeen {
     }
 }
 
+/// A part in percent of the whole.
+fn percent(part: u64, whole: u64) -> f64 {
+    part as f64 * 100.0 / whole.max(1) as f64
+}
+
 #[cfg(test)]
 mod tests {
     use crate::evidence::Sighting;
-    use crate::inject::{Cpu, Limit, Memory};
+    use crate::inject::{Cpu, CpuBurn, Limit, Memory, MemoryPressure};
     use crate::units::Share;
 
     use super::*;
@@ -208,6 +298,69 @@ mod tests {
              held back in 97 of 100 periods, 7s654ms in all"
         );
         assert!(measured.was_met());
+    }
+
+    #[test]
+    fn a_burn_is_met_by_who_waits_for_it_and_not_for_a_moment() {
+        let burn = |waited_us| Measured::Burn {
+            used_us: 9_000_000,
+            over_us: 10_000_000,
+            waited_us,
+            inside: true,
+        };
+        let seen = ResourceSeen {
+            process: ProcessSeen {
+                name: "edge-0".to_owned(),
+                pid: 7,
+                processes: 1,
+            },
+            fault: OnResource::CpuBurn(CpuBurn { cores: Some(2) }),
+            measured: Some(burn(Some(4_321_987))),
+        };
+        assert_eq!(
+            Sighting::Short(seen).to_string(),
+            "cpu_burn 2 cores is in force on edge-0 (pid 7, 1 process); squall's work in its \
+             cgroup took 90.0% of a processor, it waited 4s321ms for one"
+        );
+        for (waited, met) in [
+            (Some(0), false),
+            (Some(99_999), false),
+            (Some(100_000), true),
+        ] {
+            assert_eq!(burn(waited).was_met(), met, "{waited:?}");
+        }
+        assert!(burn(None).was_met(), "nobody counts that");
+    }
+
+    #[test]
+    fn pressure_is_met_where_as_much_is_in_use_as_was_wanted() {
+        let pressure = |held, used| Measured::Pressure {
+            held,
+            used,
+            wanted: 90 << 20,
+            limit: 100 << 20,
+            inside: true,
+        };
+        let seen = ResourceSeen {
+            process: ProcessSeen {
+                name: "edge-0".to_owned(),
+                pid: 7,
+                processes: 1,
+            },
+            fault: OnResource::MemoryPressure(MemoryPressure {
+                up_to: Share::new(0.9).unwrap(),
+                leave: ByteCount(16 << 20),
+            }),
+            measured: Some(pressure(30 << 20, 89 << 20)),
+        };
+        assert_eq!(
+            Sighting::Short(seen).to_string(),
+            "memory_pressure up to 90% is in force on edge-0 (pid 7, 1 process); squall held \
+             30MiB in its cgroup, 89.0% of 100MiB were in use"
+        );
+        assert!(pressure(1, 88 << 20).was_met());
+        assert!(!pressure(1, 87 << 20).was_met());
+        assert!(!pressure(0, 99 << 20).was_met(), "others did that");
     }
 
     #[test]

@@ -3,72 +3,57 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
-use super::{About, Cpu, Disk, Inject, Limit, Memory, cpu, disk, limit, memory};
+use super::{About, Cpu, CpuBurn, Disk, Inject, Limit, Memory, MemoryPressure};
+use super::{cpu, cpu_burn, disk, limit, memory, memory_pressure};
 
-/// What a target is kept short of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OnResource {
-    /// See [`Limit`].
-    Limit(Limit),
-    /// See [`Cpu`].
-    Cpu(Cpu),
-    /// See [`Memory`].
-    Memory(Memory),
-    /// See [`Disk`].
-    Disk(Disk),
+macro_rules! on_resource {
+    ($($kind:ident in $file:ident,)+) => {
+        /// What a target is kept short of.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum OnResource {
+            $(#[doc = concat!("See [`", stringify!($kind), "`].")] $kind($kind),)+
+        }
+
+        impl OnResource {
+            /// Every kind, in the order they are listed.
+            pub const KINDS: &[&About] = &[$(&$file::ABOUT),+];
+
+            /// What there is to know about it.
+            #[must_use]
+            pub const fn about(&self) -> &'static About {
+                match self {
+                    $(Self::$kind(_) => &$file::ABOUT,)+
+                }
+            }
+
+            pub(super) fn kind(&self) -> &dyn Kind {
+                match self {
+                    $(Self::$kind(kind) => kind,)+
+                }
+            }
+        }
+
+        $(impl From<$kind> for Inject {
+            fn from(kind: $kind) -> Self {
+                Self::Resource(OnResource::$kind(kind))
+            }
+        })+
+    };
+}
+
+on_resource! {
+    Limit in limit,
+    Cpu in cpu,
+    CpuBurn in cpu_burn,
+    Memory in memory,
+    MemoryPressure in memory_pressure,
+    Disk in disk,
 }
 
 impl OnResource {
-    /// Every kind, in the order they are listed.
-    pub const KINDS: &[&About] = &[&limit::ABOUT, &cpu::ABOUT, &memory::ABOUT, &disk::ABOUT];
-
-    /// What there is to know about it.
-    #[must_use]
-    pub const fn about(&self) -> &'static About {
-        match self {
-            Self::Limit(_) => &limit::ABOUT,
-            Self::Cpu(_) => &cpu::ABOUT,
-            Self::Memory(_) => &memory::ABOUT,
-            Self::Disk(_) => &disk::ABOUT,
-        }
-    }
-
     /// Its name with its parameters: `limit files to 64`.
     #[must_use]
     pub fn in_words(&self) -> String {
         format!("{}{}", self.about().keyword, self.kind().details())
-    }
-
-    pub(super) fn kind(&self) -> &dyn Kind {
-        match self {
-            Self::Limit(limit) => limit,
-            Self::Cpu(cpu) => cpu,
-            Self::Memory(memory) => memory,
-            Self::Disk(disk) => disk,
-        }
-    }
-}
-
-impl From<Limit> for Inject {
-    fn from(limit: Limit) -> Self {
-        Self::Resource(OnResource::Limit(limit))
-    }
-}
-
-impl From<Cpu> for Inject {
-    fn from(cpu: Cpu) -> Self {
-        Self::Resource(OnResource::Cpu(cpu))
-    }
-}
-
-impl From<Memory> for Inject {
-    fn from(memory: Memory) -> Self {
-        Self::Resource(OnResource::Memory(memory))
-    }
-}
-
-impl From<Disk> for Inject {
-    fn from(disk: Disk) -> Self {
-        Self::Resource(OnResource::Disk(disk))
     }
 }

@@ -17,13 +17,15 @@ pub(crate) fn of(pid: u32, controller: &str) -> String {
 /// Where that is in the file system.
 pub(crate) fn folder(pid: u32, controller: &str) -> PathBuf {
     let group = of(pid, controller);
-    let stat = format!("{controller}.stat");
+    let members = "cgroup.procs";
     let bases = [controller, "cpu,cpuacct", "cpuacct,cpu", ""];
     let mut folders = bases.into_iter().map(|base| {
         let base = Path::new("/sys/fs/cgroup").join(base);
         base.join(group.trim_start_matches('/'))
     });
-    folders.find(|folder| folder.join(&stat).is_file()).unwrap()
+    folders
+        .find(|folder| folder.join(members).is_file())
+        .unwrap()
 }
 
 /// What a setting of that group says, by its name in the first version or in the

@@ -19,7 +19,7 @@ use squall_faults::{
     PacketsFault, Pauses, Pen, ProcessFault, ProcessIdentity, ProcessTarget, ResourceFault,
     Version,
 };
-use squall_scenario::inject::{Cpu, Disk, Kill, Limit, Memory, Reject};
+use squall_scenario::inject::{Cpu, CpuBurn, Disk, Kill, Limit, Memory, MemoryPressure, Reject};
 use squall_scenario::{ByteCount, OnNetwork, OnProcess, OnResource, Share};
 
 /// A family that is hard to get rid of: it ignores SIGTERM, has a child in a
@@ -306,6 +306,20 @@ fn broken(fault: &str, target: ProcessTarget) -> (Fault, Inverse) {
             let fault = Fault::Resource(ResourceFault { target, inject });
             (fault, never_made(Controller::Cpu, identity))
         }
+        "cpu_burn" => {
+            let inject = OnResource::CpuBurn(CpuBurn { cores: Some(1) });
+            let fault = Fault::Resource(ResourceFault { target, inject });
+            (fault, Inverse::EndProcess(nobody(identity)))
+        }
+        "memory_pressure" => {
+            // A little more than is in use, wherever that is.
+            let inject = OnResource::MemoryPressure(MemoryPressure {
+                up_to: Share::WHOLE,
+                leave: ByteCount(free() - (64 << 20)),
+            });
+            let fault = Fault::Resource(ResourceFault { target, inject });
+            (fault, Inverse::EndProcess(nobody(identity)))
+        }
         "memory" => {
             let limit = ByteCount(64 << 20);
             let inject = OnResource::Memory(Memory { limit });
@@ -328,6 +342,24 @@ fn broken(fault: &str, target: ProcessTarget) -> (Fault, Inverse) {
         }
         fault => panic!("no fault {fault}"),
     }
+}
+
+/// A process that squall did not come to starting.
+const fn nobody(of: ProcessIdentity) -> ProcessIdentity {
+    ProcessIdentity {
+        start_time: of.start_time + 1,
+        ..of
+    }
+}
+
+/// Bytes of memory that can be had on this machine.
+fn free() -> u64 {
+    let all = std::fs::read_to_string("/proc/meminfo").expect("/proc");
+    let line = all
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    number.expect("a number") * 1024
 }
 
 /// The undo of a cgroup that squall did not come to making.

@@ -42,6 +42,18 @@ pub(crate) fn can(fault: &str) -> bool {
     missing.is_empty()
 }
 
+/// Processes of squall's own that work against this one.
+pub(crate) fn rivals(target: u32) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").unwrap();
+    let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &u32| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut words = command.split(|byte| *byte == 0);
+        words.any(|word| word == b"--rival") && words.nth(1) == Some(target.to_string().as_bytes())
+    })
+    .collect()
+}
+
 /// Fails instead of hanging.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(HANG, future)

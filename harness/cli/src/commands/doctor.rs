@@ -69,6 +69,13 @@ pub async fn measure(args: DoctorArgs) -> ExitCode {
         Ok(journal) => Arc::new(journal),
         Err(error) => return exit::fail(RunOutcome::NotReady, &error.to_string()),
     };
+    // Without it, those that need one say so.
+    let program = std::env::current_exe().map(std::path::PathBuf::into_os_string);
+    let guardian = program.map(|program| {
+        let args = machine().guardian.into_iter();
+        [program].into_iter().chain(args).collect::<Vec<_>>()
+    });
+    let guardian = guardian.unwrap_or_default();
     let (mut all, mut failed) = (Vec::new(), Vec::new());
     let mut held = None;
     for name in &names {
@@ -80,7 +87,7 @@ pub async fn measure(args: DoctorArgs) -> ExitCode {
             }
             continue;
         }
-        match measure::measure(name, Arc::clone(&journal)).await {
+        match measure::measure(name, Arc::clone(&journal), &guardian).await {
             Some(Ok(measured)) => all.extend(measured),
             // Asked for all, those are meant that there are here.
             Some(Err(NotMeasured::Missing(why))) if everything => {

@@ -1,0 +1,221 @@
+//! Processes beside which squall burns the processor: by threads of its own that end
+//! with it, in the cgroup of the target.
+#![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::support::run::Run;
+use crate::support::{can, cgroups, rivals, skip, soon, until, until_seen};
+use squall_faults::{
+    Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
+};
+use squall_scenario::inject::{Cpu, CpuBurn};
+use squall_scenario::{Evidence, EvidenceLevel, Measured, OnResource, Share, Sighting};
+
+/// One that wants all it can get.
+const HUNGRY: &str = "echo; while :; do :; done";
+
+fn burn_of(target: &ProcessTarget, cores: Option<u32>) -> Fault {
+    Fault::Resource(ResourceFault {
+        target: target.clone(),
+        inject: OnResource::CpuBurn(CpuBurn { cores }),
+    })
+}
+
+async fn burn(
+    target: &ProcessTarget,
+    cores: u32,
+    context: &FaultContext,
+) -> Result<FaultGuard, FaultError> {
+    soon(burn_of(target, Some(cores)).inject(context)).await
+}
+
+fn figures(evidence: &Evidence) -> (u64, Option<u64>, bool) {
+    match evidence.seen.as_slice() {
+        [Sighting::Short(seen) | Sighting::PutBack(seen)] => match seen.measured {
+            Some(Measured::Burn {
+                used_us,
+                waited_us,
+                inside,
+                ..
+            }) => (used_us, waited_us, inside),
+            _ => panic!("{evidence}"),
+        },
+        _ => panic!("{evidence}"),
+    }
+}
+
+/// A target that may run on one processor only, so that it has to share that one.
+async fn on_one_processor(run: &Run) -> ProcessTarget {
+    let target = run.target("web", HUNGRY).await;
+    until("it is up", || !run.log("web").is_empty()).await;
+    let pid = Pid::from_raw(target.identity.pid.cast_signed());
+    let all = sched_getaffinity(pid).unwrap();
+    let first = (0..CpuSet::MAX_CPU).find(|one| all.is_set(*one)).unwrap();
+    let mut one = CpuSet::new();
+    one.set(first);
+    sched_setaffinity(pid, &one).unwrap();
+    target
+}
+
+#[tokio::test]
+async fn a_target_waits_for_what_squall_burns_and_no_longer_when_it_is_over() {
+    let run = Run::start().await;
+    let target = on_one_processor(&run).await;
+    let pid = target.identity.pid;
+    // As many as it may run on.
+    let mut guard = soon(burn_of(&target, None).inject(&run.context()))
+        .await
+        .unwrap();
+    let evidence = until_seen(&guard, |seen| seen.level == EvidenceLevel::Felt).await;
+    let (used, waited, _) = figures(&evidence);
+    assert!(
+        used > 0 && waited.is_none_or(|waited| waited > 0),
+        "{evidence}"
+    );
+    let words = evidence.to_string();
+    assert!(
+        words.starts_with("cpu_burn is in force on web (pid "),
+        "{words}"
+    );
+    let own = rivals(pid);
+    let [rival] = own.as_slice() else {
+        panic!("{own:?}");
+    };
+    let rival = ProcessIdentity::of(*rival).unwrap();
+    // It runs where the target may run, and nowhere else.
+    let may = |pid: u32| sched_getaffinity(Pid::from_raw(pid.cast_signed())).unwrap();
+    assert!(may(rival.pid) == may(pid));
+
+    let removed = soon(guard.remove()).await.unwrap();
+    assert_eq!(removed.level, EvidenceLevel::Felt, "{removed}");
+    assert!(matches!(removed.seen.as_slice(), [Sighting::PutBack(_)]));
+    assert!(!rival.is_alive());
+    // Nothing is left to do, and nothing is done.
+    assert_eq!(soon(guard.remove()).await.unwrap(), removed);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_burn_that_keeps_nobody_waiting_is_felt_by_nobody() {
+    let run = Run::start().await;
+    let target = run.target("web", "exec sleep 1000").await;
+    // Until then it may wait for a processor.
+    let stat = format!("/proc/{}/stat", target.identity.pid);
+    let sleeps = || {
+        std::fs::read_to_string(&stat)
+            .unwrap()
+            .contains("(sleep) S")
+    };
+    until("it sleeps", sleeps).await;
+    let mut guard = burn(&target, 1, &run.context()).await.unwrap();
+    let evidence = soon(guard.verify()).await.unwrap();
+    if figures(&evidence).1.is_none() {
+        return skip("a kernel that counts who waits for a processor");
+    }
+    assert_eq!(evidence.level, EvidenceLevel::Acted, "{evidence}");
+    let removed = soon(guard.remove()).await.unwrap();
+    assert_eq!(removed.level, EvidenceLevel::Acted, "{removed}");
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn what_burns_is_in_the_cgroup_of_the_target() {
+    if !can("cpu") {
+        return;
+    }
+    let run = Run::start().await;
+    let target = run.target("web", HUNGRY).await;
+    let pid = target.identity.pid;
+    let context = run.context();
+    // In a cgroup of its own, with next to nothing for all that are in it.
+    let share = Share::new(0.1).unwrap();
+    let starve = Fault::Resource(ResourceFault {
+        target: target.clone(),
+        inject: OnResource::Cpu(Cpu { share }),
+    });
+    let mut starved = soon(starve.inject(&context)).await.unwrap();
+    let home = cgroups::of(pid, "cpu");
+    let mut guard = burn(&target, 1, &context).await.unwrap();
+    let evidence = soon(guard.verify()).await.unwrap();
+    assert!(figures(&evidence).2, "{evidence}");
+    assert_eq!(cgroups::of(rivals(pid)[0], "cpu"), home);
+    // The cgroup goes, whoever is in it.
+    soon(starved.remove()).await.unwrap();
+    assert_ne!(cgroups::of(pid, "cpu"), home);
+    soon(guard.remove()).await.unwrap();
+    assert_eq!(rivals(pid), Vec::<u32>::new());
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn burns_that_meet_end_each_for_itself_and_so_does_one_that_is_dropped() {
+    let run = Run::start().await;
+    let target = run.target("web", "exec sleep 1000").await;
+    let pid = target.identity.pid;
+    let context = run.context();
+    let mut first = burn(&target, 1, &context).await.unwrap();
+    let mut second = burn(&target, 1, &context).await.unwrap();
+    drop(burn(&target, 1, &context).await.unwrap());
+    assert_eq!(rivals(pid).len(), 2);
+    soon(first.remove()).await.unwrap();
+    soon(first.remove()).await.unwrap();
+    assert_eq!(rivals(pid).len(), 1);
+    soon(second.verify()).await.unwrap();
+    soon(second.remove()).await.unwrap();
+    assert_eq!(rivals(pid), Vec::<u32>::new());
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn what_burns_no_more_is_told() {
+    let run = Run::start().await;
+    let target = run.target("web", "exec sleep 1000").await;
+    let pid = target.identity.pid;
+    let mut guard = burn(&target, 1, &run.context()).await.unwrap();
+    soon(guard.verify()).await.unwrap();
+    let rival = Pid::from_raw(rivals(pid)[0].cast_signed()).unwrap();
+    kill_process(rival, Signal::KILL).unwrap();
+    until("it has ended", || rivals(pid).is_empty()).await;
+    let lost = soon(guard.verify()).await.unwrap_err();
+    assert!(matches!(lost, FaultError::Rival { .. }), "{lost}");
+    soon(guard.remove()).await.unwrap();
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_target_that_is_gone_is_told_and_nothing_burns_beside_another() {
+    let run = Run::start().await;
+    let target = run.target("web", "exec sleep 1000").await;
+    let pid = target.identity.pid;
+    let impostor = ProcessTarget {
+        identity: ProcessIdentity {
+            start_time: target.identity.start_time + 1,
+            ..target.identity
+        },
+        ..target.clone()
+    };
+    let error = burn(&impostor, 1, &run.context()).await;
+    assert!(matches!(error, Err(FaultError::ProcessGone { .. })));
+    assert_eq!(rivals(pid), Vec::<u32>::new());
+    let alone = FaultContext {
+        guardian: None,
+        ..run.context()
+    };
+    let error = burn(&target, 1, &alone).await.unwrap_err();
+    assert!(matches!(error, FaultError::Rival { .. }), "{error}");
+
+    let mut guard = burn(&target, 1, &run.context()).await.unwrap();
+    let mut exits = run.guardian.exits();
+    let ended = run.guardian.terminate("web", std::time::Duration::ZERO);
+    soon(ended).await.unwrap();
+    soon(exits.recv()).await.unwrap();
+    let lost = soon(guard.verify()).await;
+    assert!(matches!(lost, Err(FaultError::ProcessGone { .. })));
+    let removed = soon(guard.remove()).await.unwrap();
+    let words = format!("web (pid {pid}) ended under cpu_burn 1 core");
+    assert_eq!(removed.to_string(), words);
+    assert_eq!(rivals(pid), Vec::<u32>::new());
+    run.stop().await;
+}
