@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::base64::encode_tail;
 use crate::http::header_misfit;
+use crate::percent::percent_encode;
 use crate::request::{Auth, Request};
 use crate::template::{Template, UnknownVariable};
 
@@ -92,17 +93,6 @@ fn is_unreserved(byte: u8) -> bool {
 /// segment's name.
 fn is_segment(byte: u8) -> bool {
     is_unreserved(byte) || b"!$&'()*+,=:@".contains(&byte)
-}
-
-fn percent_encode(value: &str, keep: fn(u8) -> bool, into: &mut String) {
-    for byte in value.bytes() {
-        if keep(byte) {
-            into.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(into, "%{byte:02X}");
-        }
-    }
 }
 
 fn escape_json(value: &str, into: &mut String) {

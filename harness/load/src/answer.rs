@@ -11,7 +11,7 @@ use std::ops::Range;
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
 use keeper::Keeper;
-pub use keeper::{KEPT_BODY_BYTES_MAX, Kept, Looks};
+pub use keeper::{KEPT_BODIES_BYTES_MAX, KEPT_BODY_BYTES_MAX, Kept, Looks};
 
 mod keeper;
 

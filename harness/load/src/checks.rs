@@ -6,7 +6,7 @@ use memchr::memmem;
 use serde_json::Value;
 use squall_scenario::{AnswerCheck, Digest, Expected, Template};
 
-use crate::answer::{KEPT_BODY_BYTES_MAX, Kept};
+use crate::answer::{KEPT_BODIES_BYTES_MAX, KEPT_BODY_BYTES_MAX, Kept};
 
 /// Longest part of a value that is told.
 const SHOWN_CHARACTERS: usize = 80;
@@ -26,6 +26,13 @@ pub(crate) fn first_broken<'v>(
             let most = KEPT_BODY_BYTES_MAX >> 20;
             return Some(format!(
                 "the body has more than {most} MiB, the most a check reads"
+            ));
+        }
+        if check.reads_body() && kept.crowded_out {
+            let most = KEPT_BODIES_BYTES_MAX >> 20;
+            return Some(format!(
+                "the body was not looked at: answers in flight had {most} MiB already, the most \
+                 that one worker keeps of them"
             ));
         }
         match check {
@@ -149,6 +156,7 @@ mod tests {
             ],
             body: BODY.as_bytes().to_vec(),
             cut: false,
+            crowded_out: false,
             sha256: Some([7; 32]),
         }
     }
@@ -246,6 +254,13 @@ mod tests {
         let lacks = AnswerCheck::Lacks(Template::parse("error"));
         let said = first_broken(&[lacks], &cut, 1 << 30, |_| None).unwrap();
         assert!(said.contains("more than 1 MiB"), "{said}");
+        let crowded_out = Kept {
+            crowded_out: true,
+            ..kept()
+        };
+        let lacks = AnswerCheck::Lacks(Template::parse("error"));
+        let said = first_broken(&[lacks], &crowded_out, 1, |_| None).unwrap();
+        assert!(said.contains("was not looked at"), "{said}");
         let most = AnswerCheck::AtLeast(ByteCount(1 << 29));
         assert_eq!(first_broken(&[most], &cut, 1 << 30, |_| None), None);
     }

@@ -29,8 +29,8 @@ mod transport;
 mod worker;
 
 pub use answer::{
-    AnswerReader, FALLBACK_HEADER, FIELDS_MAX, HEAD_BYTES_MAX, Head, KEPT_BODY_BYTES_MAX, Kept,
-    Looks, Malformed,
+    AnswerReader, FALLBACK_HEADER, FIELDS_MAX, HEAD_BYTES_MAX, Head, KEPT_BODIES_BYTES_MAX,
+    KEPT_BODY_BYTES_MAX, Kept, Looks, Malformed,
 };
 pub use gauges::Gauges;
 pub use plan::LoadPlan;

@@ -123,10 +123,13 @@ pub(super) static ABOUT: About = About {
 };
 
 fn read(given: &Given) -> Option<Inject> {
+    // Where nothing is late there is nothing for it to spread around; `mistake` says so.
+    let jitter = given.duration("jitter").unwrap_or_default();
     let does = match (given.duration("delay"), given.text("error")) {
-        (Some(by), _) => InsideDoes::Delay {
-            by,
-            jitter: given.duration("jitter")?,
+        (Some(by), _) => InsideDoes::Delay { by, jitter },
+        (None, _) if !jitter.is_zero() => InsideDoes::Delay {
+            by: Duration::ZERO,
+            jitter,
         },
         (None, Some(message)) => InsideDoes::Error(message.to_owned()),
         (None, None) => match given.word("do")? {
@@ -231,6 +234,15 @@ impl Kind for InProcess {
             );
         }
         match &self.does {
+            InsideDoes::Delay { by, jitter } if by.is_zero() && !jitter.is_zero() => {
+                Some(Mistake {
+                    parameter: "jitter",
+                    problem: Problem::JitterAboveDelay,
+                    title: "jitter without a delay",
+                    label: "no delay to spread around".to_owned(),
+                    help: "add `delay: 300ms` in place of what else is done, or take `jitter` out",
+                })
+            }
             InsideDoes::Delay { by, .. } if by.is_zero() || *by > DELAY_MAX => {
                 let help = "write for instance `delay: 300ms`, at most a day; to wait for ever, `do: hang`";
                 mistake(
@@ -340,6 +352,7 @@ mod tests {
             (delay(0, 0), "delay"),
             (delay(86_401, 0), "delay"),
             (delay(1, 2), "jitter"),
+            (delay(0, 2), "jitter"),
             (of(InsideDoes::Error("a\nb".to_owned())), "error"),
             (nobody, "share"),
         ] {

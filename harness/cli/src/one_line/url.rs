@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use squall_scenario::percent_encoded;
+
 use super::arguments::Mistake;
 
 /// Codes of the same mistakes in a file.
@@ -44,7 +46,10 @@ pub(super) fn split(url: &str) -> Result<Parts, (Range<usize>, Mistake)> {
     if let Some(at) = odd {
         let at = path.start + at;
         let width = url[at..].chars().next().map_or(1, char::len_utf8);
-        let help = format!("write `{}`", percent_encoded(url));
+        let help = format!(
+            "write `{}`",
+            percent_encoded(url, |byte| byte.is_ascii_graphic())
+        );
         let title = "a URL has only visible ASCII characters";
         return Err((at..at + width, bad_path(title, "not one of them", help)));
     }
@@ -138,19 +143,6 @@ fn bad_path(title: &str, remark: &'static str, help: String) -> Mistake {
         remark,
         help,
     }
-}
-
-/// Every byte that a URL cannot hold as `%XX`.
-fn percent_encoded(url: &str) -> String {
-    let mut encoded = String::new();
-    for byte in url.bytes() {
-        if byte.is_ascii_graphic() {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

@@ -1,10 +1,21 @@
 //! What is kept of an answer for checks that look into it.
 
+use std::cell::Cell;
+
 use httparse::Header;
 use sha2::{Digest as _, Sha256};
 
 /// Most bytes of a body that are kept for checks, of every request in flight.
 pub const KEPT_BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Most bytes of bodies that are kept at the same time, of all requests in flight of one
+/// worker, which is one thread.
+pub const KEPT_BODIES_BYTES_MAX: usize = 64 << 20;
+
+thread_local! {
+    /// Bytes that are kept now.
+    static IN_USE: Cell<usize> = const { Cell::new(0) };
+}
 
 /// What is looked at in an answer, besides the fields of its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,6 +35,8 @@ pub struct Kept {
     pub body: Vec<u8>,
     /// Whether the body was longer than [`KEPT_BODY_BYTES_MAX`].
     pub cut: bool,
+    /// Whether there was no room for the body, as others had [`KEPT_BODIES_BYTES_MAX`].
+    pub crowded_out: bool,
     /// SHA-256 of the body, where somebody looks at it.
     pub sha256: Option<[u8; 32]>,
 }
@@ -34,6 +47,29 @@ pub(super) struct Keeper {
     looks: Looks,
     kept: Kept,
     digest: Sha256,
+    room: Room,
+}
+
+/// What one answer has of the room that all in flight share; free again when this is
+/// dropped.
+#[derive(Debug, Default)]
+struct Room(usize);
+
+impl Room {
+    /// Takes so much of what is wanted as there is.
+    fn take(&mut self, wanted: usize) -> usize {
+        let in_use = IN_USE.get();
+        let taken = wanted.min(KEPT_BODIES_BYTES_MAX.saturating_sub(in_use));
+        IN_USE.set(in_use + taken);
+        self.0 += taken;
+        taken
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        IN_USE.set(IN_USE.get().saturating_sub(self.0));
+    }
 }
 
 impl Keeper {
@@ -42,6 +78,7 @@ impl Keeper {
             looks,
             kept: Kept::default(),
             digest: Sha256::new(),
+            room: Room::default(),
         }
     }
 
@@ -58,11 +95,12 @@ impl Keeper {
             self.digest.update(data);
         }
         if self.looks.body {
-            let room = KEPT_BODY_BYTES_MAX - self.kept.body.len();
-            self.kept.cut |= data.len() > room;
-            self.kept
-                .body
-                .extend_from_slice(&data[..data.len().min(room)]);
+            let left = KEPT_BODY_BYTES_MAX - self.kept.body.len();
+            self.kept.cut |= data.len() > left;
+            let wanted = data.len().min(left);
+            let taken = self.room.take(wanted);
+            self.kept.crowded_out |= taken < wanted;
+            self.kept.body.extend_from_slice(&data[..taken]);
         }
     }
 
@@ -71,5 +109,37 @@ impl Keeper {
             sha256: self.looks.digest.then(|| self.digest.finalize().into()),
             ..self.kept
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_in_flight_share_their_room_and_give_it_back() {
+        const MEBI: usize = 1 << 20;
+        let looks = Looks {
+            body: true,
+            digest: false,
+        };
+        let full = || {
+            let mut keeper = Keeper::new(looks);
+            keeper.take(&vec![b'x'; MEBI]);
+            keeper
+        };
+        let most = KEPT_BODIES_BYTES_MAX / MEBI;
+        let mut all: Vec<Keeper> = (0..most).map(|_| full()).collect();
+        let beyond = full().kept();
+        assert!(beyond.crowded_out && !beyond.cut);
+        assert_eq!(beyond.body.len(), 0);
+        let last = all.pop().map(Keeper::kept);
+        assert_eq!(
+            last.map(|kept| (kept.body.len(), kept.crowded_out)),
+            Some((MEBI, false))
+        );
+        assert!(!full().kept().crowded_out, "there is room for one again");
+        drop(all);
+        assert_eq!(IN_USE.get(), 0);
     }
 }

@@ -261,7 +261,7 @@ impl Reader {
         self.quantity(node, "a rate of bytes", |text| {
             let size = text.trim();
             let Some(size) = size.strip_suffix("/s") else {
-                let size: ByteCount = size.parse()?;
+                let size: ByteCount = size.parse().map_err(per_second)?;
                 return Err(QuantityError {
                     problem: QuantityProblem::BareNumber,
                     title: format!("{} is a size, not a rate", quoted(text)),
@@ -269,7 +269,7 @@ impl Reader {
                     help: format!("write `{size}/s`"),
                 });
             };
-            size.parse()
+            size.parse().map_err(per_second)
         })
     }
 
@@ -365,6 +365,17 @@ impl Reader {
             .help(help);
         self.report_value(node, diagnostic);
         None
+    }
+}
+
+/// The same said of a rate: a size by itself is none of the examples that fit.
+fn per_second(error: QuantityError) -> QuantityError {
+    QuantityError {
+        title: error
+            .title
+            .replace("B, KiB, MiB and GiB", "B/s, KiB/s, MiB/s and GiB/s"),
+        help: error.help.replace("B`", "B/s`"),
+        ..error
     }
 }
 
