@@ -5,12 +5,16 @@
     python3 harness/cli/benches/kills.py target/release/squall [KILLS] [AT ONCE] [SEED]
 
 The system has grandchildren, a process that ignores SIGTERM, one in a session of
-its own and one that cleared its environment as well; faults on
-bytes, HTTP, processes and limits are in force, and on names where this is run by root.
-Half of the kills come at a random moment of the run, half just after an entry of the
-undo journal. Nothing may be left after three seconds, without
-`squall recover`. Prints a line per kind, and what was left where something was;
-`late` are kills that found the run over.
+its own and one that cleared its environment as well. Faults of every surface are in
+force: on bytes, new connections, HTTP, TLS, calls inside processes, processes and
+limits, work of squall's beside a process; and where this is run by root on names,
+packets (nftables), processor, memory, standstill and disk.
+Half of the kills come at a random moment of the run, half just after a step of injecting
+or undoing, which is a line of the undo journal. Nothing may be left after three seconds,
+without `squall recover`: no process (a stopped or frozen one neither), no cgroup, no
+table of nftables, no byte on the disk that was filled. Prints a line per kind, and what
+was left where something was; `late` are kills that found the run over, `steps` those
+that came just after a step.
 """
 
 import collections
@@ -27,8 +31,11 @@ import time
 
 GONE_WITHIN = 3.0
 RUN_SECONDS = 5.0
-# Undos that a whole run journals: the system, three pauses and a limit.
-ENTRIES = 5
+# Lines of the undo journal of a whole run, entries and what is said to be done: the
+# system, three pauses, a limit and a burn; as root five cgroups and what holds memory too.
+STEPS = 11
+STEPS_OF_ROOT = 22
+DISK_BYTES = 16 << 20
 KINDS = ("squall", "guardian", "both", "TERM", "INT twice", "HUP", "stopped, then killed")
 SCENARIO = """version: 1
 name: kills
@@ -54,12 +61,18 @@ processes:
               --listen, "127.0.0.1:$self.port", --data-dir, $run.dir/$self.name]
     ready: { http: /health }
     inbound_link: true
+  icy:
+    command: [sh, -c, 'setsid sleep TOKEN6 & "$0" reference serve discovery --instance icy --listen "127.0.0.1:$1" --data-dir "$2" & wait',
+              $squall, $self.port, $run.dir/$self.name]
+    ready: { http: /health }
   twins:
     command: [$squall, reference, serve, discovery, --instance, $self.name,
               --listen, "127.0.0.1:$self.port", --data-dir, $run.dir/$self.name]
     ready: { http: /health }
     instances: 2
     restart: { after: 200ms }
+links:
+  secure: { to: shop, tls: terminate }
 probes:
   - { name: pr, every: 200ms, within: 2s, read: { command: { run: [ sh, -c, "sleep 0.1; sleep TOKEN5 & echo 1" ] } } }
 load:
@@ -79,12 +92,25 @@ faults:
   - { name: sliced, at: 1600ms, inject: { slicer: { size: 64B } }, into: dep, share: 50% of connections, for: 2s }
   - { name: wrong, at: 1700ms, inject: { corrupt: { chunks: 10% } }, into: dep, share: 50% of connections, for: 2s }
   - { name: monkey, at: 500ms, inject: { monkey: { mean: 1s, min: 300ms, survivors: 1 } }, into: twins, for: 4s }
-NAMED_FAULTSslo:
+  - { name: crowded, at: 1s, inject: { cpu_burn: { cores: 1 } }, into: dep, for: 1s }
+  - { name: refused, at: 2600ms, inject: refuse, into: dep, for: 500ms }
+  - { name: hung, at: 600ms, inject: { in_process: { point: requests, delay: 20ms, share: 20% } }, into: shop, for: 3s }
+  - { name: outdated, at: 700ms, inject: { tls: expired }, into: secure, for: 2s }
+ROOT_FAULTSslo:
   - during: whole run
     expect: [ success >= 1% ]
 """
 NAMES = "names: { shop.test: shop }\n"
-NAMED_FAULTS = "  - { name: nameless, at: 500ms, inject: { dns: nxdomain }, into: shop.test, for: 3s }\n"
+ROOT_FAULTS = """  - { name: nameless, at: 500ms, inject: { dns: nxdomain }, into: shop.test, for: 3s }
+  - { name: lossy, at: 800ms, inject: { loss: { share: 5% } }, into: shop, for: 2s }
+  - { name: parted, at: 900ms, inject: partition, into: dep, for: 500ms }
+  - { name: narrowed, at: 1s, inject: { rate: { limit: 100KiB/s } }, into: shop, for: 1s }
+  - { name: starved, at: 400ms, inject: { cpu: 50% }, into: shop, for: 3s }
+  - { name: forgetful, at: 500ms, inject: { memory: { limit: 300MiB } }, into: shop, for: 3s }
+  - { name: pressed, at: 1s, inject: { memory_pressure: { up_to: 30% } }, into: shop, for: 2s }
+  - { name: still, at: 1200ms, inject: freeze, into: icy, for: 500ms, every: 1s, times: 3 }
+  - { name: full, at: 800ms, inject: { disk: { fill: DISK, leave: 1MiB } }, into: shop, for: 2s }
+"""
 
 
 def processes(token, work):
@@ -118,6 +144,43 @@ def guardians(run, token, work):
     return []
 
 
+def cgroups():
+    """Cgroups of squall's whose process is gone: what nobody will put back."""
+    def start(pid):
+        try:
+            return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()[19]
+        except OSError:
+            return None
+    found = (place.name.split("-") for place in pathlib.Path("/sys/fs/cgroup").glob("**/squall-*-*"))
+    return {"-".join(words) for words in found
+            if len(words) == 4 and words[2].isdigit() and start(words[2]) != words[3]}
+
+
+def tables():
+    """Tables of nftables whose names are squall's."""
+    listed = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False)
+    return {line for line in listed.stdout.splitlines() if "squall" in line}
+
+
+class Disk:
+    """A small file system, for root."""
+
+    def __init__(self, work):
+        self.place = work / "disk"
+        self.place.mkdir()
+        if os.geteuid() == 0:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "kills",
+                            str(self.place)], check=True)
+
+    def is_full(self):
+        free = os.statvfs(self.place)
+        return os.geteuid() == 0 and free.f_bfree * free.f_frsize < DISK_BYTES
+
+    def end(self):
+        if os.geteuid() == 0:
+            subprocess.run(["umount", "-l", str(self.place)], check=False)
+
+
 def kill(pid, number):
     try:
         os.kill(pid, number)
@@ -145,19 +208,24 @@ def strike(kind, run, token, work):
         kill(run.pid, signal.SIGKILL)
 
 
+def steps_in(journal):
+    return journal.count(b'{"undo":') + journal.count(b'{"done":')
+
+
 def one(squall, number, seed):
     """Kills one run; kind, moment, what was left, exit code, seconds."""
     chance = random.Random(f"{seed}/{number}")
     kind = KINDS[number % len(KINDS)]
-    entry = chance.randrange(1, ENTRIES + 1) if chance.random() < 0.5 else None
+    root = os.geteuid() == 0
+    steps = STEPS_OF_ROOT if root else STEPS
+    step = chance.randrange(1, steps + 1) if chance.random() < 0.5 else None
     after = chance.uniform(0.0, RUN_SECONDS)
     token = f"77{os.getpid()}{number:05}"
     work = pathlib.Path(tempfile.mkdtemp(prefix="squall-kills-"))
-    # A resolver takes port 53 and mount namespaces.
-    named = os.geteuid() == 0
-    scenario = SCENARIO.replace("NAMED_FAULTS", NAMED_FAULTS if named else "")
-    scenario += NAMES if named else ""
-    for nth in range(1, 6):
+    disk = Disk(work)
+    scenario = SCENARIO.replace("ROOT_FAULTS", ROOT_FAULTS if root else "")
+    scenario = scenario.replace("DISK", str(disk.place)) + (NAMES if root else "")
+    for nth in range(1, 7):
         scenario = scenario.replace(f"TOKEN{nth}", f"{token}{nth}")
     (work / "kills.yaml").write_text(scenario)
     environment = dict(os.environ, XDG_STATE_HOME=str(work / "state"), SQUALL_KILLS=token,
@@ -168,38 +236,42 @@ def one(squall, number, seed):
                                cwd=work, env=environment, stdin=subprocess.DEVNULL,
                                stdout=told, stderr=told, start_new_session=True)
     begun = time.monotonic()
-    moment = f"after {after:.2f} s" if entry is None else f"just after entry {entry}"
+    moment = f"after {after:.2f} s" if step is None else f"just after step {step}"
     while run.poll() is None and time.monotonic() - begun < 20:
-        if entry is None and b"load begins" in (work / "told").read_bytes():
+        if step is None and b"load begins" in (work / "told").read_bytes():
             time.sleep(after)
             break
-        if entry is not None:
-            lines = sum(path.read_bytes().count(b"undo") for path in undo.glob("*.ndjson"))
-            if lines >= entry:
+        if step is not None:
+            journals = [path.read_bytes() for path in undo.glob("*.ndjson")]
+            if sum(map(steps_in, journals)) >= step:
                 break
-        time.sleep(0.001 if entry is not None else 0.02)
+        time.sleep(0.001 if step is not None else 0.02)
     late = run.poll() is not None
     strike(kind, run, token, work)
     struck = time.monotonic()
-    left = processes(token, work)
+    def what_is_left():
+        return processes(token, work) + (["a full disk"] if disk.is_full() else [])
+    left = what_is_left()
     while left and time.monotonic() - struck < GONE_WITHIN:
         time.sleep(0.05)
-        left = processes(token, work)
+        left = what_is_left()
     seconds = time.monotonic() - struck
-    for pid, *_ in left:
-        kill(pid, signal.SIGKILL)
+    for entry in left:
+        if not isinstance(entry, str):
+            kill(entry[0], signal.SIGKILL)
     try:
         code = run.wait(20)
     except subprocess.TimeoutExpired:
         run.kill()
         code = "hangs"
+    disk.end()
     journals = len(list(undo.glob("*.ndjson"))) if undo.exists() else 0
     panicked = b"panicked" in (work / "told").read_bytes()
     if left or panicked or code in (6, 70, "hangs"):
         print(f"  {kind}, {moment}: exit {code}, {'PANICKED, ' if panicked else ''}left {left}\n"
               f"{(work / 'told').read_text(errors='replace')[-600:]}", flush=True)
     shutil.rmtree(work, ignore_errors=True)
-    return kind, left, code, seconds, journals, late
+    return kind, left, code, seconds, journals, late, step is not None and not late
 
 
 def main():
@@ -207,14 +279,16 @@ def main():
     kills, at_once, seed = (int(given) if given else default for given, default in zip(
         sys.argv[2:5] + [None] * 3, (1000, 4, 1)))
     kinds = collections.defaultdict(list)
+    before = cgroups() | tables()
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
         for kind, *result in pool.map(lambda n: one(squall, n, seed), range(kills)):
             kinds[kind].append(result)
             done = sum(map(len, kinds.values()))
             if done % 50 == 0:
                 print(f"  {done} of {kills}", file=sys.stderr, flush=True)
-    bad = 0
-    print(f"{'kind':22} {'kills':>5} {'late':>4} {'left':>4} {'slowest':>8} {'journals':>8}  exit codes")
+    print(f"{'kind':22} {'kills':>5} {'steps':>5} {'late':>4} {'left':>4} {'slowest':>8} {'journals':>8}  exit codes")
+    rest = (cgroups() | tables()) - before
+    bad = len(rest)
     for kind in KINDS:
         results = kinds[kind]
         if not results:
@@ -223,8 +297,9 @@ def main():
         codes = collections.Counter(str(result[1]) for result in results)
         wrong = sum(count for code, count in codes.items() if code in ("6", "70", "101", "hangs"))
         bad += left + wrong
-        print(f"{kind:22} {len(results):5} {sum(r[4] for r in results):4} {left:4} {max(r[2] for r in results):7.2f}s "
+        print(f"{kind:22} {len(results):5} {sum(r[5] for r in results):5} {sum(r[4] for r in results):4} {left:4} {max(r[2] for r in results):7.2f}s "
               f"{sum(r[3] for r in results):8}  {dict(codes)}")
+    print(f"cgroups and tables left: {sorted(rest) if rest else 'none'}")
     sys.exit(1 if bad else 0)
 
 
