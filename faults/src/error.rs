@@ -170,6 +170,12 @@ pub enum FaultError {
         /// The file of the limit, and what it says.
         limit: String,
     },
+    /// Somebody does not stand still, or not any more.
+    #[error("process {pid}, with all it started, does not stand still")]
+    NotStill {
+        /// The process that was aimed at.
+        pid: u32,
+    },
     /// Somebody took a process out of the cgroup that squall put it into.
     #[error("process {pid} is in cgroup {is} now, not in {wanted} any more")]
     TakenOut {

@@ -16,6 +16,7 @@ mod direction;
 mod disk;
 mod dns;
 mod done;
+mod freeze;
 mod http;
 mod in_process;
 mod kill;
@@ -57,6 +58,7 @@ pub use direction::Direction;
 pub use disk::Disk;
 pub use dns::{Dns, DnsAnswer};
 pub use done::BytesDone;
+pub use freeze::Freeze;
 pub use http::{
     Answer, GrpcAnswer, GrpcStatus, Http, HttpAction, HttpDone, Matching, Message, Part,
     SCOPE_HEADER,
@@ -279,9 +281,9 @@ impl Inject {
             Self::Bytes(_)
             | Self::Http(_)
             | Self::Tls(_)
-            | Self::Resource(_)
             | Self::InProcess(_)
             | Self::Network(_) => false,
+            Self::Resource(fault) => fault.stops_it(),
             Self::Process(fault) => fault.stops_it(),
         }
     }

@@ -179,6 +179,10 @@ async fn inject_resource(
             let limited = ActiveQuota::inject(target, (*memory).into(), context).await?;
             Ok(Active::Quota(limited))
         }
+        OnResource::Freeze(freeze) => {
+            let frozen = ActiveQuota::inject(target, (*freeze).into(), context).await?;
+            Ok(Active::Quota(frozen))
+        }
         OnResource::MemoryPressure(pressure) => {
             let pressed = ActivePressure::inject(target, *pressure, context).await?;
             Ok(Active::Pressure(pressed))

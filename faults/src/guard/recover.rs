@@ -211,6 +211,22 @@ pub(crate) fn replay(path: &Path, contents: &Contents, report: &mut RecoverRepor
     }
 }
 
+/// Lets go on what faults have made to stand still: it could not be ended. Stays in the
+/// journal, as doing it twice does no harm.
+pub(crate) fn thaw(path: &Path) {
+    let Ok(Ok(contents)) = journal::read(path) else {
+        return;
+    };
+    for undo in contents.pending.values() {
+        if let Inverse::OpenPen(pen) = &undo.inverse
+            && pen.stands_still()
+            && let Err(why) = undo::carry_out(&undo.inverse)
+        {
+            tracing::error!(%why, "what stands still may not be ended");
+        }
+    }
+}
+
 fn forget(path: &Path, report: &mut RecoverReport) {
     match journal::remove(path) {
         Ok(()) => report

@@ -23,6 +23,7 @@ use super::protocol::{
     Spawned,
 };
 use super::reaping;
+use crate::guard::recover::thaw;
 use crate::guard::undo::{end_each, marked};
 use crate::marks::{INSTANCE_MARK, RUN_MARK};
 use crate::network::Met as PacketsMet;
@@ -332,8 +333,10 @@ impl GuardianClient {
             let _ = guardian.kill();
         }
         let mark = self.0.journal.mark().to_owned();
+        let journal = self.0.journal.path().to_owned();
         let hurried = self.0.hurried.clone();
         let ending = tokio::task::spawn_blocking(move || {
+            thaw(&journal);
             end_each(|| marked(&mark), |_| grace, || hurried.is_cancelled())
         });
         let ended = ending

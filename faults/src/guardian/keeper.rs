@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::guard::journal::{self, Inverse};
-use crate::guard::recover::{RecoverReport, replay};
+use crate::guard::recover::{RecoverReport, replay, thaw};
 use crate::guard::undo::{carry_out, pause};
 use crate::process::ProcessHandle;
 
@@ -89,6 +89,7 @@ pub(super) fn keep(journal: PathBuf) -> io::Result<()> {
     if io::stdin().read(&mut word)? > 0 {
         return Ok(());
     }
+    thaw(&journal);
     end_the_system(&journal);
     if !squall_lives(&journal)
         && let Ok(Ok(contents)) = journal::read(&journal)

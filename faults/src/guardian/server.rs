@@ -14,7 +14,7 @@ use super::namespace::Namespace;
 use super::output::Output;
 use super::protocol::{Answer, Ask, AskPackets, Inbox, NotSquall, Notice, Request, ShutdownReport};
 use crate::ProcessIdentity;
-use crate::guard::recover::{RecoverReport, replay};
+use crate::guard::recover::{self, RecoverReport, replay};
 use crate::guard::{journal, undo};
 use crate::network::Filters;
 
@@ -227,6 +227,7 @@ impl Server {
         &mut self,
         grace_of: impl Fn(&ProcessIdentity) -> Duration,
     ) -> Result<ShutdownReport, String> {
+        recover::thaw(&self.journal);
         let keeper = self.children.keeper();
         let init = self.children.namespace().map(Namespace::init);
         let own: Vec<u32> = init.into_iter().chain([keeper]).collect();

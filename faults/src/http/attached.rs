@@ -116,8 +116,9 @@ impl HttpAttached {
         }
         let headers = head.headers.iter();
         let headers = headers.map(|(name, value)| (name.as_str(), value.as_slice()));
-        let (place, seed, magnitude) =
-            self.hit((head.method(), head.target()), headers, key, teller)?;
+        let asked = (head.method(), head.target());
+        let (seed, magnitude) = self.is_hit(asked, headers, key, teller)?;
+        let (place, seed) = self.take(seed)?;
         let action = &self.http.action;
         let decides = match magnitude == Share::WHOLE {
             true => super::build(self.http.message, action, seed),
@@ -131,29 +132,38 @@ impl HttpAttached {
     }
 
     /// The status with which the `call`th of a connection over HTTP/2 ends, if it
-    /// is hit, and its place; what was said there holds here.
+    /// is hit, and its place; what was said there holds here. One that would be hit
+    /// where there is no `room` for another is counted as over the cap.
     pub(super) fn choose_call<'h>(
         self: &Arc<Self>,
         asked: (&str, &str),
         headers: impl Iterator<Item = (&'h str, &'h [u8])> + Clone,
         key: (u64, u64, u64),
-        teller: &Teller,
+        (teller, room): (&Teller, bool),
     ) -> Option<(GrpcAnswer, Place)> {
         let answer = self.http.action.on_calls()?;
-        let (place, _, _) = self.hit(asked, headers, key, teller)?;
-        add(&self.totals.acted, 1);
+        let (seed, _) = self.is_hit(asked, headers, key, teller)?;
+        if !room {
+            add(&self.totals.over_the_cap, 1);
+            return None;
+        }
+        let (place, _) = self.take(seed)?;
         Some((answer.clone(), place))
     }
 
-    /// Whether a request suffers: its place, the seed of what it suffers, and with
-    /// which part of its magnitude.
-    fn hit<'h>(
+    /// Counts that something was done to a message.
+    pub(super) fn count_acted(&self) {
+        add(&self.totals.acted, 1);
+    }
+
+    /// Whether a request is to suffer: its seed, and with which part of its magnitude.
+    fn is_hit<'h>(
         self: &Arc<Self>,
         (method, target): (&str, &str),
         headers: impl Iterator<Item = (&'h str, &'h [u8])> + Clone,
         (seed, connection, request): (u64, u64, u64),
         teller: &Teller,
-    ) -> Option<(Place, u64, Share)> {
+    ) -> Option<(u64, Share)> {
         let totals = &self.totals;
         add(&totals.requests, 1);
         if !self.http.when.fits(method, target, headers.clone()) {
@@ -168,12 +178,15 @@ impl HttpAttached {
         };
         let hit = chance::unit(seed, 0) < share.get();
         teller.tell(&self.id, share, (connection, Some(request)), hit);
-        if !hit || magnitude.get() <= 0.0 {
-            return None;
-        }
+        (hit && magnitude.get() > 0.0).then_some((seed, magnitude))
+    }
+
+    /// A place for one that is to suffer, if there is one, and the seed of what it
+    /// suffers.
+    fn take(self: &Arc<Self>, seed: u64) -> Option<(Place, u64)> {
         let place = self.take_place()?;
-        add(&totals.hit, 1);
-        Some((place, nth(seed, 1), magnitude))
+        add(&self.totals.hit, 1);
+        Some((place, nth(seed, 1)))
     }
 
     /// Of which share of such requests it may have one with these headers, and
@@ -225,7 +238,7 @@ impl Chosen {
         let totals = &self.place.0.totals;
         if !self.acted {
             self.acted = true;
-            add(&totals.acted, 1);
+            self.place.0.count_acted();
         }
         add(&totals.bytes, bytes as u64);
     }
@@ -234,6 +247,11 @@ impl Chosen {
 impl Place {
     pub(super) fn id(&self) -> &Arc<str> {
         &self.0.id
+    }
+
+    /// The fault whose place it is.
+    pub(super) fn fault(&self) -> Arc<HttpAttached> {
+        Arc::clone(&self.0)
     }
 
     /// Records how long a message was really held.
@@ -250,7 +268,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use squall_scenario::inject::{HttpAction, Matching, SCOPE_HEADER};
+    use squall_scenario::inject::{GrpcStatus, HttpAction, Matching, SCOPE_HEADER};
 
     use super::super::head::Read;
     use super::super::scope::Scope;
@@ -304,6 +322,36 @@ mod tests {
             }
         };
         (0..1000).filter_map(late).collect()
+    }
+
+    #[test]
+    fn a_call_that_there_is_no_room_for_is_counted() {
+        let answer = GrpcAnswer {
+            status: GrpcStatus::Unavailable,
+            message: String::new(),
+        };
+        let http = Http {
+            when: Matching::default(),
+            share: Share::WHOLE,
+            at_most: None,
+            scoped: false,
+            message: Message::Answer,
+            action: HttpAction::Grpc(answer),
+        };
+        let fault = HttpAttached::new("closed#0", http, None);
+        let call = |nth, room| {
+            let told = (&Teller::default(), room);
+            let headers = std::iter::empty();
+            fault.choose_call(("POST", "/a.B/c"), headers, (3, 0, nth), told)
+        };
+        assert!(call(0, true).is_some() && call(1, false).is_none());
+        let done = fault.done();
+        assert_eq!([done.requests, done.matched, done.hit], [2, 2, 1]);
+        assert_eq!(
+            [done.over_the_cap, done.acted],
+            [1, 0],
+            "nothing was said yet"
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod frames;
 mod hpack;
 mod huffman;
 mod own;
+pub(super) mod tried;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -422,7 +423,8 @@ impl Calls {
         };
         if let Some((answer, place, content_type)) = answer {
             self.rewrites = true;
-            self.own.add(&status(stream, &answer, &content_type));
+            let status = status(stream, &answer, &content_type);
+            self.own.answer(&status, place.fault());
             self.answered.open(stream, Some(place));
         }
         if self.answered.knows(stream) {
@@ -452,7 +454,7 @@ impl Calls {
         };
         let content_type = value("content-type")?;
         let (method, path) = (value(":method")?, value(":path")?);
-        if !content_type.starts_with(GRPC) || self.answered.is_full() {
+        if !content_type.starts_with(GRPC) {
             return None;
         }
         let headers = block.fields.iter().filter_map(|field| {
@@ -462,10 +464,10 @@ impl Calls {
         let (seed, connection) = self.key;
         let key = (seed, connection, self.calls);
         self.calls += 1;
-        let answers = self.faults.iter();
-        let teller = &self.teller;
-        let mut answers = answers
-            .filter_map(|fault| fault.choose_call((method, path), headers.clone(), key, teller));
+        let (asked, told) = ((method, path), (&self.teller, !self.answered.is_full()));
+        let faults = self.faults.iter();
+        let mut answers =
+            faults.filter_map(|fault| fault.choose_call(asked, headers.clone(), key, told));
         let (answer, place) = answers.next()?;
         Some((answer, place, content_type.as_bytes().to_vec()))
     }

@@ -103,6 +103,7 @@ const ALL: &[Mechanism] = &[
             "limit",
             "cpu",
             "cpu_burn",
+            "freeze",
             "memory",
             "memory_pressure",
             "disk",
@@ -118,6 +119,7 @@ const ALL: &[Mechanism] = &[
             "limit",
             "cpu",
             "cpu_burn",
+            "freeze",
             "memory",
             "memory_pressure",
             "disk",
@@ -135,6 +137,12 @@ const ALL: &[Mechanism] = &[
         purpose: "leaves processes a part of a processor, by cgroup",
         faults: &["cpu"],
         look: resources::processor_quota,
+    },
+    Mechanism {
+        name: "freezer",
+        purpose: "lets processes stand still, which they cannot see, by cgroup",
+        faults: &["freeze"],
+        look: resources::freezer,
     },
     Mechanism {
         name: "joined cgroup",

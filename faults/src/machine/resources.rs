@@ -17,6 +17,18 @@ pub(super) fn prlimit(_: &Machine) -> Standing {
     }
 }
 
+/// Cgroups of squall's own, with the freezer.
+pub(super) fn freezer(_: &Machine) -> Standing {
+    match resource::freezers() {
+        Ok(found) => Standing::works(found),
+        Err(error) => Standing::Missing {
+            why: error.to_string(),
+            help: "run squall as root where cgroups may be made (not in a container without \
+                   its own); `pause` stops processes by a signal",
+        },
+    }
+}
+
 /// Processes of squall's own in cgroups of others.
 pub(super) fn joined_cgroup(_: &Machine) -> Standing {
     match resource::may_join() {

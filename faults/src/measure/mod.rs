@@ -6,6 +6,8 @@
 //! nothing, and what the machine does by itself has to be known.
 
 mod bytes;
+mod calls;
+mod doors;
 mod http;
 mod names;
 mod packets;
@@ -127,21 +129,32 @@ const ALL: &[(&str, Take)] = &[
     ("slicer", |stage| Box::pin(bytes::slicer(stage))),
     ("corrupt", |stage| Box::pin(bytes::corrupt(stage))),
     ("share", |stage| Box::pin(bytes::share(stage))),
+    ("refuse", |stage| Box::pin(doors::refuse(stage))),
+    ("stall", |stage| Box::pin(doors::stall(stage))),
+    ("accept_reset", |stage| Box::pin(doors::accept_reset(stage))),
+    ("slow_connect", |stage| Box::pin(doors::slow_connect(stage))),
+    ("connection_limit", |stage| {
+        Box::pin(doors::connection_limit(stage))
+    }),
     ("http", |stage| Box::pin(http::all(stage))),
+    ("grpc", |stage| Box::pin(calls::status(stage))),
     ("tls", |stage| Box::pin(tls::all(stage))),
     ("dns", |stage| Box::pin(names::all(stage))),
     ("partition", |stage| Box::pin(packets::partition(stage))),
     ("loss", |stage| Box::pin(packets::loss(stage))),
     ("reject", |stage| Box::pin(packets::reject(stage))),
+    ("rate", |stage| Box::pin(packets::rate(stage))),
     ("pause", |stage| Box::pin(process::pause(stage))),
     ("kill", |stage| Box::pin(process::kill(stage))),
     ("limit", |stage| Box::pin(process::limit(stage))),
     ("cpu", |stage| Box::pin(resource::cpu(stage))),
+    ("freeze", |stage| Box::pin(resource::freeze(stage))),
     ("cpu_burn", |stage| Box::pin(resource::burn(stage))),
     ("memory", |stage| Box::pin(resource::memory(stage))),
     ("memory_pressure", |stage| {
         Box::pin(resource::pressure(stage))
     }),
+    ("disk", |stage| Box::pin(resource::disk(stage))),
 ];
 
 /// The names of all measurements: of faults, and `timer` for how late this

@@ -1,13 +1,14 @@
 //! Faults on packets: what connections meet, and what the kernel counts.
 
 use std::io;
+use std::time::{Duration, Instant};
 
-use squall_scenario::inject::{Loss, Partition, Reject};
-use squall_scenario::{Direction, OnNetwork, Share};
+use squall_scenario::inject::{Loss, Partition, Rate, Reject};
+use squall_scenario::{ByteCount, Direction, OnNetwork, Share};
 
 use super::stage::{Caller, Stage};
 use super::{Amount, Measured, NotMeasured, Observed};
-use crate::network::{ActivePackets, may_filter};
+use crate::network::{ActivePackets, Met, may_filter};
 use crate::{Filter, PacketsFault};
 
 /// Connections of each measurement.
@@ -17,6 +18,12 @@ const SENDERS: usize = 100;
 /// How many packets are enough.
 const PACKETS: u64 = 1000;
 const SHARE: f64 = 0.2;
+/// Bytes per second that pass.
+const LIMIT: u64 = 1 << 20;
+/// For how long what passes is counted.
+const COUNTED_FOR: Duration = Duration::from_secs(2);
+/// How often it is looked whether anything was dropped.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 type Taken = Result<Vec<Measured>, NotMeasured>;
 
@@ -77,6 +84,43 @@ pub(super) async fn loss(stage: &Stage) -> Taken {
         observed,
         beside: harmed,
     }])
+}
+
+/// How much passes once what was not used before is used up; the kernel counts it.
+pub(super) async fn rate(stage: &Stage) -> Taken {
+    let limit = ByteCount(LIMIT);
+    let direction = Direction::To;
+    let mut sender = Caller::connect(&stage.echo.link).await?;
+    sender.round_trip().await?;
+    let active = inject(stage, &OnNetwork::Rate(Rate { limit, direction })).await?;
+    let observed = tokio::select! {
+        observed = passes(&active) => observed?,
+        ended = sender.sends_without_end() => return Err(ended.into()),
+    };
+    let harmed = harmed(stage).await?;
+    active.remove().await?;
+    Ok(vec![Measured {
+        fault: format!("rate {limit}/s: passed"),
+        requested: Amount::Rate(limit),
+        observed,
+        beside: harmed,
+    }])
+}
+
+/// Bytes per second that are not dropped.
+async fn passes(active: &ActivePackets) -> Result<Observed, NotMeasured> {
+    // The first that is dropped has found nothing left.
+    while active.met().await?.hit.packets == 0 {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    let begun = Instant::now();
+    let before = active.met().await?;
+    tokio::time::sleep(COUNTED_FOR).await;
+    let after = active.met().await?;
+    let passed = |met: &Met| met.seen.bytes.saturating_sub(met.hit.bytes);
+    let bytes = passed(&after).saturating_sub(passed(&before)) as f64;
+    let per_second = bytes / begun.elapsed().as_secs_f64();
+    Ok(Observed::Rate(ByteCount(per_second as u64)))
 }
 
 async fn connected(stage: &Stage, times: usize) -> io::Result<Vec<Caller>> {

@@ -1,18 +1,20 @@
 //! Faults on what a process has: how much of it is left.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::fs::statvfs;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use squall_scenario::inject::{Cpu, CpuBurn, Memory, MemoryPressure};
+use squall_scenario::inject::{Cpu, CpuBurn, Disk, Freeze, Memory, MemoryPressure};
 use squall_scenario::{ByteCount, OnResource, Share};
 
 use super::stage::Stage;
 use super::{Amount, Measured, NotMeasured, Observed};
 use crate::process::stat;
-use crate::resource::{Places, memory_limits, narrowest};
+use crate::resource::{Places, freezers, memory_limits, narrowest};
 use crate::{Fault, ProcessIdentity, ProcessTarget, ResourceFault};
 
 /// Long enough for twenty periods of a quota.
@@ -43,6 +45,26 @@ pub(super) async fn cpu(stage: &Stage) -> Result<Vec<Measured>, NotMeasured> {
         requested: Amount::Share(share),
         observed: of(before[0], after[0]),
         beside: of(before[1], after[1]),
+    }])
+}
+
+/// One that wants all it can get, while it stands still, and another of the same kind.
+pub(super) async fn freeze(stage: &Stage) -> Result<Vec<Measured>, NotMeasured> {
+    may_have(freezers())?;
+    let (hit, spared) = (Hungry::start()?, Hungry::start()?);
+    let fault = Fault::Resource(ResourceFault {
+        target: hit.target()?,
+        inject: OnResource::Freeze(Freeze {}),
+    });
+    let mut guard = fault.inject(stage.context()).await?;
+    guard.verify().await?;
+    let (observed, beside) = tokio::join!(hit.over_a_while(), spared.over_a_while());
+    guard.remove().await?;
+    Ok(vec![Measured {
+        fault: "freeze: left".to_owned(),
+        requested: Amount::Share(Share::new(0.0).unwrap_or(Share::WHOLE)),
+        observed: observed?,
+        beside: beside?,
     }])
 }
 
@@ -137,6 +159,54 @@ pub(super) async fn pressure(stage: &Stage) -> Result<Vec<Measured>, NotMeasured
         observed,
         beside,
     }])
+}
+
+/// What is taken of a disk, so that whoever writes there meanwhile is not kept from it.
+const TAKEN: u64 = 16 << 20;
+/// What has to be left where squall itself writes.
+const LEFT: u64 = 128 << 20;
+
+/// One that works where the undo journal is, whose disk has a little less meanwhile.
+pub(super) async fn disk(stage: &Stage) -> Result<Vec<Measured>, NotMeasured> {
+    let path = stage.context().journal.path();
+    let folder = path.parent().unwrap_or(path);
+    let before = free_at(folder)?;
+    if before < TAKEN + LEFT {
+        let why = format!(
+            "only {} are free at {}",
+            ByteCount(before),
+            folder.display()
+        );
+        return Err(NotMeasured::Missing(why));
+    }
+    let hit = Hungry::for_memory()?;
+    let fault = Fault::Resource(ResourceFault {
+        target: hit.target()?,
+        inject: OnResource::Disk(Disk {
+            fill: folder.display().to_string(),
+            leave: ByteCount(before - TAKEN),
+        }),
+    });
+    let is_full = |free: u64| Observed::Happened {
+        // Others may give back and take meanwhile.
+        times: usize::from(free < before - TAKEN / 2),
+        of: 1,
+    };
+    let mut guard = fault.inject(stage.context()).await?;
+    let during = free_at(folder)?;
+    guard.remove().await?;
+    Ok(vec![Measured {
+        fault: format!("disk: {} are taken", ByteCount(TAKEN)),
+        requested: Amount::Always,
+        observed: is_full(during),
+        beside: is_full(before),
+    }])
+}
+
+/// Bytes that are free where a folder is.
+fn free_at(folder: &Path) -> Result<u64, NotMeasured> {
+    let all = statvfs(folder).map_err(std::io::Error::from)?;
+    Ok(all.f_bfree * all.f_frsize)
 }
 
 /// Whether nearly such a share is in use of the memory that a process may have.

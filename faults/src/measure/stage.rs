@@ -183,6 +183,33 @@ impl Caller {
         self.0.write_all(b"x").await
     }
 
+    /// Sends bytes and takes in what comes back until that fails.
+    pub(super) async fn sends_without_end(&mut self) -> io::Error {
+        let (mut read, mut write) = self.0.split();
+        let send = async {
+            let block = vec![b'x'; MESSAGE_BYTES_MAX];
+            loop {
+                if let Err(error) = write.write_all(&block).await {
+                    return error;
+                }
+            }
+        };
+        let receive = async {
+            let mut block = vec![0; MESSAGE_BYTES_MAX];
+            loop {
+                match read.read(&mut block).await {
+                    Ok(0) => return io::ErrorKind::UnexpectedEof.into(),
+                    Ok(_) => {}
+                    Err(error) => return error,
+                }
+            }
+        };
+        tokio::select! {
+            error = send => error,
+            error = receive => error,
+        }
+    }
+
     /// Whether a byte that is sent does not come back.
     pub(super) async fn hears_nothing(&mut self) -> bool {
         let answered = tokio::time::timeout(SILENCE, self.round_trip());

@@ -34,6 +34,8 @@ pub enum Controller {
     Cpu,
     /// Memory.
     Memory,
+    /// Standing still. In version 2 every cgroup can do that.
+    Freezer,
 }
 
 impl Controller {
@@ -42,6 +44,7 @@ impl Controller {
         match self {
             Self::Cpu => "cpu",
             Self::Memory => "memory",
+            Self::Freezer => "freezer",
         }
     }
 }
@@ -91,20 +94,29 @@ impl Hierarchy {
         let mounts = Process::myself().and_then(|own| own.mountinfo());
         let mounts = mounts.map_err(io::Error::other)?;
         let name = controller.name();
+        let mut of_every_cgroup = None;
         for mount in mounts {
             let version = match mount.fs_type.as_str() {
                 "cgroup" if mount.super_options.contains_key(name) => Version::V1,
-                "cgroup2" if lists(&mount.mount_point.join("cgroup.controllers"), name) => {
-                    Version::V2
-                }
+                "cgroup2" => Version::V2,
                 _ => continue,
             };
-            return Ok(Self {
+            let found = Self {
                 controller,
                 version,
                 mounted: mount.mount_point,
                 root: mount.root,
-            });
+            };
+            let listed = || lists(&found.mounted.join("cgroup.controllers"), name);
+            match version {
+                Version::V1 => return Ok(found),
+                Version::V2 if controller == Controller::Freezer => of_every_cgroup = Some(found),
+                Version::V2 if listed() => return Ok(found),
+                Version::V2 => {}
+            }
+        }
+        if let Some(found) = of_every_cgroup {
+            return Ok(found);
         }
         let why = format!("no cgroup hierarchy with the controller `{name}` is mounted");
         Err(io::Error::new(io::ErrorKind::NotFound, why))
@@ -133,9 +145,9 @@ impl Hierarchy {
     /// Where a cgroup for processes of `place` can be made. In version 1 below
     /// it, so that what holds for it still holds. In version 2 a cgroup that has
     /// processes hands no controller on to those below, so it is the nearest one
-    /// above that does.
+    /// above that does; standing still needs no controller.
     pub(super) fn parent_for(&self, place: &Path) -> io::Result<PathBuf> {
-        if self.version == Version::V1 {
+        if self.version == Version::V1 || self.controller == Controller::Freezer {
             return Ok(place.to_owned());
         }
         let name = self.controller.name();

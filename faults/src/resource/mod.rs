@@ -21,6 +21,7 @@ mod rival;
 mod rival_work;
 mod soft_limit;
 mod spared;
+mod standstill;
 mod waiting;
 
 pub(crate) use burn::ActiveBurn;
@@ -48,6 +49,14 @@ pub(crate) fn may_join() -> std::io::Result<String> {
 /// They cannot, or not by this user.
 pub(crate) fn processor_quotas() -> std::io::Result<String> {
     pen::may_make(Controller::Cpu, processor::Processor::FILES)
+}
+
+/// Where processes can be made to stand still.
+///
+/// # Errors
+/// They cannot, or not by this user.
+pub(crate) fn freezers() -> std::io::Result<String> {
+    pen::may_make(Controller::Freezer, standstill::Standstill::FILES)
 }
 
 /// Where limits of memory can be set.

@@ -14,6 +14,7 @@ use super::cgroup::{
 };
 use super::inverse::Pen;
 use super::lowered::{ROUNDS_MAX, hittable};
+use super::standstill::Standstill;
 use crate::process::{ProcessHandle, stat};
 use crate::{FaultError, Member, ProcessIdentity};
 
@@ -182,6 +183,9 @@ impl Pen {
         if !is_ours(&self.place) {
             return Err(format!("{shown} is no cgroup of squall's"));
         }
+        if self.stands_still() {
+            Standstill::end(self).map_err(|error| error.to_string())?;
+        }
         let deadline = Instant::now() + EMPTY_WITHIN;
         let mut back = 0_usize;
         loop {
@@ -243,6 +247,11 @@ impl Pen {
     fn home_of(&self, who: ProcessIdentity) -> &PathBuf {
         let known = self.before.iter().find(|(known, _)| *known == who);
         known.map_or(&self.others, |(_, place)| place)
+    }
+
+    /// Whether who is in it can neither act on a signal nor, in version 1, be ended.
+    pub(crate) fn stands_still(&self) -> bool {
+        self.controller == Controller::Freezer
     }
 
     /// Whether nothing of it is left to undo.

@@ -197,6 +197,7 @@ const fn held_of(measured: &Measured) -> u64 {
         | Measured::Processor { .. }
         | Measured::Memory { .. }
         | Measured::Disk { .. }
+        | Measured::Frozen { .. }
         | Measured::Burn { .. } => 0,
     }
 }

@@ -37,6 +37,24 @@ struct Known {
     removed: Option<Evidence>,
 }
 
+/// One that is being injected. Some may have been put in before that fails, or before
+/// whoever waits for it gives up.
+struct Begun<'a>(Option<&'a ActiveQuota>);
+
+impl Begun<'_> {
+    fn succeeded(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if let Some(active) = self.0 {
+            active.signal_removal();
+        }
+    }
+}
+
 impl ActiveQuota {
     /// Journal first, then the cgroup, then its limit, then the processes.
     pub(crate) async fn inject(
@@ -59,11 +77,9 @@ impl ActiveQuota {
             Some(made) => made,
             None => active.make(target).await?,
         };
-        if let Err(error) = active.apply(made).await {
-            // Some may have been put in before it failed.
-            active.signal_removal();
-            return Err(error);
-        }
+        let begun = Begun(Some(&active));
+        active.apply(made).await?;
+        begun.succeeded();
         Ok(active)
     }
 

@@ -1,12 +1,13 @@
 //! What a cgroup of squall's leaves its processes, whichever controller it is of.
 
-use squall_scenario::inject::{Cpu, Memory};
+use squall_scenario::inject::{Cpu, Freeze, Memory};
 use squall_scenario::{Measured, OnResource};
 
 use super::cgroup::Controller;
 use super::memory::{self, Room};
 use super::pens::Made;
 use super::processor::{self, Processor};
+use super::standstill::{self, Standstill};
 use crate::{FaultError, Member, ProcessIdentity};
 
 /// What one fault leaves its target.
@@ -25,6 +26,17 @@ pub(crate) struct Ration {
 pub(super) enum Use {
     Processor(processor::Use),
     Memory(memory::Use),
+    Nothing(standstill::Use),
+}
+
+impl From<Freeze> for Ration {
+    fn from(freeze: Freeze) -> Self {
+        Self {
+            fault: OnResource::Freeze(freeze),
+            controller: Controller::Freezer,
+            most: 0,
+        }
+    }
 }
 
 impl From<Cpu> for Ration {
@@ -53,7 +65,7 @@ pub(super) fn held_before<'w>(
     all: impl Iterator<Item = &'w ProcessIdentity>,
 ) -> Result<u64, FaultError> {
     match controller {
-        Controller::Cpu => Ok(0),
+        Controller::Cpu | Controller::Freezer => Ok(0),
         Controller::Memory => Room::held_by(all),
     }
 }
@@ -62,7 +74,7 @@ impl Made {
     /// Refuses to leave less than is in use.
     pub(super) fn refuse_less(&self, most: u64) -> Result<(), FaultError> {
         let has = match self.pen.controller {
-            Controller::Cpu => return Ok(()),
+            Controller::Cpu | Controller::Freezer => return Ok(()),
             Controller::Memory => self.held.saturating_add(Room::needed(&self.pen)?),
         };
         if Room::left(most, has) > 0 {
@@ -77,6 +89,7 @@ impl Made {
         match self.pen.controller {
             Controller::Cpu => Processor::set(&self.pen, most),
             Controller::Memory => Room::set(&self.pen, Room::left(most, self.held)),
+            Controller::Freezer => Standstill::begin(&self.pen),
         }
     }
 
@@ -91,6 +104,13 @@ impl Made {
                 let stands = Room::stands(&self.pen)?;
                 let left = Room::left(most, self.held);
                 ("limit of memory in bytes", stands, left)
+            }
+            Controller::Freezer => {
+                let pid = self.pen.leader.pid;
+                return match Standstill::stands(&self.pen)? {
+                    true => Ok(()),
+                    false => Err(FaultError::NotStill { pid }),
+                };
             }
         };
         if stands == Some(wanted) {
@@ -108,7 +128,7 @@ impl Made {
     pub(super) fn begin(&self) -> Result<(Vec<Member>, Use), FaultError> {
         match self.pen.controller {
             // What they have used is counted of each of them.
-            Controller::Cpu => {
+            Controller::Cpu | Controller::Freezer => {
                 let inside = self.pen.fill(&[])?;
                 let begun = self.used(&inside)?;
                 Ok((inside, begun))
@@ -126,6 +146,7 @@ impl Made {
         Ok(match self.pen.controller {
             Controller::Cpu => Use::Processor(Processor::used(&self.pen, inside)?),
             Controller::Memory => Use::Memory(Room::used(&self.pen, self.held)?),
+            Controller::Freezer => Use::Nothing(Standstill::used(inside)),
         })
     }
 }
@@ -136,7 +157,10 @@ impl Use {
         match (self, begun) {
             (Self::Processor(now), Self::Processor(begun)) => Some(now.since(begun)),
             (Self::Memory(now), Self::Memory(begun)) => Some(now.since(begun)),
-            (Self::Processor(_), Self::Memory(_)) | (Self::Memory(_), Self::Processor(_)) => None,
+            (Self::Nothing(now), Self::Nothing(begun)) => Some(now.since(begun)),
+            (Self::Processor(_), Self::Memory(_) | Self::Nothing(_))
+            | (Self::Memory(_), Self::Processor(_) | Self::Nothing(_))
+            | (Self::Nothing(_), Self::Processor(_) | Self::Memory(_)) => None,
         }
     }
 }
@@ -150,6 +174,7 @@ pub(super) const fn has_ended_somebody(measured: &Measured) -> bool {
         | Measured::Processor { .. }
         | Measured::Disk { .. }
         | Measured::Burn { .. }
+        | Measured::Frozen { .. }
         | Measured::Pressure { .. } => false,
     }
 }

@@ -31,8 +31,6 @@ pub(super) struct Rival {
     /// Whether it is in the cgroup of the target.
     pub(super) inside: bool,
     journal: Arc<Journal>,
-    /// Its end in the journal.
-    entry: Option<EntryId>,
     held: Mutex<Held>,
 }
 
@@ -42,6 +40,8 @@ struct Held {
     child: Child,
     /// It works as long as this is there.
     lifeline: Option<ChildStdin>,
+    /// Its end in the journal, as long as that is pending.
+    entry: Option<EntryId>,
 }
 
 impl Rival {
@@ -70,7 +70,7 @@ impl Rival {
                 why => why,
             })?;
             let inverse = Inverse::EndProcess(rival.handle.identity);
-            rival.entry = Some(journal.record(&intent, inverse)?);
+            rival.held().entry = Some(journal.record(&intent, inverse)?);
             rival.inside = join(controller, pid, rival.handle.identity.pid);
             Ok(rival)
         };
@@ -87,7 +87,6 @@ impl Rival {
                 handle,
                 inside: false,
                 journal: Arc::clone(journal),
-                entry: None,
                 held: Mutex::new(held),
             }),
             Err(error) => {
@@ -122,14 +121,14 @@ impl Rival {
 
     /// Ends it and sees that it has ended; nothing the second time. Blocks.
     pub(super) fn end(&self) -> Result<(), FaultError> {
-        if !self.held().end() {
+        let mut held = self.held();
+        if !held.end() {
             let pid = self.handle.identity.pid;
             let why = format!("process {pid} did not end");
             return Err(FaultError::NotLifted(why));
         }
-        self.entry
-            .into_iter()
-            .for_each(|entry| self.journal.done(entry));
+        let entry = held.entry.take();
+        entry.into_iter().for_each(|entry| self.journal.done(entry));
         Ok(())
     }
 
@@ -195,7 +194,11 @@ fn spawn(called: &[OsString], work: Work, journal: &Journal) -> io::Result<Held>
         .process_group(0);
     let mut child = command.spawn()?;
     let lifeline = child.stdin.take();
-    Ok(Held { child, lifeline })
+    Ok(Held {
+        child,
+        lifeline,
+        entry: None,
+    })
 }
 
 /// Puts a process of squall's into the cgroup of a target; whether it is there.

@@ -1,5 +1,7 @@
 //! Which endpoint a request is for, as Toxiproxy's router decides.
 
+use squall_scenario::percent_encoded;
+
 /// An endpoint with the names in its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
@@ -138,14 +140,6 @@ fn cleaned(path: &str) -> String {
 
 /// Percent encoding of a path, as Go writes one.
 fn encoded(path: &str) -> String {
-    let mut out = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => out.push(char::from(byte)),
-            b'-' | b'_' | b'.' | b'~' | b'$' | b'&' | b'+' | b',' | b'/' | b':' | b';' | b'='
-            | b'@' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&byte);
+    percent_encoded(path, keep)
 }

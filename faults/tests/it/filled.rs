@@ -271,6 +271,40 @@ fn recorded_in(folder: &Path, journals: &TempDir, run: &Run) -> FaultContext {
     }
 }
 
+/// One that has mounted a file system of its own, which nobody else sees.
+#[tokio::test]
+async fn a_disk_that_only_the_target_has_is_full_for_the_target_alone() {
+    let run = Run::start().await;
+    let dir = TempDir::new().unwrap();
+    let data = dir.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let mut own = Command::new("unshare");
+    let script = "mount -t tmpfs -o size=8m none data && echo && exec sleep 1000";
+    own.args(["-rm", "sh", "-c", script])
+        .current_dir(dir.path());
+    let mut own = Writer(own.stdout(Stdio::piped()).spawn().unwrap());
+    let mut said = [0];
+    let mut told = own.0.stdout.take().unwrap();
+    if std::io::Read::read(&mut told, &mut said).unwrap() == 0 {
+        return skip("mounts in a user namespace (unshare)");
+    }
+    let seen = PathBuf::from(format!("/proc/{}/root", own.0.id()));
+    let free = |folder: &Path| {
+        let all = rustix::fs::statvfs(folder).unwrap();
+        all.f_bfree * all.f_frsize
+    };
+    let inside = seen.join(data.strip_prefix("/").unwrap());
+    assert_eq!(free(&inside), 8 * MIB);
+    let mut guard = fill(&own.target(), "data", 0, &run.context())
+        .await
+        .unwrap();
+    assert_eq!(free(&inside), 0);
+    std::fs::write(data.join("outside"), vec![1; 1 << 20]).unwrap();
+    soon(guard.remove()).await.unwrap();
+    assert_eq!(free(&inside), 8 * MIB);
+    run.stop().await;
+}
+
 #[tokio::test]
 async fn where_the_record_of_the_run_is_enough_is_left() {
     let Some(small) = Small::mounted() else {

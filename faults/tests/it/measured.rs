@@ -49,10 +49,11 @@ fn within(share: Share, times: usize, of: usize) -> bool {
 async fn every_fault_that_is_measured_does_what_is_asked_and_nothing_beside() {
     let dir = tempfile::tempdir().unwrap();
     let mut all = tokio::task::JoinSet::new();
-    // The names of a measurement are answered on any port.
+    // The names of a measurement are answered on any port; others give back and take
+    // what is free on the disk of this machine.
     for name in names()
         .into_iter()
-        .filter(|name| *name == "dns" || can(name))
+        .filter(|name| *name != "disk" && (*name == "dns" || can(name)))
     {
         let journal = Arc::new(Journal::create(dir.path(), name).unwrap());
         all.spawn(async move {
@@ -70,7 +71,8 @@ async fn every_fault_that_is_measured_does_what_is_asked_and_nothing_beside() {
                 skip(format_args!("more for {name}: {why}"));
                 continue;
             }
-            measured => measured.unwrap(),
+            Err(error) => panic!("{name}: {error}"),
+            Ok(measured) => measured,
         };
         assert!(!measured.is_empty(), "{name}");
         for one in measured {

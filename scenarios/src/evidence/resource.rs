@@ -68,6 +68,13 @@ pub enum Measured {
         /// Those that are free.
         free: u64,
     },
+    /// How processes stood still, in microseconds.
+    Frozen {
+        /// For how long.
+        over_us: u64,
+        /// What they had of the processor in that time.
+        used_us: u64,
+    },
     /// What work of squall's took of the processor, in microseconds, and how long
     /// others waited for it.
     Burn {
@@ -101,7 +108,7 @@ impl Measured {
     #[must_use]
     pub const fn was_met(&self) -> bool {
         match self {
-            Self::Descriptors { .. } | Self::Disk { .. } => true,
+            Self::Descriptors { .. } | Self::Disk { .. } | Self::Frozen { .. } => true,
             Self::Processor { held, .. } => *held > 0,
             Self::Memory {
                 reached, killed, ..
@@ -166,6 +173,7 @@ impl ResourceSeen {
                 Measured::Descriptors { .. }
                 | Measured::Processor { .. }
                 | Measured::Disk { .. }
+                | Measured::Frozen { .. }
                 | Measured::Burn { .. }
                 | Measured::Pressure { .. },
             )
@@ -206,6 +214,14 @@ impl ResourceSeen {
             Some(Measured::Disk { filled, free }) => {
                 let (filled, free) = (ByteCount(filled), ByteCount(free));
                 write!(f, "; {filled} are taken, {free} are free")
+            }
+            Some(Measured::Frozen { over_us, used_us }) => {
+                let stood = format_duration(Duration::from_millis(over_us / 1000));
+                let percent = percent(used_us, over_us);
+                write!(
+                    f,
+                    "; it stood still for {stood}, with {percent:.1}% of a processor"
+                )
             }
             Some(Measured::Pressure {
                 held,
@@ -267,7 +283,7 @@ fn percent(part: u64, whole: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use crate::evidence::Sighting;
-    use crate::inject::{Cpu, CpuBurn, Limit, Memory, MemoryPressure};
+    use crate::inject::{Cpu, CpuBurn, Freeze, Limit, Memory, MemoryPressure};
     use crate::units::Share;
 
     use super::*;
@@ -361,6 +377,27 @@ mod tests {
         assert!(pressure(1, 88 << 20).was_met());
         assert!(!pressure(1, 87 << 20).was_met());
         assert!(!pressure(0, 99 << 20).was_met(), "others did that");
+    }
+
+    #[test]
+    fn a_freeze_says_for_how_long() {
+        let seen = ResourceSeen {
+            process: ProcessSeen {
+                name: "edge-0".to_owned(),
+                pid: 7,
+                processes: 2,
+            },
+            fault: OnResource::Freeze(Freeze {}),
+            measured: Some(Measured::Frozen {
+                over_us: 3_000_000,
+                used_us: 0,
+            }),
+        };
+        assert_eq!(
+            Sighting::PutBack(seen).to_string(),
+            "freeze was taken off edge-0 (pid 7, 2 processes); it stood still for 3s, with \
+             0.0% of a processor"
+        );
     }
 
     #[test]

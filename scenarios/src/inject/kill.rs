@@ -29,7 +29,7 @@ pub(super) static ABOUT: About = About {
     keyword: "kill",
     surface: Surface::Process,
     about: "The process is ended by a signal.",
-    also_called: &[],
+    also_called: &["restart_storm", "crash_loop", "restart"],
     noun: "a kill",
     meaning: "The process is ended by a signal.",
     reads: "kill: { signal: kill }",
@@ -45,7 +45,7 @@ pub(super) static ABOUT: About = About {
   into: payments
   for: 10s",
     verified: "The very process, known by its start time, must have ended.",
-    undone: "With `for`, it is kept down that long and started again; without, its restart policy starts it. It must be ready again.",
+    undone: "With `for`, it is kept down that long and started again; without, its restart policy starts it. It must be ready again. With `every: 2s` and `times: 10` it is a storm of restarts: each injection is one more, and the window is from the first to the last.",
     read: |given| {
         let signal = signal(given)?;
         Some(Kill { signal }.into())

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
-use super::{About, Cpu, CpuBurn, Disk, Inject, Limit, Memory, MemoryPressure};
-use super::{cpu, cpu_burn, disk, limit, memory, memory_pressure};
+use super::{About, Cpu, CpuBurn, Disk, Freeze, Inject, Limit, Memory, MemoryPressure};
+use super::{cpu, cpu_burn, disk, freeze, limit, memory, memory_pressure};
 
 macro_rules! on_resource {
     ($($kind:ident in $file:ident,)+) => {
@@ -45,6 +45,7 @@ on_resource! {
     Limit in limit,
     Cpu in cpu,
     CpuBurn in cpu_burn,
+    Freeze in freeze,
     Memory in memory,
     MemoryPressure in memory_pressure,
     Disk in disk,
@@ -55,5 +56,18 @@ impl OnResource {
     #[must_use]
     pub fn in_words(&self) -> String {
         format!("{}{}", self.about().keyword, self.kind().details())
+    }
+
+    /// Whether it stops processes and lets them go on.
+    pub(super) const fn stops_it(&self) -> bool {
+        match self {
+            Self::Freeze(_) => true,
+            Self::Limit(_)
+            | Self::Cpu(_)
+            | Self::CpuBurn(_)
+            | Self::Memory(_)
+            | Self::MemoryPressure(_)
+            | Self::Disk(_) => false,
+        }
     }
 }

@@ -11,7 +11,7 @@ pub(super) static ABOUT: About = About {
     keyword: "pause",
     surface: Surface::Process,
     about: "The process is stopped and continued.",
-    also_called: &["freeze", "stop"],
+    also_called: &["stop"],
     noun: "a pause",
     meaning: "The process is stopped (SIGSTOP) and continued.",
     reads: "inject: pause",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use squall_scenario::inject::GrpcAnswer;
+use squall_scenario::percent_encoded;
 
 use super::super::attached::Place;
 use super::frames::{END_HEADERS, END_STREAM, Frame, HEADERS, WINDOW_UPDATE};
@@ -105,14 +106,7 @@ pub(super) fn windows(streams: &[u32], by: usize) -> Vec<u8> {
 
 /// A message as it stands behind a status.
 fn encoded(message: &str) -> String {
-    let mut text = String::with_capacity(message.len());
-    for byte in message.bytes() {
-        match byte {
-            b' '..=b'~' if byte != b'%' => text.push(char::from(byte)),
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
+    percent_encoded(message, |byte| matches!(byte, b' '..=b'~') && byte != b'%')
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! What squall says itself to a caller, between what its target says.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::super::attached::Place;
+use super::super::attached::{HttpAttached, Place};
 use super::frames::{CONTINUATION, END_HEADERS, Frames, HEADERS, PUSH_PROMISE, Part, SETTINGS};
 
 /// What may wait for its turn before no more is taken from the caller.
@@ -23,6 +25,8 @@ pub(super) struct Own {
     frames: Vec<u8>,
     /// Of calls that are over but for what waits here.
     places: Vec<Place>,
+    /// Those whose statuses wait here.
+    answering: Vec<Arc<HttpAttached>>,
 }
 
 impl Own {
@@ -48,12 +52,21 @@ impl Own {
         self.is_over = true;
         self.frames.clear();
         self.places.clear();
+        self.answering.clear();
     }
 
     /// Adds a frame, for a turn that comes.
     pub(super) fn add(&mut self, frame: &[u8]) {
         if !self.is_over {
             self.frames.extend_from_slice(frame);
+        }
+    }
+
+    /// Adds the status of a fault, which has done something once its turn has come.
+    pub(super) fn answer(&mut self, status: &[u8], fault: Arc<HttpAttached>) {
+        if !self.is_over {
+            self.add(status);
+            self.answering.push(fault);
         }
     }
 
@@ -72,11 +85,53 @@ impl Own {
             return None;
         }
         self.places.clear();
+        for fault in self.answering.drain(..) {
+            fault.count_acted();
+        }
         Some(std::mem::take(&mut self.frames).into())
     }
 
     /// Whether as much waits as may.
     pub(super) const fn is_full(&self) -> bool {
         self.frames.len() >= BYTES_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use squall_scenario::Share;
+    use squall_scenario::inject::{GrpcAnswer, GrpcStatus, Http, HttpAction, Matching, Message};
+
+    use super::*;
+
+    #[test]
+    fn a_status_has_done_something_once_its_turn_has_come_and_not_before() {
+        let answer = GrpcAnswer {
+            status: GrpcStatus::Unavailable,
+            message: String::new(),
+        };
+        let http = Http {
+            when: Matching::default(),
+            share: Share::WHOLE,
+            at_most: None,
+            scoped: false,
+            message: Message::Answer,
+            action: HttpAction::Grpc(answer),
+        };
+        let fault = HttpAttached::new("closed#0", http, None);
+        let mut own = Own::default();
+        own.answer(b"a status", Arc::clone(&fault));
+        // The target has not begun.
+        assert_eq!((own.take(), fault.done().acted), (None, 0));
+        let mut settings = Bytes::from_static(&[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0]);
+        own.follow(&mut settings);
+        let given = own.take();
+        assert_eq!(
+            (given.as_deref(), fault.done().acted),
+            (Some(&b"a status"[..]), 1)
+        );
+        own.answer(b"another", Arc::clone(&fault));
+        own.end();
+        assert_eq!((own.take(), fault.done().acted), (None, 1));
     }
 }

@@ -19,7 +19,9 @@ use squall_faults::{
     PacketsFault, Pauses, Pen, ProcessFault, ProcessIdentity, ProcessTarget, ResourceFault,
     Version,
 };
-use squall_scenario::inject::{Cpu, CpuBurn, Disk, Kill, Limit, Memory, MemoryPressure, Reject};
+use squall_scenario::inject::{
+    Cpu, CpuBurn, Disk, Freeze, Kill, Limit, Memory, MemoryPressure, Reject,
+};
 use squall_scenario::{ByteCount, OnNetwork, OnProcess, OnResource, Share};
 
 /// A family that is hard to get rid of: it ignores SIGTERM, has a child in a
@@ -310,6 +312,11 @@ fn broken(fault: &str, target: ProcessTarget) -> (Fault, Inverse) {
             let inject = OnResource::CpuBurn(CpuBurn { cores: Some(1) });
             let fault = Fault::Resource(ResourceFault { target, inject });
             (fault, Inverse::EndProcess(nobody(identity)))
+        }
+        "freeze" => {
+            let inject = OnResource::Freeze(Freeze {});
+            let fault = Fault::Resource(ResourceFault { target, inject });
+            (fault, never_made(Controller::Freezer, identity))
         }
         "memory_pressure" => {
             // A little more than is in use, wherever that is.
