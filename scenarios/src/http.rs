@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::percent::percent_encoded;
+
 /// Longest path and query, in bytes.
 pub const PATH_BYTES_MAX: usize = 65_000;
 
@@ -73,9 +75,7 @@ fn path_character_misfit(path: &str, at: usize, character: char) -> Option<Misfi
 
 /// The UTF-8 bytes of a character as `%XX` each.
 fn encoded(character: char) -> String {
-    let mut bytes = [0; 4];
-    let bytes = character.encode_utf8(&mut bytes).bytes();
-    bytes.map(|byte| format!("%{byte:02X}")).collect()
+    percent_encoded(character.encode_utf8(&mut [0; 4]), |_| false)
 }
 
 /// Whether a text can be the name of a header.

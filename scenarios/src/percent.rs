@@ -2,10 +2,16 @@
 
 use std::fmt::Write as _;
 
-/// Appends `text`, with every byte that `keep` does not keep as `%XX`.
-pub fn percent_encode(text: &str, keep: fn(u8) -> bool, into: &mut String) {
-    for byte in text.bytes() {
-        if keep(byte) {
+/// Whether a byte stands for itself wherever it is in a URL (RFC 3986).
+#[must_use]
+pub const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// Appends `text`, with every byte that `keep` does not keep as `%XX`; it keeps ASCII only.
+pub fn percent_encode(text: impl AsRef<[u8]>, keep: fn(u8) -> bool, into: &mut String) {
+    for &byte in text.as_ref() {
+        if byte.is_ascii() && keep(byte) {
             into.push(char::from(byte));
         } else {
             // Writing to a string cannot fail.
@@ -16,8 +22,8 @@ pub fn percent_encode(text: &str, keep: fn(u8) -> bool, into: &mut String) {
 
 /// The same as a text of its own.
 #[must_use]
-pub fn percent_encoded(text: &str, keep: fn(u8) -> bool) -> String {
-    let mut encoded = String::with_capacity(text.len());
+pub fn percent_encoded(text: impl AsRef<[u8]>, keep: fn(u8) -> bool) -> String {
+    let mut encoded = String::with_capacity(text.as_ref().len());
     percent_encode(text, keep, &mut encoded);
     encoded
 }

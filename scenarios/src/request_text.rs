@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::base64::encode_tail;
 use crate::http::header_misfit;
-use crate::percent::percent_encode;
+use crate::percent::{is_unreserved, percent_encode};
 use crate::request::{Auth, Request};
 use crate::template::{Template, UnknownVariable};
 
@@ -83,10 +83,6 @@ impl Slot {
         }
         Ok(())
     }
-}
-
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
 /// `pchar` of RFC 3986 without `;`, which servers take for the end of a

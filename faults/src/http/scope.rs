@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use squall_scenario::Share;
 use squall_scenario::inject::SCOPE_HEADER;
+use squall_scenario::{Share, is_unreserved, percent_encoded};
 use tokio_rustls::rustls::crypto::ring;
 
 const VERSION: &str = "v1";
@@ -183,14 +183,7 @@ fn at_most(text: &str) -> Option<Share> {
 
 /// A name as it may stand in a header.
 fn encoded(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    for byte in name.bytes() {
-        match byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.') {
-            true => text.push(char::from(byte)),
-            false => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
+    percent_encoded(name, |byte| is_unreserved(byte) && byte != b'~')
 }
 
 fn decoded(text: &str) -> Option<String> {

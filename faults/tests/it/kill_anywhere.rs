@@ -107,10 +107,18 @@ fn die_at(dir: &TempDir, step: &str, company: &str, fault: &str, victim: &Victim
     assert_eq!(status.signal(), Some(9), "did not die at `{step}`");
 }
 
+/// Those at which a fault makes a difference; before and behind them all are the same.
+fn steps(fault: &str) -> &'static [&'static str] {
+    match fault {
+        "pause" | "cpu" => &STEPS,
+        _ => &STEPS[3..8],
+    }
+}
+
 #[tokio::test]
 async fn the_guardian_cleans_up_after_squall() {
     for fault in faults() {
-        for step in STEPS {
+        for step in steps(fault) {
             guardian_cleans_up(fault, step).await;
         }
     }
@@ -135,7 +143,9 @@ async fn guardian_cleans_up(fault: &str, step: &str) {
 async fn recover_cleans_up_after_squall_and_its_guardian() {
     for fault in faults() {
         for step in &STEPS[1..8] {
-            recover_cleans_up(fault, step).await;
+            if steps(fault).contains(step) {
+                recover_cleans_up(fault, step).await;
+            }
         }
     }
 }

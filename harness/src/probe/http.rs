@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use serde_json::Value;
-use squall_scenario::{is_allowed, is_on_this_machine};
+use squall_scenario::{is_allowed, is_on_this_machine, is_unreserved, percent_encoded};
 
 use crate::system::answer::{answer, client};
 use crate::system::look_up;
@@ -87,15 +87,9 @@ pub(super) fn at_pointer(body: &[u8], pointer: &str) -> Result<f64, String> {
 
 /// The URL of an instant query.
 pub(super) fn query_url(at: &str, query: &str) -> String {
-    let mut url = format!("{}/api/v1/query?query=", at.trim_end_matches('/'));
-    for byte in query.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            url.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    url
+    let at = at.trim_end_matches('/');
+    let query = percent_encoded(query, is_unreserved);
+    format!("{at}/api/v1/query?query={query}")
 }
 
 /// The one number of an instant query's answer.

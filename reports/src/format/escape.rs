@@ -3,7 +3,7 @@
 //! [`squall_record::terminal_text`].
 
 use squall_record::terminal_text;
-use squall_scenario::visible;
+use squall_scenario::{is_unreserved, percent_encoded, visible};
 
 /// Text for content and attributes of XML, line breaks included. What marks up
 /// is left to the writer of the document.
@@ -49,15 +49,9 @@ pub(crate) fn markdown_text(text: &str) -> String {
 /// A path of the file system as one of an address: every unusual byte is
 /// encoded.
 pub(crate) fn url_path(path: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in path {
-        if byte.is_ascii_alphanumeric() || b"-._~/+".contains(byte) {
-            text.push(char::from(*byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
+    percent_encoded(path, |byte| {
+        is_unreserved(byte) || matches!(byte, b'/' | b'+')
+    })
 }
 
 #[cfg(test)]

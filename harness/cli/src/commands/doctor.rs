@@ -1,5 +1,6 @@
 //! `squall doctor`: what this machine can do, before a run needs it.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -69,13 +70,7 @@ pub async fn measure(args: DoctorArgs) -> ExitCode {
         Ok(journal) => Arc::new(journal),
         Err(error) => return exit::fail(RunOutcome::NotReady, &error.to_string()),
     };
-    // Without it, those that need one say so.
-    let program = std::env::current_exe().map(std::path::PathBuf::into_os_string);
-    let guardian = program.map(|program| {
-        let args = machine().guardian.into_iter();
-        [program].into_iter().chain(args).collect::<Vec<_>>()
-    });
-    let guardian = guardian.unwrap_or_default();
+    let guardian = guardian();
     let (mut all, mut failed) = (Vec::new(), Vec::new());
     let mut held = None;
     for name in &names {
@@ -131,6 +126,16 @@ async fn rate_held() -> Result<capacity::Held, String> {
         output::remark(format_args!("it cannot be kept: {error}"));
     }
     Ok(held)
+}
+
+/// Program and arguments that start a guardian, for the faults that need one; without
+/// them, those say so.
+fn guardian() -> Vec<OsString> {
+    let Ok(program) = std::env::current_exe() else {
+        return Vec::new();
+    };
+    let args = machine().guardian.into_iter();
+    [program.into_os_string()].into_iter().chain(args).collect()
 }
 
 fn journal() -> Result<Journal, squall_faults::JournalError> {

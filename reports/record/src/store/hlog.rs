@@ -4,7 +4,6 @@
 //! tools can plot it. Times are seconds since time zero with six decimals,
 //! which keeps the microsecond an interval was cut at; lengths likewise.
 
-use std::fmt::Write as _;
 use std::io::Read as _;
 
 use crate::histogram::SIGNIFICANT_DIGITS;
@@ -14,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::read::ZlibDecoder;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use squall_scenario::percent_encode;
 
 /// What a histogram counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -236,13 +236,8 @@ fn microseconds(text: &str) -> Option<i64> {
 /// Tags may hold neither commas nor white space; those bytes are written as
 /// `%XX`, like in a URL.
 fn escape_tag(text: &mut String, route: &str) {
-    for byte in route.bytes() {
-        if byte.is_ascii_graphic() && !matches!(byte, b',' | b'%' | b'|' | b'"') {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
+    let keep = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b',' | b'%' | b'|' | b'"');
+    percent_encode(route, keep, text);
 }
 
 fn unescape_tag(text: &str) -> Result<String, String> {

@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use squall_judge::RunOutcome;
 use squall_record::terminal_line;
+use squall_scenario::{is_unreserved, percent_encode};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -158,14 +159,7 @@ fn target(parts: &[&str]) -> String {
     let mut target = String::new();
     for part in parts {
         target.push('/');
-        for byte in part.bytes() {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                    target.push(char::from(byte));
-                }
-                _ => target.push_str(&format!("%{byte:02X}")),
-            }
-        }
+        percent_encode(part, is_unreserved, &mut target);
     }
     target
 }
