@@ -2,7 +2,7 @@
 //! squall, in the cgroup of the target.
 #![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::support::run::Run;
 use crate::support::{can, cgroups, rivals, soon, until, until_seen};
@@ -45,7 +45,7 @@ async fn limited(run: &Run) -> (ProcessTarget, FaultGuard) {
     (target, limit)
 }
 
-fn used(folder: &PathBuf) -> u64 {
+fn used(folder: &Path) -> u64 {
     let files = USED.map(|name| folder.join(name));
     let file = files.iter().find(|file| file.is_file()).unwrap();
     std::fs::read_to_string(file)

@@ -133,6 +133,50 @@ impl Measured {
     }
 }
 
+impl Measured {
+    /// What a process of squall's own has taken.
+    fn by_a_rival(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = |inside| if inside { "in" } else { "beside" };
+        match *self {
+            Self::Pressure {
+                held,
+                used,
+                wanted: _,
+                limit,
+                inside,
+            } => {
+                let (place, percent) = (place(inside), percent(used, limit));
+                let (held, limit) = (ByteCount(held), ByteCount(limit));
+                write!(
+                    f,
+                    "; squall held {held} {place} its cgroup, {percent:.1}% of {limit} were in use"
+                )
+            }
+            Self::Burn {
+                used_us,
+                over_us,
+                waited_us,
+                inside,
+            } => {
+                let (place, percent) = (place(inside), percent(used_us, over_us));
+                write!(
+                    f,
+                    "; squall's work {place} its cgroup took {percent:.1}% of a processor"
+                )?;
+                waited_us.map_or(Ok(()), |waited| {
+                    let waited = format_duration(Duration::from_millis(waited / 1000));
+                    write!(f, ", it waited {waited} for one")
+                })
+            }
+            Self::Descriptors { .. }
+            | Self::Processor { .. }
+            | Self::Memory { .. }
+            | Self::Disk { .. }
+            | Self::Frozen { .. } => Ok(()),
+        }
+    }
+}
+
 impl ResourceSeen {
     /// That it is in force.
     pub(super) fn in_force(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -223,37 +267,8 @@ impl ResourceSeen {
                     "; it stood still for {stood}, with {percent:.1}% of a processor"
                 )
             }
-            Some(Measured::Pressure {
-                held,
-                used,
-                wanted: _,
-                limit,
-                inside,
-            }) => {
-                let place = if inside { "in" } else { "beside" };
-                let percent = percent(used, limit);
-                let (held, limit) = (ByteCount(held), ByteCount(limit));
-                write!(
-                    f,
-                    "; squall held {held} {place} its cgroup, {percent:.1}% of {limit} were in use"
-                )
-            }
-            Some(Measured::Burn {
-                used_us,
-                over_us,
-                waited_us,
-                inside,
-            }) => {
-                let percent = percent(used_us, over_us);
-                let place = if inside { "in" } else { "beside" };
-                write!(
-                    f,
-                    "; squall's work {place} its cgroup took {percent:.1}% of a processor"
-                )?;
-                waited_us.map_or(Ok(()), |waited| {
-                    let waited = format_duration(Duration::from_millis(waited / 1000));
-                    write!(f, ", it waited {waited} for one")
-                })
+            Some(measured @ (Measured::Pressure { .. } | Measured::Burn { .. })) => {
+                measured.by_a_rival(f)
             }
             Some(Measured::Processor {
                 used_us,

@@ -4,6 +4,7 @@
 //! tools can plot it. Times are seconds since time zero with six decimals,
 //! which keeps the microsecond an interval was cut at; lengths likewise.
 
+use std::fmt::Write as _;
 use std::io::Read as _;
 
 use crate::histogram::SIGNIFICANT_DIGITS;
