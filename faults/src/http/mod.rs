@@ -34,7 +34,7 @@ use squall_scenario::inject::{HttpAction, Message};
 
 pub(crate) use attached::HttpAttached;
 pub use calls::Calls;
-pub(crate) use calls::tried::{answered_with, call_of_grpc, settings};
+pub(crate) use calls::tried::{call_of_grpc, heard, settings};
 pub use engine::Exchanges;
 pub use head::{Head, HeadEdit, StartLine};
 pub use scope::{NoScopeKey, Scope, ScopeKey};

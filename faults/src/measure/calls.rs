@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::stage::{Pair, Stage};
 use super::{Amount, Measured, NotMeasured, Observed};
-use crate::http::{answered_with, call_of_grpc, settings};
+use crate::http::{call_of_grpc, heard, settings};
 use crate::{Fault, MessageFault, Proxy};
 
 /// Calls of each measurement, each on a connection of its own.
@@ -54,12 +54,13 @@ pub(super) async fn status(stage: &Stage) -> Result<Vec<Measured>, NotMeasured> 
     }])
 }
 
-/// Says that it speaks HTTP/2, takes what comes and closes.
+/// Says how it speaks, and says so again whenever something comes.
 async fn greet(mut stream: TcpStream) {
+    let mut came = [0; BYTES_MAX];
     // Whoever goes away has seen enough.
-    let _ = stream.write_all(&settings()).await;
-    let _ = stream.read(&mut [0; BYTES_MAX]).await;
-    let _ = stream.read(&mut [0; BYTES_MAX]).await;
+    while stream.write_all(&settings()).await.is_ok()
+        && matches!(stream.read(&mut came).await, Ok(1..))
+    {}
 }
 
 /// Whether a call ends with the status.
@@ -68,8 +69,10 @@ async fn is_answered(link: &Proxy) -> io::Result<bool> {
     stream.write_all(&call_of_grpc()).await?;
     let mut came = Vec::new();
     loop {
-        if answered_with(&came) == Some(STATUS.code()) {
-            return Ok(true);
+        let heard = heard(&came);
+        // Who has the call says so; a status comes before that.
+        if heard.status.is_some() || heard.settings > 1 {
+            return Ok(heard.status == Some(STATUS.code()));
         }
         let mut piece = [0; BYTES_MAX];
         match stream.read(&mut piece).await {

@@ -38,26 +38,36 @@ pub(crate) fn call_of_grpc() -> Vec<u8> {
     bytes
 }
 
-/// The status with which the call ended, as far as that has come.
-pub(crate) fn answered_with(came: &[u8]) -> Option<u8> {
+/// What a caller has heard so far.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heard {
+    /// How often the other side has said how it speaks.
+    pub(crate) settings: usize,
+    /// The status with which the call ended.
+    pub(crate) status: Option<u8>,
+}
+
+/// What has been heard in these bytes.
+pub(crate) fn heard(came: &[u8]) -> Heard {
     let (mut frames, mut left) = (Frames::default(), Bytes::copy_from_slice(came));
-    let (mut of_call, mut block) = (false, Vec::new());
+    let (mut heard, mut of_call, mut block) = (Heard::default(), false, Vec::new());
     while !left.is_empty() {
         match frames.next(&mut left) {
             Part::Head(_, Some(frame)) => {
                 of_call = frame.kind == HEADERS && frame.stream == STREAM;
+                heard.settings += usize::from(frame.kind == SETTINGS);
             }
             Part::Head(_, None) => {}
             Part::Payload(piece, last) if of_call => {
                 block.extend_from_slice(&piece);
                 if last {
-                    return status_of(&block);
+                    heard.status = status_of(&block);
                 }
             }
             Part::Payload(..) => {}
         }
     }
-    None
+    heard
 }
 
 fn status_of(block: &[u8]) -> Option<u8> {
@@ -91,11 +101,13 @@ mod tests {
             message: "closed".to_owned(),
         };
         let came = [settings(), status(STREAM, &answer, b"application/grpc")].concat();
-        assert_eq!(answered_with(&came), Some(14));
+        let all = heard(&came);
+        assert_eq!((all.settings, all.status), (1, Some(14)));
         for end in 0..came.len() {
-            assert_eq!(answered_with(&came[..end]), None);
+            assert_eq!(heard(&came[..end]).status, None);
         }
-        let of_another = [settings(), status(3, &answer, b"application/grpc")].concat();
-        assert_eq!(answered_with(&of_another), None);
+        let of_another = [status(3, &answer, b"application/grpc"), settings()].concat();
+        let all = heard(&of_another);
+        assert_eq!((all.settings, all.status), (1, None));
     }
 }
