@@ -10,6 +10,7 @@ pub mod base64;
 mod body_file;
 mod column;
 mod comparison;
+mod connecting;
 mod evidence;
 mod fault;
 mod gate;
@@ -54,6 +55,7 @@ pub use answer_check::{AnswerCheck, Digest, Expected, NoDigest};
 pub use body_file::BodyFile;
 pub use column::Column;
 pub use comparison::{Comparison, GateValue};
+pub use connecting::{ClientIdentity, ClientTls, ConnectTo, Connecting};
 pub use evidence::{
     CallsSeen, Evidence, EvidenceLevel, LinksSeen, Measured, MessagesSeen, NamesSeen, PacketsSeen,
     ProcessSeen, ResourceSeen, Sighting, TlsSeen,

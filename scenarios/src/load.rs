@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::column::Column;
+use crate::connecting::Connecting;
 use crate::journey::Journey;
 use crate::replay::Replay;
 use crate::request::Request;
@@ -30,6 +31,9 @@ pub struct Load {
     /// The most connections that are open at once; `None` opens as many as
     /// there are requests in flight.
     pub connections: Option<u32>,
+    /// How connections are made.
+    #[serde(default, skip_serializing_if = "Connecting::is_default")]
+    pub connecting: Connecting,
     /// The most requests in flight, waiting for a connection included. An
     /// arrival above it is dropped and counted as a failure.
     pub in_flight_max: u32,

@@ -14,10 +14,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
-use squall_load::{LoadCommand, LoadHandle, LoadOutput, LoadPlan};
+use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::Counts;
 use squall_record::histogram::new_histogram;
-use squall_scenario::{Arrivals, Load, Rate, Request, Stage, Template};
+use squall_scenario::{Arrivals, Connecting, Load, Rate, Request, Stage, Template};
 
 fn cpu() -> Duration {
     let now = clock_gettime(ClockId::ProcessCPUTime);
@@ -36,6 +36,7 @@ fn load(rate: f64, seconds: u64) -> Result<Load, Box<dyn Error>> {
         journeys: vec![],
         users: None,
         connections: None,
+        connecting: Connecting::default(),
         in_flight_max: 10_000,
         workers: None,
         timeout: Duration::from_secs(10),
@@ -52,8 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let plan = LoadPlan {
         load: load(rate, seconds)?,
         seed: 1,
-        addresses: vec![address],
-        host: address.to_string(),
+        destination: Destination::plain(vec![address], address.to_string()),
         shard: None,
         lead: false,
     };

@@ -21,6 +21,7 @@ use crate::plan::LoadPlan;
 use crate::protocol::{LoadCommand, LoadOutput};
 use crate::requests::CompiledRequests;
 use crate::told::{Order, Told};
+use crate::transport::Connector;
 use crate::worker::Worker;
 
 /// Between the order to stop and when it holds, so that all threads have it then.
@@ -51,10 +52,14 @@ impl Crew {
     ///
     /// # Errors
     /// The kernel refuses a thread; those that were started end.
-    pub(crate) fn start(plan: &LoadPlan, requests: &Arc<CompiledRequests>) -> io::Result<Self> {
+    pub(crate) fn start(
+        plan: &LoadPlan,
+        requests: &Arc<CompiledRequests>,
+        connector: &Connector,
+    ) -> io::Result<Self> {
         let count = plan.workers();
         let born = Instant::now();
-        let hands = (0..count).map(|nth| hand(plan, requests, (nth, count), born));
+        let hands = (0..count).map(|nth| hand(plan, (requests, connector), (nth, count), born));
         Ok(Self {
             routes: plan.load.routes().map(|it| it.name.clone()).collect(),
             hands: hands.collect::<io::Result<_>>()?,
@@ -184,7 +189,7 @@ async fn next(hands: &mut [Hand]) -> (usize, Option<Told>) {
 /// Starts the nth of so many threads.
 fn hand(
     plan: &LoadPlan,
-    requests: &Arc<CompiledRequests>,
+    (requests, connector): (&Arc<CompiledRequests>, &Connector),
     (nth, count): (u32, u32),
     born: Instant,
 ) -> io::Result<Hand> {
@@ -192,7 +197,7 @@ fn hand(
     let (tell, told) = mpsc::channel(TOLD_MAX);
     let slice = Slice::of(plan.seed, plan.shard, (nth, count));
     let load = plan.share(nth, count);
-    let (requests, addresses, lead) = (Arc::clone(requests), plan.addresses.clone(), plan.lead);
+    let (requests, connector, lead) = (Arc::clone(requests), connector.clone(), plan.lead);
     let thread = Builder::new()
         .name(format!("squall-load-{nth}"))
         .spawn(move || {
@@ -201,7 +206,7 @@ fn hand(
                 .build_local(LocalOptions::default())
                 .map_err(|error| format!("no runtime: {error}"))?;
             runtime.block_on(async move {
-                let worker = Rc::new(Worker::new(&load, requests, addresses));
+                let worker = Rc::new(Worker::new(&load, requests, connector));
                 let driver = Driver::new(load, slice, worker, tell);
                 driver.run(queue, (born, lead)).await
             })

@@ -33,7 +33,7 @@ pub use answer::{
     KEPT_BODY_BYTES_MAX, Kept, Looks, Malformed,
 };
 pub use gauges::Gauges;
-pub use plan::LoadPlan;
+pub use plan::{Destination, LoadPlan};
 pub use player::{Fetch, Manifest, ManifestError, Next, Player, Viewing, Watching};
 pub use protocol::{LoadCommand, LoadOutput};
 pub use recorder::Recorder;
@@ -42,6 +42,6 @@ pub use schedule::{Arrival, Schedule};
 pub use settled::Settled;
 pub use thread::{LoadError, LoadHandle};
 pub use transport::{
-    Course, Dispatch, Exchange, ExchangeFailure, Key, Made, Sender, Transport, give_up,
-    give_up_late, submit,
+    Connector, Course, Dispatch, Endpoint, Exchange, ExchangeFailure, Key, Made, Sender, Tls,
+    TlsSetupError, Transport, give_up, give_up_late, submit,
 };

@@ -6,8 +6,34 @@ use std::num::NonZero;
 use squall_record::Shard;
 use squall_scenario::{Load, Stage};
 
+use crate::transport::{Connector, Endpoint, Tls, TlsSetupError};
+
 /// Arrivals a second that one thread sends with ease.
 const RATE_EACH: f64 = 20_000.0;
+
+/// Where a load goes.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// What connections are made to, in turn.
+    pub endpoints: Vec<Endpoint>,
+    /// Value of the `Host` header.
+    pub host: String,
+    /// Whom the target has to prove to be by TLS, a name or an address; `None`
+    /// where it is spoken to without.
+    pub server_name: Option<String>,
+}
+
+impl Destination {
+    /// Addresses that are spoken to without TLS.
+    #[must_use]
+    pub fn plain(addresses: Vec<SocketAddr>, host: String) -> Self {
+        Self {
+            endpoints: addresses.into_iter().map(Endpoint::Ip).collect(),
+            host,
+            server_name: None,
+        }
+    }
+}
 
 /// What the load needs to know.
 #[derive(Debug)]
@@ -16,10 +42,8 @@ pub struct LoadPlan {
     pub load: Load,
     /// Seed of the run.
     pub seed: u64,
-    /// Addresses of the target.
-    pub addresses: Vec<SocketAddr>,
-    /// Value of the `Host` header.
-    pub host: String,
+    /// Where it goes.
+    pub destination: Destination,
     /// The share of the arrivals that is sent; `None` for all.
     pub shard: Option<Shard>,
     /// Whether there is load before time zero.
@@ -35,6 +59,18 @@ impl LoadPlan {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let shards = self.shard.map_or(1, Shard::of);
         workers(&self.load, shards, cores)
+    }
+
+    /// How connections are made.
+    pub(crate) fn connector(&self) -> Result<Connector, TlsSetupError> {
+        let connecting = &self.load.connecting;
+        let name = self.destination.server_name.as_deref();
+        let tls = name.map(|name| Tls::new(&connecting.tls, name));
+        Ok(Connector {
+            endpoints: self.destination.endpoints.clone(),
+            tls: tls.transpose()?,
+            per_request: connecting.per_request,
+        })
     }
 
     /// The load as the nth of so many threads sees it.
@@ -62,7 +98,7 @@ fn workers(load: &Load, shards: u32, cores: usize) -> u32 {
 mod tests {
     use std::time::Duration;
 
-    use squall_scenario::{Arrivals, Rate};
+    use squall_scenario::{Arrivals, Connecting, Rate};
 
     use super::*;
 
@@ -79,14 +115,14 @@ mod tests {
                 journeys: vec![],
                 users: None,
                 connections: Some(10),
+                connecting: Connecting::default(),
                 in_flight_max: 1_001,
                 workers: None,
                 timeout: Duration::from_secs(1),
                 warm_up: Duration::ZERO,
             },
             seed: 1,
-            addresses: vec![],
-            host: String::new(),
+            destination: Destination::plain(vec![], String::new()),
             shard: None,
             lead: false,
         }

@@ -351,6 +351,7 @@ impl CompiledRequests {
     pub fn new(maker: RequestMaker, host: &str) -> Result<Self, String> {
         let name = without_port(host).to_owned();
         let host = HeaderValue::from_str(host).map_err(|_| host.to_owned())?;
+        let to = (&host, maker.load.connecting.per_request);
         let requests = maker.requests.iter().zip(&maker.routes);
         let routes = requests
             .enumerate()
@@ -360,7 +361,7 @@ impl CompiledRequests {
                     taken: maker.journeys.names(index),
                     takes_body: maker.journeys.takes_body(index),
                 };
-                CompiledRequest::new(request, &route.method, &host, sources)
+                CompiledRequest::new(request, &route.method, to, sources)
             })
             .collect();
         Ok(Self {
@@ -487,7 +488,7 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
-    use squall_scenario::{Auth, BodyFile, DataSource, Multipart, Part, PartContent, Template};
+    use squall_scenario::{Auth, BodyFile, Connecting, DataSource, Multipart, Part, PartContent, Template};
 
     use super::*;
 
@@ -506,6 +507,7 @@ mod tests {
             journeys: vec![],
             users: None,
             connections: None,
+            connecting: Connecting::default(),
             in_flight_max: 10,
             workers: None,
             timeout: Duration::from_secs(1),

@@ -9,6 +9,7 @@ use crate::gauges::Gauges;
 use crate::plan::LoadPlan;
 use crate::protocol::{LoadCommand, LoadOutput};
 use crate::requests::{CompiledRequests, RequestError, RequestMaker};
+use crate::transport::TlsSetupError;
 
 /// A running load.
 #[derive(Debug)]
@@ -31,6 +32,9 @@ pub enum LoadError {
     /// The target's name is not valid in HTTP.
     #[error("the target's host {0:?} is not valid in HTTP")]
     Host(String),
+    /// TLS cannot be spoken to the target.
+    #[error("TLS to the target: {0}")]
+    Tls(#[from] TlsSetupError),
     /// The kernel refused a thread, a timer or a runtime.
     #[error("cannot start the load's thread: {0}")]
     Io(#[from] std::io::Error),
@@ -47,12 +51,14 @@ impl LoadHandle {
     /// The load is not valid, or the kernel refuses.
     pub fn start(plan: LoadPlan) -> Result<Self, LoadError> {
         let maker = RequestMaker::new(&plan.load, plan.seed)?;
-        let requests = CompiledRequests::new(maker, &plan.host).map_err(LoadError::Host)?;
+        let requests =
+            CompiledRequests::new(maker, &plan.destination.host).map_err(LoadError::Host)?;
+        let connector = plan.connector()?;
         let (commands, command_queue) = mpsc::channel(256);
         let (output_queue, outputs) = mpsc::channel(OUTPUTS_MAX);
         let (gauge_sender, gauges) = watch::channel(Gauges::default());
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        let crew = Crew::start(&plan, &Arc::new(requests))?;
+        let crew = Crew::start(&plan, &Arc::new(requests), &connector)?;
         let thread = std::thread::Builder::new()
             .name("squall-load".into())
             .spawn(move || runtime.block_on(crew.run(command_queue, output_queue, gauge_sender)))?;

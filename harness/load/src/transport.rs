@@ -3,7 +3,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -13,24 +12,30 @@ use squall_record::{BadKind, DropCause, Outcome};
 use crate::answer::Kept;
 use crate::requests::RequestKind;
 use attend::attend;
-use line::{Inbox, KEPT_BYTES_MAX, Line};
+pub use connector::{Connector, Endpoint};
+use line::{KEPT_BYTES_MAX, Line};
 use lying::Lying;
+pub use tls::{Tls, TlsSetupError};
 pub use under_way::{Dispatch, Key, Made};
 use under_way::{Entry, UnderWay};
+use wire::Buffers;
 
 mod attend;
+mod connector;
 mod line;
 mod lying;
+mod session;
+mod socket;
 mod stamp;
+mod tls;
 mod under_way;
+mod wire;
 
 /// How long an unused connection is kept: as long as in Go's client and in
 /// hyper's. What a burst or a stall opened does not stay for the whole run.
 const IDLE_MAX: Duration = Duration::from_secs(90);
 /// Idle connections looked at in one sweep.
 const SWEPT_MAX: usize = 64;
-/// Room for a read, shared by all connections; nearly all answers fit.
-const READ_BYTES: usize = 64 << 10;
 
 /// Who sends requests through a [`Transport`] of its own, and hears what became
 /// of each.
@@ -59,7 +64,7 @@ pub trait Sender: 'static {
     );
 }
 
-/// Connections to one target, which may have several addresses, and what is
+/// Connections to one target, which may have several endpoints, and what is
 /// under way on them. Belongs to one thread.
 ///
 /// Nothing is redirected or decoded behind the sender's back. Two things happen
@@ -71,7 +76,7 @@ pub trait Sender: 'static {
 /// told in the course of the exchange.
 #[derive(Debug)]
 pub struct Transport<E> {
-    addresses: Vec<SocketAddr>,
+    connector: Connector,
     connections_max: usize,
     patience: Duration,
     /// By address; the longest unused is in front.
@@ -81,7 +86,7 @@ pub struct Transport<E> {
     /// For a connection; those that are over stay until they are looked at.
     waiting: RefCell<VecDeque<Key>>,
     under_way: RefCell<UnderWay<E, Place>>,
-    inbox: RefCell<Inbox>,
+    buffers: RefCell<Buffers>,
     to_send: RefCell<Vec<u8>>,
     broken: Cell<bool>,
     lying: Lying,
@@ -125,7 +130,7 @@ pub struct Exchange {
     /// What was kept of it, where its request asked for that.
     pub kept: Option<Box<Kept>>,
     /// Where it came from.
-    pub address: SocketAddr,
+    pub address: Endpoint,
 }
 
 /// Why there is no answer.
@@ -139,11 +144,11 @@ pub struct ExchangeFailure {
     /// The error in words.
     pub detail: String,
     /// Where the request went.
-    pub address: Option<SocketAddr>,
+    pub address: Option<Endpoint>,
 }
 
 impl ExchangeFailure {
-    const fn bad(kind: BadKind, detail: String, address: Option<SocketAddr>) -> Self {
+    fn bad(kind: BadKind, detail: String, address: Option<Endpoint>) -> Self {
         Self {
             outcome: Outcome::Bad(kind),
             dropped: None,
@@ -154,20 +159,22 @@ impl ExchangeFailure {
 }
 
 impl<E> Transport<E> {
-    /// Connections to `addresses`, at most `connections` open at once (`None`:
-    /// as many as requests need). An exchange may take `patience`.
+    /// Connections as `connector` makes them, at most `connections` open at once
+    /// (`None`: as many as requests need). An exchange may take `patience`.
     #[must_use]
-    pub fn new(addresses: Vec<SocketAddr>, connections: Option<u32>, patience: Duration) -> Self {
-        let idle = addresses.iter().map(|_| VecDeque::new()).collect();
+    pub fn new(connector: Connector, connections: Option<u32>, patience: Duration) -> Self {
+        let idle = connector.endpoints.iter();
+        let idle = idle.map(|_| VecDeque::new()).collect();
+        let buffers = Buffers::new(connector.tls.is_some());
         Self {
-            addresses,
+            connector,
             connections_max: connections.map_or(usize::MAX, |max| max as usize),
             patience,
             idle: RefCell::new(idle),
             open: Cell::new(0),
             waiting: RefCell::default(),
             under_way: RefCell::new(UnderWay::new()),
-            inbox: RefCell::new(Inbox::new(READ_BYTES)),
+            buffers: RefCell::new(buffers),
             to_send: RefCell::default(),
             broken: Cell::new(false),
             lying: Lying::default(),
@@ -223,6 +230,11 @@ impl<E> Transport<E> {
     #[must_use]
     pub const fn is_broken(&self) -> bool {
         self.broken.get()
+    }
+
+    /// Where a connection leads that was made.
+    fn endpoint(&self, line: &Line) -> Endpoint {
+        self.connector.endpoints[line.address.get()].clone()
     }
 
     /// Last in, first out keeps few connections warm and lets others age.
@@ -341,7 +353,7 @@ fn place<S: Sender>(sender: &Rc<S>, key: Key, now: Option<Instant>) {
     let Some((turn, fresh)) = turn_of(transport, key) else {
         return;
     };
-    let count = transport.addresses.len();
+    let count = transport.connector.endpoints.len();
     if count == 0 {
         let detail = "the target has no address".to_owned();
         let failure = ExchangeFailure::bad(BadKind::Connect, detail, None);

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +21,9 @@ use crate::requests::{CompiledRequests, RequestKind};
 use crate::schedule::Arrival;
 use crate::settled::Settled;
 use crate::stalls::Stalls;
-use crate::transport::{Course, Exchange, ExchangeFailure, Sender, Transport, give_up_late};
+use crate::transport::{
+    Connector, Course, Endpoint, Exchange, ExchangeFailure, Sender, Transport, give_up_late,
+};
 
 mod follow;
 
@@ -63,10 +64,10 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(load: &Load, requests: Arc<CompiledRequests>, to: Vec<SocketAddr>) -> Self {
+    pub(crate) fn new(load: &Load, requests: Arc<CompiledRequests>, connector: Connector) -> Self {
         Self {
             requests,
-            transport: Transport::new(to, load.connections, load.patience()),
+            transport: Transport::new(connector, load.connections, load.patience()),
             routes: load.routes().cloned().collect(),
             in_flight_max: load.in_flight_max,
             timeout: load.timeout,
@@ -310,7 +311,7 @@ impl Worker {
         &self,
         job: &Job,
         settled: &Settled,
-        told: impl FnOnce() -> (Option<u16>, Option<SocketAddr>, Option<String>),
+        told: impl FnOnce() -> (Option<u16>, Option<Endpoint>, Option<String>),
     ) {
         if job.track.lead {
             return;
@@ -456,7 +457,7 @@ impl Sender for Worker {
 
 #[cfg(test)]
 mod tests {
-    use squall_scenario::Template;
+    use squall_scenario::{Connecting, Template};
 
     use super::*;
     use crate::requests::RequestMaker;
@@ -469,6 +470,7 @@ mod tests {
             journeys: vec![],
             users: None,
             connections: None,
+            connecting: Connecting::default(),
             in_flight_max: 10,
             workers: None,
             timeout,
@@ -477,8 +479,8 @@ mod tests {
         let maker = RequestMaker::new(&load, 1).unwrap();
         let requests = Arc::new(CompiledRequests::new(maker, "localhost").unwrap());
         // Nobody asks there: the task that would is never polled.
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
-        Rc::new(Worker::new(&load, requests, vec![nowhere]))
+        let nowhere = ([127, 0, 0, 1], 9).into();
+        Rc::new(Worker::new(&load, requests, Connector::plain([nowhere])))
     }
 
     #[test]

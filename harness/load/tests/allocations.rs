@@ -8,10 +8,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use squall_load::{LoadCommand, LoadHandle, LoadOutput, LoadPlan};
+use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::{BadKind, Counts};
 use squall_scenario::{
-    AnswerCheck, Arrivals, Auth, DataSource, Load, Rate, Request, Stage, Template,
+    AnswerCheck, Arrivals, Auth, Connecting, DataSource, Load, Rate, Request, Stage, Template,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
@@ -80,6 +80,7 @@ fn load(rate: f64) -> Load {
         journeys: vec![],
         users: None,
         connections: Some(4),
+        connecting: Connecting::default(),
         in_flight_max: 10_000,
         workers: Some(1),
         timeout: Duration::from_secs(60),
@@ -92,8 +93,7 @@ fn measure(load: Load, address: SocketAddr) -> (Counts, Stats) {
     let plan = LoadPlan {
         load,
         seed: 1,
-        addresses: vec![address],
-        host: "localhost".into(),
+        destination: Destination::plain(vec![address], "localhost".into()),
         shard: None,
         lead: false,
     };

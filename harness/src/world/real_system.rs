@@ -1,14 +1,13 @@
 //! The system under test as the engine acts on it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use squall_faults::guardian::GuardianClient;
 use squall_record::Shard;
-use squall_scenario::{FaultSpec, Scenario, is_allowed, is_on_this_machine};
+use squall_scenario::{FaultSpec, Scenario};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -93,25 +92,14 @@ impl System for RealSystem {
     }
 
     async fn start_load(&self) -> Result<LoadHandle, String> {
-        let (addresses, host) = self.running.load_target().await?;
-        // Without its port; an IPv6 address without its brackets.
-        let end = host.rfind(']').or_else(|| host.find(':'));
-        let name = host[..end.unwrap_or(host.len())].trim_start_matches('[');
-        let mut remote = addresses.iter().map(SocketAddr::ip);
-        if let Some(remote) = remote.find(|ip| !is_on_this_machine(*ip))
-            && !is_allowed(name, &self.allowed_hosts)
-        {
-            return Err(format!(
-                "{host} is {remote}, which is not this machine; if it is yours to load, \
-                 pass `--allow-remote {name}`"
-            ));
-        }
-        self.running.probe_target(&host, &addresses).await?;
         let load = self.load_in_scope();
+        let connecting = &load.connecting;
+        let target = self.running.load_target(connecting, &self.allowed_hosts);
+        let destination = target.await?;
+        self.running.probe_target(&destination).await?;
         let plan = LoadPlan {
             seed: self.seed,
-            addresses,
-            host,
+            destination,
             shard: self.shard,
             // A steady state has to be seen on some load.
             lead: !load.warm_up.is_zero() || self.scenario.steady_state.is_some(),

@@ -4,6 +4,9 @@ use std::net::Ipv6Addr;
 
 use squall_scenario::{Misfit, is_host, socket_address, split_address};
 
+/// What is said of any other scheme.
+const ONLY_HTTP: &str = "only http:// and https://";
+
 /// A URL without its path and query: `http://host:port`.
 pub(crate) fn base_url(url: &str) -> &str {
     let authority = url.find("://").map_or(0, |at| at + "://".len());
@@ -13,9 +16,15 @@ pub(crate) fn base_url(url: &str) -> &str {
     &url[..end]
 }
 
-/// The host of `http://host:port`.
+/// What stands behind the scheme of `http://host:port`, or of `https://…`.
+fn authority(base: &str) -> Option<&str> {
+    let plain = base.strip_prefix("http://");
+    plain.or_else(|| base.strip_prefix("https://"))
+}
+
+/// The host of `http://host:port`, or of `https://…`.
 pub(crate) fn url_host(url: &str) -> Option<&str> {
-    let authority = url.strip_prefix("http://")?;
+    let authority = authority(url)?;
     let (host, _port) = split_authority(authority);
     let bare = host
         .strip_prefix('[')
@@ -28,10 +37,10 @@ pub(crate) fn url_host(url: &str) -> Option<&str> {
 /// Placeholders may stand in it; what they stand for is not known yet.
 pub(crate) fn base_url_misfit(url: &str) -> Option<Misfit> {
     let base = base_url(url);
-    let Some(authority) = base.strip_prefix("http://") else {
+    let Some(authority) = authority(base) else {
         return Some(scheme_misfit(url));
     };
-    let offset = "http://".len();
+    let offset = base.len() - authority.len();
     let misfit = authority_misfit(authority)?;
     Some(Misfit {
         range: offset + misfit.range.start..offset + misfit.range.end,
@@ -42,21 +51,26 @@ pub(crate) fn base_url_misfit(url: &str) -> Option<Misfit> {
 fn scheme_misfit(url: &str) -> Misfit {
     let misfit = |range, help: String| Misfit {
         range,
-        label: "only http://",
+        label: ONLY_HTTP,
         help,
     };
     match url.split_once("://") {
         None => misfit(0..url.len(), format!("write `http://{url}`")),
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => misfit(
-            0..scheme.len(),
-            format!("squall speaks no TLS; name where plain HTTP is taken: `http://{rest}`"),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => {
+            misfit(0..scheme.len(), format!("write `https://{rest}`"))
+        }
+        Some((scheme, _)) if scheme.to_ascii_lowercase().contains("unix") => misfit(
+            0..url.len(),
+            "write `target: http://localhost`, and the socket under `load`: \
+             `connect_to: unix:/run/app.sock`"
+                .to_owned(),
         ),
         Some((scheme, rest)) => misfit(0..scheme.len(), format!("write `http://{rest}`")),
     }
 }
 
 /// What of `host`, `host:port`, `[::1]` or `[::1]:port` nothing can connect to.
-fn authority_misfit(authority: &str) -> Option<Misfit> {
+pub(crate) fn authority_misfit(authority: &str) -> Option<Misfit> {
     let misfit = |range, label, help: &str| {
         Some(Misfit {
             range,
@@ -81,7 +95,7 @@ fn authority_misfit(authority: &str) -> Option<Misfit> {
     }
     let known = |port: &str| port.contains('$') || matches!(port.parse::<u16>(), Ok(1..));
     let fits = port.is_empty() || port.strip_prefix(':').is_some_and(known);
-    let help = "write a number from 1 to 65535, or leave out the colon for port 80";
+    let help = "write a number from 1 to 65535, or leave out the colon for the usual one";
     match fits {
         true => None,
         false => misfit(port_at..authority.len(), "not a port", help),
@@ -146,7 +160,9 @@ mod tests {
             ("http:///x", ""),
             ("http://me:secret@a:1", "me:secret@"),
             ("http://caf\u{e9}:1", "caf\u{e9}"),
-            ("https://a", "https"),
+            ("https://a:0", ":0"),
+            ("HTTPS://a", "HTTPS"),
+            ("http+unix://%2Frun%2Fa", "http+unix://%2Frun%2Fa"),
             ("ftp://a", "ftp"),
             ("a:80", "a:80"),
         ] {
@@ -167,6 +183,8 @@ mod tests {
             "http://exa_mple.example.:65535/x",
             "http://$links.api",
             "http://127.0.0.1:$processes.api.port",
+            "https://127.0.0.1:8443",
+            "https://[::1]",
         ] {
             assert_eq!(base_url_misfit(url), None, "{url}");
         }

@@ -14,6 +14,8 @@ use crate::yaml::{Node, NodeKind};
 pub(crate) struct Beside {
     /// Bodies of requests.
     pub(crate) bodies: Vec<BodyFile>,
+    /// Certificates and keys.
+    pub(crate) pems: Vec<BodyFile>,
     /// Tables of data.
     pub(crate) tables: Vec<Table>,
     /// Arrivals that are replayed.
@@ -30,6 +32,7 @@ impl Beside {
         beside.read_tables(load, scenario, findings);
         beside.read_bodies(load, scenario, findings);
         beside.read_arrivals(load, scenario, findings);
+        beside.read_pems(load, scenario, findings);
         beside
     }
 
@@ -41,6 +44,21 @@ impl Beside {
             match read_body(path, scenario) {
                 Ok(body) => self.bodies.push(body),
                 Err(problem) => findings.push(problem.at(node.place, "the body stands there")),
+            }
+        }
+    }
+
+    fn read_pems(&mut self, load: &Node, scenario: &str, findings: &mut Vec<Diagnostic>) {
+        let tls = load.get("tls");
+        let files = ["ca", "certificate", "key"];
+        let files = files.into_iter().filter_map(|key| tls?.get(key));
+        for (node, path) in files.filter_map(named) {
+            if self.pems.iter().any(|known| known.path == path) {
+                continue;
+            }
+            match read_body(path, scenario) {
+                Ok(file) => self.pems.push(file),
+                Err(problem) => findings.push(problem.at(node.place, "it stands there")),
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Every key of scenario and system files, with its meaning.
 
+mod connecting;
 mod fault;
 mod journey;
 mod load;
@@ -7,6 +8,7 @@ mod monkey;
 mod probe;
 mod system;
 
+pub(crate) use connecting::{CLIENT_TLS, CONNECTIONS};
 pub(crate) use fault::*;
 pub(crate) use journey::*;
 pub(crate) use load::*;

@@ -101,6 +101,8 @@ fn draft_of(run: &Scenario) -> ScenarioDraft {
             shape_complete: true,
             shape: nowhere,
             end: nowhere,
+            connect_to: None,
+            tls: None,
             requests: requests.collect(),
             journeys: Vec::new(),
             data_names: names.collect(),

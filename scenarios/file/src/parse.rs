@@ -12,7 +12,9 @@ use crate::interpolate::resolve;
 use crate::openslo::{ObjectiveDraft, OpenSlo};
 use crate::options::ParseOptions;
 use crate::permission::{Allowed, Needs};
-use crate::read::{Reader, ScenarioDraft, SystemDraft, Use, gate_text, openslo_path, system_path};
+use crate::read::{
+    LoadDraft, Reader, ScenarioDraft, SystemDraft, Use, gate_text, openslo_path, system_path,
+};
 use crate::remote::RemoteTarget;
 use crate::source::Source;
 use crate::yaml::{Node, NodeKind};
@@ -103,7 +105,7 @@ pub fn parse_scenario(source: &Source, options: &ParseOptions<'_>) -> Checked<Sc
     if let Some((draft, mut found, uses)) = read(false) {
         if let Some(draft) = &draft {
             check::scenario(draft, &uses, &mut found);
-            needs.remote = files.remote(&draft.system);
+            needs.remote = files.remote(&draft.system, draft.load.as_ref());
             needs.existing = existing(draft);
         }
         findings.append(&mut found);
@@ -144,7 +146,7 @@ pub fn parse_system(source: &Source, options: &ParseOptions<'_>) -> Checked<Syst
     let mut value = None;
     if let Some((draft, mut found, uses)) = read(false) {
         check::system(&draft, &uses, &mut found);
-        needs.remote = files.remote(&draft);
+        needs.remote = files.remote(&draft, None);
         findings.append(&mut found);
         value = Some(draft.system);
     }
@@ -198,7 +200,7 @@ pub fn parse_openslo(source: &Source, options: &ParseOptions<'_>) -> Checked<Ope
         system.system.probes.push(probe);
     }
     let needs = Needs {
-        remote: files.remote(&system),
+        remote: files.remote(&system, None),
         ..Needs::default()
     };
     let objectives = drafts.into_iter().map(ObjectiveDraft::finish).collect();
@@ -374,13 +376,15 @@ impl<'o> Files<'o> {
         documents
     }
 
-    fn remote(&self, draft: &SystemDraft) -> Vec<(RemoteTarget, Place)> {
-        crate::remote::remote_of(&draft.system)
+    fn remote(&self, draft: &SystemDraft, load: Option<&LoadDraft>) -> Vec<(RemoteTarget, Place)> {
+        crate::remote::remote_of(&draft.system, load.map(|draft| &draft.load))
             .into_iter()
             .map(|target| {
                 let link = |name: &str| draft.links.iter().find(|(link, ..)| link == name);
                 let place = match &target {
-                    RemoteTarget::Load { .. } => draft.target,
+                    RemoteTarget::Load { .. } => {
+                        load.and_then(|load| load.connect_to).or(draft.target)
+                    }
                     RemoteTarget::LinkTo { link: name, .. } => link(name).map(|(_, to, _)| *to),
                     RemoteTarget::Listen { link: name, .. } => link(name).map(|(.., at)| *at),
                     RemoteTarget::Name { name, .. } => {

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use squall_scenario::{
-    LoadTarget, ProbeRead, Scenario, System, Template, ip_address, is_allowed, is_localhost,
-    is_on_this_machine, quoted, split_address,
+    ConnectTo, Load, LoadTarget, ProbeRead, Scenario, System, Template, ip_address, is_allowed,
+    is_localhost, is_on_this_machine, quoted, split_address,
 };
 
 use crate::address::{base_url, url_host};
@@ -72,20 +72,11 @@ impl RemoteTarget {
 /// the values they have, so ask again for [`Scenario::with_variant`].
 #[must_use]
 pub fn remote_targets(scenario: &Scenario) -> Vec<RemoteTarget> {
-    remote_of(&scenario.system)
+    remote_of(&scenario.system, Some(&scenario.load))
 }
 
-pub(crate) fn remote_of(system: &System) -> Vec<RemoteTarget> {
-    let mut remote = Vec::new();
-    if let Some(LoadTarget::Url(url)) = &system.target {
-        let url = rendered(url, system);
-        // What is no URL after all is treated as far away.
-        let host = url_host(base_url(&url)).unwrap_or(&url);
-        if !is_local(host) {
-            let host = host.to_owned();
-            remote.push(RemoteTarget::Load { host });
-        }
-    }
+pub(crate) fn remote_of(system: &System, load: Option<&Load>) -> Vec<RemoteTarget> {
+    let mut remote = load_targets(system, load);
     for link in &system.links {
         let name = &link.name;
         let to = rendered(&link.to, system);
@@ -133,6 +124,32 @@ pub(crate) fn remote_of(system: &System) -> Vec<RemoteTarget> {
         }
     }
     remote
+}
+
+/// Where the load goes: to what its target names, or where it is told to connect to
+/// instead.
+fn load_targets(system: &System, load: Option<&Load>) -> Vec<RemoteTarget> {
+    let instead = load.map_or(&[][..], |load| &load.connecting.to);
+    if !instead.is_empty() {
+        let hosts = instead.iter().filter_map(|place| match place {
+            ConnectTo::Tcp { host, .. } => Some(host.clone()),
+            ConnectTo::Unix(_) => None,
+        });
+        let far = hosts.filter(|host| !is_local(host));
+        return far.map(|host| RemoteTarget::Load { host }).collect();
+    }
+    let Some(LoadTarget::Url(url)) = &system.target else {
+        return Vec::new();
+    };
+    let url = rendered(url, system);
+    // What is no URL after all is treated as far away.
+    let host = url_host(base_url(&url)).unwrap_or(&url);
+    match is_local(host) {
+        true => Vec::new(),
+        false => vec![RemoteTarget::Load {
+            host: host.to_owned(),
+        }],
+    }
 }
 
 /// The text with settings put in, and stand-ins for what a run allocates,
@@ -282,7 +299,7 @@ mod tests {
             }],
             ..System::default()
         };
-        let remote = remote_of(&system);
+        let remote = remote_of(&system, None);
         remote.iter().map(|r| r.host().to_owned()).collect()
     }
 

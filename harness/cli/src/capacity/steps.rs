@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
-use squall_load::{LoadCommand, LoadHandle, LoadOutput, LoadPlan};
+use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::Counts;
 use squall_record::histogram::new_histogram;
 use squall_record::store::files;
-use squall_scenario::{Arrivals, Load, Rate, Request, Stage, Template};
+use squall_scenario::{Arrivals, Connecting, Load, Rate, Request, Stage, Template};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -112,8 +112,7 @@ async fn one_rate(rate: Rate, address: SocketAddr) -> Result<Seen, String> {
     let plan = LoadPlan {
         load: load(rate),
         seed: 1,
-        addresses: vec![address],
-        host: address.to_string(),
+        destination: Destination::plain(vec![address], address.to_string()),
         shard: None,
         lead: false,
     };
@@ -167,6 +166,7 @@ fn load(rate: Rate) -> Load {
         data: vec![],
         users: None,
         connections: Some(CONNECTIONS),
+        connecting: Connecting::default(),
         in_flight_max: 10_000,
         workers: None,
         timeout: Duration::from_secs(2),

@@ -69,7 +69,7 @@ impl<'a> Line<'a> {
         let target = target.unwrap_or("http://127.0.0.1");
         self.out.line("# written by `squall load`");
         self.out.line("version: 1");
-        let place = target.strip_prefix("http://").unwrap_or(target);
+        let place = target.split_once("://").map_or(target, |(_, place)| place);
         let name = name(&format!("load {place}{path}"));
         self.out.value("name:", &[Piece::own(&name)]);
         if let Some(seed) = args.options.seed {

@@ -31,7 +31,8 @@ pub(super) fn split(url: &str) -> Result<Parts, (Range<usize>, Mistake)> {
         found.map_or(url.len(), |at| from + at)
     };
     let authority = start..after(start, &['/', '?', '#']);
-    host(&url[authority.clone()]).map_err(|(part, mistake)| (shifted(part, start), mistake))?;
+    host(&url[..start], &url[authority.clone()])
+        .map_err(|(part, mistake)| (shifted(part, start), mistake))?;
     let fragment = after(authority.end, &['#']);
     if fragment < url.len() {
         let mistake = bad_path(
@@ -70,29 +71,27 @@ fn scheme(url: &str) -> Result<usize, (Range<usize>, Mistake)> {
         let title = "a URL says how to speak to the host".to_owned();
         return Err((0..url.len(), bad_address(title, "no http://", help)));
     };
-    if scheme == "http" {
-        return Ok("http://".len());
+    if ["http", "https"].contains(&scheme) {
+        return Ok(url.len() - rest.len());
     }
-    let (title, help) = if scheme.eq_ignore_ascii_case("https") {
-        let title = "squall does not speak TLS to the target".to_owned();
-        let help = format!("load the service where it takes plain HTTP: `http://{rest}`");
-        (title, help)
-    } else {
-        let title = format!("squall does not speak `{}`", scheme.escape_default());
-        (title, format!("write `http://{rest}`"))
+    let title = format!("squall does not speak `{}`", scheme.escape_default());
+    let help = match scheme.eq_ignore_ascii_case("https") {
+        true => format!("write `https://{rest}`"),
+        false => format!("write `http://{rest}`"),
     };
-    Err((0..scheme.len(), bad_address(title, "only http", help)))
+    let mistake = bad_address(title, "only http and https", help);
+    Err((0..scheme.len(), mistake))
 }
 
 /// Refuses what only looks like a host and a port.
-fn host(authority: &str) -> Result<(), (Range<usize>, Mistake)> {
+fn host(scheme: &str, authority: &str) -> Result<(), (Range<usize>, Mistake)> {
     let all = 0..authority.len();
     if let Some(at) = authority.rfind('@') {
         let mistake = bad_address(
             "credentials are not sent from a URL".to_owned(),
             "these",
             format!(
-                "write `http://{}` and -H 'authorization: Basic ${{NAME}}'",
+                "write `{scheme}{}` and -H 'authorization: Basic ${{NAME}}'",
                 &authority[at + 1..]
             ),
         );
@@ -116,7 +115,7 @@ fn host(authority: &str) -> Result<(), (Range<usize>, Mistake)> {
         Ok(1..) if port.is_empty() || port.starts_with(':') => Ok(()),
         _ => {
             let title = "this is not a port".to_owned();
-            let help = "write a number from 1 to 65535, or none for port 80".to_owned();
+            let help = "write a number from 1 to 65535, or none for the usual one".to_owned();
             let mistake = bad_address(title, "1 to 65535", help);
             Err((host_end..authority.len(), mistake))
         }
@@ -180,7 +179,7 @@ mod tests {
                 "`http://localhost:8080/x`",
             ),
             ("/items", "/items", "`http://127.0.0.1:8080/items`"),
-            ("https://a/b", "https", "`http://a/b`"),
+            ("HTTPS://a/b", "HTTPS", "`https://a/b`"),
             ("ws://a/b", "ws", "`http://a/b`"),
             ("http://me:secret@a/b", "me:secret@", "`http://a`"),
             ("http://a/b#c", "#c", "`http://a/b`"),

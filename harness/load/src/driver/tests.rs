@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use squall_record::{Counts, Interval, JourneyEnds};
-use squall_scenario::{DataSource, Journey, Replay, Request, Share, Step, Template, Think};
+use squall_scenario::{Connecting, DataSource, Journey, Replay, Request, Share, Step, Template, Think};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::requests::{CompiledRequests, RequestMaker};
 use crate::stretch::interval;
+use crate::transport::Connector;
 
 const SEED: u64 = 7;
 
@@ -172,6 +173,7 @@ impl Scene {
             }],
             data: vec![("n".into(), DataSource::Count { from: 0 })],
             connections: self.connections,
+            connecting: Connecting::default(),
             in_flight_max: self.in_flight_max,
             workers: None,
             timeout: Duration::from_millis(20),
@@ -251,7 +253,7 @@ async fn tell_all(scene: &Scene) -> (Instant, Vec<Told>) {
     let load = scene.load();
     let maker = RequestMaker::new(&load, SEED).unwrap();
     let requests = Arc::new(CompiledRequests::new(maker, "target").unwrap());
-    let worker = Worker::new(&load, requests, vec![address]);
+    let worker = Worker::new(&load, requests, Connector::plain([address]));
     let (outputs, mut told) = mpsc::channel(scene.outputs_max);
     let slice = Slice::of(SEED, Some(scene.shard), (0, 1));
     let driver = Driver::new(load, slice, Rc::new(worker), outputs);

@@ -111,7 +111,7 @@ impl CompiledRequest {
     pub(super) fn new(
         request: &Request,
         method: &Method,
-        host: &HeaderValue,
+        (host, per_request): (&HeaderValue, bool),
         sources: Sources<'_>,
     ) -> Self {
         let mut head = Slotted::default();
@@ -124,6 +124,9 @@ impl CompiledRequest {
             head.bytes(b"host: ");
             head.bytes(host.as_bytes());
             head.bytes(b"\r\n");
+        }
+        if per_request {
+            head.bytes(b"connection: close\r\n");
         }
         for (name, value) in &request.headers {
             head.bytes(name.to_ascii_lowercase().as_bytes());

@@ -7,11 +7,14 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 use squall_record::{BadKind, DropCause, Outcome};
-use tokio::net::TcpStream;
 
-use super::line::{Answer, Came, Condition, Line, NoAnswer, condition};
+use super::connector::Endpoint;
+use super::line::{Answer, Came, Line, NoAnswer};
 use super::lying::Lying;
+use super::session::{Session, Unsecured};
+use super::socket::{Condition, Socket};
 use super::under_way::{Key, Made};
+use super::wire::Wire;
 use super::{Exchange, ExchangeFailure, Sender, Transport};
 use super::{open, place_waiting, send, settle, turn_of};
 
@@ -28,8 +31,8 @@ pub(super) async fn attend<S: Sender>(sender: Rc<S>, line: Rc<Line>, key: Key) {
         poll_fn(|cx| {
             loop {
                 let came = {
-                    let mut inbox = sender.transport().inbox.borrow_mut();
-                    line.turn(cx, &mut inbox)
+                    let mut buffers = sender.transport().buffers.borrow_mut();
+                    line.turn(cx, &mut buffers)
                 };
                 let Poll::Ready(came) = came else {
                     return Poll::Pending;
@@ -74,11 +77,12 @@ impl<S: Sender> Drop for Presence<'_, S> {
     }
 }
 
-/// Makes a connection to the first address that accepts, and sends the request.
+/// Makes a connection to the first endpoint that accepts, and sends the request.
 /// Otherwise the exchange is on another connection, or over.
 async fn connect<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, key: Key) -> bool {
     let transport = sender.transport();
-    let count = transport.addresses.len();
+    let endpoints = &transport.connector.endpoints;
+    let count = endpoints.len();
     let mut step = 0;
     let mut last = None;
     while step < count {
@@ -86,7 +90,7 @@ async fn connect<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, key: Key) -> bool {
             return false;
         };
         let index = ((turn % count as u64) as usize + step) % count;
-        let address = transport.addresses[index];
+        let endpoint = &endpoints[index];
         if step > 0
             && !fresh
             && let Some(idle) = transport.take_idle(index)
@@ -95,53 +99,65 @@ async fn connect<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, key: Key) -> bool {
             return false;
         }
         let begun = Instant::now();
-        let stream = match TcpStream::connect(address).await {
-            Ok(stream) => stream.set_nodelay(true).map(|()| stream),
-            Err(error) => Err(error),
-        };
-        let stream = match stream {
-            Ok(stream) => stream,
+        let socket = match Socket::connect(endpoint).await {
+            Ok(socket) => socket,
             Err(error) => {
-                last = Some((address, error));
+                last = Some((endpoint, error));
                 step += 1;
                 continue;
             }
         };
         let connected = Instant::now();
-        let (kind, detail) = match condition(&stream) {
-            Condition::Ready => {
-                let made = Made {
-                    begun,
-                    connected,
-                    encrypted: None,
-                };
-                note_made(transport, key, made);
-                line.made(stream, index);
-                send(sender, key, line, None);
-                return true;
-            }
+        let (kind, detail) = match socket.condition() {
+            Condition::Ready => match encrypt(transport, &socket).await {
+                Ok(session) => {
+                    let encrypted = session.is_some().then(Instant::now);
+                    let made = Made {
+                        begun,
+                        connected,
+                        encrypted,
+                    };
+                    note_made(transport, key, made);
+                    line.made(Wire::new(socket, session), index);
+                    send(sender, key, line, None);
+                    return true;
+                }
+                Err(Unsecured::Refused(why)) => (BadKind::Tls, why),
+                Err(Unsecured::SpokeFirst) => (BadKind::Malformed, SPOKE_FIRST.to_owned()),
+            },
             Condition::Closed if refused_by(sender, key) < count as u64 => {
                 (step, last) = (0, None);
                 continue;
             }
-            Condition::Closed => (BadKind::Broken, CLOSED_UNREAD),
-            Condition::Spoke => (BadKind::Malformed, SPOKE_FIRST),
+            Condition::Closed => (BadKind::Broken, CLOSED_UNREAD.to_owned()),
+            Condition::Spoke => (BadKind::Malformed, SPOKE_FIRST.to_owned()),
         };
-        let failure = ExchangeFailure::bad(kind, detail.to_owned(), Some(address));
+        let failure = ExchangeFailure::bad(kind, detail, Some(endpoint.clone()));
         settle(sender, key, Err(failure));
         return false;
     }
-    if let Some((address, error)) = last {
+    if let Some((endpoint, error)) = last {
         let dropped = own_limit(&error);
         let failure = ExchangeFailure {
             outcome: dropped.map_or(Outcome::Bad(BadKind::Connect), |_| Outcome::Dropped),
             dropped,
-            detail: format!("connect to {address}: {error}"),
-            address: Some(address),
+            detail: format!("connect to {endpoint}: {error}"),
+            address: Some(endpoint.clone()),
         };
         settle(sender, key, Err(failure));
     }
     false
+}
+
+/// Shakes hands, where TLS is spoken.
+async fn encrypt<E>(
+    transport: &Transport<E>,
+    socket: &Socket,
+) -> Result<Option<Session>, Unsecured> {
+    match &transport.connector.tls {
+        Some(tls) => Session::shake(socket, tls).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Its connection was made for an exchange.
@@ -173,8 +189,8 @@ fn take<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, came: Came) -> bool {
             let now = Instant::now();
             let done = answer.came.unwrap_or(now);
             transport.lying.answered(answer.came.is_some());
-            let reusable = answer.reusable;
-            let address = transport.addresses[line.address.get()];
+            let reusable = answer.reusable && !transport.connector.per_request;
+            let address = transport.endpoint(line);
             if reusable {
                 transport.put_idle(line, now);
             } else {
@@ -192,9 +208,10 @@ fn take<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, came: Came) -> bool {
         }
         Came::End(Some((key, no_answer))) => {
             transport.leave(line);
-            let address = Some(transport.addresses[line.address.get()]);
+            let address = Some(transport.endpoint(line));
             let (kind, detail) = match no_answer {
                 NoAnswer::Malformed(why) => (BadKind::Malformed, why.to_string()),
+                NoAnswer::Tls(why) => (BadKind::Tls, why),
                 NoAnswer::Ended { repeat, detail } => {
                     // The server may close a connection that it kept while the
                     // request is on its way; it was not at fault, nor was the user.
@@ -222,7 +239,7 @@ fn sent_once<S: Sender>(sender: &Rc<S>, key: Key) -> bool {
     entry.is_some_and(|entry| !std::mem::replace(&mut entry.resent, true))
 }
 
-fn exchange(answer: Answer, done: Instant, address: std::net::SocketAddr) -> Exchange {
+fn exchange(answer: Answer, done: Instant, address: Endpoint) -> Exchange {
     Exchange {
         first_byte: answer.first_byte.unwrap_or(done),
         done,

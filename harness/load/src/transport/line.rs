@@ -7,14 +7,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
-use rustix::io::Errno;
-use rustix::net::RecvFlags;
-use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 
-use super::stamp::{self, Stamps};
+use super::session;
+use super::stamp;
 use super::under_way::Key;
+use super::wire::{Buffers, Wire};
 use crate::answer::{AnswerReader, Head, Kept, Malformed};
 use crate::requests::RequestKind;
 
@@ -25,9 +23,9 @@ pub(super) const KEPT_BYTES_MAX: usize = 256 << 10;
 /// at once.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// Index of its address.
+    /// Index of its endpoint.
     pub(super) address: Cell<usize>,
-    stream: OnceCell<TcpStream>,
+    wire: OnceCell<Wire>,
     task: OnceCell<AbortHandle>,
     /// Its task's, from its last turn.
     waker: RefCell<Option<Waker>>,
@@ -62,17 +60,6 @@ struct Carried {
     received: Vec<u8>,
 }
 
-/// What an unused connection is good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Condition {
-    /// Nothing has come, nothing is closed.
-    Ready,
-    /// The other side has closed it.
-    Closed,
-    /// The other side has spoken unasked.
-    Spoke,
-}
-
 /// What reading brought.
 #[derive(Debug)]
 pub(super) enum Came {
@@ -82,31 +69,6 @@ pub(super) enum Came {
     Answer(Key, Answer),
     /// The end of the connection, and of the request that it carried.
     End(Option<(Key, NoAnswer)>),
-}
-
-/// Where connections read to, one after the other.
-#[derive(Debug)]
-pub(super) struct Inbox {
-    bytes: Box<[u8]>,
-    stamps: Stamps,
-}
-
-impl Inbox {
-    /// Room for so many bytes at a time.
-    pub(super) fn new(bytes: usize) -> Self {
-        Self {
-            bytes: vec![0; bytes].into(),
-            stamps: Stamps::new(),
-        }
-    }
-}
-
-/// What one read brought.
-#[derive(Debug, Clone, Copy)]
-struct Received {
-    length: usize,
-    /// When the last of it came, by the wall clock, if the kernel says so.
-    stamp: Option<Duration>,
 }
 
 /// An answer as it came.
@@ -136,6 +98,8 @@ pub(super) enum NoAnswer {
     },
     /// What came is no answer.
     Malformed(Malformed),
+    /// TLS ended it, in words.
+    Tls(String),
 }
 
 impl Line {
@@ -143,7 +107,7 @@ impl Line {
     pub(super) fn new(now: Instant) -> Rc<Self> {
         Rc::new(Self {
             address: Cell::new(0),
-            stream: OnceCell::new(),
+            wire: OnceCell::new(),
             task: OnceCell::new(),
             waker: RefCell::new(None),
             open: Cell::new(true),
@@ -175,11 +139,9 @@ impl Line {
     }
 
     /// It was made.
-    pub(super) fn made(&self, stream: TcpStream, address: usize) {
-        // Without stamps, an answer came when it was read.
-        let _ = stamp::ask(&stream);
+    pub(super) fn made(&self, wire: Wire, address: usize) {
         self.address.set(address);
-        let _ = self.stream.set(stream);
+        let _ = self.wire.set(wire);
     }
 
     /// Closes it, whatever it carries.
@@ -207,11 +169,16 @@ impl Line {
     /// Writes what the socket takes of a request; how much that was. The rest is
     /// handed to [`keep`](Self::keep).
     pub(super) fn write(&self, bytes: &[u8]) -> usize {
-        let Some(stream) = self.stream.get() else {
+        let Some(wire) = self.wire.get() else {
             return 0;
         };
-        match stream.try_write(bytes) {
-            Ok(written) => written,
+        match wire.write(bytes) {
+            Ok(written) => {
+                if wire.holds_back() {
+                    self.wake();
+                }
+                written
+            }
             Err(error) => {
                 if error.kind() != io::ErrorKind::WouldBlock {
                     self.carried.borrow_mut().refused = Some(error);
@@ -224,14 +191,18 @@ impl Line {
     /// Keeps the rest of a request, to be written when the socket takes it.
     pub(super) fn keep(&self, rest: Bytes) {
         self.carried.borrow_mut().unsent = rest;
+        self.wake();
+    }
+
+    fn wake(&self) {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
         }
     }
 
     /// One turn of its task: writes what is left to write and reads once, into
-    /// `inbox`.
-    pub(super) fn turn(&self, cx: &mut Context<'_>, inbox: &mut Inbox) -> Poll<Came> {
+    /// `buffers`.
+    pub(super) fn turn(&self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Poll<Came> {
         let mut waker = self.waker.borrow_mut();
         if !waker
             .as_ref()
@@ -240,22 +211,22 @@ impl Line {
             *waker = Some(cx.waker().clone());
         }
         drop(waker);
-        let Some(stream) = self.stream.get() else {
+        let Some(wire) = self.wire.get() else {
             return Poll::Ready(Came::End(None));
         };
-        let wrote = self.carried.borrow_mut().write_rest(stream, cx);
-        match stream.poll_read_ready(cx) {
+        let wrote = self.carried.borrow_mut().write_rest(wire, cx);
+        match wire.poll_read_ready(cx) {
             Poll::Pending if wrote => Poll::Ready(Came::Nothing),
             Poll::Pending => Poll::Pending,
             Poll::Ready(ready) => {
-                let read = ready.and_then(|()| read(stream, inbox));
+                let read = ready.and_then(|()| wire.read(buffers));
                 let mut carried = self.carried.borrow_mut();
                 Poll::Ready(match read {
                     Ok(None) => Came::Nothing,
-                    Ok(Some(Received { length: 0, .. })) => carried.closed(None),
-                    Ok(Some(Received { length, stamp })) => {
+                    Ok(Some(([], _))) => carried.closed(None),
+                    Ok(Some((bytes, stamp))) => {
                         carried.stamp = stamp;
-                        carried.came(&inbox.bytes[..length])
+                        carried.came(bytes)
                     }
                     Err(error) => carried.closed(Some(&error)),
                 })
@@ -264,53 +235,17 @@ impl Line {
     }
 }
 
-/// Looks at what has arrived on a connection, which nobody asked for, without
-/// taking it.
-pub(super) fn condition(stream: &TcpStream) -> Condition {
-    let mut byte = [0_u8; 1];
-    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-    match rustix::net::recv(stream, &mut byte, flags) {
-        Ok((0, _)) => Condition::Closed,
-        Ok(_) => Condition::Spoke,
-        Err(Errno::AGAIN | Errno::INTR) => Condition::Ready,
-        Err(_) => Condition::Closed,
-    }
-}
-
-/// Reads once; `None` when there is nothing. A read that does not fill the
-/// buffer has emptied the socket, so that nobody has to ask again to learn it.
-fn read(stream: &TcpStream, inbox: &mut Inbox) -> io::Result<Option<Received>> {
-    let room = inbox.bytes.len();
-    let mut received = None;
-    let tried = stream.try_io(Interest::READABLE, || {
-        let (got, stamp) = inbox.stamps.receive(stream, &mut inbox.bytes)?;
-        received = Some(Received { length: got, stamp });
-        match got {
-            0 => Ok(()),
-            got if got == room => Ok(()),
-            _ => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    });
-    match (received, tried) {
-        (Some(received), _) => Ok(Some(received)),
-        (None, Ok(())) => Ok(None),
-        (None, Err(error)) => match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(None),
-            _ => Err(error),
-        },
-    }
-}
-
 impl Carried {
     /// Writes once more of a request that is not written yet; whether it could.
-    fn write_rest(&mut self, stream: &TcpStream, cx: &mut Context<'_>) -> bool {
-        if self.unsent.is_empty() || self.refused.is_some() {
+    fn write_rest(&mut self, wire: &Wire, cx: &mut Context<'_>) -> bool {
+        let nothing = self.unsent.is_empty() && !wire.holds_back();
+        if nothing || self.refused.is_some() {
             return false;
         }
-        let Poll::Ready(ready) = stream.poll_write_ready(cx) else {
+        let Poll::Ready(ready) = wire.poll_write_ready(cx) else {
             return false;
         };
-        match ready.and_then(|()| stream.try_write(&self.unsent)) {
+        match ready.and_then(|()| wire.write(&self.unsent)) {
             Ok(written) => self.unsent.advance(written),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => self.refused = Some(error),
@@ -384,6 +319,10 @@ impl Carried {
         };
         if error.is_none() && self.reader.close() {
             return self.answer(key);
+        }
+        let encrypted = error.or(self.refused.as_ref()).and_then(session::words);
+        if let Some(why) = encrypted {
+            return Came::End(Some((key, NoAnswer::Tls(why))));
         }
         let why = match (error, &self.refused) {
             (Some(error), _) => error.to_string(),

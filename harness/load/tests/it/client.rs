@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Method;
 use squall_load::{
-    Course, Dispatch, Exchange, ExchangeFailure, Looks, RequestKind, Sender, Transport, submit,
+    Connector, Course, Dispatch, Exchange, ExchangeFailure, Looks, RequestKind, Sender, Transport,
+    submit,
 };
 use squall_record::Outcome;
 use tokio::sync::oneshot;
@@ -43,9 +44,14 @@ impl Sent {
 
 impl Client {
     pub(crate) fn new(addresses: Vec<SocketAddr>, connections: Option<u32>) -> Rc<Self> {
+        Self::with(Connector::plain(addresses), connections)
+    }
+
+    /// One whose connections are made in another way.
+    pub(crate) fn with(connector: Connector, connections: Option<u32>) -> Rc<Self> {
         let patience = Duration::from_secs(60);
         Rc::new(Self {
-            transport: Transport::new(addresses, connections, patience),
+            transport: Transport::new(connector, connections, patience),
             turn: Cell::new(0),
         })
     }

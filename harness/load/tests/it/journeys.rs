@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use squall_load::{LoadCommand, LoadHandle, LoadOutput, LoadPlan};
+use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::{Counts, JourneyEnds};
 use squall_scenario::seed::{nth, sub_seed, unit_interval};
 use squall_scenario::{
-    AnswerCheck, Arrivals, DataSource, Expected, Journey, Load, Persona, Rate, Request, Share,
+    AnswerCheck, Arrivals, Connecting, DataSource, Expected, Journey, Load, Persona, Rate, Request, Share,
     Stage, Step, Take, Template, Think,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -153,6 +153,7 @@ fn load() -> Load {
         data: vec![("n".to_owned(), DataSource::Count { from: 0 })],
         users: None,
         connections: None,
+        connecting: Connecting::default(),
         in_flight_max: 1_000,
         workers: Some(2),
         timeout: HANG,
@@ -184,8 +185,7 @@ async fn told(
         shard: None,
         load,
         seed: SEED,
-        addresses: vec![address],
-        host: address.to_string(),
+        destination: Destination::plain(vec![address], address.to_string()),
         lead: false,
     };
     let mut handle = LoadHandle::start(plan).unwrap();

@@ -9,9 +9,11 @@
     reason = "a failed test is a panic"
 )]
 
+mod authority;
 mod client;
 mod hostile;
 mod journeys;
 mod late_reading;
 mod open_loop;
+mod tls;
 mod transport;

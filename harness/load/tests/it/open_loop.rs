@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use squall_load::{LoadCommand, LoadHandle, LoadOutput, LoadPlan, Schedule};
+use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan, Schedule};
 use squall_record::histogram::new_histogram;
 use squall_record::{Counts, Interval};
-use squall_scenario::{Arrivals, Load, Rate, Request, Stage, Template};
+use squall_scenario::{Arrivals, Connecting, Load, Rate, Request, Stage, Template};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -24,6 +24,7 @@ fn load(rate: f64, length: Duration, connections: Option<u32>) -> Load {
         requests: vec![Request::plain("page", "GET", Template::parse("/$n"))],
         data: vec![("n".into(), squall_scenario::DataSource::Count { from: 0 })],
         connections,
+        connecting: Connecting::default(),
         in_flight_max: 10_000,
         workers: None,
         timeout: Duration::from_secs(10),
@@ -39,8 +40,7 @@ async fn run(load: Load, address: SocketAddr, stop_after: Option<Duration>) -> T
         shard: None,
         load,
         seed: 42,
-        addresses: vec![address],
-        host: address.to_string(),
+        destination: Destination::plain(vec![address], address.to_string()),
         lead: true,
     };
     let mut handle = LoadHandle::start(plan).unwrap();

@@ -1,6 +1,8 @@
 //! Rules about the load.
 
-use squall_scenario::{RequestPart, RequestProblem, format_duration, header_misfit, quoted};
+use squall_scenario::{
+    LoadTarget, RequestPart, RequestProblem, format_duration, header_misfit, quoted,
+};
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
@@ -74,12 +76,47 @@ pub(super) fn check(
     }
     drawn_headers(draft, findings);
     drawn_bodies(draft, findings);
+    connecting(draft, system, findings);
     if system.system.target.is_none() && system.target.is_none() && !system.names.incomplete {
         findings.push(
             Diagnostic::error(codes::NO_TARGET, "the load has nowhere to go")
                 .at(start, "no `target` in this file")
                 .help("add `target: http://127.0.0.1:8080`, or `target: NAME` of a process"),
         );
+    }
+}
+
+/// What is said of connections and has no meaning with this target.
+fn connecting(draft: &LoadDraft, system: &SystemDraft, findings: &mut Vec<Diagnostic>) {
+    let mut conflict = |place: Option<Place>, title: &str, label: &str, help: &str| {
+        if let Some(place) = place {
+            let diagnostic = Diagnostic::error(codes::KEYS_CONFLICT, title);
+            findings.push(diagnostic.at(place, label).help(help));
+        }
+    };
+    match &system.system.target {
+        // Of others, a placeholder may stand for the scheme.
+        Some(LoadTarget::Url(url)) if url.source().starts_with("http://") => conflict(
+            draft.tls,
+            "the target is spoken to without TLS",
+            "so this says nothing",
+            "write `target: https://…`, or leave this out",
+        ),
+        Some(LoadTarget::Process(_)) => {
+            conflict(
+                draft.connect_to,
+                "clients reach the instances of a process at their own addresses",
+                "so this says nothing",
+                "write a URL as the `target`, or leave this out",
+            );
+            conflict(
+                draft.tls,
+                "the instances of a process are spoken to without TLS",
+                "so this says nothing",
+                "write `target: https://127.0.0.1:$processes.NAME.port`, or leave this out",
+            );
+        }
+        Some(LoadTarget::Url(_)) | None => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! Keys of `load`.
 
+use super::connecting::{CLIENT_TLS, CONNECTIONS};
 use super::journey::{OF_STEP, PAUSE, PERSONA, is};
 use crate::shape::Kind::{
     Decimal, Duration, Either, Json, List, Names, Object, OneOf, Rate, Send, Size, Status,
@@ -20,7 +21,9 @@ pub(crate) static LOAD: Shape = Shape {
         key("personas", Names(&Object(&PERSONA)), "Clients that journeys are made `as`, beside web, mobile, tv and console.").otherwise(&["persona", "clients"]),
         key("data", Names(&OneOf(DATA)), "Values for $name in requests.").otherwise(&["variables"]),
         key("users", Word, "Name of the data that says which virtual user asks; reports count the users that were hurt.").otherwise(&["user"]),
-        key("connections", Whole(1, 100_000), "The most connections open at once.").otherwise(&["max_connections"]),
+        key("connections", Either(&[Whole(1, 100_000), Words(CONNECTIONS)]), "The most connections open at once, or `per request`: one for each, closed after its answer; as many as requests need, and kept, when absent.").otherwise(&["max_connections"]),
+        key("connect_to", Either(&[Text, List(&Text)]), "Where connections go instead of where the target's name leads: `host:port`, `unix:/path`, or a list of them, in turn.").otherwise(&["unix_socket", "resolve"]),
+        key("tls", Object(&CLIENT_TLS), "How clients speak TLS to an https:// target."),
         key("in_flight_max", Whole(1, 1_000_000), "The most requests in flight; arrivals above it are dropped and count as failures. 10000 when absent.").otherwise(&["max_in_flight"]),
         key("workers", Whole(1, 256), "How many threads send, each its own part of the arrivals; one for each 20000/s when absent, at most one for each core.").otherwise(&["threads"]),
         key("timeout", Duration, "How long a client waits for an answer; 10s when absent."),

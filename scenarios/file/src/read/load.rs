@@ -35,6 +35,10 @@ pub(crate) struct LoadDraft {
     pub(crate) unread: Vec<String>,
     /// Where the values of each list of data stand; of a table, its file.
     pub(crate) picks: Vec<(String, Vec<Place>)>,
+    /// Where connections go instead of where the target's name leads.
+    pub(crate) connect_to: Option<Place>,
+    /// How TLS is spoken.
+    pub(crate) tls: Option<Place>,
     /// Names of requests that could not be read as a whole.
     pub(crate) requests_complete: bool,
 }
@@ -66,9 +70,8 @@ impl Reader {
             requests,
             journeys: journeys.journeys,
             data: data.data,
-            connections: fields
-                .get("connections")
-                .and_then(|node| self.whole_u32(node, 1, 100_000)),
+            connections: self.connections(fields),
+            connecting: self.connecting(fields),
             in_flight_max: fields
                 .get("in_flight_max")
                 .and_then(|node| self.whole_u32(node, 1, 1_000_000))
@@ -87,6 +90,8 @@ impl Reader {
             shape_complete,
             shape: fields.place("shape"),
             end,
+            connect_to: fields.get("connect_to").map(|node| node.place),
+            tls: fields.get("tls").map(|_| fields.key_place("tls")),
             requests: places,
             journeys: journeys.places,
             data_names: data.names,

@@ -7,6 +7,7 @@
 mod auth;
 mod body;
 mod breaker;
+mod connecting;
 mod data;
 mod existing;
 mod expect;

@@ -188,7 +188,14 @@ impl Reader {
 
 /// What of a URL a probe cannot ask for.
 pub(crate) fn probe_url_misfit(url: &str) -> Option<Misfit> {
-    base_url_misfit(url).or_else(|| {
+    let secure = url.starts_with("https://").then(|| Misfit {
+        range: 0.."https".len(),
+        label: "probes speak no TLS",
+        help: "name where the same is told over plain HTTP, or read it by a command: \
+               `command: curl -s https://…`"
+            .to_owned(),
+    });
+    base_url_misfit(url).or(secure).or_else(|| {
         let (at, path) = (base_url(url).len(), &url[base_url(url).len()..]);
         // Without a path it is `/`, with or without a query.
         let misfit = match path.starts_with('?') || path.is_empty() {

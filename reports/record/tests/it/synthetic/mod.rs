@@ -230,6 +230,7 @@ pub fn scenario() -> Scenario {
             ],
             data: Vec::new(),
             connections: None,
+            connecting: Connecting::default(),
             in_flight_max: 1000,
             workers: None,
             timeout: Duration::from_secs(10),
