@@ -9,6 +9,9 @@ use crate::body_file::BodyFile;
 /// How the connections of a load are made.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Connecting {
+    /// The version of HTTP that clients speak.
+    #[serde(default, skip_serializing_if = "HttpVersion::is_one")]
+    pub http: HttpVersion,
     /// Whether every request has a connection of its own, closed after its answer.
     #[serde(default, skip_serializing_if = "is_false")]
     pub per_request: bool,
@@ -26,6 +29,23 @@ impl Connecting {
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// A version of HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum HttpVersion {
+    /// HTTP/1.1: one request at a time on a connection.
+    #[default]
+    One,
+    /// HTTP/2: many at a time; by ALPN over TLS, by prior knowledge without.
+    Two,
+}
+
+impl HttpVersion {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+    fn is_one(&self) -> bool {
+        *self == Self::One
     }
 }
 

@@ -55,7 +55,7 @@ pub use answer_check::{AnswerCheck, Digest, Expected, NoDigest};
 pub use body_file::BodyFile;
 pub use column::Column;
 pub use comparison::{Comparison, GateValue};
-pub use connecting::{ClientIdentity, ClientTls, ConnectTo, Connecting};
+pub use connecting::{ClientIdentity, ClientTls, ConnectTo, Connecting, HttpVersion};
 pub use evidence::{
     CallsSeen, Evidence, EvidenceLevel, LinksSeen, Measured, MessagesSeen, NamesSeen, PacketsSeen,
     ProcessSeen, ResourceSeen, Sighting, TlsSeen,

@@ -343,6 +343,7 @@ mod tests {
             data: vec![],
             users: None,
             connections: None,
+            connecting: Connecting::default(),
             in_flight_max: 1,
             workers: None,
             timeout: s(1),

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
-use keeper::Keeper;
+pub(crate) use keeper::Keeper;
 pub use keeper::{KEPT_BODIES_BYTES_MAX, KEPT_BODY_BYTES_MAX, Kept, Looks};
 
 mod keeper;

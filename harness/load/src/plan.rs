@@ -65,10 +65,11 @@ impl LoadPlan {
     pub(crate) fn connector(&self) -> Result<Connector, TlsSetupError> {
         let connecting = &self.load.connecting;
         let name = self.destination.server_name.as_deref();
-        let tls = name.map(|name| Tls::new(&connecting.tls, name));
+        let tls = name.map(|name| Tls::new(&connecting.tls, name, connecting.http));
         Ok(Connector {
             endpoints: self.destination.endpoints.clone(),
             tls: tls.transpose()?,
+            http: connecting.http,
             per_request: connecting.per_request,
         })
     }

@@ -101,6 +101,8 @@ pub struct RequestMaker {
     /// What an arrival chooses from, and the weight of each.
     choices: Vec<(u64, Chosen)>,
     weight_total: u64,
+    /// Whether every request has a connection of its own.
+    alone: bool,
 }
 
 /// What an arrival begins with.
@@ -196,6 +198,7 @@ impl RequestMaker {
                 .as_ref()
                 .and_then(|users| load.data.iter().position(|(name, _)| name == users)),
             route_seed: sub_seed(seed, "routes"),
+            alone: load.connecting.per_request,
             weight_total: choices
                 .iter()
                 .map(|(weight, _)| *weight)
@@ -351,7 +354,7 @@ impl CompiledRequests {
     pub fn new(maker: RequestMaker, host: &str) -> Result<Self, String> {
         let name = without_port(host).to_owned();
         let host = HeaderValue::from_str(host).map_err(|_| host.to_owned())?;
-        let to = (&host, maker.load.connecting.per_request);
+        let to = (&host, maker.alone);
         let requests = maker.requests.iter().zip(&maker.routes);
         let routes = requests
             .enumerate()
@@ -488,7 +491,9 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
-    use squall_scenario::{Auth, BodyFile, Connecting, DataSource, Multipart, Part, PartContent, Template};
+    use squall_scenario::{
+        Auth, BodyFile, Connecting, DataSource, Multipart, Part, PartContent, Template,
+    };
 
     use super::*;
 

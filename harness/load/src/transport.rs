@@ -1,4 +1,4 @@
-//! HTTP/1.1 connections to the target, and the exchanges that are under way on
+//! Connections to the target, and the exchanges that are under way on
 //! them: pooled, capped, timed, and ended when patience is.
 
 use std::cell::{Cell, RefCell};
@@ -8,11 +8,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use squall_record::{BadKind, DropCause, Outcome};
+use squall_scenario::HttpVersion;
+use tokio::task::AbortHandle;
 
 use crate::answer::Kept;
 use crate::requests::RequestKind;
 use attend::attend;
 pub use connector::{Connector, Endpoint};
+use http2::Stem;
 use line::{KEPT_BYTES_MAX, Line};
 use lying::Lying;
 pub use tls::{Tls, TlsSetupError};
@@ -22,6 +25,7 @@ use wire::Buffers;
 
 mod attend;
 mod connector;
+mod http2;
 mod line;
 mod lying;
 mod session;
@@ -81,6 +85,8 @@ pub struct Transport<E> {
     patience: Duration,
     /// By address; the longest unused is in front.
     idle: RefCell<Vec<VecDeque<Rc<Line>>>>,
+    /// Those that carry many exchanges at a time.
+    stems: RefCell<Vec<Rc<Stem>>>,
     /// Connections that are made or being made.
     open: Cell<usize>,
     /// For a connection; those that are over stay until they are looked at.
@@ -99,6 +105,8 @@ enum Place {
     Waiting,
     /// On a connection, which may be yet to be made.
     On(Rc<Line>),
+    /// One of many on a connection, carried by a task of its own.
+    Stream(Rc<Stem>, AbortHandle),
 }
 
 /// How an exchange went, whatever came of it.
@@ -134,7 +142,7 @@ pub struct Exchange {
 }
 
 /// Why there is no answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ExchangeFailure {
     /// What that makes of the arrival: dropped when this machine had no
     /// descriptor or port left for it, else a kind of failure.
@@ -171,6 +179,7 @@ impl<E> Transport<E> {
             connections_max: connections.map_or(usize::MAX, |max| max as usize),
             patience,
             idle: RefCell::new(idle),
+            stems: RefCell::default(),
             open: Cell::new(0),
             waiting: RefCell::default(),
             under_way: RefCell::new(UnderWay::new()),
@@ -194,6 +203,7 @@ impl<E> Transport<E> {
     /// hold descriptors and memory until they are asked for. The oldest first,
     /// and only so many at a time.
     pub fn sweep(&self, now: Instant) {
+        self.sweep_stems(|since| now.saturating_duration_since(since) >= IDLE_MAX);
         for pool in self.idle.borrow_mut().iter_mut() {
             for _ in 0..SWEPT_MAX {
                 let since = pool.front().map(|line| line.idle_since.get());
@@ -269,6 +279,11 @@ impl<E> Transport<E> {
         }
     }
 
+    /// Whether an exchange need not wait.
+    fn has_room(&self) -> bool {
+        self.open.get() < self.connections_max || self.idle() > 0 || self.has_room_on_stems()
+    }
+
     /// Whether another connection may be opened. Where all are open, an idle one
     /// to another address makes room.
     fn make_room(&self) -> bool {
@@ -292,6 +307,9 @@ impl<E> Transport<E> {
             written: entry.written,
             resent: entry.resent,
         };
+        if let Place::Stream(stem, _) = &entry.place {
+            stem.let_go();
+        }
         Some((entry.errand, course, entry.place))
     }
 }
@@ -334,8 +352,10 @@ pub fn give_up<S: Sender>(sender: &Rc<S>, key: Key) {
     let Some((errand, course, at)) = transport.remove(key) else {
         return;
     };
-    if let Place::On(line) = at {
-        transport.close(&line);
+    match at {
+        Place::Waiting => {}
+        Place::On(line) => transport.close(&line),
+        Place::Stream(_, task) => task.abort(),
     }
     let detail = match course.written {
         Some(_) => "no answer in time",
@@ -350,6 +370,9 @@ pub fn give_up<S: Sender>(sender: &Rc<S>, key: Key) {
 /// or lets it wait until there may be one.
 fn place<S: Sender>(sender: &Rc<S>, key: Key, now: Option<Instant>) {
     let transport = sender.transport();
+    if transport.connector.http == HttpVersion::Two {
+        return http2::place(sender, key);
+    }
     let Some((turn, fresh)) = turn_of(transport, key) else {
         return;
     };
@@ -432,7 +455,7 @@ fn place_waiting<S: Sender>(sender: &Rc<S>) {
         if transport.under_way.borrow_mut().get_mut(key).is_none() {
             continue;
         }
-        if transport.open.get() >= transport.connections_max && transport.idle() == 0 {
+        if !transport.has_room() {
             transport.waiting.borrow_mut().push_front(key);
             break;
         }

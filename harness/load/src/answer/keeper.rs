@@ -43,7 +43,7 @@ pub struct Kept {
 
 /// Keeps an answer as it is read.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(crate) struct Keeper {
     looks: Looks,
     kept: Kept,
     digest: Sha256,
@@ -73,7 +73,7 @@ impl Drop for Room {
 }
 
 impl Keeper {
-    pub(super) fn new(looks: Looks) -> Self {
+    pub(crate) fn new(looks: Looks) -> Self {
         Self {
             looks,
             kept: Kept::default(),
@@ -83,14 +83,14 @@ impl Keeper {
     }
 
     /// The last head counts: interim answers come before it.
-    pub(super) fn head(&mut self, fields: &[Header<'_>]) {
+    pub(crate) fn head(&mut self, fields: &[Header<'_>]) {
         let each = fields.iter();
         self.kept.fields = each
             .map(|field| (field.name.to_owned(), field.value.to_vec()))
             .collect();
     }
 
-    pub(super) fn take(&mut self, data: &[u8]) {
+    pub(crate) fn take(&mut self, data: &[u8]) {
         if self.looks.digest {
             self.digest.update(data);
         }
@@ -104,7 +104,7 @@ impl Keeper {
         }
     }
 
-    pub(super) fn kept(self) -> Kept {
+    pub(crate) fn kept(self) -> Kept {
         Kept {
             sha256: self.looks.digest.then(|| self.digest.finalize().into()),
             ..self.kept

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use squall_record::{Counts, Interval, JourneyEnds};
-use squall_scenario::{Connecting, DataSource, Journey, Replay, Request, Share, Step, Template, Think};
+use squall_scenario::{
+    Connecting, DataSource, Journey, Replay, Request, Share, Step, Template, Think,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -49,10 +49,10 @@ pub(super) async fn attend<S: Sender>(sender: Rc<S>, line: Rc<Line>, key: Key) {
 }
 
 /// A connection that is being made, until it is or its task ends.
-struct Making<'a>(&'a Lying);
+pub(super) struct Making<'a>(&'a Lying);
 
 impl<'a> Making<'a> {
-    fn new(lying: &'a Lying) -> Self {
+    pub(super) fn new(lying: &'a Lying) -> Self {
         lying.making();
         Self(lying)
     }
@@ -137,16 +137,20 @@ async fn connect<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, key: Key) -> bool {
         return false;
     }
     if let Some((endpoint, error)) = last {
-        let dropped = own_limit(&error);
-        let failure = ExchangeFailure {
-            outcome: dropped.map_or(Outcome::Bad(BadKind::Connect), |_| Outcome::Dropped),
-            dropped,
-            detail: format!("connect to {endpoint}: {error}"),
-            address: Some(endpoint.clone()),
-        };
-        settle(sender, key, Err(failure));
+        settle(sender, key, Err(not_connected(endpoint, &error)));
     }
     false
+}
+
+/// What it means that no connection could be made.
+pub(super) fn not_connected(endpoint: &Endpoint, error: &std::io::Error) -> ExchangeFailure {
+    let dropped = own_limit(error);
+    ExchangeFailure {
+        outcome: dropped.map_or(Outcome::Bad(BadKind::Connect), |_| Outcome::Dropped),
+        dropped,
+        detail: format!("connect to {endpoint}: {error}"),
+        address: Some(endpoint.clone()),
+    }
 }
 
 /// Shakes hands, where TLS is spoken.
@@ -233,7 +237,7 @@ fn take<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, came: Came) -> bool {
 }
 
 /// Whether a request has been sent but once; from now on it has been sent again.
-fn sent_once<S: Sender>(sender: &Rc<S>, key: Key) -> bool {
+pub(super) fn sent_once<S: Sender>(sender: &Rc<S>, key: Key) -> bool {
     let mut under_way = sender.transport().under_way.borrow_mut();
     let entry = under_way.get_mut(key);
     entry.is_some_and(|entry| !std::mem::replace(&mut entry.resent, true))

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use squall_scenario::HttpVersion;
+
 use super::tls::Tls;
 
 /// One end that connections are made to.
@@ -38,6 +40,8 @@ pub struct Connector {
     pub endpoints: Vec<Endpoint>,
     /// How TLS is spoken, where it is.
     pub tls: Option<Tls>,
+    /// The version of HTTP that is spoken.
+    pub http: HttpVersion,
     /// Whether a connection carries one request only.
     pub per_request: bool,
 }
@@ -49,6 +53,7 @@ impl Connector {
         Self {
             endpoints: addresses.into_iter().map(Endpoint::Ip).collect(),
             tls: None,
+            http: HttpVersion::One,
             per_request: false,
         }
     }

@@ -11,10 +11,12 @@ use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error as TlsError, RootCertStore,
     SignatureScheme,
 };
-use squall_scenario::{BodyFile, ClientTls};
+use squall_scenario::{BodyFile, ClientTls, HttpVersion};
 
-/// What is spoken inside.
+/// What is spoken inside (ALPN, RFC 7301).
 const HTTP_1: &[u8] = b"http/1.1";
+/// The same for HTTP/2.
+pub(super) const HTTP_2: &[u8] = b"h2";
 
 /// How TLS is spoken to one target. A clone of it speaks likewise.
 ///
@@ -51,11 +53,12 @@ pub enum TlsSetupError {
 }
 
 impl Tls {
-    /// Speaks TLS to a target that proves to be `host`, or whom the settings name.
+    /// Speaks TLS to a target that proves to be `host`, or whom the settings name, to
+    /// speak this version of HTTP inside.
     ///
     /// # Errors
     /// The settings cannot be used.
-    pub fn new(settings: &ClientTls, host: &str) -> Result<Self, TlsSetupError> {
+    pub fn new(settings: &ClientTls, host: &str, http: HttpVersion) -> Result<Self, TlsSetupError> {
         let name = settings.server_name.as_deref().unwrap_or(host);
         // A zone says where an address is, and is no part of what is proven.
         let (bare, _zone) = name.split_once('%').unwrap_or((name, ""));
@@ -81,11 +84,20 @@ impl Tls {
             }
         };
         config.resumption = Resumption::disabled();
-        config.alpn_protocols = vec![HTTP_1.to_vec()];
+        let spoken = match http {
+            HttpVersion::One => HTTP_1,
+            HttpVersion::Two => HTTP_2,
+        };
+        config.alpn_protocols = vec![spoken.to_vec()];
         Ok(Self {
             config: Arc::new(config),
             name: proven,
         })
+    }
+
+    /// What a connector of the library is made of.
+    pub(super) fn parts(&self) -> (Arc<ClientConfig>, ServerName<'static>) {
+        (Arc::clone(&self.config), self.name.clone())
     }
 
     /// The client's end of a new connection.

@@ -9,8 +9,8 @@ use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::{Counts, JourneyEnds};
 use squall_scenario::seed::{nth, sub_seed, unit_interval};
 use squall_scenario::{
-    AnswerCheck, Arrivals, Connecting, DataSource, Expected, Journey, Load, Persona, Rate, Request, Share,
-    Stage, Step, Take, Template, Think,
+    AnswerCheck, Arrivals, Connecting, DataSource, Expected, Journey, Load, Persona, Rate, Request,
+    Share, Stage, Step, Take, Template, Think,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

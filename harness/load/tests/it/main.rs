@@ -12,6 +12,7 @@
 mod authority;
 mod client;
 mod hostile;
+mod http2;
 mod journeys;
 mod late_reading;
 mod open_loop;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::Method;
 use squall_load::{Connector, Endpoint, Tls};
 use squall_record::{BadKind, Outcome};
-use squall_scenario::ClientTls;
+use squall_scenario::{ClientTls, HttpVersion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio_rustls::TlsAcceptor;
@@ -78,7 +78,8 @@ async fn echoes(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
 fn client(endpoint: impl Into<Endpoint>, tls: Option<&ClientTls>) -> Rc<Client> {
     let connector = Connector {
         endpoints: vec![endpoint.into()],
-        tls: tls.map(|tls| Tls::new(tls, HOST).unwrap()),
+        tls: tls.map(|tls| Tls::new(tls, HOST, HttpVersion::One).unwrap()),
+        http: HttpVersion::One,
         per_request: false,
     };
     Client::with(connector, None)
@@ -170,7 +171,7 @@ async fn what_is_no_tls_and_who_leaves_is_a_failure_of_tls() {
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut hello = [0; 4096];
-            stream.read(&mut hello).await.unwrap();
+            assert!(stream.read(&mut hello).await.unwrap() > 0);
             stream.write_all(said).await.unwrap();
         });
         let (outcome, why) = failed(address, &trusted).await;
@@ -228,7 +229,11 @@ async fn a_kept_connection_that_ends_under_a_request_is_made_anew() {
 
 #[test]
 fn settings_that_cannot_be_used_say_which() {
-    let wrong = |tls: &ClientTls, host: &str| Tls::new(tls, host).unwrap_err().to_string();
+    let wrong = |tls: &ClientTls, host: &str| {
+        Tls::new(tls, host, HttpVersion::One)
+            .unwrap_err()
+            .to_string()
+    };
     let authority = Authority::new();
     let none = wrong(&authority.trusted(), "a..b");
     assert!(
@@ -296,7 +301,8 @@ async fn a_connection_for_each_request_is_used_once() {
     let (address, connections) = server(authority.server(HOST, false), echoes).await;
     let connector = Connector {
         endpoints: vec![address.into()],
-        tls: Some(Tls::new(&authority.trusted(), HOST).unwrap()),
+        tls: Some(Tls::new(&authority.trusted(), HOST, HttpVersion::One).unwrap()),
+        http: HttpVersion::One,
         per_request: true,
     };
     let client = Client::with(connector, None);

@@ -76,7 +76,6 @@ pub(super) fn check(
     }
     drawn_headers(draft, findings);
     drawn_bodies(draft, findings);
-    connecting(draft, system, findings);
     if system.system.target.is_none() && system.target.is_none() && !system.names.incomplete {
         findings.push(
             Diagnostic::error(codes::NO_TARGET, "the load has nowhere to go")
@@ -87,7 +86,7 @@ pub(super) fn check(
 }
 
 /// What is said of connections and has no meaning with this target.
-fn connecting(draft: &LoadDraft, system: &SystemDraft, findings: &mut Vec<Diagnostic>) {
+pub(super) fn connecting(draft: &LoadDraft, system: &SystemDraft, findings: &mut Vec<Diagnostic>) {
     let mut conflict = |place: Option<Place>, title: &str, label: &str, help: &str| {
         if let Some(place) = place {
             let diagnostic = Diagnostic::error(codes::KEYS_CONFLICT, title);

@@ -26,6 +26,7 @@ pub(crate) fn scenario(draft: &ScenarioDraft, uses: &[Use], findings: &mut Vec<D
     names::check_uses(&draft.system, draft.load.as_ref(), uses, findings);
     if let Some(load) = &draft.load {
         load::check(load, &draft.system, draft.start, findings);
+        load::connecting(load, &draft.system, findings);
         taken::check(load, uses, findings);
     }
     addresses::check(&draft.system, &draft.variants, findings);

@@ -23,6 +23,7 @@ pub(crate) static LOAD: Shape = Shape {
         key("users", Word, "Name of the data that says which virtual user asks; reports count the users that were hurt.").otherwise(&["user"]),
         key("connections", Either(&[Whole(1, 100_000), Words(CONNECTIONS)]), "The most connections open at once, or `per request`: one for each, closed after its answer; as many as requests need, and kept, when absent.").otherwise(&["max_connections"]),
         key("connect_to", Either(&[Text, List(&Text)]), "Where connections go instead of where the target's name leads: `host:port`, `unix:/path`, or a list of them, in turn.").otherwise(&["unix_socket", "resolve"]),
+        key("http", Whole(1, 2), "The version of HTTP that clients speak: 1 when absent; 2 carries many requests on a connection, agreed by TLS (ALPN), without TLS spoken from the first byte (prior knowledge).").otherwise(&["http_version", "protocol", "version"]),
         key("tls", Object(&CLIENT_TLS), "How clients speak TLS to an https:// target."),
         key("in_flight_max", Whole(1, 1_000_000), "The most requests in flight; arrivals above it are dropped and count as failures. 10000 when absent.").otherwise(&["max_in_flight"]),
         key("workers", Whole(1, 256), "How many threads send, each its own part of the arrivals; one for each 20000/s when absent, at most one for each core.").otherwise(&["threads"]),

@@ -2,8 +2,8 @@
 //! are kept.
 
 use squall_scenario::{
-    BodyFile, ClientIdentity, ClientTls, ConnectTo, Connecting, Misfit, is_host, quoted,
-    split_address,
+    BodyFile, ClientIdentity, ClientTls, ConnectTo, Connecting, HttpVersion, Misfit, is_host,
+    quoted, split_address,
 };
 
 use super::{Fields, Reader};
@@ -21,7 +21,14 @@ impl Reader {
     pub(super) fn connecting(&mut self, fields: Fields<'_>) -> Connecting {
         let per_request = fields.get("connections");
         let per_request = per_request.is_some_and(|node| is_words(node, keys::CONNECTIONS));
+        let http = fields
+            .get("http")
+            .and_then(|node| self.whole_u32(node, 1, 2));
         Connecting {
+            http: match http {
+                Some(2) => HttpVersion::Two,
+                _ => HttpVersion::One,
+            },
             per_request,
             to: match fields.get("connect_to") {
                 Some(node) => self.connect_to(node),

@@ -1,5 +1,10 @@
 //! How clients reach the target: the files of TLS, and where connections go.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails the test it helps"
+)]
+
 use squall_scenario::Scenario;
 use squall_scenario_file::{Checked, ParseOptions, Source, parse_scenario};
 

@@ -1,0 +1,95 @@
+//! Exchanges over HTTP/2: which connection carries which, many at a time.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use squall_record::BadKind;
+
+use self::carry::carry;
+pub(super) use self::stem::Stem;
+use super::under_way::Key;
+use super::{ExchangeFailure, Place, Sender, Transport, settle, turn_of};
+
+mod carry;
+mod judge;
+mod request;
+mod stem;
+
+/// Puts an exchange on a connection that has room for it, else on a new one; or lets
+/// it wait until there may be one.
+pub(super) fn place<S: Sender>(sender: &Rc<S>, key: Key) {
+    let transport = sender.transport();
+    let Some((turn, _)) = turn_of(transport, key) else {
+        return;
+    };
+    let count = transport.connector.endpoints.len();
+    if count == 0 {
+        let detail = "the target has no address".to_owned();
+        let failure = ExchangeFailure::bad(BadKind::Connect, detail, None);
+        return settle(sender, key, Err(failure));
+    }
+    let endpoint = (turn % count as u64) as usize;
+    if let Some(stem) = transport.stem_with_room(Some(endpoint)) {
+        return seat(sender, key, stem);
+    }
+    if transport.open.get() < transport.connections_max {
+        let stem = Stem::new(endpoint, transport.connector.per_request);
+        transport.open.set(transport.open.get() + 1);
+        if !transport.connector.per_request {
+            transport.stems.borrow_mut().push(Rc::clone(&stem));
+        }
+        stem::open(sender, &stem);
+        return seat(sender, key, stem);
+    }
+    match transport.stem_with_room(None) {
+        Some(stem) => seat(sender, key, stem),
+        None => transport.waiting.borrow_mut().push_back(key),
+    }
+}
+
+/// Puts an exchange on a connection, which may be yet to be made.
+fn seat<S: Sender>(sender: &Rc<S>, key: Key, stem: Rc<Stem>) {
+    stem.take_on();
+    let task = carry(Rc::clone(sender), Rc::clone(&stem), key);
+    let task = tokio::task::spawn_local(task).abort_handle();
+    let transport = sender.transport();
+    if let Some(entry) = transport.under_way.borrow_mut().get_mut(key) {
+        entry.place = Place::Stream(stem, task);
+    }
+}
+
+impl<E> Transport<E> {
+    /// A connection that takes another exchange: to this endpoint, or to any.
+    fn stem_with_room(&self, endpoint: Option<usize>) -> Option<Rc<Stem>> {
+        let stems = self.stems.borrow();
+        let leads = |stem: &Stem| endpoint.is_none_or(|wanted| stem.endpoint() == wanted);
+        let mut fitting = stems.iter().filter(|stem| leads(stem) && stem.has_room());
+        fitting.next().cloned()
+    }
+
+    /// Whether another exchange need not wait.
+    pub(super) fn has_room_on_stems(&self) -> bool {
+        self.stems.borrow().iter().any(|stem| stem.has_room())
+    }
+
+    /// Lets go of connections that have carried nothing since `unused`.
+    pub(super) fn sweep_stems(&self, is_old: impl Fn(Instant) -> bool) {
+        let stems = self.stems.borrow().clone();
+        let idle = stems
+            .iter()
+            .filter(|stem| stem.is_idle() && is_old(stem.idle_since()));
+        for stem in idle {
+            stem.end();
+            self.leave_stem(stem);
+        }
+    }
+
+    /// A connection does not count as open any more.
+    fn leave_stem(&self, stem: &Stem) {
+        if stem.leave() {
+            self.open.set(self.open.get() - 1);
+        }
+        let mut stems = self.stems.borrow_mut();
+        stems.retain(|known| !std::ptr::eq(known.as_ref(), stem));
+    }
+}

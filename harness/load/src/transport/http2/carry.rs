@@ -1,0 +1,261 @@
+//! One exchange on an HTTP/2 connection, from its request to its answer.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use h2::SendStream;
+use h2::client::ResponseFuture;
+use http::HeaderMap;
+use httparse::Header;
+use squall_record::{BadKind, DropCause, Outcome};
+
+use super::judge::{Judgement, Progress, judge};
+use super::request::translated;
+use super::{Stem, place};
+use crate::answer::{FALLBACK_HEADER, Keeper};
+use crate::requests::RequestKind;
+use crate::transport::attend::sent_once;
+use crate::transport::under_way::Key;
+use crate::transport::{Exchange, ExchangeFailure, Sender, Transport, place_waiting, settle};
+
+/// How often a request that was not sent yet goes to another connection.
+const TRIES_MAX: u64 = 8;
+
+/// How an exchange ended on its connection.
+enum End {
+    Answered(Box<Exchange>),
+    Failed(ExchangeFailure),
+    /// The server has not looked at it, or nobody is to blame.
+    Again,
+    /// Its connection takes no requests any more; it was not sent.
+    NotSent(String),
+}
+
+/// Carries an exchange, and settles it unless it goes to another connection.
+pub(super) async fn carry<S: Sender>(sender: Rc<S>, stem: Rc<Stem>, key: Key) {
+    let watched = Watched(sender.transport());
+    let end = exchange(&sender, &stem, key).await;
+    let transport = sender.transport();
+    let endpoint = transport.connector.endpoints.get(stem.endpoint()).cloned();
+    let broken = |detail: String| ExchangeFailure::bad(BadKind::Broken, detail, endpoint);
+    match end {
+        End::Answered(exchange) => {
+            transport.lying.answered(false);
+            settle(&sender, key, Ok(*exchange));
+        }
+        End::Failed(failure) => settle(&sender, key, Err(failure)),
+        End::Again if sent_once(&sender, key) => place(&sender, key),
+        End::Again => {
+            let detail = "the target refused it twice".to_owned();
+            settle(&sender, key, Err(broken(detail)));
+        }
+        End::NotSent(why) => {
+            stem.close();
+            match tries(transport, key) < TRIES_MAX {
+                true => place(&sender, key),
+                false => settle(&sender, key, Err(broken(why))),
+            }
+        }
+    }
+    drop(watched);
+    place_waiting(&sender);
+}
+
+/// Tells when a task panics: then nothing is certain.
+struct Watched<'a, E>(&'a Transport<E>);
+
+impl<E> Drop for Watched<'_, E> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.broken.set(true);
+        }
+    }
+}
+
+/// One more connection has not taken it; how many have not.
+fn tries<E>(transport: &Transport<E>, key: Key) -> u64 {
+    let mut under_way = transport.under_way.borrow_mut();
+    let Some(entry) = under_way.get_mut(key) else {
+        return u64::MAX;
+    };
+    entry.refused += 1;
+    entry.refused
+}
+
+async fn exchange<S: Sender>(sender: &Rc<S>, stem: &Rc<Stem>, key: Key) -> End {
+    let requests = match stem.requests().await {
+        Ok(requests) => requests,
+        Err(failure) => return End::Failed(failure),
+    };
+    let mut requests = match requests.ready().await {
+        Ok(requests) => requests,
+        Err(error) => return End::NotSent(error.to_string()),
+    };
+    let Some((bytes, kind)) = request_of(sender, key) else {
+        return End::NotSent("it is over".to_owned());
+    };
+    let transport = sender.transport();
+    let secure = transport.connector.tls.is_some();
+    let (head, body) = match translated(&bytes, secure) {
+        Ok(request) => request,
+        Err(why) => return End::Failed(unsendable(why)),
+    };
+    let made = stem.made();
+    let kept = made.is_none();
+    if let Some(entry) = transport.under_way.borrow_mut().get_mut(key) {
+        entry.made = made;
+        entry.written = Some(Instant::now());
+    }
+    let sent = requests.send_request(head, body.is_empty());
+    drop(requests);
+    let (response, mut stream) = match sent {
+        Ok(sent) => sent,
+        Err(error) if error.is_io() || error.is_go_away() => {
+            return End::NotSent(error.to_string());
+        }
+        Err(error) => return End::Failed(unsendable(error.to_string())),
+    };
+    let mut answer = Answer::new(kind);
+    let ended = answered(&mut answer, response, send(&mut stream, body)).await;
+    let endpoint = transport.connector.endpoints[stem.endpoint()].clone();
+    match (ended, answer.status) {
+        (Ok(done), Some((status, first_byte))) => End::Answered(Box::new(Exchange {
+            first_byte,
+            done,
+            status,
+            body_bytes: answer.body_bytes,
+            fallback: answer.fallback,
+            kept: answer.keeper.map(|keeper| Box::new(keeper.kept())),
+            address: endpoint,
+        })),
+        (Ok(_), None) => End::Again,
+        (Err(error), status) => {
+            if error.is_go_away() || error.is_io() {
+                stem.close();
+            }
+            let progress = Progress {
+                answered: status.is_some(),
+                repeatable: kind.repeatable,
+                kept,
+            };
+            match judge(&error, progress) {
+                Judgement::Again => End::Again,
+                Judgement::Failed(kind, why) => {
+                    End::Failed(ExchangeFailure::bad(kind, why, Some(endpoint)))
+                }
+            }
+        }
+    }
+}
+
+/// Reads an answer to its end while its request may still be sent; when that came.
+async fn answered(
+    answer: &mut Answer,
+    response: ResponseFuture,
+    sending: impl Future<Output = Result<(), h2::Error>>,
+) -> Result<Instant, h2::Error> {
+    let mut reading = pin!(answer.read(response));
+    let mut sending = pin!(sending);
+    let mut is_sent = false;
+    loop {
+        tokio::select! {
+            biased;
+            read = &mut reading => return read,
+            // What stops it is told where the answer is read.
+            _ = &mut sending, if !is_sent => is_sent = true,
+        }
+    }
+}
+
+/// The bytes of a request, and how its answer is read.
+fn request_of<S: Sender>(sender: &Rc<S>, key: Key) -> Option<(Bytes, RequestKind)> {
+    let transport = sender.transport();
+    let mut under_way = transport.under_way.borrow_mut();
+    let errand = &under_way.get_mut(key)?.errand;
+    let bytes = sender.fixed(errand).cloned().unwrap_or_else(|| {
+        let mut bytes = Vec::new();
+        sender.write(errand, &mut bytes);
+        bytes.into()
+    });
+    Some((bytes, sender.kind(errand)))
+}
+
+fn unsendable(detail: String) -> ExchangeFailure {
+    ExchangeFailure {
+        outcome: Outcome::Dropped,
+        dropped: Some(DropCause::Request),
+        detail,
+        address: None,
+    }
+}
+
+/// Sends a body as fast as the server takes it.
+async fn send(stream: &mut SendStream<Bytes>, mut body: Bytes) -> Result<(), h2::Error> {
+    while !body.is_empty() {
+        stream.reserve_capacity(body.len());
+        let room = poll_fn(|cx| stream.poll_capacity(cx)).await;
+        let Some(room) = room.transpose()? else {
+            break;
+        };
+        let part = body.split_to(room.min(body.len()));
+        stream.send_data(part, body.is_empty())?;
+    }
+    Ok(())
+}
+
+/// An answer as it comes.
+struct Answer {
+    /// With the instant when its head came.
+    status: Option<(u16, Instant)>,
+    fallback: Option<String>,
+    body_bytes: u64,
+    keeper: Option<Keeper>,
+}
+
+impl Answer {
+    fn new(kind: RequestKind) -> Self {
+        Self {
+            status: None,
+            fallback: None,
+            body_bytes: 0,
+            keeper: kind.looks.map(Keeper::new),
+        }
+    }
+
+    /// Reads it to its end; when that came.
+    async fn read(&mut self, response: ResponseFuture) -> Result<Instant, h2::Error> {
+        let (head, mut body) = response.await?.into_parts();
+        let mut now = Instant::now();
+        self.status = Some((head.status.as_u16(), now));
+        let fallback = head.headers.get(FALLBACK_HEADER);
+        self.fallback = fallback.map(|by| String::from_utf8_lossy(by.as_bytes()).into_owned());
+        if let Some(keeper) = &mut self.keeper {
+            keeper.head(&fields(&head.headers));
+        }
+        while let Some(part) = body.data().await {
+            let part = part?;
+            now = Instant::now();
+            self.body_bytes += part.len() as u64;
+            if let Some(keeper) = &mut self.keeper {
+                keeper.take(&part);
+            }
+            body.flow_control().release_capacity(part.len())?;
+        }
+        if body.trailers().await?.is_some() {
+            now = Instant::now();
+        }
+        Ok(now)
+    }
+}
+
+fn fields(headers: &HeaderMap) -> Vec<Header<'_>> {
+    let each = headers.iter();
+    each.map(|(name, value)| Header {
+        name: name.as_str(),
+        value: value.as_bytes(),
+    })
+    .collect()
+}

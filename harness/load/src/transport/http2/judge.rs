@@ -1,0 +1,52 @@
+//! What it means that an exchange over HTTP/2 ended without an answer.
+
+use h2::Reason;
+use squall_record::BadKind;
+
+/// What is known of an exchange that ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Progress {
+    /// Whether the head of its answer came.
+    pub(super) answered: bool,
+    /// Whether it may be sent again where no answer came.
+    pub(super) repeatable: bool,
+    /// Whether its connection had carried others before.
+    pub(super) kept: bool,
+}
+
+/// What becomes of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// The server has not looked at it, or nobody is to blame: it is sent again.
+    Again,
+    /// It failed; in words.
+    Failed(BadKind, String),
+}
+
+/// Judges an error that ended an exchange.
+pub(super) fn judge(error: &h2::Error, progress: Progress) -> Judgement {
+    let Progress {
+        answered,
+        repeatable,
+        kept,
+    } = progress;
+    let reason = error.reason();
+    // RFC 9113 §8.7: these were not processed.
+    let refused = error.is_remote()
+        && (reason == Some(Reason::REFUSED_STREAM)
+            || (error.is_go_away() && reason == Some(Reason::NO_ERROR)));
+    let unlucky = repeatable && kept && (error.is_io() || error.is_go_away() && error.is_remote());
+    if !answered && (refused || unlucky) {
+        return Judgement::Again;
+    }
+    let place = match answered {
+        true => "within an answer",
+        false => "before an answer",
+    };
+    let foreign = !error.is_io() && !error.is_remote();
+    let kind = match foreign {
+        true => BadKind::Malformed,
+        false => BadKind::Broken,
+    };
+    Judgement::Failed(kind, format!("{error} {place}"))
+}
