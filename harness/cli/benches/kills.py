@@ -94,7 +94,7 @@ faults:
   - { name: sliced, at: 1600ms, inject: { slicer: { size: 64B } }, into: dep, share: 50% of connections, for: 2s }
   - { name: wrong, at: 1700ms, inject: { corrupt: { chunks: 10% } }, into: dep, share: 50% of connections, for: 2s }
   - { name: monkey, at: 500ms, inject: { monkey: { mean: 1s, min: 300ms, survivors: 1 } }, into: twins, for: 4s }
-  - { name: crowded, at: 1s, inject: { cpu_burn: { cores: 1 } }, into: dep, for: 1s }
+  - { name: crowded, at: 1s, inject: { cpu_burn: { cores: 1 } }, into: shop, for: 1s }
   - { name: refused, at: 2600ms, inject: refuse, into: dep, for: 500ms }
   - { name: hung, at: 600ms, inject: { in_process: { point: requests, delay: 20ms, share: 20% } }, into: shop, for: 3s }
   - { name: outdated, at: 700ms, inject: { tls: expired }, into: secure, for: 2s }
@@ -274,6 +274,8 @@ def one(squall, number, seed, within):
     journals = len(list(undo.glob("*.ndjson"))) if undo.exists() else 0
     panicked = b"panicked" in (work / "told").read_bytes()
     if left or panicked or code in (6, 70, "hangs"):
+        told = (work / "told").read_text(errors="replace").splitlines()
+        print("\n".join(line for line in told if "FAILED" in line or "undo" in line))
         print(f"  {kind}, {moment}: exit {code}, {'PANICKED, ' if panicked else ''}left {left}\n"
               f"{(work / 'told').read_text(errors='replace')[-600:]}", flush=True)
     shutil.rmtree(work, ignore_errors=True)
