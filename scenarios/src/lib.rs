@@ -72,7 +72,7 @@ pub use inject::{
 };
 pub use journey::{Journey, STEP_OF, Step, Take, Think};
 pub use listing::listed;
-pub use load::{Arrivals, DataSource, Load, Stage};
+pub use load::{Arrivals, DataSource, Load, LoadBeside, Stage};
 pub use percent::{is_unreserved, percent_encode, percent_encoded};
 pub use persona::{BACKOFF_MAX, Persona, RETRIES_MAX};
 pub use plan::{Overlap, Plan, PlanCycles, PlanGate, PlanStep, PlanWindow};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::Column;
 use crate::connecting::Connecting;
-use crate::journey::Journey;
+use crate::journey::{Journey, Think};
 use crate::replay::Replay;
 use crate::request::Request;
 use crate::units::{Rate, format_duration};
@@ -44,6 +44,21 @@ pub struct Load {
     pub timeout: Duration,
     /// Load at the first stage's starting rate before anything is measured.
     pub warm_up: Duration,
+    /// Loads that are sent at the same time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<LoadBeside>,
+}
+
+/// A load beside the main one, of its own shape, requests, threads and connections.
+/// It begins at time zero, as the main one does, and sends nothing more when its
+/// shape is over: the main load says how long the run is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadBeside {
+    /// Name; unique among the loads of a run.
+    pub name: String,
+    /// What is sent, never longer than the main load; without loads beside it. Its
+    /// data are those of the main load, drawn for its own arrivals.
+    pub load: Load,
 }
 
 impl Load {
@@ -61,10 +76,15 @@ impl Load {
         longest.unwrap_or_default().max(self.timeout)
     }
 
-    /// Expected number of arrivals between `from` and `to`, both measured
-    /// from time zero.
+    /// Expected number of arrivals of all loads between `from` and `to`, both
+    /// measured from time zero.
     #[must_use]
     pub fn expected_arrivals(&self, from: Duration, to: Duration) -> f64 {
+        self.each().map(|load| load.of_shape(from, to)).sum()
+    }
+
+    /// The same of this load alone.
+    fn of_shape(&self, from: Duration, to: Duration) -> f64 {
         let mut start = Duration::ZERO;
         let mut arrivals = 0.0;
         for stage in &self.shape {
@@ -75,18 +95,56 @@ impl Load {
         arrivals
     }
 
-    /// All that is sent: the requests, then the steps of the journeys. The place
-    /// in this order is the number of a route.
+    /// The most users of this load, where it is a closed loop.
+    #[must_use]
+    pub fn closed_users(&self) -> Option<u32> {
+        let users = self.shape.iter().filter_map(|stage| match stage {
+            Stage::Closed { users, .. } => Some(*users),
+            Stage::Ramp { .. } | Stage::Wave { .. } | Stage::Hold { .. } | Stage::Replay(_) => None,
+        });
+        users.max()
+    }
+
+    /// Whether requests on a route, on any for `None`, come in a closed loop: how many
+    /// is not known before the run, and its quantiles hide waiting.
+    #[must_use]
+    pub fn is_closed_on(&self, route: Option<&str>) -> bool {
+        self.each().any(|load| {
+            let is = |request: &Request| route.is_none_or(|name| request.name == name);
+            load.closed_users().is_some() && load.own_routes().any(is)
+        })
+    }
+
+    /// The most requests of all loads in flight.
+    #[must_use]
+    pub fn in_flight_of_all(&self) -> u32 {
+        let most = self.each().map(|load| load.in_flight_max);
+        most.fold(0, u32::saturating_add)
+    }
+
+    /// This load, and those beside it.
+    pub fn each(&self) -> impl Iterator<Item = &Self> {
+        let beside = self.beside.iter().map(|beside| &beside.load);
+        std::iter::once(self).chain(beside)
+    }
+
+    /// All that is sent: the routes of this load, then those of the loads beside it.
+    /// The place in this order is the number of a route.
     pub fn routes(&self) -> impl Iterator<Item = &Request> {
-        let steps = self.journeys.iter().flat_map(|journey| &journey.steps);
-        self.requests.iter().chain(steps.map(|step| &step.request))
+        self.each().flat_map(Self::own_routes)
     }
 
     /// The same, to be changed.
     pub fn routes_mut(&mut self) -> impl Iterator<Item = &mut Request> {
-        let steps = self.journeys.iter_mut().flat_map(|it| &mut it.steps);
-        let steps = steps.map(|step| &mut step.request);
-        self.requests.iter_mut().chain(steps)
+        let beside = self.beside.iter_mut();
+        let beside = beside.flat_map(|it| routes_of(&mut it.load.requests, &mut it.load.journeys));
+        routes_of(&mut self.requests, &mut self.journeys).chain(beside)
+    }
+
+    /// What this load sends: the requests, then the steps of the journeys.
+    pub fn own_routes(&self) -> impl Iterator<Item = &Request> {
+        let steps = self.journeys.iter().flat_map(|journey| &journey.steps);
+        self.requests.iter().chain(steps.map(|step| &step.request))
     }
 
     /// Expected number of requests on a route, on all for `None`, that are due
@@ -95,6 +153,13 @@ impl Load {
     /// thought; how long answers take is not known.
     #[must_use]
     pub fn expected_on(&self, route: Option<&str>, from: Duration, to: Duration) -> f64 {
+        let loads = self.each();
+        loads
+            .map(|load| load.own_expected_on(route, from, to))
+            .sum()
+    }
+
+    fn own_expected_on(&self, route: Option<&str>, from: Duration, to: Duration) -> f64 {
         let requests = self.requests.iter().map(|it| f64::from(it.weight));
         let journeys = self.journeys.iter().map(|it| f64::from(it.weight));
         let all: f64 = requests.chain(journeys).sum();
@@ -104,16 +169,26 @@ impl Load {
         let is = |request: &Request| route.is_none_or(|name| request.name == name);
         let requests = self.requests.iter().filter(|it| is(it));
         let own: f64 = requests.map(|it| f64::from(it.weight)).sum();
-        let mut expected = self.expected_arrivals(from, to) * (own / all);
+        let mut expected = self.of_shape(from, to) * (own / all);
         for journey in &self.journeys {
             for (_, stay, after) in journey.reach().filter(|(step, ..)| is(&step.request)) {
                 let due = (from.saturating_sub(after), to.saturating_sub(after));
                 let share = stay * f64::from(journey.weight) / all;
-                expected += self.expected_arrivals(due.0, due.1) * share;
+                expected += self.of_shape(due.0, due.1) * share;
             }
         }
         expected
     }
+}
+
+fn routes_of<'l>(
+    requests: &'l mut [Request],
+    journeys: &'l mut [Journey],
+) -> impl Iterator<Item = &'l mut Request> {
+    let steps = journeys.iter_mut().flat_map(|it| &mut it.steps);
+    requests
+        .iter_mut()
+        .chain(steps.map(|step| &mut step.request))
 }
 
 /// One part of the load's shape.
@@ -151,6 +226,18 @@ pub enum Stage {
     },
     /// The arrivals are at the times that a file holds.
     Replay(Replay),
+    /// A closed loop: so many users, of whom each sends its next request when its
+    /// last was settled and it has thought. How many arrivals that makes is the
+    /// target's doing, and what it holds up is not sent.
+    Closed {
+        /// How many users.
+        users: u32,
+        /// How long each thinks before its next request; not at all for `None`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        think: Option<Think>,
+        /// Length.
+        duration: Duration,
+    },
 }
 
 impl Stage {
@@ -161,17 +248,19 @@ impl Stage {
             Self::Ramp { over, .. } => *over,
             Self::Wave { duration, .. }
             | Self::Hold { duration, .. }
+            | Self::Closed { duration, .. }
             | Self::Replay(Replay { duration, .. }) => *duration,
         }
     }
 
-    /// Rate at the start of the stage.
+    /// Rate at the start of the stage; none of a closed loop.
     #[must_use]
     pub fn starting_rate(&self) -> Rate {
         match self {
             Self::Ramp { from, .. } | Self::Wave { from, .. } => *from,
             Self::Hold { rate, .. } => *rate,
             Self::Replay(replay) => replay.starting_rate(),
+            Self::Closed { .. } => Rate::default(),
         }
     }
 
@@ -184,11 +273,12 @@ impl Stage {
             }
             Self::Hold { rate, .. } => rate.as_per_second(),
             Self::Replay(replay) => replay.peak(),
+            Self::Closed { .. } => 0.0,
         }
     }
 
     /// Expected number of arrivals between `from` and `to`, both measured
-    /// from the start of the stage.
+    /// from the start of the stage; none of a closed loop, which nobody can tell.
     #[must_use]
     pub fn expected_arrivals(&self, from: Duration, to: Duration) -> f64 {
         let length_s = self.duration().as_secs_f64();
@@ -215,6 +305,7 @@ impl Stage {
                 wave.integral(end_s) - wave.integral(start_s)
             }
             Self::Replay(replay) => replay.expected_arrivals(from, to),
+            Self::Closed { .. } => 0.0,
         }
     }
 }
@@ -250,6 +341,25 @@ impl fmt::Display for Stage {
                 }
             }
             Self::Replay(replay) => replay.fmt(f),
+            Self::Closed {
+                users,
+                think,
+                duration,
+            } => {
+                let users = match users {
+                    1 => "1 user".to_owned(),
+                    users => format!("{users} users"),
+                };
+                write!(
+                    f,
+                    "closed loop of {users} for {}",
+                    format_duration(*duration)
+                )?;
+                match think {
+                    Some(think) => write!(f, ", thinking {think}"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -348,6 +458,7 @@ mod tests {
             workers: None,
             timeout: s(1),
             warm_up: s(0),
+            beside: vec![],
         };
         let expected = |name, from, to| load.expected_on(name, s(from), s(to));
         let close = |is: f64, expected: f64| assert!((is - expected).abs() < 1e-9, "{is}");

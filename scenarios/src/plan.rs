@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::comparison::{Comparison, GateValue};
 use crate::fault::{FaultSpec, smallest_p};
 use crate::gate::{Gate, Metric, MetricGate, When};
+use crate::load::Load;
 use crate::scenario::Scenario;
 use crate::units::{Share, format_duration};
 use crate::windows::{BASELINE, PlannedWindow, periods, planned_windows};
@@ -48,6 +49,10 @@ pub struct Plan {
     pub journeys: Vec<String>,
     /// What is read beside the load, for people.
     pub probes: Vec<String>,
+    /// Requests that come in a closed loop: how many there will be is not known, and
+    /// they are in no number of arrivals.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<String>,
 }
 
 /// The cycles of a fault that comes with and without in random order.
@@ -118,6 +123,10 @@ pub struct PlanGate {
     pub samples_needed: Option<u64>,
     /// Failures that a gate on success tolerates; `None` at a `confidence`.
     pub failures_tolerated: Option<u64>,
+    /// Whether it is about requests of a closed loop, of which nobody knows how many
+    /// there will be.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
 }
 
 impl PlanGate {
@@ -197,6 +206,13 @@ impl Scenario {
             variants: self.variants.iter().map(|v| v.name.clone()).collect(),
             journeys: self.load.journeys.iter().map(ToString::to_string).collect(),
             probes: self.system.probes.iter().map(ToString::to_string).collect(),
+            closed: self
+                .load
+                .each()
+                .filter(|load| load.closed_users().is_some())
+                .flat_map(Load::own_routes)
+                .map(|route| route.name.clone())
+                .collect(),
         }
     }
 }
@@ -216,6 +232,17 @@ fn steps(scenario: &Scenario) -> Vec<PlanStep> {
         start += stage.duration();
     }
     step(start, "end of load".to_owned(), None);
+    for beside in &scenario.load.beside {
+        let name = &beside.name;
+        let mut at = Duration::ZERO;
+        for stage in &beside.load.shape {
+            step(at, format!("load {name}: {stage}"), None);
+            at += stage.duration();
+        }
+        if at < start {
+            step(at, format!("load {name}: over"), None);
+        }
+    }
     for fault in &scenario.faults {
         let name = fault.name.value.as_str();
         let (inject, into) = (&fault.inject, &fault.into.value);
@@ -317,16 +344,21 @@ fn plan_gate(
         samples: None,
         samples_needed: None,
         failures_tolerated: None,
+        closed: false,
     };
     let (Gate::Metric(gate), Some((window, settle))) = (gate, window) else {
         return plan;
     };
     let load = &scenario.load;
+    plan.samples_needed = gate.samples_needed(confidence, burst);
+    if load.is_closed_on(gate.of.as_deref()) {
+        plan.closed = true;
+        return plan;
+    }
     let settled = window.settled(settle);
     let arrivals = settled.expected_on(load, gate.of.as_deref());
     let samples = whole(gate.samples_per_stretch(arrivals, settled.length()));
     plan.samples = Some(samples);
-    plan.samples_needed = gate.samples_needed(confidence, burst);
     // At a confidence the bound decides, and it depends on how failures come.
     plan.failures_tolerated = match confidence {
         Some(_) => None,

@@ -16,12 +16,20 @@ impl fmt::Display for Plan {
             });
         writeln!(
             f,
-            "{seed}, warm-up {}, load {}, about {:.0} arrivals, {} instances",
+            "{seed}, warm-up {}, load {}, {}, {} instances",
             format_duration(self.warm_up),
             format_duration(self.duration),
-            self.arrivals,
+            self.arrivals_text(),
             self.instances
         )?;
+        if !self.closed.is_empty() {
+            writeln!(
+                f,
+                "closed loop: {}; the target decides how many arrivals there are, and what \
+                 it holds up is not sent: quantiles hide waiting",
+                self.closed.join(", ")
+            )?;
+        }
         writeln!(f, "\ntimeline")?;
         for step in &self.steps {
             writeln!(f, "  {:>8}  {}", format_duration(step.at), step.what)?;
@@ -60,6 +68,26 @@ fn list(f: &mut fmt::Formatter<'_>, heading: &str, lines: &[String]) -> fmt::Res
 }
 
 impl Plan {
+    fn arrivals_text(&self) -> String {
+        match (self.closed.is_empty(), self.arrivals > 0.0) {
+            (true, _) => format!("about {:.0} arrivals", self.arrivals),
+            (false, true) => format!("about {:.0} arrivals and a closed loop", self.arrivals),
+            (false, false) => "closed loop".to_owned(),
+        }
+    }
+
+    /// Arrivals on a route, or of all routes.
+    fn cell(&self, route: Option<&str>, arrivals: f64) -> String {
+        let is_closed = match route {
+            Some(route) => self.closed.iter().any(|name| name == route),
+            None => !self.closed.is_empty(),
+        };
+        match is_closed {
+            true => "-".to_owned(),
+            false => format!("{arrivals:.0}"),
+        }
+    }
+
     fn write_windows(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self
             .windows
@@ -85,16 +113,16 @@ impl Plan {
         for window in &self.windows {
             write!(
                 f,
-                "  {:inner$}  {:>8}  {:>8}  {:>9.0}",
+                "  {:inner$}  {:>8}  {:>8}  {:>9}",
                 window.name,
                 format_duration(window.start),
                 format_duration(window.end),
-                window.arrivals,
+                self.cell(None, window.arrivals),
                 inner = width.saturating_sub(2)
             )?;
             for (name, arrivals) in &window.requests[..columns] {
                 let width = name.chars().count().max(9);
-                write!(f, "  {arrivals:>width$.0}")?;
+                write!(f, "  {:>width$}", self.cell(Some(name), *arrivals))?;
             }
             writeln!(f)?;
         }
@@ -159,6 +187,11 @@ fn about(cycles: &PlanCycles) -> String {
 
 /// What a gate is judged on.
 fn basis(gate: &PlanGate) -> String {
+    if gate.closed {
+        let needed = gate.samples_needed;
+        let needed = needed.map(|needed| format!(", needs {needed} samples"));
+        return format!("closed loop{}", needed.unwrap_or_default());
+    }
     let Some(samples) = gate.samples else {
         return String::new();
     };

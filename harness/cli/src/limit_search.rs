@@ -4,4 +4,4 @@ mod search;
 mod table;
 
 pub use search::{Search, Step};
-pub use table::{Tried, json, sentence, text};
+pub use table::{Figure, Tried, json, sentence, text};

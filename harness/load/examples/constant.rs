@@ -41,6 +41,7 @@ fn load(rate: f64, seconds: u64) -> Result<Load, Box<dyn Error>> {
         workers: None,
         timeout: Duration::from_secs(10),
         warm_up: Duration::ZERO,
+        beside: vec![],
     })
 }
 

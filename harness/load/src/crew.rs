@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
 
-use crate::driver::{Driver, Slice};
+use crate::driver::Driver;
 use crate::gauges::Gauges;
 use crate::merge::Merge;
-use crate::plan::LoadPlan;
+use crate::plan::{LoadPlan, Part};
 use crate::protocol::{LoadCommand, LoadOutput};
 use crate::requests::CompiledRequests;
+use crate::slice::Slice;
 use crate::told::{Order, Told};
 use crate::transport::Connector;
 use crate::worker::Worker;
@@ -48,21 +49,31 @@ struct Hand {
 }
 
 impl Crew {
-    /// Starts the threads, which send the lead load, where there is one.
+    /// Starts the threads, which send the lead load, where there is one; `requests`
+    /// are those of each load.
     ///
     /// # Errors
     /// The kernel refuses a thread; those that were started end.
     pub(crate) fn start(
         plan: &LoadPlan,
-        requests: &Arc<CompiledRequests>,
+        requests: &[Arc<CompiledRequests>],
         connector: &Connector,
     ) -> io::Result<Self> {
-        let count = plan.workers();
         let born = Instant::now();
-        let hands = (0..count).map(|nth| hand(plan, (requests, connector), (nth, count), born));
+        let routes: Vec<_> = plan.load.routes().map(|it| it.name.clone()).collect();
+        let parts = (0..).zip(plan.parts());
+        let hands = parts.filter_map(|(thread, part)| {
+            let requests = Arc::clone(requests.get(part.which)?);
+            let connector = Connector {
+                per_request: part.load.connecting.per_request,
+                ..connector.clone()
+            };
+            let means = (requests, connector, routes.clone());
+            Some(hand(plan, part, means, (thread, born)))
+        });
         Ok(Self {
-            routes: plan.load.routes().map(|it| it.name.clone()).collect(),
             hands: hands.collect::<io::Result<_>>()?,
+            routes,
         })
     }
 
@@ -186,28 +197,29 @@ async fn next(hands: &mut [Hand]) -> (usize, Option<Told>) {
     .await
 }
 
-/// Starts the nth of so many threads.
+/// Starts the thread of this number, which sends a part of a load; `routes` are those
+/// of all loads.
 fn hand(
     plan: &LoadPlan,
-    (requests, connector): (&Arc<CompiledRequests>, &Connector),
-    (nth, count): (u32, u32),
-    born: Instant,
+    part: Part,
+    (requests, connector, routes): (Arc<CompiledRequests>, Connector, Vec<String>),
+    (number, born): (u32, Instant),
 ) -> io::Result<Hand> {
     let (orders, queue) = mpsc::channel(ORDERS_MAX);
     let (tell, told) = mpsc::channel(TOLD_MAX);
-    let slice = Slice::of(plan.seed, plan.shard, (nth, count));
-    let load = plan.share(nth, count);
-    let (requests, connector, lead) = (Arc::clone(requests), connector.clone(), plan.lead);
+    let slice = Slice::of(part.seed, plan.shard, (part.nth, part.count));
+    let lead = plan.lead;
     let thread = Builder::new()
-        .name(format!("squall-load-{nth}"))
+        .name(format!("squall-load-{number}"))
         .spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build_local(LocalOptions::default())
                 .map_err(|error| format!("no runtime: {error}"))?;
             runtime.block_on(async move {
-                let worker = Rc::new(Worker::new(&load, requests, connector));
-                let driver = Driver::new(load, slice, worker, tell);
+                let (load, place) = (part.load, (part.first_route, slice));
+                let worker = Worker::new(&load, place, requests, connector);
+                let driver = Driver::new((load, routes), slice, Rc::new(worker), tell);
                 driver.run(queue, (born, lead)).await
             })
         })?;

@@ -6,7 +6,6 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use squall_record::Shard;
 use squall_scenario::{Arrivals, Load, Rate, Stage};
 use tokio::sync::mpsc;
 
@@ -15,6 +14,7 @@ use crate::pacer::Pacer;
 use crate::recorder::micros_i64;
 use crate::rhythm::{Rhythm, is_soon};
 use crate::schedule::{Arrival, Schedule};
+use crate::slice::Slice;
 use crate::told::{Order, Told};
 use crate::worker::Worker;
 
@@ -28,34 +28,10 @@ const BATCH: u32 = 16;
 /// Why a load ended before all was settled.
 pub(crate) const BROKEN: &str = "a connection's task panicked";
 
-/// Which arrivals of a schedule a driver sends.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Slice {
-    pub(crate) seed: u64,
-    /// Those whose number is this, modulo `of`.
-    pub(crate) nth: u64,
-    pub(crate) of: u64,
-}
-
-impl Slice {
-    /// What the nth of so many threads sends of a shard, or of all: the slices of
-    /// all threads are the whole.
-    pub(crate) fn of(seed: u64, shard: Option<Shard>, (nth, count): (u32, u32)) -> Self {
-        let (first, shards) = shard.map_or((0, 1), |shard| (shard.number() - 1, shard.of()));
-        Self {
-            seed,
-            nth: u64::from(first) + u64::from(shards) * u64::from(nth),
-            of: u64::from(shards) * u64::from(count),
-        }
-    }
-
-    fn schedule(self, stages: &[Stage]) -> Schedule {
-        Schedule::new(stages, self.seed).shard(self.nth, self.of)
-    }
-}
-
 pub(crate) struct Driver {
     load: Load,
+    /// Of all loads of the run.
+    routes: Vec<String>,
     slice: Slice,
     worker: Rc<Worker>,
     outputs: mpsc::Sender<Told>,
@@ -85,14 +61,15 @@ struct Stop {
 }
 
 impl Driver {
-    pub(crate) const fn new(
-        load: Load,
+    pub(crate) fn new(
+        (load, routes): (Load, Vec<String>),
         slice: Slice,
         worker: Rc<Worker>,
         outputs: mpsc::Sender<Told>,
     ) -> Self {
         Self {
             load,
+            routes,
             slice,
             worker,
             outputs,
@@ -111,7 +88,7 @@ impl Driver {
         (born, lead): (Instant, bool),
     ) -> Result<(), String> {
         let pacer = Pacer::new().map_err(|error| format!("no timer: {error}"))?;
-        let routes: Vec<_> = self.load.routes().map(|it| it.name.clone()).collect();
+        let routes = self.routes.clone();
         let before = self.load.shape.first().filter(|_| lead).cloned();
         let zero = match self
             .lead(&pacer, &mut orders, (born, routes.clone()), before)
@@ -131,6 +108,7 @@ impl Driver {
         };
         let track = Track::new(zero, routes, false);
         let schedule = self.slice.schedule(&self.load.shape);
+        self.worker.play_on(&track);
         let end = self.drive(&pacer, &mut orders, &track, schedule).await;
         self.drain(&mut orders, &track, end).await?;
         let finished = self.finished(&track);
@@ -155,6 +133,9 @@ impl Driver {
             arrivals: Arrivals::Even,
         });
         let schedule = self.slice.schedule(endless.as_slice());
+        if endless.is_some() {
+            self.worker.play_on(&track);
+        }
         self.drive(pacer, orders, &track, schedule).await
     }
 

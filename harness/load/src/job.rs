@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use crate::closed::Turn;
 use crate::journey::{Tally, Walk};
 use crate::recorder::Recorder;
-use crate::schedule::Arrival;
 use crate::settled::Settled;
 use crate::transport::{Dispatch, Key};
 
@@ -34,9 +34,9 @@ impl Track {
         })
     }
 
-    /// The number of an arrival, which says what it draws.
-    pub(crate) fn number(&self, arrival: Arrival) -> u64 {
-        arrival.number + if self.lead { LEAD_NUMBERS } else { 0 }
+    /// What the arrival of this number draws by.
+    pub(crate) const fn number(&self, arrival: u64) -> u64 {
+        arrival + if self.lead { LEAD_NUMBERS } else { 0 }
     }
 }
 
@@ -48,7 +48,11 @@ pub(crate) enum Later {
         /// Number of the arrival that started it.
         number: u64,
         walk: Box<Walk>,
+        /// Whose turn it is, in a closed loop.
+        turn: Option<Turn>,
     },
+    /// The next turn of a user.
+    Turn { track: Rc<Track>, turn: Turn },
     /// Another attempt, and what became of the last one.
     Again(Box<(Job, Settled)>),
 }
@@ -66,6 +70,8 @@ pub(crate) struct Due {
     pub(crate) number: u64,
     pub(crate) route: usize,
     pub(crate) walk: Option<Box<Walk>>,
+    /// Whose turn it is, in a closed loop.
+    pub(crate) turn: Option<Turn>,
 }
 
 /// One request on its way.
@@ -75,6 +81,8 @@ pub(crate) struct Job {
     pub(crate) route: usize,
     /// Where in a journey it is, if it is in one.
     pub(crate) walk: Option<Box<Walk>>,
+    /// Whose turn it is, in a closed loop.
+    pub(crate) turn: Option<Turn>,
     pub(crate) scheduled: Instant,
     pub(crate) scheduled_us: i64,
     pub(crate) ticket: u64,

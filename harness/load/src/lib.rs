@@ -4,6 +4,7 @@
 mod agenda;
 mod answer;
 mod checks;
+mod closed;
 mod crew;
 mod driver;
 mod entry;
@@ -21,6 +22,7 @@ mod rhythm;
 mod samples;
 mod schedule;
 mod settled;
+mod slice;
 mod stalls;
 mod stretch;
 mod thread;

@@ -191,21 +191,17 @@ impl Merge {
             return;
         }
         self.tell_samples(i64::MAX, out);
-        let journeys = self
-            .parts
-            .iter_mut()
-            .map(|it| std::mem::take(&mut it.journeys));
-        let journeys = journeys.reduce(|mut all, part| {
-            all.iter_mut()
-                .zip(&part)
-                .for_each(|(all, own)| all.add(own));
-            all
-        });
-        out.extend(
-            journeys
-                .filter(|all| !all.is_empty())
-                .map(LoadOutput::Journeys),
-        );
+        let mut journeys: Vec<JourneyEnds> = Vec::new();
+        let parts = self.parts.iter_mut();
+        for own in parts.flat_map(|part| std::mem::take(&mut part.journeys)) {
+            match journeys.iter_mut().find(|all| all.journey == own.journey) {
+                Some(all) => all.add(&own),
+                None => journeys.push(own),
+            }
+        }
+        if !journeys.is_empty() {
+            out.push(LoadOutput::Journeys(journeys));
+        }
         let finished = self.parts.iter().filter_map(|part| part.finished);
         let (scheduled, lag_max_us) = finished.fold((0, 0), |(sum, max), (scheduled, lag_us)| {
             (sum + scheduled, lag_us.max(max))

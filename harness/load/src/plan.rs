@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 
 use squall_record::Shard;
-use squall_scenario::{Load, Stage};
+use squall_scenario::seed::sub_seed;
+use squall_scenario::{Arrivals, Load, Rate, Stage};
 
 use crate::transport::{Connector, Endpoint, Tls, TlsSetupError};
 
 /// Arrivals a second that one thread sends with ease.
 const RATE_EACH: f64 = 20_000.0;
+/// Users of a closed loop that one thread plays with ease.
+const USERS_EACH: f64 = 256.0;
 
 /// Where a load goes.
 #[derive(Debug, Clone)]
@@ -50,15 +53,30 @@ pub struct LoadPlan {
     pub lead: bool,
 }
 
+/// What one thread sends: its part of one of the loads.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// Which load, in the order of [`Load::each`].
+    pub(crate) which: usize,
+    /// That load, with this thread's part of its connections and of what may be in
+    /// flight. It lasts as long as the main load.
+    pub(crate) load: Load,
+    /// Seed of what the load draws.
+    pub(crate) seed: u64,
+    /// Which of so many threads of the load it is.
+    pub(crate) nth: u32,
+    pub(crate) count: u32,
+    /// Number of the load's first route among those of all loads.
+    pub(crate) first_route: usize,
+}
+
 impl LoadPlan {
-    /// How many threads send: as many as the load asks for, else one for each
-    /// 20 000 arrivals a second at its peak, at most one for each core; never more
+    /// How many threads send: for each load as many as it asks for, else one for each
+    /// 20 000 arrivals a second at its peak or 256 users of a closed loop, at most one for each core; never more
     /// than may have a request or a connection of their own.
     #[must_use]
     pub fn workers(&self) -> u32 {
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let shards = self.shard.map_or(1, Shard::of);
-        workers(&self.load, shards, cores)
+        self.parts().len() as u32
     }
 
     /// How connections are made.
@@ -74,22 +92,71 @@ impl LoadPlan {
         })
     }
 
-    /// The load as the nth of so many threads sees it.
-    pub(crate) fn share(&self, nth: u32, count: u32) -> Load {
+    /// What each thread sends; those of the main load first.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let shards = self.shard.map_or(1, Shard::of);
+        let mut first_route = 0;
+        let mut parts = Vec::new();
+        for (which, load) in self.load.each().enumerate() {
+            let count = workers(load, shards, cores);
+            parts.extend((0..count).map(|nth| Part {
+                which,
+                load: self.share(load, (nth, count)),
+                seed: self.seed_of(which),
+                nth,
+                count,
+                first_route,
+            }));
+            first_route += load.own_routes().count();
+        }
+        parts
+    }
+
+    /// The seed of what a load draws: those beside the main one draw for themselves.
+    pub(crate) fn seed_of(&self, which: usize) -> u64 {
+        let beside = which.checked_sub(1);
+        let beside = beside.and_then(|index| self.load.beside.get(index));
+        beside.map_or(self.seed, |beside| {
+            sub_seed(self.seed, &format!("load/{}", beside.name))
+        })
+    }
+
+    /// A load as the nth of so many threads sees it.
+    fn share(&self, load: &Load, (nth, count): (u32, u32)) -> Load {
         let share = |total: u32| total / count + u32::from(nth < total % count);
+        let mut shape = load.shape.clone();
+        let over = self.load.duration().saturating_sub(load.duration());
+        if !over.is_zero() {
+            // Edges of faults are heard to the end, and every second is told.
+            shape.push(Stage::Hold {
+                rate: Rate::default(),
+                duration: over,
+                arrivals: Arrivals::Even,
+            });
+        }
         Load {
-            connections: self.load.connections.map(share),
-            in_flight_max: share(self.load.in_flight_max),
-            ..self.load.clone()
+            shape,
+            connections: load.connections.map(share),
+            in_flight_max: share(load.in_flight_max),
+            beside: Vec::new(),
+            ..load.clone()
         }
     }
 }
 
 fn workers(load: &Load, shards: u32, cores: usize) -> u32 {
     let peak = load.shape.iter().map(Stage::peak).fold(0.0, f64::max) / f64::from(shards);
-    let needed = (peak / RATE_EACH).ceil().min(cores as f64) as u32;
+    let users = load.closed_users();
+    let users_of_shard = users.map(|users| users.div_ceil(shards));
+    let needed = match users_of_shard {
+        Some(users) => f64::from(users) / USERS_EACH,
+        None => peak / RATE_EACH,
+    };
+    let needed = needed.ceil().min(cores as f64) as u32;
     load.workers
         .unwrap_or(needed)
+        .min(users_of_shard.unwrap_or(u32::MAX))
         .min(load.in_flight_max)
         .min(load.connections.unwrap_or(u32::MAX))
         .max(1)
@@ -99,7 +166,7 @@ fn workers(load: &Load, shards: u32, cores: usize) -> u32 {
 mod tests {
     use std::time::Duration;
 
-    use squall_scenario::{Arrivals, Connecting, Rate};
+    use squall_scenario::{Connecting, LoadBeside, Request, Template};
 
     use super::*;
 
@@ -121,6 +188,7 @@ mod tests {
                 workers: None,
                 timeout: Duration::from_secs(1),
                 warm_up: Duration::ZERO,
+                beside: vec![],
             },
             seed: 1,
             destination: Destination::plain(vec![], String::new()),
@@ -144,13 +212,50 @@ mod tests {
 
     #[test]
     fn shares_add_up_to_the_whole() {
-        let plan = plan(1.0);
+        let mut plan = plan(1.0);
         for count in 1..=10 {
-            let shares: Vec<_> = (0..count).map(|nth| plan.share(nth, count)).collect();
-            let connections: u32 = shares.iter().filter_map(|share| share.connections).sum();
-            let in_flight: u32 = shares.iter().map(|share| share.in_flight_max).sum();
+            plan.load.workers = Some(count);
+            let parts = plan.parts();
+            let shares = || parts.iter().map(|part| &part.load);
+            let connections: u32 = shares().filter_map(|share| share.connections).sum();
+            let in_flight: u32 = shares().map(|share| share.in_flight_max).sum();
             assert_eq!((connections, in_flight), (10, 1_001), "{count}");
-            assert!(shares.iter().all(|share| share.connections > Some(0)));
+            assert!(shares().all(|share| share.connections > Some(0)));
         }
+    }
+
+    #[test]
+    fn loads_beside_have_threads_routes_and_draws_of_their_own_and_last_as_long() {
+        let mut plan = plan(1.0);
+        let request = |name: &str| Request::plain(name, "GET", Template::parse("/"));
+        let mut beside = plan.load.clone();
+        plan.load.requests = vec![request("a"), request("b")];
+        plan.load.shape.push(plan.load.shape[0].clone());
+        beside.requests = vec![request("c")];
+        beside.workers = Some(2);
+        for name in ["c", "d"] {
+            let (name, load) = (name.to_owned(), beside.clone());
+            plan.load.beside.push(LoadBeside { name, load });
+        }
+        let parts = plan.parts();
+        assert_eq!(plan.workers(), 5);
+        let places = parts
+            .iter()
+            .map(|it| (it.which, it.nth, it.count, it.first_route));
+        let expected = [
+            (0, 0, 1, 0),
+            (1, 0, 2, 2),
+            (1, 1, 2, 2),
+            (2, 0, 2, 3),
+            (2, 1, 2, 3),
+        ];
+        assert_eq!(places.collect::<Vec<_>>(), expected);
+        assert!(
+            parts
+                .iter()
+                .all(|it| it.load.duration() == plan.load.duration())
+        );
+        assert_eq!((parts[0].seed, parts[1].seed), (1, parts[2].seed));
+        assert!(parts[1].seed != 1 && parts[1].seed != parts[3].seed);
     }
 }

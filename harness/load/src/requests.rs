@@ -180,7 +180,7 @@ impl RequestMaker {
     /// # Errors
     /// The first request that cannot be turned into HTTP.
     pub fn new(load: &Load, seed: u64) -> Result<Self, RequestError> {
-        let requests: Vec<Request> = load.routes().cloned().collect();
+        let requests: Vec<Request> = load.own_routes().cloned().collect();
         let routes = requests.iter().map(Route::of);
         let routes = routes.collect::<Result<_, _>>()?;
         let draws = load.data.iter();
@@ -517,6 +517,7 @@ mod tests {
             workers: None,
             timeout: Duration::from_secs(1),
             warm_up: Duration::ZERO,
+            beside: vec![],
         }
     }
 

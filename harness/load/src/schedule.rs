@@ -156,7 +156,7 @@ const fn is_even(stage: &Stage) -> bool {
     match stage {
         Stage::Hold { arrivals, .. } => matches!(arrivals, Arrivals::Even),
         Stage::Ramp { .. } | Stage::Wave { .. } => true,
-        Stage::Replay(_) => false,
+        Stage::Replay(_) | Stage::Closed { .. } => false,
     }
 }
 
@@ -194,6 +194,11 @@ fn plan_stage(stage: &Stage, index: usize, seed: u64) -> StageKind {
         } => even(Curve::Wave(Wave::new(*from, *to, *every))),
         Stage::Replay(replay) => StageKind::Replay {
             times: Arc::clone(&replay.times),
+            next: 0,
+        },
+        // Its users come when they are done with what they did before.
+        Stage::Closed { .. } => StageKind::Replay {
+            times: Arc::default(),
             next: 0,
         },
     }

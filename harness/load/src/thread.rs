@@ -50,15 +50,18 @@ impl LoadHandle {
     /// # Errors
     /// The load is not valid, or the kernel refuses.
     pub fn start(plan: LoadPlan) -> Result<Self, LoadError> {
-        let maker = RequestMaker::new(&plan.load, plan.seed)?;
-        let requests =
-            CompiledRequests::new(maker, &plan.destination.host).map_err(LoadError::Host)?;
+        let requests = plan.load.each().enumerate().map(|(which, load)| {
+            let maker = RequestMaker::new(load, plan.seed_of(which))?;
+            let compiled = CompiledRequests::new(maker, &plan.destination.host);
+            Ok(Arc::new(compiled.map_err(LoadError::Host)?))
+        });
+        let requests: Vec<_> = requests.collect::<Result<_, LoadError>>()?;
         let connector = plan.connector()?;
         let (commands, command_queue) = mpsc::channel(256);
         let (output_queue, outputs) = mpsc::channel(OUTPUTS_MAX);
         let (gauge_sender, gauges) = watch::channel(Gauges::default());
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        let crew = Crew::start(&plan, &Arc::new(requests), &connector)?;
+        let crew = Crew::start(&plan, &requests, &connector)?;
         let thread = std::thread::Builder::new()
             .name("squall-load".into())
             .spawn(move || runtime.block_on(crew.run(command_queue, output_queue, gauge_sender)))?;

@@ -13,6 +13,7 @@ use squall_scenario::{Load, Request};
 
 use crate::agenda::Agenda;
 use crate::checks::first_broken;
+use crate::closed::Users;
 use crate::gauges::GaugeBoard;
 use crate::job::{Attempt, Due, Job, Later, Track};
 use crate::journey::Walk;
@@ -20,12 +21,16 @@ use crate::recorder::micros_i64;
 use crate::requests::{CompiledRequests, RequestKind};
 use crate::schedule::Arrival;
 use crate::settled::Settled;
+use crate::slice::Slice;
 use crate::stalls::Stalls;
 use crate::transport::{
     Connector, Course, Endpoint, Exchange, ExchangeFailure, Sender, Transport, give_up_late,
 };
 
+use turns::Loop;
+
 mod follow;
+mod turns;
 
 /// A stall that may have held up a fault's edge for longer than edges are
 /// waited for anyway.
@@ -46,6 +51,8 @@ pub(crate) struct Worker {
     requests: Arc<CompiledRequests>,
     transport: Transport<Job>,
     routes: Vec<Request>,
+    /// Number of its first route in the record.
+    first_route: usize,
     in_flight_max: u32,
     /// How long an attempt may take of a client that is none in particular, and of
     /// any.
@@ -59,16 +66,26 @@ pub(crate) struct Worker {
     attempts: Agenda<Attempt>,
     /// When the measured load ends: what would be due from then on is not done.
     ends_at: Cell<Option<Instant>>,
+    /// The users of a closed loop.
+    closed: Option<Loop>,
     /// Of those in flight: sent late.
     late_in_flight: Cell<u32>,
 }
 
 impl Worker {
-    pub(crate) fn new(load: &Load, requests: Arc<CompiledRequests>, connector: Connector) -> Self {
+    /// A worker of a load whose first route has this number among all that are
+    /// recorded.
+    pub(crate) fn new(
+        load: &Load,
+        (first_route, slice): (usize, Slice),
+        requests: Arc<CompiledRequests>,
+        connector: Connector,
+    ) -> Self {
         Self {
+            first_route,
             requests,
             transport: Transport::new(connector, load.connections, load.patience()),
-            routes: load.routes().cloned().collect(),
+            routes: load.own_routes().cloned().collect(),
             in_flight_max: load.in_flight_max,
             timeout: load.timeout,
             patience: load.patience(),
@@ -77,6 +94,7 @@ impl Worker {
             agenda: Agenda::new(),
             attempts: Agenda::new(),
             ends_at: Cell::new(None),
+            closed: Users::new(&load.shape, slice).map(Loop::new),
             late_in_flight: Cell::new(0),
         }
     }
@@ -110,7 +128,8 @@ impl Worker {
     /// Whether answers may wait until the next requests are sent: where something
     /// follows from them, they may not.
     pub(crate) fn may_let_lie(&self) -> bool {
-        self.requests.maker().journeys().is_empty() && self.transport.may_let_lie()
+        let alone = self.requests.maker().journeys().is_empty() && !self.is_closed();
+        alone && self.transport.may_let_lie()
     }
 
     /// Whether a part of it panicked.
@@ -150,14 +169,20 @@ impl Worker {
                 track,
                 number,
                 walk,
-            } => self.send(&track, self.step(at, number, walk), now, false),
+                turn,
+            } => self.send(&track, self.step(at, number, walk, turn), now, false),
+            Later::Turn { track, turn } => {
+                if let Some((track, due)) = self.take_turn_of(at, turn, &track) {
+                    self.send(&track, due, now, false);
+                }
+            }
             Later::Again(again) => self.dispatch(again.0, now),
         }
     }
 
     /// What an arrival begins with.
     fn arrived(&self, track: &Track, arrival: Arrival) -> Due {
-        let number = track.number(arrival);
+        let number = track.number(arrival.number);
         let chosen = self.requests.maker().choice_of(number);
         if let Some(journey) = chosen.journey {
             track.tally.borrow_mut().start(journey);
@@ -169,6 +194,7 @@ impl Worker {
             number,
             route: chosen.route,
             walk: chosen.journey.map(|it| Box::new(Walk::new(it))),
+            turn: None,
         }
     }
 
@@ -179,13 +205,15 @@ impl Worker {
             self.board.borrow_mut().scheduled();
         }
         let lag = now.saturating_duration_since(due.at);
-        if lag > LAG_MAX && !self.stalls.ended_since(due.at) {
+        // A user that waits has no other request: nothing piles up.
+        let open = due.turn.is_none();
+        if open && lag > LAG_MAX && !self.stalls.ended_since(due.at) {
             return self.drop_late(track, due);
         }
         let in_flight = track.recorder.borrow().in_flight();
         let job = self.enter(track, due, lag);
         let crowded = crowded.then_some(DropCause::InFlight);
-        if let Some(cause) = self.no_room(in_flight).or(crowded) {
+        if let Some(cause) = self.no_room(in_flight).or(crowded).filter(|_| open) {
             let settled = Settled::dropped(cause);
             track.recorder.borrow_mut().settle(job.ticket, settled);
             return self.show_dropped(job, cause);
@@ -201,7 +229,8 @@ impl Worker {
         let job = self.job(track, due, LAG_MAX);
         let user = self.requests.maker().user_of(job.number);
         let mut recorder = track.recorder.borrow_mut();
-        recorder.drop_late(job.scheduled_us, job.route, user, DropCause::Lag);
+        let route = self.first_route + job.route;
+        recorder.drop_late(job.scheduled_us, route, user, DropCause::Lag);
         drop(recorder);
         self.show_dropped(job, DropCause::Lag);
     }
@@ -221,8 +250,8 @@ impl Worker {
         self.leave_due_before(end);
         while let Some((_, later)) = self.agenda.take() {
             match later {
-                // The journey is unfinished.
-                Later::Step { .. } => {}
+                // The journey is unfinished, and the user has had no other turn.
+                Later::Step { .. } | Later::Turn { .. } => {}
                 Later::Again(again) => self.give_in(*again),
             }
         }
@@ -237,8 +266,14 @@ impl Worker {
                         track,
                         number,
                         walk,
+                        turn,
                     },
-                )) => self.leave(&track, self.step(at, number, walk)),
+                )) => self.leave(&track, self.step(at, number, walk, turn)),
+                Some((at, Later::Turn { track, turn })) => {
+                    if let Some((track, due)) = self.take_turn_of(at, turn, &track) {
+                        self.leave(&track, due);
+                    }
+                }
                 Some((_, Later::Again(again))) => self.give_in(*again),
                 None => {}
             }
@@ -262,7 +297,8 @@ impl Worker {
         let mut job = self.job(track, due, lag);
         let user = self.requests.maker().user_of(job.number);
         let mut recorder = track.recorder.borrow_mut();
-        job.ticket = recorder.schedule_for(job.scheduled_us, job.route, user);
+        let route = self.first_route + job.route;
+        job.ticket = recorder.schedule_for(job.scheduled_us, route, user);
         job
     }
 
@@ -273,6 +309,7 @@ impl Worker {
             number: due.number,
             route: due.route,
             walk: due.walk,
+            turn: due.turn,
             scheduled: due.at,
             scheduled_us: micros_i64(since),
             ticket: 0,
@@ -451,7 +488,12 @@ impl Sender for Worker {
             }
             Err(failure) => (None, failure.address, Some(failure.detail)),
         });
-        self.go_on_behind(job, settled.outcome, done);
+        let outcome = settled.outcome;
+        let turn = job.turn.map(|turn| (turn, Rc::clone(&job.track)));
+        let over = self.go_on_behind(job, outcome, done);
+        if let Some((turn, track)) = turn.filter(|_| over) {
+            self.turn_over(&track, turn, outcome, done);
+        }
     }
 }
 
@@ -475,12 +517,15 @@ mod tests {
             workers: None,
             timeout,
             warm_up: Duration::ZERO,
+            beside: vec![],
         };
         let maker = RequestMaker::new(&load, 1).unwrap();
         let requests = Arc::new(CompiledRequests::new(maker, "localhost").unwrap());
+        let slice = Slice::of(1, None, (0, 1));
         // Nobody asks there: the task that would is never polled.
         let nowhere = ([127, 0, 0, 1], 9).into();
-        Rc::new(Worker::new(&load, requests, Connector::plain([nowhere])))
+        let connector = Connector::plain([nowhere]);
+        Rc::new(Worker::new(&load, (0, slice), requests, connector))
     }
 
     #[test]

@@ -85,6 +85,7 @@ fn load(rate: f64) -> Load {
         workers: Some(1),
         timeout: Duration::from_secs(60),
         warm_up: Duration::ZERO,
+        beside: vec![],
     }
 }
 
@@ -131,6 +132,35 @@ fn a_plain_request_costs_no_allocation() {
     assert!(
         more < 2_500,
         "{more} allocations for 5 000 requests more ({cost_of_few}, {cost_of_many})"
+    );
+}
+
+/// Nor does one that a user sends right behind the answer to its last.
+#[test]
+fn a_request_of_a_closed_loop_costs_no_allocation() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let address = server(answer);
+    let measure = |milliseconds| {
+        let closed = Stage::Closed {
+            users: 4,
+            think: None,
+            duration: Duration::from_millis(milliseconds),
+        };
+        let load = Load {
+            shape: vec![closed],
+            ..load(1.0)
+        };
+        let (counts, spent) = measure(load, address);
+        assert_eq!(counts.good, counts.scheduled);
+        (counts.good, spent.allocations + spent.reallocations)
+    };
+    let (few, cost_of_few) = measure(100);
+    let (many, cost_of_many) = measure(1_000);
+    let requests = many.saturating_sub(few);
+    let more = cost_of_many.saturating_sub(cost_of_few) as u64;
+    assert!(
+        more < 500 + requests / 2,
+        "{more} allocations for {requests} requests more ({cost_of_few}, {cost_of_many})"
     );
 }
 

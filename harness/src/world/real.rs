@@ -112,7 +112,7 @@ impl World for RealWorld {
             seed: self.seed,
             data_dir: self.run_dir.join("data"),
             log_dir: self.run_dir.join("logs"),
-            in_flight_max: self.scenario.load.in_flight_max,
+            in_flight_max: self.scenario.load.in_flight_of_all(),
             allowed_hosts: self.allowed_hosts.clone(),
             calls_into: {
                 let faults = self.scenario.faults.iter();

@@ -1,6 +1,6 @@
 //! From the gates of a scenario to their verdicts.
 
-use squall_scenario::{Gate, GateValue, Located, SloBlock, When};
+use squall_scenario::{Gate, GateValue, Located, Metric, SloBlock, When};
 
 use crate::case::Case;
 use crate::ratio::{Inference, claim_of};
@@ -87,7 +87,11 @@ fn judge_gate(
 ) -> (GateVerdict, Option<Recovery>) {
     let (ruling, recovery) = rule(case, block, &gate.value);
     let by_figures = ruling.state;
-    let ruling = temper(case, block, ruling);
+    let mut ruling = temper(case, block, ruling);
+    let closed_loop = hides_waiting(case, &gate.value);
+    if closed_loop {
+        ruling.explanation.push_str(CLOSED_LOOP);
+    }
     let verdict = GateVerdict {
         window: block.name(),
         when: block.text(),
@@ -104,12 +108,36 @@ fn judge_gate(
             .inference
             .filter(|_| is_inferred(&gate.value))
             .map(|inference| inference.confidence),
+        closed_loop,
         state: ruling.state,
         by_figures,
         explanation: ruling.explanation,
         evidence: ruling.evidence,
     };
     (verdict, recovery)
+}
+
+/// What stands behind a gate on response times of a closed loop.
+const CLOSED_LOOP: &str = "; closed loop: a user that waited sent nothing meanwhile, so \
+                           waiting is hidden from this figure (coordinated omission)";
+
+/// Whether a gate is on response times of a closed loop.
+fn hides_waiting(case: &Case<'_>, gate: &Gate) -> bool {
+    let Gate::Metric(gate) = gate else {
+        return false;
+    };
+    let load = &case.record.manifest.scenario.load;
+    let of_times = match gate.metric {
+        Metric::Quantile(_) | Metric::Mean => true,
+        Metric::Max
+        | Metric::Success
+        | Metric::ErrorRate
+        | Metric::Goodput
+        | Metric::DroppedArrivals
+        | Metric::Outages { .. }
+        | Metric::LongestOutage { .. } => false,
+    };
+    of_times && load.is_closed_on(gate.of.as_deref())
 }
 
 /// Whether a confidence has a say in a gate: what is counted or read is not

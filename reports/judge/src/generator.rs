@@ -10,6 +10,11 @@ use crate::verdict::GeneratorTrust;
 /// Lag that is worth a word: gates on times of this size would feel it.
 const LAG_NOTABLE_US: u64 = 5_000;
 
+/// What is to be known of a load with a closed loop.
+const CLOSED_LOOP: &str = "Closed loop: each user sent its next request when its last was \
+                           answered, so what the target held up was not sent, and quantiles \
+                           hide waiting (coordinated omission). ";
+
 /// Sums up what the generator did after time zero.
 pub(super) fn trust(record: &Record) -> GeneratorTrust {
     let mut lag = new_histogram();
@@ -28,7 +33,10 @@ pub(super) fn trust(record: &Record) -> GeneratorTrust {
     }
     let lag_p99 = at(&lag, 0.99);
     let cpu_cores = cpu_cores(record);
-    let summary = summarize(lag_p99, at(&lag, 1.0), &total);
+    let mut summary = summarize(lag_p99, at(&lag, 1.0), &total);
+    if record.manifest.scenario.load.is_closed_on(None) {
+        summary.insert_str(0, CLOSED_LOOP);
+    }
     GeneratorTrust {
         lag_p50: at(&lag, 0.5).map(Quantity::Micros),
         lag_p99: lag_p99.map(Quantity::Micros),

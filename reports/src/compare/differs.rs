@@ -3,7 +3,7 @@
 
 use squall_judge::verdict::{FaultEvidence, Verdict};
 use squall_record::Record;
-use squall_scenario::Request;
+use squall_scenario::{Load, Request};
 
 /// Why two runs cannot be compared: what differs, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,10 +17,14 @@ pub struct CompareError {
 pub(super) fn refuse_other_load(a: &Record, b: &Record) -> Result<(), CompareError> {
     let [a, b] = [a, b].map(|record| &record.manifest.scenario.load);
     let mut differences = Vec::new();
-    if a.shape != b.shape {
+    let shapes = |load: &Load| load.each().map(|it| it.shape.clone()).collect::<Vec<_>>();
+    if shapes(a) != shapes(b) {
         let shapes = [a, b].map(|load| {
-            let stages: Vec<_> = load.shape.iter().map(ToString::to_string).collect();
-            stages.join(", then ")
+            let loads = load.each().map(|load| {
+                let stages: Vec<_> = load.shape.iter().map(ToString::to_string).collect();
+                stages.join(", then ")
+            });
+            loads.collect::<Vec<_>>().join(", beside ")
         });
         differences.push(format!(
             "their `load: shape:` differs ({} against {})",

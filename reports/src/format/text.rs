@@ -400,6 +400,9 @@ fn figures(gate: &GateVerdict) -> String {
         ));
     }
     parts.extend(gate.confidence_text());
+    if gate.closed_loop {
+        parts.push("closed loop: hides waiting".to_owned());
+    }
     parts.join(", ")
 }
 

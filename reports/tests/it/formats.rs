@@ -55,6 +55,36 @@ fn a_gate_names_the_confidence_it_states() {
     assert!(render("junit", &record).contains(property));
 }
 
+#[test]
+fn gates_on_times_of_a_closed_loop_say_that_waiting_is_hidden() {
+    let mut record = passing();
+    record.manifest.scenario.load.shape = vec![squall_scenario::Stage::Closed {
+        users: 64,
+        think: None,
+        duration: record.manifest.scenario.load.duration(),
+    }];
+    let verdict = judge(&record);
+    let closed = verdict.gates.iter().filter(|gate| gate.closed_loop);
+    let metrics: Vec<_> = closed.map(|gate| gate.metric.as_str()).collect();
+    assert!(
+        !metrics.is_empty() && metrics.iter().all(|it| it.starts_with('p')),
+        "{metrics:?}"
+    );
+    assert!(verdict.generator.summary.starts_with("Closed loop: "));
+    let hides = render("text", &record)
+        .matches("closed loop: hides waiting")
+        .count();
+    assert_eq!(hides, metrics.len());
+    for name in ["text", "markdown", "html", "json", "ndjson"] {
+        let rendered = render(name, &record);
+        assert!(rendered.contains("coordinated omission"), "{name}");
+        assert!(
+            !render(name, &passing()).contains("coordinated omission"),
+            "{name}"
+        );
+    }
+}
+
 /// A run in which a person marked a moment and stopped a fault.
 fn touched() -> Record {
     let mut record = passing();

@@ -82,8 +82,8 @@ impl Beside {
     }
 
     fn read_arrivals(&mut self, load: &Node, scenario: &str, findings: &mut Vec<Diagnostic>) {
-        let replays = items(load.get("shape")).iter();
-        for replay in replays.filter_map(|stage| stage.get("replay")) {
+        let stages = loads(load).flat_map(|load| items(load.get("shape")));
+        for replay in stages.filter_map(|stage| stage.get("replay")) {
             let Some((node, path)) = replay.get("file").and_then(named) else {
                 continue;
             };
@@ -103,6 +103,11 @@ impl Beside {
         let mut files = self.arrivals.iter();
         files.find(|file| file.path == path && file.column.as_deref() == column)
     }
+}
+
+/// The main load and those beside it.
+fn loads(load: &Node) -> impl Iterator<Item = &Node> {
+    std::iter::once(load).chain(items(load.get("loads")))
 }
 
 /// The items of a list, where there is one.

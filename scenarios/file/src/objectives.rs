@@ -109,6 +109,7 @@ fn draft_of(run: &Scenario) -> ScenarioDraft {
             picks: Vec::new(),
             unread: Vec::new(),
             requests_complete: true,
+            beside: Vec::new(),
         }),
         steady_state: None,
         fault_names: run

@@ -14,6 +14,7 @@ pub const LOAD_EXAMPLES: &str = r#"Examples:
   squall load http://127.0.0.1:8080/me --user 'me:${PASSWORD}'
   squall load http://127.0.0.1:8080/me --bearer '${TOKEN}' -H 'accept: application/json'
   squall load http://127.0.0.1:8080/items -r 200/s -e 'p99 < 300ms' --print-scenario > items.yaml
+  squall load http://127.0.0.1:8080/items --closed -c 64 -d 30s
   squall load http://127.0.0.1:8080/items -d 20s --find-limit 'p99 < 200ms' --up-to 5000/s
 
 Requests start when the schedule says so, whatever the answers do, and response
@@ -72,6 +73,14 @@ pub struct LoadArgs {
     /// each core
     #[arg(long, value_name = "N")]
     pub workers: Option<String>,
+    /// A closed loop instead of a rate: -c users (50 when absent), each with a
+    /// connection, send the next request when the last was answered. What the target
+    /// holds up is not sent then, and quantiles do not show it
+    #[arg(long, conflicts_with_all = ["rate", "ramp", "arrivals", "find_limit"])]
+    pub closed: bool,
+    /// How long each user of --closed waits before its next request, such as 1s..3s
+    #[arg(long, value_name = "TIME", requires = "closed")]
+    pub think: Option<String>,
     /// A gate on the whole run, such as 'p99 < 300ms' or 'success >= 99.9%'
     /// (may be repeated)
     #[arg(short, long = "expect", value_name = "GATE")]

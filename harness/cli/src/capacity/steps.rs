@@ -171,6 +171,7 @@ fn load(rate: Rate) -> Load {
         workers: None,
         timeout: Duration::from_secs(2),
         warm_up: Duration::ZERO,
+        beside: vec![],
     }
 }
 

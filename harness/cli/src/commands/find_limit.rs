@@ -7,7 +7,7 @@ use squall_judge::RunOutcome;
 use squall_scenario::{QuantityError, Rate, Stage, format_duration};
 
 use crate::args::{LoadArgs, ScenarioArgs, Ui};
-use crate::limit_search::{Search, Step, Tried, json, sentence, text};
+use crate::limit_search::{Figure, Search, Step, Tried, json, sentence, text};
 use crate::session::{Attempt, Finished, Session, fresh_seed};
 use crate::{exit, one_line, output, series};
 
@@ -148,6 +148,7 @@ fn row(finished: Finished, rate: Rate) -> Tried {
         RunOutcome::Fail | RunOutcome::Aborted => Step::Breaks,
         _ => Step::Unknown,
     };
+    let figure = verdict.gates.iter().find_map(Figure::of);
     let whole = verdict
         .windows
         .into_iter()
@@ -157,6 +158,7 @@ fn row(finished: Finished, rate: Rate) -> Tried {
         step,
         why: verdict.sentence,
         all: whole.map(|window| window.all),
+        figure,
         dir,
     }
 }

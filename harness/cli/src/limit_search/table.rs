@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use squall_judge::quantity::Quantity;
-use squall_judge::verdict::SliceStats;
+use squall_judge::verdict::{GateVerdict, SliceStats};
 use squall_scenario::Rate;
 
 use super::search::{Search, Step};
@@ -23,8 +23,36 @@ pub struct Tried {
     pub why: String,
     /// What happened to the arrivals.
     pub all: Option<SliceStats>,
+    /// The figure of the first gate of the search that is on a time.
+    pub figure: Option<Figure>,
     /// The run directory.
     pub dir: PathBuf,
+}
+
+/// What a gate is about, at one rate.
+#[derive(Debug)]
+pub struct Figure {
+    /// What it is called: `p95`.
+    pub metric: String,
+    /// What it was, in microseconds.
+    pub observed_us: Option<u64>,
+    /// What it is held against, likewise.
+    pub limit_us: u64,
+}
+
+impl Figure {
+    /// That of a gate, if it is on a time.
+    pub fn of(gate: &GateVerdict) -> Option<Self> {
+        let micros = |quantity: Option<Quantity>| match quantity? {
+            Quantity::Micros(us) => Some(us),
+            _ => None,
+        };
+        Some(Self {
+            metric: gate.metric.clone(),
+            observed_us: micros(gate.evidence.observed),
+            limit_us: micros(gate.evidence.threshold)?,
+        })
+    }
 }
 
 /// The limit in one sentence.
@@ -58,38 +86,58 @@ pub fn sentence(search: &Search, objective: &str) -> String {
     }
 }
 
-/// Every rate in order, with a bar for its slowest hundredth: the knee shows.
+/// Every rate in order, with a bar for the time that the search is about, and where
+/// its limit is: the knee shows. Without such a time, for the slowest hundredth.
 pub fn text(tried: &[Tried]) -> String {
     let mut rows: Vec<&Tried> = tried.iter().collect();
     rows.sort_by(|a, b| a.rate.as_per_second().total_cmp(&b.rate.as_per_second()));
-    let most = rows.iter().filter_map(|row| p99_us(row)).max();
+    let figure = rows.iter().find_map(|row| row.figure.as_ref());
+    let drawn = |row: &Tried| match figure {
+        Some(_) => row.figure.as_ref()?.observed_us,
+        None => p99_us(row),
+    };
+    let limit = figure.map(|figure| figure.limit_us);
+    let most = rows.iter().filter_map(|row| drawn(row)).chain(limit).max();
+    let most = most.unwrap_or(1).max(1) as f64;
+    // The root of the ratio, or only the last bar would be seen.
+    let length = |us: u64| ((us as f64 / most).sqrt() * BAR_CHARACTERS).round() as usize;
+    let title = figure.map_or_else(String::new, |figure| {
+        let limit = Quantity::Micros(figure.limit_us);
+        format!("{}, | is {limit}", figure.metric)
+    });
     let mut text = format!(
-        "{:<12} {:<8} {:>12} {:>9} {:>9} {:>9}\n",
+        "{:<12} {:<8} {:>12} {:>9} {:>9} {:>9}  {title}\n",
         "rate", "", "good", "success", "p50", "p99"
     );
     for row in rows {
         let all = row.all.as_ref();
         let cell = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         let quantity = |of: fn(&SliceStats) -> Option<String>| cell(all.and_then(of));
-        // The root of the ratio, or only the last bar would be seen.
-        let bar = match (p99_us(row), most) {
-            (Some(p99), Some(most)) => (p99 as f64 / most.max(1) as f64).sqrt() * BAR_CHARACTERS,
-            _ => 0.0,
-        };
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{:<12} {:<8} {:>12} {:>9} {:>9} {:>9}  {}",
+        let bar = bar(drawn(row).map_or(0, length), limit.map(length));
+        let line = format!(
+            "{:<12} {:<8} {:>12} {:>9} {:>9} {:>9}  {bar}",
             row.rate.to_string(),
             word(row.step),
             quantity(|all| Some(format!("{:.0}/s", all.goodput))),
             quantity(|all| all.success.map(|share| format!("{:.2}%", 100.0 * share))),
             quantity(|all| all.p50.as_ref().map(ToString::to_string)),
             quantity(|all| all.p99.as_ref().map(ToString::to_string)),
-            "#".repeat(bar.round() as usize),
         );
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", line.trim_end());
     }
     text
+}
+
+/// A bar of a length, and a mark where the limit is.
+fn bar(length: usize, limit: Option<usize>) -> String {
+    let columns = length.max(limit.map_or(0, |limit| limit + 1));
+    let column = |column: usize| match column {
+        column if limit == Some(column) => '|',
+        column if column < length => '#',
+        _ => ' ',
+    };
+    (0..columns).map(column).collect()
 }
 
 /// The slowest hundredth of a rate, where it is a time.
@@ -172,6 +220,7 @@ mod tests {
             step,
             why: String::new(),
             all: None,
+            figure: None,
             dir: PathBuf::new(),
         };
         let text = text(&[tried(400.0, Step::Breaks), tried(50.0, Step::Holds)]);
@@ -181,5 +230,39 @@ mod tests {
             .map(|line| line.split(' ').next().unwrap())
             .collect();
         assert_eq!(rates, ["50/s", "400/s"]);
+    }
+
+    #[test]
+    fn the_knee_is_drawn_in_the_figure_of_the_objective_against_its_limit() {
+        let tried = |rate: f64, observed_us| Tried {
+            rate: Rate::per_second(rate).unwrap(),
+            step: Step::Holds,
+            why: String::new(),
+            all: None,
+            figure: Some(Figure {
+                metric: "p95".into(),
+                observed_us,
+                limit_us: 40_000,
+            }),
+            dir: PathBuf::new(),
+        };
+        let rows = [
+            tried(100.0, Some(1_600)),
+            tried(200.0, None),
+            tried(400.0, Some(160_000)),
+        ];
+        let text = text(&rows);
+        let ends: Vec<_> = text
+            .lines()
+            .map(|line| &line[66.min(line.len())..])
+            .collect();
+        let full = format!("{}|{}", "#".repeat(15), "#".repeat(14));
+        let expected = [
+            "p95, | is 40ms",
+            "###            |",
+            "               |",
+            &full,
+        ];
+        assert_eq!(ends, expected, "{text}");
     }
 }

@@ -14,7 +14,9 @@ pub(super) fn command(args: &LoadArgs) -> String {
     let mut add = |name: &str, value: &str| {
         line.push_str(&format!(" {name} {}", quoted(value)));
     };
-    add("-r", &args.rate);
+    if !args.closed {
+        add("-r", &args.rate);
+    }
     add("-d", &args.duration);
     if args.arrivals != ArrivalsArg::Even
         && let Some(word) = args.arrivals.to_possible_value()
@@ -33,6 +35,7 @@ pub(super) fn command(args: &LoadArgs) -> String {
         ("--timeout", &args.timeout),
         ("-c", &args.connections),
         ("--workers", &args.workers),
+        ("--think", &args.think),
     ];
     for (name, value) in optional {
         if let Some(value) = value {
@@ -52,6 +55,9 @@ pub(super) fn command(args: &LoadArgs) -> String {
         for value in values {
             add(name, value);
         }
+    }
+    if args.closed {
+        line.push_str(" --closed");
     }
     line
 }

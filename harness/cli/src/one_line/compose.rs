@@ -15,6 +15,9 @@ pub(super) const BAD_NAME: &str = "S0107";
 const DUPLICATE_NAME: &str = "S0112";
 const BAD_ENV: &str = "S0402";
 
+/// Users of a closed loop, unless the line says how many.
+const USERS: u32 = 50;
+
 /// Longest name of a scenario or of a request.
 const NAME_CHARACTERS_MAX: usize = 80;
 
@@ -112,6 +115,9 @@ impl<'a> Line<'a> {
     fn shape(&mut self) {
         let args = self.args;
         self.out.line("  shape:");
+        if args.closed {
+            return self.closed();
+        }
         let argument = self.arguments.add("--rate ", &args.rate);
         let rate = unresolved(&args.rate);
         let rate = [Piece::of(argument, &rate)];
@@ -127,6 +133,18 @@ impl<'a> Line<'a> {
         if args.arrivals == ArrivalsArg::Poisson {
             self.out.line("        arrivals: poisson");
         }
+    }
+
+    /// As many users as connections.
+    fn closed(&mut self) {
+        let args = self.args;
+        self.out.line("    - closed:");
+        match &args.connections {
+            Some(users) => self.typed("        users:", "--connections ", users),
+            None => self.out.line(&format!("        users: {USERS}")),
+        }
+        self.optional("        think:", "--think ", args.think.as_ref());
+        self.typed("        for:", "--duration ", &args.duration);
     }
 
     /// The first line of a request. Its name leaves out the query, which is

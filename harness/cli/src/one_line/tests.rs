@@ -138,6 +138,20 @@ fn everything_has_its_place() {
 }
 
 #[test]
+fn a_closed_loop_has_as_many_users_as_connections() {
+    let shape = |words: &[&str]| composed(words).1.load.shape[0].to_string();
+    let url = "http://localhost/";
+    let line = [
+        url, "--closed", "-c", "64", "-d", "30s", "--think", "1s..3s",
+    ];
+    assert_eq!(
+        shape(&line),
+        "closed loop of 64 users for 30s, thinking 1s..3s"
+    );
+    assert_eq!(shape(&[url, "--closed"]), "closed loop of 50 users for 10s");
+}
+
+#[test]
 fn a_body_makes_it_a_post_unless_it_is_said() {
     let method = |words: &[&str]| composed(words).1.load.requests[0].method.clone();
     assert_eq!(method(&["http://localhost/", "-b", "x"]), "POST");

@@ -61,17 +61,18 @@ pub fn draw(scene: &Scene<'_>, area: Rect, buffer: &mut Buffer) {
         }
     }
     if pen.height() > 5 {
-        let words = success_words(totals.good, totals.settled(), late);
+        let closed = scene.model.facts.scenario.load.is_closed_on(None);
+        let words = success_words(totals.good, totals.settled(), (late, closed));
         pen.put_fit(0, 5, pen.width(), &words, theme.dim);
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn success_words(good: u64, settled: u64, late: bool) -> String {
-    let generator = if late {
-        "generator LATE"
-    } else {
-        "generator on time"
+fn success_words(good: u64, settled: u64, (late, closed): (bool, bool)) -> String {
+    let generator = match (late, closed) {
+        (true, _) => "generator LATE",
+        (false, true) => "closed loop: hides waiting",
+        (false, false) => "generator on time",
     };
     match settled {
         0 => generator.to_owned(),

@@ -119,8 +119,12 @@ fn lanes(scene: &Scene<'_>, axis: &Axis) -> Vec<Lane> {
 #[expect(clippy::cast_precision_loss, reason = "heights of bars")]
 #[expect(clippy::cast_sign_loss, reason = "negative times are cut to zero")]
 fn load(scene: &Scene<'_>, axis: &Axis) -> Lane {
-    let mut lane = Lane::new(scene, "load", axis, 3);
     let plan = &scene.model.facts.scenario.load;
+    let label = match plan.is_closed_on(None) {
+        true => "closed loop",
+        false => "load",
+    };
+    let mut lane = Lane::new(scene, label, axis, 3);
     let rate = |(from_us, to_us): (i64, i64)| {
         let micros = |us: i64| std::time::Duration::from_micros(us.max(0) as u64);
         plan.expected_arrivals(micros(from_us), micros(to_us)) * 1e6 / (to_us - from_us) as f64

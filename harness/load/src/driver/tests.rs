@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use squall_record::{Counts, Interval, JourneyEnds};
+use squall_record::{Counts, Interval, JourneyEnds, Shard};
 use squall_scenario::{
     Connecting, DataSource, Journey, Replay, Request, Share, Step, Template, Think,
 };
@@ -181,6 +181,7 @@ impl Scene {
             timeout: Duration::from_millis(20),
             users: None,
             warm_up: Duration::ZERO,
+            beside: vec![],
         }
     }
 
@@ -255,10 +256,11 @@ async fn tell_all(scene: &Scene) -> (Instant, Vec<Told>) {
     let load = scene.load();
     let maker = RequestMaker::new(&load, SEED).unwrap();
     let requests = Arc::new(CompiledRequests::new(maker, "target").unwrap());
-    let worker = Worker::new(&load, requests, Connector::plain([address]));
-    let (outputs, mut told) = mpsc::channel(scene.outputs_max);
     let slice = Slice::of(SEED, Some(scene.shard), (0, 1));
-    let driver = Driver::new(load, slice, Rc::new(worker), outputs);
+    let worker = Worker::new(&load, (0, slice), requests, Connector::plain([address]));
+    let routes = load.routes().map(|it| it.name.clone()).collect();
+    let (outputs, mut told) = mpsc::channel(scene.outputs_max);
+    let driver = Driver::new((load, routes), slice, Rc::new(worker), outputs);
     let (orders, queue) = mpsc::channel(64);
     let due = match scene.stop_ms {
         Some(_) => Duration::from_millis(scene.due_ms),

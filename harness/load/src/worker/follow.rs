@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use squall_record::{BadKind, Outcome};
 
 use super::Worker;
+use crate::closed::Turn;
 use crate::job::{Attempt, Due, Job, Later};
 use crate::journey::{Asked, End, Onward, Walk};
 use crate::settled::Settled;
@@ -19,13 +20,20 @@ const NOTHING_DONE: [u16; 2] = [429, 503];
 
 impl Worker {
     /// The step of a journey that is due.
-    pub(super) fn step(&self, at: Instant, number: u64, walk: Box<Walk>) -> Due {
+    pub(super) fn step(
+        &self,
+        at: Instant,
+        number: u64,
+        walk: Box<Walk>,
+        turn: Option<Turn>,
+    ) -> Due {
         let journeys = self.requests.maker().journeys();
         Due {
             at,
             number,
             route: journeys.route(walk.journey, walk.step),
             walk: Some(walk),
+            turn,
         }
     }
 
@@ -124,13 +132,19 @@ impl Worker {
         self.go_on_behind(job, settled.outcome, done);
     }
 
-    /// What becomes of a journey, one step of which was settled at `done`.
-    pub(super) fn go_on_behind(&self, job: Job, outcome: Outcome, done: Instant) {
-        let Some(mut walk) = job.walk else { return };
-        let end = |end| job.track.tally.borrow_mut().end(walk.journey, end);
+    /// What becomes of a journey, one step of which was settled at `done`; whether
+    /// nothing of it follows.
+    pub(super) fn go_on_behind(&self, job: Job, outcome: Outcome, done: Instant) -> bool {
+        let Some(mut walk) = job.walk else {
+            return true;
+        };
+        let end = |end| {
+            job.track.tally.borrow_mut().end(walk.journey, end);
+            true
+        };
         match outcome {
             Outcome::Good | Outcome::Bad(BadKind::Late) => {}
-            Outcome::Unfinished => return,
+            Outcome::Unfinished => return true,
             Outcome::Bad(_) | Outcome::Dropped => return end(End::Failed),
         }
         let journeys = self.requests.maker().journeys();
@@ -143,14 +157,16 @@ impl Worker {
         // Behind the end of the load nothing is sent: the journey is unfinished.
         if self.ends_at.get().is_none_or(|end| due < end) {
             walk.step += 1;
-            let (track, number) = (job.track, job.number);
+            let (track, number, turn) = (job.track, job.number, job.turn);
             let later = Later::Step {
                 track,
                 number,
                 walk,
+                turn,
             };
             self.agenda.put(due, later);
         }
+        false
     }
 
     /// Gives to a user what an answer says: cookies, and what its step takes where

@@ -158,6 +158,7 @@ fn load() -> Load {
         workers: Some(2),
         timeout: HANG,
         warm_up: Duration::ZERO,
+        beside: vec![],
     }
 }
 

@@ -11,10 +11,12 @@
 
 mod authority;
 mod client;
+mod closed;
 mod hostile;
 mod http2;
 mod journeys;
 mod late_reading;
+mod loads;
 mod open_loop;
 mod tls;
 mod transport;

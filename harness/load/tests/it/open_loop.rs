@@ -31,6 +31,7 @@ fn load(rate: f64, length: Duration, connections: Option<u32>) -> Load {
         journeys: vec![],
         users: None,
         warm_up: Duration::ZERO,
+        beside: vec![],
     }
 }
 

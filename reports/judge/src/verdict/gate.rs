@@ -81,6 +81,10 @@ pub struct GateVerdict {
     /// and is decided by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
+    /// Whether it speaks of response times of a closed loop, in which a user that
+    /// waits sends nothing: what it waited is in no quantile but once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed_loop: bool,
     /// What became of it.
     pub state: GateState,
     /// What its figures alone would say, before the validity of the run.

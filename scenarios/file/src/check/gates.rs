@@ -205,7 +205,9 @@ fn samples(
     let Some(needed) = gate.samples_needed(confidence, burst) else {
         return;
     };
-    if !load.requests_complete || window.ranges.is_empty() {
+    // How many arrivals a closed loop has, the target decides.
+    let closed = load.load.is_closed_on(gate.of.as_deref());
+    if closed || !load.requests_complete || window.ranges.is_empty() {
         return;
     }
     let settled = window.settled(settle);

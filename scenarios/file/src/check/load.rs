@@ -1,7 +1,9 @@
 //! Rules about the load.
 
+use std::time::Duration;
+
 use squall_scenario::{
-    LoadTarget, RequestPart, RequestProblem, format_duration, header_misfit, quoted,
+    LoadTarget, RequestPart, RequestProblem, Stage, format_duration, header_misfit, quoted,
 };
 
 use crate::codes;
@@ -22,9 +24,7 @@ pub(super) fn check(
 ) {
     if draft.shape_complete {
         let duration = draft.load.duration();
-        let arrivals = draft
-            .load
-            .expected_arrivals(std::time::Duration::ZERO, duration);
+        let arrivals = draft.load.expected_arrivals(Duration::ZERO, duration);
         let problem = if arrivals > ARRIVALS_MAX {
             Some(format!(
                 "about {arrivals:.0} arrivals, and 50000000 is the most"
@@ -34,7 +34,7 @@ pub(super) fn check(
                 "{} long, and 24h is the most",
                 format_duration(duration)
             ))
-        } else if arrivals < 1.0 {
+        } else if arrivals < 1.0 && draft.load.closed_users().is_none() {
             findings.push(
                 Diagnostic::error(codes::NOTHING_IN_IT, "this load has no arrivals")
                     .at(draft.shape, "not one request would be sent")
@@ -52,18 +52,87 @@ pub(super) fn check(
             );
         }
     }
-    let mut personas = draft
-        .load
-        .journeys
-        .iter()
-        .filter_map(|it| it.persona.as_ref());
-    let tries_again = personas.any(|persona| persona.retries > 0);
-    for (request, places) in draft.load.routes().zip(&draft.requests) {
-        if let Some(within) = request.within
-            && within > draft.load.patience()
-            && !tries_again
-        {
-            let timeout = format_duration(draft.load.patience());
+    if draft.shape_complete {
+        beside(draft, findings);
+        open_or_closed(draft, findings);
+    }
+    within_timeouts(draft, findings);
+    drawn_headers(draft, findings);
+    drawn_bodies(draft, findings);
+    if system.system.target.is_none() && system.target.is_none() && !system.names.incomplete {
+        findings.push(
+            Diagnostic::error(codes::NO_TARGET, "the load has nowhere to go")
+                .at(start, "no `target` in this file")
+                .help("add `target: http://127.0.0.1:8080`, or `target: NAME` of a process"),
+        );
+    }
+}
+
+/// Loads beside the main one, which says how long the run is.
+fn beside(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
+    let length = draft.load.duration();
+    for (beside, places) in draft.load.beside.iter().zip(&draft.beside) {
+        let own = beside.load.duration();
+        if own > length {
+            let (own, length) = (format_duration(own), format_duration(length));
+            findings.push(
+                Diagnostic::error(
+                    codes::OUT_OF_RANGE,
+                    format!("{} is longer than the main load", quoted(&beside.name)),
+                )
+                .at(
+                    places.end,
+                    format!("{own} in all, and the run lasts {length}"),
+                )
+                .help("shorten it, or lengthen the shape of the load itself"),
+            );
+        }
+        let open = beside.load.closed_users().is_none();
+        if open && beside.load.expected_arrivals(Duration::ZERO, own) < 1.0 {
+            findings.push(
+                Diagnostic::error(codes::NOTHING_IN_IT, "this load has no arrivals")
+                    .at(places.shape, "not one request would be sent")
+                    .help("raise the rate"),
+            );
+        }
+    }
+}
+
+/// A load is a closed loop from its beginning to its end, or not at all.
+fn open_or_closed(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
+    let beside = draft.beside.iter().map(|places| places.shape);
+    let places = std::iter::once(draft.shape).chain(beside);
+    for (load, place) in draft.load.each().zip(places) {
+        let is_closed = |stage: &Stage| matches!(stage, Stage::Closed { .. });
+        let closed = load.shape.iter().filter(|stage| is_closed(stage)).count();
+        if closed > 0 && closed < load.shape.len() {
+            findings.push(
+                Diagnostic::error(
+                    codes::KEYS_CONFLICT,
+                    "a load is a closed loop, or its arrivals have times of their own",
+                )
+                .at(place, "some of its stages are closed loops")
+                .help("put one of them under `loads`, beside the other"),
+            );
+        }
+    }
+}
+
+/// Answers that would be good only behind the client's patience.
+fn within_timeouts(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
+    let mut places = draft.requests.iter();
+    for load in draft.load.each() {
+        let patience = load.patience();
+        let mut personas = load.journeys.iter().filter_map(|it| it.persona.as_ref());
+        let tries_again = personas.any(|persona| persona.retries > 0);
+        for (request, places) in load.own_routes().zip(places.by_ref()) {
+            let Some(within) = request.within.filter(|within| *within > patience) else {
+                continue;
+            };
+            if tries_again {
+                continue;
+            }
+            let timeout = format_duration(patience);
             findings.push(
                 Diagnostic::warning(
                     codes::WITHIN_ABOVE_TIMEOUT,
@@ -73,15 +142,6 @@ pub(super) fn check(
                 .help("raise the load's `timeout`, or lower `within`"),
             );
         }
-    }
-    drawn_headers(draft, findings);
-    drawn_bodies(draft, findings);
-    if system.system.target.is_none() && system.target.is_none() && !system.names.incomplete {
-        findings.push(
-            Diagnostic::error(codes::NO_TARGET, "the load has nowhere to go")
-                .at(start, "no `target` in this file")
-                .help("add `target: http://127.0.0.1:8080`, or `target: NAME` of a process"),
-        );
     }
 }
 

@@ -50,6 +50,9 @@ pub(super) fn check(draft: &ScenarioDraft, findings: &mut Vec<Diagnostic>) {
             .map(|it| (it.name.0.as_str(), it.name.1));
         let named = journeys.filter(|(name, _)| !name.is_empty());
         duplicates(named, "two journeys", findings);
+        let beside = load.load.beside.iter().zip(&load.beside);
+        let named = beside.map(|(beside, places)| (beside.name.as_str(), places.name));
+        duplicates(named, "two loads", findings);
     }
     let variants = draft.variants.iter();
     let named = variants.map(|draft| (draft.variant.name.as_str(), draft.name));

@@ -3,8 +3,8 @@
 use super::connecting::{CLIENT_TLS, CONNECTIONS};
 use super::journey::{OF_STEP, PAUSE, PERSONA, is};
 use crate::shape::Kind::{
-    Decimal, Duration, Either, Json, List, Names, Object, OneOf, Rate, Send, Size, Status,
-    Template, Text, Whole, Word, Words,
+    Decimal, Duration, DurationRange, Either, Json, List, Names, Object, OneOf, Rate, Send, Size,
+    Status, Template, Text, Whole, Word, Words,
 };
 use crate::shape::{Key, Shape, key, needed};
 
@@ -29,6 +29,22 @@ pub(crate) static LOAD: Shape = Shape {
         key("workers", Whole(1, 256), "How many threads send, each its own part of the arrivals; one for each 20000/s when absent, at most one for each core.").otherwise(&["threads"]),
         key("timeout", Duration, "How long a client waits for an answer; 10s when absent."),
         key("warm_up", Duration, "Load before anything is measured; 2s when absent.").otherwise(&["warmup", "warm-up"]),
+        key("loads", List(&Object(&BESIDE)), "Loads that are sent at the same time, each of its own shape and requests.").otherwise(&["beside"]),
+    ],
+};
+
+pub(crate) static BESIDE: Shape = Shape {
+    noun: "a load beside the main one",
+    about: "A load of its own, with threads and connections of its own, from time zero until its shape is over; never longer than the main load, whose data it may use.",
+    reads: "name: telemetry, shape: [ hold: { rate: 60/s, for: 60s } ], requests: [ POST /heartbeat ]",
+    keys: &[
+        needed("name", Text, "Name, for people."),
+        needed("shape", List(&OneOf(STAGES)), "Stages in order; not longer than the main load.").otherwise(&["stages", "profile"]),
+        needed("requests", List(&Either(&[Send, Object(&REQUEST)])), "What an arrival sends, chosen by weight; names are those of no other request.").otherwise(&["request", "routes"]),
+        key("connections", Whole(1, 100_000), "The most connections open at once.").otherwise(&["max_connections"]),
+        key("in_flight_max", Whole(1, 1_000_000), "The most requests in flight; arrivals above it are dropped and count as failures. 10000 when absent.").otherwise(&["max_in_flight"]),
+        key("workers", Whole(1, 256), "How many threads send; one for each 20000/s when absent, at most one for each core.").otherwise(&["threads"]),
+        key("timeout", Duration, "How long a client waits for an answer; that of the main load when absent."),
     ],
 };
 
@@ -47,7 +63,27 @@ pub(crate) const STAGES: &[Key] = &[
         Object(&REPLAY),
         "Arrivals come at the times that a file holds.",
     ),
+    needed(
+        "closed",
+        Object(&CLOSED),
+        "A closed loop: each user sends its next request when its last was answered.",
+    ),
 ];
+
+pub(crate) static CLOSED: Shape = Shape {
+    noun: "a closed loop",
+    about: "So many users, of whom each sends its next request when its last was answered and it has thought. What the target holds up is not sent, so that its quantiles hide waiting; all stages of a load are closed loops, or none.",
+    reads: "closed: { users: 64, think: 0s..1s, for: 30s }",
+    keys: &[
+        needed("users", Whole(1, 100_000), "How many."),
+        key(
+            "think",
+            DurationRange,
+            "How long each waits before its next request: 2s, or 1s..3s for any time between the two; not at all when absent.",
+        ),
+        needed("for", Duration, "Length.").otherwise(&["over", "duration"]),
+    ],
+};
 
 pub(crate) static REPLAY: Shape = Shape {
     noun: "a replay",

@@ -19,8 +19,6 @@ const UNIX_PATH_BYTES_MAX: usize = 107;
 
 impl Reader {
     pub(super) fn connecting(&mut self, fields: Fields<'_>) -> Connecting {
-        let per_request = fields.get("connections");
-        let per_request = per_request.is_some_and(|node| is_words(node, keys::CONNECTIONS));
         let http = fields
             .get("http")
             .and_then(|node| self.whole_u32(node, 1, 2));
@@ -29,7 +27,7 @@ impl Reader {
                 Some(2) => HttpVersion::Two,
                 _ => HttpVersion::One,
             },
-            per_request,
+            per_request: per_request(fields),
             to: match fields.get("connect_to") {
                 Some(node) => self.connect_to(node),
                 None => Vec::new(),
@@ -198,4 +196,10 @@ impl Reader {
 fn is_words(node: &Node, words: &[(&str, &str)]) -> bool {
     let text = node.scalar().map(|scalar| scalar.text.as_str());
     words.iter().any(|(word, _)| text == Some(*word))
+}
+
+/// Whether each request gets a connection of its own.
+pub(super) fn per_request(fields: Fields<'_>) -> bool {
+    let node = fields.get("connections");
+    node.is_some_and(|node| is_words(node, keys::CONNECTIONS))
 }

@@ -209,7 +209,7 @@ impl Reader {
         self.report(diagnostic);
     }
 
-    fn think(&mut self, node: &Node) -> Option<Think> {
+    pub(super) fn think(&mut self, node: &Node) -> Option<Think> {
         self.quantity(node, "a duration", str::parse)
     }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use squall_scenario::{Load, nearest, quoted};
+use squall_scenario::{Connecting, Load, LoadBeside, nearest, quoted};
 
+use super::connecting::per_request;
 use super::data::{DataDraft, table_or_value};
 use super::journey::JourneyPlaces;
 use super::request::RequestPlaces;
@@ -41,6 +42,17 @@ pub(crate) struct LoadDraft {
     pub(crate) tls: Option<Place>,
     /// Names of requests that could not be read as a whole.
     pub(crate) requests_complete: bool,
+    /// One for every load beside this one that was read.
+    pub(crate) beside: Vec<BesidePlaces>,
+}
+
+/// Where the parts of a load beside the main one stand.
+#[derive(Debug, Clone)]
+pub(crate) struct BesidePlaces {
+    pub(crate) name: Place,
+    pub(crate) shape: Place,
+    /// Length of the last stage.
+    pub(crate) end: Place,
 }
 
 impl Reader {
@@ -70,22 +82,11 @@ impl Reader {
             requests,
             journeys: journeys.journeys,
             data: data.data,
-            connections: self.connections(fields),
             connecting: self.connecting(fields),
-            in_flight_max: fields
-                .get("in_flight_max")
-                .and_then(|node| self.whole_u32(node, 1, 1_000_000))
-                .unwrap_or(IN_FLIGHT_MAX),
-            workers: fields
-                .get("workers")
-                .and_then(|node| self.whole_u32(node, 1, 256)),
-            timeout: fields
-                .get("timeout")
-                .and_then(|node| self.some_time(node, "no answer comes in no time"))
-                .unwrap_or(TIMEOUT),
             warm_up: self.duration_or(fields, "warm_up", WARM_UP),
+            ..self.limits(fields, TIMEOUT)
         };
-        Some(LoadDraft {
+        let mut draft = LoadDraft {
             load,
             shape_complete,
             shape: fields.place("shape"),
@@ -98,7 +99,89 @@ impl Reader {
             picks: data.places,
             unread: data.unread,
             requests_complete,
-        })
+            beside: Vec::new(),
+        };
+        self.loads_beside(fields, &mut draft);
+        Some(draft)
+    }
+
+    /// The loads beside the main one.
+    fn loads_beside(&mut self, fields: Fields<'_>, draft: &mut LoadDraft) {
+        let Some(node) = fields.get("loads") else {
+            return;
+        };
+        for item in self.list(node, "loads") {
+            let read = self.load_beside(item, draft);
+            draft.requests_complete &= read.is_some();
+            draft.shape_complete &= read.is_some();
+            if let Some((beside, places)) = read {
+                draft.load.beside.push(beside);
+                draft.beside.push(places);
+            }
+        }
+    }
+
+    /// One of them; its requests are added to those of the draft.
+    fn load_beside(
+        &mut self,
+        node: &Node,
+        draft: &mut LoadDraft,
+    ) -> Option<(LoadBeside, BesidePlaces)> {
+        let fields = self.fields(node, &keys::BESIDE)?;
+        let name = fields.get("name").and_then(|node| self.title(node));
+        let (shape, shape_complete, end) = self.stages(fields);
+        let (requests, places, requests_complete) = self.requests(fields);
+        let limits = self.limits(fields, draft.load.timeout);
+        let load = Load {
+            shape,
+            requests,
+            data: draft.load.data.clone(),
+            users: draft.load.users.clone(),
+            connecting: Connecting {
+                per_request: limits.connecting.per_request,
+                ..draft.load.connecting.clone()
+            },
+            ..limits
+        };
+        let name = name?;
+        draft.shape_complete &= shape_complete;
+        draft.requests_complete &= requests_complete;
+        draft.requests.extend(places);
+        let places = BesidePlaces {
+            name: fields.place("name"),
+            shape: fields.place("shape"),
+            end,
+        };
+        Some((LoadBeside { name, load }, places))
+    }
+
+    /// A load of which only the limits are read yet.
+    fn limits(&mut self, fields: Fields<'_>, timeout: Duration) -> Load {
+        Load {
+            connections: self.connections(fields),
+            connecting: Connecting {
+                per_request: per_request(fields),
+                ..Connecting::default()
+            },
+            in_flight_max: fields
+                .get("in_flight_max")
+                .and_then(|node| self.whole_u32(node, 1, 1_000_000))
+                .unwrap_or(IN_FLIGHT_MAX),
+            workers: fields
+                .get("workers")
+                .and_then(|node| self.whole_u32(node, 1, 256)),
+            timeout: fields
+                .get("timeout")
+                .and_then(|node| self.some_time(node, "no answer comes in no time"))
+                .unwrap_or(timeout),
+            shape: Vec::new(),
+            requests: Vec::new(),
+            journeys: Vec::new(),
+            data: Vec::new(),
+            users: None,
+            warm_up: Duration::ZERO,
+            beside: Vec::new(),
+        }
     }
 
     /// The duration behind a key, or its default.

@@ -12,6 +12,8 @@ use crate::{codes, keys};
 
 /// Holds that one entry may stand for.
 const STEPS_MAX: u32 = 1_000;
+/// Users of a closed loop.
+const USERS_MAX: u32 = 100_000;
 
 impl Reader {
     /// All stages, whether every one could be read, and where the last one ends.
@@ -55,6 +57,7 @@ impl Reader {
             "steps" => (self.steps(fields)?, "each"),
             "spike" => (self.spike(fields)?, "for"),
             "replay" => (vec![self.replay(fields)?], "for"),
+            "closed" => (vec![self.closed(fields)?], "for"),
             _ => (vec![self.hold(fields)?], "for"),
         };
         let place = fields.place(length);
@@ -169,6 +172,22 @@ impl Reader {
             rate: rate?,
             duration: duration?,
             arrivals,
+        })
+    }
+
+    fn closed(&mut self, fields: Fields<'_>) -> Option<Stage> {
+        let users = fields.get("users");
+        let users = users.and_then(|node| self.whole_u32(node, 1, USERS_MAX));
+        let duration = fields.get("for").and_then(|node| self.duration(node));
+        let think = match fields.get("think") {
+            Some(node) => Some(self.think(node)?),
+            None => None,
+        };
+        Some(Stage::Closed {
+            users: users?,
+            // Who thinks for no time does not think.
+            think: think.filter(|think| !think.to.is_zero()),
+            duration: duration?,
         })
     }
 

@@ -149,3 +149,49 @@ fn steps_and_spikes_are_holds() {
     let expected = expected.map(|(text, length)| (text.to_owned(), length));
     assert_eq!(holds, expected);
 }
+
+#[test]
+fn several_loads_are_planned_as_one_with_their_own_routes() {
+    let text = include_str!("../../../fixtures/valid/loads.yaml");
+    let plan = parse(&Source::new("loads.yaml", text)).plan();
+    // 550 + 5 000, 60 for 60 s, 30 for 20 s.
+    assert_eq!((plan.arrivals, plan.duration.as_secs()), (9_750.0, 60));
+    let whole = plan.windows.last().unwrap();
+    let requests: Vec<_> = whole
+        .requests
+        .iter()
+        .map(|(name, arrivals)| (name.as_str(), *arrivals))
+        .collect();
+    let expected = [
+        ("GET /home/$profile", 5_550.0),
+        ("heartbeat", 3_600.0),
+        ("GET /sitemap", 600.0),
+    ];
+    assert_eq!(requests, expected);
+    assert_eq!(plan.gates[1].samples, Some(3_600));
+    let text = plan.to_string();
+    for line in [
+        "  load telemetry: hold 60/s for 1m, poisson",
+        "40s  load crawler: over",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+}
+
+#[test]
+fn a_closed_loop_is_called_so_and_promises_no_arrivals() {
+    let text = include_str!("../../../fixtures/valid/closed.yaml");
+    let plan = parse(&Source::new("closed.yaml", text)).plan();
+    assert_eq!((plan.arrivals, plan.closed.len()), (3_600.0, 1));
+    let text = plan.to_string();
+    for line in [
+        "about 3600 arrivals and a closed loop",
+        "closed loop: GET /; the target decides",
+        "load: closed loop of 64 users for 30s, thinking 0s..1s",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    let gate = |text: &str| plan.gates.iter().find(|gate| gate.gate == text).unwrap();
+    assert!(gate("p99 < 300ms").closed && gate("p99 < 300ms").samples.is_none());
+    assert_eq!(gate("p99 of POST /heartbeat < 300ms").samples, Some(3_600));
+}

@@ -237,6 +237,7 @@ pub fn scenario() -> Scenario {
             journeys: vec![],
             users: None,
             warm_up: Duration::from_secs(2),
+            beside: vec![],
         },
         steady_state: Some(SteadyState {
             duration: Duration::from_secs(5),
@@ -364,6 +365,7 @@ fn rate_at(scenario: &Scenario, at_us: i64) -> f64 {
                     let share = (at_s + 0.5 - start) / length;
                     from.as_per_second() * (1.0 - share) + to.as_per_second() * share
                 }
+                Stage::Closed { .. } => 0.0,
                 Stage::Replay(replay) => replay.expected_arrivals(
                     Duration::from_secs_f64(at_s - start),
                     Duration::from_secs_f64(at_s - start + 1.0),
