@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::closed::Turn;
 use crate::journey::{Tally, Walk};
 use crate::recorder::Recorder;
+use crate::redirect::Hop;
 use crate::settled::Settled;
 use crate::transport::{Dispatch, Key};
 
@@ -83,6 +84,8 @@ pub(crate) struct Job {
     pub(crate) walk: Option<Box<Walk>>,
     /// Whose turn it is, in a closed loop.
     pub(crate) turn: Option<Turn>,
+    /// What follows from redirects that were met, if there were any.
+    pub(crate) hop: Option<Box<Hop>>,
     pub(crate) scheduled: Instant,
     pub(crate) scheduled_us: i64,
     pub(crate) ticket: u64,

@@ -17,6 +17,7 @@ mod plan;
 mod player;
 mod protocol;
 mod recorder;
+mod redirect;
 mod requests;
 mod rhythm;
 mod samples;

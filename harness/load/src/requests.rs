@@ -18,6 +18,7 @@ use crate::journey::{BadTake, Carried, Journeys};
 
 mod compiled;
 mod draw;
+mod hops;
 
 /// A request ready to be sent.
 #[derive(Debug, Clone)]
@@ -342,6 +343,8 @@ pub struct CompiledRequests {
     maker: RequestMaker,
     /// Of the target, without its port.
     host: String,
+    /// The same with its port, as requests name it.
+    authority: String,
     routes: Vec<CompiledRequest>,
 }
 
@@ -353,6 +356,7 @@ impl CompiledRequests {
     /// `host` is not a valid header value, in which case it is returned.
     pub fn new(maker: RequestMaker, host: &str) -> Result<Self, String> {
         let name = without_port(host).to_owned();
+        let authority = host.to_owned();
         let host = HeaderValue::from_str(host).map_err(|_| host.to_owned())?;
         let to = (&host, maker.alone);
         let requests = maker.requests.iter().zip(&maker.routes);
@@ -370,6 +374,7 @@ impl CompiledRequests {
         Ok(Self {
             maker,
             host: name,
+            authority,
             routes,
         })
     }
@@ -420,9 +425,9 @@ impl CompiledRequests {
     }
 
     /// Path and query of the request of arrival `number` on a route, as it is sent.
-    pub(crate) fn target(&self, route: usize, number: u64, carried: &Carried) -> Vec<u8> {
+    pub(crate) fn target(&self, route: usize, number: u64, carried: Option<&Carried>) -> Vec<u8> {
         let mut bytes = Vec::new();
-        self.write_with(route, number, Some(carried), &mut bytes);
+        self.write_with(route, number, carried, &mut bytes);
         let mut words = bytes.split(|byte| *byte == b' ').skip(1);
         words.next().unwrap_or_default().to_vec()
     }

@@ -218,6 +218,12 @@ impl<E> Transport<E> {
         }
     }
 
+    /// Whether the target is spoken to by TLS.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.connector.tls.is_some()
+    }
+
     /// A tenth of a second has passed.
     pub fn tick(&self) {
         self.lying.tick();
@@ -317,18 +323,27 @@ impl<E> Transport<E> {
 /// Sends a request; `turn` chooses the address to start with. Returns what names the
 /// exchange, which may be over by then.
 pub fn submit<S: Sender>(sender: &Rc<S>, errand: S::Errand, turn: u64, dispatch: Dispatch) -> Key {
-    let entry = Entry {
-        errand,
-        dispatch,
-        turn,
-        made: None,
-        written: None,
-        resent: false,
-        refused: 0,
-        place: Place::Waiting,
-    };
+    let entry = Entry::new(errand, turn, dispatch, Place::Waiting);
     let key = sender.transport().under_way.borrow_mut().insert(entry);
     place(sender, key, Some(dispatch.at));
+    key
+}
+
+/// Sends at `now` what follows from an exchange that is over, and was dispatched at
+/// `dispatch`: patience with it goes on from there.
+pub fn submit_again<S: Sender>(
+    sender: &Rc<S>,
+    errand: S::Errand,
+    turn: u64,
+    (dispatch, now): (Dispatch, Instant),
+) -> Key {
+    let entry = Entry::new(errand, turn, dispatch, Place::Waiting);
+    let key = sender
+        .transport()
+        .under_way
+        .borrow_mut()
+        .insert_again(entry);
+    place(sender, key, Some(now));
     key
 }
 

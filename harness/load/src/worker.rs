@@ -1,18 +1,16 @@
 //! Sends arrivals and settles them: one arrival from its dispatch to what became
 //! of it.
 
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use squall_record::{BadKind, DropCause, JourneyEnds, Outcome, Sample};
+use squall_record::{BadKind, DropCause, JourneyEnds, Outcome};
 use squall_scenario::{Load, Request};
 
 use crate::agenda::Agenda;
-use crate::checks::first_broken;
 use crate::closed::Users;
 use crate::gauges::GaugeBoard;
 use crate::job::{Attempt, Due, Job, Later, Track};
@@ -24,12 +22,13 @@ use crate::settled::Settled;
 use crate::slice::Slice;
 use crate::stalls::Stalls;
 use crate::transport::{
-    Connector, Course, Endpoint, Exchange, ExchangeFailure, Sender, Transport, give_up_late,
+    Connector, Course, Exchange, ExchangeFailure, Sender, Transport, give_up_late,
 };
 
 use turns::Loop;
 
 mod follow;
+mod judged;
 mod turns;
 
 /// A stall that may have held up a fault's edge for longer than edges are
@@ -53,6 +52,8 @@ pub(crate) struct Worker {
     routes: Vec<Request>,
     /// Number of its first route in the record.
     first_route: usize,
+    /// Whether some requests follow redirects.
+    follows: bool,
     in_flight_max: u32,
     /// How long an attempt may take of a client that is none in particular, and of
     /// any.
@@ -86,6 +87,7 @@ impl Worker {
             requests,
             transport: Transport::new(connector, load.connections, load.patience()),
             routes: load.own_routes().cloned().collect(),
+            follows: load.own_routes().any(|route| route.follow > 0),
             in_flight_max: load.in_flight_max,
             timeout: load.timeout,
             patience: load.patience(),
@@ -128,8 +130,8 @@ impl Worker {
     /// Whether answers may wait until the next requests are sent: where something
     /// follows from them, they may not.
     pub(crate) fn may_let_lie(&self) -> bool {
-        let alone = self.requests.maker().journeys().is_empty() && !self.is_closed();
-        alone && self.transport.may_let_lie()
+        let onward = self.follows || !self.requests.maker().journeys().is_empty();
+        !onward && !self.is_closed() && self.transport.may_let_lie()
     }
 
     /// Whether a part of it panicked.
@@ -314,6 +316,7 @@ impl Worker {
             scheduled_us: micros_i64(since),
             ticket: 0,
             track: Rc::clone(track),
+            hop: None,
             late: lag > LATE,
             attempts: 0,
             first: None,
@@ -333,107 +336,6 @@ impl Worker {
             false => DropCause::InFlight,
         })
     }
-
-    fn show_dropped(&self, job: Job, cause: DropCause) {
-        self.show(&job, &Settled::dropped(cause), || {
-            (None, None, Some(cause.to_string()))
-        });
-        let done = job.scheduled;
-        self.go_on_behind(job, Outcome::Dropped, done);
-    }
-
-    /// Shows an arrival that is settled on the board, and as evidence; `told` are
-    /// status, address and detail, for when it is kept.
-    fn show(
-        &self,
-        job: &Job,
-        settled: &Settled,
-        told: impl FnOnce() -> (Option<u16>, Option<Endpoint>, Option<String>),
-    ) {
-        if job.track.lead {
-            return;
-        }
-        self.board.borrow_mut().settled(settled);
-        let mut recorder = job.track.recorder.borrow_mut();
-        recorder.offer_sample((job.scheduled_us, job.route), settled, || {
-            let (status, address, detail) = told();
-            Sample {
-                arrival: job.number,
-                route: self.routes[job.route].name.clone(),
-                scheduled_us: job.scheduled_us,
-                lag_us: settled.lag_us,
-                wait_us: settled.wait_us,
-                service_us: settled.service_us,
-                response_us: settled.response_us,
-                outcome: settled.outcome,
-                dropped: settled.dropped,
-                status,
-                address: address.map(|address| address.to_string()),
-                request: self.requests.line(job.route, job.number),
-                detail,
-            }
-        });
-    }
-
-    /// What of an answer with a good status is not as its request expects, in
-    /// words.
-    fn broken(&self, job: &Job, exchange: &Exchange) -> Option<String> {
-        let route = &self.routes[job.route];
-        let kept = exchange.kept.as_deref()?;
-        if !route.accepts(exchange.status) {
-            return None;
-        }
-        let maker = self.requests.maker();
-        first_broken(&route.checks, kept, exchange.body_bytes, |name| {
-            let taken = job
-                .walk
-                .as_ref()
-                .and_then(|it| maker.journeys().value(it, name));
-            let drawn = || maker.value(name, job.number).map(Cow::Owned);
-            taken.map(Cow::Borrowed).or_else(drawn)
-        })
-    }
-
-    fn classify(
-        &self,
-        job: &Job,
-        course: &Course,
-        result: &Result<Exchange, ExchangeFailure>,
-        (done, as_expected): (Instant, bool),
-    ) -> Settled {
-        let route = &self.routes[job.route];
-        let first = job.first.unwrap_or(course.dispatch);
-        let own_pause = self.stalls.total(done).saturating_sub(first.stalled);
-        let written = course.written.unwrap_or(done);
-        let response = done.saturating_duration_since(job.scheduled);
-        let lag = first.at.saturating_duration_since(job.scheduled);
-        let wait = written.saturating_duration_since(course.dispatch.at);
-        let own = lag + own_pause;
-        let too_late = |time: Duration| route.within.is_some_and(|within| time > within);
-        let outcome = match result {
-            Ok(exchange) if !route.accepts(exchange.status) => Outcome::Bad(BadKind::Status),
-            Ok(_) if !as_expected => Outcome::Bad(BadKind::Check),
-            Ok(_) if too_late(response) => Outcome::Bad(BadKind::Late),
-            Ok(_) => Outcome::Good,
-            Err(failure) => failure.outcome,
-        };
-        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        Settled {
-            outcome,
-            lag_us: micros(lag),
-            wait_us: micros(wait),
-            service_us: micros(done.saturating_duration_since(written)),
-            response_us: micros(response),
-            own_us: micros(own),
-            late_by_lag: outcome == Outcome::Bad(BadKind::Late)
-                && !too_late(response.saturating_sub(own)),
-            fallback: result.as_ref().is_ok_and(|it| it.fallback.is_some()),
-            bytes: result.as_ref().map_or(0, |it| it.body_bytes),
-            dropped: result.as_ref().err().and_then(|failure| failure.dropped),
-            resent: course.resent,
-            retries: job.attempts,
-        }
-    }
 }
 
 impl Sender for Worker {
@@ -444,17 +346,29 @@ impl Sender for Worker {
     }
 
     fn kind(&self, job: &Job) -> RequestKind {
-        self.requests.kind(job.route)
+        match &job.hop {
+            Some(hop) => self.requests.kind_of_hop(job.route, hop),
+            None => self.requests.kind(job.route),
+        }
     }
 
     fn fixed(&self, job: &Job) -> Option<&Bytes> {
-        self.requests.fixed(job.route)
+        match &job.hop {
+            Some(_) => None,
+            None => self.requests.fixed(job.route),
+        }
     }
 
     fn write(&self, job: &Job, into: &mut Vec<u8>) {
         let carried = job.walk.as_ref().map(|walk| &walk.carried);
-        self.requests
-            .write_with(job.route, job.number, carried, into);
+        match &job.hop {
+            Some(hop) => self
+                .requests
+                .write_hop(job.route, job.number, (hop, carried), into),
+            None => self
+                .requests
+                .write_with(job.route, job.number, carried, into),
+        }
     }
 
     fn settled(
@@ -463,15 +377,30 @@ impl Sender for Worker {
         course: &Course,
         result: Result<Exchange, ExchangeFailure>,
     ) {
+        let stuck = match result.as_ref().map(|it| self.redirected(&job, course, it)) {
+            Ok(Some(Ok(hop))) => {
+                if let Ok(exchange) = &result {
+                    self.carry_on(&mut job, exchange, false);
+                }
+                job.hop = Some(Box::new(hop));
+                return self.hop(job, course.dispatch);
+            }
+            Ok(Some(Err(why))) => Some(why),
+            Ok(None) | Err(_) => None,
+        };
         let broken = result.as_ref().ok().and_then(|exchange| {
             let broken = self.broken(&job, exchange);
-            let missed = self.carry_on(&mut job, exchange, broken.is_none());
+            let fine = broken.is_none() && stuck.is_none();
+            let missed = self.carry_on(&mut job, exchange, fine);
             broken.or(missed)
         });
         let done = result
             .as_ref()
             .map_or_else(|_| Instant::now(), |it| it.done);
-        let settled = self.classify(&job, course, &result, (done, broken.is_none()));
+        let mut settled = self.classify(&job, course, &result, (done, broken.is_none()));
+        if stuck.is_some() {
+            settled.outcome = Outcome::Bad(BadKind::Status);
+        }
         if let Some(due) = self.tries_again(&job, course, &result, (settled.outcome, done)) {
             return self.try_again(job, settled, course, due);
         }
@@ -483,7 +412,7 @@ impl Sender for Worker {
         self.show(&job, &settled, || match result {
             Ok(exchange) => {
                 let fallback = exchange.fallback.map(|by| format!("fallback: {by}"));
-                let detail = broken.or(fallback);
+                let detail = stuck.or(broken).or(fallback);
                 (Some(exchange.status), Some(exchange.address), detail)
             }
             Err(failure) => (None, failure.address, Some(failure.detail)),

@@ -57,6 +57,9 @@ pub struct LoadArgs {
     /// What is sent, and who asks.
     #[command(flatten)]
     pub content: ContentArgs,
+    /// Follow so many redirects to the same target within a request; none when absent
+    #[arg(long, value_name = "N")]
+    pub redirect: Option<String>,
     /// Response time above which an answer is not good
     #[arg(long, value_name = "TIME")]
     pub within: Option<String>,

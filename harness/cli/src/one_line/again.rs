@@ -31,6 +31,7 @@ pub(super) fn command(args: &LoadArgs) -> String {
         ("--json", &args.content.json),
         ("--user", &args.content.user),
         ("--bearer", &args.content.bearer),
+        ("--redirect", &args.redirect),
         ("--within", &args.within),
         ("--timeout", &args.timeout),
         ("-c", &args.connections),

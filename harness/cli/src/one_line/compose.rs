@@ -182,6 +182,7 @@ impl<'a> Line<'a> {
     /// The rest of a request.
     fn request(&mut self) {
         let args = self.args;
+        self.optional("      follow:", "--redirect ", args.redirect.as_ref());
         self.optional("      within:", "--within ", args.within.as_ref());
         if !args.status.is_empty() {
             self.out.line("      expect:");

@@ -40,6 +40,19 @@ impl RequestKind {
 pub(super) struct CompiledRequest {
     pub(super) kind: RequestKind,
     bytes: CompiledBytes,
+    /// The same in parts, where redirects are followed.
+    parts: Option<Box<Parts>>,
+}
+
+/// A request to a path that only an answer knows.
+#[derive(Debug)]
+struct Parts {
+    method: Method,
+    /// All fields but those that describe the body.
+    fields: Slotted,
+    /// Those.
+    of_body: Slotted,
+    body: Slotted,
 }
 
 #[derive(Debug)]
@@ -111,7 +124,7 @@ impl CompiledRequest {
     pub(super) fn new(
         request: &Request,
         method: &Method,
-        (host, per_request): (&HeaderValue, bool),
+        authority: (&HeaderValue, bool),
         sources: Sources<'_>,
     ) -> Self {
         let mut head = Slotted::default();
@@ -119,45 +132,16 @@ impl CompiledRequest {
         head.bytes(b" ");
         head.text(&request.target_text(), sources);
         head.bytes(b" HTTP/1.1\r\n");
-        let mut names = request.headers.iter().map(|(name, _)| name.as_str());
-        if !names.any(|name| name.eq_ignore_ascii_case(header::HOST.as_str())) {
-            head.bytes(b"host: ");
-            head.bytes(host.as_bytes());
-            head.bytes(b"\r\n");
-        }
-        if per_request {
-            head.bytes(b"connection: close\r\n");
-        }
-        for (name, value) in &request.headers {
-            head.bytes(name.to_ascii_lowercase().as_bytes());
-            head.bytes(b": ");
-            head.text(&RequestText::header(value), sources);
-            head.bytes(b"\r\n");
-        }
-        if let Some(auth) = request.auth_text() {
-            head.bytes(b"authorization: ");
-            head.text(&auth, sources);
-            head.bytes(b"\r\n");
-        }
-        let mut names = request.headers.iter().map(|(name, _)| name.as_str());
-        if sources.taken.is_some()
-            && !names.any(|name| name.eq_ignore_ascii_case(header::COOKIE.as_str()))
-        {
-            head.pieces.push(Piece::Cookies);
-        }
-        let mut body = Slotted::default();
-        for piece in request.body_pieces() {
-            match piece {
-                BodyPiece::Bytes(bytes) => body.bytes(&bytes),
-                BodyPiece::Text(text) => body.text(&text, sources),
-            }
-        }
+        head.host(request, authority);
+        head.fields(request, |_| true, sources);
         Self {
             kind: RequestKind {
-                looks: looks(&request.checks, sources),
+                looks: looks(request, sources),
                 ..RequestKind::of(method)
             },
-            bytes: CompiledBytes::new(head, body, method),
+            bytes: CompiledBytes::new(head, Slotted::body(request, sources), method),
+            parts: (request.follow > 0)
+                .then(|| Box::new(Parts::new(request, method, authority, sources))),
         }
     }
 
@@ -166,6 +150,46 @@ impl CompiledRequest {
         match &self.bytes {
             CompiledBytes::Fixed(bytes) => Some(bytes),
             CompiledBytes::Head(_) | CompiledBytes::HeadAndBody(..) => None,
+        }
+    }
+
+    /// Appends the request of arrival `number` to another path, where redirects are
+    /// followed; as a GET without a body, or as it was.
+    pub(super) fn write_to(
+        &self,
+        drawn: Drawn<'_>,
+        (target, as_get): (&str, bool),
+        into: &mut Vec<u8>,
+    ) {
+        let Some(parts) = &self.parts else {
+            return self.write(drawn, into);
+        };
+        let start = into.len();
+        let method = if as_get { &Method::GET } else { &parts.method };
+        into.extend_from_slice(method.as_str().as_bytes());
+        into.push(b' ');
+        into.extend_from_slice(target.as_bytes());
+        into.extend_from_slice(b" HTTP/1.1\r\n");
+        parts.fields.write_behind(drawn, start, into);
+        if as_get {
+            return into.extend_from_slice(b"\r\n");
+        }
+        parts.of_body.write(drawn, into);
+        let length = parts.body.length(drawn);
+        if length > 0 || expects_body(method) {
+            into.extend_from_slice(b"content-length: ");
+            write_number(length, into);
+            into.extend_from_slice(b"\r\n");
+        }
+        into.extend_from_slice(b"\r\n");
+        parts.body.write(drawn, into);
+    }
+
+    /// How the answer to a GET on this route is read.
+    pub(super) fn kind_of_get(&self) -> RequestKind {
+        RequestKind {
+            looks: self.kind.looks,
+            ..RequestKind::of(&Method::GET)
         }
     }
 
@@ -187,10 +211,9 @@ impl CompiledRequest {
 impl CompiledBytes {
     fn new(mut head: Slotted, mut body: Slotted, method: &Method) -> Self {
         let body_is_fixed = body.fixed().is_some();
-        let expects_body = [Method::POST, Method::PUT, Method::PATCH].contains(method);
         if body_is_fixed {
             let body = body.take_fixed();
-            if expects_body || !body.is_empty() {
+            if expects_body(method) || !body.is_empty() {
                 head.bytes(format!("content-length: {}\r\n", body.len()).as_bytes());
             }
             head.bytes(b"\r\n");
@@ -205,7 +228,90 @@ impl CompiledBytes {
     }
 }
 
+impl Parts {
+    fn new(
+        request: &Request,
+        method: &Method,
+        authority: (&HeaderValue, bool),
+        sources: Sources<'_>,
+    ) -> Self {
+        let mut fields = Slotted::default();
+        fields.host(request, authority);
+        fields.fields(request, |name| !name.starts_with("content-"), sources);
+        let mut of_body = Slotted::default();
+        for (name, value) in &request.headers {
+            let name = name.to_ascii_lowercase();
+            if name.starts_with("content-") {
+                of_body.field(&name, &RequestText::header(value), sources);
+            }
+        }
+        Self {
+            method: method.clone(),
+            fields,
+            of_body,
+            body: Slotted::body(request, sources),
+        }
+    }
+}
+
+/// Whether a request with this method has a body as a rule.
+fn expects_body(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH].contains(method)
+}
+
 impl Slotted {
+    /// The body of a request.
+    fn body(request: &Request, sources: Sources<'_>) -> Self {
+        let mut body = Self::default();
+        for piece in request.body_pieces() {
+            match piece {
+                BodyPiece::Bytes(bytes) => body.bytes(&bytes),
+                BodyPiece::Text(text) => body.text(&text, sources),
+            }
+        }
+        body
+    }
+
+    /// The field `host`, where the request has none of its own, and whether the
+    /// connection ends with it.
+    fn host(&mut self, request: &Request, (host, per_request): (&HeaderValue, bool)) {
+        let mut names = request.headers.iter().map(|(name, _)| name.as_str());
+        if !names.any(|name| name.eq_ignore_ascii_case(header::HOST.as_str())) {
+            self.bytes(b"host: ");
+            self.bytes(host.as_bytes());
+            self.bytes(b"\r\n");
+        }
+        if per_request {
+            self.bytes(b"connection: close\r\n");
+        }
+    }
+
+    /// The fields of a request whose names are wanted, and who asks.
+    fn fields(&mut self, request: &Request, wanted: impl Fn(&str) -> bool, sources: Sources<'_>) {
+        for (name, value) in &request.headers {
+            let name = name.to_ascii_lowercase();
+            if wanted(&name) {
+                self.field(&name, &RequestText::header(value), sources);
+            }
+        }
+        if let Some(auth) = request.auth_text() {
+            self.field("authorization", &auth, sources);
+        }
+        let mut names = request.headers.iter().map(|(name, _)| name.as_str());
+        if sources.taken.is_some()
+            && !names.any(|name| name.eq_ignore_ascii_case(header::COOKIE.as_str()))
+        {
+            self.pieces.push(Piece::Cookies);
+        }
+    }
+
+    fn field(&mut self, name: &str, value: &RequestText, sources: Sources<'_>) {
+        self.bytes(name.as_bytes());
+        self.bytes(b": ");
+        self.text(value, sources);
+        self.bytes(b"\r\n");
+    }
+
     fn bytes(&mut self, bytes: &[u8]) {
         match self.pieces.last_mut() {
             Some(Piece::Text(text)) => text.extend_from_slice(bytes),
@@ -286,8 +392,12 @@ impl Slotted {
     }
 
     fn write(&self, drawn: Drawn<'_>, into: &mut Vec<u8>) {
+        self.write_behind(drawn, into.len(), into);
+    }
+
+    /// The same in a message whose first line begins at `start`.
+    fn write_behind(&self, drawn: Drawn<'_>, start: usize, into: &mut Vec<u8>) {
         let (draws, number) = (drawn.draws, drawn.number);
-        let start = into.len();
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => into.extend_from_slice(text),
@@ -351,13 +461,15 @@ fn write_cookies(drawn: Drawn<'_>, start: usize, into: &mut Vec<u8>) {
 }
 
 /// What is looked at in an answer, if anything is.
-fn looks(checks: &[AnswerCheck], sources: Sources<'_>) -> Option<Looks> {
+fn looks(request: &Request, sources: Sources<'_>) -> Option<Looks> {
+    let checks = &request.checks;
     let looks = Looks {
         body: sources.takes_body || checks.iter().any(AnswerCheck::reads_body),
         digest: checks.iter().any(|it| matches!(it, AnswerCheck::Sha256(_))),
     };
-    // A step looks for cookies at least.
-    (sources.taken.is_some() || !checks.is_empty()).then_some(looks)
+    // A step looks for cookies at least, and a redirect says where it leads.
+    let looked_at = sources.taken.is_some() || !checks.is_empty() || request.follow > 0;
+    looked_at.then_some(looks)
 }
 
 fn picked(written: &[Box<[u8]>], index: u64) -> &[u8] {

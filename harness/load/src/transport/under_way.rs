@@ -52,6 +52,22 @@ pub(super) struct Entry<E, P> {
     pub(super) place: P,
 }
 
+impl<E, P> Entry<E, P> {
+    /// One that has not been handed to a connection.
+    pub(super) const fn new(errand: E, turn: u64, dispatch: Dispatch, place: P) -> Self {
+        Self {
+            errand,
+            dispatch,
+            turn,
+            made: None,
+            written: None,
+            resent: false,
+            refused: 0,
+            place,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Slot<T> {
     generation: u32,
@@ -109,6 +125,39 @@ impl<E, P> UnderWay<E, P> {
         Key { index, generation }
     }
 
+    /// Adds one that was dispatched before others that are here: it stands among them
+    /// as it would if it had come then.
+    pub(super) fn insert_again(&mut self, entry: Entry<E, P>) -> Key {
+        let at = entry.dispatch.at;
+        let key = self.insert(entry);
+        let younger = |slots: &[Slot<Entry<E, P>>], index: u32| {
+            let entry = slots.get(index as usize)?.entry.as_ref()?;
+            (entry.dispatch.at > at).then_some(())
+        };
+        let mut after = self.slots[key.index as usize].before;
+        if younger(&self.slots, after).is_none() {
+            return key;
+        }
+        // Out of the end of the chain, and back to those that are as old.
+        self.youngest = after;
+        if let Some(slot) = self.slots.get_mut(after as usize) {
+            slot.after = NONE;
+        }
+        let mut before_it = self.slots[after as usize].before;
+        while younger(&self.slots, before_it).is_some() {
+            after = before_it;
+            before_it = self.slots[after as usize].before;
+        }
+        self.slots[key.index as usize].before = before_it;
+        self.slots[key.index as usize].after = after;
+        self.slots[after as usize].before = key.index;
+        match self.slots.get_mut(before_it as usize) {
+            Some(slot) => slot.after = key.index,
+            None => self.oldest = key.index,
+        }
+        key
+    }
+
     /// The exchange of this key, unless it is over.
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Entry<E, P>> {
         let slot = self.slots.get_mut(key.index as usize)?;
@@ -153,42 +202,45 @@ mod tests {
 
     use super::*;
 
-    fn entry(errand: u32) -> Entry<u32, ()> {
-        Entry {
-            errand,
-            dispatch: Dispatch {
-                at: Instant::now(),
-                stalled: Duration::ZERO,
-            },
-            turn: 0,
-            made: None,
-            written: None,
-            resent: false,
-            refused: 0,
-            place: (),
-        }
+    fn entry(errand: u32, at: Instant) -> Entry<u32, ()> {
+        let dispatch = Dispatch {
+            at,
+            stalled: Duration::ZERO,
+        };
+        Entry::new(errand, 0, dispatch, ())
     }
 
     proptest! {
         /// Beside a plain list, whatever comes and goes in whatever order.
         #[test]
         fn it_is_a_list_in_the_order_of_dispatch(
-            steps in prop::collection::vec(prop::option::of(any::<prop::sample::Index>()), 0..80),
+            steps in prop::collection::vec(prop::option::of((any::<prop::sample::Index>(), any::<bool>())), 0..80),
         ) {
+            let origin = Instant::now();
             let mut under_way = UnderWay::new();
-            let mut list: Vec<(Key, u32)> = Vec::new();
+            // By when they were dispatched; of those that were together, as they came.
+            let mut list: Vec<(Key, u32, Instant)> = Vec::new();
             let mut gone = Vec::new();
             for (errand, step) in (0..).zip(steps) {
                 match step {
-                    Some(which) if !list.is_empty() => {
-                        let (key, errand) = list.remove(which.index(list.len()));
+                    Some((which, again)) if !list.is_empty() => {
+                        let (key, errand, at) = list.remove(which.index(list.len()));
                         prop_assert_eq!(under_way.remove(key).map(|e| e.errand), Some(errand));
                         gone.push(key);
+                        if again {
+                            let key = under_way.insert_again(entry(errand, at));
+                            let place = list.partition_point(|known| known.2 <= at);
+                            list.insert(place, (key, errand, at));
+                        }
                     }
-                    _ => list.push((under_way.insert(entry(errand)), errand)),
+                    _ => {
+                        // Two are dispatched at a time.
+                        let at = origin + Duration::from_millis(u64::from(errand / 2));
+                        list.push((under_way.insert(entry(errand, at)), errand, at));
+                    }
                 }
                 prop_assert_eq!(under_way.oldest().map(|(key, _)| key), list.first().map(|e| e.0));
-                for (key, errand) in &list {
+                for (key, errand, _) in &list {
                     prop_assert_eq!(under_way.get_mut(*key).map(|e| e.errand), Some(*errand));
                 }
                 for key in &gone {

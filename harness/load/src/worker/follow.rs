@@ -10,8 +10,11 @@ use super::Worker;
 use crate::closed::Turn;
 use crate::job::{Attempt, Due, Job, Later};
 use crate::journey::{Asked, End, Onward, Walk};
+use crate::redirect::{self, Hop, becomes_get, is_redirect};
 use crate::settled::Settled;
-use crate::transport::{Course, Dispatch, Exchange, ExchangeFailure, give_up, submit};
+use crate::transport::{
+    Course, Dispatch, Exchange, ExchangeFailure, Key, give_up, submit, submit_again,
+};
 
 /// Statuses by which a server says that it may be better later.
 const MAY_PASS: [u16; 6] = [408, 425, 429, 502, 503, 504];
@@ -43,19 +46,86 @@ impl Worker {
             at: now,
             stalled: self.stalls.total(now),
         };
+        let (timeout, turn) = (self.timeout_of(&job), job.number);
+        let key = submit(self, job, turn, dispatch);
+        self.watch(key, dispatch, timeout);
+    }
+
+    /// What follows from an answer that leads elsewhere, or why nothing does; `None`
+    /// where it is the answer.
+    pub(super) fn redirected(
+        &self,
+        job: &Job,
+        course: &Course,
+        exchange: &Exchange,
+    ) -> Option<Result<Hop, String>> {
+        let route = &self.routes[job.route];
+        if route.follow == 0 || !is_redirect(exchange.status) {
+            return None;
+        }
+        let kept = exchange.kept.as_deref()?;
+        let mut fields = kept.fields.iter();
+        let (_, location) = fields.find(|(name, _)| name.eq_ignore_ascii_case("location"))?;
+        let (count, written, bytes, as_get) = match &job.hop {
+            Some(hop) => (hop.count, hop.written, hop.bytes, hop.as_get),
+            None => (0, course.written, 0, false),
+        };
+        if count >= route.follow {
+            let why = format!("redirect {} of `follow: {}`", count + 1, route.follow);
+            return Some(Err(why));
+        }
+        let current = self.asked(job);
+        let authority = self.requests.authority(job.route);
+        let location = String::from_utf8_lossy(location);
+        let scheme = if self.transport.is_secure() {
+            "https"
+        } else {
+            "http"
+        };
+        let target = redirect::target(&location, &current, (scheme, authority));
+        Some(target.map(|target| Hop {
+            target,
+            as_get: as_get || becomes_get(exchange.status, &route.method),
+            count: count + 1,
+            written,
+            bytes: bytes + exchange.body_bytes,
+        }))
+    }
+
+    /// Path and query that a request asks for.
+    fn asked(&self, job: &Job) -> String {
+        if let Some(hop) = &job.hop {
+            return hop.target.clone();
+        }
+        let carried = job.walk.as_ref().map(|walk| &walk.carried);
+        let target = self.requests.target(job.route, job.number, carried);
+        String::from_utf8_lossy(&target).into_owned()
+    }
+
+    /// Sends what follows from a redirect, within what was dispatched before.
+    pub(super) fn hop(self: &Rc<Self>, job: Job, dispatch: Dispatch) {
+        let (timeout, turn) = (self.timeout_of(&job), job.number);
+        let key = submit_again(self, job, turn, (dispatch, Instant::now()));
+        self.watch(key, dispatch, timeout);
+    }
+
+    /// How long the client of a request waits for its answer.
+    fn timeout_of(&self, job: &Job) -> Duration {
         let journeys = self.requests.maker().journeys();
         let persona = job.walk.as_ref().and_then(|walk| journeys.persona(walk));
-        let timeout = persona.map_or(self.timeout, |persona| persona.timeout);
-        let turn = job.number;
-        let key = submit(self, job, turn, dispatch);
-        // The transport knows when the most patient one loses patience.
+        persona.map_or(self.timeout, |persona| persona.timeout)
+    }
+
+    /// Notes when a client loses patience, where the transport does not know.
+    fn watch(&self, key: Key, dispatch: Dispatch, timeout: Duration) {
+        // It knows when the most patient one does.
         if timeout < self.patience {
             let attempt = Attempt {
                 key,
                 dispatch,
                 timeout,
             };
-            let due = self.attempts.possible(now + timeout);
+            let due = self.attempts.possible(dispatch.at + timeout);
             self.attempts.put(due, attempt);
         }
     }
@@ -115,6 +185,7 @@ impl Worker {
     /// Lets a client wait for another attempt. It is in flight meanwhile.
     pub(super) fn try_again(&self, mut job: Job, settled: Settled, course: &Course, due: Instant) {
         job.attempts += 1;
+        job.hop = None;
         job.first.get_or_insert(course.dispatch);
         self.agenda.put(due, Later::Again(Box::new((job, settled))));
     }
@@ -177,15 +248,14 @@ impl Worker {
         exchange: &Exchange,
         as_expected: bool,
     ) -> Option<String> {
-        let (Some(walk), Some(kept)) = (&mut job.walk, &exchange.kept) else {
-            return None;
-        };
+        let kept = exchange.kept.as_deref()?;
         let sets = |(name, _): &(String, Vec<u8>)| name.eq_ignore_ascii_case("set-cookie");
-        if kept.fields.iter().any(sets) {
-            let target = self.requests.target(job.route, job.number, &walk.carried);
+        let target = kept.fields.iter().any(sets).then(|| self.asked(job));
+        let walk = job.walk.as_mut()?;
+        if let Some(target) = target {
             let asked = Asked {
                 host: self.requests.host(),
-                target: &target,
+                target: target.as_bytes(),
                 done: exchange.done,
             };
             walk.carried.jar.take(&kept.fields, asked);

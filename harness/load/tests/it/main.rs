@@ -18,5 +18,6 @@ mod journeys;
 mod late_reading;
 mod loads;
 mod open_loop;
+mod redirects;
 mod tls;
 mod transport;

@@ -78,9 +78,6 @@ impl Asked {
             }
         }
         draft.timeout_s = draft.timeout_s.max(self.timeout_s);
-        if self.follow {
-            note(draft, "`-L`: a redirect is the answer");
-        }
         if self.insecure && draft.target.starts_with("https://") {
             note(draft, "`-k`: nobody is trusted blindly");
         }

@@ -111,6 +111,9 @@ impl Out {
         if request.weight > 1 {
             self.line(&format!("      weight: {}", request.weight));
         }
+        if let Some(follow) = request.follow {
+            self.line(&format!("      follow: {follow}"));
+        }
         self.headers("      ", &request.headers);
         match &request.auth {
             Some(DraftAuth::Bearer(token)) => {

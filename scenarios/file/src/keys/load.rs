@@ -18,6 +18,7 @@ pub(crate) static LOAD: Shape = Shape {
         key("journeys", List(&Object(&JOURNEY)), "What an arrival starts, step by step, beside or instead of `requests`.").otherwise(&["journey", "flows", "scenarios", "users_do"]),
         key("headers", Names(&Template), "Headers of every request that does not write the same itself.").otherwise(&["header"]),
         key("auth", OneOf(AUTH), "Who asks, of every request that does not say so itself.").otherwise(&["authorization", "credentials"]),
+        key("follow", Whole(0, 20), "The most redirects that are followed, of every request that does not say so itself; none when absent.").otherwise(&["redirects", "max_redirects"]),
         key("personas", Names(&Object(&PERSONA)), "Clients that journeys are made `as`, beside web, mobile, tv and console.").otherwise(&["persona", "clients"]),
         key("data", Names(&OneOf(DATA)), "Values for $name in requests.").otherwise(&["variables"]),
         key("users", Word, "Name of the data that says which virtual user asks; reports count the users that were hurt.").otherwise(&["user"]),
@@ -230,6 +231,7 @@ pub(crate) static REQUEST: Shape = Shape {
             "Who asks, sent as the header `authorization`; that of the load when absent.",
         )
         .otherwise(&["authorization", "credentials"]),
+        key("follow", Whole(0, 20), "The most redirects to the same target that are followed within the arrival, whose response time spans them; that of the load when absent. One more, or one to another host, is a failure.").otherwise(&["redirects", "max_redirects", "location"]),
         key(
             "expect",
             Object(&EXPECT),

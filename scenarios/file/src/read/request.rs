@@ -29,6 +29,7 @@ pub(crate) struct RequestPlaces {
 pub(crate) struct Common {
     headers: Vec<((String, Template), Place)>,
     auth: Option<Auth>,
+    follow: u8,
     /// Names of data that are numbers.
     numbers: Vec<String>,
 }
@@ -62,11 +63,19 @@ impl Reader {
             .flatten();
         self.refuse_two_askers(fields, &headers);
         let numbers = data.iter().filter(|(_, source)| draws_numbers(source));
+        let follow = self.follow(fields).unwrap_or(0);
         self.common = Common {
             headers,
             auth,
+            follow,
             numbers: numbers.map(|(name, _)| name.clone()).collect(),
         };
+    }
+
+    /// How many redirects are followed, where that is said.
+    fn follow(&mut self, fields: Fields<'_>) -> Option<u8> {
+        let number = self.whole_u32(fields.get("follow")?, 0, 20)?;
+        u8::try_from(number).ok()
     }
 
     /// `auth` is the header `authorization`.
@@ -123,6 +132,7 @@ impl Reader {
             let request = Request {
                 headers,
                 auth: self.common.auth.clone(),
+                follow: self.common.follow,
                 ..Request::plain(&name, &method, path)
             };
             let places = RequestPlaces {
@@ -143,6 +153,7 @@ impl Reader {
             None if headers.iter().any(|((name, _), _)| name == "authorization") => Some(None),
             None => Some(self.common.auth.clone()),
         };
+        let follow = self.follow(fields);
         let body = self.body(fields)?;
         self.add_media(&body, &mut headers);
         let (headers, header_places) = self.with_common(headers);
@@ -169,6 +180,7 @@ impl Reader {
         let request = Request {
             headers,
             auth: auth?,
+            follow: follow.unwrap_or(self.common.follow),
             body: body.text,
             body_file: body.file,
             multipart: body.multipart,

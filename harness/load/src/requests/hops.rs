@@ -1,0 +1,40 @@
+//! Requests that follow a redirect.
+
+use super::compiled::Drawn;
+use super::{CompiledRequests, RequestKind};
+use crate::journey::Carried;
+use crate::redirect::Hop;
+
+impl CompiledRequests {
+    /// Appends the request of arrival `number` that follows a redirect.
+    pub(crate) fn write_hop(
+        &self,
+        route: usize,
+        number: u64,
+        (hop, carried): (&Hop, Option<&Carried>),
+        into: &mut Vec<u8>,
+    ) {
+        let drawn = Drawn {
+            draws: &self.maker.draws,
+            number,
+            carried,
+        };
+        let to = (hop.target.as_str(), hop.as_get);
+        self.routes[route].write_to(drawn, to, into);
+    }
+
+    /// How the answer to a request that follows a redirect is read.
+    pub(crate) fn kind_of_hop(&self, route: usize, hop: &Hop) -> RequestKind {
+        match hop.as_get {
+            true => self.routes[route].kind_of_get(),
+            false => self.routes[route].kind,
+        }
+    }
+
+    /// The host and port that the requests of a route name.
+    pub(crate) fn authority(&self, route: usize) -> &str {
+        let headers = &self.maker.requests[route].headers;
+        let own = headers.iter().find(|(name, _)| name == "host");
+        own.map_or(&self.authority, |(_, value)| value.source())
+    }
+}

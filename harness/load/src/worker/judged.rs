@@ -1,0 +1,118 @@
+//! What became of an arrival: good or not, why, and whose time it was.
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+use squall_record::{BadKind, DropCause, Outcome, Sample};
+
+use super::Worker;
+use crate::checks::first_broken;
+use crate::job::Job;
+use crate::settled::Settled;
+use crate::transport::{Course, Endpoint, Exchange, ExchangeFailure};
+
+impl Worker {
+    pub(super) fn show_dropped(&self, job: Job, cause: DropCause) {
+        self.show(&job, &Settled::dropped(cause), || {
+            (None, None, Some(cause.to_string()))
+        });
+        let done = job.scheduled;
+        self.go_on_behind(job, Outcome::Dropped, done);
+    }
+
+    /// Shows an arrival that is settled on the board, and as evidence; `told` are
+    /// status, address and detail, for when it is kept.
+    pub(super) fn show(
+        &self,
+        job: &Job,
+        settled: &Settled,
+        told: impl FnOnce() -> (Option<u16>, Option<Endpoint>, Option<String>),
+    ) {
+        if job.track.lead {
+            return;
+        }
+        self.board.borrow_mut().settled(settled);
+        let mut recorder = job.track.recorder.borrow_mut();
+        recorder.offer_sample((job.scheduled_us, job.route), settled, || {
+            let (status, address, detail) = told();
+            Sample {
+                arrival: job.number,
+                route: self.routes[job.route].name.clone(),
+                scheduled_us: job.scheduled_us,
+                lag_us: settled.lag_us,
+                wait_us: settled.wait_us,
+                service_us: settled.service_us,
+                response_us: settled.response_us,
+                outcome: settled.outcome,
+                dropped: settled.dropped,
+                status,
+                address: address.map(|address| address.to_string()),
+                request: self.requests.line(job.route, job.number),
+                detail,
+            }
+        });
+    }
+
+    /// What of an answer with a good status is not as its request expects, in
+    /// words.
+    pub(super) fn broken(&self, job: &Job, exchange: &Exchange) -> Option<String> {
+        let route = &self.routes[job.route];
+        let kept = exchange.kept.as_deref()?;
+        if !route.accepts(exchange.status) {
+            return None;
+        }
+        let maker = self.requests.maker();
+        first_broken(&route.checks, kept, exchange.body_bytes, |name| {
+            let taken = job
+                .walk
+                .as_ref()
+                .and_then(|it| maker.journeys().value(it, name));
+            let drawn = || maker.value(name, job.number).map(Cow::Owned);
+            taken.map(Cow::Borrowed).or_else(drawn)
+        })
+    }
+
+    pub(super) fn classify(
+        &self,
+        job: &Job,
+        course: &Course,
+        result: &Result<Exchange, ExchangeFailure>,
+        (done, as_expected): (Instant, bool),
+    ) -> Settled {
+        let route = &self.routes[job.route];
+        let begun = job.first.unwrap_or(course.dispatch);
+        let own_pause = self.stalls.total(done).saturating_sub(begun.stalled);
+        // Redirects are part of the service: the first request counts.
+        let first = job.hop.as_ref().and_then(|hop| hop.written);
+        let written = first.or(course.written).unwrap_or(done);
+        let before = job.hop.as_ref().map_or(0, |hop| hop.bytes);
+        let response = done.saturating_duration_since(job.scheduled);
+        let lag = begun.at.saturating_duration_since(job.scheduled);
+        let wait = written.saturating_duration_since(course.dispatch.at);
+        let own = lag + own_pause;
+        let too_late = |time: Duration| route.within.is_some_and(|within| time > within);
+        let outcome = match result {
+            Ok(exchange) if !route.accepts(exchange.status) => Outcome::Bad(BadKind::Status),
+            Ok(_) if !as_expected => Outcome::Bad(BadKind::Check),
+            Ok(_) if too_late(response) => Outcome::Bad(BadKind::Late),
+            Ok(_) => Outcome::Good,
+            Err(failure) => failure.outcome,
+        };
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        Settled {
+            outcome,
+            lag_us: micros(lag),
+            wait_us: micros(wait),
+            service_us: micros(done.saturating_duration_since(written)),
+            response_us: micros(response),
+            own_us: micros(own),
+            late_by_lag: outcome == Outcome::Bad(BadKind::Late)
+                && !too_late(response.saturating_sub(own)),
+            fallback: result.as_ref().is_ok_and(|it| it.fallback.is_some()),
+            bytes: before + result.as_ref().map_or(0, |it| it.body_bytes),
+            dropped: result.as_ref().err().and_then(|failure| failure.dropped),
+            resent: course.resent,
+            retries: job.attempts,
+        }
+    }
+}
