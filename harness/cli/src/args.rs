@@ -20,7 +20,7 @@ pub use authoring::{
     DOCTOR_EXAMPLES, DoctorArgs, FAULTS_EXAMPLES, FaultsArgs, INIT_EXAMPLES, InitArgs,
 };
 pub use comparing::{COMPARE_EXAMPLES, CompareArgs, ComparisonFormat, FailOn};
-pub use load::{ArrivalsArg, ContentArgs, LOAD_EXAMPLES, LoadArgs};
+pub use load::{ArrivalsArg, ContentArgs, LOAD_EXAMPLES, LoadArgs, ReachArgs};
 pub use look::{LookArgs, ThemeArg};
 pub use monkey::{
     MONKEY_EXAMPLES, MonkeyCommand, MonkeyEligibleArgs, MonkeyPreviewArgs, MonkeyRunArgs,

@@ -8,6 +8,7 @@ mod again;
 mod arguments;
 mod compose;
 mod content;
+mod reach;
 mod url;
 mod writer;
 

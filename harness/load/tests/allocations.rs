@@ -123,15 +123,17 @@ fn a_plain_request_costs_no_allocation() {
         let (counts, spent) = measure(load(rate), address);
         (counts.good, spent.allocations + spent.reallocations)
     };
-    let (few, cost_of_few) = measure(500.0);
-    let (many, cost_of_many) = measure(5_500.0);
-    assert_eq!((few, many), (500, 5_500));
+    // Few enough for the slowest machine to keep up with: where it cannot, each
+    // answer is the slowest so far, and kept as a sample.
+    let (few, cost_of_few) = measure(100.0);
+    let (many, cost_of_many) = measure(1_300.0);
+    assert_eq!((few, many), (100, 1_300));
     // What there is for a thread, a connection and an interval is the same; where
-    // the machine stands still some answers are the slowest so far, and samples.
+    // the machine stands still some answers are samples all the same.
     let more = cost_of_many.saturating_sub(cost_of_few);
     assert!(
-        more < 2_500,
-        "{more} allocations for 5 000 requests more ({cost_of_few}, {cost_of_many})"
+        more < 600,
+        "{more} allocations for 1 200 requests more ({cost_of_few}, {cost_of_many})"
     );
 }
 

@@ -13,6 +13,8 @@ pub const LOAD_EXAMPLES: &str = r#"Examples:
   squall load http://127.0.0.1:8080/photos -F title=storm -F 'photo=@storm.jpg;type=image/jpeg'
   squall load http://127.0.0.1:8080/me --user 'me:${PASSWORD}'
   squall load http://127.0.0.1:8080/me --bearer '${TOKEN}' -H 'accept: application/json'
+  squall load https://localhost:8443/items --http2 --cacert ca.pem
+  squall load http://shop.example/items --connect-to 127.0.0.1:8080 --disable-keepalive
   squall load http://127.0.0.1:8080/items -r 200/s -e 'p99 < 300ms' --print-scenario > items.yaml
   squall load http://127.0.0.1:8080/items --closed -c 64 -d 30s
   squall load http://127.0.0.1:8080/items -d 20s --find-limit 'p99 < 200ms' --up-to 5000/s
@@ -72,6 +74,9 @@ pub struct LoadArgs {
     /// The most connections open at once; as many as needed when absent
     #[arg(short, long, value_name = "N")]
     pub connections: Option<String>,
+    /// How the target is reached.
+    #[command(flatten)]
+    pub reach: ReachArgs,
     /// How many threads send; one for each 20000/s when absent, at most one for
     /// each core
     #[arg(long, value_name = "N")]
@@ -151,6 +156,36 @@ impl ContentArgs {
             || !self.form.is_empty()
             || !self.data_urlencode.is_empty()
     }
+}
+
+/// How the target is reached.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReachArgs {
+    /// Close each connection after its answer
+    #[arg(long, conflicts_with = "connections")]
+    pub disable_keepalive: bool,
+    /// Speak HTTP/2: agreed by TLS (ALPN), else from the first byte
+    #[arg(long)]
+    pub http2: bool,
+    /// Trust whoever answers, whatever its certificate
+    #[arg(short = 'k', long, conflicts_with = "cacert")]
+    pub insecure: bool,
+    /// Certificates that are trusted, PEM; the system's when absent
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<String>,
+    /// The client's certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<String>,
+    /// The private key of --cert, PEM; it is not recorded
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<String>,
+    /// Where connections go instead of where the URL's name leads: HOST:PORT, or as
+    /// curl has it NAME:PORT:HOST:PORT (may be repeated; they are taken in turn)
+    #[arg(long, value_name = "PLACE", conflicts_with = "unix_socket")]
+    pub connect_to: Vec<String>,
+    /// Connect to a unix socket
+    #[arg(long, value_name = "PATH")]
+    pub unix_socket: Option<String>,
 }
 
 /// Spacing of arrivals.

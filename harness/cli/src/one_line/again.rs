@@ -37,6 +37,10 @@ pub(super) fn command(args: &LoadArgs) -> String {
         ("-c", &args.connections),
         ("--workers", &args.workers),
         ("--think", &args.think),
+        ("--cacert", &args.reach.cacert),
+        ("--cert", &args.reach.cert),
+        ("--key", &args.reach.key),
+        ("--unix-socket", &args.reach.unix_socket),
     ];
     for (name, value) in optional {
         if let Some(value) = value {
@@ -47,6 +51,7 @@ pub(super) fn command(args: &LoadArgs) -> String {
         ("-H", &args.headers),
         ("-F", &args.content.form),
         ("--data-urlencode", &args.content.data_urlencode),
+        ("--connect-to", &args.reach.connect_to),
         ("--status", &args.status),
         ("-e", &args.expect),
         // One rate of a search is a run with the gate.
@@ -57,8 +62,16 @@ pub(super) fn command(args: &LoadArgs) -> String {
             add(name, value);
         }
     }
-    if args.closed {
-        line.push_str(" --closed");
+    let flags = [
+        ("--closed", args.closed),
+        ("--disable-keepalive", args.reach.disable_keepalive),
+        ("--http2", args.reach.http2),
+        ("--insecure", args.reach.insecure),
+    ];
+    for (name, given) in flags {
+        if given {
+            line.push_str(&format!(" {name}"));
+        }
     }
     line
 }

@@ -89,6 +89,7 @@ impl<'a> Line<'a> {
             "--connections ",
             args.connections.as_ref(),
         );
+        self.reach(&args.reach, &args.url);
         self.optional("  workers:", "--workers ", args.workers.as_ref());
         self.optional("  timeout:", "--timeout ", args.timeout.as_ref());
         match (&args.warm_up, &args.ramp) {

@@ -424,6 +424,65 @@ fn json_says_what_it_is() {
 }
 
 #[test]
+fn the_target_is_reached_as_the_line_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| {
+        let path = folder.path().join(name);
+        let kind = if name == "key.pem" {
+            "PRIVATE KEY"
+        } else {
+            "CERTIFICATE"
+        };
+        let text = format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n");
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (ca, cert, key) = (file("ca.pem"), file("cert.pem"), file("key.pem"));
+    let (text, scenario) = composed(&[
+        "https://localhost/a",
+        "--disable-keepalive",
+        "--http2",
+        "--cacert",
+        &ca,
+        "--cert",
+        &cert,
+        "--key",
+        &key,
+        "--connect-to",
+        "localhost:443:127.0.0.1:8443",
+        "--connect-to",
+        "[::1]:8443",
+    ]);
+    let text = text.replace(&folder.path().display().to_string(), "");
+    insta::assert_snapshot!(text.split_once("GET /a\n").unwrap().1, @r#"
+          send: GET /a
+      connections: per request
+      connect_to:
+        - 127.0.0.1:8443
+        - "[::1]:8443"
+      http: 2
+      tls:
+        ca: /ca.pem
+        certificate: /cert.pem
+        key: /key.pem
+    "#);
+    assert!(scenario.load.connecting.per_request);
+    let (text, _) = composed(&["https://localhost/", "-k"]);
+    assert!(text.contains("  tls:\n    insecure: true\n"), "{text}");
+    let (text, _) = composed(&["http://localhost/", "--unix-socket", "/run/a b.sock"]);
+    assert!(
+        text.contains("  connect_to: unix:/run/a b.sock\n"),
+        "{text}"
+    );
+    let said = refused(&[
+        "http://localhost/",
+        "--connect-to",
+        "elsewhere:80:127.0.0.1:81",
+    ]);
+    assert!(said.contains("`--connect-to 127.0.0.1:81`"), "{said}");
+}
+
+#[test]
 fn forms_are_taken_as_curl_takes_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cat.jpg");

@@ -45,9 +45,9 @@ impl Reader {
         if is_words(node, keys::CONNECTIONS) {
             return None;
         }
-        let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         match node.scalar() {
-            Some(scalar) if !scalar.is_nothing() && !number(&scalar.text) => {
+            // Misspelt words; else a number was meant.
+            Some(scalar) if scalar.text.starts_with("per") => {
                 self.word(node, keys::CONNECTIONS);
                 None
             }

@@ -1,0 +1,131 @@
+//! How the target is reached, as the text of a scenario.
+
+use super::arguments::Mistake;
+use super::compose::{Line, unresolved};
+use super::writer::Piece;
+use crate::args::ReachArgs;
+
+/// Code of the same mistake in a file.
+const BAD_ADDRESS: &str = "S0115";
+
+impl Line<'_> {
+    /// Keys of the load that say how its target is reached.
+    pub(super) fn reach(&mut self, reach: &ReachArgs, url: &str) {
+        if reach.disable_keepalive {
+            self.out.line("  connections: per request");
+        }
+        if let Some(path) = &reach.unix_socket {
+            let argument = self.arguments.add("--unix-socket ", path);
+            let path = unresolved(path);
+            let place = [Piece::own("unix:"), Piece::of(argument, &path)];
+            self.out.value("  connect_to:", &place);
+        }
+        if !reach.connect_to.is_empty() {
+            self.out.line("  connect_to:");
+        }
+        for given in &reach.connect_to {
+            self.connect_to(given, url);
+        }
+        if reach.http2 {
+            self.out.line("  http: 2");
+        }
+        let files = [
+            ("    ca:", "--cacert ", &reach.cacert),
+            ("    certificate:", "--cert ", &reach.cert),
+            ("    key:", "--key ", &reach.key),
+        ];
+        if reach.insecure || files.iter().any(|(.., file)| file.is_some()) {
+            self.out.line("  tls:");
+        }
+        for (key, option, file) in files {
+            if let Some(file) = file {
+                self.typed(key, option, file);
+            }
+        }
+        if reach.insecure {
+            self.out.line("    insecure: true");
+        }
+    }
+
+    /// A place to connect to; where the words of curl name whose place it is, that
+    /// has to be the URL's.
+    fn connect_to(&mut self, given: &str, url: &str) {
+        let argument = self.arguments.add("--connect-to ", given);
+        let (named, place) = split(given);
+        if named.is_some_and(|named| !is_of(named, url)) {
+            let mistake = Mistake {
+                code: BAD_ADDRESS,
+                title: "nothing is sent to this name".to_owned(),
+                remark: "not the host and port of the URL",
+                help: format!("write `--connect-to {place}`: all connections go there"),
+            };
+            let length = named.map_or(0, str::len);
+            let finding = self.arguments.refuse(argument, 0..length, mistake);
+            self.findings.push(finding);
+        }
+        let at = given.len() - place.len();
+        let place = unresolved(place);
+        let from = Some((argument, at));
+        self.out.value("    -", &[Piece { text: &place, from }]);
+    }
+}
+
+/// `NAME:PORT` of `NAME:PORT:HOST:PORT`, where it is that, and the place behind it.
+fn split(given: &str) -> (Option<&str>, &str) {
+    let mut inside = false;
+    let colons = given.char_indices().filter(|(_, character)| {
+        match character {
+            '[' => inside = true,
+            ']' => inside = false,
+            _ => {}
+        }
+        *character == ':' && !inside
+    });
+    let colons: Vec<usize> = colons.map(|(at, _)| at).collect();
+    match colons.as_slice() {
+        [_, second, _] => (Some(&given[..*second]), &given[second + 1..]),
+        _ => (None, given),
+    }
+}
+
+/// Whether `NAME:PORT` is where a URL leads; what is left out is anything.
+fn is_of(named: &str, url: &str) -> bool {
+    let (name, port) = named.rsplit_once(':').unwrap_or((named, ""));
+    let usual = if url.starts_with("https://") {
+        "443"
+    } else {
+        "80"
+    };
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    let (host, of_url) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (authority, usual),
+    };
+    (name.is_empty() || name.eq_ignore_ascii_case(host)) && (port.is_empty() || port == of_url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_taken_as_curl_writes_them_and_short() {
+        assert_eq!(split("127.0.0.1:80"), (None, "127.0.0.1:80"));
+        assert_eq!(split("[::1]:80"), (None, "[::1]:80"));
+        assert_eq!(split("a:80:b:81"), (Some("a:80"), "b:81"));
+        assert_eq!(split("::b:81"), (Some(":"), "b:81"));
+        assert_eq!(split("a:80:[::1]:81"), (Some("a:80"), "[::1]:81"));
+        for (named, url, is) in [
+            ("a:80", "http://a/x", true),
+            ("A:443", "https://a", true),
+            (":", "http://a:8080/", true),
+            ("a:", "http://a:8080", true),
+            ("b:80", "http://a/", false),
+            ("a:80", "http://a:8080/", false),
+            ("[::1]:80", "http://[::1]/", true),
+        ] {
+            assert_eq!(is_of(named, url), is, "{named} {url}");
+        }
+    }
+}
