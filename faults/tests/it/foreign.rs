@@ -373,6 +373,9 @@ async fn a_daemon_with_a_terminal_below_it_is_refused() {
     );
     assert!(runs(root) && runs(shell));
     drop(daemon);
+    // The end of its terminal ends it, unless whoever started the tests ignores hangups.
+    let pid = rustix::process::Pid::from_raw(i32::try_from(shell.pid).unwrap()).unwrap();
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     until("the shell is gone", || !shell.is_alive()).await;
 }
 
