@@ -183,16 +183,18 @@ impl Pen {
         if !is_ours(&self.place) {
             return Err(format!("{shown} is no cgroup of squall's"));
         }
-        if self.stands_still() {
-            Standstill::end(self).map_err(|error| error.to_string())?;
-        }
         let deadline = Instant::now() + EMPTY_WITHIN;
         let mut back = 0_usize;
         loop {
-            let inside = match self.inside() {
+            let inside = match self.let_go() {
                 Ok(inside) => inside,
                 Err(_) if self.is_gone() => {
                     return Ok(format!("{shown} is gone, {back} processes went back"));
+                }
+                // Where others remove it, its files go before it does.
+                Err(_) if Instant::now() < deadline => {
+                    pause(LOOK_EVERY);
+                    continue;
                 }
                 Err(error) => return Err(format!("{shown}: {error}")),
             };
@@ -212,6 +214,15 @@ impl Pen {
                 Ok(()) | Err(_) => pause(LOOK_EVERY),
             }
         }
+    }
+
+    /// Lets everybody go on who stands still; whoever is in.
+    fn let_go(&self) -> Result<Vec<ProcessIdentity>, FaultError> {
+        if self.stands_still() {
+            Standstill::end(self)?;
+        }
+        let reading = |error| FaultError::io("reading who is in", error);
+        self.inside().map_err(reading)
     }
 
     /// Whoever is in and can be seen from here.
@@ -313,5 +324,37 @@ pub(super) fn may_make(controller: Controller, files: &[&str]) -> io::Result<Str
             "{hierarchy} has no {}",
             files.join(" or ")
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cgroup_that_others_are_removing_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let leader = ProcessIdentity::own().unwrap();
+        for controller in [Controller::Cpu, Controller::Freezer] {
+            // Without a file in it, as cgroups are for a moment before they go.
+            let place = dir.path().join(format!("{PREFIX}{controller}-1-1"));
+            std::fs::create_dir(&place).unwrap();
+            let pen = Pen {
+                controller,
+                version: Version::V1,
+                place: place.clone(),
+                leader,
+                mark: None,
+                before: Vec::new(),
+                others: dir.path().to_owned(),
+            };
+            let goes = std::thread::spawn(move || {
+                pause(Duration::from_millis(20));
+                std::fs::remove_dir(place).unwrap();
+            });
+            let said = pen.open_up().unwrap();
+            assert!(said.ends_with("is gone, 0 processes went back"), "{said}");
+            goes.join().unwrap();
+        }
     }
 }
