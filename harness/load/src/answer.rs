@@ -389,6 +389,9 @@ fn parse_head(data: &[u8], bodiless: bool, keeper: Option<&mut Keeper>) -> Resul
         Err(error) => return Err(Malformed(format!("the head of the answer: {error}"))),
     }
     let status = response.code.unwrap_or(0);
+    if status < 100 {
+        return Err(Malformed(format!("the answer's status {status} is none")));
+    }
     let fields = Fields::of(response.headers)?;
     if let Some(keeper) = keeper {
         keeper.head(response.headers);

@@ -21,3 +21,4 @@ mod open_loop;
 mod redirects;
 mod tls;
 mod transport;
+mod verdicts;
