@@ -90,13 +90,16 @@ impl fmt::Display for Persona {
             self.name,
             format_duration(self.timeout)
         )?;
-        match self.retries {
-            0 => f.write_str(", no retries"),
-            retries => {
-                let backoff = format_duration(self.backoff);
-                write!(f, ", {retries} retries, backoff {backoff}")
-            }
+        if self.retries == 0 {
+            return f.write_str(", no retries");
         }
+        let noun = if self.retries == 1 {
+            "retry"
+        } else {
+            "retries"
+        };
+        let backoff = format_duration(self.backoff);
+        write!(f, ", {} {noun}, backoff {backoff}", self.retries)
     }
 }
 
@@ -115,5 +118,13 @@ mod tests {
         assert_eq!(tv.wait(60, 1.0, None), BACKOFF_MAX);
         let asked = |s| tv.wait(0, 0.0, Some(Duration::from_secs(s))).as_secs_f64();
         assert_eq!([asked(0), asked(7), asked(9_999)], [0.5, 7.0, 30.0]);
+    }
+
+    #[test]
+    fn one_retry_is_one() {
+        let of = |retries| Persona::of("kiosk", (4, retries, 250)).to_string();
+        assert_eq!(of(0), "kiosk: timeout 4s, no retries");
+        assert_eq!(of(1), "kiosk: timeout 4s, 1 retry, backoff 250ms");
+        assert_eq!(of(2), "kiosk: timeout 4s, 2 retries, backoff 250ms");
     }
 }

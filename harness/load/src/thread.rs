@@ -53,7 +53,10 @@ impl LoadHandle {
         let requests = plan.load.each().enumerate().map(|(which, load)| {
             let maker = RequestMaker::new(load, plan.seed_of(which))?;
             let compiled = CompiledRequests::new(maker, &plan.destination.host);
-            Ok(Arc::new(compiled.map_err(LoadError::Host)?))
+            let secure = plan.destination.server_name.is_some();
+            Ok(Arc::new(
+                compiled.map_err(LoadError::Host)?.over_tls(secure),
+            ))
         });
         let requests: Vec<_> = requests.collect::<Result<_, LoadError>>()?;
         let connector = plan.connector()?;

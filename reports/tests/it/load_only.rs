@@ -2,10 +2,13 @@
 //! as a load.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use std::time::Duration;
+
 use crate::synthetic::*;
 use squall_judge::*;
 use squall_record::*;
 use squall_reports::format::{FORMATS, format};
+use squall_scenario::{Arrivals, Rate, Stage};
 
 /// Seven seconds of load; `failing` is the share that fails in the fourth.
 fn loaded(failing: f64) -> Record {
@@ -41,6 +44,27 @@ fn a_load_is_shown_with_its_quantiles() {
     let calm = text(&loaded(0.0));
     assert!(!calm.contains("Timeline"), "nothing happened: {calm}");
     assert!(!calm.contains("Failures"), "{calm}");
+}
+
+#[test]
+fn a_closed_loop_has_no_rate_that_stayed() {
+    let stayed = |record: &Record| text(record).contains("while the rate stayed");
+    let mut record = loaded(0.0);
+    let load = &mut record.manifest.scenario.load;
+    let duration = load.duration();
+    let hold = |length| Stage::Hold {
+        rate: Rate::per_second(1.0).unwrap(),
+        duration: length,
+        arrivals: Arrivals::Even,
+    };
+    load.shape = vec![hold(Duration::from_secs(1))];
+    assert!(stayed(&record));
+    record.manifest.scenario.load.shape = vec![Stage::Closed {
+        users: 64,
+        think: None,
+        duration,
+    }];
+    assert!(!stayed(&record));
 }
 
 #[test]

@@ -116,6 +116,8 @@ pub(super) struct Drawn<'a> {
     pub(super) number: u64,
     /// What its user has from earlier steps; `None` shows names instead.
     pub(super) carried: Option<&'a Carried>,
+    /// Whether it goes over TLS.
+    pub(super) secure: bool,
 }
 
 impl CompiledRequest {
@@ -457,7 +459,8 @@ fn write_cookies(drawn: Drawn<'_>, start: usize, into: &mut Vec<u8>) {
     };
     let mut words = into[start..].split(|byte| *byte == b' ').skip(1);
     let target = words.next().unwrap_or_default().to_vec();
-    carried.jar.write(&target, false, Instant::now(), into);
+    let now = Instant::now();
+    carried.jar.write(&target, drawn.secure, now, into);
 }
 
 /// What is looked at in an answer, if anything is.

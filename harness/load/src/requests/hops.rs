@@ -1,6 +1,5 @@
 //! Requests that follow a redirect.
 
-use super::compiled::Drawn;
 use super::{CompiledRequests, RequestKind};
 use crate::journey::Carried;
 use crate::redirect::Hop;
@@ -14,11 +13,7 @@ impl CompiledRequests {
         (hop, carried): (&Hop, Option<&Carried>),
         into: &mut Vec<u8>,
     ) {
-        let drawn = Drawn {
-            draws: &self.maker.draws,
-            number,
-            carried,
-        };
+        let drawn = self.drawn(number, carried);
         let to = (hop.target.as_str(), hop.as_get);
         self.routes[route].write_to(drawn, to, into);
     }

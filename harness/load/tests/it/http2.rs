@@ -20,31 +20,12 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::authority::Authority;
 use crate::client::{Client, Sent};
+use crate::serving::server;
 
 /// Longer than anything may hang.
 const HANG: Duration = Duration::from_secs(60);
 
 type Asked = (Request<RecvStream>, SendResponse<Bytes>);
-
-/// Takes connections and serves each by `serve`, which is told its number; counts
-/// them.
-async fn server<S, F>(serve: S) -> (SocketAddr, Arc<AtomicU64>)
-where
-    S: Fn(u64, TcpStream) -> F + Send + 'static,
-    F: Future<Output = ()> + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let count = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&count);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let number = counted.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(serve(number, stream));
-        }
-    });
-    (address, count)
-}
 
 /// Hands every request of a connection to `asked`, until it ends.
 async fn hand_over(

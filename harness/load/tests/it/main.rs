@@ -19,6 +19,7 @@ mod late_reading;
 mod loads;
 mod open_loop;
 mod redirects;
+mod serving;
 mod tls;
 mod transport;
 mod verdicts;

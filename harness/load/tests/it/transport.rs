@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::Method;
@@ -13,30 +13,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::client::{Client, Sent};
+use crate::serving::server;
 
 /// Longer than anything may hang.
 const HANG: Duration = Duration::from_secs(60);
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-
-/// Serves each connection by `serve`, which is told its number; counts them.
-async fn server<S, F>(serve: S) -> (SocketAddr, Arc<AtomicU64>)
-where
-    S: Fn(u64, TcpStream) -> F + Send + 'static,
-    F: Future<Output = ()> + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let count = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&count);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            stream.set_nodelay(true).unwrap();
-            let number = counted.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(serve(number, stream));
-        }
-    });
-    (address, count)
-}
 
 /// Reads one request without a body; whether there was one.
 async fn asked(stream: &mut TcpStream) -> bool {

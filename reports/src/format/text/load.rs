@@ -22,7 +22,8 @@ impl Page {
         };
         self.paragraph(&volume(whole), 2);
         let mut rows = vec![("whole run".to_owned(), &whole.all)];
-        let hold = of_kind(WindowKind::Hold).filter(|hold| hold.ranges != whole.ranges);
+        let hold = of_kind(WindowKind::Hold)
+            .filter(|hold| !hold.ranges.is_empty() && hold.ranges != whole.ranges);
         rows.extend(hold.map(|hold| ("while the rate stayed".to_owned(), &hold.all)));
         if whole.routes.len() > 1 {
             let routes = whole.routes.iter().take(ROUTES_MAX);
