@@ -6,7 +6,7 @@ use memchr::memmem;
 use serde_json::Value;
 use squall_scenario::{AnswerCheck, Digest, Expected, Template};
 
-use crate::answer::{KEPT_BODIES_BYTES_MAX, KEPT_BODY_BYTES_MAX, Kept};
+use crate::answer::Kept;
 
 /// Longest part of a value that is told.
 const SHOWN_CHARACTERS: usize = 80;
@@ -22,18 +22,8 @@ pub(crate) fn first_broken<'v>(
     // Read once, for the first check that looks into it.
     let mut json: Option<Result<Value, String>> = None;
     checks.iter().find_map(|check| {
-        if check.reads_body() && kept.cut {
-            let most = KEPT_BODY_BYTES_MAX >> 20;
-            return Some(format!(
-                "the body has more than {most} MiB, the most a check reads"
-            ));
-        }
-        if check.reads_body() && kept.crowded_out {
-            let most = KEPT_BODIES_BYTES_MAX >> 20;
-            return Some(format!(
-                "the body was not looked at: answers in flight had {most} MiB already, the most \
-                 that one worker keeps of them"
-            ));
+        if let Some(why) = kept.unread().filter(|_| check.reads_body()) {
+            return Some(why);
         }
         match check {
             AnswerCheck::Header { name, expected } => {
@@ -130,7 +120,7 @@ fn named(text: &Template) -> String {
 }
 
 /// As much of it as people read.
-fn shown(bytes: &[u8]) -> String {
+pub(crate) fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut short: String = text.chars().take(SHOWN_CHARACTERS).collect();
     if short.len() < text.len() {

@@ -128,11 +128,16 @@ impl Users {
         let due = free + thought;
         match due < round.to {
             true => Some(due),
-            // Where it is gone by then, it comes back as one that joins.
-            false => match self.rounds.iter().find(|round| due < round.to)? {
-                later if turn.user < later.users => Some(due),
-                later => self.joins(turn, later.to),
-            },
+            false => self.back(turn, due),
+        }
+    }
+
+    /// When a user takes a turn that it wants at `due`, behind the end of its round:
+    /// where it is gone by then, it comes back as one that joins.
+    fn back(&self, turn: Turn, due: Duration) -> Option<Duration> {
+        match self.rounds.iter().find(|round| due < round.to)? {
+            later if turn.user < later.users => Some(due),
+            later => self.joins(turn, later.to),
         }
     }
 
@@ -142,7 +147,11 @@ impl Users {
         let round = rounds.find(|round| turn.user < round.users)?;
         let place = unit_interval(nth(self.seed, self.number(turn)));
         let think = round.think.map_or(Duration::ZERO, |think| think.to);
-        Some(round.from + think.mul_f64(place)).filter(|due| *due < round.to)
+        let due = round.from + think.mul_f64(place);
+        match due < round.to {
+            true => Some(due),
+            false => self.back(turn, due),
+        }
     }
 }
 
@@ -190,6 +199,22 @@ mod tests {
         assert_eq!(users.all().collect::<Vec<_>>(), [0, 1, 2]);
     }
 
+    #[test]
+    fn who_thinks_longer_than_the_stage_it_joins_plays_in_the_next() {
+        let think = |s: u64| Some((0, s * 1_000));
+        let shape = [
+            closed(1, think(1), 2_000),
+            closed(40, think(10), 2_000),
+            closed(40, think(1), 10_000),
+        ];
+        let users = users(&shape);
+        let due = |user| users.due(Turn::first(user), Duration::ZERO);
+        let all: Vec<_> = (0..40).filter_map(due).collect();
+        assert_eq!(all.len(), 40);
+        let in_last = |due: &&Duration| **due >= Duration::from_secs(4);
+        assert!(all.iter().filter(in_last).count() > 10, "{all:?}");
+    }
+
     proptest! {
         #[test]
         fn users_think_as_long_as_they_are_said_to_and_take_part_in_their_stages(
@@ -202,7 +227,17 @@ mod tests {
             let users = users(&shape);
             let turn = Turn { user, nth: count };
             let free = Duration::from_millis(free_ms);
-            let Some(due) = users.due(turn, free) else { return Ok(()) };
+            let Some(due) = users.due(turn, free) else {
+                // It has thought for so long at most since it was free or could join.
+                let long = users.rounds.iter().map(|round| round.think.unwrap().to);
+                let long = long.max().unwrap();
+                let after = free + long;
+                let left = users.rounds.iter().filter(|round| user < round.users);
+                let long_enough = left
+                    .filter(|round| round.to > after && round.to - round.from > long);
+                prop_assert_eq!(long_enough.count(), 0, "it is lost");
+                return Ok(());
+            };
             prop_assert_eq!(users.due(turn, free), Some(due));
             prop_assert!(due >= free);
             let round = users.rounds.iter().find(|round| due < round.to).unwrap();

@@ -7,6 +7,8 @@
 
 use std::time::Instant;
 
+use crate::checks::shown;
+
 /// The request that follows from a redirect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hop {
@@ -20,6 +22,18 @@ pub(crate) struct Hop {
     pub(crate) written: Option<Instant>,
     /// Bytes of the bodies of the answers before.
     pub(crate) bytes: u64,
+}
+
+impl Hop {
+    /// Where it was asked, for people; without the query.
+    pub(crate) fn told(&self) -> String {
+        let path = self.target.split('?').next().unwrap_or_default();
+        let path = shown(path.as_bytes());
+        match self.count {
+            1 => format!("behind a redirect, at {path}"),
+            count => format!("behind {count} redirects, at {path}"),
+        }
+    }
 }
 
 /// Whether an answer with this status leads elsewhere.
@@ -41,7 +55,8 @@ pub(crate) fn becomes_get(status: u16, method: &str) -> bool {
 /// `scheme://authority`.
 ///
 /// # Errors
-/// Why it is not followed, in words.
+/// Why it is not followed, in words, which leave out the query: it may hold what
+/// nobody else should know.
 pub(crate) fn target(
     location: &str,
     current: &str,
@@ -50,8 +65,11 @@ pub(crate) fn target(
     let location = location.trim();
     let location = location.split('#').next().unwrap_or_default();
     let (path, query) = current.split_once('?').unwrap_or((current, ""));
-    let elsewhere =
-        || format!("it leads to {location:?}, and redirects to others are not followed");
+    let place = location.split('?').next().unwrap_or_default();
+    let elsewhere = || {
+        let place = shown(place.as_bytes());
+        format!("it leads to {place}, and redirects to others are not followed")
+    };
     let rest = match location.split_once("://") {
         Some((other, rest)) if is_scheme(other) => {
             if !other.eq_ignore_ascii_case(scheme) {
@@ -92,7 +110,7 @@ pub(crate) fn target(
     let target = without_dots(&target);
     match target.bytes().find(|byte| !byte.is_ascii_graphic()) {
         None => Ok(target),
-        Some(_) => Err(format!("{location:?} is no address")),
+        Some(_) => Err(format!("{} is no address", shown(place.as_bytes()))),
     }
 }
 
@@ -185,6 +203,14 @@ mod tests {
         ] {
             assert!(to(location).is_err(), "{location}");
         }
+        let long = format!("http://other.example/{}?code=secret", "x".repeat(99));
+        let said = to(&long).unwrap_err();
+        assert!(
+            said.contains("http://other.example/xx") && said.len() < 200,
+            "{said}"
+        );
+        let said = to("http://other.example/in?code=secret").unwrap_err();
+        assert!(said.contains("other.example/in\""), "{said}");
     }
 
     #[test]

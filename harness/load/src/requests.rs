@@ -341,10 +341,6 @@ impl RequestMaker {
 #[derive(Debug)]
 pub struct CompiledRequests {
     maker: RequestMaker,
-    /// Of the target, without its port.
-    host: String,
-    /// The same with its port, as requests name it.
-    authority: String,
     /// Whether they go over TLS.
     secure: bool,
     routes: Vec<CompiledRequest>,
@@ -357,8 +353,6 @@ impl CompiledRequests {
     /// # Errors
     /// `host` is not a valid header value, in which case it is returned.
     pub fn new(maker: RequestMaker, host: &str) -> Result<Self, String> {
-        let name = without_port(host).to_owned();
-        let authority = host.to_owned();
         let host = HeaderValue::from_str(host).map_err(|_| host.to_owned())?;
         let to = (&host, maker.alone);
         let requests = maker.requests.iter().zip(&maker.routes);
@@ -375,8 +369,6 @@ impl CompiledRequests {
             .collect();
         Ok(Self {
             maker,
-            host: name,
-            authority,
             secure: false,
             routes,
         })
@@ -394,11 +386,6 @@ impl CompiledRequests {
     #[must_use]
     pub const fn maker(&self) -> &RequestMaker {
         &self.maker
-    }
-
-    /// The target's host, without a port.
-    pub(crate) fn host(&self) -> &str {
-        &self.host
     }
 
     /// How answers on a route are read.
@@ -448,6 +435,16 @@ impl CompiledRequests {
         words.next().unwrap_or_default().to_vec()
     }
 
+    /// Host and port that the request of arrival `number` on a route names.
+    pub(crate) fn authority(&self, route: usize, number: u64, carried: Option<&Carried>) -> String {
+        let mut bytes = Vec::new();
+        self.write_with(route, number, carried, &mut bytes);
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        let named = lines.find_map(|line| line.strip_prefix(b"host: "));
+        let named = named.unwrap_or_default().trim_ascii_end();
+        String::from_utf8_lossy(named).into_owned()
+    }
+
     /// Method and path of the request of arrival `number` on a route, for people.
     #[must_use]
     pub fn line(&self, route: usize, number: u64) -> String {
@@ -457,15 +454,6 @@ impl CompiledRequests {
         let line = String::from_utf8_lossy(line.unwrap_or_default());
         line.trim_end_matches(" HTTP/1.1").to_owned()
     }
-}
-
-/// The host of `example.org:80` or `[::1]:80`.
-fn without_port(host: &str) -> &str {
-    let end = host
-        .rfind(':')
-        .filter(|colon| !host[*colon..].contains(']'));
-    let host = &host[..end.unwrap_or(host.len())];
-    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// The requests, then the journeys, each with its weight.

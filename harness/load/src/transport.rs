@@ -325,7 +325,7 @@ impl<E> Transport<E> {
 pub fn submit<S: Sender>(sender: &Rc<S>, errand: S::Errand, turn: u64, dispatch: Dispatch) -> Key {
     let entry = Entry::new(errand, turn, dispatch, Place::Waiting);
     let key = sender.transport().under_way.borrow_mut().insert(entry);
-    place(sender, key, Some(dispatch.at));
+    take_turn(sender, key, dispatch.at);
     key
 }
 
@@ -343,8 +343,19 @@ pub fn submit_again<S: Sender>(
         .under_way
         .borrow_mut()
         .insert_again(entry);
-    place(sender, key, Some(now));
+    take_turn(sender, key, now);
     key
+}
+
+/// Puts an exchange on a connection, behind those that wait for one: whoever sends
+/// right behind an answer would else have its connection for ever.
+fn take_turn<S: Sender>(sender: &Rc<S>, key: Key, now: Instant) {
+    let transport = sender.transport();
+    if transport.waiting.borrow().is_empty() {
+        return place(sender, key, Some(now));
+    }
+    transport.waiting.borrow_mut().push_back(key);
+    place_waiting(sender);
 }
 
 /// Gives up on exchanges with which patience has ended.

@@ -411,8 +411,14 @@ impl Sender for Worker {
         drop(recorder);
         self.show(&job, &settled, || match result {
             Ok(exchange) => {
+                let good = settled.outcome == Outcome::Good;
+                let behind = job.hop.as_ref().filter(|_| !good).map(|hop| hop.told());
                 let fallback = exchange.fallback.map(|by| format!("fallback: {by}"));
                 let detail = stuck.or(broken).or(fallback);
+                let detail = match (behind, detail) {
+                    (Some(behind), Some(detail)) => Some(format!("{behind}: {detail}")),
+                    (behind, detail) => behind.or(detail),
+                };
                 (Some(exchange.status), Some(exchange.address), detail)
             }
             Err(failure) => (None, failure.address, Some(failure.detail)),

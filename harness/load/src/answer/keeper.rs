@@ -41,6 +41,25 @@ pub struct Kept {
     pub sha256: Option<[u8; 32]>,
 }
 
+impl Kept {
+    /// Why nobody may look into the body, where that is so; in words.
+    pub(crate) fn unread(&self) -> Option<String> {
+        if self.cut {
+            let most = KEPT_BODY_BYTES_MAX >> 20;
+            return Some(format!(
+                "the body has more than {most} MiB, the most that is looked into"
+            ));
+        }
+        let most = KEPT_BODIES_BYTES_MAX >> 20;
+        self.crowded_out.then(|| {
+            format!(
+                "the body was not looked at: answers in flight had {most} MiB already, the most \
+                 that one worker keeps of them"
+            )
+        })
+    }
+}
+
 /// Keeps an answer as it is read.
 #[derive(Debug)]
 pub(crate) struct Keeper {

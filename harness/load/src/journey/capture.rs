@@ -4,7 +4,7 @@ use regex_lite::Regex;
 use serde_json::Value;
 use squall_scenario::{Slot, Take};
 
-use crate::answer::{KEPT_BODY_BYTES_MAX, Kept};
+use crate::answer::Kept;
 
 /// Longest value that is taken.
 const VALUE_BYTES_MAX: usize = 64 << 10;
@@ -66,11 +66,8 @@ impl Capture {
         kept: &Kept,
         json: &mut Option<Result<Value, String>>,
     ) -> Result<String, String> {
-        if self.reads_body() && kept.cut {
-            let most = KEPT_BODY_BYTES_MAX >> 20;
-            return Err(format!(
-                "the body has more than {most} MiB, the most that is looked into"
-            ));
+        if let Some(why) = kept.unread().filter(|_| self.reads_body()) {
+            return Err(why);
         }
         match &self.from {
             From::Json(pointer) => {
@@ -89,11 +86,11 @@ impl Capture {
                 let mut fields = kept.fields.iter();
                 let field = fields.find(|(known, _)| known.eq_ignore_ascii_case(name));
                 let (_, value) = field.ok_or_else(|| format!("no header {name}"))?;
-                text_of(value, "the header")
+                text_of(value, "the header").map(str::to_owned)
             }
             From::Regex(expression) => {
                 let body = text_of(&kept.body, "the body")?;
-                let found = expression.captures(&body);
+                let found = expression.captures(body);
                 let found = found.and_then(|found| found.get(1).or_else(|| found.get(0)));
                 let found = found.ok_or("the regular expression fits nowhere in the body")?;
                 Ok(found.as_str().to_owned())
@@ -131,11 +128,8 @@ pub(crate) fn captured(captures: &[Capture], kept: &Kept) -> Result<Vec<(usize, 
     each.collect()
 }
 
-fn text_of(bytes: &[u8], what: &str) -> Result<String, String> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Ok(text.to_owned()),
-        Err(_) => Err(format!("{what} is no UTF-8 text")),
-    }
+fn text_of<'a>(bytes: &'a [u8], what: &str) -> Result<&'a str, String> {
+    std::str::from_utf8(bytes).map_err(|_| format!("{what} is no UTF-8 text"))
 }
 
 #[cfg(test)]
@@ -148,6 +142,26 @@ mod tests {
             body: body.as_bytes().to_vec(),
             ..Kept::default()
         }
+    }
+
+    #[test]
+    fn nothing_is_taken_from_a_body_that_was_not_looked_at() {
+        let whole = kept("{\"token\":1}");
+        let at = Take::Json("/token".to_owned());
+        let capture = [Capture::new((0, "it"), &at, vec![]).unwrap()];
+        assert!(captured(&capture, &whole).is_ok());
+        let crowded_out = Kept {
+            crowded_out: true,
+            ..kept("{\"tok")
+        };
+        let said = captured(&capture, &crowded_out).unwrap_err();
+        assert!(said.contains("was not looked at"), "{said}");
+        let cut = Kept {
+            cut: true,
+            ..kept("{\"tok")
+        };
+        let said = captured(&capture, &cut).unwrap_err();
+        assert!(said.contains("more than 1 MiB"), "{said}");
     }
 
     fn take(take: &Take, slots: &[Slot], body: &str) -> Result<String, String> {

@@ -90,7 +90,11 @@ impl Manifest {
         let ladder = Ladder::new(text.ladder_kbps)
             .ok_or_else(|| absurd("ladder_kbps", "empty, or has a rate of 0"))?;
         let path = text.watch_path;
-        if !path.starts_with('/') || !is_visible(&path) || path.len() > PATH_BYTES_MAX {
+        if !path.starts_with('/')
+            || !is_visible(&path)
+            || path.contains('#')
+            || path.len() > PATH_BYTES_MAX
+        {
             return Err(absurd("watch_path", "no path that can be asked for"));
         }
         if !path.contains("{n}") {
@@ -168,6 +172,7 @@ mod tests {
             ("ladder_kbps", json!(vec![1; 33])),
             ("watch_path", json!("watch/{n}")),
             ("watch_path", json!("/watch")),
+            ("watch_path", json!("/watch/{n}#top")),
             ("watch_path", json!("/watch/{n} HTTP/1.1\r\n")),
             ("watch_path", json!("/{n}".repeat(1_000))),
             ("licence", json!("a\r\nb")),

@@ -25,11 +25,4 @@ impl CompiledRequests {
             false => self.routes[route].kind,
         }
     }
-
-    /// The host and port that the requests of a route name.
-    pub(crate) fn authority(&self, route: usize) -> &str {
-        let headers = &self.maker.requests[route].headers;
-        let own = headers.iter().find(|(name, _)| name == "host");
-        own.map_or(&self.authority, |(_, value)| value.source())
-    }
 }

@@ -265,3 +265,22 @@ fn cookies_that_ask_for_tls_are_sent_over_it_only() {
         assert!(sent.contains(cookies), "{secure}: {sent}");
     }
 }
+
+/// What redirects and cookies are held against is what the request names.
+#[test]
+fn the_host_of_a_request_is_the_one_that_it_names() {
+    let own = |value: &str| Request {
+        headers: vec![("Host".into(), Template::parse(value))],
+        ..request(value, "/", 1)
+    };
+    let data = vec![("n".into(), DataSource::Count { from: 7 })];
+    let all = vec![
+        request("target", "/", 1),
+        own("shop.test"),
+        own("tenant-$n:81"),
+    ];
+    let maker = RequestMaker::new(&load(all, data), 1).unwrap();
+    let requests = CompiledRequests::new(maker, "[::1]:8080").unwrap();
+    let named = [0, 1, 2].map(|route| requests.authority(route, 1, None));
+    assert_eq!(named, ["[::1]:8080", "shop.test", "tenant-8:81"]);
+}

@@ -75,14 +75,14 @@ impl Worker {
             return Some(Err(why));
         }
         let current = self.asked(job);
-        let authority = self.requests.authority(job.route);
+        let authority = self.authority(job);
         let location = String::from_utf8_lossy(location);
         let scheme = if self.transport.is_secure() {
             "https"
         } else {
             "http"
         };
-        let target = redirect::target(&location, &current, (scheme, authority));
+        let target = redirect::target(&location, &current, (scheme, &authority));
         Some(target.map(|target| Hop {
             target,
             as_get: as_get || becomes_get(exchange.status, &route.method),
@@ -90,6 +90,12 @@ impl Worker {
             written,
             bytes: bytes + exchange.body_bytes,
         }))
+    }
+
+    /// Host and port that a request names.
+    fn authority(&self, job: &Job) -> String {
+        let carried = job.walk.as_ref().map(|walk| &walk.carried);
+        self.requests.authority(job.route, job.number, carried)
     }
 
     /// Path and query that a request asks for.
@@ -159,20 +165,22 @@ impl Worker {
     ) -> Option<Instant> {
         let walk = job.walk.as_ref()?;
         let repeatable = self.requests.kind(job.route).repeatable;
+        // Behind a redirect the first request has been done.
+        let undone = job.hop.is_none();
         let (may_pass, asked) = match (outcome, result) {
             (Outcome::Bad(BadKind::Status), Ok(exchange)) => {
                 let status = exchange.status;
-                let statuses = if repeatable {
-                    &MAY_PASS[..]
-                } else {
-                    &NOTHING_DONE
+                let statuses = match (repeatable, undone) {
+                    (true, _) => &MAY_PASS[..],
+                    (false, true) => &NOTHING_DONE,
+                    (false, false) => &[],
                 };
                 (statuses.contains(&status), retry_after(exchange))
             }
             (
                 Outcome::Bad(BadKind::Connect | BadKind::Dns | BadKind::Broken | BadKind::Timeout),
                 _,
-            ) => (repeatable || course.written.is_none(), None),
+            ) => (repeatable || (undone && course.written.is_none()), None),
             _ => return None,
         };
         let journeys = self.requests.maker().journeys();
@@ -250,11 +258,12 @@ impl Worker {
     ) -> Option<String> {
         let kept = exchange.kept.as_deref()?;
         let sets = |(name, _): &(String, Vec<u8>)| name.eq_ignore_ascii_case("set-cookie");
-        let target = kept.fields.iter().any(sets).then(|| self.asked(job));
+        let of_cookies = kept.fields.iter().any(sets);
+        let of_cookies = of_cookies.then(|| (self.authority(job), self.asked(job)));
         let walk = job.walk.as_mut()?;
-        if let Some(target) = target {
+        if let Some((authority, target)) = of_cookies {
             let asked = Asked {
-                host: self.requests.host(),
+                host: without_port(&authority),
                 target: target.as_bytes(),
                 done: exchange.done,
             };
@@ -266,6 +275,15 @@ impl Worker {
             false => None,
         }
     }
+}
+
+/// The host of `example.org:80` or `[::1]:80`.
+fn without_port(host: &str) -> &str {
+    let end = host
+        .rfind(':')
+        .filter(|colon| !host[*colon..].contains(']'));
+    let host = &host[..end.unwrap_or(host.len())];
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// How long a server asks to be left alone, in whole seconds.

@@ -1,13 +1,14 @@
 //! Closed loops against a server that counts how many ask at once.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::{Counts, Interval};
-use squall_scenario::{Connecting, Load, Request, Stage, Template, Think};
+use squall_scenario::{Connecting, DataSource, Load, Request, Stage, Template, Think};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -16,6 +17,21 @@ struct Seen {
     asking: AtomicU32,
     most: AtomicU32,
     connections: AtomicU32,
+    /// How often each user of ten asked.
+    users: Mutex<BTreeMap<u64, u64>>,
+}
+
+impl Seen {
+    /// Notes which user of ten asks, as the number of its request says.
+    fn note(&self, request: &[u8]) {
+        let text = String::from_utf8_lossy(request);
+        let path = text.split(' ').nth(1).unwrap_or_default();
+        let Ok(number) = path.trim_start_matches('/').parse::<u64>() else {
+            return;
+        };
+        let mut users = self.users.lock().unwrap();
+        *users.entry(number % 10).or_default() += 1;
+    }
 }
 
 fn closed(users: u32, think: Option<Think>, milliseconds: u64) -> Stage {
@@ -55,7 +71,8 @@ async fn server(seen: Arc<Seen>, after_ms: u64) -> SocketAddr {
             seen.connections.fetch_add(1, SeqCst);
             tokio::spawn(async move {
                 let mut request = vec![0; 4096];
-                while let Ok(1..) = stream.read(&mut request).await {
+                while let Ok(length @ 1..) = stream.read(&mut request).await {
+                    seen.note(&request[..length]);
                     let asking = seen.asking.fetch_add(1, SeqCst) + 1;
                     seen.most.fetch_max(asking, SeqCst);
                     tokio::time::sleep(Duration::from_millis(after_ms)).await;
@@ -137,4 +154,24 @@ async fn users_who_get_no_answer_wait_before_they_try_again() {
     let (total, _) = run(load(vec![closed(2, None, 500)]), address, 0).await;
     assert_eq!(total.connect, total.scheduled);
     assert!((2..=10).contains(&total.connect), "{total:?}");
+}
+
+/// Whoever sends right behind an answer waits for a connection behind those who do.
+#[tokio::test]
+async fn users_take_turns_on_too_few_connections() {
+    let seen = Arc::new(Seen::default());
+    let address = server(Arc::clone(&seen), 2).await;
+    let load = Load {
+        requests: vec![Request::plain("page", "GET", Template::parse("/$n"))],
+        data: vec![("n".into(), DataSource::Count { from: 0 })],
+        connections: Some(2),
+        workers: Some(1),
+        ..load(vec![closed(10, None, 600)])
+    };
+    let (total, _) = run(load, address, 0).await;
+    assert_eq!(total.good, total.scheduled);
+    assert!(seen.connections.load(SeqCst) <= 2);
+    let users = seen.users.lock().unwrap();
+    let (least, most) = (users.values().min().unwrap(), users.values().max().unwrap());
+    assert!(users.len() == 10 && least + 2 >= *most, "{users:?}");
 }

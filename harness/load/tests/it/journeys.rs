@@ -283,7 +283,8 @@ async fn serve_attempts(
                 while let Ok(length @ 1..) = stream.read(&mut request).await {
                     let text = String::from_utf8_lossy(&request[..length]).into_owned();
                     let target = text.split(' ').nth(1).unwrap();
-                    let user: u64 = target.trim_start_matches('/').parse().unwrap();
+                    let path = target.split('?').next().unwrap();
+                    let user: u64 = path.trim_start_matches('/').parse().unwrap();
                     let attempt = {
                         let mut asked = asked.lock().unwrap();
                         let moments = asked.entry(user).or_default();
@@ -384,6 +385,24 @@ async fn clients_lose_patience_of_their_own_and_never_repeat_what_may_not_be() {
     let watched = Arc::clone(&asked);
     let over = move || have_asked(&watched, |_| 1);
     let load = one_step("POST", stubborn(HANG, 10));
+    let (_, counts) = told(load, address, over).await;
+    assert_eq!((counts[0].status, counts[0].retries), (ARRIVALS, 0));
+}
+
+/// The answer that a POST led to may be asked for again, by whoever asks for the POST
+/// again: that was done.
+#[tokio::test]
+async fn what_was_done_before_a_redirect_is_not_done_again() {
+    let answer = |_, attempt| match attempt {
+        0 => Some("303 See Other\r\nlocation: ?receipt\r\nx-more:"),
+        _ => Some("503"),
+    };
+    let asked = Asked::default();
+    let address = serve_attempts(Arc::clone(&asked), answer).await;
+    let watched = Arc::clone(&asked);
+    let over = move || have_asked(&watched, |_| 2);
+    let mut load = one_step("POST", stubborn(HANG, 3));
+    load.journeys[0].steps[0].request.follow = 2;
     let (_, counts) = told(load, address, over).await;
     assert_eq!((counts[0].status, counts[0].retries), (ARRIVALS, 0));
 }

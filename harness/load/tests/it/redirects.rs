@@ -172,7 +172,10 @@ async fn redirects_are_a_part_of_their_arrival() {
         let sample = samples.iter().find(|sample| sample.route == route);
         sample.and_then(|sample| sample.detail.clone()).unwrap()
     };
-    assert_eq!(detail("/loop"), "redirect 4 of `follow: 3`");
+    assert_eq!(
+        detail("/loop"),
+        "behind 3 redirects, at \"/loop\": redirect 4 of `follow: 3`"
+    );
     assert!(
         detail("/away").contains("http://other.example/"),
         "{}",
