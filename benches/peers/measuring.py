@@ -1,13 +1,22 @@
 """What the comparisons share: peers are run by turns, judged by CPU time, and told
 as ratios of medians. A tool that is missing is told and left out."""
 
+import contextlib
 import os
+import pathlib
 import resource
 import shutil
 import socket
 import statistics
 import subprocess
 import time
+
+NGINX = """daemon off; worker_processes 1; pid WORK/nginx.pid; error_log WORK/error.log;
+worker_rlimit_nofile 16384; events { worker_connections 8192; }
+http { access_log off; keepalive_requests 1000000000; client_body_temp_path WORK/b;
+  proxy_temp_path WORK/p; fastcgi_temp_path WORK/f; uwsgi_temp_path WORK/u; scgi_temp_path WORK/s;
+  server { listen 127.0.0.1:PORT backlog=8192; location / { return 200 "ok"; } } }
+"""
 
 
 def tools(wanted):
@@ -34,6 +43,23 @@ def wait_for(port, seconds=10.0):
         except OSError:
             time.sleep(0.02)
     raise SystemExit(f"nothing listens on port {port} after {seconds} s")
+
+
+@contextlib.contextmanager
+def nginx(work, cpus):
+    """A server of two bytes on these CPUs; where it answers."""
+    port = free_port()
+    conf = pathlib.Path(work, "nginx.conf")
+    conf.write_text(NGINX.replace("WORK", work).replace("PORT", str(port)))
+    server = subprocess.Popen(["nginx", "-p", work, "-c", str(conf)],
+                              stderr=subprocess.DEVNULL,
+                              preexec_fn=lambda: os.sched_setaffinity(0, cpus))
+    try:
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        server.terminate()
+        server.wait(10)
 
 
 def timed(argv, cpus, **more):

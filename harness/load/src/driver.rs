@@ -22,8 +22,10 @@ use crate::worker::Worker;
 const LEAD_LENGTH: Duration = Duration::from_secs(86_400);
 /// How often intervals are sealed and gauges published.
 const TICK: Duration = Duration::from_millis(100);
-/// Answers are read after so many arrivals at the latest.
+/// Answers are read after so many arrivals that were sent at the latest.
 const BATCH: u32 = 16;
+/// And after so many that were dropped: these cost little, and nobody answers them.
+const DROPPED_BATCH: u32 = 1024;
 
 /// Why a load ended before all was settled.
 pub(crate) const BROKEN: &str = "a connection's task panicked";
@@ -238,8 +240,8 @@ impl Driver {
         pacer.wait_until(wake).await
     }
 
-    /// Sends what is due, up to a batch of it and before `until`; how many that
-    /// were.
+    /// Sends what is due, up to a batch of it and before `until`; how many arrivals
+    /// that were.
     fn send_due(
         &self,
         track: &Rc<Track>,
@@ -247,23 +249,27 @@ impl Driver {
         schedule: &mut Schedule,
         until: Option<Instant>,
     ) -> u32 {
-        for sent in 0..BATCH {
+        let (mut sent, mut dropped) = (0, 0);
+        while sent < BATCH && dropped < DROPPED_BATCH {
             let now = Instant::now();
             let is_due = |due: &Instant| *due <= now && until.is_none_or(|until| *due < until);
             let arrival = next.map(|arrival| (track.origin + arrival.at, arrival));
             let later = self.worker.agenda.next();
             // The recorder takes both in the order of their time.
             let later = later.filter(|later| arrival.is_none_or(|(due, _)| *later < due));
-            match (later, arrival) {
+            let was_sent = match (later, arrival) {
                 (Some(due), _) if is_due(&due) => self.worker.go_on(now),
                 (None, Some((due, arrival))) if is_due(&due) => {
-                    self.worker.start(track, arrival, now);
+                    let was_sent = self.worker.start(track, arrival, now);
                     *next = schedule.next();
+                    was_sent
                 }
-                _ => return sent,
-            }
+                _ => break,
+            };
+            sent += u32::from(was_sent);
+            dropped += u32::from(!was_sent);
         }
-        BATCH
+        sent + dropped
     }
 
     /// Ends the load. What was due before and had not been sent, as the

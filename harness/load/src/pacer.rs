@@ -67,12 +67,15 @@ impl Pacer {
         Ok(())
     }
 
-    /// Returns at `due`, which must be soon: the whole thread sleeps, whatever
-    /// comes meanwhile.
+    /// Returns at `due`, which must be soon, or at once when it has passed: the
+    /// whole thread sleeps, whatever comes meanwhile.
     ///
     /// # Errors
     /// The kernel does not sleep until then.
     pub(crate) fn sleep_through(&self, due: Instant) -> io::Result<()> {
+        if Instant::now() >= due {
+            return Ok(());
+        }
         let until = self.on_kernel_clock(due);
         loop {
             match rustix::thread::clock_nanosleep_absolute(ClockId::Monotonic, &until) {

@@ -154,17 +154,22 @@ impl Worker {
     }
 
     /// Starts one arrival, or drops it when too many are under way or it is
-    /// hopelessly late.
-    pub(crate) fn start(self: &Rc<Self>, track: &Rc<Track>, arrival: Arrival, now: Instant) {
+    /// hopelessly late; whether something was sent.
+    pub(crate) fn start(
+        self: &Rc<Self>,
+        track: &Rc<Track>,
+        arrival: Arrival,
+        now: Instant,
+    ) -> bool {
         let due = self.arrived(track, arrival);
         let crowded = due.walk.is_some() && self.agenda.len() >= THINKING_MAX;
-        self.send(track, due, now, crowded);
+        self.send(track, due, now, crowded)
     }
 
-    /// Does what is due first on the agenda.
-    pub(crate) fn go_on(self: &Rc<Self>, now: Instant) {
+    /// Does what is due first on the agenda; whether something was sent.
+    pub(crate) fn go_on(self: &Rc<Self>, now: Instant) -> bool {
         let Some((at, later)) = self.agenda.take() else {
-            return;
+            return false;
         };
         match later {
             Later::Step {
@@ -173,12 +178,13 @@ impl Worker {
                 walk,
                 turn,
             } => self.send(&track, self.step(at, number, walk, turn), now, false),
-            Later::Turn { track, turn } => {
-                if let Some((track, due)) = self.take_turn_of(at, turn, &track) {
-                    self.send(&track, due, now, false);
-                }
+            Later::Turn { track, turn } => self
+                .take_turn_of(at, turn, &track)
+                .is_some_and(|(track, due)| self.send(&track, due, now, false)),
+            Later::Again(again) => {
+                self.dispatch(again.0, now);
+                true
             }
-            Later::Again(again) => self.dispatch(again.0, now),
         }
     }
 
@@ -201,8 +207,8 @@ impl Worker {
     }
 
     /// Sends what is due, or drops it when too many are under way or it is
-    /// hopelessly late.
-    fn send(self: &Rc<Self>, track: &Rc<Track>, due: Due, now: Instant, crowded: bool) {
+    /// hopelessly late; whether it was sent.
+    fn send(self: &Rc<Self>, track: &Rc<Track>, due: Due, now: Instant, crowded: bool) -> bool {
         if !track.lead {
             self.board.borrow_mut().scheduled();
         }
@@ -210,7 +216,8 @@ impl Worker {
         // A user that waits has no other request: nothing piles up.
         let open = due.turn.is_none();
         if open && lag > LAG_MAX && !self.stalls.ended_since(due.at) {
-            return self.drop_late(track, due);
+            self.drop_late(track, due);
+            return false;
         }
         let in_flight = track.recorder.borrow().in_flight();
         let job = self.enter(track, due, lag);
@@ -218,11 +225,13 @@ impl Worker {
         if let Some(cause) = self.no_room(in_flight).or(crowded).filter(|_| open) {
             let settled = Settled::dropped(cause);
             track.recorder.borrow_mut().settle(job.ticket, settled);
-            return self.show_dropped(job, cause);
+            self.show_dropped(job, cause);
+            return false;
         }
         let late_in_flight = &self.late_in_flight;
         late_in_flight.set(late_in_flight.get() + u32::from(job.late));
         self.dispatch(job, now);
+        true
     }
 
     /// Drops what is hopelessly late, so late that no edge can part its
