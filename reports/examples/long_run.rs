@@ -6,8 +6,7 @@
 //! cargo run --release -p squall-reports --example long_run [MINUTES] [ROUTES]
 //! ```
 //!
-//! Each route has 40 answers a second, half of them of the usual time, the rest in a
-//! long tail, and one failure every ten seconds. Memory is that of this process when
+//! Each route has 40 answers a second, one failure every ten seconds. Memory is that of this process when
 //! the last second was written: what the record costs a run, without the engine.
 #![allow(
     clippy::disallowed_macros,
@@ -72,7 +71,7 @@ fn write(dir: &Path, seconds: i64, routes: u64) -> Result<(), Box<dyn Error>> {
     let mut writer = RecordWriter::create(dir, &manifest(seconds, routes)?)?;
     let mut tell = |at_us: i64, event: RunEvent| writer.event(&Stamped { at_us, event });
     tell(0, RunEvent::Phase(Phase::Load))?;
-    let mut scratch = new_histogram();
+    let mut scratch = [new_histogram(), new_histogram()];
     for second in 0..seconds {
         let start_us = second * SECOND_US;
         let end_us = start_us + SECOND_US;
@@ -83,8 +82,8 @@ fn write(dir: &Path, seconds: i64, routes: u64) -> Result<(), Box<dyn Error>> {
             start_us,
             end_us,
             routes,
-            lag: Some(few(&mut scratch, 60)),
-            wait: Some(few(&mut scratch, 20)),
+            lag: Some(few(&mut scratch[0], 60)),
+            wait: Some(few(&mut scratch[0], 20)),
             users: None,
         };
         tell(end_us, RunEvent::Interval(interval))?;
@@ -95,18 +94,19 @@ fn write(dir: &Path, seconds: i64, routes: u64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Answers of a route in a second: the same in every run, spread over three decades.
-fn interval(route: u64, second: i64, response: &mut Histogram<u64>) -> RouteInterval {
+/// Answers of a route in a second, the same in every run: from 4 ms on in a long
+/// tail, and sent 20 to 220 µs late.
+fn interval(route: u64, second: i64, scratch: &mut [Histogram<u64>; 2]) -> RouteInterval {
+    let [response, unlagged] = scratch;
     response.reset();
-    let failed = u64::from((second.unsigned_abs() + route) % 10 == 0);
+    unlagged.reset();
+    let failed = u64::from((second.unsigned_abs() + route).is_multiple_of(10));
     for answer in failed..ANSWERS {
-        let step = (answer * 7919 + route * 104_729 + second.unsigned_abs() * 1_299_709) % 1000;
-        let us = if step < 500 {
-            4_000 + step * 4
-        } else {
-            500 + step * step
-        };
-        record_us(response, us);
+        let chance = scatter((second.unsigned_abs() << 32) | (route << 16) | answer);
+        let (place, lag_us) = (chance % 1_000, 20 + (chance >> 32) % 200);
+        let us = 4_000 + place * 12 + 2_000_000 / (1_001 - place);
+        record_us(unlagged, us);
+        record_us(response, us + lag_us);
     }
     RouteInterval {
         route: format!("GET /route/{route}"),
@@ -118,9 +118,17 @@ fn interval(route: u64, second: i64, response: &mut Histogram<u64>) -> RouteInte
             ..Counts::default()
         },
         response: Some(Times::of(response)),
-        unlagged: Some(Times::of(response)),
+        unlagged: Some(Times::of(unlagged)),
         ..RouteInterval::default()
     }
+}
+
+/// A number that looks like chance (the last step of SplitMix64).
+const fn scatter(number: u64) -> u64 {
+    let mut mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
 }
 
 /// A generator that kept up: a hundred arrivals around `us`.

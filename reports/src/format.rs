@@ -53,10 +53,15 @@ pub fn format(name: &str) -> Option<&'static dyn Format> {
 /// The table of formats as Markdown; documentation is generated from it.
 #[must_use]
 pub fn format_table() -> String {
-    let mut text = String::from("| format | file | what it is for |\n|---|---|---|\n");
+    let mut text =
+        String::from("| format | file | written | what it is for |\n|---|---|---|---|\n");
     for format in FORMATS {
+        let written = match format.repeats_intervals() {
+            true => "when asked for",
+            false => "after every run",
+        };
         text.push_str(&format!(
-            "| `{}` | `{}` | {} |\n",
+            "| `{}` | `{}` | {written} | {} |\n",
             format.name(),
             format.file_name(),
             format.about()

@@ -343,8 +343,8 @@ pub struct ReportArgs {
     /// Where runs are looked for by name.
     #[command(flatten)]
     pub place: OutArgs,
-    /// FORMAT, FORMAT=PATH or FORMAT=-; every format into the run directory
-    /// by default
+    /// FORMAT, FORMAT=PATH or FORMAT=-; by default into the run directory, all but
+    /// json, csv, hlog and ndjson, which repeat every interval of the record
     #[arg(
         long = "report",
         value_name = "FORMAT[=PATH]",

@@ -90,17 +90,25 @@ impl ReportRequest {
     }
 }
 
-/// Renders and writes; every format into `dir` when none is asked for.
+/// Renders and writes; into `dir` when none is asked for, every format but those that
+/// repeat the record.
 pub fn write_reports(
     dir: &Path,
     record: &Record,
     verdict: &Verdict,
     requests: &[ReportRequest],
 ) -> Result<Vec<PathBuf>, String> {
-    let all: Vec<_> = FORMATS
+    let usual = FORMATS
+        .into_iter()
+        .filter(|format| !format.repeats_intervals());
+    let usual: Vec<_> = usual
         .map(|format| ReportRequest { format, path: None })
-        .to_vec();
-    let requests = if requests.is_empty() { &all } else { requests };
+        .collect();
+    let requests = if requests.is_empty() {
+        &usual
+    } else {
+        requests
+    };
     let mut written = Vec::new();
     for request in requests {
         let files = match &request.path {

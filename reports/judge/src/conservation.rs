@@ -1,12 +1,14 @@
 //! Nothing may get lost: scheduled = good + bad + dropped + unfinished.
 
-use squall_record::store::{EVENTS_FILE, INTERVALS_FILE};
+use squall_record::store::{EVENTS_FILE, INTERVALS_FILE, INTERVALS_LOG_FILE};
 use squall_record::{Counts, Phase, Record, RunEvent};
 
 use crate::verdict::Conservation;
 
 /// Most violations that are listed.
 const VIOLATIONS_MAX: usize = 5;
+/// Files of which damage may have taken arrivals.
+const COUNTED: [&str; 3] = [EVENTS_FILE, INTERVALS_FILE, INTERVALS_LOG_FILE];
 
 /// Checks every interval, their order, and their sum against the engine's own
 /// total. A damaged journal is no violation: what it lost is listed as damage.
@@ -33,7 +35,7 @@ pub(super) fn check(record: &Record) -> Conservation {
     let whole = !record
         .damage
         .iter()
-        .any(|line| line.starts_with(EVENTS_FILE) || line.starts_with(INTERVALS_FILE));
+        .any(|line| COUNTED.iter().any(|file| line.starts_with(file)));
     if whole {
         violations.extend(gaps(record));
         violations.extend(sum(record, total.scheduled));

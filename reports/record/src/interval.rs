@@ -16,7 +16,7 @@ pub struct Interval {
     /// One entry per route of the scenario, in its order.
     pub routes: Vec<RouteInterval>,
     /// Lag of the generator (dispatched - scheduled) over all routes, in
-    /// microseconds. Written to `intervals.hlog`, not to the event stream.
+    /// microseconds. Written to `intervals.times`, not to the event stream.
     #[serde(skip)]
     pub lag: Option<Times>,
     /// Wait (written - dispatched) over all routes, in microseconds.
@@ -47,7 +47,8 @@ pub struct RouteInterval {
 }
 
 /// What became of arrivals. Always
-/// `scheduled = good + bad() + dropped + unfinished`.
+/// `scheduled = good + bad() + dropped + unfinished`. Counts of zero behind the first
+/// two are left out of records and reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Arrivals of the schedule.
@@ -55,15 +56,20 @@ pub struct Counts {
     /// Completed, expected status, checks hold, inside `within`.
     pub good: u64,
     /// The connection could not be made.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub connect: u64,
     /// No answer within the client's patience.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub timeout: u64,
     /// Answered well, but later than `within`.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub late: u64,
     /// Answered with a status that is not expected.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub status: u64,
     /// The connection broke. In records of squall 0.1 also: what came was not
     /// HTTP.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub broken: u64,
     /// What came was no HTTP answer, or larger than squall reads.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -78,17 +84,22 @@ pub struct Counts {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tls: u64,
     /// Never sent.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
     /// Of `dropped`: why.
     #[serde(default, skip_serializing_if = "Drops::is_empty")]
     pub drops: Drops,
     /// Not settled when the run was cut short.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub unfinished: u64,
     /// Of `late`: those that would have been good without the generator's lag.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub late_by_lag: u64,
     /// Of `good`: answers a fallback made, as far as the system says so.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub fallback: u64,
     /// Bytes of answers' bodies.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub bytes: u64,
     /// Sent a second time, on a new connection, because the reused one had
     /// been closed; whatever became of them.

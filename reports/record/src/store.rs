@@ -2,9 +2,11 @@
 
 pub mod files;
 mod hlog;
+mod intervals;
 mod plausible;
 mod reader;
 mod tail;
+mod times_file;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -19,8 +21,11 @@ pub use writer::RecordWriter;
 pub const MANIFEST_FILE: &str = "run.json";
 /// Name of the event journal.
 pub const EVENTS_FILE: &str = "events.ndjson";
-/// Name of the interval histograms.
-pub const INTERVALS_FILE: &str = "intervals.hlog";
+/// Name of the times of the intervals.
+pub const INTERVALS_FILE: &str = "intervals.times";
+/// Their name in the first records, which hold them as an interval log of
+/// HdrHistogram.
+pub const INTERVALS_LOG_FILE: &str = "intervals.hlog";
 /// Name of the evidence samples.
 pub const SAMPLES_FILE: &str = "samples.ndjson";
 /// Name of the log of decisions by chance.

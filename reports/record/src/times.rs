@@ -12,6 +12,10 @@ use hdrhistogram::Histogram;
 
 use crate::histogram::{RESPONSE_MAX_US, new_histogram};
 
+/// Half of the sub-buckets that an HdrHistogram of three digits has: the least power
+/// of two that is not below 10³.
+const HALF: u32 = 1024;
+
 /// The buckets of a histogram of microseconds that hold something, in order.
 /// Clones share them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,17 +43,42 @@ impl Times {
 
     /// From upper edges in ascending order.
     fn from_buckets(buckets: impl Iterator<Item = (u64, u64)>) -> Self {
-        let (mut tops, mut counts, mut len) = (Vec::new(), Vec::new(), 0_u64);
+        let (mut tops, mut counts) = (Vec::new(), Vec::new());
         for (top_us, count) in buckets {
             tops.push(u32::try_from(top_us).unwrap_or(u32::MAX));
             counts.push(count);
-            len = len.saturating_add(count);
         }
+        Self::from_columns(tops, counts)
+    }
+
+    /// From upper edges in ascending order, and as many counts.
+    pub(crate) fn from_columns(tops: Vec<u32>, counts: Vec<u64>) -> Self {
+        let len = counts.iter().fold(0, |sum: u64, n| sum.saturating_add(*n));
         Self(Arc::new(Buckets {
             tops: tops.into(),
             counts: counts.into(),
             len,
         }))
+    }
+
+    /// The numbers of the buckets that hold something, ascending.
+    pub(crate) fn buckets(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.tops.iter().map(|top_us| Self::bucket_of(*top_us))
+    }
+
+    /// The number of the bucket that holds `us`, from 0, in a histogram of
+    /// three digits: each up to 2 047 µs has its own, then every doubling
+    /// has [`HALF`] of them.
+    pub(crate) const fn bucket_of(us: u32) -> u32 {
+        let shift = (u32::BITS - us.leading_zeros()).saturating_sub(HALF.ilog2() + 1);
+        shift * HALF + (us >> shift)
+    }
+
+    /// The upper edge of a bucket in microseconds, where there is such a one.
+    pub(crate) fn top_of(bucket: u32) -> Option<u32> {
+        let shift = (bucket / HALF).saturating_sub(1);
+        let above = u64::from(bucket - shift * HALF) + 1;
+        u32::try_from((above.checked_shl(shift)?).checked_sub(1)?).ok()
     }
 
     /// How many times there are.
@@ -179,6 +208,25 @@ mod tests {
             Times::of(&other).add_to(&mut total);
             prop_assert_eq!(total, sum);
         }
+    }
+
+    proptest! {
+        #[test]
+        fn buckets_are_those_of_the_histogram(us in 1..u32::MAX) {
+            let top = new_histogram().highest_equivalent(us.into());
+            let bucket = Times::bucket_of(us);
+            prop_assert_eq!(Times::top_of(bucket).map(u64::from), Some(top));
+            prop_assert_eq!(Times::bucket_of(u32::try_from(top).unwrap()), bucket);
+        }
+    }
+
+    #[test]
+    fn there_is_no_bucket_beyond_the_last() {
+        let last = Times::bucket_of(u32::MAX);
+        assert_eq!(Times::top_of(last), Some(u32::MAX));
+        assert_eq!(Times::top_of(last + 1), None);
+        assert_eq!(Times::top_of(u32::MAX), None);
+        assert_eq!(Times::top_of(0), Some(0));
     }
 
     #[test]

@@ -32,6 +32,10 @@ impl Format for Csv {
         "one row per interval and route; a quantile among failures is `inf`"
     }
 
+    fn repeats_intervals(&self) -> bool {
+        true
+    }
+
     fn render(&self, record: &Record, verdict: &Verdict) -> Vec<u8> {
         let origins = Origins::of(record, &verdict.faults);
         let mut text = HEAD.to_owned();

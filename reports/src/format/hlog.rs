@@ -24,6 +24,10 @@ impl Format for Hlog {
         "response times of good answers per interval, tagged by route, in microseconds, for HdrHistogram's log tools"
     }
 
+    fn repeats_intervals(&self) -> bool {
+        true
+    }
+
     fn render(&self, record: &Record, _verdict: &Verdict) -> Vec<u8> {
         response_log(record).into_bytes()
     }

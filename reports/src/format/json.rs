@@ -39,6 +39,10 @@ impl Format for Json {
         "everything, for programs; `schema_version` says which shape"
     }
 
+    fn repeats_intervals(&self) -> bool {
+        true
+    }
+
     fn render(&self, record: &Record, verdict: &Verdict) -> Vec<u8> {
         let document = Document {
             schema: "squall/report.v1.json",

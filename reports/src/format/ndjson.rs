@@ -81,6 +81,10 @@ impl Format for Ndjson {
         "run, events, intervals by route, samples, gates and verdict, one JSON object a line, by time"
     }
 
+    fn repeats_intervals(&self) -> bool {
+        true
+    }
+
     fn render(&self, record: &Record, verdict: &Verdict) -> Vec<u8> {
         let mut bytes = Vec::new();
         write(&mut bytes, &head(record));

@@ -24,6 +24,11 @@ pub trait Format: Sync {
     fn file_name(&self) -> &'static str;
     /// What it is for, in one line.
     fn about(&self) -> &'static str;
+    /// Whether it holds every interval of the record again, which takes more room
+    /// than the record does: it is written where it is asked for, not after each run.
+    fn repeats_intervals(&self) -> bool {
+        false
+    }
     /// The report, to stand in the run directory.
     fn render(&self, record: &Record, verdict: &Verdict) -> Vec<u8>;
     /// The report, to stand elsewhere. Only formats that link to the files of

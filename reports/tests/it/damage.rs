@@ -4,27 +4,57 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use proptest::prelude::*;
 use squall_judge::{RunOutcome, RunSummary, judge};
 use squall_record::store::{
-    EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, SAMPLES_FILE, VERDICT_FILE,
+    EVENTS_FILE, INTERVALS_FILE, INTERVALS_LOG_FILE, MANIFEST_FILE, SAMPLES_FILE, VERDICT_FILE,
 };
 use squall_record::{Record, RecordWriter, Shard, ShardSet, merge};
 use squall_reports::format::FORMATS;
 use squall_reports::{IndexedRun, index_page};
 
-const FILES: [&str; 5] = [
-    MANIFEST_FILE,
-    EVENTS_FILE,
-    INTERVALS_FILE,
-    SAMPLES_FILE,
-    VERDICT_FILE,
-];
+/// Who wrote the record: today's squall, or the first one, whose intervals are a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    Today,
+    First,
+}
+
+impl Writer {
+    const fn files(self) -> [&'static str; 5] {
+        let intervals = match self {
+            Self::Today => INTERVALS_FILE,
+            Self::First => INTERVALS_LOG_FILE,
+        };
+        [
+            MANIFEST_FILE,
+            EVENTS_FILE,
+            intervals,
+            SAMPLES_FILE,
+            VERDICT_FILE,
+        ]
+    }
+}
 
 /// A real record, as a run wrote it.
-fn real() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/records/v1-0.1.0")
+fn real(writer: Writer) -> PathBuf {
+    static TODAY: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let first = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/records/v1-0.1.0");
+    match writer {
+        Writer::First => first,
+        Writer::Today => {
+            let today = TODAY.get_or_init(|| {
+                let dir = tempfile::tempdir().unwrap();
+                let record = Record::read(&first).unwrap();
+                let verdict = judge(&record);
+                RecordWriter::write_whole(&dir.path().join("run"), &record, &verdict).unwrap();
+                dir
+            });
+            today.path().join("run")
+        }
+    }
 }
 
 /// What happens to the bytes of a file.
@@ -91,11 +121,12 @@ fn apply(damage: &Damage, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
 }
 
 /// A copy of the real record with one file damaged.
-fn damaged(file: &str, damage: &Damage) -> tempfile::TempDir {
+fn damaged(writer: Writer, nth: usize, damage: &Damage) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    for name in FILES {
-        let bytes = fs::read(real().join(name)).unwrap();
-        let bytes = if name == file {
+    let files = writer.files();
+    for name in files {
+        let bytes = fs::read(real(writer).join(name)).unwrap();
+        let bytes = if name == files[nth] {
             apply(damage, bytes)
         } else {
             Some(bytes)
@@ -114,13 +145,15 @@ fn as_shard(mut record: Record, number: u32) -> (String, Record) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(160))]
+    #![proptest_config(ProptestConfig::with_cases(240))]
     #[test]
     fn every_reader_survives_every_damage(
-        file in prop::sample::select(FILES.to_vec()),
+        writer in prop::sample::select(vec![Writer::Today, Writer::First]),
+        nth in 0..5_usize,
         damage in damage(),
     ) {
-        let dir = damaged(file, &damage);
+        let file = writer.files()[nth];
+        let dir = damaged(writer, nth, &damage);
         let index = IndexedRun {
             dir: "run".to_owned(),
             summary: RunSummary::read(dir.path()).map_err(|error| error.to_string()),
@@ -143,7 +176,7 @@ proptest! {
         for format in FORMATS {
             let _ = format.render(&record, &verdict);
         }
-        let whole = Record::read(&real()).unwrap();
+        let whole = Record::read(&real(writer)).unwrap();
         // A damaged name or seed makes it a record of another load.
         let merged = merge(vec![as_shard(whole, 1), as_shard(record.clone(), 2)]);
         if let Ok(merged) = merged {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use squall_judge::live::GateBoard;
 use squall_judge::{RunSummary, judge};
 use squall_record::store::{
-    EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordTail, SAMPLES_FILE, VERDICT_FILE,
+    EVENTS_FILE, INTERVALS_LOG_FILE, MANIFEST_FILE, RecordTail, SAMPLES_FILE, VERDICT_FILE,
 };
 use squall_record::{Manifest, Record, Sample, Stamped};
 use squall_reports::compare::compare;
@@ -92,7 +92,7 @@ fn changed(is_it: fn(&Value) -> bool, mut new: impl FnMut(&Value) -> Value) -> t
         change::<Sample>(line, is_it, &mut new);
     });
     fs::write(at(SAMPLES_FILE), samples).unwrap();
-    for name in [INTERVALS_FILE, VERDICT_FILE] {
+    for name in [INTERVALS_LOG_FILE, VERDICT_FILE] {
         fs::copy(real(name), at(name)).unwrap();
     }
     dir

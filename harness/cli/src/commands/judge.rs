@@ -62,7 +62,7 @@ pub fn judge(args: &JudgeArgs) -> ExitCode {
 }
 
 fn write(finished: &Finished, requests: &[ReportRequest]) -> Result<Vec<PathBuf>, String> {
-    // No request at all would mean every format, into the run directory.
+    // No request at all would mean the usual formats, into the run directory.
     if requests.is_empty() {
         return Ok(Vec::new());
     }

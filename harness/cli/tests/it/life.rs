@@ -50,7 +50,7 @@ slo:
     for file in [
         "run.json",
         "events.ndjson",
-        "intervals.hlog",
+        "intervals.times",
         "samples.ndjson",
         "decisions.ndjson",
         "verdict.json",

@@ -54,20 +54,14 @@ fn a_run_is_rendered_again_byte_for_byte() {
     let ended = sandbox.squall(&["run", &file, "--report", &asked, "--report", "text=-"]);
     ended.assert_code(1);
     let run = sandbox.run();
-    let reports = [
-        "report.html",
-        "report.md",
-        "report.txt",
-        "report.json",
-        "junit.xml",
-    ];
+    let reports = ["report.html", "report.md", "report.txt", "junit.xml"];
     let first: Vec<_> = reports
         .map(|name| std::fs::read(run.join(name)).expect(name))
         .to_vec();
     let text = String::from_utf8(first[2].clone()).unwrap();
     assert!(ended.stdout.contains(text.trim()), "{ended}");
     let junit = std::fs::read_to_string(junit).unwrap();
-    assert_eq!(junit.as_bytes(), first[4]);
+    assert_eq!(junit.as_bytes(), first[3]);
     assert!(junit.contains("<failure"), "{junit}");
 
     for name in reports {
@@ -82,6 +76,11 @@ fn a_run_is_rendered_again_byte_for_byte() {
     }
     let untouched = std::fs::read(run.join("events.ndjson")).unwrap();
     assert_eq!(journal, untouched, "the record is never written again");
+
+    assert!(!run.join("report.json").exists(), "it repeats the record");
+    let everything = sandbox.squall(&["report", run.to_str().unwrap(), "--report", "json"]);
+    everything.assert_code(0).assert_stdout(&["report.json"]);
+    assert!(run.join("report.json").exists());
 
     let outside = sandbox.work().join("elsewhere.md");
     let asked = format!("markdown={}", outside.display());

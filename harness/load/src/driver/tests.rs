@@ -1,5 +1,6 @@
 //! The driver conserves arrivals, whatever it is asked and answered.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use super::*;
 use crate::requests::{CompiledRequests, RequestMaker};
 use crate::stretch::interval;
 use crate::transport::Connector;
+
+mod overload;
 
 const SEED: u64 = 7;
 
@@ -153,6 +156,30 @@ fn scene() -> impl Strategy<Value = Scene> {
 }
 
 impl Scene {
+    /// So many arrivals a second, of which one may be under way.
+    fn of(rate: f64, duration: Duration) -> Self {
+        Self {
+            shape: vec![Stage::Hold {
+                rate: Rate::per_second(rate).unwrap(),
+                duration,
+                arrivals: Arrivals::Even,
+            }],
+            shard: Shard::new(1, 1).unwrap(),
+            in_flight_max: 1,
+            connections: None,
+            answers: vec![Answer::Never],
+            due_ms: 0,
+            cuts_us: vec![],
+            late_cuts: vec![],
+            stop_ms: None,
+            ahead_ms: 0,
+            stop_ahead_ms: 0,
+            think_ms: 0,
+            leave: 0.0,
+            outputs_max: 6,
+        }
+    }
+
     fn load(&self) -> Load {
         Load {
             shape: self.shape.clone(),
@@ -242,6 +269,19 @@ async fn serve(mut stream: TcpStream, answers: Vec<Answer>) {
     }
 }
 
+/// A driver that sends all of a scene to `address`, and what it tells.
+fn driver(scene: &Scene, address: SocketAddr) -> (Driver, mpsc::Receiver<Told>) {
+    let load = scene.load();
+    let maker = RequestMaker::new(&load, SEED).unwrap();
+    let requests = Arc::new(CompiledRequests::new(maker, "target").unwrap());
+    let slice = Slice::of(SEED, Some(scene.shard), (0, 1));
+    let worker = Worker::new(&load, (0, slice), requests, Connector::plain([address]));
+    let routes = load.routes().map(|it| it.name.clone()).collect();
+    let (outputs, told) = mpsc::channel(scene.outputs_max);
+    let driver = Driver::new((load, routes), slice, Rc::new(worker), outputs);
+    (driver, told)
+}
+
 /// All that the driver told, with time zero so long ago that next to
 /// nothing is waited for.
 async fn tell_all(scene: &Scene) -> (Instant, Vec<Told>) {
@@ -253,14 +293,7 @@ async fn tell_all(scene: &Scene) -> (Instant, Vec<Told>) {
             tokio::task::spawn_local(serve(stream, answers.clone()));
         }
     });
-    let load = scene.load();
-    let maker = RequestMaker::new(&load, SEED).unwrap();
-    let requests = Arc::new(CompiledRequests::new(maker, "target").unwrap());
-    let slice = Slice::of(SEED, Some(scene.shard), (0, 1));
-    let worker = Worker::new(&load, (0, slice), requests, Connector::plain([address]));
-    let routes = load.routes().map(|it| it.name.clone()).collect();
-    let (outputs, mut told) = mpsc::channel(scene.outputs_max);
-    let driver = Driver::new((load, routes), slice, Rc::new(worker), outputs);
+    let (driver, mut told) = driver(scene, address);
     let (orders, queue) = mpsc::channel(64);
     let due = match scene.stop_ms {
         Some(_) => Duration::from_millis(scene.due_ms),
@@ -369,26 +402,13 @@ fn span(interval: &Interval) -> Range<i64> {
 /// Edges that stand in the queue when the load is over already.
 #[test]
 fn an_edge_that_was_told_before_the_end_is_one_though_nothing_is_waited_for() {
-    let cuts_us = vec![525_631, 46_713, 13_169];
     let scene = Scene {
-        shape: vec![Stage::Hold {
-            rate: Rate::per_second(0.0).unwrap(),
-            duration: Duration::from_millis(50),
-            arrivals: Arrivals::Even,
-        }],
-        shard: Shard::new(1, 1).unwrap(),
-        in_flight_max: 1,
-        connections: None,
         answers: vec![Answer::Failed],
         due_ms: 51,
-        cuts_us,
-        late_cuts: vec![],
+        cuts_us: vec![525_631, 46_713, 13_169],
         stop_ms: Some((3, 6)),
-        ahead_ms: 0,
         stop_ahead_ms: 1,
-        think_ms: 0,
-        leave: 0.0,
-        outputs_max: 6,
+        ..Scene::of(0.0, Duration::from_millis(50))
     };
     let (_, told) = play(&scene);
     let edges: Vec<_> = told

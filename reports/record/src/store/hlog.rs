@@ -1,12 +1,13 @@
-//! `intervals.hlog`: one line per histogram, HdrHistogram V2, deflated, base64.
+//! The interval log of HdrHistogram (version 1.3): one line per histogram, V2,
+//! deflated, base64, which other tools can plot.
 //!
-//! The format is the interval log of HdrHistogram (version 1.3), so other
-//! tools can plot it. Times are seconds since time zero with six decimals,
+//! Response times are written as one; the first records hold their times in one. Times are seconds since time zero with six decimals,
 //! which keeps the microsecond an interval was cut at; lengths likewise.
 
 use std::fmt::Write as _;
 use std::io::Read as _;
 
+use super::intervals::{Found, Kind, Of};
 use crate::histogram::SIGNIFICANT_DIGITS;
 use crate::{Record, Times};
 use base64::Engine as _;
@@ -16,15 +17,6 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use squall_scenario::percent_encode;
 
-/// What a histogram counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Kind {
-    Response,
-    Unlagged,
-    Lag,
-    Wait,
-}
-
 const KINDS: [(Kind, &str); 4] = [
     (Kind::Response, "response"),
     (Kind::Unlagged, "unlagged"),
@@ -32,12 +24,7 @@ const KINDS: [(Kind, &str); 4] = [
     (Kind::Wait, "wait"),
 ];
 
-/// First lines of the file.
-pub(super) const HEADER: &str = "#[Histogram log format version 1.3]\n\
-    #[squall: microseconds; times are seconds since time zero; tags are kind|route]\n\
-    \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n";
-
-/// The same for a log that other tools are to read.
+/// First lines of a log that other tools are to read.
 const LOG_HEADER: &str = "#[Histogram log format version 1.3]\n\
     #[squall: response times of good answers in microseconds; failures are in no histogram]\n\
     #[squall: times are seconds since time zero; tags are routes]\n\
@@ -55,24 +42,6 @@ const HEAD_BYTES: usize = 40;
 const DIGITS: std::ops::Range<usize> = 12..16;
 /// A counter without a value: its negation has no place in 64 bits.
 const NO_COUNTER: [u8; 9] = [0xff; 9];
-
-/// One line of the log.
-#[derive(Debug)]
-pub(super) struct Line {
-    pub(super) kind: Kind,
-    /// Empty for the kinds that span all routes.
-    pub(super) route: String,
-    pub(super) start_us: i64,
-    pub(super) times: Times,
-}
-
-impl Line {
-    /// Bytes of memory it takes, roughly.
-    pub(super) fn bytes(&self) -> usize {
-        const OWN: usize = 100;
-        OWN + self.route.len() + self.times.iter().count() * size_of::<(u32, u64)>()
-    }
-}
 
 /// The response times of a record as a log for other tools: tags are routes.
 #[must_use]
@@ -95,23 +64,6 @@ pub fn response_log(record: &Record) -> String {
         }
     }
     text
-}
-
-/// Appends one histogram to `text` as a line.
-pub(super) fn write_line(
-    text: &mut String,
-    serializer: &mut V2DeflateSerializer,
-    (kind, route): (Kind, &str),
-    span: (i64, i64),
-    times: &Times,
-) -> Result<(), String> {
-    let name = KINDS
-        .iter()
-        .find(|(k, _)| *k == kind)
-        .map_or("", |(_, n)| n);
-    let mut tag = format!("Tag={name}|");
-    escape_tag(&mut tag, route);
-    append(text, serializer, &tag, span, times)
 }
 
 fn append(
@@ -137,10 +89,10 @@ fn append(
     Ok(())
 }
 
-/// Reads one line; `None` for headers and blank lines.
-pub(super) fn read_line(line: &str) -> Result<Option<Line>, String> {
+/// Reads one line of the first records; nothing of headers.
+pub(super) fn read_line(line: &str) -> Result<Vec<Found>, String> {
     if line.is_empty() || line.starts_with('#') || line.starts_with('"') {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let mut fields = line.splitn(5, ',');
     let mut field = |name: &str| fields.next().ok_or_else(|| format!("no {name}"));
@@ -155,12 +107,12 @@ pub(super) fn read_line(line: &str) -> Result<Option<Line>, String> {
         .decode(encoded)
         .map_err(|error| format!("not base64: {error}"))?;
     let histogram = histogram(&bytes).map_err(|why| format!("not a histogram: {why}"))?;
-    Ok(Some(Line {
-        kind,
-        route,
+    Ok(vec![Found {
         start_us,
+        kind,
+        of: Of::Named(route),
         times: Times::of(&histogram),
-    }))
+    }])
 }
 
 /// Looks at the bytes before the library does: it believes the lengths and the
@@ -269,13 +221,14 @@ mod tests {
         for value in [120, 3_000, 250_000, 9_000_000] {
             record_us(&mut histogram, value);
         }
-        let mut text = String::new();
-        let mut serializer = V2DeflateSerializer::new();
+        let mut tag = "Tag=response|".to_owned();
+        escape_tag(&mut tag, route);
+        let (mut text, mut serializer) = (String::new(), V2DeflateSerializer::new());
         let span = (start_us, start_us + 1_000_000);
-        write_line(
+        append(
             &mut text,
             &mut serializer,
-            (Kind::Response, route),
+            &tag,
             span,
             &Times::of(&histogram),
         )
@@ -287,8 +240,11 @@ mod tests {
     fn a_line_survives_the_round_trip() {
         for route in ["homepage", "a, b|c %41 ü\n", ""] {
             let text = line(route, -1_500_001);
-            let read = read_line(text.trim_end()).unwrap().unwrap();
-            assert_eq!((read.kind, read.route.as_str()), (Kind::Response, route));
+            let read = read_line(text.trim_end()).unwrap().remove(0);
+            assert_eq!(
+                (read.kind, read.of),
+                (Kind::Response, Of::Named(route.into()))
+            );
             assert_eq!(read.start_us, -1_500_001);
             assert_eq!(read.times.len(), 4);
             assert_eq!(read.times.max_us(), 9_003_007);
@@ -296,7 +252,7 @@ mod tests {
     }
 
     /// A line whose histogram, before it is deflated, was changed by `change`.
-    fn changed(change: impl FnOnce(&mut Vec<u8>)) -> Result<Option<Line>, String> {
+    fn changed(change: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<Found>, String> {
         let text = line("homepage", 0);
         let (before, encoded) = text.trim_end().rsplit_once(',').unwrap();
         let bytes = STANDARD.decode(encoded).unwrap();
@@ -318,7 +274,7 @@ mod tests {
     #[test]
     fn a_histogram_that_asks_for_more_memory_than_it_needs_is_damage() {
         let why = |change: fn(&mut Vec<u8>)| changed(change).unwrap_err();
-        assert!(changed(|_| {}).unwrap().is_some());
+        assert_eq!(changed(|_| {}).unwrap().len(), 1);
         let length = why(|plain| plain[4..8].fill(0xf0));
         assert!(length.contains("length it tells of"), "{length}");
         let digits = why(|plain| plain[15] = 5);
@@ -337,7 +293,7 @@ mod tests {
     #[test]
     fn the_reader_of_the_histogram_library_accepts_the_log() {
         let log = format!(
-            "{HEADER}{}{}",
+            "{LOG_HEADER}{}{}",
             line("homepage", 0),
             line("play it", 1_000_000)
         );

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::files::{self, Bounds, Line, each_line};
-use super::hlog::{self, Kind};
-use super::plausible;
-use super::{EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordError, SAMPLES_FILE, VERDICT_FILE};
+use super::intervals::{Found, Kind, Of};
+use super::times_file::TimesFile;
+use super::{EVENTS_FILE, MANIFEST_FILE, RecordError, SAMPLES_FILE, VERDICT_FILE, plausible};
 use crate::{
     Interval, Manifest, Phase, RECORD_SCHEMA_VERSION, Record, RouteInterval, RunEvent, Sample,
     Stamped, Times,
@@ -26,13 +26,13 @@ const JSON_BYTES_MAX: u64 = 32 << 20;
 pub(super) const EVENT_BYTES_MAX: usize = 4 << 20;
 /// What is read of a journal: weeks of a run.
 const JOURNAL_BYTES_MAX: u64 = 512 << 20;
-/// What is read of the histograms.
-const HISTOGRAMS_BYTES_MAX: u64 = 4 << 30;
+/// What is read of the times of intervals.
+const TIMES_BYTES_MAX: u64 = 4 << 30;
 /// Lines of a file that cannot be read before it is no journal of anything.
 const BROKEN_LINES_MAX: usize = 10_000;
-/// Lines of histograms beyond those that intervals need: the file's head, and
-/// intervals whose event was lost.
-const HISTOGRAM_LINES_SPARE: usize = 100_000;
+/// Lines of times beyond those that intervals need: the file's head, and intervals
+/// whose event was lost.
+const TIMES_LINES_SPARE: usize = 100_000;
 /// What is kept of a file, in bytes of memory, roughly: a day of twenty routes.
 const KEPT_BYTES_MAX: usize = 256 << 20;
 
@@ -70,7 +70,7 @@ impl Record {
                 }),
             }
         }
-        read_histograms(dir, &mut intervals, &mut damage)?;
+        read_times(dir, &mut intervals, &mut damage)?;
         let complete = events
             .iter()
             .any(|stamped| matches!(stamped.event, RunEvent::Phase(Phase::Finished)));
@@ -249,88 +249,89 @@ impl Kept {
     }
 }
 
-/// Reads the histograms and hangs them on the intervals they belong to.
-fn read_histograms(
+/// Reads the times and hangs them on the intervals they belong to.
+fn read_times(
     dir: &Path,
     intervals: &mut [Interval],
     damage: &mut Vec<String>,
 ) -> Result<(), RecordError> {
+    let times_file = TimesFile::of(dir);
     let mut complaints = Complaints {
-        file: INTERVALS_FILE,
+        file: times_file.name,
         count: 0,
         damage,
     };
     let bounds = Bounds {
-        line_bytes: hlog::LINE_BYTES_MAX,
-        file_bytes: HISTOGRAMS_BYTES_MAX,
+        line_bytes: times_file.line_bytes_max,
+        file_bytes: TIMES_BYTES_MAX,
     };
     // Lines that intervals have, and a few. One that belongs to none is not kept.
     let needed = |interval: &Interval| 2 * interval.routes.len() + 2;
-    let lines_max = HISTOGRAM_LINES_SPARE + intervals.iter().map(needed).sum::<usize>();
+    let lines_max = TIMES_LINES_SPARE + intervals.iter().map(needed).sum::<usize>();
     let places: HashMap<i64, usize> = intervals
         .iter()
         .enumerate()
         .map(|(index, interval)| (interval.start_us, index))
         .collect();
-    let belongs = |line: &hlog::Line| {
-        places.get(&line.start_us).is_some_and(|index| {
-            let mut routes = intervals[*index].routes.iter();
-            line.route.is_empty() || routes.any(|route| route.route == line.route)
-        })
-    };
-    let mut found: HashMap<(i64, Kind, String), Times> = HashMap::new();
     let mut kept = Kept::default();
     read_file(dir, &mut complaints, bounds, |number, line, complaints| {
         if number > lines_max {
             return ControlFlow::Break("it has more lines than the run has intervals for");
         }
         let read = match line {
-            Line::Whole(text) | Line::CutOff(text) => std::str::from_utf8(text)
-                .map_err(|error| error.to_string())
-                .and_then(hlog::read_line),
-            Line::TooLong => Ok(None),
+            Line::Whole(text) | Line::CutOff(text) => times_file.read_line(text),
+            Line::TooLong => Ok(Vec::new()),
         };
         match read {
-            Ok(Some(line)) if belongs(&line) => {
-                kept.take(line.bytes())?;
-                let key = (line.start_us, line.kind, line.route);
-                found.insert(key, line.times);
+            Ok(found) => {
+                for one in found {
+                    let bytes = one.bytes();
+                    let place = places.get(&one.start_us);
+                    let belongs = place.is_some_and(|place| hang(&mut intervals[*place], one));
+                    kept.take(if belongs { bytes } else { 0 })?;
+                }
             }
-            Ok(_) => {}
             Err(detail) => complaints.add(&format!("line {number}: {detail}")),
         }
         ControlFlow::Continue(())
     })?;
     for interval in intervals {
         let start_us = interval.start_us;
-        interval.lag = found.remove(&(start_us, Kind::Lag, String::new()));
-        interval.wait = found.remove(&(start_us, Kind::Wait, String::new()));
         for route in &mut interval.routes {
-            attach(start_us, route, &mut found, &mut complaints);
+            keep_whole(start_us, route, &mut complaints);
         }
     }
     Ok(())
 }
 
-fn attach(
-    start_us: i64,
-    route: &mut RouteInterval,
-    found: &mut HashMap<(i64, Kind, String), Times>,
-    complaints: &mut Complaints<'_>,
-) {
-    let mut take = |kind| found.remove(&(start_us, kind, route.route.clone()));
-    let response = take(Kind::Response);
-    let unlagged = take(Kind::Unlagged);
+/// Hangs times on their interval, whether that has such a route.
+pub(super) fn hang(interval: &mut Interval, found: Found) -> bool {
+    let routes = &mut interval.routes;
+    let route = match &found.of {
+        Of::Nth(nth) => routes.get_mut(*nth),
+        Of::Named(name) => routes.iter_mut().find(|route| route.route == *name),
+    };
+    let place = match (found.kind, route) {
+        (Kind::Lag, _) => &mut interval.lag,
+        (Kind::Wait, _) => &mut interval.wait,
+        (Kind::Response, Some(route)) => &mut route.response,
+        (Kind::Unlagged, Some(route)) => &mut route.unlagged,
+        (Kind::Response | Kind::Unlagged, None) => return false,
+    };
+    *place = Some(found.times);
+    true
+}
+
+/// Takes away times that are not as many as were counted: they would flatter.
+fn keep_whole(start_us: i64, route: &mut RouteInterval, complaints: &mut Complaints<'_>) {
     let good = route.counts.good;
-    let counted = response.as_ref().map_or(0, Times::len);
-    if counted == good {
-        route.response = response;
-    } else {
-        // A histogram that lost values would flatter, so it is not used.
+    let counted = route.response.as_ref().map_or(0, Times::len);
+    if counted != good {
+        route.response = None;
         complaints.add(&format!(
             "the interval at {start_us} us has {good} good answers of {} but {counted} response times",
             route.route
         ));
     }
-    route.unlagged = unlagged.filter(|times| times.len() == good);
+    route.unlagged = route.unlagged.take().filter(|times| times.len() == good);
 }

@@ -1,22 +1,22 @@
 //! Following a record while it is written.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::files::{self, Line, LineCutter};
-use super::hlog::{self, Kind};
-use super::plausible;
-use super::reader::EVENT_BYTES_MAX;
-use super::{EVENTS_FILE, INTERVALS_FILE, RecordError};
+use super::intervals::{Found, Kind};
+use super::reader::{EVENT_BYTES_MAX, hang};
+use super::times_file::TimesFile;
+use super::{EVENTS_FILE, RecordError, plausible};
 use crate::{Interval, Manifest, RunEvent, Stamped, Times};
 
 /// Bytes that are read at once.
 const CHUNK_BYTES: u64 = 256 << 10;
-/// Histograms that may wait for their interval; a run writes them right before
-/// it, so that more of them belong to none.
+/// Times that may wait for their interval; a run writes them right before it, so
+/// that more of them belong to none.
 const WAITING_MAX: usize = 100_000;
 
 /// Reads a record from its beginning and then what is appended to it. Memory
@@ -24,8 +24,11 @@ const WAITING_MAX: usize = 100_000;
 #[derive(Debug)]
 pub struct RecordTail {
     events: Lines,
-    histograms: Lines,
-    found: HashMap<(i64, Kind, String), Times>,
+    times_file: TimesFile,
+    times: Lines,
+    /// Times by the start of their interval.
+    found: BTreeMap<i64, Vec<Found>>,
+    waiting: usize,
     /// Lines that could not be read.
     pub damaged: u64,
 }
@@ -43,10 +46,13 @@ impl RecordTail {
                 .map(|file| Lines::new(file, line_bytes_max))
                 .map_err(RecordError::io(&path))
         };
+        let times_file = TimesFile::of(dir);
         let tail = Self {
             events: lines(EVENTS_FILE, EVENT_BYTES_MAX)?,
-            histograms: lines(INTERVALS_FILE, hlog::LINE_BYTES_MAX)?,
-            found: HashMap::new(),
+            times: lines(times_file.name, times_file.line_bytes_max)?,
+            times_file,
+            found: BTreeMap::new(),
+            waiting: 0,
             damaged: 0,
         };
         Ok((manifest, tail))
@@ -65,7 +71,7 @@ impl RecordTail {
                 Ok(stamped) if plausible::event(&stamped).is_err() => self.damaged += 1,
                 Ok(mut stamped) => {
                     if let RunEvent::Interval(interval) = &mut stamped.event {
-                        self.hang_histograms(interval)?;
+                        self.hang_times(interval)?;
                     }
                     events.push(stamped);
                 }
@@ -75,51 +81,52 @@ impl RecordTail {
         Ok(events)
     }
 
-    /// The histograms of an interval stand in their file before its event does.
-    fn hang_histograms(&mut self, interval: &mut Interval) -> io::Result<()> {
+    /// The times of an interval stand in their file before its event does.
+    fn hang_times(&mut self, interval: &mut Interval) -> io::Result<()> {
         let start_us = interval.start_us;
-        let last = interval
-            .routes
-            .iter()
-            .rfind(|route| route.counts.good > 0)
-            .map(|route| (start_us, Kind::Response, route.route.clone()));
-        while last
-            .as_ref()
-            .is_some_and(|key| !self.found.contains_key(key))
-        {
-            if !self.read_histograms()? {
+        let good = interval.routes.iter().filter(|it| it.counts.good > 0);
+        let needed = good.count();
+        let of_routes = |found: &Vec<Found>| {
+            let found = found.iter();
+            found.filter(|one| one.kind == Kind::Response).count()
+        };
+        while self.found.get(&start_us).map_or(0, of_routes) < needed {
+            if !self.read_times()? {
                 break;
             }
         }
-        for route in &mut interval.routes {
-            let key = (start_us, Kind::Response, route.route.clone());
-            // A histogram that lost values would flatter, so it is not used.
-            let whole = |times: &Times| times.len() == route.counts.good;
-            route.response = self.found.remove(&key).filter(whole);
+        // Those of all routes follow, in the same write.
+        self.read_times()?;
+        let later = self.found.split_off(&start_us.saturating_add(1));
+        let earlier = std::mem::replace(&mut self.found, later);
+        self.waiting -= earlier.values().map(Vec::len).sum::<usize>();
+        for found in earlier.into_iter().filter(|(start, _)| *start == start_us) {
+            for one in found.1 {
+                hang(interval, one);
+            }
         }
-        // These follow those of the routes, in the same write.
-        self.read_histograms()?;
-        let mut take = |kind| self.found.remove(&(start_us, kind, String::new()));
-        interval.lag = take(Kind::Lag);
-        interval.wait = take(Kind::Wait);
-        self.found.retain(|(start, _, _), _| *start > start_us);
+        for route in &mut interval.routes {
+            // Times that lost some would flatter, so they are not used.
+            let whole = |times: &Times| times.len() == route.counts.good;
+            route.response = route.response.take().filter(whole);
+        }
         Ok(())
     }
 
     /// Whether there was anything to read.
-    fn read_histograms(&mut self) -> io::Result<bool> {
-        if self.histograms.is_empty() && !self.histograms.fill()? {
+    fn read_times(&mut self) -> io::Result<bool> {
+        if self.times.is_empty() && !self.times.fill()? {
             return Ok(false);
         }
-        while let Some(line) = self.histograms.next() {
-            let read = std::str::from_utf8(&line).map_or(Ok(None), hlog::read_line);
-            match read {
-                Ok(Some(line)) if line.kind != Kind::Unlagged && self.found.len() < WAITING_MAX => {
-                    let key = (line.start_us, line.kind, line.route);
-                    self.found.insert(key, line.times);
-                }
-                Ok(_) => {}
-                Err(_) => self.damaged += 1,
+        while let Some(line) = self.times.next() {
+            let Ok(found) = self.times_file.read_line(&line) else {
+                self.damaged += u64::from(!line.is_empty());
+                continue;
+            };
+            let found = found.into_iter().filter(|one| one.kind != Kind::Unlagged);
+            for one in found.take(WAITING_MAX.saturating_sub(self.waiting)) {
+                self.waiting += 1;
+                self.found.entry(one.start_us).or_default().push(one);
             }
         }
         Ok(true)

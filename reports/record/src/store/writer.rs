@@ -5,12 +5,11 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use hdrhistogram::serialization::V2DeflateSerializer;
 use serde::Serialize;
 
-use super::hlog::{self, Kind};
 use super::{
     EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordError, SAMPLES_FILE, VERDICT_FILE, files,
+    intervals,
 };
 use crate::json_text::{json_document, json_line};
 use crate::{Interval, Manifest, Record, RunEvent, Sample, Stamped};
@@ -18,20 +17,12 @@ use crate::{Interval, Manifest, Record, RunEvent, Sample, Stamped};
 /// Appends a run to its directory. Every line goes to the operating system in
 /// one write together with its newline, so a run that is killed can still be
 /// read up to its last event.
+#[derive(Debug)]
 pub struct RecordWriter {
     dir: PathBuf,
     events: Appender,
     intervals: Appender,
     samples: Appender,
-    serializer: V2DeflateSerializer,
-}
-
-impl std::fmt::Debug for RecordWriter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RecordWriter")
-            .field("dir", &self.dir)
-            .finish_non_exhaustive()
-    }
 }
 
 #[derive(Debug)]
@@ -72,14 +63,13 @@ impl RecordWriter {
         let mut private = fs::DirBuilder::new();
         private.recursive(true).mode(0o700);
         private.create(dir).map_err(RecordError::io(dir))?;
-        let mut intervals = Appender::create(dir.join(INTERVALS_FILE))?;
-        intervals.append(hlog::HEADER)?;
+        let mut times = Appender::create(dir.join(INTERVALS_FILE))?;
+        times.append(intervals::HEADER)?;
         let writer = Self {
             dir: dir.to_owned(),
             events: Appender::create(dir.join(EVENTS_FILE))?,
-            intervals,
+            intervals: times,
             samples: Appender::create(dir.join(SAMPLES_FILE))?,
-            serializer: V2DeflateSerializer::new(),
         };
         // Last, so that a directory with a manifest has all its files.
         write_json(&dir.join(MANIFEST_FILE), manifest)?;
@@ -92,14 +82,18 @@ impl RecordWriter {
         &self.dir
     }
 
-    /// Appends an event; the histograms of an interval go to their own file
-    /// first, so that an interval in the journal always has them.
+    /// Appends an event; the times of an interval go to their own file first, so
+    /// that an interval in the journal always has them.
     ///
     /// # Errors
     /// When the files cannot be written.
     pub fn event(&mut self, stamped: &Stamped) -> Result<(), RecordError> {
         if let RunEvent::Interval(interval) = &stamped.event {
-            self.histograms(interval)?;
+            let lines = intervals::lines(interval).map_err(|detail| RecordError::Encode {
+                path: self.intervals.path.clone(),
+                detail,
+            })?;
+            self.intervals.append(&lines)?;
         }
         self.events.append_json(stamped)
     }
@@ -152,33 +146,6 @@ impl RecordWriter {
                 .map_err(RecordError::io(&appender.path))?;
         }
         Ok(())
-    }
-
-    fn histograms(&mut self, interval: &Interval) -> Result<(), RecordError> {
-        let span = (interval.start_us, interval.end_us);
-        let mut text = String::new();
-        let routes = interval.routes.iter().flat_map(|route| {
-            [
-                (Kind::Response, route.route.as_str(), &route.response),
-                (Kind::Unlagged, route.route.as_str(), &route.unlagged),
-            ]
-        });
-        let all = [
-            (Kind::Lag, "", &interval.lag),
-            (Kind::Wait, "", &interval.wait),
-        ];
-        for (kind, route, times) in routes.chain(all) {
-            let Some(times) = times.as_ref().filter(|times| !times.is_empty()) else {
-                continue;
-            };
-            hlog::write_line(&mut text, &mut self.serializer, (kind, route), span, times).map_err(
-                |detail| RecordError::Encode {
-                    path: self.intervals.path.clone(),
-                    detail,
-                },
-            )?;
-        }
-        self.intervals.append(&text)
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::synthetic::*;
 use proptest::prelude::*;
 use serde_json::json;
+use squall_record::histogram::{new_histogram, record_us};
 use squall_record::store::{
     EVENTS_FILE, INTERVALS_FILE, MANIFEST_FILE, RecordTail, SAMPLES_FILE, read_verdict,
 };
@@ -82,6 +83,75 @@ fn a_record_is_followed_while_it_is_written() {
     }
 }
 
+/// Times of an interval of so many routes take several lines, and more than is read
+/// at once.
+#[test]
+fn an_interval_of_many_routes_is_followed_with_all_its_times() {
+    let mut dice = Dice(1);
+    let route = |nth: usize| {
+        let mut histogram = new_histogram();
+        for _ in 0..3_000 {
+            record_us(&mut histogram, (dice.next() * 2e6) as u64);
+        }
+        RouteInterval {
+            route: format!("route {nth}"),
+            counts: Counts {
+                scheduled: histogram.len(),
+                good: histogram.len(),
+                ..Counts::default()
+            },
+            response: Some(Times::of(&histogram)),
+            ..RouteInterval::default()
+        }
+    };
+    let mut record = passing();
+    record.intervals.truncate(1);
+    record.intervals[0].routes = (0..800).map(route).collect();
+    record.events.clear();
+    let dir = tempfile::tempdir().unwrap();
+    RecordWriter::write_whole(dir.path(), &record, &json!(null)).unwrap();
+    let times = fs::metadata(dir.path().join(INTERVALS_FILE)).unwrap();
+    assert!(times.len() > 1 << 20, "{}", times.len());
+
+    let (_, mut tail) = RecordTail::open(dir.path()).unwrap();
+    let events = tail.read().unwrap();
+    let [
+        Stamped {
+            event: RunEvent::Interval(read),
+            ..
+        },
+    ] = events.as_slice()
+    else {
+        panic!("one interval: {events:?}");
+    };
+    assert!(read.routes.iter().all(|route| route.response.is_some()));
+    assert_eq!(tail.damaged, 0);
+}
+
+#[test]
+fn times_that_lost_some_are_damage_and_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path());
+    let mut other = passing();
+    other.intervals.truncate(1);
+    other.intervals[0].routes[0].response = other.intervals[0].routes[1].response.clone();
+    let short = tempfile::tempdir().unwrap();
+    RecordWriter::write_whole(short.path(), &other, &json!(null)).unwrap();
+    fs::copy(
+        short.path().join(INTERVALS_FILE),
+        dir.path().join(INTERVALS_FILE),
+    )
+    .unwrap();
+    let read = Record::read(dir.path()).unwrap();
+    let first = &read.intervals[0].routes;
+    assert!(first[0].response.is_none() && first[1].response.is_some());
+    assert!(
+        read.damage[0].contains("good answers of homepage but"),
+        "{:?}",
+        read.damage
+    );
+}
+
 #[test]
 fn a_record_survives_the_round_trip() {
     let dir = tempfile::tempdir().unwrap();
@@ -124,7 +194,7 @@ fn what_is_missing_is_said() {
     assert!(
         read.damage
             .iter()
-            .any(|line| line == "intervals.hlog: the file is missing")
+            .any(|line| line == "intervals.times: the file is missing")
     );
     assert!(
         read.damage
