@@ -223,7 +223,11 @@ impl Line {
                 let mut carried = self.carried.borrow_mut();
                 Poll::Ready(match read {
                     Ok(None) => Came::Nothing,
-                    Ok(Some(([], _))) => carried.closed(None),
+                    Ok(Some(([], stamp))) => {
+                        // The end comes behind all that was read before.
+                        carried.stamp = stamp;
+                        carried.closed(None)
+                    }
                     Ok(Some((bytes, stamp))) => {
                         carried.stamp = stamp;
                         carried.came(bytes)

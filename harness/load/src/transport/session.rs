@@ -1,6 +1,7 @@
 //! TLS on one connection.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError, ClientConnection, Error as TlsError};
 use tokio::io::Interest;
@@ -11,6 +12,9 @@ use super::tls::Tls;
 
 /// Read at a time in a handshake.
 const HANDSHAKE_BYTES: usize = 8 << 10;
+/// What webpki, which is rustls's own, calls the certificate of an authority that a
+/// server shows as its own.
+const AUTHORITY_SHOWN: &str = "CaUsedAsEndEntity";
 
 /// TLS as the client of a connection.
 #[derive(Debug)]
@@ -18,6 +22,8 @@ pub(super) struct Session {
     tls: ClientConnection,
     /// Whether the other side has said that nothing follows.
     ended: bool,
+    /// When that came, by the wall clock, if the kernel says so.
+    goodbye: Option<Duration>,
 }
 
 /// Why a connection could not be encrypted.
@@ -56,7 +62,12 @@ impl Session {
             return Err(Unsecured::SpokeFirst);
         }
         let ended = spoken.peer_has_closed();
-        Ok(Self { tls, ended })
+        let goodbye = None;
+        Ok(Self {
+            tls,
+            ended,
+            goodbye,
+        })
     }
 
     /// Takes what there is room for of `bytes`, and writes what the socket takes.
@@ -84,7 +95,7 @@ impl Session {
         plain: &mut [u8],
     ) -> io::Result<Option<Received>> {
         if self.ended {
-            let (length, stamp) = (0, None);
+            let (length, stamp) = (0, self.goodbye);
             return Ok(Some(Received { length, stamp }));
         }
         let Some(came) = socket.receive(received, stamps)? else {
@@ -115,8 +126,16 @@ impl Session {
                 left = left.saturating_sub(read.max(1));
             }
         }
-        flush(&mut self.tls, socket)?;
-        Ok((filled > 0 || self.ended).then_some(Received {
+        if self.ended {
+            self.goodbye = came.stamp;
+        }
+        let brought = filled > 0 || self.ended;
+        match flush(&mut self.tls, socket) {
+            // What came has come, whoever listens no more.
+            Err(error) if !brought => return Err(error),
+            _ => {}
+        }
+        Ok(brought.then_some(Received {
             length: filled,
             stamp: came.stamp,
         }))
@@ -176,6 +195,13 @@ pub(super) fn words(error: &io::Error) -> Option<String> {
         TlsError::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "nobody who is trusted vouches for the target's certificate; name its issuer in \
              `tls: { ca: FILE }`"
+                .to_owned()
+        }
+        TlsError::InvalidCertificate(CertificateError::Other(why))
+            if format!("{why:?}").contains(AUTHORITY_SHOWN) =>
+        {
+            "the target shows the certificate of an authority as its own; issue one for it, or \
+             say `insecure: true`"
                 .to_owned()
         }
         TlsError::InvalidMessage(_) => {

@@ -10,13 +10,14 @@ use squall_scenario::{BodyFile, ClientIdentity, ClientTls};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::rustls::server::{WantsServerCert, WebPkiClientVerifier};
+use tokio_rustls::rustls::{ConfigBuilder, RootCertStore, ServerConfig};
 
 /// Vouches for servers and clients.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
+    itself: Identity,
 }
 
 /// A certificate and the key to it, in PEM.
@@ -32,13 +33,22 @@ impl Authority {
 
     pub(crate) fn called(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![]).unwrap();
+        // Some show the certificate of an authority as their own.
+        let mut params = CertificateParams::new(vec!["shop.test".to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let pem = params.self_signed(&key).unwrap().pem();
+        let itself = Identity {
+            certificate: pem.clone(),
+            key: key.serialize_pem(),
+        };
         let issuer = Issuer::new(params, key);
-        Self { issuer, pem }
+        Self {
+            issuer,
+            pem,
+            itself,
+        }
     }
 
     /// For a server or a client that is called `name`.
@@ -79,7 +89,21 @@ impl Authority {
         } else {
             builder.with_no_client_auth()
         };
-        let identity = self.identity(name);
+        Self::shows(builder, &self.identity(name))
+    }
+
+    /// A server that shows the certificate of the authority as its own.
+    pub(crate) fn itself(&self) -> Arc<ServerConfig> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().unwrap();
+        Self::shows(builder.with_no_client_auth(), &self.itself)
+    }
+
+    fn shows(
+        builder: ConfigBuilder<ServerConfig, WantsServerCert>,
+        identity: &Identity,
+    ) -> Arc<ServerConfig> {
         let chain = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
         Arc::new(builder.with_single_cert(vec![chain], key).unwrap())

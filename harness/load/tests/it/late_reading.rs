@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use http::Method;
@@ -61,4 +61,54 @@ async fn an_answer_that_lay_in_the_socket_is_not_late() {
         assert!(tries < 1_000, "the kernel stamps nothing");
         assert!(exchange.done >= answered + LOOKS_AWAY, "when it was read");
     }
+}
+
+/// A server that ends an answer by closing the connection, when it is told to; tells
+/// when the answer had been written.
+fn server_that_closes() -> (SocketAddr, Receiver<()>, Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = channel();
+    let (close, closes) = channel();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        let mut byte = [0; 1];
+        while !request.ends_with(b"\r\n\r\n") {
+            assert_eq!(stream.read(&mut byte).unwrap(), 1);
+            request.push(byte[0]);
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhello").unwrap();
+        tell.send(()).unwrap();
+        // A test that has ended says nothing.
+        let _ = closes.recv_timeout(HANG);
+    });
+    (address, told, close)
+}
+
+#[tokio::test(flavor = "local")]
+async fn an_answer_that_ends_with_its_connection_comes_when_that_ends() {
+    let (address, _written) = server();
+    let stamped = Client::new(vec![address], None);
+    while !stamped.transport().may_let_lie() {
+        stamped.send(&Method::GET, b"").await.result.unwrap();
+    }
+    let (address, written, close) = server_that_closes();
+    let client = Client::new(vec![address], None);
+    let mut answer = client.begin(&Method::GET, b"");
+    let begun = Instant::now();
+    while written.try_recv().is_err() {
+        assert!(begun.elapsed() < HANG, "it hangs");
+        tokio::task::yield_now().await;
+    }
+    // It is read, and not over.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(answer.try_recv().is_err());
+    let closed = Instant::now();
+    close.send(()).unwrap();
+    let exchange = answer.await.unwrap().result.unwrap();
+    assert_eq!(exchange.body_bytes, 5);
+    assert!(exchange.done >= closed);
 }

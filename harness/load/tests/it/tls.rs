@@ -135,6 +135,16 @@ async fn whom_nobody_vouches_for_is_not_trusted_unless_anybody_is() {
     assert_eq!(sent.outcome(), Outcome::Good);
 }
 
+/// What people make with one line of openssl, and then name as the authority too.
+#[tokio::test(flavor = "local")]
+async fn the_certificate_of_an_authority_is_no_server_s() {
+    let authority = Authority::new();
+    let (address, _) = server(authority.itself(), echoes).await;
+    let (outcome, why) = failed(address, &authority.trusted()).await;
+    assert_eq!(outcome, Outcome::Bad(BadKind::Tls));
+    assert!(why.contains("issue one for it"), "{why}");
+}
+
 #[tokio::test(flavor = "local")]
 async fn the_name_that_is_to_be_proven_may_be_another() {
     let authority = Authority::new();
