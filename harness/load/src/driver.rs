@@ -16,6 +16,7 @@ use crate::rhythm::{Rhythm, is_soon};
 use crate::schedule::{Arrival, Schedule};
 use crate::slice::Slice;
 use crate::told::{Order, Told};
+use crate::transport::Sender as _;
 use crate::worker::Worker;
 
 /// Longer than any preparation may take.
@@ -26,6 +27,12 @@ const TICK: Duration = Duration::from_millis(100);
 const BATCH: u32 = 16;
 /// And after so many that were dropped: these cost little, and nobody answers them.
 const DROPPED_BATCH: u32 = 1024;
+/// Nothing more has come when looking for it so often has brought nothing: the first
+/// look may only see what the second one reads.
+const LOOKS_IN_VAIN: u32 = 2;
+/// How often is looked at most before patience ends. In one look some sixty
+/// connections are read.
+const LOOKS_MAX: u32 = 64;
 
 /// Why a load ended before all was settled.
 pub(crate) const BROKEN: &str = "a connection's task panicked";
@@ -182,7 +189,7 @@ impl Driver {
             if let Some(stop) = stop.filter(|stop| stop.at <= now) {
                 return self.stop(track, next.into_iter().chain(schedule), stop);
             }
-            self.worker.take_turn(now, track);
+            self.take_turn(now, track).await;
             if now >= next_tick {
                 if self.worker.is_broken() {
                     return TrackEnd::Broken(BROKEN.to_owned());
@@ -231,11 +238,36 @@ impl Driver {
         later.map_or(due, |later| due.min(later))
     }
 
+    /// Has a turn. Where patience ends by it, what has come is read first: it is in
+    /// time, though nobody has looked.
+    async fn take_turn(&self, now: Instant, track: &Track) {
+        let transport = self.worker.transport();
+        let ends = || self.worker.patience_ends(now).is_some_and(|end| end <= now);
+        let mut in_vain = 0;
+        for _ in 0..LOOKS_MAX {
+            if in_vain == LOOKS_IN_VAIN || !ends() {
+                break;
+            }
+            let before = transport.done();
+            tokio::task::yield_now().await;
+            in_vain = if transport.done() == before {
+                in_vain + 1
+            } else {
+                0
+            };
+        }
+        self.worker.take_turn(now, track);
+    }
+
     /// Waits for `wake`. What comes before one that is soon waits for it, if
     /// nothing is lost by that.
     async fn wait(&self, pacer: &Pacer, wake: Instant) -> io::Result<()> {
         if is_soon(wake, Instant::now()) && self.worker.may_let_lie() {
-            return pacer.sleep_through(wake);
+            pacer.sleep_through(wake)?;
+            // What came meanwhile is seen by that, and read when all others next have
+            // a turn.
+            tokio::task::yield_now().await;
+            return Ok(());
         }
         pacer.wait_until(wake).await
     }
@@ -328,7 +360,7 @@ impl Driver {
             if self.worker.is_broken() {
                 return Err(BROKEN.to_owned());
             }
-            self.worker.take_turn(now, track);
+            self.take_turn(now, track).await;
             let patience = self.worker.stalls.total(now).saturating_sub(excused);
             if track.recorder.borrow().in_flight() == 0 || now >= deadline + patience {
                 break;

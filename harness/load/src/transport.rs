@@ -236,6 +236,11 @@ impl<E> Transport<E> {
         self.lying.may() && self.waiting.borrow().is_empty()
     }
 
+    /// How much was read and written since the last tick.
+    pub(crate) const fn done(&self) -> u32 {
+        self.lying.done()
+    }
+
     /// How many connections wait for their next request.
     #[must_use]
     pub fn idle(&self) -> usize {

@@ -18,6 +18,7 @@ use crate::stretch::interval;
 use crate::transport::Connector;
 
 mod overload;
+mod reading;
 
 const SEED: u64 = 7;
 

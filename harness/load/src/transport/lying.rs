@@ -35,6 +35,11 @@ impl Lying {
         self.parts.set(self.parts.get().saturating_add(1));
     }
 
+    /// Reads and writes since the tick.
+    pub(super) const fn done(&self) -> u32 {
+        self.whole.get().saturating_add(self.parts.get())
+    }
+
     /// A connection is being made.
     pub(super) fn making(&self) {
         self.making.set(self.making.get() + 1);
