@@ -74,9 +74,8 @@ pub trait Sender: 'static {
 /// Nothing is redirected or decoded behind the sender's back. Two things happen
 /// that every HTTP client does: a request whose connection was seen closed before it
 /// was written, or whose address refused it, goes to a fresh connection or the next
-/// address; and a request
-/// that may be repeated (RFC 9110 §9.2.2) is sent once more, on a fresh
-/// connection, when a kept-alive one died under it before any answer. That is
+/// address; and a request that may be repeated (RFC 9110 §9.2.2) is sent once more, on
+/// a fresh connection, when a kept-alive one died under it before any answer. That is
 /// told in the course of the exchange.
 #[derive(Debug)]
 pub struct Transport<E> {
@@ -319,7 +318,7 @@ impl<E> Transport<E> {
             resent: entry.resent,
         };
         if let Place::Stream(stem, _) = &entry.place {
-            stem.let_go();
+            self.let_go(stem);
         }
         Some((entry.errand, course, entry.place))
     }

@@ -100,7 +100,7 @@ fn summarize(p99_us: Option<u64>, max_us: Option<u64>, total: &Counts) -> String
     }
     if total.resent > 0 {
         text.push_str(&format!(
-            "; {} were sent again on a new connection, as the server had closed the kept-alive one",
+            "; {} were sent again, as the server had closed a kept connection or not looked at them",
             grouped(total.resent)
         ));
     }

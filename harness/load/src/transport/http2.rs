@@ -59,6 +59,24 @@ fn seat<S: Sender>(sender: &Rc<S>, key: Key, stem: Rc<Stem>) {
 }
 
 impl<E> Transport<E> {
+    /// Ends that a connection carries an exchange.
+    pub(super) fn let_go(&self, stem: &Stem) {
+        if stem.let_go() {
+            self.leave_stem(stem);
+        }
+    }
+
+    /// Takes an exchange from the connection that carries it: it goes to another.
+    fn unseat(&self, key: Key) {
+        let mut under_way = self.under_way.borrow_mut();
+        let entry = under_way.get_mut(key);
+        let place = entry.map(|entry| std::mem::replace(&mut entry.place, Place::Waiting));
+        drop(under_way);
+        if let Some(Place::Stream(stem, _)) = place {
+            self.let_go(&stem);
+        }
+    }
+
     /// A connection that takes another exchange: to this endpoint, or to any.
     fn stem_with_room(&self, endpoint: Option<usize>) -> Option<Rc<Stem>> {
         let stems = self.stems.borrow();

@@ -187,7 +187,10 @@ async fn a_reset_is_a_broken_exchange_unless_nobody_looked_at_it() {
         let (_, mut to) = asked.next().await;
         to.send_reset(Reason::REFUSED_STREAM);
     }
-    assert_eq!(ended(twice).await.outcome(), Outcome::Bad(BadKind::Broken));
+    let twice = ended(twice).await;
+    assert_eq!(twice.outcome(), Outcome::Bad(BadKind::Broken));
+    let why = twice.result.unwrap_err().detail;
+    assert!(why.contains("refused"), "{why}");
     let cut = client.begin(&Method::GET, b"");
     let (_, mut to) = asked.next().await;
     let mut stream = to.send_response(Response::new(()), false).unwrap();
@@ -205,6 +208,55 @@ async fn a_reset_is_a_broken_exchange_unless_nobody_looked_at_it() {
     assert_eq!(cut.outcome(), Outcome::Bad(BadKind::Broken));
     assert!(!cut.course.resent, "half of an answer is one");
     assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+/// Who is sent again has left its place.
+#[tokio::test(flavor = "local")]
+async fn however_often_a_server_refuses_its_connection_has_room() {
+    let (address, connections, mut asked) = asked_by_hand(None).await;
+    let client = client(address, Some(1));
+    for _ in 0..300 {
+        let told = client.begin(&Method::GET, b"");
+        let (_, mut to) = asked.next().await;
+        to.send_reset(Reason::REFUSED_STREAM);
+        answer(asked.next().await.1, b"ok");
+        assert_eq!(ended(told).await.outcome(), Outcome::Good);
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+/// A server that closes what it kept is not at fault, nor is the user; one that closes
+/// what is fresh is.
+#[tokio::test(flavor = "local")]
+async fn a_connection_that_dies_is_excused_where_it_had_brought_an_answer() {
+    let (address, connections) = server(|number, stream| async move {
+        let mut connection = h2::server::handshake(stream).await.unwrap();
+        let mut held = Vec::new();
+        if number == 1 {
+            let (_, to) = connection.accept().await.unwrap().unwrap();
+            answer(to, b"ok");
+        }
+        while held.len() < 2 {
+            held.push(connection.accept().await.unwrap().unwrap());
+        }
+    })
+    .await;
+    let client = client(address, None);
+    for fresh in [true, false] {
+        if !fresh {
+            let first = ended(client.begin(&Method::GET, b"")).await;
+            assert_eq!(first.outcome(), Outcome::Good);
+        }
+        let both = [(); 2].map(|()| client.begin(&Method::GET, b""));
+        for told in both {
+            let sent = ended(told).await;
+            assert_eq!(sent.outcome(), Outcome::Bad(BadKind::Broken));
+            assert_eq!(sent.course.resent, !fresh, "only once");
+            let why = sent.result.unwrap_err().detail;
+            assert!(why.contains("before an answer"), "{why}");
+        }
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test(flavor = "local")]
@@ -280,6 +332,16 @@ async fn a_connection_for_each_request_is_used_once() {
         assert!(sent.course.made.is_some());
         assert_eq!(connections.load(Ordering::SeqCst), number);
     }
+    let connector = Connector {
+        http: HttpVersion::Two,
+        per_request: true,
+        ..Connector::plain([address])
+    };
+    let client = Client::with(connector, Some(1));
+    for told in [(); 3].map(|()| client.begin(&Method::PUT, b"x")) {
+        assert_eq!(ended(told).await.outcome(), Outcome::Good, "one by one");
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 6);
 }
 
 #[tokio::test(flavor = "local")]

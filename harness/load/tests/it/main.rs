@@ -14,6 +14,7 @@ mod client;
 mod closed;
 mod hostile;
 mod http2;
+mod http2_frames;
 mod journeys;
 mod late_reading;
 mod loads;

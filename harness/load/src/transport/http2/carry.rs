@@ -19,7 +19,9 @@ use crate::answer::{FALLBACK_HEADER, Keeper};
 use crate::requests::RequestKind;
 use crate::transport::attend::sent_once;
 use crate::transport::under_way::Key;
-use crate::transport::{Exchange, ExchangeFailure, Sender, Transport, place_waiting, settle};
+use crate::transport::{
+    Endpoint, Exchange, ExchangeFailure, Sender, Transport, place_waiting, settle,
+};
 
 /// How often a request that was not sent yet goes to another connection.
 const TRIES_MAX: u64 = 8;
@@ -28,8 +30,8 @@ const TRIES_MAX: u64 = 8;
 enum End {
     Answered(Box<Exchange>),
     Failed(ExchangeFailure),
-    /// The server has not looked at it, or nobody is to blame.
-    Again,
+    /// The server has not looked at it, or nobody is to blame; in words.
+    Again(BadKind, String),
     /// Its connection takes no requests any more; it was not sent.
     NotSent(String),
 }
@@ -40,28 +42,33 @@ pub(super) async fn carry<S: Sender>(sender: Rc<S>, stem: Rc<Stem>, key: Key) {
     let end = exchange(&sender, &stem, key).await;
     let transport = sender.transport();
     let endpoint = transport.connector.endpoints.get(stem.endpoint()).cloned();
-    let broken = |detail: String| ExchangeFailure::bad(BadKind::Broken, detail, endpoint);
+    let failed = |kind, detail: String| ExchangeFailure::bad(kind, detail, endpoint);
     match end {
         End::Answered(exchange) => {
             transport.lying.answered(false);
             settle(&sender, key, Ok(*exchange));
         }
         End::Failed(failure) => settle(&sender, key, Err(failure)),
-        End::Again if sent_once(&sender, key) => place(&sender, key),
-        End::Again => {
-            let detail = "the target refused it twice".to_owned();
-            settle(&sender, key, Err(broken(detail)));
-        }
+        End::Again(kind, why) => match sent_once(&sender, key) {
+            true => place_again(&sender, key),
+            false => settle(&sender, key, Err(failed(kind, why))),
+        },
         End::NotSent(why) => {
             stem.close();
             match tries(transport, key) < TRIES_MAX {
-                true => place(&sender, key),
-                false => settle(&sender, key, Err(broken(why))),
+                true => place_again(&sender, key),
+                false => settle(&sender, key, Err(failed(BadKind::Broken, why))),
             }
         }
     }
     drop(watched);
     place_waiting(&sender);
+}
+
+/// Gives an exchange another place than it had.
+fn place_again<S: Sender>(sender: &Rc<S>, key: Key) {
+    sender.transport().unseat(key);
+    place(sender, key);
 }
 
 /// Tells when a task panics: then nothing is certain.
@@ -104,7 +111,7 @@ async fn exchange<S: Sender>(sender: &Rc<S>, stem: &Rc<Stem>, key: Key) -> End {
         Err(why) => return End::Failed(unsendable(why)),
     };
     let made = stem.made();
-    let kept = made.is_none();
+    let kept = stem.was_kept();
     if let Some(entry) = transport.under_way.borrow_mut().get_mut(key) {
         entry.made = made;
         entry.written = Some(Instant::now());
@@ -121,28 +128,22 @@ async fn exchange<S: Sender>(sender: &Rc<S>, stem: &Rc<Stem>, key: Key) -> End {
     let mut answer = Answer::new(kind);
     let ended = answered(&mut answer, response, send(&mut stream, body)).await;
     let endpoint = transport.connector.endpoints[stem.endpoint()].clone();
-    match (ended, answer.status) {
-        (Ok(done), Some((status, first_byte))) => End::Answered(Box::new(Exchange {
-            first_byte,
-            done,
-            status,
-            body_bytes: answer.body_bytes,
-            fallback: answer.fallback,
-            kept: answer.keeper.map(|keeper| Box::new(keeper.kept())),
-            address: endpoint,
-        })),
-        (Ok(_), None) => End::Again,
-        (Err(error), status) => {
+    match ended {
+        Ok(done) => {
+            stem.has_brought();
+            answer.whole(done, endpoint)
+        }
+        Err(error) => {
             if error.is_go_away() || error.is_io() {
                 stem.close();
             }
             let progress = Progress {
-                answered: status.is_some(),
+                answered: answer.status.is_some(),
                 repeatable: kind.repeatable,
                 kept,
             };
             match judge(&error, progress) {
-                Judgement::Again => End::Again,
+                Judgement::Again(kind, why) => End::Again(kind, why),
                 Judgement::Failed(kind, why) => {
                     End::Failed(ExchangeFailure::bad(kind, why, Some(endpoint)))
                 }
@@ -223,6 +224,23 @@ impl Answer {
             body_bytes: 0,
             keeper: kind.looks.map(Keeper::new),
         }
+    }
+
+    /// It was read to its end, which came at `done`.
+    fn whole(self, done: Instant, address: Endpoint) -> End {
+        let Some((status, first_byte)) = self.status else {
+            let (kind, why) = (BadKind::Malformed, "no answer came".to_owned());
+            return End::Failed(ExchangeFailure::bad(kind, why, Some(address)));
+        };
+        End::Answered(Box::new(Exchange {
+            first_byte,
+            done,
+            status,
+            body_bytes: self.body_bytes,
+            fallback: self.fallback,
+            kept: self.keeper.map(|keeper| Box::new(keeper.kept())),
+            address,
+        }))
     }
 
     /// Reads it to its end; when that came.

@@ -10,15 +10,16 @@ pub(super) struct Progress {
     pub(super) answered: bool,
     /// Whether it may be sent again where no answer came.
     pub(super) repeatable: bool,
-    /// Whether its connection had carried others before.
+    /// Whether its connection had brought an answer before it was sent.
     pub(super) kept: bool,
 }
 
 /// What becomes of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
-    /// The server has not looked at it, or nobody is to blame: it is sent again.
-    Again,
+    /// The server has not looked at it, or nobody is to blame: it is sent again, if
+    /// that has not been done before. Why, in words.
+    Again(BadKind, String),
     /// It failed; in words.
     Failed(BadKind, String),
 }
@@ -30,15 +31,13 @@ pub(super) fn judge(error: &h2::Error, progress: Progress) -> Judgement {
         repeatable,
         kept,
     } = progress;
+    // RFC 9113 §8.7: these were not processed. A server that goes away ends those
+    // streams so that are beyond the last it looked at; the others end with the
+    // connection.
     let reason = error.reason();
-    // RFC 9113 §8.7: these were not processed.
-    let refused = error.is_remote()
-        && (reason == Some(Reason::REFUSED_STREAM)
-            || (error.is_go_away() && reason == Some(Reason::NO_ERROR)));
-    let unlucky = repeatable && kept && (error.is_io() || error.is_go_away() && error.is_remote());
-    if !answered && (refused || unlucky) {
-        return Judgement::Again;
-    }
+    let refused =
+        error.is_remote() && (reason == Some(Reason::REFUSED_STREAM) || error.is_go_away());
+    let unlucky = repeatable && kept && error.is_io();
     let place = match answered {
         true => "within an answer",
         false => "before an answer",
@@ -48,5 +47,9 @@ pub(super) fn judge(error: &h2::Error, progress: Progress) -> Judgement {
         true => BadKind::Malformed,
         false => BadKind::Broken,
     };
-    Judgement::Failed(kind, format!("{error} {place}"))
+    let why = format!("{error} {place}");
+    match !answered && (refused || unlucky) {
+        true => Judgement::Again(kind, why),
+        false => Judgement::Failed(kind, why),
+    }
 }

@@ -5,8 +5,10 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, Version, header, uri};
 use httparse::{EMPTY_HEADER, Status};
 
 /// Fields that speak of a connection, which HTTP/2 has no words for (RFC 9113 §8.2.2).
-const OF_CONNECTIONS: [HeaderName; 4] = [
+const OF_CONNECTIONS: [HeaderName; 6] = [
     header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
     header::TRANSFER_ENCODING,
     header::UPGRADE,
     header::HOST,
@@ -33,6 +35,11 @@ pub(super) fn translated(bytes: &Bytes, secure: bool) -> Result<(Request<()>, By
         let value = HeaderValue::from_bytes(field.value).map_err(|it| wrong(it.into()))?;
         if name == header::HOST {
             host = Some(value);
+        } else if name == header::TE {
+            // The only thing that it may say.
+            if value.as_bytes().eq_ignore_ascii_case(b"trailers") {
+                request.headers_mut().append(name, value);
+            }
         } else if !OF_CONNECTIONS.contains(&name) {
             request.headers_mut().append(name, value);
         }
@@ -59,6 +66,7 @@ mod tests {
     fn all_that_is_not_of_the_connection_is_said_again() {
         let bytes = Bytes::from_static(
             b"PUT /a%20b?c={d} HTTP/1.1\r\nhost: shop.test:8443\r\nconnection: close\r\n\
+              keep-alive: timeout=5\r\nproxy-connection: close\r\nte: gzip\r\nte: trailers\r\n\
               x-user: 1\r\nx-user: 2\r\ncontent-length: 4\r\n\r\nbody",
         );
         let (request, body) = translated(&bytes, true).unwrap();
@@ -69,7 +77,13 @@ mod tests {
             .iter()
             .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
             .collect();
-        assert_eq!(shown, ["x-user: 1", "x-user: 2", "content-length: 4"]);
+        let fields = [
+            "te: trailers",
+            "x-user: 1",
+            "x-user: 2",
+            "content-length: 4",
+        ];
+        assert_eq!(shown, fields);
         assert_eq!(body, &b"body"[..]);
         let (request, _) = translated(&bytes, false).unwrap();
         assert_eq!(request.uri().scheme_str(), Some("http"));

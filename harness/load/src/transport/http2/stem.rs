@@ -38,6 +38,8 @@ pub(in crate::transport) struct Stem {
     state: RefCell<State>,
     changed: Notify,
     carried: Cell<usize>,
+    /// Whether an answer was read on it.
+    answered: Cell<bool>,
     /// Whether it takes nothing on any more.
     closing: Cell<bool>,
     /// Whether it carries one exchange only.
@@ -74,6 +76,7 @@ impl Stem {
             state: RefCell::new(State::Making),
             changed: Notify::new(),
             carried: Cell::new(0),
+            answered: Cell::new(false),
             closing: Cell::new(false),
             once,
             open: Cell::new(true),
@@ -109,13 +112,24 @@ impl Stem {
         self.carried.set(self.carried.get() + 1);
     }
 
-    /// It carries one exchange less.
-    pub(in crate::transport) fn let_go(&self) {
+    /// It carries one exchange less; whether it is over by that.
+    pub(super) fn let_go(&self) -> bool {
         self.carried.set(self.carried.get().saturating_sub(1));
         self.idle_since.set(Instant::now());
         if self.once {
             self.end();
         }
+        self.once
+    }
+
+    /// An answer was read on it.
+    pub(super) fn has_brought(&self) {
+        self.answered.set(true);
+    }
+
+    /// Whether an answer was read on it: it was kept for what follows.
+    pub(super) const fn was_kept(&self) -> bool {
+        self.answered.get()
     }
 
     /// It takes nothing on any more; what it carries may end.
@@ -273,6 +287,9 @@ where
         .initial_max_send_streams(CARRIED_AT_FIRST)
         .max_header_list_size(HEAD_BYTES_MAX as u32)
         .enable_push(false)
+        // Answers to requests that were given up come late, however many: who sends
+        // them does nothing wrong.
+        .max_local_error_reset_streams(None)
         .handshake(io)
         .await?;
     Ok((requests, Box::pin(connection)))
