@@ -49,6 +49,7 @@ fn level(event: &RunEvent) -> Option<Level> {
         | RunEvent::UndoVerified { .. }
         | RunEvent::LoadFinished { .. }
         | RunEvent::JourneysEnded { .. }
+        | RunEvent::Viewings { .. }
         | RunEvent::ByHand { .. } => Some(Level::INFO),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bit_rate::BitRate;
 use crate::units::{ByteCount, Rate, Share, format_duration};
 
 /// How a metric is compared with its value.
@@ -53,6 +54,8 @@ pub enum GateValue {
     TimesBaseline(f64),
     /// A number without a unit; for CPU, of cores.
     Number(f64),
+    /// A bit rate.
+    BitRate(BitRate),
 }
 
 impl fmt::Display for Comparison {
@@ -75,6 +78,7 @@ impl fmt::Display for GateValue {
             Self::Rate(rate) => rate.fmt(f),
             Self::Count(count) => count.fmt(f),
             Self::Bytes(bytes) => bytes.fmt(f),
+            Self::BitRate(rate) => rate.fmt(f),
             Self::TimesBaseline(factor) => {
                 write!(f, "{}x baseline", (factor * 1e9).round() / 1e9)
             }

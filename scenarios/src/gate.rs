@@ -9,6 +9,7 @@ use crate::comparison::{Comparison, GateValue};
 use crate::reading::ReadingGate;
 use crate::span::Located;
 use crate::units::{Share, format_duration};
+use crate::viewing::ViewingGate;
 
 /// Failures that are taken to come together where a block with `confidence`
 /// states no `burst` and the run saw too few failures to tell.
@@ -75,6 +76,8 @@ pub enum Gate {
     /// A reading beside the arrivals, compared with a value: `memory of
     /// catalog < 500MiB`, `probe queue length < 100`.
     Reading(ReadingGate),
+    /// What viewers saw, compared with a value: `rebuffer_ratio <= 1%`.
+    Viewing(ViewingGate),
 }
 
 /// A metric compared with a value.
@@ -212,6 +215,7 @@ impl fmt::Display for Gate {
             Self::BreakerIs { name, state } => write!(f, "breaker {name} is {state}"),
             Self::BaselineReturns => f.write_str("baseline returns"),
             Self::Reading(gate) => gate.fmt(f),
+            Self::Viewing(gate) => gate.fmt(f),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::persona::Persona;
 use crate::quantity::{QuantityError, QuantityProblem, parse_duration};
 use crate::request::Request;
 use crate::units::{Share, format_duration};
+use crate::viewing::Watching;
 use crate::visible::quoted;
 
 /// What one user does: an arrival starts it, and its steps follow one another.
@@ -43,6 +44,10 @@ pub struct Step {
     /// How long its user thinks before it; nothing before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub think: Option<Think>,
+    /// Watches the title whose manifest the step before it brought: its requests are
+    /// for segments, as many as are needed, and its own request stands for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub player: Option<Watching>,
     /// How many users leave behind it, though it went well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leave: Option<Share>,
@@ -80,6 +85,7 @@ impl Journey {
         self.steps.iter().map(move |step| {
             after += step.think.map_or(Duration::ZERO, Think::mean);
             let reached = (step, stay, after);
+            after += step.player.map_or(Duration::ZERO, |player| player.stay);
             stay *= 1.0 - step.leave.map_or(0.0, Share::get);
             reached
         })
@@ -212,6 +218,7 @@ mod tests {
     #[test]
     fn a_journey_is_told_and_its_steps_are_reached_by_those_who_stay() {
         let step = |name: &str, think_s: Option<u64>, leave: Option<f64>| Step {
+            player: None,
             request: Request::plain(name, "GET", Template::parse("/")),
             take: vec![],
             think: think_s.map(|s| Think::always(Duration::from_secs(s))),

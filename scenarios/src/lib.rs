@@ -7,6 +7,7 @@
 mod address;
 mod answer_check;
 pub mod base64;
+mod bit_rate;
 mod body_file;
 mod column;
 mod comparison;
@@ -43,6 +44,7 @@ mod system;
 mod template;
 mod units;
 mod variant;
+mod viewing;
 mod visible;
 mod wave;
 mod windows;
@@ -52,6 +54,7 @@ pub use address::{
     split_address,
 };
 pub use answer_check::{AnswerCheck, Digest, Expected, NoDigest};
+pub use bit_rate::BitRate;
 pub use body_file::BodyFile;
 pub use column::Column;
 pub use comparison::{Comparison, GateValue};
@@ -95,6 +98,7 @@ pub use system::{
 pub use template::{Template, UnknownVariable};
 pub use units::{ByteCount, Rate, Share, format_duration};
 pub use variant::UnknownVariant;
+pub use viewing::{ViewingFigure, ViewingGate, Watching};
 pub use visible::{acts, quoted, visible, without_controls};
 pub use wave::Wave;
 pub use windows::{

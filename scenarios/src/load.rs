@@ -429,6 +429,7 @@ mod tests {
         let s = Duration::from_secs;
         let request = |name: &str| Request::plain(name, "GET", Template::parse("/"));
         let step = |name: &str, think_s: Option<u64>, leave: Option<f64>| Step {
+            player: None,
             request: request(name),
             take: vec![],
             think: think_s.map(|thinks| Think::always(s(thinks))),

@@ -260,6 +260,7 @@ mod tests {
                 scheduled: 0,
                 lag_max_us: 0,
                 journeys: vec![],
+                viewings: vec![],
             };
             tell.blocking_send(told).unwrap();
         };

@@ -109,6 +109,7 @@ impl Driver {
                     scheduled: 0,
                     lag_max_us: 0,
                     journeys: Vec::new(),
+                    viewings: Vec::new(),
                 });
                 self.flush().await;
                 return Ok(());
@@ -444,6 +445,7 @@ impl Driver {
             scheduled: recorder.scheduled(),
             lag_max_us: recorder.lag_max_us(),
             journeys: self.worker.journeys_ended(track),
+            viewings: self.worker.viewings(track),
         }
     }
 

@@ -2,8 +2,11 @@
 //! belong.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+use squall_record::Viewings;
 
 use crate::closed::Turn;
 use crate::journey::{Tally, Walk};
@@ -11,6 +14,7 @@ use crate::recorder::Recorder;
 use crate::redirect::Hop;
 use crate::settled::Settled;
 use crate::transport::{Dispatch, Key};
+use crate::viewing::Segment;
 
 /// Numbers of lead arrivals start here, so that they draw other data.
 const LEAD_NUMBERS: u64 = 1 << 40;
@@ -22,6 +26,8 @@ pub(crate) struct Track {
     pub(crate) recorder: RefCell<Recorder>,
     pub(crate) lead: bool,
     pub(crate) tally: RefCell<Tally>,
+    /// What viewers saw, by the route of their player.
+    pub(crate) viewings: RefCell<BTreeMap<usize, Viewings>>,
 }
 
 impl Track {
@@ -32,6 +38,7 @@ impl Track {
             recorder: RefCell::new(Recorder::new(routes)),
             lead,
             tally: RefCell::default(),
+            viewings: RefCell::default(),
         })
     }
 
@@ -39,6 +46,15 @@ impl Track {
     pub(crate) const fn number(&self, arrival: u64) -> u64 {
         arrival + if self.lead { LEAD_NUMBERS } else { 0 }
     }
+}
+
+/// Whose journey it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Whose {
+    /// Number of the arrival that started it.
+    pub(crate) number: u64,
+    /// Whose turn it is, in a closed loop.
+    pub(crate) turn: Option<Turn>,
 }
 
 /// What is due later.
@@ -96,4 +112,11 @@ pub(crate) struct Job {
     pub(crate) attempts: u32,
     /// When the first of them was dispatched, if it was.
     pub(crate) first: Option<Dispatch>,
+}
+
+impl Job {
+    /// What is asked for, where it is a segment.
+    pub(crate) fn segment(&self) -> Option<Segment<'_>> {
+        self.walk.as_ref()?.viewer.as_ref()?.segment()
+    }
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use squall_record::JourneyEnds;
 use squall_scenario::seed::{nth, sub_seed, unit_interval};
-use squall_scenario::{Journey, Load, Persona, Share, Slot, Step, Think};
+use squall_scenario::{Journey, Load, Persona, Share, Slot, Step, Think, Watching};
 
 use crate::answer::Kept;
+use crate::player::Manifest;
+use crate::viewing::Viewer;
 use capture::{Capture, captured};
 pub(crate) use cookies::{Asked, Jar};
 
@@ -37,6 +39,7 @@ struct Itinerary {
 #[derive(Debug)]
 struct Stop {
     think: Option<(Think, u64)>,
+    player: Option<Watching>,
     leave: Option<(Share, u64)>,
     captures: Vec<Capture>,
     /// For the times between attempts.
@@ -49,6 +52,10 @@ pub(crate) struct Walk {
     pub(crate) journey: u32,
     pub(crate) step: u32,
     pub(crate) carried: Carried,
+    /// What its last step brought for the player behind it.
+    pub(crate) manifest: Option<Manifest>,
+    /// Who watches, in a step that plays.
+    pub(crate) viewer: Option<Box<Viewer>>,
 }
 
 /// What a user has from the answers so far.
@@ -129,6 +136,31 @@ impl Journeys {
                 .checked_sub(it.first)
                 .and_then(|nth| it.steps.get(nth));
             own.is_some_and(|stop| stop.captures.iter().any(Capture::reads_body))
+        }) || self.player_routes().any(|player| player == route + 1)
+    }
+
+    /// How a step watches what the step before it brought, where it does.
+    pub(crate) fn player(&self, journey: u32, step: u32) -> Option<Watching> {
+        let journey = self.journeys.get(journey as usize)?;
+        journey.steps.get(step as usize)?.player
+    }
+
+    /// Whether what a step brings is watched.
+    pub(crate) fn brings_manifest(&self, walk: &Walk) -> bool {
+        self.player(walk.journey, walk.step + 1).is_some()
+    }
+
+    /// Whether the step of a route plays.
+    pub(crate) fn plays(&self, route: usize) -> bool {
+        self.player_routes().any(|player| player == route)
+    }
+
+    /// The routes of steps that play, behind those that bring a manifest.
+    pub(crate) fn player_routes(&self) -> impl Iterator<Item = usize> {
+        self.journeys.iter().flat_map(|journey| {
+            let steps = journey.steps.iter().enumerate();
+            let players = steps.filter(|(_, stop)| stop.player.is_some());
+            players.map(|(step, _)| journey.first + step)
         })
     }
 
@@ -277,6 +309,7 @@ impl Stop {
         });
         Ok(Self {
             think: step.think.map(|think| (think, stream("think"))),
+            player: step.player,
             leave: step.leave.map(|leave| (leave, stream("leave"))),
             captures: captures.collect::<Result<_, _>>()?,
             again: stream("again"),
@@ -304,7 +337,15 @@ impl Walk {
             journey,
             step: 0,
             carried: Carried::default(),
+            manifest: None,
+            viewer: None,
         }
+    }
+
+    /// Whether it is in the hands of a viewer who asks for nothing.
+    pub(crate) fn waits(&self) -> bool {
+        let viewer = self.viewer.as_ref();
+        viewer.is_some_and(|viewer| viewer.segment().is_none())
     }
 }
 

@@ -29,6 +29,7 @@ mod stretch;
 mod thread;
 mod told;
 mod transport;
+mod viewing;
 mod worker;
 
 pub use answer::{
@@ -37,7 +38,7 @@ pub use answer::{
 };
 pub use gauges::Gauges;
 pub use plan::{Destination, LoadPlan};
-pub use player::{Fetch, Manifest, ManifestError, Next, Player, Viewing, Watching};
+pub use player::{Fetch, Manifest, ManifestError, Next, Player, Viewing};
 pub use protocol::{LoadCommand, LoadOutput};
 pub use recorder::Recorder;
 pub use requests::{CompiledRequests, PreparedRequest, RequestError, RequestKind, RequestMaker};

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use squall_record::{JourneyEnds, Sample};
+use squall_record::{JourneyEnds, Sample, Viewings};
 
 use crate::gauges::{BoardReading, Gauges, LastSecond};
 use crate::protocol::LoadOutput;
@@ -39,6 +39,8 @@ struct Part {
     finished: Option<(u64, u64)>,
     /// How its journeys ended.
     journeys: Vec<JourneyEnds>,
+    /// What its viewers saw.
+    viewings: Vec<Viewings>,
     /// What it has counted.
     reading: BoardReading,
     /// Whether that is news.
@@ -53,6 +55,7 @@ impl Part {
             draining: false,
             finished: None,
             journeys: Vec::new(),
+            viewings: Vec::new(),
             reading: BoardReading::nothing(),
             heard: false,
         }
@@ -116,10 +119,12 @@ impl Merge {
                 scheduled,
                 lag_max_us,
                 journeys,
+                viewings,
             } => {
                 own.draining = true;
                 own.finished = Some((scheduled, lag_max_us));
                 own.journeys = journeys;
+                own.viewings = viewings;
                 self.join_stretches(out);
                 self.tell_draining(out);
                 self.tell_finished(out);
@@ -191,16 +196,17 @@ impl Merge {
             return;
         }
         self.tell_samples(i64::MAX, out);
-        let mut journeys: Vec<JourneyEnds> = Vec::new();
         let parts = self.parts.iter_mut();
-        for own in parts.flat_map(|part| std::mem::take(&mut part.journeys)) {
-            match journeys.iter_mut().find(|all| all.journey == own.journey) {
-                Some(all) => all.add(&own),
-                None => journeys.push(own),
-            }
-        }
+        let journeys = parts.flat_map(|part| std::mem::take(&mut part.journeys));
+        let journeys = JourneyEnds::sum(journeys);
         if !journeys.is_empty() {
             out.push(LoadOutput::Journeys(journeys));
+        }
+        let parts = self.parts.iter_mut();
+        let viewings = parts.flat_map(|part| std::mem::take(&mut part.viewings));
+        let viewings = Viewings::sum(viewings);
+        if !viewings.is_empty() {
+            out.push(LoadOutput::Viewings(viewings));
         }
         let finished = self.parts.iter().filter_map(|part| part.finished);
         let (scheduled, lag_max_us) = finished.fold((0, 0), |(sum, max), (scheduled, lag_us)| {

@@ -12,6 +12,8 @@ mod viewing;
 
 use std::time::Duration;
 
+use squall_scenario::Watching;
+
 use self::ladder::Level;
 pub use self::manifest::{Manifest, ManifestError};
 use self::throughput::Throughput;
@@ -20,15 +22,6 @@ pub use self::viewing::Viewing;
 /// How long after a failure a segment is asked for again. As in dash.js and
 /// hls.js, which give up after a few attempts; here the viewer does, by leaving.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-
-/// How somebody watches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Watching {
-    /// Playing time that is fetched ahead, at most; two segments at least.
-    pub buffer: Duration,
-    /// How long the viewer stays, from the press of the button; waiting counts.
-    pub stay: Duration,
-}
 
 /// What a player does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

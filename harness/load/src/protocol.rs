@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use squall_record::{Interval, JourneyEnds, Sample};
+use squall_record::{Interval, JourneyEnds, Sample, Viewings};
 
 /// What the load thread is told.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +44,8 @@ pub enum LoadOutput {
     Draining,
     /// How the journeys of the load ended, where it has any; `Finished` follows.
     Journeys(Vec<JourneyEnds>),
+    /// What viewers saw, where the load has players; `Finished` follows.
+    Viewings(Vec<Viewings>),
     /// Everything is settled or given up; nothing follows.
     Finished {
         /// Measured arrivals scheduled.

@@ -10,15 +10,17 @@ use squall_scenario::{
     UnknownVariable, Unsendable,
 };
 
+use compiled::CompiledRequest;
 pub use compiled::RequestKind;
-use compiled::{CompiledRequest, Drawn, Sources};
 use draw::Draw;
+use slotted::{Drawn, Sources};
 
 use crate::journey::{BadTake, Carried, Journeys};
 
 mod compiled;
 mod draw;
 mod hops;
+mod slotted;
 
 /// A request ready to be sent.
 #[derive(Debug, Clone)]
@@ -363,6 +365,7 @@ impl CompiledRequests {
                     draws: &maker.draws,
                     taken: maker.journeys.names(index),
                     takes_body: maker.journeys.takes_body(index),
+                    plays: maker.journeys.plays(index),
                 };
                 CompiledRequest::new(request, &route.method, to, sources)
             })

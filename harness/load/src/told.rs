@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use squall_record::{JourneyEnds, Sample};
+use squall_record::{JourneyEnds, Sample, Viewings};
 
 use crate::gauges::BoardReading;
 use crate::stretch::Stretch;
@@ -57,5 +57,7 @@ pub(crate) enum Told {
         lag_max_us: u64,
         /// How each journey of the load ended.
         journeys: Vec<JourneyEnds>,
+        /// What the viewers of each player saw.
+        viewings: Vec<Viewings>,
     },
 }

@@ -13,7 +13,7 @@ use squall_scenario::{Load, Request};
 use crate::agenda::Agenda;
 use crate::closed::Users;
 use crate::gauges::GaugeBoard;
-use crate::job::{Attempt, Due, Job, Later, Track};
+use crate::job::{Attempt, Due, Job, Later, Track, Whose};
 use crate::journey::Walk;
 use crate::recorder::micros_i64;
 use crate::requests::{CompiledRequests, RequestKind};
@@ -30,6 +30,7 @@ use turns::Loop;
 mod follow;
 mod judged;
 mod turns;
+mod watch;
 
 /// A stall that may have held up a fault's edge for longer than edges are
 /// waited for anyway.
@@ -177,6 +178,15 @@ impl Worker {
                 number,
                 walk,
                 turn,
+            } if walk.waits() => {
+                self.look(&track, Whose { number, turn }, walk, now);
+                false
+            }
+            Later::Step {
+                track,
+                number,
+                walk,
+                turn,
             } => self.send(&track, self.step(at, number, walk, turn), now, false),
             Later::Turn { track, turn } => self
                 .take_turn_of(at, turn, &track)
@@ -261,8 +271,10 @@ impl Worker {
         self.leave_due_before(end);
         while let Some((_, later)) = self.agenda.take() {
             match later {
-                // The journey is unfinished, and the user has had no other turn.
-                Later::Step { .. } | Later::Turn { .. } => {}
+                // The journey is unfinished.
+                Later::Step { track, walk, .. } => self.cut_short(&track, *walk),
+                // The user has had no other turn.
+                Later::Turn { .. } => {}
                 Later::Again(again) => self.give_in(*again),
             }
         }
@@ -279,7 +291,10 @@ impl Worker {
                         walk,
                         turn,
                     },
-                )) => self.leave(&track, self.step(at, number, walk, turn)),
+                )) => match walk.waits() {
+                    true => self.cut_short(&track, *walk),
+                    false => self.leave(&track, self.step(at, number, walk, turn)),
+                },
                 Some((at, Later::Turn { track, turn })) => {
                     if let Some((track, due)) = self.take_turn_of(at, turn, &track) {
                         self.leave(&track, due);
@@ -295,6 +310,10 @@ impl Worker {
         let job = self.enter(track, due, Duration::ZERO);
         let mut recorder = track.recorder.borrow_mut();
         recorder.settle(job.ticket, Settled::UNFINISHED);
+        drop(recorder);
+        if let Some(walk) = job.walk {
+            self.cut_short(track, *walk);
+        }
     }
 
     /// How the journeys of a track ended.
@@ -316,6 +335,9 @@ impl Worker {
     /// What is not noted yet.
     fn job(&self, track: &Rc<Track>, due: Due, lag: Duration) -> Job {
         let since = due.at.saturating_duration_since(track.origin);
+        if let Some(walk) = &due.walk {
+            self.asks_for_manifest(track, walk, due.at);
+        }
         Job {
             number: due.number,
             route: due.route,
@@ -362,14 +384,17 @@ impl Sender for Worker {
     }
 
     fn fixed(&self, job: &Job) -> Option<&Bytes> {
-        match &job.hop {
-            Some(_) => None,
-            None => self.requests.fixed(job.route),
-        }
+        // A segment's path is known to who watches alone.
+        let own = job.hop.is_some() || job.segment().is_some();
+        (!own).then(|| self.requests.fixed(job.route)).flatten()
     }
 
     fn write(&self, job: &Job, into: &mut Vec<u8>) {
         let carried = job.walk.as_ref().map(|walk| &walk.carried);
+        if let Some(segment) = job.segment() {
+            let requests = &self.requests;
+            return requests.write_segment(job.route, job.number, (segment, carried), into);
+        }
         match &job.hop {
             Some(hop) => self
                 .requests

@@ -142,6 +142,9 @@ impl<S: System> LiveRun<'_, S> {
             LoadOutput::Samples(samples) => self.context.hub.samples(samples).await,
             LoadOutput::Draining => self.emit(RunEvent::Phase(Phase::Drain)).await,
             LoadOutput::LateCut { at } => self.emit(late_cut(self.context, at)).await,
+            LoadOutput::Viewings(players) => {
+                self.emit(RunEvent::Viewings { players }).await;
+            }
             LoadOutput::Journeys(journeys) => {
                 self.emit(RunEvent::JourneysEnded { journeys }).await;
             }

@@ -6,7 +6,7 @@ use crate::case::Case;
 use crate::ratio::{Inference, claim_of};
 use crate::ruling::{Ruling, undecided};
 use crate::verdict::{GateOrigin, GateState, GateVerdict, Recovery, Subject};
-use crate::{breaker, metric, reading, recovery};
+use crate::{breaker, metric, reading, recovery, viewing};
 
 /// The steady state's gates on the baseline window. One that the window is
 /// too small for was decided before time zero, so it decides nothing here.
@@ -100,7 +100,7 @@ fn judge_gate(
         span: gate.span,
         origin: block.origin,
         subject: match gate.value {
-            Gate::Metric(_) | Gate::BaselineReturns => Subject::Users,
+            Gate::Metric(_) | Gate::BaselineReturns | Gate::Viewing(_) => Subject::Users,
             Gate::Breaker { .. } | Gate::BreakerIs { .. } => Subject::Breaker,
             Gate::Reading(_) => Subject::System,
         },
@@ -148,7 +148,9 @@ fn is_inferred(gate: &Gate) -> bool {
         Gate::Metric(gate) => {
             matches!(gate.value, GateValue::TimesBaseline(_)) || claim_of(gate).is_some()
         }
-        Gate::Breaker { .. } | Gate::BreakerIs { .. } | Gate::Reading(_) => false,
+        Gate::Breaker { .. } | Gate::BreakerIs { .. } | Gate::Reading(_) | Gate::Viewing(_) => {
+            false
+        }
     }
 }
 
@@ -180,6 +182,7 @@ fn rule(case: &Case<'_>, block: &Block<'_>, gate: &Gate) -> (Ruling, Option<Reco
                 } => breaker::rule_change(case, &window, name, *change, *within),
                 Gate::BreakerIs { name, state } => breaker::rule_is(case, &window, name, *state),
                 Gate::Reading(gate) => reading::rule(case, &window, gate),
+                Gate::Viewing(gate) => viewing::rule(case, &window, gate),
                 Gate::BaselineReturns => undecided("`baseline returns` needs `after: FAULT`"),
             };
             (ruling, None)
@@ -239,6 +242,7 @@ fn left_hand_side(gate: &Gate) -> String {
     match gate {
         Gate::Metric(gate) => gate.subject(),
         Gate::Reading(gate) => gate.reading.to_string(),
+        Gate::Viewing(gate) => gate.subject(),
         other => other.to_string(),
     }
 }

@@ -43,6 +43,7 @@ mod summed;
 mod users;
 mod validity;
 pub mod verdict;
+mod viewing;
 mod window;
 mod window_stats;
 

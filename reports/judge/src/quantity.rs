@@ -27,6 +27,8 @@ pub enum Quantity {
     Bytes(u64),
     /// A number whose unit is known to who asked for it.
     Number(f64),
+    /// A bit rate in kilobits per second.
+    KbitPerSecond(f64),
 }
 
 impl Quantity {
@@ -40,7 +42,9 @@ impl Quantity {
             Quantity::Share(share) => share,
             Quantity::PerSecond(rate) => rate,
             Quantity::Count(count) | Quantity::Bytes(count) => count as f64,
-            Quantity::Cores(number) | Quantity::Number(number) => number,
+            Quantity::Cores(number)
+            | Quantity::Number(number)
+            | Quantity::KbitPerSecond(number) => number,
             Quantity::Times(factor) => factor,
         }
     }
@@ -58,6 +62,7 @@ impl fmt::Display for Quantity {
             Self::Cores(cores) => format!("{} cores", significant(cores)),
             Self::Bytes(count) => bytes(count),
             Self::Number(value) => number(value),
+            Self::KbitPerSecond(kbps) => format!("{}kbit/s", significant(kbps)),
         })
     }
 }

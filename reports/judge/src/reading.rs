@@ -13,8 +13,8 @@ mod series;
 use squall_record::RESOURCES_EVERY_US;
 use squall_scenario::{ProcessFigure, Reading, ReadingGate};
 
-use self::limit::{badness, margin};
-pub(crate) use self::limit::{limit, quantity};
+use self::limit::badness;
+pub(crate) use self::limit::{limit, margin, quantity};
 pub(crate) use self::process::live_value;
 use self::series::{Point, Series};
 

@@ -32,6 +32,7 @@ pub(crate) fn unit_threshold(value: GateValue) -> Option<Quantity> {
         GateValue::Rate(rate) => Quantity::PerSecond(rate.as_per_second()),
         GateValue::Count(count) => Quantity::Count(count),
         GateValue::Bytes(bytes) => Quantity::Bytes(bytes.0),
+        GateValue::BitRate(rate) => Quantity::KbitPerSecond(rate.0),
         GateValue::Number(number) => Quantity::Number(number),
         GateValue::TimesBaseline(times) => Quantity::Times(times),
     })

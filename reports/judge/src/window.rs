@@ -37,10 +37,14 @@ impl Window {
     /// an interval is wholly inside or outside; one that was cut elsewhere
     /// belongs to where its middle lies, and never to two windows.
     pub fn contains(&self, interval: &Interval) -> bool {
-        let middle_us = i64::midpoint(interval.start_us, interval.end_us);
+        self.holds(i64::midpoint(interval.start_us, interval.end_us))
+    }
+
+    /// Whether a moment lies in the window.
+    pub(crate) fn holds(&self, at_us: i64) -> bool {
         self.ranges
             .iter()
-            .any(|range| (range.start_us..range.end_us).contains(&middle_us))
+            .any(|range| (range.start_us..range.end_us).contains(&at_us))
     }
 
     /// The window without its first `settle`. Every period of a fault that came

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_scenario::BreakerState;
 
-use crate::{FaultSeen, Interval, JourneyEnds};
+use crate::{FaultSeen, Interval, JourneyEnds, Viewings};
 
 /// An event and when it happened.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -131,6 +131,11 @@ pub enum RunEvent {
     JourneysEnded {
         /// Each journey of the load.
         journeys: Vec<JourneyEnds>,
+    },
+    /// What viewers saw; told before the end of the load, where it has players.
+    Viewings {
+        /// Each step of the load that plays.
+        players: Vec<Viewings>,
     },
     /// A person acted on the run from a screen. What came of it stands in the
     /// events that follow.

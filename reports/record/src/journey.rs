@@ -50,6 +50,22 @@ impl JourneyEnds {
         each.join("; ")
     }
 
+    /// Those of all parts of a load, by their names.
+    #[must_use]
+    pub fn sum(parts: impl Iterator<Item = Self>) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for own in parts {
+            match all
+                .iter_mut()
+                .find(|journey| journey.journey == own.journey)
+            {
+                Some(journey) => journey.add(&own),
+                None => all.push(own),
+            }
+        }
+        all
+    }
+
     /// Adds those of the same journey that another part of the load had.
     pub const fn add(&mut self, other: &Self) {
         self.started = self.started.saturating_add(other.started);

@@ -22,6 +22,7 @@ pub mod store;
 mod terminal;
 mod times;
 mod users;
+mod viewing;
 
 pub use bad_kind::{ALL_BAD_KINDS, BadKind};
 pub use drops::{ALL_DROP_CAUSES, DropCause, Drops};
@@ -42,3 +43,4 @@ pub use store::{RecordError, RecordWriter};
 pub use terminal::{terminal_block, terminal_line, terminal_text};
 pub use times::Times;
 pub use users::{IntervalUsers, USERS_MAX, UserSet};
+pub use viewing::{ViewingSecond, Viewings};

@@ -124,7 +124,8 @@ fn figures(slice: &SliceStats, seconds: f64) -> Figures<'_> {
         | Quantity::Times(_)
         | Quantity::Cores(_)
         | Quantity::Bytes(_)
-        | Quantity::Number(_) => None,
+        | Quantity::Number(_)
+        | Quantity::KbitPerSecond(_) => None,
     };
     Figures {
         route: &slice.route,

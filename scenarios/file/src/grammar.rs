@@ -9,6 +9,7 @@ mod outage;
 mod reading;
 mod relative;
 mod sentence;
+mod viewing;
 
 use std::ops::Range;
 
@@ -66,6 +67,7 @@ pub(crate) fn parse_gate(text: &str) -> Parsed<Sentence> {
         "breaker" => breaker(&mut cursor),
         "baseline" => baseline(&mut cursor),
         word if reading::WORDS.contains(&word) => reading::reading_gate(&mut cursor),
+        word if viewing::WORDS.contains(&word) => viewing::viewing_gate(&mut cursor),
         _ => metric_gate(&mut cursor),
     }
 }
@@ -296,12 +298,14 @@ fn metric(word: &str, range: &Range<usize>) -> Parsed<Metric> {
     let known = METRICS
         .into_iter()
         .chain(["breaker", "baseline", "p99"])
-        .chain(reading::WORDS);
+        .chain(reading::WORDS)
+        .chain(viewing::WORDS);
     let instead = OTHER_WORDS
         .iter()
         .find(|(other, _)| *other == word)
         .map(|(_, known)| *known)
         .or_else(|| reading::meant(word))
+        .or_else(|| viewing::meant(word))
         .or_else(|| nearest(word, known));
     let help = match instead {
         Some(instead) => format!("did you mean `{instead}`?"),

@@ -16,7 +16,7 @@ const SIZE: &str = r"^[0-9]+(\.[0-9]+)?(B|KiB|MiB|GiB)$";
 const BYTES_PER_SECOND: &str = r"^[0-9]+(\.[0-9]+)?(B|KiB|MiB|GiB)/s$";
 const STATUS: &str = "^([1-5][0-9][0-9]|[1-5]xx)$";
 const SEND: &str = "^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) /[^ ]*$";
-const GATE: &str = r"^(p[0-9.]+|max|mean|success|error_rate|goodput|dropped_arrivals|outages|longest_outage|breaker|baseline|cpu|memory|fds|restarts|probe|fallback)\b";
+const GATE: &str = r"^(p[0-9.]+|max|mean|success|error_rate|goodput|dropped_arrivals|outages|longest_outage|breaker|baseline|cpu|memory|fds|restarts|probe|fallback|rebuffer_ratio|time_to_first_frame|bitrate)\b";
 const WORD: &str = "^[a-z][a-z0-9_-]*$";
 
 /// A value that comes from the environment when the file is read.

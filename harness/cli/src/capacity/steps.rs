@@ -140,6 +140,7 @@ async fn one_rate(rate: Rate, address: SocketAddr) -> Result<Seen, String> {
             LoadOutput::Lead(_)
             | LoadOutput::Samples(_)
             | LoadOutput::Journeys(_)
+            | LoadOutput::Viewings(_)
             | LoadOutput::LateCut { .. }
             | LoadOutput::Finished { .. } => {}
         }

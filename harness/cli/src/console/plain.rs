@@ -11,7 +11,7 @@ use squall_judge::live::{GateBoard, LiveState};
 use squall_load::Gauges;
 use squall_record::{
     BreakerReport, FaultChange, JourneyEnds, Phase, ProcessChange, RunEvent, Stamped, StopReason,
-    terminal_line,
+    Viewings, terminal_line,
 };
 use squall_scenario::{BreakerState, Scenario, format_duration};
 use tokio::sync::{broadcast, watch};
@@ -175,6 +175,9 @@ impl PlainLines {
             RunEvent::Note { text } => Some(text.clone()),
             RunEvent::ByHand { action, from } => {
                 Some(format!("BY HAND {}", action.words_from(*from)))
+            }
+            RunEvent::Viewings { players } => {
+                Some(format!("viewers: {}", Viewings::words(players)))
             }
             RunEvent::JourneysEnded { journeys } => {
                 Some(format!("journeys: {}", JourneyEnds::words(journeys)))

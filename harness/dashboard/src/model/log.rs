@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use squall_record::{
-    FaultChange, JourneyEnds, Phase, ProcessChange, RunEvent, Stamped, StopReason, terminal_text,
+    FaultChange, JourneyEnds, Phase, ProcessChange, RunEvent, Stamped, StopReason, Viewings,
+    terminal_text,
 };
 
 /// Lines that are kept; the oldest go first.
@@ -124,6 +125,9 @@ fn words(event: &RunEvent) -> Option<(Topic, String)> {
             (Topic::ByHand, format!("by hand: {words}"))
         }
         RunEvent::Note { text } => (Topic::Run, text.clone()),
+        RunEvent::Viewings { players } => {
+            (Topic::Run, format!("viewers: {}", Viewings::words(players)))
+        }
         RunEvent::JourneysEnded { journeys } => (
             Topic::Run,
             format!("journeys: {}", JourneyEnds::words(journeys)),

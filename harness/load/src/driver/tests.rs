@@ -191,6 +191,7 @@ impl Scene {
                 persona: None,
                 steps: (1..=STEPS)
                     .map(|nth| Step {
+                        player: None,
                         request: request(&format!("j/{nth}"), &format!("/$n/{nth}")),
                         take: vec![],
                         think: (nth > 1).then_some(Think {

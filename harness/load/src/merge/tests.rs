@@ -130,6 +130,7 @@ fn merged(scene: &Scene) -> Vec<LoadOutput> {
                 scheduled: recorder.scheduled(),
                 lag_max_us: recorder.lag_max_us(),
                 journeys: vec![],
+                viewings: vec![],
             });
             told
         })
@@ -244,6 +245,7 @@ fn a_thread_that_stopped_before_the_others_holds_nobody_up() {
         scheduled: 1,
         lag_max_us: 2,
         journeys: vec![ends(3)],
+        viewings: vec![],
     };
     merge.hear(0, finished(), &mut out);
     assert_eq!(spans(&out), [(0, 300_500)]);
@@ -260,6 +262,38 @@ fn a_thread_that_stopped_before_the_others_holds_nobody_up() {
             lag_max_us: 2
         })
     ));
+}
+
+/// Each part tells of the players of its own load, in the order of that.
+#[test]
+fn what_viewers_saw_is_added_up_by_the_names_of_players() {
+    let mut merge = Merge::new(vec![], 3);
+    let mut out = Vec::new();
+    let seen = |player: &str, played_us| {
+        let mut viewings = Viewings::new(player);
+        viewings.second(4).played_us = played_us;
+        viewings
+    };
+    let parts = [
+        vec![seen("a/title", 1), seen("b/title", 10)],
+        vec![],
+        vec![seen("b/title", 20), seen("a/title", 2), seen("c/title", 3)],
+    ];
+    for (part, viewings) in parts.into_iter().enumerate() {
+        let told = Told::Finished {
+            scheduled: 1,
+            lag_max_us: 2,
+            journeys: vec![],
+            viewings,
+        };
+        merge.hear(part, told, &mut out);
+    }
+    let told = out.iter().find_map(|output| match output {
+        LoadOutput::Viewings(viewings) => Some(viewings.clone()),
+        _ => None,
+    });
+    let whole = vec![seen("a/title", 3), seen("b/title", 30), seen("c/title", 3)];
+    assert_eq!(told, Some(whole));
 }
 
 fn ends(started: u64) -> JourneyEnds {

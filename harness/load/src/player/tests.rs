@@ -5,7 +5,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{Fetch, Manifest, Next, Player, Viewing, Watching};
+use squall_scenario::Watching;
+
+use super::{Fetch, Manifest, Next, Player, Viewing};
 
 const LADDER: [u32; 5] = [235, 750, 1_750, 3_000, 5_800];
 

@@ -1,16 +1,12 @@
-//! Requests as bytes with slots: compiled once, so that sending one copies and
-//! neither formats nor allocates.
-
-use std::time::Instant;
+//! Requests compiled to bytes with slots, so that sending one copies and neither
+//! formats nor allocates.
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, header};
-use squall_scenario::base64::{encode_tail, encoded_length};
-use squall_scenario::{AnswerCheck, BodyPiece, Request, RequestText, Slot};
+use http::{HeaderValue, Method};
+use squall_scenario::{AnswerCheck, Request, RequestText};
 
-use super::draw::{Draw, UUID_BYTES};
+use super::slotted::{ASKER, Drawn, Slotted, Sources, write_number};
 use crate::answer::Looks;
-use crate::journey::Carried;
 
 /// How the answer to a request is read, and what may be done without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +36,7 @@ impl RequestKind {
 pub(super) struct CompiledRequest {
     pub(super) kind: RequestKind,
     bytes: CompiledBytes,
-    /// The same in parts, where redirects are followed.
+    /// The same in parts, where answers say what else is asked for.
     parts: Option<Box<Parts>>,
 }
 
@@ -48,9 +44,11 @@ pub(super) struct CompiledRequest {
 #[derive(Debug)]
 struct Parts {
     method: Method,
-    /// All fields but those that describe the body.
+    /// All fields but these.
     fields: Slotted,
-    /// Those.
+    /// Who asks.
+    asker: Slotted,
+    /// What describes the body.
     of_body: Slotted,
     body: Slotted,
 }
@@ -65,59 +63,15 @@ enum CompiledBytes {
     HeadAndBody(Slotted, Slotted),
 }
 
-/// Bytes, and between them what an arrival draws.
-#[derive(Debug, Default)]
-struct Slotted {
-    pieces: Vec<Piece>,
-}
-
-#[derive(Debug)]
-enum Piece {
-    Text(Vec<u8>),
-    /// A number, which is written alike in every place.
-    Number {
-        draw: usize,
-    },
-    /// A UUID, which is written alike in every place.
-    Uuid {
-        draw: usize,
-    },
-    /// One of a list, each written for this place.
-    Picked {
-        draw: usize,
-        written: Vec<Box<[u8]>>,
-    },
-    /// What an earlier step of its journey took, written for this place.
-    Taken {
-        index: usize,
-        name: String,
-        slot: Slot,
-    },
-    /// The cookies of its user, in a field of their own.
-    Cookies,
-    /// What is sent in base64.
-    Encoded(Slotted),
-}
-
-/// Where values come from.
-#[derive(Clone, Copy)]
-pub(super) struct Sources<'a> {
-    pub(super) draws: &'a [Draw],
-    /// Names of what the journey takes that the request is a step of, if it is one.
-    pub(super) taken: Option<&'a [String]>,
-    /// Whether something is taken from the body of its answer.
-    pub(super) takes_body: bool,
-}
-
-/// Whose request it is.
-#[derive(Clone, Copy)]
-pub(super) struct Drawn<'a> {
-    pub(super) draws: &'a [Draw],
-    pub(super) number: u64,
-    /// What its user has from earlier steps; `None` shows names instead.
-    pub(super) carried: Option<&'a Carried>,
-    /// Whether it goes over TLS.
-    pub(super) secure: bool,
+/// What is asked for instead of what stands in the scenario.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Elsewhere<'a> {
+    /// Path and query.
+    pub(super) target: &'a str,
+    /// Whether by a GET without a body.
+    pub(super) as_get: bool,
+    /// What is shown instead of who asks.
+    pub(super) bearer: Option<&'a str>,
 }
 
 impl CompiledRequest {
@@ -136,13 +90,15 @@ impl CompiledRequest {
         head.bytes(b" HTTP/1.1\r\n");
         head.host(request, authority);
         head.fields(request, |_| true, sources);
+        head.asker(request, sources);
+        head.cookies(request, sources);
         Self {
             kind: RequestKind {
                 looks: looks(request, sources),
                 ..RequestKind::of(method)
             },
             bytes: CompiledBytes::new(head, Slotted::body(request, sources), method),
-            parts: (request.follow > 0)
+            parts: (request.follow > 0 || sources.plays)
                 .then(|| Box::new(Parts::new(request, method, authority, sources))),
         }
     }
@@ -155,25 +111,32 @@ impl CompiledRequest {
         }
     }
 
-    /// Appends the request of arrival `number` to another path, where redirects are
-    /// followed; as a GET without a body, or as it was.
-    pub(super) fn write_to(
-        &self,
-        drawn: Drawn<'_>,
-        (target, as_get): (&str, bool),
-        into: &mut Vec<u8>,
-    ) {
+    /// Appends the request of arrival `number` to another path, where answers say
+    /// which; as a GET without a body, or as it was.
+    pub(super) fn write_to(&self, drawn: Drawn<'_>, to: Elsewhere<'_>, into: &mut Vec<u8>) {
         let Some(parts) = &self.parts else {
             return self.write(drawn, into);
         };
         let start = into.len();
-        let method = if as_get { &Method::GET } else { &parts.method };
+        let method = if to.as_get {
+            &Method::GET
+        } else {
+            &parts.method
+        };
         into.extend_from_slice(method.as_str().as_bytes());
         into.push(b' ');
-        into.extend_from_slice(target.as_bytes());
+        into.extend_from_slice(to.target.as_bytes());
         into.extend_from_slice(b" HTTP/1.1\r\n");
         parts.fields.write_behind(drawn, start, into);
-        if as_get {
+        match to.bearer {
+            Some(token) => {
+                into.extend_from_slice(b"authorization: Bearer ");
+                into.extend_from_slice(token.as_bytes());
+                into.extend_from_slice(b"\r\n");
+            }
+            None => parts.asker.write(drawn, into),
+        }
+        if to.as_get {
             return into.extend_from_slice(b"\r\n");
         }
         parts.of_body.write(drawn, into);
@@ -239,7 +202,12 @@ impl Parts {
     ) -> Self {
         let mut fields = Slotted::default();
         fields.host(request, authority);
-        fields.fields(request, |name| !name.starts_with("content-"), sources);
+        let of_others = |name: &str| !name.starts_with("content-") && name != ASKER;
+        fields.fields(request, of_others, sources);
+        fields.cookies(request, sources);
+        let mut asker = Slotted::default();
+        asker.fields(request, |name| name == ASKER, sources);
+        asker.asker(request, sources);
         let mut of_body = Slotted::default();
         for (name, value) in &request.headers {
             let name = name.to_ascii_lowercase();
@@ -250,6 +218,7 @@ impl Parts {
         Self {
             method: method.clone(),
             fields,
+            asker,
             of_body,
             body: Slotted::body(request, sources),
         }
@@ -259,208 +228,6 @@ impl Parts {
 /// Whether a request with this method has a body as a rule.
 fn expects_body(method: &Method) -> bool {
     [Method::POST, Method::PUT, Method::PATCH].contains(method)
-}
-
-impl Slotted {
-    /// The body of a request.
-    fn body(request: &Request, sources: Sources<'_>) -> Self {
-        let mut body = Self::default();
-        for piece in request.body_pieces() {
-            match piece {
-                BodyPiece::Bytes(bytes) => body.bytes(&bytes),
-                BodyPiece::Text(text) => body.text(&text, sources),
-            }
-        }
-        body
-    }
-
-    /// The field `host`, where the request has none of its own, and whether the
-    /// connection ends with it.
-    fn host(&mut self, request: &Request, (host, per_request): (&HeaderValue, bool)) {
-        let mut names = request.headers.iter().map(|(name, _)| name.as_str());
-        if !names.any(|name| name.eq_ignore_ascii_case(header::HOST.as_str())) {
-            self.bytes(b"host: ");
-            self.bytes(host.as_bytes());
-            self.bytes(b"\r\n");
-        }
-        if per_request {
-            self.bytes(b"connection: close\r\n");
-        }
-    }
-
-    /// The fields of a request whose names are wanted, and who asks.
-    fn fields(&mut self, request: &Request, wanted: impl Fn(&str) -> bool, sources: Sources<'_>) {
-        for (name, value) in &request.headers {
-            let name = name.to_ascii_lowercase();
-            if wanted(&name) {
-                self.field(&name, &RequestText::header(value), sources);
-            }
-        }
-        if let Some(auth) = request.auth_text() {
-            self.field("authorization", &auth, sources);
-        }
-        let mut names = request.headers.iter().map(|(name, _)| name.as_str());
-        if sources.taken.is_some()
-            && !names.any(|name| name.eq_ignore_ascii_case(header::COOKIE.as_str()))
-        {
-            self.pieces.push(Piece::Cookies);
-        }
-    }
-
-    fn field(&mut self, name: &str, value: &RequestText, sources: Sources<'_>) {
-        self.bytes(name.as_bytes());
-        self.bytes(b": ");
-        self.text(value, sources);
-        self.bytes(b"\r\n");
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        match self.pieces.last_mut() {
-            Some(Piece::Text(text)) => text.extend_from_slice(bytes),
-            _ => self.pieces.push(Piece::Text(bytes.to_vec())),
-        }
-    }
-
-    fn text(&mut self, text: &RequestText, sources: Sources<'_>) {
-        let plain = text.base64_from();
-        self.append(text.pieces().take(plain), sources);
-        let mut encoded = Self::default();
-        encoded.append(text.pieces().skip(plain), sources);
-        if let Some(fixed) = encoded.fixed() {
-            let mut fixed = fixed.to_vec();
-            encode_tail(&mut fixed, 0);
-            self.bytes(&fixed);
-        } else {
-            self.pieces.push(Piece::Encoded(encoded));
-        }
-    }
-
-    fn append<'t>(
-        &mut self,
-        pieces: impl Iterator<Item = Result<&'t str, (&'t str, Slot)>>,
-        sources: Sources<'_>,
-    ) {
-        for piece in pieces {
-            let (name, slot) = match piece {
-                Ok(literal) => {
-                    self.bytes(literal.as_bytes());
-                    continue;
-                }
-                Err(value) => value,
-            };
-            // Every value has a source, or the request was refused before.
-            let draws = sources.draws;
-            let Some(draw) = draws.iter().position(|draw| draw.name() == name) else {
-                let mut taken = sources.taken.unwrap_or_default().iter();
-                let index = taken.position(|taken| taken == name);
-                self.pieces.extend(index.map(|index| Piece::Taken {
-                    index,
-                    name: name.to_owned(),
-                    slot,
-                }));
-                continue;
-            };
-            let piece = match draws[draw].choices() {
-                None if draws[draw].is_uuid() => Piece::Uuid { draw },
-                None => Piece::Number { draw },
-                Some(choices) => {
-                    let write = |value: &String| {
-                        let mut written = String::new();
-                        // None is refused here: all values were written before.
-                        let _ = slot.write(value, &mut written);
-                        written.into_bytes().into_boxed_slice()
-                    };
-                    let written = choices.iter().map(write).collect();
-                    Piece::Picked { draw, written }
-                }
-            };
-            self.pieces.push(piece);
-        }
-    }
-
-    /// All of it, where nothing is drawn.
-    fn fixed(&self) -> Option<&[u8]> {
-        match self.pieces.as_slice() {
-            [] => Some(&[]),
-            [Piece::Text(text)] => Some(text),
-            _ => None,
-        }
-    }
-
-    fn take_fixed(&mut self) -> Vec<u8> {
-        let text = self.fixed().unwrap_or_default().to_vec();
-        self.pieces.clear();
-        text
-    }
-
-    fn write(&self, drawn: Drawn<'_>, into: &mut Vec<u8>) {
-        self.write_behind(drawn, into.len(), into);
-    }
-
-    /// The same in a message whose first line begins at `start`.
-    fn write_behind(&self, drawn: Drawn<'_>, start: usize, into: &mut Vec<u8>) {
-        let (draws, number) = (drawn.draws, drawn.number);
-        for piece in &self.pieces {
-            match piece {
-                Piece::Text(text) => into.extend_from_slice(text),
-                Piece::Taken { index, name, slot } => {
-                    into.extend_from_slice(taken(drawn, *index, name, *slot).as_bytes());
-                }
-                Piece::Cookies => write_cookies(drawn, start, into),
-                Piece::Number { draw } => write_number(draws[*draw].number(number), into),
-                Piece::Uuid { draw } => into.extend_from_slice(&draws[*draw].uuid(number)),
-                Piece::Picked { draw, written } => {
-                    into.extend_from_slice(picked(written, draws[*draw].number(number)));
-                }
-                Piece::Encoded(slotted) => {
-                    let start = into.len();
-                    slotted.write(drawn, into);
-                    encode_tail(into, start);
-                }
-            }
-        }
-    }
-
-    fn length(&self, drawn: Drawn<'_>) -> u64 {
-        let (draws, number) = (drawn.draws, drawn.number);
-        let length = |piece: &Piece| match piece {
-            Piece::Text(text) => text.len() as u64,
-            Piece::Taken { index, name, slot } => taken(drawn, *index, name, *slot).len() as u64,
-            // They stand in the head, whose length nobody asks for.
-            Piece::Cookies => 0,
-            Piece::Number { draw } => {
-                u64::from(draws[*draw].number(number).checked_ilog10().unwrap_or(0)) + 1
-            }
-            Piece::Uuid { .. } => UUID_BYTES as u64,
-            Piece::Picked { draw, written } => {
-                picked(written, draws[*draw].number(number)).len() as u64
-            }
-            Piece::Encoded(slotted) => encoded_length(slotted.length(drawn)),
-        };
-        self.pieces.iter().map(length).sum()
-    }
-}
-
-/// A value that was taken, as it is written here; its name where it is only shown.
-fn taken(drawn: Drawn<'_>, index: usize, name: &str, slot: Slot) -> String {
-    let Some(carried) = drawn.carried else {
-        return format!("${name}");
-    };
-    let mut written = String::new();
-    // None is refused here: what does not fit was not taken.
-    let _ = slot.write(carried.value(index).unwrap_or_default(), &mut written);
-    written
-}
-
-/// The user's cookies for the request whose head begins at `start`.
-fn write_cookies(drawn: Drawn<'_>, start: usize, into: &mut Vec<u8>) {
-    let Some(carried) = drawn.carried else {
-        return;
-    };
-    let mut words = into[start..].split(|byte| *byte == b' ').skip(1);
-    let target = words.next().unwrap_or_default().to_vec();
-    let now = Instant::now();
-    carried.jar.write(&target, drawn.secure, now, into);
 }
 
 /// What is looked at in an answer, if anything is.
@@ -473,24 +240,4 @@ fn looks(request: &Request, sources: Sources<'_>) -> Option<Looks> {
     // A step looks for cookies at least, and a redirect says where it leads.
     let looked_at = sources.taken.is_some() || !checks.is_empty() || request.follow > 0;
     looked_at.then_some(looks)
-}
-
-fn picked(written: &[Box<[u8]>], index: u64) -> &[u8] {
-    let index = usize::try_from(index).unwrap_or(usize::MAX);
-    written.get(index).map_or(&[], |bytes| bytes)
-}
-
-/// Appends a number in decimal digits.
-fn write_number(mut value: u64, into: &mut Vec<u8>) {
-    let mut digits = [0_u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
-    }
-    into.extend_from_slice(&digits[at..]);
 }

@@ -1,8 +1,10 @@
-//! Requests that follow a redirect.
+//! Requests whose paths come from answers: those that follow a redirect, and segments.
 
+use super::compiled::Elsewhere;
 use super::{CompiledRequests, RequestKind};
 use crate::journey::Carried;
 use crate::redirect::Hop;
+use crate::viewing::Segment;
 
 impl CompiledRequests {
     /// Appends the request of arrival `number` that follows a redirect.
@@ -14,7 +16,28 @@ impl CompiledRequests {
         into: &mut Vec<u8>,
     ) {
         let drawn = self.drawn(number, carried);
-        let to = (hop.target.as_str(), hop.as_get);
+        let to = Elsewhere {
+            target: &hop.target,
+            as_get: hop.as_get,
+            bearer: None,
+        };
+        self.routes[route].write_to(drawn, to, into);
+    }
+
+    /// Appends the request for a segment that arrival `number` plays.
+    pub(crate) fn write_segment(
+        &self,
+        route: usize,
+        number: u64,
+        (segment, carried): (Segment<'_>, Option<&Carried>),
+        into: &mut Vec<u8>,
+    ) {
+        let drawn = self.drawn(number, carried);
+        let to = Elsewhere {
+            target: segment.path,
+            as_get: true,
+            bearer: segment.licence,
+        };
         self.routes[route].write_to(drawn, to, into);
     }
 

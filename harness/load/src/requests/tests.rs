@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use squall_scenario::{
     Auth, BodyFile, Connecting, DataSource, Journey, Multipart, Part, PartContent, Step, Template,
+    Watching,
 };
 
 use super::*;
 use crate::journey::Asked;
+use crate::viewing::Segment;
 
 fn request(name: &str, path: &str, weight: u32) -> Request {
     Request {
@@ -231,6 +233,7 @@ fn cookies_that_ask_for_tls_are_sent_over_it_only() {
         request: request(name, "/", 1),
         take: vec![],
         think: None,
+        player: None,
         leave: None,
     };
     let mut load = load(vec![], vec![]);
@@ -263,6 +266,85 @@ fn cookies_that_ask_for_tls_are_sent_over_it_only() {
         requests.write_with(1, 0, Some(&carried), &mut sent);
         let sent = String::from_utf8(sent).unwrap();
         assert!(sent.contains(cookies), "{secure}: {sent}");
+    }
+}
+
+/// The request for a segment, as a user sends it who has a cookie; `plays` stands for it.
+fn segment_sent(plays: Request, segment: Segment<'_>) -> String {
+    let step = |request: Request, player| Step {
+        request,
+        take: vec![],
+        think: None,
+        player,
+        leave: None,
+    };
+    let watching = Watching {
+        buffer: Duration::from_secs(8),
+        stay: Duration::from_secs(30),
+    };
+    let mut load = load(vec![], vec![]);
+    load.connecting.per_request = true;
+    load.journeys.push(Journey {
+        name: "watch".into(),
+        weight: 1,
+        persona: None,
+        steps: vec![
+            step(request("watch/play", "/play", 1), None),
+            step(plays, Some(watching)),
+        ],
+    });
+    let mut carried = Carried::default();
+    let cookie = ("set-cookie".to_owned(), b"id=7; Path=/".to_vec());
+    let asked = Asked {
+        host: "shop.test",
+        target: b"/",
+        done: Instant::now(),
+    };
+    carried.jar.take(&[cookie], asked);
+    let maker = RequestMaker::new(&load, 1).unwrap();
+    let requests = CompiledRequests::new(maker, "shop.test").unwrap();
+    let mut sent = Vec::new();
+    requests.write_segment(1, 0, (segment, Some(&carried)), &mut sent);
+    String::from_utf8(sent).unwrap()
+}
+
+/// A segment is asked for by its viewer: with the headers and cookies of all requests,
+/// and the licence of the title instead of who asks.
+#[test]
+fn a_segment_is_asked_for_where_the_manifest_says_and_with_its_licence() {
+    let plain = || request("watch/title", "/segment", 1);
+    let bearer = || Request {
+        auth: Some(Auth::Bearer(Template::parse("own"))),
+        ..plain()
+    };
+    let header = |name: &str, value: &str| (name.to_owned(), Template::parse(value));
+    let with_header = || Request {
+        headers: vec![header("authorization", "own"), header("x-client", "tv")],
+        ..plain()
+    };
+    let path = "/watch/3?kbps=235";
+    for (plays, licence, client, asker) in [
+        (plain(), Some("abc"), "", "authorization: Bearer abc\r\n"),
+        (plain(), None, "", ""),
+        (bearer(), Some("abc"), "", "authorization: Bearer abc\r\n"),
+        (bearer(), None, "", "authorization: Bearer own\r\n"),
+        (
+            with_header(),
+            Some("abc"),
+            "x-client: tv\r\n",
+            "authorization: Bearer abc\r\n",
+        ),
+        (
+            with_header(),
+            None,
+            "x-client: tv\r\n",
+            "authorization: own\r\n",
+        ),
+    ] {
+        let sent = segment_sent(plays, Segment { path, licence });
+        let start = format!("GET {path} HTTP/1.1\r\nhost: shop.test\r\nconnection: close\r\n");
+        let end = "cookie: id=7\r\n";
+        assert_eq!(sent, format!("{start}{client}{end}{asker}\r\n"));
     }
 }
 

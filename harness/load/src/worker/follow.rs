@@ -8,13 +8,15 @@ use squall_record::{BadKind, Outcome};
 
 use super::Worker;
 use crate::closed::Turn;
-use crate::job::{Attempt, Due, Job, Later};
+use crate::job::{Attempt, Due, Job, Later, Track, Whose};
 use crate::journey::{Asked, End, Onward, Walk};
+use crate::player::Manifest;
 use crate::redirect::{self, Hop, becomes_get, is_redirect};
 use crate::settled::Settled;
 use crate::transport::{
     Course, Dispatch, Exchange, ExchangeFailure, Key, give_up, submit, submit_again,
 };
+use crate::viewing::Viewer;
 
 /// Statuses by which a server says that it may be better later.
 const MAY_PASS: [u16; 6] = [408, 425, 429, 502, 503, 504];
@@ -214,38 +216,71 @@ impl Worker {
     /// What becomes of a journey, one step of which was settled at `done`; whether
     /// nothing of it follows.
     pub(super) fn go_on_behind(&self, job: Job, outcome: Outcome, done: Instant) -> bool {
-        let Some(mut walk) = job.walk else {
+        let Some(walk) = job.walk else {
             return true;
         };
-        let end = |end| {
-            job.track.tally.borrow_mut().end(walk.journey, end);
-            true
-        };
+        let (number, turn) = (job.number, job.turn);
+        let (track, whose) = (job.track, Whose { number, turn });
+        if walk.viewer.is_some() {
+            return self.segment_done(&track, whose, walk, outcome, done);
+        }
         match outcome {
             Outcome::Good | Outcome::Bad(BadKind::Late) => {}
             Outcome::Unfinished => return true,
-            Outcome::Bad(_) | Outcome::Dropped => return end(End::Failed),
+            Outcome::Bad(_) | Outcome::Dropped => {
+                self.brought_nothing(&track, &walk, job.scheduled, done);
+                track.tally.borrow_mut().end(walk.journey, End::Failed);
+                return true;
+            }
         }
+        self.walk_on(&track, whose, walk, (job.scheduled, done))
+    }
+
+    /// A step went well that was due at `pressed` and done at `done`: its user goes on,
+    /// or not. Whether nothing of its journey follows.
+    pub(super) fn walk_on(
+        &self,
+        track: &Rc<Track>,
+        whose: Whose,
+        mut walk: Box<Walk>,
+        (pressed, done): (Instant, Instant),
+    ) -> bool {
+        let end = |end| {
+            track.tally.borrow_mut().end(walk.journey, end);
+            true
+        };
         let journeys = self.requests.maker().journeys();
-        let think = match journeys.onward(&walk, job.number) {
+        let think = match journeys.onward(&walk, whose.number) {
             Onward::Next(think) => think,
             Onward::Completed => return end(End::Completed),
             Onward::Left => return end(End::Left),
         };
-        let due = self.agenda.possible(done + think);
-        // Behind the end of the load nothing is sent: the journey is unfinished.
-        if self.ends_at.get().is_none_or(|end| due < end) {
-            walk.step += 1;
-            let (track, number, turn) = (job.track, job.number, job.turn);
-            let later = Later::Step {
-                track,
-                number,
-                walk,
-                turn,
-            };
-            self.agenda.put(due, later);
+        walk.step += 1;
+        let watching = journeys.player(walk.journey, walk.step);
+        if let (Some(watching), Some(manifest)) = (watching, walk.manifest.take()) {
+            let viewer = Viewer::new(watching, manifest, pressed, done);
+            walk.viewer = Some(Box::new(viewer));
+            return self.view(track, whose, walk, done);
         }
+        self.put(track, whose, walk, done + think);
         false
+    }
+
+    /// Puts the next step of a journey on the agenda. Behind the end of the load nothing
+    /// is sent: the journey is unfinished.
+    pub(super) fn put(&self, track: &Rc<Track>, whose: Whose, walk: Box<Walk>, due: Instant) {
+        let due = self.agenda.possible(due);
+        if self.ends_at.get().is_some_and(|end| due >= end) {
+            return self.cut_short(track, *walk);
+        }
+        let Whose { number, turn } = whose;
+        let later = Later::Step {
+            track: Rc::clone(track),
+            number,
+            walk,
+            turn,
+        };
+        self.agenda.put(due, later);
     }
 
     /// Gives to a user what an answer says: cookies, and what its step takes where
@@ -257,6 +292,9 @@ impl Worker {
         as_expected: bool,
     ) -> Option<String> {
         let kept = exchange.kept.as_deref()?;
+        if let Some(viewer) = job.walk.as_mut().and_then(|walk| walk.viewer.as_mut()) {
+            viewer.received(exchange.body_bytes);
+        }
         let sets = |(name, _): &(String, Vec<u8>)| name.eq_ignore_ascii_case("set-cookie");
         let of_cookies = kept.fields.iter().any(sets);
         let of_cookies = of_cookies.then(|| (self.authority(job), self.asked(job)));
@@ -270,10 +308,16 @@ impl Worker {
             walk.carried.jar.take(&kept.fields, asked);
         }
         let journeys = self.requests.maker().journeys();
-        match as_expected && self.routes[job.route].accepts(exchange.status) {
-            true => journeys.take(walk, kept).err(),
-            false => None,
+        if !as_expected || !self.routes[job.route].accepts(exchange.status) {
+            return None;
         }
+        if journeys.brings_manifest(walk) {
+            match Manifest::read(&kept.body) {
+                Ok(manifest) => walk.manifest = Some(manifest),
+                Err(error) => return Some(error.to_string()),
+            }
+        }
+        journeys.take(walk, kept).err()
     }
 }
 

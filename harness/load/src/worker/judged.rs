@@ -47,7 +47,10 @@ impl Worker {
                 dropped: settled.dropped,
                 status,
                 address: address.map(|address| address.to_string()),
-                request: self.requests.line(job.route, job.number),
+                request: match job.segment() {
+                    Some(segment) => format!("GET {}", segment.path),
+                    None => self.requests.line(job.route, job.number),
+                },
                 detail,
             }
         });

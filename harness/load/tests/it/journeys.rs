@@ -117,6 +117,7 @@ fn thinks(user: u64) -> Duration {
 
 fn load() -> Load {
     let step = |name: &str, path: &str| Step {
+        player: None,
         request: Request::plain(name, "GET", Template::parse(path)),
         take: vec![],
         think: None,
@@ -308,6 +309,7 @@ async fn serve_attempts(
 /// A load of one step, for clients of a kind.
 fn one_step(method: &str, persona: Persona) -> Load {
     let step = Step {
+        player: None,
         request: Request::plain("ask/it", method, Template::parse("/$n")),
         take: vec![],
         think: None,

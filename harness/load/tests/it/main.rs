@@ -24,3 +24,4 @@ mod serving;
 mod tls;
 mod transport;
 mod verdicts;
+mod viewers;

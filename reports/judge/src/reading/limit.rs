@@ -33,6 +33,7 @@ pub(crate) fn limit(gate: &ReadingGate) -> (f64, Option<Quantity>) {
         GateValue::Bytes(bytes) => bytes.0 as f64,
         GateValue::Share(share) => share.get(),
         GateValue::Rate(rate) => rate.as_per_second(),
+        GateValue::BitRate(rate) => rate.0,
         GateValue::Duration(duration) => duration.as_secs_f64(),
     };
     let shown = match (&gate.reading, gate.value) {

@@ -12,3 +12,4 @@ mod reading;
 mod simulation;
 #[path = "../../../record/tests/it/synthetic/mod.rs"]
 mod synthetic;
+mod viewing;

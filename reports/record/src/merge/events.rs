@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{JourneyEnds, Phase, Record, RunEvent, Stamped};
+use crate::{JourneyEnds, Phase, Record, RunEvent, Stamped, Viewings};
 
 /// Faults, breakers and processes are told by the first shard alone, which is
 /// the only one that injects; every shard tells what cut it short.
@@ -17,6 +17,7 @@ pub(super) fn unite(records: &[(u32, Record)], complete: bool) -> Vec<Stamped> {
             RunEvent::SteadyState { .. } => events.extend(steady_state(records, stamped.at_us)),
             RunEvent::LoadFinished { .. } => events.extend(load_finished(records, stamped.at_us)),
             RunEvent::JourneysEnded { .. } => events.extend(journeys(records, stamped.at_us)),
+            RunEvent::Viewings { .. } => events.extend(viewings(records, stamped.at_us)),
             RunEvent::Phase(Phase::Finished) if !complete => {}
             _ => events.push(stamped.clone()),
         }
@@ -87,22 +88,33 @@ fn steady_state(records: &[(u32, Record)], at_us: i64) -> Option<Stamped> {
     own.map(|event| Stamped { at_us, event })
 }
 
-/// The sums; none while a shard has not told its part.
+/// What the viewers of all shards saw; none while a shard has not told its part.
+fn viewings(records: &[(u32, Record)], at_us: i64) -> Option<Stamped> {
+    let parts = told(records, |event| match event {
+        RunEvent::Viewings { players } => Some(players.clone()),
+        _ => None,
+    })?;
+    let players = Viewings::sum(parts.into_iter().flatten());
+    let event = RunEvent::Viewings { players };
+    Some(Stamped { at_us, event })
+}
+
+/// How the journeys of all shards ended; none while a shard has not told its part.
 fn journeys(records: &[(u32, Record)], at_us: i64) -> Option<Stamped> {
-    let mut all: Option<Vec<JourneyEnds>> = None;
-    for (_, record) in records {
-        let own = record.events.iter().find_map(|told| match &told.event {
-            RunEvent::JourneysEnded { journeys } => Some(journeys),
-            _ => None,
-        })?;
-        match &mut all {
-            None => all = Some(own.clone()),
-            Some(all) => all.iter_mut().zip(own).for_each(|(all, own)| all.add(own)),
-        }
-    }
-    let journeys = all?;
+    let parts = told(records, |event| match event {
+        RunEvent::JourneysEnded { journeys } => Some(journeys.clone()),
+        _ => None,
+    })?;
+    let journeys = JourneyEnds::sum(parts.into_iter().flatten());
     let event = RunEvent::JourneysEnded { journeys };
     Some(Stamped { at_us, event })
+}
+
+/// What each shard told, where all did.
+fn told<T>(records: &[(u32, Record)], part: impl Fn(&RunEvent) -> Option<T>) -> Option<Vec<T>> {
+    let each = records.iter();
+    each.map(|(_, record)| record.events.iter().find_map(|told| part(&told.event)))
+        .collect()
 }
 
 /// The sum; none while a shard has not told its part.

@@ -1,6 +1,6 @@
 //! Keeps numbers that no run can produce from reaching the arithmetic.
 
-use crate::{Interval, JourneyEnds, RunEvent, Sample, Stamped};
+use crate::{Interval, JourneyEnds, RunEvent, Sample, Stamped, ViewingSecond};
 
 /// Times beyond this are damage, in microseconds: 285 years. So are bytes.
 const TIME_US_MAX: u64 = 1 << 53;
@@ -20,6 +20,10 @@ pub(super) fn event(stamped: &Stamped) -> Result<(), String> {
             scheduled,
             lag_max_us,
         } => vec![*scheduled, *lag_max_us],
+        RunEvent::Viewings { players } => {
+            let seconds = players.iter().flat_map(|player| &player.seconds);
+            seconds.flat_map(ViewingSecond::counts).collect()
+        }
         RunEvent::JourneysEnded { journeys } => {
             journeys.iter().flat_map(JourneyEnds::counts).collect()
         }

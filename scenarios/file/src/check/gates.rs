@@ -10,7 +10,7 @@ use squall_scenario::{
 
 use super::names::did_you_mean;
 use super::role::Role;
-use super::{direction, power, readings};
+use super::{direction, power, readings, viewings};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 use crate::read::{GateDraft, LoadDraft, ScenarioDraft, SloDraft};
@@ -324,6 +324,10 @@ fn check_gate(
         readings::check(draft, gate, role, scenario, findings);
         return;
     }
+    if let Gate::Viewing(gate) = &draft.gate.value {
+        viewings::check(draft, gate, role, scenario, findings);
+        return;
+    }
     place(draft, role, findings);
     direction::check(draft, role, findings);
     match &draft.gate.value {
@@ -355,7 +359,7 @@ fn check_gate(
                 );
             }
         }
-        Gate::BaselineReturns | Gate::Reading(_) => {}
+        Gate::BaselineReturns | Gate::Reading(_) | Gate::Viewing(_) => {}
     }
 }
 

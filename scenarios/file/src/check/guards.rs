@@ -106,6 +106,7 @@ fn number(value: GateValue) -> Option<f64> {
         GateValue::Rate(rate) => rate.as_per_second(),
         GateValue::Count(count) => count as f64,
         GateValue::Bytes(bytes) => bytes.0 as f64,
+        GateValue::BitRate(rate) => rate.0,
         GateValue::Number(number) => number,
     })
 }

@@ -16,6 +16,7 @@ mod role;
 mod scopes;
 mod taken;
 mod variants;
+mod viewings;
 
 use crate::diagnostic::Diagnostic;
 use crate::read::{ScenarioDraft, SystemDraft, Use};

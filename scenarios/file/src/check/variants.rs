@@ -115,6 +115,7 @@ fn left_hand_side(gate: &Gate) -> String {
     match gate {
         Gate::Metric(gate) => gate.subject(),
         Gate::Reading(gate) => gate.reading.to_string(),
+        Gate::Viewing(gate) => gate.subject(),
         other => other.to_string(),
     }
 }

@@ -1,6 +1,6 @@
 //! Keys of `personas` of a load, and of what its journeys have beside requests.
 
-use crate::shape::Kind::{Duration, DurationRange, Names, OneOf, Share, Text, Whole};
+use crate::shape::Kind::{Duration, DurationRange, Names, Object, OneOf, Share, Text, Whole};
 use crate::shape::{Key, Shape, key, needed};
 
 /// What a step has beside what a request has, whose weight means nothing in it.
@@ -45,6 +45,39 @@ pub(crate) static PAUSE: Shape = Shape {
         "How long; any time between the two, equally likely.",
     )
     .otherwise(&["pause", "wait", "sleep"])],
+};
+
+pub(crate) static PLAYER: Shape = Shape {
+    noun: "a step that plays",
+    about: "The user watches the title whose manifest is the answer of the step before: segments are fetched as a player fetches them, at bit rates that network and buffer bear.",
+    reads: "name: title, player: { buffer: 8s, for: 30s }",
+    keys: &[
+        key(
+            "name",
+            Text,
+            "Name; `player` when absent. Its segments are the route JOURNEY/NAME.",
+        ),
+        needed("player", Object(&WATCHING), "How the user watches."),
+    ],
+};
+
+pub(crate) static WATCHING: Shape = Shape {
+    noun: "how a user watches",
+    about: "A player of video.",
+    reads: "buffer: 8s, for: 30s",
+    keys: &[
+        key(
+            "buffer",
+            Duration,
+            "Playing time that is fetched ahead at most, and two segments at least; 8s when absent.",
+        ),
+        needed(
+            "for",
+            Duration,
+            "How long the user stays from the request for the manifest on, picture or not.",
+        )
+        .otherwise(&["stay", "watch", "duration"]),
+    ],
 };
 
 pub(crate) static PERSONA: Shape = Shape {

@@ -1,7 +1,7 @@
 //! Keys of `load`.
 
 use super::connecting::{CLIENT_TLS, CONNECTIONS};
-use super::journey::{OF_STEP, PAUSE, PERSONA, is};
+use super::journey::{OF_STEP, PAUSE, PERSONA, PLAYER, is};
 use crate::shape::Kind::{
     Decimal, Duration, DurationRange, Either, Json, List, Names, Object, OneOf, Rate, Send, Size,
     Status, Template, Text, Whole, Word, Words,
@@ -263,7 +263,7 @@ pub(crate) static JOURNEY: Shape = Shape {
         .otherwise(&["persona", "client"]),
         needed(
             "steps",
-            List(&Either(&[Send, Object(&STEP), Object(&PAUSE)])),
+            List(&Either(&[Send, Object(&STEP), Object(&PAUSE), Object(&PLAYER)])),
             "What is done, one thing after the other.",
         )
         .otherwise(&["requests", "flow"]),

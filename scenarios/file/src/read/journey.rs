@@ -1,6 +1,8 @@
 //! `journeys` of a load: what users do, step by step.
 
-use squall_scenario::{Journey, Request, STEP_OF, Step, Take, Think, is_header_name, quoted};
+use squall_scenario::{
+    Journey, Request, STEP_OF, Step, Take, Think, Watching, is_header_name, quoted,
+};
 
 use super::expect::not_a_pointer;
 use super::{Context, Fields, Reader, RequestPlaces};
@@ -9,6 +11,8 @@ use crate::shape::Kind;
 use crate::yaml::{Node, NodeKind};
 use crate::{codes, keys};
 
+/// What a player fetches ahead where the file does not say.
+const BUFFER: std::time::Duration = std::time::Duration::from_secs(8);
 /// Most steps of a journey.
 const STEPS_MAX: usize = 100;
 
@@ -147,14 +151,15 @@ impl Reader {
                 pause = Some((item.place, think));
                 continue;
             }
-            let uses = self.uses.len();
-            let step = self.step(item, number, taken);
-            for used in &mut self.uses[uses..] {
-                used.context = Context::Step {
-                    journey,
-                    step: number,
-                };
+            if item.get("player").is_some() {
+                let step = self.player(item, steps.last(), pause.take().map(|(place, _)| place));
+                match step {
+                    Some(step) => steps.push(step),
+                    None => complete = false,
+                }
+                continue;
             }
+            let step = self.own_step(item, (journey, number), taken);
             let think = pause.take().and_then(|(_, think)| think);
             match step {
                 Some((step, places)) => steps.push((Step { think, ..step }, places)),
@@ -180,6 +185,21 @@ impl Reader {
             return None;
         }
         complete.then_some(steps)
+    }
+
+    /// A step, and what it uses as that of this journey.
+    fn own_step(
+        &mut self,
+        item: &Node,
+        (journey, step): (usize, usize),
+        taken: &mut Vec<TakenPlace>,
+    ) -> Option<(Step, RequestPlaces)> {
+        let uses = self.uses.len();
+        let read = self.step(item, step, taken);
+        for used in &mut self.uses[uses..] {
+            used.context = Context::Step { journey, step };
+        }
+        read
     }
 
     fn pause_in_a_step(&mut self, item: &Node) {
@@ -239,9 +259,70 @@ impl Reader {
             },
             take,
             think: None,
+            player: None,
             leave,
         };
         Some((step, places))
+    }
+
+    /// A step that watches what the step before it brought, at once.
+    fn player(
+        &mut self,
+        node: &Node,
+        before: Option<&(Step, RequestPlaces)>,
+        pause: Option<Place>,
+    ) -> Option<(Step, RequestPlaces)> {
+        let fields = self.fields(node, &keys::PLAYER)?;
+        let name = fields.get("name").map(|node| self.title(node));
+        let watching = fields.get("player").map(|node| self.watching(node));
+        let brings = before.filter(|(step, _)| step.player.is_none());
+        if brings.is_none() || pause.is_some() {
+            let place = fields.place("player");
+            let problem = Diagnostic::error(codes::WRONG_SHAPE, "there is nothing to play")
+                .at(place, "no manifest before it");
+            let problem = match pause {
+                Some(pause) => problem.also(pause, "the user thinks here").help(
+                    "play at once: the time to the first frame counts from the request for the manifest",
+                ),
+                None => problem.help(
+                    "put the request for the manifest before it: `send: POST /play/$title`",
+                ),
+            };
+            self.report(problem);
+            return None;
+        }
+        let name = name.unwrap_or_else(|| Some("player".to_owned()))?;
+        let (request, headers) = self.segment(&name);
+        let places = RequestPlaces {
+            name: match fields.get("name") {
+                Some(node) => node.place,
+                None => fields.place("player"),
+            },
+            within: fields.place("player"),
+            headers,
+        };
+        let step = Step {
+            request,
+            take: Vec::new(),
+            think: None,
+            player: Some(watching.flatten()?),
+            leave: None,
+        };
+        Some((step, places))
+    }
+
+    fn watching(&mut self, node: &Node) -> Option<Watching> {
+        let fields = self.fields(node, &keys::WATCHING)?;
+        let buffer = match fields.get("buffer") {
+            Some(node) => self.some_time(node, "nothing is fetched ahead"),
+            None => Some(BUFFER),
+        };
+        let stay = fields.get("for");
+        let stay = stay.and_then(|node| self.some_time(node, "nobody watches"));
+        Some(Watching {
+            buffer: buffer?,
+            stay: stay?,
+        })
     }
 
     /// What a step takes from its answer; `None` where not all could be read.

@@ -192,6 +192,17 @@ impl Reader {
         Some((request, places))
     }
 
+    /// What stands for the requests for segments: it has what all requests have.
+    pub(super) fn segment(&self, name: &str) -> (Request, Vec<Place>) {
+        let (headers, places) = self.with_common(Vec::new());
+        let request = Request {
+            headers,
+            auth: self.common.auth.clone(),
+            ..Request::plain(name, "GET", Template::parse("/segment"))
+        };
+        (request, places)
+    }
+
     /// The content-type that follows from how a body is written.
     fn add_media(&mut self, body: &Body, headers: &mut Vec<((String, Template), Place)>) {
         let Some((media, place)) = &body.media else {

@@ -96,6 +96,38 @@ fn readings_are_read_back_as_they_were_written() {
     assert_eq!(gate.reading, Reading::Fallback { source: None, of });
 }
 
+#[test]
+fn viewings_are_read_back_as_they_were_written() {
+    for text in [
+        "rebuffer_ratio <= 1%",
+        "rebuffer_ratio of watch/title < 0.5%",
+        "time_to_first_frame p95 < 2s",
+        "time_to_first_frame p99.9 of watch/the title <= 500ms",
+        "bitrate mean >= 1.5Mbit/s",
+        "bitrate mean of watch/title > 750kbit/s",
+    ] {
+        let gate = parse_gate(text).unwrap();
+        assert!(matches!(gate, Gate::Viewing(_)), "{text}");
+        assert_eq!(gate.to_string(), text);
+    }
+    for (text, marked) in [
+        ("rebuffer_ratio", "rebuffer_ratio"),
+        ("rebuffer_ratio > 1%", ">"),
+        ("rebuffer_ratio = 0%", "="),
+        ("rebuffer_ratio < 1s", "1s"),
+        ("time_to_first_frame < 2s", "time_to_first_frame"),
+        ("time_to_first_frame mean < 2s", "mean"),
+        ("time_to_first_frame p95 < 2%", "2%"),
+        ("bitrate p50 >= 1Mbit/s", "p50"),
+        ("bitrate mean <= 1Mbit/s", "<="),
+        ("bitrate mean >= 1500", "1500"),
+        ("rebuffering < 1%", "rebuffering"),
+        ("ttff < 2s", "ttff"),
+    ] {
+        assert_eq!(mistake(text), ("S0304", marked), "{text}");
+    }
+}
+
 /// Code and marked part of the mistake in a sentence.
 fn mistake(text: &str) -> (&'static str, &str) {
     let finding = parse_gate(text).unwrap_err();

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use squall_judge::quantity::clock;
 use squall_record::{
-    FaultChange, JourneyEnds, Phase, ProcessChange, Record, RunEvent, Stamped, terminal_text,
+    FaultChange, JourneyEnds, Phase, ProcessChange, Record, RunEvent, Stamped, Viewings,
+    terminal_text,
 };
 
 /// Most events that are shown.
@@ -102,6 +103,7 @@ fn tell(event: &RunEvent) -> Option<(&'static str, String)> {
             format!("{scheduled} arrivals were scheduled"),
         ),
         RunEvent::JourneysEnded { journeys } => ("journeys", JourneyEnds::words(journeys)),
+        RunEvent::Viewings { players } => ("viewers", Viewings::words(players)),
         // A probe that answers is in its table.
         RunEvent::Probe(reading) => {
             let error = reading.error.as_ref()?;
