@@ -11,6 +11,9 @@ use crate::units::{Rate, format_duration};
 /// How much of its beginning says at which rate a replay starts.
 const BEGINNING: Duration = Duration::from_secs(10);
 
+/// When arrivals come at the latest, however slow a replay is: no load lasts as long.
+const FAR: Duration = Duration::from_secs(1_000_000_000_000);
+
 /// In how many equal parts the record counts a replay, at most.
 const PARTS_MAX: u32 = 600;
 
@@ -51,11 +54,11 @@ impl Replay {
         #[expect(clippy::cast_precision_loss, reason = "a day in nanoseconds is exact")]
         let faster = |at: &Duration| match speed {
             1.0 => *at,
-            speed => Duration::from_secs_f64(at.as_nanos() as f64 / speed / 1e9),
+            speed => Duration::try_from_secs_f64(at.as_nanos() as f64 / speed / 1e9).unwrap_or(FAR),
         };
-        let mut times: Vec<Duration> = times.iter().map(faster).collect();
+        let mut times: Vec<Duration> = times.iter().map(|at| faster(at).min(FAR)).collect();
         let whole = || Duration::from_secs(times.last().map_or(0, Duration::as_secs) + 1);
-        let duration = length.unwrap_or_else(whole);
+        let duration = length.map_or_else(whole, |length| length.min(2 * FAR));
         times.truncate(times.partition_point(|at| *at < duration));
         let mut replay = Self {
             path,
@@ -114,7 +117,14 @@ impl Replay {
 
     /// The most arrivals in one of its seconds.
     #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53")]
     pub fn peak(&self) -> f64 {
+        if !self.times.is_empty() {
+            let seconds = self
+                .times
+                .chunk_by(|one, next| one.as_secs() == next.as_secs());
+            return seconds.map(<[_]>::len).max().unwrap_or(0) as f64;
+        }
         let seconds = 0..=self.duration.as_secs();
         let of = |second| {
             let from = Duration::from_secs(second);
@@ -181,6 +191,25 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_times_and_no_speed_are_too_much(
+            mut times in prop::collection::vec(prop_oneof![0..100_u64, any::<u64>()], 1..8),
+            speed in prop_oneof![any::<f64>(), 0.0..1e-6_f64, Just(1.0)],
+            length in prop::option::of(any::<u64>()),
+        ) {
+            times.sort_unstable();
+            let times: Vec<_> = times.into_iter().map(Duration::from_nanos).collect();
+            let length = length.map(Duration::from_secs);
+            let replay = Replay::new(("a.txt".into(), "00".into()), &times, speed, length);
+            let arrivals = replay.expected_arrivals(Duration::ZERO, replay.duration);
+            prop_assert_eq!(arrivals, replay.arrivals as f64);
+            if !replay.times.is_empty() {
+                prop_assert!((1.0..=8.0).contains(&replay.peak()));
+            }
+            prop_assert!(replay.times.is_sorted());
+            let _ = (replay.starting_rate(), replay.to_string());
+        }
+
         #[test]
         fn a_record_of_it_counts_as_many_arrivals(
             gaps_ms in prop::collection::vec(0..5_000_u64, 1..60),

@@ -98,7 +98,7 @@ pub(crate) static REPLAY: Shape = Shape {
         )
         .otherwise(&["path", "from"]),
         key("column", Text, "The column of a .csv or .jsonl file that holds the times."),
-        key("speed", Decimal, "By how much faster than it was; 1 when absent."),
+        key("speed", Decimal, "By how much faster than it was, 0.001 to 100; 1 when absent."),
         key(
             "for",
             Duration,

@@ -197,7 +197,7 @@ impl Reader {
         let file = fields.get("file");
         let path = file.and_then(|node| self.text(node));
         let speed = match fields.get("speed") {
-            Some(node) => self.positive(node),
+            Some(node) => self.speed(node),
             None => Some(1.0),
         };
         let length = match fields.get("for") {

@@ -303,16 +303,25 @@ impl Reader {
         u32::try_from(number).ok()
     }
 
-    /// A number above 0.
+    /// A number above 0 and at most 100.
     pub(crate) fn positive(&mut self, node: &Node) -> Option<f64> {
+        self.decimal(node, |number| number > 0.0, "above 0 and at most 100")
+    }
+
+    /// By how much faster something is: 0.001 to 100.
+    pub(crate) fn speed(&mut self, node: &Node) -> Option<f64> {
+        self.decimal(node, |number| number >= 0.001, "0.001 to 100")
+    }
+
+    fn decimal(&mut self, node: &Node, fits: fn(f64) -> bool, range: &str) -> Option<f64> {
         let scalar = self.scalar(node, "a number")?;
         let diagnostic = match scalar.text.parse::<f64>() {
-            Ok(number) if number > 0.0 && number <= 100.0 => return Some(number),
+            Ok(number) if fits(number) && number <= 100.0 => return Some(number),
             Ok(_) => Diagnostic::error(
                 codes::OUT_OF_RANGE,
                 format!("{} is out of range", quoted(&scalar.text)),
             )
-            .at(node.place, "above 0 and at most 100")
+            .at(node.place, range)
             .help("write for instance `1.1`"),
             Err(_) => not_a_number(node, scalar, "a number"),
         };

@@ -75,7 +75,26 @@ fn what_cannot_be_replayed_is_pointed_at_with_its_line() {
             "1\n",
             ["S0001", "I cannot read `nowhere.txt`"],
         ),
-        ("file: arrivals.txt, speed: 0", "1\n", ["S0108", "above 0"]),
+        (
+            "file: arrivals.txt, speed: 0",
+            "1\n",
+            ["S0108", "0.001 to 100"],
+        ),
+        (
+            "file: arrivals.txt, speed: 1e-300",
+            "1\n2\n",
+            ["S0108", "0.001 to 100"],
+        ),
+        (
+            "file: arrivals.txt, speed: 1e300",
+            "1\n2\n",
+            ["S0108", "0.001 to 100"],
+        ),
+        (
+            "file: arrivals.txt, speed: nan",
+            "1\n2\n",
+            ["S0108", "0.001 to 100"],
+        ),
         (
             "file: arrivals.txt, for: 0s",
             "1\n",
