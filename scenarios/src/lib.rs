@@ -23,6 +23,7 @@ mod load;
 pub mod monkey;
 mod multipart;
 mod pattern;
+mod peak;
 mod percent;
 mod persona;
 mod plan;

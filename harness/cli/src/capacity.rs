@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use squall_judge::quantity::grouped;
-use squall_scenario::{Scenario, Stage};
+use squall_scenario::Scenario;
 
 pub use kept::{keep, kept};
 use machine::Identity;
@@ -77,8 +77,7 @@ impl fmt::Display for Held {
 /// Says that a scenario asks for more than was held here, where it does and it was
 /// measured.
 pub fn remark(scenario: &Scenario) -> Option<String> {
-    let peak = scenario.load.shape.iter().map(Stage::peak);
-    beyond(peak.fold(0.0, f64::max), &kept()?)
+    beyond(scenario.load.peak_of_all(), &kept()?)
 }
 
 fn beyond(peak: f64, held: &Held) -> Option<String> {

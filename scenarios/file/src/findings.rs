@@ -1,8 +1,9 @@
 //! What is shown of the findings of a file: no more than somebody reads, and no
 //! value of the environment.
 
-use squall_scenario::Secrets;
+use squall_scenario::{Secrets, Span};
 
+use crate::codes;
 use crate::diagnostic::{Diagnostic, shortened};
 
 /// Most findings that are shown for a file.
@@ -21,6 +22,30 @@ pub(crate) fn keep_first(findings: &mut Vec<Diagnostic>) {
         last.notes
             .push(format!("{more} more findings are not shown"));
     }
+}
+
+/// What is wrong with a value of which a part is not set in the environment follows
+/// from that, and is left out.
+pub(crate) fn leave_out_of_unset(findings: &mut Vec<Diagnostic>) {
+    let unset = findings.iter().filter(|it| it.code == codes::ENV_NOT_SET);
+    let unset: Vec<(usize, Span)> = unset
+        .filter_map(Diagnostic::primary)
+        .map(|label| (label.source, label.span))
+        .collect();
+    let follows = |finding: &Diagnostic| {
+        let Some(label) = finding.primary().filter(|_| finding.is_error()) else {
+            return false;
+        };
+        // More than a line is more than one value.
+        let is_in = |(source, span): &(usize, Span)| {
+            label.source == *source
+                && label.span.line == span.line
+                && label.span.start < span.end
+                && span.start < label.span.end
+        };
+        finding.code != codes::ENV_NOT_SET && unset.iter().any(is_in)
+    };
+    findings.retain(|finding| !follows(finding));
 }
 
 /// Takes environment values out of every text of a finding, and then cuts

@@ -6,7 +6,7 @@ use squall_scenario::{Existing, Gate, Scenario, Secrets, System};
 
 use crate::beside::Beside;
 use crate::diagnostic::{Diagnostic, Place, shortened};
-use crate::findings::{keep_first, redact};
+use crate::findings::{keep_first, leave_out_of_unset, redact};
 use crate::grammar::GateError;
 use crate::interpolate::resolve;
 use crate::openslo::{ObjectiveDraft, OpenSlo};
@@ -415,6 +415,7 @@ impl<'o> Files<'o> {
                 .map(|label| (label.source, label.span.start, label.span.end))
         });
         findings.dedup();
+        leave_out_of_unset(&mut findings);
         keep_first(&mut findings);
         for finding in &mut findings {
             redact(finding, &self.secrets);
