@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use squall_judge::RunOutcome;
 use squall_record::store::files;
 use squall_record::terminal_line;
-use squall_scenario_file::{IMPORT_BYTES_MAX, ParseOptions, Source, import, parse_scenario};
+use squall_scenario_file::{
+    Checked, IMPORT_BYTES_MAX, Imported, ParseOptions, Source, import, is_curl, parse_scenario,
+};
 
 use crate::args::InitArgs;
 use crate::{exit, output};
@@ -20,16 +22,30 @@ const REST: &str = include_str!("../../templates/rest.yaml");
 /// A scenario that was made of something else, and what there is to say of it.
 type Made = (String, Vec<String>);
 
+/// A file that is not there, or cannot be read.
+const UNREADABLE: &str = "S0001";
+
+/// Why there is none.
+enum Unmade {
+    /// What was given is wrong.
+    Wrong(String),
+    /// Squall wrote what it does not read.
+    Bug(String),
+}
+
 /// Writes the scenario; never over a file that exists.
 pub fn init(args: &InitArgs) -> ExitCode {
     let file = args.file.display();
     let made = match &args.from {
         Some(from) => imported(from, &args.file),
-        None => scenario(args).and_then(|text| Ok((sound(&args.file, text)?, Vec::new()))),
+        None => scenario(args)
+            .and_then(|text| Ok((sound(&args.file, text)?, Vec::new())))
+            .map_err(Unmade::Wrong),
     };
     let (text, remarks) = match made {
         Ok(made) => made,
-        Err(message) => return exit::fail(RunOutcome::Usage, &message),
+        Err(Unmade::Wrong(message)) => return exit::fail(RunOutcome::Usage, &message),
+        Err(Unmade::Bug(message)) => return exit::fail(RunOutcome::Internal, &message),
     };
     match write_new(&args.file, &text) {
         Ok(()) => {
@@ -48,27 +64,65 @@ pub fn init(args: &InitArgs) -> ExitCode {
 }
 
 /// A scenario made of a file, of standard input, or of a line of curl.
-fn imported(from: &str, file: &Path) -> Result<Made, String> {
+fn imported(from: &str, file: &Path) -> Result<Made, Unmade> {
+    let is_line = is_curl(from);
     let text = match from {
-        "-" => read(std::io::stdin().lock()).map_err(|why| format!("standard input: {why}"))?,
-        line if line.trim_start().starts_with("curl ") => line.to_owned(),
+        "-" => read(std::io::stdin().lock()).map_err(|why| format!("standard input: {why}")),
+        line if is_line => Ok(line.to_owned()),
         path => std::fs::File::open(path)
             .map_err(|error| error.to_string())
             .and_then(read)
-            .map_err(|why| format!("{path}: {why}"))?,
+            .map_err(|why| format!("{path}: {why}")),
     };
     let name = file.to_string_lossy();
-    let imported = import(&text, &name).map_err(|why| match from {
-        "-" => why.to_string(),
-        line if line.trim_start().starts_with("curl ") => why.to_string(),
-        path => format!("{path}: {why}"),
-    })?;
+    let imported = text.and_then(|text| {
+        import(&text, &name).map_err(|why| match from {
+            path if path != "-" && !is_line => format!("{path}: {why}"),
+            _ => why.to_string(),
+        })
+    });
+    let imported = imported.map_err(Unmade::Wrong)?;
+    let missing = missing_files(&imported, file).map_err(Unmade::Bug)?;
     let secrets = imported.secrets.iter().map(|(name, what)| {
+        let what = terminal_line(what);
         format!("secret: {what} is taken from the environment: export {name}=…")
     });
     let left_out = imported.left_out.iter();
     let left_out = left_out.map(|what| format!("left out, or different: {}", terminal_line(what)));
-    Ok((imported.text.clone(), secrets.chain(left_out).collect()))
+    let remarks = secrets.chain(left_out).chain(missing).collect();
+    Ok((imported.text.clone(), remarks))
+}
+
+/// What has to be put beside the scenario before it is read.
+///
+/// # Errors
+/// It would not be read then either: what was written is no scenario.
+fn missing_files(imported: &Imported, file: &Path) -> Result<Vec<String>, String> {
+    let secrets = &imported.secrets;
+    let environment = |name: &str| {
+        let mut names = secrets.iter().map(|(known, _)| known);
+        names
+            .any(|known| known == name)
+            .then(|| "a-secret".to_owned())
+    };
+    let source = Source::new(file.display().to_string(), imported.text.as_str());
+    let Checked { diagnostics, .. } = parse_scenario(&source, &ParseOptions::new(&environment));
+    let (missing, wrong): (Vec<_>, Vec<_>) = diagnostics
+        .iter()
+        .filter(|found| found.is_error())
+        .partition(|found| found.code == UNREADABLE);
+    if let Some(found) = wrong.first() {
+        let line = found.primary().map_or(0, |label| label.span.line);
+        return Err(format!(
+            "what squall made of {} is no scenario, which is a bug of squall: {}, line {line} of \
+             it. Nothing was written; please report it",
+            imported.kind,
+            terminal_line(&found.title)
+        ));
+    }
+    let missing = missing.iter();
+    let missing = missing.map(|found| format!("missing: {}", terminal_line(&found.title)));
+    Ok(missing.collect())
 }
 
 /// A text of a size that can be imported.

@@ -1,6 +1,6 @@
 //! The body of the requests and who asks, as the text of a scenario.
 
-use squall_scenario_file::SOURCE_BYTES_MAX;
+use squall_scenario_file::{FormPart, SOURCE_BYTES_MAX};
 
 use super::arguments::{Argument, Mistake};
 use super::compose::{BAD_NAME, Line, literal, unresolved};
@@ -16,13 +16,6 @@ struct Field<'a> {
     argument: Argument,
     name: &'a str,
     value: &'a str,
-}
-
-/// What `;type=` and `;filename=` say behind the content of a part.
-struct Content<'a> {
-    text: &'a str,
-    media: Option<&'a str>,
-    filename: Option<&'a str>,
 }
 
 impl Line<'_> {
@@ -171,12 +164,16 @@ impl Line<'_> {
 
     /// A part: a text, or a map with a file or more to say.
     fn part(&mut self, key: &str, field: &Field<'_>) {
-        let content = Content::of(field.value);
-        let at = field.name.len() + 1;
-        let path = content.text.strip_prefix('@');
-        if path.is_none() && content.media.is_none() && content.filename.is_none() {
-            let text = literal(content.text);
-            let from = Some((field.argument, at));
+        let part = FormPart::of(field.value);
+        // What curl writes in quotes, or with a word behind it, stands elsewhere.
+        let at = field
+            .value
+            .find(&part.content)
+            .filter(|_| !part.content.is_empty());
+        let from = at.map(|at| (field.argument, field.name.len() + 1 + at));
+        let from = from.or(Some((field.argument, 0)));
+        if !part.is_file && part.media.is_none() && part.filename.is_none() {
+            let text = literal(&part.content);
             return self.out.value(key, &[Piece { text: &text, from }]);
         }
         // The first line follows a dash or stands below the name.
@@ -188,23 +185,15 @@ impl Line<'_> {
             false => format!("{key} "),
         };
         let indent = " ".repeat(first.len());
-        match path {
-            Some(path) => {
-                let path = unresolved(path);
-                let from = Some((field.argument, at + 1));
-                let piece = Piece { text: &path, from };
-                self.out.value(&format!("{first}file:"), &[piece]);
-            }
-            None => {
-                let text = literal(content.text);
-                let from = Some((field.argument, at));
-                let piece = Piece { text: &text, from };
-                self.out.value(&format!("{first}text:"), &[piece]);
-            }
-        }
-        for (name, said) in [("type", content.media), ("filename", content.filename)] {
+        let (holds, text) = match part.is_file {
+            true => ("file", unresolved(&part.content)),
+            false => ("text", literal(&part.content).into_owned()),
+        };
+        self.out
+            .value(&format!("{first}{holds}:"), &[Piece { text: &text, from }]);
+        for (name, said) in [("type", part.media), ("filename", part.filename)] {
             if let Some(said) = said {
-                let said = unresolved(said);
+                let said = unresolved(&said);
                 let piece = Piece::of(field.argument, &said);
                 self.out.value(&format!("{indent}{name}:"), &[piece]);
             }
@@ -229,26 +218,5 @@ impl Line<'_> {
         self.open_value("          user:", (argument, 0), name, instead);
         let at = name.len() + 1;
         self.open_value("          password:", (argument, at), password, instead);
-    }
-}
-
-impl<'a> Content<'a> {
-    fn of(value: &'a str) -> Self {
-        let mut content = Self {
-            text: value,
-            media: None,
-            filename: None,
-        };
-        while let Some((before, last)) = content.text.rsplit_once(';') {
-            if let Some(media) = last.strip_prefix("type=") {
-                content.media = Some(media);
-            } else if let Some(filename) = last.strip_prefix("filename=") {
-                content.filename = Some(filename);
-            } else {
-                break;
-            }
-            content.text = before;
-        }
-        content
     }
 }

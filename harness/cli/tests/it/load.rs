@@ -11,21 +11,21 @@ use crate::support::{Ended, Sandbox, entries, verdict};
 
 /// A request as it came over the wire.
 #[derive(Debug, Clone, PartialEq)]
-struct Seen {
-    line: String,
-    headers: Vec<String>,
-    body: String,
+pub(crate) struct Seen {
+    pub(crate) line: String,
+    pub(crate) headers: Vec<String>,
+    pub(crate) body: String,
 }
 
 /// A server that notes what it is asked and answers with one status. It ends
 /// with the test's process.
-struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Server {
-    fn start(status: &'static str) -> Self {
+    pub(crate) fn start(status: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -39,12 +39,12 @@ impl Server {
         Self { address, seen }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// Everything that was asked so far.
-    fn asked(&self) -> Vec<Seen> {
+    pub(crate) fn asked(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 }

@@ -26,6 +26,7 @@ mod foreign_runs;
 mod full_disk;
 mod history;
 mod house;
+mod import;
 mod inputs;
 mod journeys;
 mod kill_nine;

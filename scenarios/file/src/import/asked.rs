@@ -1,6 +1,6 @@
 //! The options of curl, and what they ask for.
 
-use super::draft::{DraftPart, literal, word};
+use crate::form_part::FormPart;
 
 /// Options that take no value and change nothing of what is sent.
 const QUIET: &str = "sSvifnN#gZ0";
@@ -87,7 +87,8 @@ pub(super) struct Asked {
     pub(super) headers: Vec<(String, String)>,
     pub(super) data: Vec<Datum>,
     pub(super) json: bool,
-    pub(super) parts: Vec<DraftPart>,
+    /// Names and what each is.
+    pub(super) parts: Vec<(String, FormPart)>,
     pub(super) user: Option<String>,
     pub(super) bearer: Option<String>,
     pub(super) follow: bool,
@@ -254,7 +255,8 @@ impl Asked {
                     .filter(|s| (0.0..86_400.0).contains(s));
                 self.timeout_s = seconds.map(|seconds| (seconds.ceil() as u64).max(1));
             }
-            "max-redirs" => self.redirects = take().parse().ok(),
+            // Less than 0 is as many as there are.
+            "max-redirs" => self.redirects = take().parse().ok().or(Some(u64::MAX)),
             "insecure" => self.insecure = true,
             "location" => self.follow = true,
             "head" => self.head = true,
@@ -270,34 +272,22 @@ impl Asked {
         }
     }
 
-    fn part(&mut self, text: &str, files: bool) {
-        let Some((name, mut content)) = text.split_once('=') else {
+    fn part(&mut self, text: &str, words: bool) {
+        let Some((name, content)) = text.split_once('=') else {
             return self.unknown("-F without `=`");
         };
-        let (mut media, mut filename) = (None, None);
-        while files && let Some((before, last)) = content.rsplit_once(';') {
-            if let Some(said) = last.trim().strip_prefix("type=") {
-                media = Some(word(said));
-            } else if let Some(said) = last.trim().strip_prefix("filename=") {
-                filename = Some(word(said.trim_matches('"')));
-            } else {
-                break;
-            }
-            content = before;
-        }
-        let path = content.strip_prefix('@').filter(|_| files);
-        if files && content.starts_with('<') {
+        if words && content.starts_with('<') {
             return self.unknown("-F NAME=<FILE");
         }
-        self.parts.push(DraftPart {
-            name: name.to_owned(),
-            content: match path {
-                Some(path) => word(path),
-                None => literal(content),
+        let part = match words {
+            true => FormPart::of(content),
+            false => FormPart {
+                content: content.to_owned(),
+                is_file: false,
+                media: None,
+                filename: None,
             },
-            is_file: path.is_some(),
-            media,
-            filename,
-        });
+        };
+        self.parts.push((name.to_owned(), part));
     }
 }

@@ -3,7 +3,7 @@
 use super::draft::{Draft, DraftBody, DraftRequest, literal};
 use super::json::Json;
 use super::path::{Piece, form_fields};
-use super::secrets::{Hidden, is_secret};
+use super::secrets::{Hidden, is_secret, is_secret_value};
 
 /// Says what the body is, where nothing does.
 pub(super) fn add_media(request: &mut DraftRequest, media: &str) {
@@ -32,9 +32,18 @@ pub(super) fn body_of(
     let kind = media
         .as_deref()
         .map(|media| media.split(';').next().unwrap_or_default().trim());
-    let json = kind.is_some_and(|kind| kind.ends_with("/json") || kind.ends_with("+json"));
-    if json && let Some(json) = Json::is_exact(text) {
-        if kind == Some("application/json") {
+    let says_json = kind.is_some_and(|kind| kind.ends_with("/json") || kind.ends_with("+json"));
+    let json = Json::exact(text).filter(|json| matches!(json, Json::List(_) | Json::Map(_)));
+    if let Some(json) = json.filter(|json| says_json || names_secret(json)) {
+        if !says_json {
+            // Only as JSON can a part of it be taken out of sight.
+            let what = format!(
+                "the body of {} holds a secret, so it is sent as JSON and says so",
+                request.name_or_method()
+            );
+            draft.note(what);
+        }
+        if !says_json || kind == Some("application/json") {
             request.headers.retain(|(name, _)| name != "content-type");
         }
         request.body = DraftBody::Json(hidden.json(draft, "", json));
@@ -43,7 +52,10 @@ pub(super) fn body_of(
     let form = kind.is_none_or(|kind| kind == "application/x-www-form-urlencoded");
     let fields = form_fields(text);
     let looks = text.contains('=') && !text.contains(['{', '\n']);
-    if form && looks && !fields.is_empty() {
+    let holds = |(name, value): &(String, String)| {
+        is_field_name(name) && is_secret(name) && !value.is_empty()
+    };
+    if form && (looks && !fields.is_empty() || fields.iter().any(holds)) {
         request.headers.retain(|(name, _)| name != "content-type");
         let fields = fields.into_iter().map(|(name, value)| {
             let value = hidden.value(draft, &name, &value, "the field");
@@ -55,7 +67,43 @@ pub(super) fn body_of(
     if form && kind.is_none() {
         add_media(request, "application/x-www-form-urlencoded");
     }
+    if let Some(name) = named_secret(text) {
+        let of = request.name_or_method();
+        draft.note(format!(
+            "the body of {of} holds `{name}`; it stands there as it was"
+        ));
+    }
     request.body = DraftBody::Text(literal(text));
+}
+
+/// Whether a name is one that people give to a field.
+fn is_field_name(name: &str) -> bool {
+    let fits = |c: char| c.is_alphanumeric() || "_-.[]".contains(c);
+    name.chars().all(fits) && name.chars().count() <= 60
+}
+
+/// Whether a key says that its value is a secret.
+fn names_secret(json: &Json) -> bool {
+    let mut entries = json.entries().iter();
+    entries.any(|(key, value)| is_secret_value(key, value) || names_secret(value))
+        || json.items().iter().any(names_secret)
+}
+
+/// A name of a secret that a value follows in a text of any form.
+fn named_secret(text: &str) -> Option<&str> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let mut rest = text;
+    while let Some(start) = rest.find(is_part) {
+        let word = &rest[start..];
+        let length = word.find(|c| !is_part(c)).unwrap_or(word.len());
+        let (word, behind) = word.split_at(length);
+        let mark = behind.trim_start_matches(['"', '\'', ' ', '\\']);
+        if is_secret(word) && mark.starts_with([':', '=', '>']) {
+            return Some(word);
+        }
+        rest = behind;
+    }
+    None
 }
 
 /// A path and query, with secrets of the query taken out of sight.

@@ -14,15 +14,19 @@ pub(super) fn draft(text: &str) -> Result<Draft, NotImported> {
     let mut draft = Draft::default();
     let mut hidden = Hidden::default();
     for what in odd {
-        note(&mut draft, &what);
+        draft.note(what);
     }
     for words in commands {
-        match words.split_first() {
+        let set = words
+            .iter()
+            .take_while(|word| shell::sets_variable(word))
+            .count();
+        match words[set..].split_first() {
             Some((name, words)) if name == "curl" || name == "curl.exe" => {
                 let asked = Asked::of(words);
                 asked.add_to(&mut draft, &mut hidden);
             }
-            Some((name, _)) => note(&mut draft, &format!("the command `{name}`")),
+            Some((name, _)) => draft.note(format!("the command `{name}`")),
             None => {}
         }
     }
@@ -40,21 +44,15 @@ pub(super) fn draft(text: &str) -> Result<Draft, NotImported> {
     Ok(draft)
 }
 
-fn note(draft: &mut Draft, what: &str) {
-    if !draft.left_out.iter().any(|known| known == what) {
-        draft.left_out.push(what.to_owned());
-    }
-}
-
 impl Asked {
     fn add_to(self, draft: &mut Draft, hidden: &mut Hidden) {
         for what in &self.left_out {
-            note(draft, what);
+            draft.note(what.clone());
         }
         let urls = self.urls.clone();
         for text in urls {
             let Some(url) = Url::read(&text) else {
-                note(draft, &format!("{text:?}, which is no URL of http"));
+                draft.note(format!("{:?}, which is no URL of http", shown(&text)));
                 continue;
             };
             if draft.target.is_empty() {
@@ -62,24 +60,21 @@ impl Asked {
             }
             if draft.target != url.origin {
                 let target = draft.target.clone();
-                note(
-                    draft,
-                    &format!(
-                        "requests to {}: a load has one target, here {target}",
-                        url.origin
-                    ),
-                );
+                draft.note(format!(
+                    "requests to {}: a load has one target, here {target}",
+                    url.origin
+                ));
                 continue;
             }
             let request = self.request(&url, draft, hidden);
             match METHODS.contains(&request.method.as_str()) {
                 true => draft.requests.push(request),
-                false => note(draft, &format!("the method {:?}", request.method)),
+                false => draft.note(format!("the method {:?}", request.method)),
             }
         }
         draft.timeout_s = draft.timeout_s.max(self.timeout_s);
         if self.insecure && draft.target.starts_with("https://") {
-            note(draft, "`-k`: nobody is trusted blindly");
+            draft.note("`-k`: nobody is trusted blindly".to_owned());
         }
     }
 
@@ -124,7 +119,7 @@ impl Asked {
             request.headers.retain(|(name, _)| name != "authorization");
         }
         if self.follow {
-            request.follow = Some(self.redirects.unwrap_or(10).clamp(1, 20));
+            request.follow = Some(self.redirects.unwrap_or(10).min(20)).filter(|most| *most > 0);
         }
         if has_body {
             self.body(&mut request, draft, hidden);
@@ -148,11 +143,34 @@ impl Asked {
         texts.collect::<Vec<_>>().join(between)
     }
 
+    fn parts(&self, draft: &mut Draft, hidden: &mut Hidden) -> Vec<DraftPart> {
+        let mut parts = Vec::new();
+        for (name, part) in &self.parts {
+            let content = match part.is_file {
+                true => word(&part.content),
+                false => hidden.value(draft, name, &part.content, "the field"),
+            };
+            if part.is_file {
+                draft.note(format!(
+                    "the file {content:?} is looked for beside the scenario"
+                ));
+            }
+            parts.push(DraftPart {
+                name: name.clone(),
+                content,
+                is_file: part.is_file,
+                media: part.media.as_deref().map(word),
+                filename: part.filename.as_deref().map(word),
+            });
+        }
+        parts
+    }
+
     fn body(&self, request: &mut DraftRequest, draft: &mut Draft, hidden: &mut Hidden) {
         if !self.parts.is_empty() {
             request.headers.retain(|(name, _)| name != "content-type");
-            request.body = DraftBody::Parts(self.parts.clone());
-            return note_files(&self.parts, draft);
+            request.body = DraftBody::Parts(self.parts(draft, hidden));
+            return;
         }
         if self.json {
             for name in ["content-type", "accept"] {
@@ -165,33 +183,38 @@ impl Asked {
         if let [Datum::File(path)] = self.data.as_slice() {
             request.body = DraftBody::File(word(path));
             add_media(request, "application/x-www-form-urlencoded");
-            return note(
-                draft,
-                &format!("the file {path:?} is looked for beside the scenario"),
-            );
+            return draft.note(format!(
+                "the file {path:?} is looked for beside the scenario"
+            ));
         }
         if self
             .data
             .iter()
             .any(|datum| matches!(datum, Datum::File(_)))
         {
-            note(
-                draft,
-                "a file among other data of one body; its name is sent instead",
-            );
+            let what = "a file among other data of one body; its name is sent instead";
+            draft.note(what.to_owned());
         }
         body_of(&self.joined(), request, draft, hidden);
     }
 }
 
-fn note_files(parts: &[DraftPart], draft: &mut Draft) {
-    for part in parts.iter().filter(|part| part.is_file) {
-        note(
-            draft,
-            &format!(
-                "the file {:?} is looked for beside the scenario",
-                part.content
-            ),
-        );
-    }
+/// A URL without what may be a secret in it: who asks, and the query.
+fn shown(url: &str) -> String {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let authority = &rest[..end];
+    let at = match authority.rfind('@') {
+        // A password may hold what ends an authority.
+        None if authority.contains(':') => rest.rfind('@'),
+        at => at,
+    };
+    let rest = at.map_or(rest, |at| &rest[at + 1..]);
+    format!(
+        "{scheme}{}",
+        rest.split(['?', '#']).next().unwrap_or_default()
+    )
 }

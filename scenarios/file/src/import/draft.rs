@@ -25,6 +25,8 @@ pub(super) struct Draft {
     pub(super) secrets: Vec<(String, String)>,
     /// What could not be expressed.
     pub(super) left_out: Vec<String>,
+    /// How many values the bodies consist of that were made up.
+    pub(super) made_up: usize,
 }
 
 /// A kind of request.
@@ -83,7 +85,30 @@ pub(super) enum DraftData {
     Uuid,
 }
 
+impl DraftRequest {
+    /// What it is called in a remark.
+    pub(super) fn name_or_method(&self) -> String {
+        match self.name.as_str() {
+            "" => format!("a {}", self.method),
+            name => format!("`{name}`"),
+        }
+    }
+
+    /// Sets a header, and what it said before does not count.
+    pub(super) fn set_header(&mut self, name: &str, value: String) {
+        self.headers.retain(|(known, _)| known != name);
+        self.headers.push((name.to_owned(), value));
+    }
+}
+
 impl Draft {
+    /// Says once what could not be expressed.
+    pub(super) fn note(&mut self, what: String) {
+        if !self.left_out.contains(&what) {
+            self.left_out.push(what);
+        }
+    }
+
     /// Takes a value out of sight; the name of the environment that stands for it.
     /// The same value has the same name.
     pub(super) fn hide(
@@ -196,7 +221,7 @@ pub(super) fn data_name(text: &str) -> String {
 }
 
 /// `[A-Z][A-Z0-9_]*`.
-fn environment_name(text: &str) -> String {
+pub(super) fn environment_name(text: &str) -> String {
     let mut name = String::new();
     for character in text.chars().take(60) {
         match character.to_ascii_uppercase() {

@@ -155,13 +155,14 @@ fn read_entry(
     Ok(Seen {
         path: url.path.clone(),
         query: url.query.clone(),
-        request: read_request(request, method, draft, hidden),
+        request: read_request(request, url, method, draft, hidden),
         status,
     })
 }
 
 fn read_request(
     json: &Json,
+    url: &Url,
     method: String,
     draft: &mut Draft,
     hidden: &mut Hidden,
@@ -181,6 +182,13 @@ fn read_request(
             continue;
         }
         hidden.header(draft, &mut request, (&lower, value));
+    }
+    let says = |(name, _): &(String, String)| name == "authorization";
+    if let Some((user, password)) = &url.asks
+        && request.auth.is_none()
+        && !request.headers.iter().any(says)
+    {
+        request.auth = Some(hidden.basic(draft, user, password));
     }
     if let Some(data) = json.get("postData") {
         post_data(data, &mut request, draft, hidden);

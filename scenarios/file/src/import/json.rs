@@ -1,5 +1,6 @@
 //! JSON, or YAML that says the same, in the order in which it was written.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -10,6 +11,8 @@ use crate::yaml::{self, Node, NodeKind};
 
 /// Most values of a YAML file that is imported.
 const NODES_MAX: usize = 2_000_000;
+/// So many bytes of a text are as large as one value.
+const TEXT_BYTES: usize = 100;
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +24,8 @@ pub(super) enum Json {
     Text(String),
     /// A text of a scenario: dollar signs mean something in it.
     Template(String),
+    /// The same, and it stays a text where a number is drawn.
+    Quoted(String),
     List(Vec<Json>),
     Map(Vec<(String, Json)>),
 }
@@ -114,30 +119,82 @@ impl Json {
         self.text()?.parse().ok()
     }
 
-    /// Whether it is written as JSON and means the same afterwards.
-    pub(super) fn is_exact(text: &str) -> Option<Self> {
-        // A longer number is not kept digit by digit.
-        let mut digits = 0;
-        let long = text.bytes().any(|byte| {
-            digits = if byte.is_ascii_digit() || b".eE+-".contains(&byte) {
-                digits + 1
-            } else {
-                0
-            };
-            digits > 15
-        });
-        let value: Self = serde_json::from_str(text).ok()?;
-        (!long || !value.has_numbers()).then_some(value)
+    /// How many values it consists of; a long text is several.
+    pub(super) fn size(&self) -> usize {
+        let of = |text: &str| text.len() / TEXT_BYTES;
+        let within: usize = match self {
+            Self::List(items) => items.iter().map(Self::size).sum(),
+            Self::Map(entries) => entries
+                .iter()
+                .map(|(key, value)| of(key) + value.size())
+                .sum(),
+            Self::Number(text) | Self::Text(text) => of(text),
+            Self::Template(text) | Self::Quoted(text) => of(text),
+            Self::Null | Self::Flag(_) => 0,
+        };
+        1 + within
     }
 
-    fn has_numbers(&self) -> bool {
+    /// A text that is JSON, with its numbers digit by digit; `None` where a map has a
+    /// key twice, which a scenario cannot write.
+    pub(super) fn exact(text: &str) -> Option<Self> {
+        let mut value: Self = serde_json::from_str(text).ok()?;
+        value.set_numbers(&mut numbers(text).into_iter());
+        (!value.has_twice()).then_some(value)
+    }
+
+    fn has_twice(&self) -> bool {
+        let mut keys = HashSet::new();
+        let mut entries = self.entries().iter();
+        entries.any(|(key, value)| !keys.insert(key) || value.has_twice())
+            || self.items().iter().any(Self::has_twice)
+    }
+
+    fn set_numbers<'t>(&mut self, written: &mut impl Iterator<Item = &'t str>) {
         match self {
-            Self::Number(_) => true,
-            Self::List(items) => items.iter().any(Self::has_numbers),
-            Self::Map(entries) => entries.iter().any(|(_, value)| value.has_numbers()),
-            Self::Null | Self::Flag(_) | Self::Text(_) | Self::Template(_) => false,
+            Self::Number(number) => {
+                if let Some(written) = written.next() {
+                    written.clone_into(number);
+                }
+            }
+            Self::List(items) => items.iter_mut().for_each(|item| item.set_numbers(written)),
+            Self::Map(entries) => {
+                for (_, value) in entries {
+                    value.set_numbers(written);
+                }
+            }
+            _ => {}
         }
     }
+}
+
+/// The numbers of JSON as they are written, in their order.
+fn numbers(json: &str) -> Vec<&str> {
+    let mut numbers = Vec::new();
+    let bytes = json.as_bytes();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let length = match byte {
+            b'"' => {
+                let mut end = at + 1;
+                while bytes.get(end).is_some_and(|byte| *byte != b'"') {
+                    end += if bytes[end] == b'\\' { 2 } else { 1 };
+                }
+                end + 1 - at
+            }
+            b'-' | b'0'..=b'9' => {
+                let rest = &bytes[at..];
+                let goes_on = |byte: &u8| byte.is_ascii_digit() || b".eE+-".contains(byte);
+                let end = rest.iter().position(|byte| !goes_on(byte));
+                let length = end.unwrap_or(rest.len());
+                numbers.extend(json.get(at..at + length));
+                length
+            }
+            _ => 1,
+        };
+        at += length;
+    }
+    numbers
 }
 
 impl<'de> Deserialize<'de> for Json {
@@ -198,5 +255,21 @@ impl<'de> Visitor<'de> for Read {
             entries.push(entry);
         }
         Ok(Json::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_kept_digit_by_digit() {
+        let text = r#"{"a\\\"1":[-0.50,12345678901234567890123],"2":1E5,"b":["7",true]}"#;
+        assert_eq!(numbers(text), ["-0.50", "12345678901234567890123", "1E5"]);
+        let json = Json::exact(text).unwrap();
+        assert_eq!(json.get("2"), Some(&Json::Number("1E5".to_owned())));
+        let list = json.get("a\\\"1").unwrap().items();
+        assert_eq!(list[1], Json::Number("12345678901234567890123".to_owned()));
+        assert_eq!(Json::exact(r#"[{"a":1,"a":2}]"#), None);
     }
 }

@@ -19,11 +19,15 @@ mod secrets;
 mod shell;
 mod write;
 
-use draft::Draft;
 use json::Json;
+
+use crate::open::SOURCE_BYTES_MAX;
 
 /// Largest text that is imported, in bytes.
 pub const IMPORT_BYTES_MAX: u64 = 64 << 20;
+
+/// Most remarks on what could not be expressed.
+const REMARKS_MAX: usize = 1_000;
 
 /// A scenario that was made of something else.
 #[derive(Debug, Clone)]
@@ -50,11 +54,18 @@ impl std::fmt::Display for NotImported {
 
 impl std::error::Error for NotImported {}
 
+/// Whether a text is a line of curl rather than the path of a file.
+#[must_use]
+pub fn is_curl(text: &str) -> bool {
+    shell::starts_with_curl(text) && text.trim().contains(char::is_whitespace)
+}
+
 /// Makes a scenario of a text, which says itself what it is. `file` is what the
 /// scenario's own file is called.
 ///
 /// # Errors
-/// It is none of the kinds that are known, or has nothing to send.
+/// It is none of the kinds that are known, has nothing to send, or too much for one
+/// scenario.
 pub fn import(text: &str, file: &str) -> Result<Imported, NotImported> {
     let text = text.trim_start_matches('\u{feff}');
     let (kind, draft) = if shell::starts_with_curl(text) {
@@ -69,14 +80,27 @@ pub fn import(text: &str, file: &str) -> Result<Imported, NotImported> {
             return Err(unknown(&json));
         }
     };
-    let Draft {
-        secrets, left_out, ..
-    } = &draft;
+    let mut draft = draft;
+    draft.left_out.truncate(REMARKS_MAX);
+    let mut text = write::scenario(&draft, file, kind);
+    // What asked for one may have been left out.
+    let known = draft.secrets.len();
+    let is_used = |(name, _): &(String, String)| text.contains(&format!("${{{name}}}"));
+    draft.secrets.retain(is_used);
+    if draft.secrets.len() < known {
+        text = write::scenario(&draft, file, kind);
+    }
+    if text.len() as u64 > SOURCE_BYTES_MAX {
+        return Err(NotImported(format!(
+            "the scenario of it would be larger than {} KiB, which is the most: take a part of it",
+            SOURCE_BYTES_MAX >> 10
+        )));
+    }
     Ok(Imported {
-        text: write::scenario(&draft, file, kind),
+        text,
         kind,
-        secrets: secrets.clone(),
-        left_out: left_out.clone(),
+        secrets: draft.secrets,
+        left_out: draft.left_out,
     })
 }
 

@@ -1,8 +1,11 @@
 //! OpenAPI 3 descriptions: every operation is a request.
 
+use squall_scenario::{FRAMING_HEADERS, header_misfit, is_header_name};
+
 use super::NotImported;
 use super::draft::{
-    Draft, DraftAuth, DraftBody, DraftData, DraftPart, DraftRequest, literal, title,
+    Draft, DraftAuth, DraftBody, DraftData, DraftPart, DraftRequest, environment_name, literal,
+    title,
 };
 use super::json::Json;
 use super::path::{Piece, Url, written};
@@ -15,6 +18,9 @@ const OPERATIONS_MAX: usize = 500;
 /// How many times as often something is read as it is written, unless somebody
 /// knows better.
 const READS: u32 = 10;
+/// Header parameters that mean nothing, by OpenAPI: the body, the answers and
+/// `security` say what stands there.
+const IGNORED_HEADERS: [&str; 3] = ["accept", "content-type", "authorization"];
 /// Where nothing says where the service is.
 const NOWHERE: &str = "http://127.0.0.1:8080";
 
@@ -91,7 +97,10 @@ fn server(json: &Json, draft: &mut Draft) -> String {
     let mut url = first.map_or("", |server| server.text_of("url")).to_owned();
     let variables = first.and_then(|server| server.get("variables"));
     for (name, variable) in variables.map(Json::entries).unwrap_or_default() {
-        url = url.replace(&format!("{{{name}}}"), variable.text_of("default"));
+        // Where it has no usual value, no value is as good as none.
+        if let Some(value) = variable.get("default").and_then(Json::text) {
+            url = url.replace(&format!("{{{name}}}"), value);
+        }
     }
     if servers.len() > 1 {
         let more = servers.len() - 1;
@@ -107,8 +116,19 @@ fn server(json: &Json, draft: &mut Draft) -> String {
         draft.left_out.push(format!(
             "where the service is: the description does not say, so `target` is {NOWHERE}"
         ));
-        return url.trim_end_matches('/').to_owned();
+        // `https://{tenant}.example.com/api` says the path all the same.
+        let path = match url.split_once("//") {
+            Some((scheme, rest)) if scheme.is_empty() || scheme.ends_with(':') => {
+                rest.find('/').map_or("", |at| &rest[at..])
+            }
+            _ => &url,
+        };
+        return path.trim_end_matches('/').to_owned();
     };
+    if known.asks.is_some() {
+        let who = "who asks, in the URL of the server; write `auth` of the load for it";
+        draft.note(who.to_owned());
+    }
     draft.target = known.origin;
     known.path.trim_end_matches('/').to_owned()
 }
@@ -218,7 +238,9 @@ impl<'d> Operation<'d> {
         for parameter in self.all_parameters() {
             let name = parameter.text_of("name");
             let place = parameter.text_of("in");
-            if place == "path" || name.is_empty() {
+            let lower = name.to_ascii_lowercase();
+            let ignored = place == "header" && IGNORED_HEADERS.contains(&lower.as_str());
+            if place == "path" || name.is_empty() || ignored {
                 continue;
             }
             if !parameter.is_true("required") {
@@ -237,12 +259,7 @@ impl<'d> Operation<'d> {
                         Piece::Value(name) => format!("${name}"),
                         Piece::Hidden(name) => name,
                     };
-                    let lower = name.to_ascii_lowercase();
-                    if squall_scenario::is_header_name(&lower)
-                        && squall_scenario::header_misfit(&lower, &text).is_none()
-                    {
-                        request.headers.push((lower, text));
-                    }
+                    self.header(request, (name, text), draft);
                 }
                 _ => draft.left_out.push(format!(
                     "the {place} parameter `{name}` of {}",
@@ -273,55 +290,85 @@ impl<'d> Operation<'d> {
         let schemes = root
             .get("components")
             .and_then(|parts| parts.get("securitySchemes"));
+        let resolved = |name: &str| self.document.resolved(schemes?.get(name)?);
         for (name, _) in way.entries() {
-            let scheme = schemes.and_then(|schemes| schemes.get(name));
-            let Some(scheme) = scheme.and_then(|scheme| self.document.resolved(scheme)) else {
+            let Some(scheme) = resolved(name) else {
                 continue;
-            };
-            let known = |draft: &mut Draft, name: &str, what: &str| {
-                if !draft.secrets.iter().any(|(known, _)| known == name) {
-                    draft.secrets.push((name.to_owned(), what.to_owned()));
-                }
-                format!("${{{name}}}")
             };
             match (scheme.text_of("type"), scheme.text_of("scheme")) {
                 ("http", basic) if basic.eq_ignore_ascii_case("basic") => {
                     request.auth = Some(DraftAuth::Basic {
-                        user: known(draft, "USERNAME", "the name of who asks"),
-                        password: known(draft, "PASSWORD", "the password of who asks"),
+                        user: secret(draft, "USERNAME", "the name of who asks"),
+                        password: secret(draft, "PASSWORD", "the password of who asks"),
                     });
                 }
                 ("http" | "oauth2" | "openIdConnect", _) => {
-                    let token = known(draft, "TOKEN", "a bearer token");
+                    let token = secret(draft, "TOKEN", "a bearer token");
                     request.auth = Some(DraftAuth::Bearer(token));
                 }
                 ("apiKey", _) => {
-                    let key = known(
-                        draft,
-                        "API_KEY",
-                        &format!("the key `{}`", scheme.text_of("name")),
-                    );
-                    let name = scheme.text_of("name");
-                    match scheme.text_of("in") {
-                        "header" => request.headers.push((name.to_ascii_lowercase(), key)),
-                        "cookie" => request
-                            .headers
-                            .push(("cookie".to_owned(), format!("{}={key}", literal(name)))),
-                        _ => {
-                            let has_query = pieces.iter().any(
-                                |piece| matches!(piece, Piece::Text(text) if text.contains('?')),
-                            );
-                            let mark = if has_query { "&" } else { "?" };
-                            pieces.push(Piece::Text(format!("{mark}{}=", query_text(name))));
-                            pieces.push(Piece::Hidden(key));
-                        }
-                    }
+                    let all = schemes.map(Json::entries).unwrap_or_default();
+                    let keys = all
+                        .iter()
+                        .filter(|(_, one)| one.text_of("type") == "apiKey");
+                    let one_of_many = keys.count() > 1;
+                    let environment = match one_of_many {
+                        true => environment_name(name),
+                        false => "API_KEY".to_owned(),
+                    };
+                    let what = format!("the key `{}`", scheme.text_of("name"));
+                    let key = secret(draft, &environment, &what);
+                    self.api_key(scheme, key, request, pieces, draft);
                 }
-                _ => draft
-                    .left_out
-                    .push(format!("the way `{name}` to say who asks")),
+                _ => draft.note(format!("the way `{name}` to say who asks")),
             }
         }
+        // `auth` is this header.
+        if request.auth.is_some() {
+            request.headers.retain(|(name, _)| name != "authorization");
+        }
+    }
+
+    fn api_key(
+        &self,
+        scheme: &Json,
+        key: String,
+        request: &mut DraftRequest,
+        pieces: &mut Vec<Piece>,
+        draft: &mut Draft,
+    ) {
+        let name = scheme.text_of("name");
+        match scheme.text_of("in") {
+            "header" => self.header(request, (name, key), draft),
+            "cookie" => {
+                let mut cookie = format!("{}={key}", literal(name));
+                let mut known = request.headers.iter();
+                if let Some((_, before)) = known.find(|(name, _)| name == "cookie") {
+                    cookie = format!("{before}; {cookie}");
+                }
+                self.header(request, ("cookie", cookie), draft);
+            }
+            _ => {
+                let mut pieces_before = pieces.iter();
+                let has_query = pieces_before
+                    .any(|piece| matches!(piece, Piece::Text(text) if text.contains('?')));
+                let mark = if has_query { "&" } else { "?" };
+                pieces.push(Piece::Text(format!("{mark}{}=", query_text(name))));
+                pieces.push(Piece::Hidden(key));
+            }
+        }
+    }
+
+    /// Sets a header, if it is one that can be sent.
+    fn header(&self, request: &mut DraftRequest, (name, value): (&str, String), draft: &mut Draft) {
+        let lower = name.to_ascii_lowercase();
+        if FRAMING_HEADERS.contains(&lower.as_str()) {
+            return;
+        }
+        if is_header_name(&lower) && header_misfit(&lower, &value).is_none() {
+            return request.set_header(&lower, value);
+        }
+        draft.note(format!("the header {name:?}, which cannot be sent"));
     }
 
     /// Adds the body; whether the request can be sent.
@@ -344,19 +391,18 @@ impl<'d> Operation<'d> {
         match (json, form, parts, kinds.first()) {
             (Some((media, of)), ..) => {
                 if media != "application/json" {
-                    let media = ("content-type".to_owned(), literal(media));
-                    request.headers.push(media);
+                    request.set_header("content-type", literal(media));
                 }
-                request.body = DraftBody::Json(self.content(of, draft));
+                request.body = DraftBody::Json(self.content(of, &request.name, draft));
             }
             (None, Some((_, of)), ..) => {
-                let fields = fields(&self.content(of, draft));
+                let fields = fields(&self.content(of, &request.name, draft));
                 if !fields.is_empty() {
                     request.body = DraftBody::Form(fields);
                 }
             }
             (None, None, Some((_, of)), _) => {
-                let parts: Vec<DraftPart> = fields(&self.content(of, draft))
+                let parts: Vec<DraftPart> = fields(&self.content(of, &request.name, draft))
                     .into_iter()
                     .map(|(name, content)| DraftPart {
                         name,
@@ -374,8 +420,7 @@ impl<'d> Operation<'d> {
             }
             (None, None, None, Some((media, of))) => match self.document.example(of) {
                 Some(Json::Text(text)) => {
-                    let media = ("content-type".to_owned(), literal(media));
-                    request.headers.push(media);
+                    request.set_header("content-type", literal(media));
                     request.body = DraftBody::Text(literal(text));
                 }
                 _ if body.is_true("required") => {
@@ -392,14 +437,18 @@ impl<'d> Operation<'d> {
     }
 
     /// What a media type holds: its example, else what its schema allows.
-    fn content(&self, of: &'d Json, draft: &mut Draft) -> Json {
-        let schema = of.get("schema");
-        match self.document.example(of) {
-            Some(example) => example.clone(),
-            None => schema.map_or(Json::Null, |schema| {
-                self.document.value(schema, "value", draft)
-            }),
+    fn content(&self, of: &'d Json, request: &str, draft: &mut Draft) -> Json {
+        let (value, cut) = match (self.document.example(of), of.get("schema")) {
+            (Some(example), _) => self.document.given(example, draft),
+            (None, Some(schema)) => self.document.value(schema, "value", draft),
+            (None, None) => return Json::Null,
+        };
+        if cut {
+            draft.note(format!(
+                "all or most of the body of `{request}`, which has too many values"
+            ));
         }
+        value
     }
 
     /// The good statuses, where the description names them one by one.
@@ -420,6 +469,14 @@ impl<'d> Operation<'d> {
             request.status = good;
         }
     }
+}
+
+/// What stands for a secret of the environment, which is asked for once.
+fn secret(draft: &mut Draft, name: &str, what: &str) -> String {
+    if !draft.secrets.iter().any(|(known, _)| known == name) {
+        draft.secrets.push((name.to_owned(), what.to_owned()));
+    }
+    format!("${{{name}}}")
 }
 
 /// A text as a value in a path or query.

@@ -53,7 +53,10 @@ fn key(one: &Seen) -> String {
             true => "*",
             false => segment,
         });
-    let mut names: Vec<&str> = fields(one.query.as_deref()).map(|(name, _)| name).collect();
+    let fields = fields(one.query.as_deref());
+    let mut names: Vec<String> = fields
+        .map(|(name, value)| format!("{name}{}", if value.is_some() { "=" } else { "" }))
+        .collect();
     names.sort_unstable();
     let segments: Vec<&str> = segments.collect();
     format!(
@@ -64,11 +67,15 @@ fn key(one: &Seen) -> String {
     )
 }
 
-fn fields(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
+/// The fields of a query; a name may stand there alone.
+fn fields(query: Option<&str>) -> impl Iterator<Item = (&str, Option<&str>)> {
     let fields = query.unwrap_or_default().split('&');
     fields
         .filter(|field| !field.is_empty())
-        .map(|field| field.split_once('=').unwrap_or((field, "")))
+        .map(|field| match field.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (field, None),
+        })
 }
 
 /// Whether a segment of a path looks like the name of one thing among many: a
@@ -106,33 +113,10 @@ impl Route {
             }
             before = segment;
         }
-        let mut mark = "?";
-        for (name, value) in fields(first.query.as_deref()) {
-            pieces.push(Piece::Text(format!("{mark}{name}=")));
-            mark = "&";
-            let of_name = |seen: &'_ Seen| {
-                let query = seen.query.as_deref();
-                fields(query)
-                    .find(|(known, _)| *known == name)
-                    .map(|(_, value)| value.to_owned())
-            };
-            let values = self.distinct_owned(of_name);
-            if is_secret(name) && !value.is_empty() {
-                let what = format!("the parameter `{name}`");
-                pieces.push(Piece::Hidden(hidden.hide(draft, name, value, &what)));
-            } else if values.len() > 1 {
-                let name = self.data(&data_name(name), values, draft);
-                pieces.push(Piece::Value(name));
-            } else {
-                pieces.push(Piece::Text(value.to_owned()));
-            }
-        }
-        let mut status: Vec<u16> = self.seen.iter().map(|seen| seen.status).collect();
-        status.sort_unstable();
-        status.dedup();
-        let as_usual = status.iter().all(|status| (200..400).contains(status));
-        let bodies = self.bodies();
+        self.query_pieces(&mut pieces, draft, hidden);
         let mut comments = Vec::new();
+        let status = self.good_statuses(&mut comments);
+        let bodies = self.bodies();
         if bodies > 1 {
             comments.push(format!(
                 "{bodies} bodies were seen; the first stands here. Data for `$name` makes them differ."
@@ -144,10 +128,73 @@ impl Route {
             weight: u32::try_from(self.seen.len())
                 .unwrap_or(u32::MAX)
                 .min(1_000_000),
-            status: if as_usual { Vec::new() } else { status },
+            status,
             comments,
             ..first.request.clone()
         }
+    }
+
+    fn query_pieces(&self, pieces: &mut Vec<Piece>, draft: &mut Draft, hidden: &mut Hidden) {
+        let mut mark = "?";
+        let first = self.seen[0].query.as_deref();
+        for (at, (name, value)) in fields(first).enumerate() {
+            pieces.push(Piece::Text(format!("{mark}{name}")));
+            mark = "&";
+            // A name may come several times: the second of one is that of the others.
+            let before = fields(first).take(at).filter(|(known, _)| *known == name);
+            let before = before.count();
+            let of_name = |seen: &'_ Seen| {
+                let mut same = fields(seen.query.as_deref()).filter(|(known, _)| *known == name);
+                let (_, value) = same.nth(before)?;
+                value.map(str::to_owned)
+            };
+            let values = self.distinct_owned(of_name);
+            let value = value.unwrap_or_default();
+            if !values.is_empty() {
+                pieces.push(Piece::Text("=".to_owned()));
+            }
+            if is_secret(name) && !value.is_empty() {
+                let what = format!("the parameter `{name}`");
+                pieces.push(Piece::Hidden(hidden.hide(draft, name, value, &what)));
+            } else if values.len() > 1 {
+                // In a query, a plus sign is a space.
+                let values = values.iter().map(|value| value.replace('+', "%20"));
+                let name = self.data(&data_name(name), values.collect(), draft);
+                pieces.push(Piece::Value(name));
+            } else {
+                pieces.push(Piece::Text(value.to_owned()));
+            }
+        }
+    }
+
+    /// The good statuses, where they are not those that are good anyway. A failure
+    /// that was seen is none of them, and a refusal only where nothing else came.
+    fn good_statuses(&self, comments: &mut Vec<String>) -> Vec<u16> {
+        let mut status: Vec<u16> = self.seen.iter().map(|seen| seen.status).collect();
+        status.sort_unstable();
+        status.dedup();
+        let (usual, others): (Vec<u16>, Vec<u16>) = status
+            .into_iter()
+            .partition(|status| (200..400).contains(status));
+        let refusals = others.iter().filter(|status| (400..500).contains(*status));
+        let good: Vec<u16> = match usual.is_empty() {
+            true => refusals.copied().collect(),
+            false => Vec::new(),
+        };
+        let mut say = |status: &[u16], what: &str| {
+            let status: Vec<String> = status.iter().map(u16::to_string).collect();
+            if !status.is_empty() {
+                comments.push(format!("{} {what}", status.join(", ")));
+            }
+        };
+        let not_good: Vec<u16> = others
+            .iter()
+            .copied()
+            .filter(|one| !good.contains(one))
+            .collect();
+        say(&good, "was all that was seen, so it is good here; is it?");
+        say(&not_good, "was seen too, and is not good here.");
+        good
     }
 
     fn bodies(&self) -> usize {

@@ -5,6 +5,13 @@ use super::json::Json;
 
 /// How deep values are made up.
 const DEPTH_MAX: usize = 8;
+/// How many values one body is made of. A few schemas that lead to each other in
+/// several ways would give thousands of times as many.
+const VALUES_MAX: usize = 2_000;
+/// How many those of all bodies are together; no scenario holds more.
+const ALL_VALUES_MAX: usize = 50_000;
+/// How many words of an `enum` are drawn.
+const WORDS_MAX: usize = 200;
 /// Most references that lead from one to the next.
 const REFERENCES_MAX: usize = 30;
 
@@ -40,93 +47,29 @@ impl<'d> Document<'d> {
         of.get("example").or_else(of_examples).or_else(of_schema)
     }
 
-    /// One value of a schema, with data in place of what may differ.
-    pub(super) fn value(self, schema: &'d Json, name: &str, draft: &mut Draft) -> Json {
-        self.value_at(schema, name, draft, 0)
-    }
-
-    fn value_at(self, schema: &'d Json, name: &str, draft: &mut Draft, depth: usize) -> Json {
-        let Some(schema) = self.resolved(schema).filter(|_| depth < DEPTH_MAX) else {
-            return Json::Null;
+    /// One value of a schema, with data in place of what may differ; whether it was
+    /// cut short.
+    pub(super) fn value(self, schema: &'d Json, name: &str, draft: &mut Draft) -> (Json, bool) {
+        let mut making = Making {
+            document: self,
+            draft,
+            entered: Vec::new(),
+            values: 0,
         };
-        for key in ["example", "default", "const"] {
-            if let Some(value) = schema.get(key) {
-                return value.clone();
-            }
-        }
-        if let Some(first) = schema.get("examples").and_then(|all| all.items().first()) {
-            return first.clone();
-        }
-        if let Some(parts) = schema.get("allOf") {
-            return self.all_of(parts, schema, (name, draft, depth));
-        }
-        for key in ["oneOf", "anyOf"] {
-            if let Some(first) = schema.get(key).and_then(|all| all.items().first()) {
-                return self.value_at(first, name, draft, depth + 1);
-            }
-        }
-        match kind(schema) {
-            "object" => self.object(schema, draft, depth),
-            "array" => {
-                let items = schema.get("items");
-                let item = items.map(|items| self.value_at(items, name, draft, depth + 1));
-                Json::List(
-                    item.into_iter()
-                        .filter(|item| *item != Json::Null)
-                        .collect(),
-                )
-            }
-            "boolean" => Json::Flag(true),
-            "number" => Json::Number("1.5".to_owned()),
-            "null" => Json::Null,
-            _ => match self.data(schema, name) {
-                Ok(data) => Json::Template(format!("${}", draft.data(name, data))),
-                Err(text) => Json::Text(text),
-            },
-        }
+        let value = making.value(schema, name);
+        let (made, cut) = (making.values, making.is_spent());
+        draft.made_up += made;
+        (value, cut)
     }
 
-    fn all_of(
-        self,
-        parts: &'d Json,
-        schema: &'d Json,
-        (name, draft, depth): (&str, &mut Draft, usize),
-    ) -> Json {
-        let mut entries: Vec<(String, Json)> = Vec::new();
-        let own = (!schema.entries().iter().all(|(key, _)| key == "allOf")).then_some(schema);
-        for part in parts.items() {
-            match self.value_at(part, name, draft, depth + 1) {
-                Json::Map(more) => merge(&mut entries, more),
-                Json::Null => {}
-                other => return other,
-            }
+    /// An example as a value; nothing where it is too large, which is told.
+    pub(super) fn given(self, example: &'d Json, draft: &mut Draft) -> (Json, bool) {
+        let size = example.size();
+        draft.made_up += size;
+        match size > VALUES_MAX || draft.made_up > ALL_VALUES_MAX {
+            true => (Json::Null, true),
+            false => (example.clone(), false),
         }
-        if let Some(Json::Map(more)) = own.map(|own| self.object(own, draft, depth)) {
-            merge(&mut entries, more);
-        }
-        Json::Map(entries)
-    }
-
-    /// The properties that it needs; where it names none, all of them.
-    fn object(self, schema: &'d Json, draft: &mut Draft, depth: usize) -> Json {
-        let properties = schema
-            .get("properties")
-            .map(Json::entries)
-            .unwrap_or_default();
-        let required = schema.get("required").map(Json::items).unwrap_or_default();
-        let needed =
-            |name: &str| required.is_empty() || required.iter().any(|one| one.text() == Some(name));
-        let mut entries = Vec::new();
-        for (name, property) in properties {
-            let read_only = self
-                .resolved(property)
-                .is_some_and(|it| it.is_true("readOnly"));
-            if needed(name) && !read_only {
-                let value = self.value_at(property, name, draft, depth + 1);
-                entries.push((name.clone(), value));
-            }
-        }
-        Json::Map(entries)
     }
 
     /// Data that draws values of a schema, or the one text there is.
@@ -136,6 +79,7 @@ impl<'d> Document<'d> {
             list.items()
                 .iter()
                 .filter_map(Json::text)
+                .take(WORDS_MAX)
                 .map(str::to_owned)
                 .collect()
         };
@@ -166,6 +110,142 @@ impl<'d> Document<'d> {
             "ipv4" => Err("192.0.2.1".to_owned()),
             _ => Err(name.to_owned()),
         }
+    }
+}
+
+/// A value that is made of a schema.
+struct Making<'d, 'w> {
+    document: Document<'d>,
+    draft: &'w mut Draft,
+    /// The schemas that it stands in, from the outermost: none is entered again.
+    entered: Vec<&'d Json>,
+    values: usize,
+}
+
+impl<'d> Making<'d, '_> {
+    fn value(&mut self, schema: &'d Json, name: &str) -> Json {
+        self.values += 1;
+        let Some(schema) = self.document.resolved(schema) else {
+            return Json::Null;
+        };
+        let again = self.entered.iter().any(|one| std::ptr::eq(*one, schema));
+        if again || self.entered.len() >= DEPTH_MAX || self.is_spent() {
+            return Json::Null;
+        }
+        self.entered.push(schema);
+        let value = self.entered_value(schema, name);
+        self.entered.pop();
+        value
+    }
+
+    const fn is_spent(&self) -> bool {
+        self.values > VALUES_MAX || self.draft.made_up + self.values > ALL_VALUES_MAX
+    }
+
+    fn entered_value(&mut self, schema: &'d Json, name: &str) -> Json {
+        let of_list = schema.get("examples").and_then(|all| all.items().first());
+        let mut said = ["example", "default", "const"].into_iter();
+        if let Some(value) = said.find_map(|key| schema.get(key)).or(of_list) {
+            self.values += value.size();
+            return match (self.is_spent(), value) {
+                (true, _) => Json::Null,
+                // As YAML reads what its author left without quotes.
+                (_, Json::Number(text)) if schema.text_of("type") == "string" => {
+                    Json::Text(text.clone())
+                }
+                _ => value.clone(),
+            };
+        }
+        if let Some(parts) = schema.get("allOf") {
+            return self.all_of(parts, schema, name);
+        }
+        for key in ["oneOf", "anyOf"] {
+            if let Some(first) = schema.get(key).and_then(|all| all.items().first()) {
+                return self.value(first, name);
+            }
+        }
+        match kind(schema) {
+            "object" => self.object(schema),
+            "array" => {
+                let item = schema.get("items").map(|items| self.value(items, name));
+                let item = item.filter(|item| *item != Json::Null);
+                Json::List(item.into_iter().collect())
+            }
+            "boolean" => Json::Flag(true),
+            "null" => Json::Null,
+            "number" if schema.get("enum").is_none() => Json::Number("1.5".to_owned()),
+            _ => self.drawn(schema, name),
+        }
+    }
+
+    /// Data of a schema, as a number where it is one.
+    fn drawn(&mut self, schema: &'d Json, name: &str) -> Json {
+        let is_text = is_text(schema);
+        match self.document.data(schema, name) {
+            Ok(data) => {
+                let drawn = format!("${}", self.draft.data(name, data));
+                match is_text {
+                    true => Json::Quoted(drawn),
+                    false => Json::Template(drawn),
+                }
+            }
+            Err(text) if is_text => Json::Text(text),
+            Err(text) => Json::Number(text),
+        }
+    }
+
+    fn all_of(&mut self, parts: &'d Json, schema: &'d Json, name: &str) -> Json {
+        let mut entries: Vec<(String, Json)> = Vec::new();
+        for part in parts.items() {
+            if self.is_spent() {
+                break;
+            }
+            match self.value(part, name) {
+                Json::Map(more) => merge(&mut entries, more),
+                Json::Null => {}
+                other => return other,
+            }
+        }
+        if schema.entries().iter().any(|(key, _)| key != "allOf")
+            && let Json::Map(more) = self.object(schema)
+        {
+            merge(&mut entries, more);
+        }
+        Json::Map(entries)
+    }
+
+    /// The properties that it needs; where it names none, all of them.
+    fn object(&mut self, schema: &'d Json) -> Json {
+        let properties = schema
+            .get("properties")
+            .map(Json::entries)
+            .unwrap_or_default();
+        let required = schema.get("required").map(Json::items).unwrap_or_default();
+        let required: Vec<&str> = required.iter().filter_map(Json::text).collect();
+        let needed = |name: &str| required.is_empty() || required.contains(&name);
+        let mut entries = Vec::new();
+        for (name, property) in properties {
+            if self.is_spent() {
+                break;
+            }
+            let resolved = self.document.resolved(property);
+            let read_only = resolved.is_some_and(|it| it.is_true("readOnly"));
+            if needed(name) && !read_only {
+                let value = self.value(property, name);
+                entries.push((name.clone(), value));
+            }
+        }
+        Json::Map(entries)
+    }
+}
+
+/// Whether what a schema draws is a text, also where it looks like a number.
+fn is_text(schema: &Json) -> bool {
+    let words = schema.get("enum").map(Json::items).unwrap_or_default();
+    let of_words = || words.iter().any(|word| matches!(word, Json::Text(_)));
+    match schema.get("type") {
+        Some(_) => !["integer", "number"].contains(&kind(schema)),
+        None => words.is_empty() || of_words(),
     }
 }
 
@@ -200,7 +280,7 @@ pub(super) fn scalar(json: &Json) -> Option<String> {
         Json::Text(text) => Some(literal(text)),
         Json::Number(number) => Some(number.clone()),
         Json::Flag(flag) => Some(flag.to_string()),
-        Json::Template(text) => Some(text.clone()),
+        Json::Template(text) | Json::Quoted(text) => Some(text.clone()),
         Json::Null => Some(String::new()),
         Json::List(_) | Json::Map(_) => None,
     }

@@ -10,25 +10,39 @@ use super::json::Json;
 pub(super) struct Hidden(Vec<(String, String)>);
 
 /// Names of which a part says that the value is a secret.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 18] = [
     "password",
     "passwd",
+    "passphrase",
+    "passcode",
     "secret",
     "token",
     "apikey",
     "api-key",
+    "accesskey",
+    "access-key",
     "authorization",
     "cookie",
     "session",
     "signature",
     "credential",
     "private-key",
+    "privatekey",
+    "csrf",
+];
+
+/// What numbers count or measure that have to do with secrets: `max_tokens`.
+const TELLS: [&str; 9] = [
+    "tokens", "count", "max", "min", "expire", "timeout", "ttl", "length", "size",
 ];
 
 /// Whether the value of a header, parameter or field of this name is a secret.
 pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
-    let whole = ["auth", "sig", "key", "pwd", "sid", "jwt", "x-auth"].contains(&name.as_str());
+    let whole = [
+        "auth", "sig", "key", "pwd", "pass", "pin", "otp", "cvv", "cvc", "sid", "jwt", "x-auth",
+    ];
+    let whole = whole.contains(&name.as_str());
     // What is known to everybody, or says only that there is one.
     let harmless = [
         "set-cookie",
@@ -37,6 +51,33 @@ pub(super) fn is_secret(name: &str) -> bool {
         "grant-type",
     ];
     (whole || PARTS.iter().any(|part| name.contains(part))) && !harmless.contains(&name.as_str())
+}
+
+/// Whether a value of JSON with this key is a secret itself.
+pub(super) fn is_secret_value(name: &str, value: &Json) -> bool {
+    // Numbers have such names that only tell of a secret.
+    let lower = name.to_ascii_lowercase();
+    let tells = || TELLS.iter().any(|part| lower.contains(part));
+    match value {
+        Json::Text(text) => !text.is_empty() && is_secret(name),
+        Json::Number(_) => is_secret(name) && !tells(),
+        Json::List(items) => items.iter().any(|item| is_secret_value(name, item)),
+        _ => false,
+    }
+}
+
+/// The address of a page, without its query where that holds a secret.
+fn without_secrets<'u>(url: &'u str, draft: &mut Draft) -> &'u str {
+    let Some((page, query)) = url.split_once('?') else {
+        return url;
+    };
+    let fields = query.split(['&', '#']);
+    let mut names = fields.filter_map(|field| field.split_once('='));
+    if !names.any(|(name, value)| is_secret(name) && !value.is_empty()) {
+        return url;
+    }
+    draft.note("the query of the header `referer`, which holds a secret".to_owned());
+    page
 }
 
 impl Hidden {
@@ -77,13 +118,13 @@ impl Hidden {
             return;
         }
         if !is_header_name(&lower) || header_misfit(&lower, value).is_some() {
-            let what = format!("the header {name:?}, which cannot be sent");
-            if !draft.left_out.contains(&what) {
-                draft.left_out.push(what);
-            }
-            return;
+            return draft.note(format!("the header {name:?}, which cannot be sent"));
         }
         if lower != "authorization" {
+            let value = match lower.as_str() {
+                "referer" => without_secrets(value, draft),
+                _ => value,
+            };
             let value = self.value(draft, &lower, value, "the header");
             request.headers.retain(|(known, _)| *known != lower);
             return request.headers.push((lower, value));
@@ -108,16 +149,19 @@ impl Hidden {
 
     /// A name and a password.
     pub(super) fn basic(&mut self, draft: &mut Draft, user: &str, password: &str) -> DraftAuth {
+        // A key stands there alone, and whoever has it needs no password.
+        if password.is_empty() && !user.is_empty() {
+            return DraftAuth::Basic {
+                user: self.hide(draft, "USERNAME", user, "who asks, without a password"),
+                password: String::new(),
+            };
+        }
+        let what = format!("the password of {user:?}");
         DraftAuth::Basic {
             user: literal(user),
             password: match password {
                 "" => String::new(),
-                _ => self.hide(
-                    draft,
-                    "PASSWORD",
-                    password,
-                    &format!("the password of {user:?}"),
-                ),
+                _ => self.hide(draft, "PASSWORD", password, &what),
             },
         }
     }
@@ -128,6 +172,11 @@ impl Hidden {
             Json::Text(text) if is_secret(name) && !text.is_empty() => {
                 let what = format!("the field `{name}`");
                 Json::Template(self.hide(draft, name, &text, &what))
+            }
+            Json::Number(number) if is_secret_value(name, &Json::Number(number.clone())) => {
+                let what = format!("the field `{name}`");
+                draft.note(format!("{what} was a number, and a text is sent"));
+                Json::Template(self.hide(draft, name, &number, &what))
             }
             Json::List(items) => {
                 let items = items.into_iter();

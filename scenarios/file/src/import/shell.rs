@@ -3,16 +3,31 @@
 /// A command of a line: its words.
 pub(super) type Command = Vec<String>;
 
+/// What is said of what only a shell replaces.
+const VARIABLE: &str = "a variable of the shell, which is sent as it is written";
+
 /// Whether a text is a line of curl, a prompt before it left aside.
 pub(super) fn starts_with_curl(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim_start);
     let first = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
     let first = first.unwrap_or_default();
-    let first = first.strip_prefix("$ ").unwrap_or(first);
+    let mut first = first.strip_prefix("$ ").unwrap_or(first);
+    while let Some((word, rest)) = first.split_once(' ')
+        && sets_variable(word)
+    {
+        first = rest.trim_start();
+    }
     let rest = first
         .strip_prefix("curl.exe")
         .or_else(|| first.strip_prefix("curl"));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\\']))
+}
+
+/// Whether a word sets a variable for the command behind it.
+pub(super) fn sets_variable(word: &str) -> bool {
+    let name = word.split_once('=').map_or("", |(name, _)| name);
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(fits)
 }
 
 /// The commands of a text, and what of it is no word: pipes, redirections,
@@ -68,7 +83,10 @@ impl Shell<'_> {
                     }
                 }
                 '>' | '<' => {
-                    self.word = None;
+                    // A number says what is redirected; any other word ends here.
+                    let is_number = |word: &String| word.bytes().all(|byte| byte.is_ascii_digit());
+                    self.word = self.word.take().filter(|word| !is_number(word));
+                    self.end_word();
                     self.odd.push("a redirection".to_owned());
                     self.skip_word();
                 }
@@ -78,8 +96,7 @@ impl Shell<'_> {
                     && self.words.is_empty()
                     && self.rest.next_if_eq(&' ').is_some() => {}
                 '$' | '`' => {
-                    self.odd
-                        .push("a variable of the shell, which is sent as it is written".to_owned());
+                    self.odd.push(VARIABLE.to_owned());
                     self.push(character);
                 }
                 other => self.push(other),
@@ -117,7 +134,14 @@ impl Shell<'_> {
                     }
                     None => return Err("a `\"` is never closed".to_owned()),
                 },
-                Some(character) => self.push(character),
+                Some(character) => {
+                    let next = self.rest.peek();
+                    let names = |c: &char| c.is_ascii_alphanumeric() || "_{(*@#?!$-".contains(*c);
+                    if character == '`' || character == '$' && next.is_some_and(names) {
+                        self.odd.push(VARIABLE.to_owned());
+                    }
+                    self.push(character);
+                }
                 None => return Err("a `\"` is never closed".to_owned()),
             }
         }

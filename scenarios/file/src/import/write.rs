@@ -258,11 +258,12 @@ impl Out {
 /// its own.
 fn on_one_line(json: &Json) -> Option<String> {
     let text = match json {
-        Json::Null => "null".to_owned(),
-        Json::Flag(flag) => flag.to_string(),
-        Json::Number(number) => number.clone(),
+        Json::Null => return Some("null".to_owned()),
+        Json::Flag(flag) => return Some(flag.to_string()),
+        Json::Number(number) => return Some(number.clone()),
         Json::Text(text) => return Some(in_quotes(&text.replace('$', "$$"))),
         Json::Template(text) => return Some(text.clone()),
+        Json::Quoted(text) => return Some(in_quotes(text)),
         Json::List(items) if items.is_empty() => "[]".to_owned(),
         Json::Map(entries) if entries.is_empty() => "{}".to_owned(),
         Json::Map(_) => return None,
@@ -271,11 +272,7 @@ fn on_one_line(json: &Json) -> Option<String> {
                 Json::List(_) | Json::Map(_) => None,
                 // A name of the environment cannot stand in a list on one line.
                 Json::Template(text) if text.contains('{') => None,
-                Json::Null
-                | Json::Flag(_)
-                | Json::Number(_)
-                | Json::Text(_)
-                | Json::Template(_) => on_one_line(item),
+                _ => on_one_line(item),
             };
             let items: Vec<String> = items.iter().map(scalar).collect::<Option<_>>()?;
             format!("[{}]", items.join(", "))

@@ -18,7 +18,7 @@ fn fixture(name: &str) -> PathBuf {
 
 /// What `squall check` says of it where every secret is set; files that it names
 /// lie beside it.
-fn checked(imported: &Imported, folder: &Path) -> Checked<Scenario> {
+pub(crate) fn checked(imported: &Imported, folder: &Path) -> Checked<Scenario> {
     let secrets = imported.secrets.clone();
     let env = move |name: &str| {
         let is = |(known, _): &(String, String)| known == name;
@@ -32,7 +32,7 @@ fn checked(imported: &Imported, folder: &Path) -> Checked<Scenario> {
 }
 
 /// What is imported is sound, whatever it was; its scenario.
-fn sound(imported: &Imported, folder: &Path) -> Scenario {
+pub(crate) fn sound(imported: &Imported, folder: &Path) -> Scenario {
     let checked = checked(imported, folder);
     let said = checked.render(false);
     assert_eq!(said, "", "{}", imported.text);

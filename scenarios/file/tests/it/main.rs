@@ -6,6 +6,8 @@ mod faults_page;
 mod fixtures;
 mod gates;
 mod import;
+mod import_openapi;
+mod import_seen;
 mod in_process;
 mod library;
 mod objectives;

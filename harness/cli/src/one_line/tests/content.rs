@@ -143,6 +143,15 @@ fn forms_are_taken_as_curl_takes_them() {
         assert!(body.contains(part), "{part} in {body}");
     }
 
+    let quoted = format!(
+        "photo=@\"{}\";filename=\"a; \\\"b\\\".jpg\"",
+        path.display()
+    );
+    let (_, scenario) = composed(&["http://localhost/", "-F", &quoted, "-F", "note=a;b"]);
+    let parts = &scenario.load.requests[0].multipart.as_ref().unwrap().parts;
+    assert_eq!(parts[0].filename.as_deref(), Some("a; \"b\".jpg"));
+    assert!(format!("{:?}", parts[1]).contains("a;b"), "{parts:?}");
+
     let (_, scenario) = composed(&[
         "http://localhost/",
         "--data-urlencode",
