@@ -18,6 +18,7 @@ use squall_scenario_file::Allowed;
 
 pub use authoring::{
     DOCTOR_EXAMPLES, DoctorArgs, FAULTS_EXAMPLES, FaultsArgs, INIT_EXAMPLES, InitArgs,
+    PLAN_EXAMPLES,
 };
 pub use comparing::{COMPARE_EXAMPLES, CompareArgs, ComparisonFormat, FailOn};
 pub use load::{ArrivalsArg, ContentArgs, LOAD_EXAMPLES, LoadArgs, ReachArgs};
@@ -92,6 +93,7 @@ pub enum Command {
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
     /// Show what a scenario would do: timeline, arrivals, samples per gate
+    #[command(after_help = PLAN_EXAMPLES)]
     Plan(PlanArgs),
     /// Render reports from a run's record
     #[command(after_help = REPORT_EXAMPLES)]

@@ -31,6 +31,9 @@ use crate::{exit, output, panics};
 /// What messages, records and annotations call the place of the arguments.
 const COMMAND_LINE: &str = "command line";
 
+/// A file that is not there, or cannot be read.
+const UNREADABLE: &str = "S0001";
+
 /// A gate has fewer samples than it needs.
 const TOO_FEW: &str = "S0310";
 
@@ -120,6 +123,9 @@ fn read(args: &LoadArgs, allowed: Option<&Allowed>) -> Read {
     }
     for finding in &mut found {
         written.point_back(finding, &arguments);
+        if finding.code == UNREADABLE {
+            finding.help = vec!["the path is relative to the folder you are in".to_owned()];
+        }
     }
     findings.extend(found);
     let broken = findings.iter().any(Diagnostic::is_error);

@@ -12,6 +12,14 @@ pub const FAULTS_EXAMPLES: &str = "Examples:
   squall faults delay
   squall faults --format json";
 
+/// Examples of `squall plan`.
+pub const PLAN_EXAMPLES: &str = "Examples:
+  squall plan slow-recommendations
+  squall plan checkout.yaml --seed 7
+  squall plan checkout.yaml --format json
+
+Nothing is started and nothing sent.";
+
 /// Examples of `squall doctor`.
 pub const DOCTOR_EXAMPLES: &str = "Examples:
   squall doctor

@@ -161,8 +161,8 @@ impl ContentArgs {
 /// How the target is reached.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReachArgs {
-    /// Close each connection after its answer
-    #[arg(long, conflicts_with = "connections")]
+    /// Close each connection after its answer; with -c only in a closed loop
+    #[arg(long)]
     pub disable_keepalive: bool,
     /// Speak HTTP/2: agreed by TLS (ALPN), else from the first byte
     #[arg(long)]

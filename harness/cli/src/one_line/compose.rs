@@ -84,12 +84,7 @@ impl<'a> Line<'a> {
         self.out.line("  requests:");
         self.send(url, &parts, path, part(&parts.query));
         self.request();
-        self.optional(
-            "  connections:",
-            "--connections ",
-            args.connections.as_ref(),
-        );
-        self.reach(&args.reach, &args.url);
+        self.reach(args);
         self.optional("  workers:", "--workers ", args.workers.as_ref());
         self.optional("  timeout:", "--timeout ", args.timeout.as_ref());
         match (&args.warm_up, &args.ramp) {
@@ -107,7 +102,7 @@ impl<'a> Line<'a> {
         self.out.value(key, &[Piece::of(argument, &value)]);
     }
 
-    fn optional(&mut self, key: &str, before: &str, value: Option<&String>) {
+    pub(super) fn optional(&mut self, key: &str, before: &str, value: Option<&String>) {
         if let Some(value) = value {
             self.typed(key, before, value);
         }

@@ -3,17 +3,17 @@
 use super::arguments::Mistake;
 use super::compose::{Line, unresolved};
 use super::writer::Piece;
-use crate::args::ReachArgs;
+use crate::args::{LoadArgs, ReachArgs};
 
-/// Code of the same mistake in a file.
+/// Codes of the same mistakes in a file.
 const BAD_ADDRESS: &str = "S0115";
+const KEYS_CONFLICT: &str = "S0113";
 
 impl Line<'_> {
     /// Keys of the load that say how its target is reached.
-    pub(super) fn reach(&mut self, reach: &ReachArgs, url: &str) {
-        if reach.disable_keepalive {
-            self.out.line("  connections: per request");
-        }
+    pub(super) fn reach(&mut self, args: &LoadArgs) {
+        let (reach, url) = (&args.reach, &args.url);
+        self.connections(args);
         if let Some(path) = &reach.unix_socket {
             let argument = self.arguments.add("--unix-socket ", path);
             let path = unresolved(path);
@@ -27,23 +27,66 @@ impl Line<'_> {
             self.connect_to(given, url);
         }
         if reach.http2 {
-            self.out.line("  http: 2");
+            let argument = self.arguments.add("", "--http2");
+            self.out.value("  http:", &[Piece::of(argument, "2")]);
         }
+        self.tls(reach);
+    }
+
+    /// How many there are. Of a closed loop `-c` are the users, of whom each has one at
+    /// a time.
+    fn connections(&mut self, args: &LoadArgs) {
+        if !args.reach.disable_keepalive {
+            return self.optional(
+                "  connections:",
+                "--connections ",
+                args.connections.as_ref(),
+            );
+        }
+        let argument = self.arguments.add("", "--disable-keepalive");
+        self.out
+            .value("  connections:", &[Piece::of(argument, "per request")]);
+        if let Some(most) = args.connections.as_ref().filter(|_| !args.closed) {
+            let mistake = Mistake {
+                code: KEYS_CONFLICT,
+                title: "where each request has a connection, none are shared".to_owned(),
+                remark: "so this says nothing",
+                help: "leave out one of the two; with `--closed` this is how many users there are"
+                    .to_owned(),
+            };
+            let argument = self.arguments.add("--connections ", most);
+            let finding = self.arguments.refuse_all(argument, mistake);
+            self.findings.push(finding);
+        }
+    }
+
+    /// What is wrong with TLS altogether is said of the first option that asks for it.
+    fn tls(&mut self, reach: &ReachArgs) {
         let files = [
             ("    ca:", "--cacert ", &reach.cacert),
             ("    certificate:", "--cert ", &reach.cert),
             ("    key:", "--key ", &reach.key),
         ];
-        if reach.insecure || files.iter().any(|(.., file)| file.is_some()) {
-            self.out.line("  tls:");
+        let files = files
+            .into_iter()
+            .filter_map(|(key, option, file)| Some((key, option, file.as_ref()?)));
+        let files: Vec<_> = files
+            .map(|(key, option, file)| (key, self.arguments.add(option, file), file))
+            .collect();
+        let insecure = reach.insecure.then(|| self.arguments.add("", "--insecure"));
+        let first = files.first().map(|(_, argument, _)| *argument);
+        let Some(first) = first.or(insecure) else {
+            return;
+        };
+        self.out.key("  ", Piece::of(first, "tls"));
+        self.out.line("");
+        for (key, argument, file) in files {
+            let file = unresolved(file);
+            self.out.value(key, &[Piece::of(argument, &file)]);
         }
-        for (key, option, file) in files {
-            if let Some(file) = file {
-                self.typed(key, option, file);
-            }
-        }
-        if reach.insecure {
-            self.out.line("    insecure: true");
+        if let Some(argument) = insecure {
+            self.out
+                .value("    insecure:", &[Piece::of(argument, "true")]);
         }
     }
 

@@ -386,6 +386,44 @@ fn the_target_is_reached_as_the_line_says() {
 }
 
 #[test]
+fn a_connection_for_each_request_leaves_a_closed_loop_its_users() {
+    let line = ["http://localhost/", "--disable-keepalive", "-c", "4"];
+    let (text, scenario) = composed(&[&line[..], &["--closed"]].concat());
+    assert!(text.contains("        users: 4\n"), "{text}");
+    assert!(scenario.load.connecting.per_request);
+    assert_eq!(scenario.load.connections, None);
+    insta::assert_snapshot!(refused(&line), @r"
+    error[S0113]: where each request has a connection, none are shared
+     --> command line:5:15
+      |
+    5 | --connections 4
+      |               ^ so this says nothing
+      |
+      = help: leave out one of the two; with `--closed` this is how many users there are
+    ");
+}
+
+#[test]
+fn options_without_a_value_are_pointed_at() {
+    insta::assert_snapshot!(refused(&["http://localhost/", "-k"]), @r"
+    error[S0113]: the target is spoken to without TLS
+     --> command line:4:1
+      |
+    4 | --insecure
+      | ^^^^^^^^^^ so this says nothing
+      |
+      = help: write `target: https://…`, or leave this out
+    ");
+}
+
+#[test]
+fn paths_of_a_line_start_where_it_is_typed() {
+    let said = refused(&["http://localhost/", "-b", "@no/such/file"]);
+    let help = "= help: the path is relative to the folder you are in";
+    assert!(said.contains(help), "{said}");
+}
+
+#[test]
 fn the_line_repeats_itself() {
     let words = [
         "http://localhost/a?b=c",
