@@ -21,8 +21,8 @@ use hdrhistogram::Histogram;
 use squall_judge::judge;
 use squall_record::histogram::{new_histogram, record_us};
 use squall_record::{
-    Counts, Interval, Manifest, Phase, RECORD_SCHEMA_VERSION, Record, RecordWriter, RouteInterval,
-    RunEvent, Stamped, Times,
+    Counts, Interval, IntervalParts, Manifest, Phase, RECORD_SCHEMA_VERSION, Record, RecordWriter,
+    RouteInterval, RunEvent, Stamped, Times,
 };
 use squall_reports::format::FORMATS;
 use squall_scenario_file::{ParseOptions, Source, parse_scenario};
@@ -84,6 +84,7 @@ fn write(dir: &Path, seconds: i64, routes: u64) -> Result<(), Box<dyn Error>> {
             routes,
             lag: Some(few(&mut scratch[0], 60)),
             wait: Some(few(&mut scratch[0], 20)),
+            parts: IntervalParts::default(),
             users: None,
         };
         tell(end_us, RunEvent::Interval(interval))?;

@@ -20,7 +20,8 @@ use squall_dashboard::update::{Message, update};
 use squall_dashboard::view::draw;
 use squall_record::histogram::{new_histogram, record_us};
 use squall_record::{
-    Counts, FaultChange, FaultSeen, Interval, Phase, RouteInterval, RunEvent, Stamped, Times,
+    Counts, FaultChange, FaultSeen, Interval, IntervalParts, Phase, RouteInterval, RunEvent,
+    Stamped, Times,
 };
 use squall_scenario::Scenario;
 use squall_scenario_file::{ParseOptions, Source, parse_scenario};
@@ -122,6 +123,7 @@ fn events(second: i64) -> Vec<(i64, RunEvent)> {
         routes,
         lag: None,
         wait: None,
+        parts: IntervalParts::default(),
         users: None,
     });
     change

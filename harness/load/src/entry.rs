@@ -1,7 +1,7 @@
 //! One arrival as the recorder holds it until its interval is sealed: small, as
 //! there is one for every arrival of the last second and a half.
 
-use squall_record::{DropCause, Outcome};
+use squall_record::{DropCause, Outcome, Parts};
 
 use crate::settled::Settled;
 
@@ -9,6 +9,8 @@ const LATE_BY_LAG: u8 = 1;
 const FALLBACK: u8 = 2;
 const RESENT: u8 = 4;
 const HAS_USER: u8 = 8;
+/// A part of a response time that an arrival does not have.
+const ABSENT: u32 = u32::MAX;
 
 /// An arrival, and what became of it. Times are microseconds; those above 71
 /// minutes count as that.
@@ -21,6 +23,8 @@ pub(crate) struct Entry {
     own_us: u32,
     lag_us: u32,
     wait_us: u32,
+    /// Of connecting, TLS and the first byte; [`ABSENT`] where there was none.
+    parts_us: [u32; 3],
     route: u32,
     outcome: Option<Outcome>,
     dropped: Option<DropCause>,
@@ -39,6 +43,7 @@ impl Entry {
             own_us: 0,
             lag_us: 0,
             wait_us: 0,
+            parts_us: [ABSENT; 3],
             route: u32::try_from(route).unwrap_or(u32::MAX),
             outcome: None,
             dropped: None,
@@ -59,6 +64,9 @@ impl Entry {
         self.own_us = short(settled.own_us);
         self.lag_us = short(settled.lag_us);
         self.wait_us = short(settled.wait_us);
+        let parts = &settled.parts;
+        self.parts_us = [parts.connect_us, parts.tls_us, parts.first_byte_us]
+            .map(|part| part.map_or(ABSENT, |us| short(us).min(ABSENT - 1)));
         self.outcome = Some(settled.outcome);
         self.dropped = settled.dropped;
         self.retries = u8::try_from(settled.retries).unwrap_or(u8::MAX);
@@ -94,6 +102,17 @@ impl Entry {
 
     pub(crate) fn wait_us(&self) -> u64 {
         u64::from(self.wait_us)
+    }
+
+    pub(crate) fn parts(&self) -> Parts {
+        let [connect_us, tls_us, first_byte_us] = self
+            .parts_us
+            .map(|us| (us != ABSENT).then(|| u64::from(us)));
+        Parts {
+            connect_us,
+            tls_us,
+            first_byte_us,
+        }
     }
 
     pub(crate) fn response_us(&self) -> u64 {
@@ -133,6 +152,6 @@ mod tests {
     /// Memory under overload is so many times this.
     #[test]
     fn it_is_small() {
-        assert_eq!(size_of::<Entry>(), 48);
+        assert_eq!(size_of::<Entry>(), 64);
     }
 }

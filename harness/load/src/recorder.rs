@@ -273,7 +273,7 @@ pub(crate) fn micros_i64(time: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use squall_record::{ALL_BAD_KINDS, ALL_DROP_CAUSES, BadKind, Counts, Outcome, Times};
+    use squall_record::{ALL_BAD_KINDS, ALL_DROP_CAUSES, BadKind, Counts, Outcome, Parts, Times};
 
     use super::*;
 
@@ -312,6 +312,7 @@ mod tests {
                 wait_us: 1,
                 service_us: rest_us,
                 response_us: lag_us + rest_us + 1,
+                parts: Parts::default(),
                 own_us: lag_us,
                 late_by_lag: false,
                 fallback: false,

@@ -167,7 +167,7 @@ impl SampleBin {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use squall_record::BadKind;
+    use squall_record::{BadKind, Parts};
 
     use super::*;
 
@@ -182,6 +182,7 @@ mod tests {
             wait_us: 0,
             service_us: 0,
             response_us: 0,
+            parts: Parts::default(),
             outcome,
             status: None,
             address: None,

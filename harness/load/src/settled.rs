@@ -1,6 +1,6 @@
 //! What became of one arrival.
 
-use squall_record::{DropCause, Outcome};
+use squall_record::{DropCause, Outcome, Parts};
 
 /// What became of an arrival, with its times in microseconds.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,8 @@ pub struct Settled {
     /// Of the response time: the generator's own, that is the lag and what it
     /// stood still while the answer was awaited.
     pub own_us: u64,
+    /// Connecting, TLS and first byte.
+    pub parts: Parts,
     /// Whether a late answer would have been good without the lag.
     pub late_by_lag: bool,
     /// Whether the system marked the answer as a fallback.
@@ -54,6 +56,11 @@ impl Settled {
             service_us: 0,
             response_us: 0,
             own_us: 0,
+            parts: Parts {
+                connect_us: None,
+                tls_us: None,
+                first_byte_us: None,
+            },
             late_by_lag: false,
             fallback: false,
             bytes: 0,

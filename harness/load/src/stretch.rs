@@ -2,9 +2,10 @@
 //! however many recorders they come from.
 
 use hdrhistogram::Histogram;
-use squall_record::histogram::{new_histogram, record_us};
+use squall_record::histogram::{coarse_histogram, new_histogram, record_us};
 use squall_record::{
-    BadKind, Counts, DropCause, Interval, IntervalUsers, Outcome, RouteInterval, Sightings, Times,
+    BadKind, Counts, DropCause, Interval, IntervalParts, IntervalUsers, Outcome, RouteInterval,
+    Sightings, Times,
 };
 
 use crate::entry::Entry;
@@ -81,12 +82,20 @@ pub(crate) fn interval(routes: &[String], stretches: &[Stretch]) -> Interval {
     let mut builders: Vec<_> = routes.iter().map(|_| RouteBuilder::new()).collect();
     let mut lag = new_histogram();
     let mut wait = new_histogram();
+    let (mut connect, mut tls) = (new_histogram(), new_histogram());
+    let mut first_byte = coarse_histogram();
     let mut users: Option<(Vec<u64>, Vec<u64>)> = None;
     for entry in stretches.iter().flat_map(|stretch| &stretch.entries) {
         let outcome = entry.outcome();
         if matches!(outcome, Outcome::Good | Outcome::Bad(_)) {
             record_us(&mut lag, entry.lag_us());
             record_us(&mut wait, entry.wait_us());
+            let parts = entry.parts();
+            parts.connect_us.inspect(|us| record_us(&mut connect, *us));
+            parts.tls_us.inspect(|us| record_us(&mut tls, *us));
+            parts
+                .first_byte_us
+                .inspect(|us| record_us(&mut first_byte, *us));
         }
         builders[entry.route()].add(entry);
         if let Some(user) = entry.user() {
@@ -126,6 +135,11 @@ pub(crate) fn interval(routes: &[String], stretches: &[Stretch]) -> Interval {
             .collect(),
         lag: Some(Times::of(&lag)),
         wait: Some(Times::of(&wait)),
+        parts: IntervalParts {
+            connect: Some(Times::of(&connect)),
+            tls: Some(Times::of(&tls)),
+            first_byte: Some(Times::of(&first_byte)),
+        },
         users: users.map(|(seen, hurt)| IntervalUsers::new(seen, hurt)),
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use squall_judge::judge;
 use squall_load::{Recorder, RequestMaker, Schedule, Settled};
 use squall_record::{
-    BadKind, DropCause, Interval, Manifest, Outcome, Phase, RECORD_SCHEMA_VERSION, Record,
+    BadKind, DropCause, Interval, Manifest, Outcome, Parts, Phase, RECORD_SCHEMA_VERSION, Record,
     RunEvent, Shard, ShardSet, Stamped, merge,
 };
 use squall_scenario::Scenario;
@@ -47,6 +47,11 @@ fn answer(number: u64) -> Settled {
         wait_us: dice % 90,
         service_us: response_us / 2,
         response_us,
+        parts: Parts {
+            connect_us: dice.is_multiple_of(9).then_some(dice % 300),
+            tls_us: None,
+            first_byte_us: Some(dice % 5_000),
+        },
         late_by_lag: false,
         fallback: dice.is_multiple_of(7),
         bytes: dice % 1_000,
@@ -127,6 +132,7 @@ fn assert_same(merged: &[Interval], whole: &[Interval]) {
         assert_eq!((a.start_us, a.end_us), (b.start_us, b.end_us));
         assert_eq!(a.lag, b.lag, "lag at {}", a.start_us);
         assert_eq!(a.wait, b.wait);
+        assert_eq!(a.parts, b.parts);
         assert_eq!(a.routes.len(), b.routes.len());
         for (a, b) in a.routes.iter().zip(&b.routes) {
             assert_eq!((&a.route, a.counts), (&b.route, b.counts));

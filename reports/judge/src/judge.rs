@@ -6,8 +6,8 @@ use squall_scenario::Scenario;
 use crate::case::Case;
 use crate::verdict::{Conservation, GateVerdict, Recovery, VERDICT_SCHEMA_VERSION, Verdict};
 use crate::{
-    baseline, breaker, conservation, detection, effect, ending, errors, gate, generator, process,
-    recovery, window_stats,
+    baseline, breaker, conservation, detection, effect, ending, errors, gate, generator, parts,
+    process, recovery, window_stats,
 };
 
 /// Judges a run against the objectives it was started with.
@@ -65,6 +65,7 @@ fn settle(
         breakers: breaker::timelines(case.record, case.load_end_us),
         processes: process::timelines(case.record, case.load_end_us),
         errors: errors::summarize(case.record, &case.faults),
+        parts: parts::sum_up(case.record),
         generator: generator::trust(case.record),
         conservation,
         load_end_us: case.load_end_us,

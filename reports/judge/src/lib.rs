@@ -26,6 +26,7 @@ mod metric;
 mod obstacles;
 mod outage;
 mod outcome;
+mod parts;
 mod process;
 mod prove;
 pub mod quantity;

@@ -472,6 +472,7 @@ mod tests {
             routes: Vec::new(),
             lag: None,
             wait: None,
+            parts: squall_record::IntervalParts::default(),
             users: None,
         };
         edges.windows(2).map(interval).collect()

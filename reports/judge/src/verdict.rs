@@ -17,7 +17,7 @@ use crate::outcome::RunOutcome;
 pub use effect::{Cycle, EffectFigure, EffectFinding, FaultEffect, RouteEffect};
 pub use evidence::{
     ALL_ORIGINS, BreakerSegment, BreakerTimeline, Conservation, ErrorSummary, FailureOrigin,
-    FaultEvidence, FaultPeriod, GeneratorTrust, ProcessTimeline, Recovery,
+    FaultEvidence, FaultPeriod, GeneratorTrust, PartStats, Parts, ProcessTimeline, Recovery,
 };
 pub use gate::{Evidence, GateOrigin, GateState, GateVerdict, Subject};
 pub use over_time::{BreakerReaction, Detection, Outage, Outages, Stretch, Stretches};
@@ -60,6 +60,9 @@ pub struct Verdict {
     pub processes: Vec<ProcessTimeline>,
     /// Failures by kind.
     pub errors: Vec<ErrorSummary>,
+    /// What response times consist of.
+    #[serde(default, skip_serializing_if = "Parts::is_empty")]
+    pub parts: Parts,
     /// Whether the load generator can be trusted.
     pub generator: GeneratorTrust,
     /// Whether every arrival is accounted for.

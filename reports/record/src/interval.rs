@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{BadKind, Drops, IntervalUsers, Sightings, Times};
+use crate::{BadKind, Drops, IntervalParts, IntervalUsers, Sightings, Times};
 
 /// All arrivals scheduled in `[start_us, end_us)`, settled. Intervals are cut
 /// at every second and at every fault edge.
@@ -22,6 +22,9 @@ pub struct Interval {
     /// Wait (written - dispatched) over all routes, in microseconds.
     #[serde(skip)]
     pub wait: Option<Times>,
+    /// Connecting, TLS and first bytes over all routes.
+    #[serde(skip)]
+    pub parts: IntervalParts,
     /// Who asked and who was hurt, where the load says what a user is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<IntervalUsers>,

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{BadKind, DropCause};
+use crate::{BadKind, DropCause, Parts};
 
 /// One arrival.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,9 @@ pub struct Sample {
     pub service_us: u64,
     /// Done - scheduled.
     pub response_us: u64,
+    /// Connecting, TLS and first byte.
+    #[serde(flatten)]
+    pub parts: Parts,
     /// What became of it.
     pub outcome: Outcome,
     /// Status code, where there was an answer.

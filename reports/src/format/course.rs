@@ -2,7 +2,8 @@
 
 use squall_judge::quantity::{clock, grouped, micros, percent};
 use squall_judge::verdict::{
-    ALL_ORIGINS, Detection, ErrorSummary, FailureOrigin, Recovery, TimeRange, Verdict, WindowStats,
+    ALL_ORIGINS, Detection, ErrorSummary, FailureOrigin, PartStats, Recovery, TimeRange, Verdict,
+    WindowStats,
 };
 use squall_record::{BadKind, DropCause};
 
@@ -15,6 +16,17 @@ fn span(range: TimeRange) -> String {
     } else {
         format!("between {} and {}", shown(start_us), shown(end_us))
     }
+}
+
+/// How long a part of response times took.
+pub(super) fn part(stats: &PartStats) -> String {
+    format!(
+        "{} at the median, {} at p99, {} at most ({} of them)",
+        stats.p50,
+        stats.p99,
+        stats.max,
+        grouped(stats.count)
+    )
 }
 
 /// When users felt a fault and which breakers reacted, one sentence each.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use squall_judge::quantity::Quantity;
-use squall_judge::verdict::{GateState, SliceStats, Verdict, WindowKind};
+use squall_judge::verdict::{GateState, Parts, SliceStats, Verdict, WindowKind};
 use squall_judge::{RunOutcome, verdict::ErrorSummary};
 use squall_record::{Counts, Record, json_document};
 
@@ -26,6 +26,8 @@ struct Summary<'a> {
     all: Figures<'a>,
     /// How many good answers took so long, in steps; failures are in none.
     histogram: Vec<Bar>,
+    /// What the times consist of, in microseconds.
+    parts: &'a Parts,
     routes: Vec<Figures<'a>>,
     failures: &'a [ErrorSummary],
     gates: Vec<Gate<'a>>,
@@ -93,6 +95,7 @@ pub fn load_summary(record: &Record, verdict: &Verdict) -> Vec<u8> {
                 count: step.count,
             })
             .collect(),
+        parts: &verdict.parts,
         routes: whole
             .routes
             .iter()

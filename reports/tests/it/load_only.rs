@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::synthetic::*;
 use squall_judge::*;
+use squall_record::histogram::{new_histogram, record_us};
 use squall_record::*;
 use squall_reports::format::{FORMATS, format};
 use squall_scenario::{Arrivals, Rate, Stage};
@@ -44,6 +45,34 @@ fn a_load_is_shown_with_its_quantiles() {
     let calm = text(&loaded(0.0));
     assert!(!calm.contains("Timeline"), "nothing happened: {calm}");
     assert!(!calm.contains("Failures"), "{calm}");
+}
+
+/// Connections of one, two and five milliseconds; what was before time zero is left
+/// out, and what there was not is not told.
+#[test]
+fn what_response_times_consist_of_is_told_where_it_is_known() {
+    let mut record = loaded(0.0);
+    assert!(!text(&record).contains("Of these times"));
+    let times = |values: &[u64]| {
+        let mut histogram = new_histogram();
+        values.iter().for_each(|us| record_us(&mut histogram, *us));
+        Some(Times::of(&histogram))
+    };
+    record.intervals[0].parts.connect = times(&[1_000, 5_000]);
+    record.intervals[1].parts.connect = times(&[2_000]);
+    record.intervals[1].parts.first_byte = times(&[700]);
+    let mut warm_up = record.intervals[0].clone();
+    (warm_up.start_us, warm_up.end_us) = (-SECOND, 0);
+    warm_up.routes.clear();
+    warm_up.parts.tls = times(&[90_000]);
+    record.intervals.insert(0, warm_up);
+    let told = text(&record)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let wanted = "Of these times: connect 2ms at the median, 5ms at p99, 5ms at most (3 of \
+                  them); first byte 700µs at the median, 700µs at p99, 700µs at most (1 of them).";
+    assert!(told.contains(wanted), "{told}");
 }
 
 #[test]

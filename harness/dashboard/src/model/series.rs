@@ -290,6 +290,7 @@ mod tests {
             }],
             lag: None,
             wait: None,
+            parts: squall_record::IntervalParts::default(),
             users: None,
         }
     }

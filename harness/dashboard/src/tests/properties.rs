@@ -70,6 +70,7 @@ fn interval() -> impl Strategy<Value = RunEvent> {
                 }],
                 lag: lag.clone(),
                 wait: lag,
+                parts: squall_record::IntervalParts::default(),
                 users: None,
             })
         },

@@ -1,7 +1,7 @@
 //! Whatever the threads do, the joined record is that of one thread.
 
 use proptest::prelude::*;
-use squall_record::{BadKind, DropCause, Interval, JourneyEnds, Outcome};
+use squall_record::{BadKind, DropCause, Interval, JourneyEnds, Outcome, Parts};
 
 use super::*;
 use crate::recorder::Recorder;
@@ -46,6 +46,11 @@ fn arrival() -> impl Strategy<Value = Arrival> {
                 lag_us: response_us / 7,
                 wait_us: response_us / 5,
                 response_us,
+                parts: Parts {
+                    connect_us: response_us.is_multiple_of(4).then_some(response_us / 9),
+                    tls_us: response_us.is_multiple_of(8).then_some(response_us / 8),
+                    first_byte_us: Some(response_us / 3),
+                },
                 own_us: response_us / 6,
                 late_by_lag: response_us.is_multiple_of(2),
                 fallback: response_us.is_multiple_of(3),
@@ -168,10 +173,11 @@ fn seen(interval: &Interval) -> impl PartialEq + std::fmt::Debug + use<> {
         end_us,
         lag,
         wait,
+        parts,
         users,
         ..
     } = interval.clone();
-    (start_us, end_us, lag, wait, users, routes)
+    (start_us, end_us, lag, wait, parts, users, routes)
 }
 
 proptest! {
@@ -316,6 +322,7 @@ fn sample(at_us: i64, outcome: Outcome) -> Sample {
         wait_us: 0,
         service_us: 0,
         response_us: at_us.unsigned_abs(),
+        parts: Parts::default(),
         outcome,
         dropped: None,
         status: None,

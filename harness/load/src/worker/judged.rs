@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use squall_record::{BadKind, DropCause, Outcome, Sample};
+use squall_record::{BadKind, DropCause, Outcome, Parts, Sample};
 
 use super::Worker;
 use crate::checks::first_broken;
@@ -43,6 +43,7 @@ impl Worker {
                 wait_us: settled.wait_us,
                 service_us: settled.service_us,
                 response_us: settled.response_us,
+                parts: settled.parts,
                 outcome: settled.outcome,
                 dropped: settled.dropped,
                 status,
@@ -101,7 +102,6 @@ impl Worker {
             Ok(_) => Outcome::Good,
             Err(failure) => failure.outcome,
         };
-        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         Settled {
             outcome,
             lag_us: micros(lag),
@@ -109,6 +109,7 @@ impl Worker {
             service_us: micros(done.saturating_duration_since(written)),
             response_us: micros(response),
             own_us: micros(own),
+            parts: parts(course, result.as_ref().ok()),
             late_by_lag: outcome == Outcome::Bad(BadKind::Late)
                 && !too_late(response.saturating_sub(own)),
             fallback: result.as_ref().is_ok_and(|it| it.fallback.is_some()),
@@ -117,5 +118,73 @@ impl Worker {
             resent: course.resent,
             retries: job.attempts,
         }
+    }
+}
+
+/// What an exchange's time consists of, as far as it came.
+fn parts(course: &Course, exchange: Option<&Exchange>) -> Parts {
+    let between = |from: Instant, to: Instant| micros(to.saturating_duration_since(from));
+    Parts {
+        connect_us: course.made.map(|made| between(made.begun, made.connected)),
+        tls_us: course
+            .made
+            .and_then(|made| Some(between(made.connected, made.encrypted?))),
+        first_byte_us: exchange.and_then(|it| Some(between(course.written?, it.first_byte))),
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::{Dispatch, Made};
+
+    #[test]
+    fn a_response_time_has_the_parts_that_came_so_far() {
+        let begun = Instant::now();
+        let at = |us| begun + Duration::from_micros(us);
+        let mut course = Course {
+            dispatch: Dispatch {
+                at: begun,
+                stalled: Duration::ZERO,
+            },
+            made: None,
+            written: Some(at(450)),
+            resent: false,
+        };
+        let answer = Exchange {
+            first_byte: at(1_450),
+            done: at(9_000),
+            status: 200,
+            body_bytes: 0,
+            fallback: None,
+            kept: None,
+            address: Endpoint::Ip(([127, 0, 0, 1], 9).into()),
+        };
+        let known = Parts {
+            first_byte_us: Some(1_000),
+            ..Parts::default()
+        };
+        assert_eq!(parts(&course, Some(&answer)), known, "it was connected");
+
+        course.made = Some(Made {
+            begun: at(100),
+            connected: at(150),
+            encrypted: Some(at(400)),
+        });
+        let known = Parts {
+            connect_us: Some(50),
+            tls_us: Some(250),
+            first_byte_us: Some(1_000),
+        };
+        assert_eq!(parts(&course, Some(&answer)), known);
+        let unanswered = Parts {
+            first_byte_us: None,
+            ..known
+        };
+        assert_eq!(parts(&course, None), unanswered);
     }
 }

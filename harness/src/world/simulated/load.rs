@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use squall_load::{Gauges, LoadCommand, LoadOutput};
 use squall_record::histogram::{new_histogram, record_us};
-use squall_record::{Counts, DropCause, Interval, RouteInterval, Times};
+use squall_record::{Counts, DropCause, Interval, IntervalParts, RouteInterval, Times};
 use squall_scenario::Scenario;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -276,6 +276,7 @@ impl Track {
             }],
             lag: Some(Times::of(&lags)),
             wait: None,
+            parts: IntervalParts::default(),
             users: None,
         })
     }

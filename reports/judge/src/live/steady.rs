@@ -72,6 +72,7 @@ mod tests {
             routes: vec![route],
             lag: None,
             wait: None,
+            parts: squall_record::IntervalParts::default(),
             users: None,
         }
     }

@@ -225,6 +225,52 @@ pub struct GeneratorTrust {
     pub summary: String,
 }
 
+/// What response times consist of, over all routes and arrivals, good and bad.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Parts {
+    /// Making a connection, each counted once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<PartStats>,
+    /// Its TLS handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<PartStats>,
+    /// From handing a request to its connection until the answer's first byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte: Option<PartStats>,
+}
+
+impl Parts {
+    /// Whether nothing is known of any; so it is of records of older versions.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.connect.is_none() && self.tls.is_none() && self.first_byte.is_none()
+    }
+
+    /// Each that something is known of, with its name for people.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, &PartStats)> {
+        let all = [
+            ("connect", &self.connect),
+            ("TLS handshake", &self.tls),
+            ("first byte", &self.first_byte),
+        ];
+        all.into_iter()
+            .filter_map(|(name, stats)| Some((name, stats.as_ref()?)))
+    }
+}
+
+/// How long one part took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PartStats {
+    /// How many there were.
+    pub count: u64,
+    /// The median.
+    pub p50: Quantity,
+    /// What 99 % stayed below.
+    pub p99: Quantity,
+    /// The longest.
+    pub max: Quantity,
+}
+
 /// Whether scheduled = good + bad + dropped + unfinished, everywhere.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Conservation {

@@ -53,6 +53,9 @@ fn add(total: &mut Interval, other: &Interval) {
     total.end_us = total.end_us.max(other.end_us);
     add_times(&mut total.lag, &other.lag);
     add_times(&mut total.wait, &other.wait);
+    add_times(&mut total.parts.connect, &other.parts.connect);
+    add_times(&mut total.parts.tls, &other.parts.tls);
+    add_times(&mut total.parts.first_byte, &other.parts.first_byte);
     total.users = match (total.users.take(), &other.users) {
         (Some(own), Some(theirs)) => Some(own.united(theirs)),
         (own, theirs) => own.or_else(|| theirs.clone()),

@@ -39,9 +39,21 @@ pub(super) enum Kind {
     Unlagged,
     Lag,
     Wait,
+    Connect,
+    Tls,
+    FirstByte,
 }
 
-const KINDS: [Kind; 4] = [Kind::Response, Kind::Unlagged, Kind::Lag, Kind::Wait];
+/// In the order of their numbers in the file.
+const KINDS: [Kind; 7] = [
+    Kind::Response,
+    Kind::Unlagged,
+    Kind::Lag,
+    Kind::Wait,
+    Kind::Connect,
+    Kind::Tls,
+    Kind::FirstByte,
+];
 
 /// Whose times they are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -86,10 +98,7 @@ pub(super) fn lines(interval: &Interval) -> Result<String, String> {
             (Kind::Unlagged, nth, &route.unlagged),
         ]
     });
-    let all = [
-        (Kind::Lag, 0, &interval.lag),
-        (Kind::Wait, 0, &interval.wait),
-    ];
+    let all = spanning(interval).map(|(kind, times)| (kind, 0, times));
     for (kind, nth, times) in routes.chain(all) {
         if let Some(times) = times.as_ref().filter(|times| !times.is_empty()) {
             write_block(&mut blocks, (kind, nth), times);
@@ -103,6 +112,17 @@ pub(super) fn lines(interval: &Interval) -> Result<String, String> {
         write_line(&mut text, interval.start_us, &blocks)?;
     }
     Ok(text)
+}
+
+/// The times that span all routes.
+const fn spanning(interval: &Interval) -> [(Kind, &Option<Times>); 5] {
+    [
+        (Kind::Lag, &interval.lag),
+        (Kind::Wait, &interval.wait),
+        (Kind::Connect, &interval.parts.connect),
+        (Kind::Tls, &interval.parts.tls),
+        (Kind::FirstByte, &interval.parts.first_byte),
+    ]
 }
 
 fn write_line(text: &mut String, start_us: i64, blocks: &[u8]) -> Result<(), String> {
@@ -220,8 +240,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::RouteInterval;
     use crate::histogram::{new_histogram, record_us};
+    use crate::{IntervalParts, RouteInterval};
 
     fn times() -> impl Strategy<Value = Option<Times>> {
         let value = prop_oneof![1..3_000_u64, 1..4_000_000_u64, 1..5_000_000_000_u64];
@@ -237,7 +257,9 @@ mod tests {
 
     fn interval() -> impl Strategy<Value = Interval> {
         let routes = prop::collection::vec((times(), times()), 0..8);
-        (any::<i32>(), routes, times(), times()).prop_map(|(start_us, routes, lag, wait)| {
+        let all = (times(), times(), times(), times(), times());
+        (any::<i32>(), routes, all).prop_map(|(start_us, routes, all)| {
+            let (lag, wait, connect, tls, first_byte) = all;
             let routes = routes
                 .into_iter()
                 .map(|(response, unlagged)| RouteInterval {
@@ -251,6 +273,11 @@ mod tests {
                 routes: routes.collect(),
                 lag,
                 wait,
+                parts: IntervalParts {
+                    connect,
+                    tls,
+                    first_byte,
+                },
                 users: None,
             }
         })
@@ -270,7 +297,7 @@ mod tests {
                 (Kind::Response, nth, &route.response),
                 (Kind::Unlagged, nth, &route.unlagged),
             ]);
-            let all = [(Kind::Lag, 0, &interval.lag), (Kind::Wait, 0, &interval.wait)];
+            let all = spanning(&interval).map(|(kind, times)| (kind, 0, times));
             for (kind, nth, times) in routes.chain(all) {
                 let Some(times) = times else { continue };
                 let read = found.next().expect("one for each");
@@ -319,6 +346,7 @@ mod tests {
             routes: vec![route; 100],
             lag: None,
             wait: None,
+            parts: IntervalParts::default(),
             users: None,
         };
         let text = lines(&interval).unwrap();
@@ -346,7 +374,7 @@ mod tests {
         for blocks in [
             [0, 0, 2, 7, 0, 1, 1].as_slice(),
             // No such kind; more buckets than bytes; a bucket beyond the last.
-            &[4, 0, 1, 7, 1],
+            &[7, 0, 1, 7, 1],
             &[0, 0, 100, 7, 1],
             &[0, 0, 1, 0xff, 0xff, 0x7f, 1],
             &[

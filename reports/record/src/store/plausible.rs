@@ -83,7 +83,10 @@ pub(super) fn sample(sample: &Sample) -> bool {
         sample.service_us,
         sample.response_us,
     ];
+    let parts = &sample.parts;
+    let parts = [parts.connect_us, parts.tls_us, parts.first_byte_us];
+    let mut times = times.iter().chain(parts.iter().flatten());
     is_time(sample.scheduled_us)
-        && times.iter().all(|us| *us < TIME_US_MAX)
+        && times.all(|us| *us < TIME_US_MAX)
         && sample.arrival < TIME_US_MAX
 }

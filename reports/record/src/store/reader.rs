@@ -314,6 +314,9 @@ pub(super) fn hang(interval: &mut Interval, found: Found) -> bool {
     let place = match (found.kind, route) {
         (Kind::Lag, _) => &mut interval.lag,
         (Kind::Wait, _) => &mut interval.wait,
+        (Kind::Connect, _) => &mut interval.parts.connect,
+        (Kind::Tls, _) => &mut interval.parts.tls,
+        (Kind::FirstByte, _) => &mut interval.parts.first_byte,
         (Kind::Response, Some(route)) => &mut route.response,
         (Kind::Unlagged, Some(route)) => &mut route.unlagged,
         (Kind::Response | Kind::Unlagged, None) => return false,

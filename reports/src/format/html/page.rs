@@ -397,7 +397,7 @@ fn generator_facts(verdict: &Verdict) -> Vec<(&'static str, String)> {
     let cores = trust
         .cpu_cores
         .map_or_else(|| "n/a".to_owned(), |cores| format!("{cores:.2} cores"));
-    vec![
+    let mut facts = vec![
         ("lag p50", shown(trust.lag_p50, "n/a")),
         ("lag p99", shown(trust.lag_p99, "n/a")),
         ("lag max", shown(trust.lag_max, "n/a")),
@@ -407,7 +407,10 @@ fn generator_facts(verdict: &Verdict) -> Vec<(&'static str, String)> {
         ("late by lag only", grouped(trust.late_by_lag)),
         ("sent again on a new connection", grouped(trust.resent)),
         ("CPU of squall", cores),
-    ]
+    ];
+    let parts = verdict.parts.named();
+    facts.extend(parts.map(|(name, stats)| (name, course::part(stats))));
+    facts
 }
 
 fn conservation(verdict: &Verdict) -> String {

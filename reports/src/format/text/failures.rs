@@ -155,7 +155,7 @@ const fn word((kind, dropped): (Option<BadKind>, Option<DropCause>)) -> &'static
 
 #[cfg(test)]
 mod tests {
-    use squall_record::Outcome;
+    use squall_record::{Outcome, Parts};
 
     use super::*;
 
@@ -182,6 +182,7 @@ mod tests {
             wait_us: 0,
             service_us: 0,
             response_us: 0,
+            parts: Parts::default(),
             outcome: Outcome::Bad(BadKind::Timeout),
             status: None,
             address: None,

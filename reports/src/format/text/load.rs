@@ -41,6 +41,12 @@ impl Page {
         if rows.iter().any(|(_, slice)| slice.p999.is_none()) {
             self.paragraph("n/a: too few arrivals to tell.", 2);
         }
+        let parts = verdict.parts.named();
+        let parts = parts.map(|(name, stats)| format!("{name} {}", course::part(stats)));
+        let parts: Vec<_> = parts.collect();
+        if !parts.is_empty() {
+            self.paragraph(&format!("Of these times: {}.", parts.join("; ")), 2);
+        }
         self.histogram(record, whole);
         if let Some(outages) = course::outages_of(whole) {
             self.paragraph(&outages, 2);

@@ -361,6 +361,7 @@ impl Case {
                 routes: vec![route],
                 lag: None,
                 wait: None,
+                parts: IntervalParts::default(),
                 users: None,
             }
         };

@@ -343,6 +343,7 @@ pub fn intervals(
                 routes,
                 lag: Some(Times::of(&lag)),
                 wait: Some(Times::of(&wait)),
+                parts: IntervalParts::default(),
                 users: None,
             }
         })
@@ -470,6 +471,7 @@ fn sample(
         wait_us,
         service_us,
         response_us: lag_us + wait_us + service_us,
+        parts: Parts::default(),
         outcome: bad.map_or(Outcome::Good, Outcome::Bad),
         status: match bad {
             None | Some(BadKind::Late) => Some(200),

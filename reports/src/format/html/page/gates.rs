@@ -167,16 +167,27 @@ fn sample_row(sample: &Sample) -> SampleRow {
         request: terminal_text(&sample.request),
         answer,
         response: micros(sample.response_us),
-        parts: format!(
-            "{} lag + {} wait + {} service",
-            micros(sample.lag_us),
-            micros(sample.wait_us),
-            micros(sample.service_us)
-        ),
+        parts: parts(sample),
         detail: sample
             .detail
             .as_deref()
             .map(terminal_text)
             .unwrap_or_default(),
     }
+}
+
+/// What the response time of a sample consists of.
+fn parts(sample: &Sample) -> String {
+    let within = |name: &str, part: Option<u64>| {
+        part.map_or_else(String::new, |us| format!(" ({name} {})", micros(us)))
+    };
+    format!(
+        "{} lag + {} wait{}{} + {} service{}",
+        micros(sample.lag_us),
+        micros(sample.wait_us),
+        within("connect", sample.parts.connect_us),
+        within("TLS", sample.parts.tls_us),
+        micros(sample.service_us),
+        within("first byte", sample.parts.first_byte_us),
+    )
 }
