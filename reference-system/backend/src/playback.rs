@@ -241,7 +241,7 @@ impl Playback {
             segment_count,
             ladder_kbps: LADDER_KBPS,
             // A bookmark is of a title as it was; this one may have become shorter.
-            resume_seconds: resume_seconds.min(title.runtime_seconds),
+            resume_seconds: resume::point(resume_seconds, title.runtime_seconds),
             watch_path: format!("/watch/{}/{{n}}{}", title.id, with_kbps("{kbps}", &query)),
             segment_path: format!("/segment/{{title}}/{{n}}{query}"),
             segments: (0..segment_count.min(FIRST_SEGMENTS))

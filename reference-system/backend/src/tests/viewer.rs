@@ -182,6 +182,9 @@ async fn a_title_goes_on_where_it_was_stopped_whoever_dies_in_between() {
     let (status, said) = tell(&backend, "heartbeat", 400).await;
     assert_eq!((status, &said["position_seconds"]), (200, &json!(400)));
     assert_eq!(manifest(&backend).await["resume_seconds"], json!(400));
+    // A player that goes away at the end stops nothing.
+    tell(&backend, "heartbeat", runtime + 60).await;
+    assert_eq!(manifest(&backend).await["resume_seconds"], json!(0));
     let (_, said) = tell(&backend, "stop", runtime - 1).await;
     assert_eq!(said["resume_seconds"], json!(0), "it has been seen");
     assert_eq!(manifest(&backend).await["resume_seconds"], json!(0));
