@@ -275,6 +275,9 @@ pub enum Refusal {
     /// The guardian, which must outlive everything it guards.
     #[error("it is squall's guardian")]
     Guardian,
+    /// What a squall started for itself.
+    #[error("it works for squall")]
+    WorksForSquall,
     /// A session leader (a login shell, a daemon) that squall did not start.
     #[error("it leads a session that squall did not start")]
     ForeignSessionLeader,

@@ -12,7 +12,7 @@ use regex_lite::Regex;
 use squall_scenario::{Find, visible};
 
 use super::listeners::{listening_sockets, open_sockets};
-use super::{ProcessIdentity, Processes};
+use super::{ProcessIdentity, Processes, is_squalls_own};
 use crate::marks::INSTANCE_MARK;
 
 mod not_found;
@@ -34,7 +34,8 @@ pub struct Found {
 }
 
 /// The processes that are meant, oldest first, without those that another of
-/// them started: a fault on that one reaches them. Never squall itself. Blocks: it reads `/proc`.
+/// them started: a fault on that one reaches them. Never squall itself, or what works for
+/// it. Blocks: it reads `/proc`.
 ///
 /// # Errors
 /// See [`NotFound`]; never an empty list.
@@ -58,7 +59,8 @@ pub fn find(what: &Find) -> Result<Vec<Found>, NotFound> {
     let mut found: Vec<ProcessIdentity> = pids
         .into_iter()
         // Its own links listen on ports, and its arguments may say a pattern.
-        .filter(|pid| *pid != std::process::id())
+        // What works for it beside a target may be in the unit of that one.
+        .filter(|pid| *pid != std::process::id() && !is_squalls_own(*pid))
         .filter_map(|pid| ProcessIdentity::of(pid).ok())
         .filter(ProcessIdentity::is_alive)
         .collect();

@@ -11,6 +11,7 @@ mod reach;
 mod refusal;
 mod signals;
 
+use std::ffi::OsStr;
 use std::io;
 
 use procfs::process::{LimitValue, Process, Stat};
@@ -25,7 +26,7 @@ pub(crate) use reach::off_runtime;
 pub(crate) use refusal::{may_be_hit, refuse, refuse_below};
 pub(crate) use signals::{resume_members, signal_members};
 
-use crate::marks::{RUN_MARK, is_limit_of_run};
+use crate::marks::{INSTANCE_MARK, RUN_MARK, is_limit_of_run};
 
 /// A process beyond doubt: its number and when it started, so that a number
 /// used again is not mistaken for it.
@@ -139,6 +140,15 @@ pub(crate) fn carries_mark(pid: u32, run: &str) -> bool {
     });
     let limit = || locks_max(&process(pid)?)?;
     in_environment || limit().is_some_and(|limit| is_limit_of_run(limit, run))
+}
+
+/// Whether squall started it for itself: it is of a run, and of no instance.
+pub(crate) fn is_squalls_own(pid: u32) -> bool {
+    let environ = process(pid).and_then(|process| process.environ().ok());
+    environ.is_some_and(|all| {
+        let has = |mark: &str| all.contains_key(OsStr::new(mark));
+        has(RUN_MARK) && !has(INSTANCE_MARK)
+    })
 }
 
 /// What can be read of a process that is there.

@@ -1,11 +1,11 @@
 //! Processes nothing of squall may ever hit.
 
-use super::{Member, Origin, Owner, ProcessIdentity, members, stat};
+use super::{Member, Origin, Owner, ProcessIdentity, is_squalls_own, members, stat};
 use crate::{FaultError, Refusal};
 
-/// Says no to pid 1, squall itself, its ancestors, its guardian, whoever leads
-/// squall's session, and session leaders that squall did not start: all of them
-/// where nobody allowed it, and those at a terminal always.
+/// Says no to pid 1, squall itself, its ancestors, its guardian and what else works
+/// for a squall, whoever leads squall's session, and session leaders that squall did
+/// not start: all of them where nobody allowed it, and those at a terminal always.
 pub(crate) fn refuse(
     pid: u32,
     owner: Owner,
@@ -19,6 +19,8 @@ pub(crate) fn refuse(
         Some(Refusal::Guardian)
     } else if ancestors().any(|ancestor| ancestor == pid) {
         Some(Refusal::Ancestor)
+    } else if owner != Owner::Squall && is_squalls_own(pid) {
+        Some(Refusal::WorksForSquall)
     } else {
         match (owner, leads_session(pid)) {
             (Owner::Squall, _) | (_, None) => None,

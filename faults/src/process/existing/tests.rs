@@ -11,6 +11,9 @@ use tokio::net::TcpSocket;
 use super::pid_file::started;
 use super::units::processes_of;
 use super::*;
+use crate::marks::RUN_MARK;
+use crate::process::{Owner, refuse};
+use crate::{FaultError, Refusal};
 
 /// However slow a machine is, this is a hang.
 const HANG: Duration = Duration::from_secs(60);
@@ -100,6 +103,38 @@ fn a_pid_file_older_than_its_process_names_nobody() {
     // Clocks are coarse.
     file.set_modified(started - Duration::from_secs(2)).unwrap();
     assert_eq!(pids(find_it()), [pid]);
+}
+
+#[test]
+fn what_works_for_squall_is_never_meant_and_never_hit() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("other.pid");
+    let script = |marks: &str| format!("exec env {marks} sleep 1000");
+    let started = |marks: &str| {
+        let other = Other::start(&script(marks));
+        let pid = other.pid();
+        let environ = || std::fs::read_to_string(format!("/proc/{pid}/environ")).unwrap();
+        let give_up = Instant::now() + HANG;
+        while !environ().contains(RUN_MARK) {
+            assert!(Instant::now() < give_up, "it is not there in time");
+        }
+        std::fs::write(&path, format!("{pid}\n")).unwrap();
+        other
+    };
+    let find_it = || find(&Find::PidFile(path.display().to_string()));
+    let of_a_run = format!("{RUN_MARK}=run.4000000.1");
+    let rival = started(&of_a_run);
+    assert!(matches!(find_it(), Err(NotFound::Stale { .. })));
+    let refused = refuse(rival.pid(), Owner::Allowed, None);
+    assert!(
+        matches!(&refused, Err(FaultError::Refused { refusal, .. })
+            if *refusal == Refusal::WorksForSquall),
+        "{refused:?}"
+    );
+    // That is how it is ended.
+    refuse(rival.pid(), Owner::Squall, None).unwrap();
+    let instance = started(&format!("{of_a_run} {INSTANCE_MARK}=run.4000000.1/web/0"));
+    assert_eq!(pids(find_it()), [instance.pid()]);
 }
 
 #[test]
