@@ -136,6 +136,19 @@ def processes(token, work):
     return found
 
 
+def waits(pid):
+    """What a process waits for in the kernel, and with how many threads."""
+    lines = []
+    for name in ("wchan", "syscall", "stack"):
+        for file in sorted(pathlib.Path(f"/proc/{pid}/task").glob(f"*/{name}")):
+            try:
+                text = " < ".join(file.read_text().split("\n"))
+            except OSError as error:
+                text = error.strerror
+            lines.append(f"    {pid} {file.parent.name} {name}: {text}")
+    return "\n".join(lines)
+
+
 def guardians(run, token, work):
     """The guardian of a run; the first journal entry comes before it."""
     while run.poll() is None:
@@ -262,6 +275,8 @@ def one(squall, number, seed, within):
         time.sleep(0.05)
         left = what_is_left()
     seconds = time.monotonic() - struck
+    waiting = [waits(entry[0]) for entry in left if not isinstance(entry, str)]
+    undone = [path.read_text(errors="replace") for path in undo.glob("*.ndjson")]
     for entry in left:
         if not isinstance(entry, str):
             kill(entry[0], signal.SIGKILL)
@@ -271,15 +286,17 @@ def one(squall, number, seed, within):
         run.kill()
         code = "hangs"
     disk.end()
-    journals = len(list(undo.glob("*.ndjson"))) if undo.exists() else 0
     panicked = b"panicked" in (work / "told").read_bytes()
     if left or panicked or code in (6, 70, "hangs"):
         told = (work / "told").read_text(errors="replace").splitlines()
         print("\n".join(line for line in told if "FAILED" in line or "undo" in line))
         print(f"  {kind}, {moment}: exit {code}, {'PANICKED, ' if panicked else ''}left {left}\n"
               f"{(work / 'told').read_text(errors='replace')[-600:]}", flush=True)
+        print("\n".join(waiting), flush=True)
+    for journal in undone:
+        print(f"  {kind}, {moment}: a journal is left\n{journal}", flush=True)
     shutil.rmtree(work, ignore_errors=True)
-    return kind, left, code, seconds, journals, late, step is not None and not late
+    return kind, left, code, seconds, len(undone), late, step is not None and not late
 
 
 def main():
