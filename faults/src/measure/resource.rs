@@ -14,7 +14,7 @@ use squall_scenario::{ByteCount, OnResource, Share};
 use super::stage::Stage;
 use super::{Amount, Measured, NotMeasured, Observed};
 use crate::process::stat;
-use crate::resource::{Places, freezers, memory_limits, narrowest};
+use crate::resource::{Places, free_for, freezers, memory_limits, narrowest};
 use crate::{Fault, ProcessIdentity, ProcessTarget, ResourceFault};
 
 /// Long enough for twenty periods of a quota.
@@ -203,10 +203,10 @@ pub(super) async fn disk(stage: &Stage) -> Result<Vec<Measured>, NotMeasured> {
     }])
 }
 
-/// Bytes that are free where a folder is.
+/// Bytes that are free where a folder is, for this user.
 fn free_at(folder: &Path) -> Result<u64, NotMeasured> {
     let all = statvfs(folder).map_err(std::io::Error::from)?;
-    Ok(all.f_bfree * all.f_frsize)
+    Ok(free_for(&all, rustix::process::geteuid().is_root()))
 }
 
 /// Whether nearly such a share is in use of the memory that a process may have.

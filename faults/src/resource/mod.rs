@@ -34,6 +34,7 @@ pub use limits::Limits;
 pub(crate) use pressure::ActivePressure;
 pub(crate) use quota::ActiveQuota;
 pub(crate) use rival_work::{RIVAL, compete};
+pub(crate) use spared::free_for;
 
 /// Whether squall may put processes of its own into cgroups of others: where.
 ///

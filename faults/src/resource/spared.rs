@@ -96,7 +96,7 @@ fn free(file: &OwnedFd) -> Option<u64> {
 }
 
 /// Bytes that are free; root may take what others may not.
-pub(super) const fn free_for(all: &StatVfs, root: bool) -> u64 {
+pub(crate) const fn free_for(all: &StatVfs, root: bool) -> u64 {
     match root {
         true => all.f_bfree * all.f_frsize,
         false => all.f_bavail * all.f_frsize,
