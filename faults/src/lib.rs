@@ -35,6 +35,7 @@ mod tls;
 mod toxic;
 mod toxics;
 pub mod toxiproxy;
+mod wait;
 
 pub use decisions::{Decision, Decisions};
 pub use error::{FaultError, Refusal};

@@ -10,6 +10,7 @@ use super::journal::{self, Contents, EntryId, Inverse, JournalError};
 use super::{run_mark, undo};
 use crate::Origin;
 use crate::process::{ProcessHandle, members};
+use crate::wait::pause;
 
 /// How long a guardian that lost its squall may take to clean up by itself.
 /// It needs three seconds at most.
@@ -271,7 +272,7 @@ fn look_patiently(path: &Path) -> (Found, Option<Contents>) {
     let seen = look(path);
     match &seen.1 {
         Some(contents) if contents.header.is_none() => {
-            undo::pause(HEADER_WITHIN);
+            pause(HEADER_WITHIN);
             look(path)
         }
         _ => seen,

@@ -7,12 +7,12 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::event::{Timespec, poll};
 use rustix::process::Signal;
 
 use super::journal::Inverse;
 use crate::guardian::protocol::ShutdownReport;
 use crate::process::{Owner, ProcessHandle, carries_mark, is_stopped, refuse, resume_members};
+use crate::wait::pause;
 use crate::{FaultError, Origin, ProcessIdentity};
 
 /// How long a process may take to end on SIGTERM before it is killed.
@@ -230,15 +230,6 @@ fn open_all(identities: &[ProcessIdentity]) -> Result<Vec<ProcessHandle>, String
             }
         });
     opened.collect()
-}
-
-pub(crate) fn pause(time: Duration) {
-    let timeout = Timespec {
-        tv_sec: 0,
-        tv_nsec: i64::from(time.subsec_nanos()),
-    };
-    // An interrupted pause is a short one.
-    let _ = poll(&mut [], Some(&timeout));
 }
 
 /// A process that is gone needs no signal; one that may not be signalled shows

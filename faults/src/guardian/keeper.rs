@@ -16,8 +16,9 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::guard::journal::{self, Inverse};
 use crate::guard::recover::{RecoverReport, replay, thaw};
-use crate::guard::undo::{carry_out, pause};
+use crate::guard::undo::carry_out;
 use crate::process::ProcessHandle;
+use crate::wait::pause;
 
 /// The argument of a keeper, before the path of its journal.
 pub(super) const KEEP: &str = "--keep";

@@ -27,7 +27,7 @@ use rustix::process::{
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 
 use super::protocol::LaidOver;
-use crate::guard::undo::pause;
+use crate::wait::pause;
 
 /// The argument of the first process of a namespace.
 pub(super) const INIT: &str = "--init";

@@ -1,15 +1,14 @@
 //! `cpu_burn`: threads of squall's compete with a running process for the processor.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 use rustix::thread::sched_getaffinity;
 use squall_scenario::inject::CpuBurn;
-use squall_scenario::{
-    Evidence, EvidenceLevel, Measured, OnResource, ProcessSeen, ResourceSeen, Sighting,
-};
+use squall_scenario::{Evidence, Measured, OnResource};
 
+use super::beside::Beside;
 use super::cgroup::Controller;
 use super::lowered::hittable;
 use super::processor::ran;
@@ -25,23 +24,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Threads that run beside a target.
 #[derive(Debug)]
 pub(crate) struct ActiveBurn {
-    target: ProcessTarget,
-    fault: CpuBurn,
-    handle: ProcessHandle,
-    rival: Arc<Rival>,
+    beside: Beside,
+    /// How many threads, where that is fewer than were asked for.
+    capped: Option<u32>,
     begun: Instant,
-    known: Mutex<Known>,
-}
-
-/// What is known of it so far.
-#[derive(Debug, Default)]
-struct Known {
-    waiting: Waiting,
-    /// Whether anybody was looked at.
-    looked: bool,
-    level: Option<EvidenceLevel>,
-    /// What was said when it was removed.
-    removed: Option<Evidence>,
+    waiting: Mutex<Waiting>,
 }
 
 impl ActiveBurn {
@@ -53,7 +40,9 @@ impl ActiveBurn {
     ) -> Result<Self, FaultError> {
         let identity = target.identity;
         let handle = ProcessHandle::open(identity)?;
-        let threads = burn.cores.unwrap_or_else(|| may_run_on(identity));
+        let most = may_run_on(identity);
+        let capped = burn.cores.filter(|cores| *cores > most).map(|_| most);
+        let threads = capped.or(burn.cores).unwrap_or(most);
         let intent = format!("burn {threads} processors beside {}", target.name);
         let work = Work::Burn {
             threads,
@@ -61,45 +50,29 @@ impl ActiveBurn {
         };
         let rival = Rival::start(target, work, Controller::Cpu, intent, context).await?;
         let mark = target.mark.clone();
-        let look = move || {
-            let mut known = Known::default();
-            known.look(&hittable(identity, mark.as_deref())?);
-            Ok(known)
-        };
-        let known = off_runtime(look).await?;
+        let look = move || Ok(Waiting::begin(&hittable(identity, mark.as_deref())?));
+        let waiting = off_runtime(look).await?;
         rival.begin(identity)?;
         Ok(Self {
-            target: target.clone(),
-            fault: burn,
-            handle,
-            rival: Arc::new(rival),
+            beside: Beside::new(target, OnResource::CpuBurn(burn), handle, rival),
+            capped,
             begun: Instant::now(),
-            known: Mutex::new(known),
+            waiting: Mutex::new(waiting),
         })
     }
 
     /// Looks whether the threads have run, and how long the target has waited.
     pub(crate) async fn verify(&self, within: Duration) -> Result<Evidence, FaultError> {
-        let pid = self.target.identity.pid;
         let deadline = Instant::now() + within;
         loop {
-            if self.target_ended() {
-                return Err(FaultError::ProcessGone { pid });
-            }
-            if self.rival.has_ended() {
-                let why = "it has ended, or was ended".to_owned();
-                return Err(FaultError::Rival { pid, why });
-            }
+            self.beside.is_there("it has ended, or was ended")?;
             let (members, used) = self.look().await?;
             if used > Duration::ZERO {
-                let (measured, level) = self.reach(&members, used, EvidenceLevel::Acted);
-                let seen = self.seen(members.len(), measured);
-                return Ok(Evidence {
-                    level,
-                    seen: vec![Sighting::Short(seen)],
-                });
+                let measured = self.counted(&members, used);
+                return Ok(self.beside.in_force(members.len(), measured));
             }
             if Instant::now() >= deadline {
+                let pid = self.beside.target.identity.pid;
                 let why = "it was told to begin and has not run".to_owned();
                 return Err(FaultError::Rival { pid, why });
             }
@@ -109,85 +82,47 @@ impl ActiveBurn {
 
     /// Ends the threads, and sees that they have ended.
     pub(crate) async fn remove(&self) -> Result<Evidence, FaultError> {
-        if let Some(said) = self.known().removed.clone() {
+        if let Some(said) = self.beside.removed() {
             return Ok(said);
         }
         let (members, used) = self.look().await?;
-        let rival = Arc::clone(&self.rival);
-        off_runtime(move || rival.end()).await?;
-        let (measured, level) = self.reach(&members, used, EvidenceLevel::Requested);
-        let evidence = Evidence {
-            level,
-            seen: vec![Sighting::PutBack(self.seen(members.len(), measured))],
-        };
-        self.known().removed = Some(evidence.clone());
-        Ok(evidence)
+        let measured = self.counted(&members, used);
+        self.beside.end(members.len(), Some(measured)).await
     }
 
     /// For a dropped guard: ended on the spot.
     pub(crate) fn signal_removal(&self) {
-        self.rival.signal_removal();
+        self.beside.rival.signal_removal();
+    }
+
+    pub(crate) fn target_ended(&self) -> bool {
+        self.beside.target_ended()
     }
 
     /// Who is there of the target, and what squall's threads have used.
     async fn look(&self) -> Result<(Vec<Member>, Duration), FaultError> {
-        let (identity, mark) = (self.target.identity, self.target.mark.clone());
-        let rival = self.rival.identity();
+        let target = &self.beside.target;
+        let (identity, mark) = (target.identity, target.mark.clone());
+        let rival = self.beside.rival.identity();
         let look = move || Ok((hittable(identity, mark.as_deref())?, ran(rival)));
         let (members, used) = off_runtime(look).await?;
         Ok((members, used.unwrap_or_default()))
     }
 
-    /// What was counted, and what that proves: once it was felt it stays so.
-    fn reach(
-        &self,
-        members: &[Member],
-        used: Duration,
-        level: EvidenceLevel,
-    ) -> (Measured, EvidenceLevel) {
-        let mut known = self.known();
-        let waited = known.look(members);
+    fn counted(&self, members: &[Member], used: Duration) -> Measured {
+        let waiting = self.waiting.lock();
+        let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        let (waited, over) = (waiting.look(members), self.begun.elapsed());
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let measured = Measured::Burn {
+        let counted = |time: Duration| is_counted(std::process::id()).then(|| micros(time));
+        Measured::Burn {
             used_us: micros(used),
-            over_us: micros(self.begun.elapsed()),
-            waited_us: is_counted(std::process::id()).then(|| micros(waited)),
-            inside: self.rival.inside,
-        };
-        let level = match measured.was_met() {
-            true => EvidenceLevel::Felt,
-            false => level,
-        };
-        let best = known.level.map_or(level, |before| before.max(level));
-        known.level = Some(best);
-        (measured, best)
-    }
-
-    fn seen(&self, processes: usize, measured: Measured) -> ResourceSeen {
-        ResourceSeen {
-            process: ProcessSeen {
-                name: self.target.name.clone(),
-                pid: self.target.identity.pid,
-                processes: processes as u64,
-            },
-            fault: OnResource::CpuBurn(self.fault),
-            measured: Some(measured),
+            over_us: micros(over),
+            waited_us: counted(waited),
+            as_before_us: counted(waiting.as_before(over)),
+            capped: self.capped,
+            inside: self.beside.rival.inside,
         }
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn target_ended(&self) -> bool {
-        self.handle.ended_within(Duration::ZERO)
-    }
-}
-
-impl Known {
-    fn look(&mut self, members: &[Member]) -> Duration {
-        let is_first = !std::mem::replace(&mut self.looked, true);
-        self.waiting.look(members, is_first)
     }
 }
 

@@ -214,6 +214,12 @@ pub(super) fn is_ours(place: &Path) -> bool {
     name.is_some_and(|name| name.starts_with(PREFIX))
 }
 
+/// Whether squall made it for one thing.
+pub(super) fn is_ours_for(place: &Path, controller: Controller) -> bool {
+    let name = place.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.starts_with(&format!("{PREFIX}{controller}-")))
+}
+
 /// The numbers in a file of a cgroup: one to a line, or one behind its name.
 pub(super) fn number(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| {

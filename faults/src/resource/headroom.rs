@@ -16,6 +16,9 @@ pub(super) struct Wanted {
     pub(super) up_to: f64,
     /// Bytes that are left at the least.
     pub(super) leave: u64,
+    /// The least limit when that was asked for, see [`bound`]. A larger one is another:
+    /// nothing of that is wanted.
+    pub(super) bound: u64,
 }
 
 /// Memory that is limited, in bytes.
@@ -40,18 +43,31 @@ impl Level {
     }
 }
 
-/// How much more may be taken, so that on no level more is in use than is wanted, or
-/// less is left than has to be.
-pub(super) fn room(levels: &[Level], wanted: Wanted) -> u64 {
-    let room = |level: &Level| {
-        let most = level.wanted(wanted).min(level.most(wanted));
-        most.saturating_sub(level.used)
+/// How many bytes are to be held of what is, so that as much of the least limit is in
+/// use as is wanted, and on every level as much is left as has to be. Never more than is
+/// wanted in all, for what was swapped out is in use no more.
+pub(super) fn to_hold(levels: &[Level], wanted: Wanted, held: u64) -> u64 {
+    let narrow = narrowest(levels).filter(|level| level.limit <= wanted.bound);
+    let Some(narrow) = narrow else {
+        return 0;
     };
+    match excess(levels, wanted) {
+        0 => {
+            let lacks = narrow.wanted(wanted).saturating_sub(narrow.used.max(held));
+            held + lacks.min(room(levels, wanted))
+        }
+        excess => held.saturating_sub(excess),
+    }
+}
+
+/// How much more may be taken, so that on every level as much is left as has to be.
+fn room(levels: &[Level], wanted: Wanted) -> u64 {
+    let room = |level: &Level| level.most(wanted).saturating_sub(level.used);
     levels.iter().map(room).min().unwrap_or_default()
 }
 
 /// How much has to be given back, so that on every level as much is left as has to be.
-pub(super) fn excess(levels: &[Level], wanted: Wanted) -> u64 {
+fn excess(levels: &[Level], wanted: Wanted) -> u64 {
     let excess = |level: &Level| level.used.saturating_sub(level.most(wanted));
     levels.iter().map(excess).max().unwrap_or_default()
 }
@@ -59,6 +75,12 @@ pub(super) fn excess(levels: &[Level], wanted: Wanted) -> u64 {
 /// The level that what is asked for is asked of: the least limit.
 pub(crate) fn narrowest(levels: &[Level]) -> Option<Level> {
     levels.iter().min_by_key(|level| level.limit).copied()
+}
+
+/// The least limit of a cgroup; that of the machine bounds nothing, for it cannot end.
+pub(super) fn bound(levels: &[Level]) -> u64 {
+    let cgroups = levels.iter().filter(|level| level.floor == 0);
+    cgroups.map(|level| level.limit).min().unwrap_or(u64::MAX)
 }
 
 /// Where a process has its memory: the cgroups with a limit, and the machine.
@@ -117,14 +139,20 @@ fn cgroup(place: &Path, version: Version) -> Option<Level> {
         Version::V1 => (
             "memory.limit_in_bytes",
             "memory.usage_in_bytes",
-            "total_inactive_file",
+            ["total_inactive_file", "total_active_file"],
         ),
-        Version::V2 => ("memory.max", "memory.current", "inactive_file"),
+        Version::V2 => (
+            "memory.max",
+            "memory.current",
+            ["inactive_file", "active_file"],
+        ),
     };
     let read = |file: &str| std::fs::read_to_string(place.join(file)).ok();
     let limit = read(limit)?.trim().parse().ok()?;
     let used: u64 = read(used)?.trim().parse().ok()?;
-    let cached = number(&read("memory.stat")?, cached).unwrap_or_default();
+    let counted = read("memory.stat")?;
+    let cached = cached.iter().filter_map(|name| number(&counted, name));
+    let cached = cached.sum();
     Some(Level {
         limit,
         used: used.saturating_sub(cached),
@@ -171,48 +199,109 @@ mod tests {
     }
 
     #[test]
-    fn the_least_room_counts_and_the_floor_of_the_machine_is_never_crossed() {
-        let wanted = Wanted {
-            up_to: 0.8,
+    fn cached_files_are_not_in_use_however_often_they_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| std::fs::write(dir.path().join(file), text).unwrap();
+        let found = Some(level(1000, 150, 0));
+        write("memory.max", "1000\n");
+        write("memory.current", "900\n");
+        // Files in memory are among `file`, but cannot be given up.
+        write(
+            "memory.stat",
+            "anon 100\nfile 790\nshmem 40\ninactive_file 50\nactive_file 700\n",
+        );
+        assert_eq!(cgroup(dir.path(), Version::V2), found);
+        write("memory.limit_in_bytes", "1000\n");
+        write("memory.usage_in_bytes", "900\n");
+        // Those below it are counted behind `total`.
+        write(
+            "memory.stat",
+            "inactive_file 1\nactive_file 2\ntotal_inactive_file 50\ntotal_active_file 700\n",
+        );
+        assert_eq!(cgroup(dir.path(), Version::V1), found);
+    }
+
+    const MACHINE: u64 = 4096 * MIB;
+
+    fn wanted(up_to: f64) -> Wanted {
+        Wanted {
+            up_to,
             leave: 16 * MIB,
-        };
+            bound: u64::MAX,
+        }
+    }
+
+    #[test]
+    fn the_least_room_counts_and_the_floor_of_the_machine_is_never_crossed() {
         let small = level(100 * MIB, 50 * MIB, 0);
-        let machine = level(4096 * MIB, 1024 * MIB, MACHINE_FLOOR);
-        let both = |levels: &[Level], wanted| [room(levels, wanted), excess(levels, wanted)];
-        assert_eq!(both(&[small, machine], wanted), [30 * MIB, 0]);
-        let all = Wanted {
-            up_to: 1.0,
-            ..wanted
-        };
-        let full = level(4096 * MIB, 3830 * MIB, MACHINE_FLOOR);
-        assert_eq!(both(&[small, full], all), [10 * MIB, 0]);
-        let fuller = level(4096 * MIB, 3850 * MIB, MACHINE_FLOOR);
-        assert_eq!(both(&[small, fuller], all), [0, 10 * MIB]);
+        let machine = level(MACHINE, 1024 * MIB, MACHINE_FLOOR);
+        let held = |levels: &[Level], up_to| to_hold(levels, wanted(up_to), 20 * MIB);
+        assert_eq!(held(&[small, machine], 0.8), 50 * MIB);
+        let full = level(MACHINE, 3830 * MIB, MACHINE_FLOOR);
+        assert_eq!(held(&[small, full], 1.0), 30 * MIB);
+        let fuller = level(MACHINE, 3850 * MIB, MACHINE_FLOOR);
+        assert_eq!(held(&[small, fuller], 1.0), 10 * MIB);
         // More than was wanted is no excess, as long as enough is left.
         let busy = level(100 * MIB, 83 * MIB, 0);
-        assert_eq!(both(&[busy, machine], wanted), [0, 0]);
+        assert_eq!(held(&[busy, machine], 0.8), 20 * MIB);
         let busier = level(100 * MIB, 90 * MIB, 0);
-        assert_eq!(both(&[busier, machine], wanted), [0, 6 * MIB]);
+        assert_eq!(held(&[busier, machine], 0.8), 14 * MIB);
         assert_eq!(narrowest(&[small, machine]), Some(small));
+    }
+
+    #[test]
+    fn what_is_asked_for_is_asked_of_the_least_limit_alone() {
+        let small = level(100 * MIB, 10 * MIB, 0);
+        let busy = level(MACHINE, 3000 * MIB, MACHINE_FLOOR);
+        assert_eq!(to_hold(&[small, busy], wanted(0.5), 0), 40 * MIB);
+    }
+
+    #[test]
+    fn of_a_limit_that_is_gone_or_larger_now_nothing_is_held() {
+        let small = level(100 * MIB, 50 * MIB, 0);
+        let machine = level(MACHINE, 1024 * MIB, MACHINE_FLOOR);
+        assert_eq!(bound(&[small, machine]), 100 * MIB);
+        let wanted = Wanted {
+            bound: bound(&[small, machine]),
+            ..wanted(0.8)
+        };
+        let larger = level(101 * MIB, 50 * MIB, 0);
+        for levels in [[larger, machine].as_slice(), &[machine], &[]] {
+            assert_eq!(to_hold(levels, wanted, 20 * MIB), 0, "{levels:?}");
+        }
+        let less = level(90 * MIB, 50 * MIB, 0);
+        assert_eq!(to_hold(&[less, machine], wanted, 20 * MIB), 42 * MIB);
+        // The machine has what it has, whatever it counts as its own.
+        assert_eq!(bound(&[machine]), u64::MAX);
+    }
+
+    #[test]
+    fn what_was_swapped_out_is_not_taken_again() {
+        let swapped = level(100 * MIB, 5 * MIB, 0);
+        let held = |held| to_hold(&[swapped], wanted(0.8), held);
+        assert_eq!([held(70 * MIB), held(80 * MIB)], [80 * MIB; 2]);
     }
 
     proptest! {
         #[test]
-        fn what_may_be_taken_leaves_what_is_to_be_left(
+        fn what_is_held_leaves_what_is_to_be_left(
             limits in prop::collection::vec((1..1_u64 << 40, 0..1_u64 << 40, 0..1_u64 << 30), 1..4),
             up_to in 0.0..=1.0_f64,
             leave in 0..1_u64 << 30,
+            held in 0..1_u64 << 40,
         ) {
             let levels: Vec<Level> = limits.into_iter().map(|(a, b, c)| level(a, b, c)).collect();
-            let wanted = Wanted { up_to, leave };
-            let (room, excess) = (room(&levels, wanted), excess(&levels, wanted));
-            prop_assert!(room == 0 || excess == 0);
-            for one in levels {
+            let wanted = Wanted { up_to, leave, bound: u64::MAX };
+            let to_hold = to_hold(&levels, wanted, held);
+            for one in &levels {
                 let most = one.limit.saturating_sub(one.floor.max(leave));
-                if room > 0 {
-                    prop_assert!(one.used + room <= most.min(one.wanted(wanted)));
-                }
-                prop_assert!(one.used.saturating_sub(excess) <= most);
+                let used = (one.used + to_hold).saturating_sub(held);
+                prop_assert!(used <= most || to_hold == 0);
+            }
+            let narrow = narrowest(&levels).unwrap();
+            if to_hold > held {
+                prop_assert!(narrow.used + (to_hold - held) <= narrow.wanted(wanted));
+                prop_assert!(to_hold <= narrow.wanted(wanted));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Faults on what a target has: limits, processor, memory, disk.
 
+mod beside;
 mod burn;
 mod cgroup;
 mod fill;
@@ -41,7 +42,13 @@ pub(crate) use spared::free_for;
 /// # Errors
 /// It may not, or there are none.
 pub(crate) fn may_join() -> std::io::Result<String> {
-    rival::may_join(Controller::Cpu)
+    let found = [Controller::Cpu, Controller::Memory].map(rival::may_join);
+    let [of_processor, of_memory] = found;
+    let (of_processor, of_memory) = (of_processor?, of_memory?);
+    Ok(match of_processor == of_memory {
+        true => of_processor,
+        false => format!("{of_processor}, {of_memory}"),
+    })
 }
 
 /// Where quotas of the processor can be set.

@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::event::{Timespec, poll};
 use rustix::io::Errno;
 
 use super::cgroup::{
@@ -16,6 +15,7 @@ use super::inverse::Pen;
 use super::lowered::{ROUNDS_MAX, hittable};
 use super::standstill::Standstill;
 use crate::process::{ProcessHandle, stat};
+use crate::wait::pause;
 use crate::{FaultError, Member, ProcessIdentity};
 
 /// How long the kernel may take to count those who have left.
@@ -297,15 +297,6 @@ fn hierarchy(controller: Controller) -> Result<Hierarchy, FaultError> {
 fn write(file: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(file)?;
     file.write_all(text.as_bytes())
-}
-
-pub(super) fn pause(time: Duration) {
-    let timeout = Timespec {
-        tv_sec: 0,
-        tv_nsec: i64::from(time.subsec_nanos()),
-    };
-    // An interrupted pause is a short one.
-    let _ = poll(&mut [], Some(&timeout));
 }
 
 /// Whether squall may make cgroups with a controller beside its own, and whether one

@@ -1,15 +1,13 @@
 //! `memory_pressure`: a process of squall's holds memory that a running process may need.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use squall_scenario::inject::MemoryPressure;
-use squall_scenario::{
-    Evidence, EvidenceLevel, Measured, OnResource, ProcessSeen, ResourceSeen, Sighting,
-};
+use squall_scenario::{Evidence, Measured, OnResource};
 
+use super::beside::Beside;
 use super::cgroup::Controller;
-use super::headroom::{Places, Wanted, narrowest};
+use super::headroom::{Level, Places, Wanted, bound, narrowest, to_hold};
 use super::lowered::hittable;
 use super::rival::Rival;
 use super::rival_work::{HELD, Work};
@@ -25,20 +23,23 @@ const SETTLED: usize = 10;
 /// Memory that is held beside a target.
 #[derive(Debug)]
 pub(crate) struct ActivePressure {
-    target: ProcessTarget,
-    fault: MemoryPressure,
-    handle: ProcessHandle,
-    rival: Arc<Rival>,
+    beside: Beside,
     places: Places,
-    known: Mutex<Known>,
+    wanted: Wanted,
 }
 
-/// What is known of it so far.
-#[derive(Debug, Default)]
-struct Known {
-    level: Option<EvidenceLevel>,
-    /// What was said when it was removed.
-    removed: Option<Evidence>,
+/// What was seen at one look.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    /// How many there are of the target.
+    processes: usize,
+    /// Bytes that squall holds, and those that it should.
+    held: u64,
+    to_hold: u64,
+    /// Nothing where what was asked for is asked of a limit that is no more.
+    measured: Option<Measured>,
+    /// The least limit.
+    limit: u64,
 }
 
 impl ActivePressure {
@@ -50,62 +51,58 @@ impl ActivePressure {
     ) -> Result<Self, FaultError> {
         let handle = ProcessHandle::open(target.identity)?;
         let pid = target.identity.pid;
-        let work = Work::Hold {
-            wanted: wanted(&pressure),
-            beside: pid,
+        let places = Places::of(pid);
+        let wanted = Wanted {
+            up_to: pressure.up_to.get(),
+            leave: pressure.leave.0,
+            bound: bound(&levels(&places)?),
         };
+        let beside = pid;
+        let work = Work::Hold { wanted, beside };
         let intent = format!("hold memory beside {}", target.name);
         let rival = Rival::start(target, work, Controller::Memory, intent, context).await?;
-        let places = Places::of(pid);
-        let active = Self {
-            target: target.clone(),
-            fault: pressure,
-            handle,
-            rival: Arc::new(rival),
-            places,
-            known: Mutex::default(),
-        };
-        let own = Places::of(active.rival.identity().pid);
-        if let Some(place) = active.places.not_shared_with(&own) {
+        let own = Places::of(rival.identity().pid);
+        if let Some(place) = places.not_shared_with(&own) {
             let place = place.display();
             let why = format!(
                 "it may not be put into {place}, whose limit is the target's; run squall as root"
             );
-            active.signal_removal();
+            rival.signal_removal();
             return Err(FaultError::Rival { pid, why });
         }
-        active.rival.begin(target.identity)?;
-        Ok(active)
+        rival.begin(target.identity)?;
+        let fault = OnResource::MemoryPressure(pressure);
+        Ok(Self {
+            beside: Beside::new(target, fault, handle, rival),
+            places,
+            wanted,
+        })
     }
 
     /// Waits until as much is in use as was asked for, or may be.
     pub(crate) async fn verify(&self, within: Duration) -> Result<Evidence, FaultError> {
-        let pid = self.target.identity.pid;
+        let pid = self.beside.target.identity.pid;
         let deadline = Instant::now() + within;
         let (mut before, mut same) = (0, 0);
         loop {
-            if self.target_ended() {
-                return Err(FaultError::ProcessGone { pid });
-            }
-            if self.rival.has_ended() {
-                let why = "it has ended: something ended it, or the kernel for want of memory";
-                let why = why.to_owned();
-                return Err(FaultError::Rival { pid, why });
-            }
-            let (processes, measured) = self.look().await?;
-            let held = held_of(&measured);
-            same = if held == before { same + 1 } else { 0 };
-            before = held;
-            // It may have come to its floor.
-            let settled = held > 0 && same > SETTLED;
-            let done = measured.was_met() || settled || Instant::now() >= deadline;
-            if done || self.known().level.is_some() {
-                let level = self.known().reach(EvidenceLevel::Acted, measured);
-                let seen = self.seen(processes, measured);
-                return Ok(Evidence {
-                    level,
-                    seen: vec![Sighting::Short(seen)],
+            let why = "it has ended: something ended it, or the kernel for want of memory";
+            self.beside.is_there(why)?;
+            let look = self.look().await?;
+            let Some(measured) = look.measured else {
+                return Err(FaultError::LimitChanged {
+                    pid,
+                    what: "least limit of memory".to_owned(),
+                    is: look.limit.to_string(),
+                    wanted: self.wanted.bound,
                 });
+            };
+            same = if look.held == before { same + 1 } else { 0 };
+            before = look.held;
+            // It may have come to its floor, or be there from the beginning.
+            let settled = same > SETTLED && (look.held > 0 || look.to_hold == 0);
+            let done = measured.was_met() || settled || Instant::now() >= deadline;
+            if done || self.beside.was_seen() {
+                return Ok(self.beside.in_force(look.processes, measured));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -113,100 +110,58 @@ impl ActivePressure {
 
     /// Ends the process that holds it, and sees that it has ended.
     pub(crate) async fn remove(&self) -> Result<Evidence, FaultError> {
-        if let Some(said) = self.known().removed.clone() {
+        if let Some(said) = self.beside.removed() {
             return Ok(said);
         }
-        let (processes, measured) = self.look().await?;
-        let rival = Arc::clone(&self.rival);
-        off_runtime(move || rival.end()).await?;
-        let mut known = self.known();
-        let level = known.reach(EvidenceLevel::Requested, measured);
-        let evidence = Evidence {
-            level,
-            seen: vec![Sighting::PutBack(self.seen(processes, measured))],
-        };
-        known.removed = Some(evidence.clone());
-        Ok(evidence)
+        let look = self.look().await?;
+        self.beside.end(look.processes, look.measured).await
     }
 
     /// For a dropped guard: ended on the spot.
     pub(crate) fn signal_removal(&self) {
-        self.rival.signal_removal();
-    }
-
-    /// How many are there of the target, and how much is in use.
-    async fn look(&self) -> Result<(usize, Measured), FaultError> {
-        let (identity, mark) = (self.target.identity, self.target.mark.clone());
-        let (rival, inside) = (self.rival.identity().pid, self.rival.inside);
-        let (places, wanted) = (self.places.clone(), wanted(&self.fault));
-        let look = move || {
-            let processes = hittable(identity, mark.as_deref())?.len();
-            let levels = places.look();
-            let levels = levels.map_err(|error| FaultError::io("reading /proc/meminfo", error))?;
-            let narrow = narrowest(&levels);
-            let measured = Measured::Pressure {
-                held: held_by(rival),
-                used: narrow.map_or(0, |level| level.used),
-                wanted: narrow.map_or(0, |level| level.wanted(wanted)),
-                limit: narrow.map_or(0, |level| level.limit),
-                inside,
-            };
-            Ok((processes, measured))
-        };
-        off_runtime(look).await
-    }
-
-    fn seen(&self, processes: usize, measured: Measured) -> ResourceSeen {
-        ResourceSeen {
-            process: ProcessSeen {
-                name: self.target.name.clone(),
-                pid: self.target.identity.pid,
-                processes: processes as u64,
-            },
-            fault: OnResource::MemoryPressure(self.fault),
-            measured: Some(measured),
-        }
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.beside.rival.signal_removal();
     }
 
     pub(crate) fn target_ended(&self) -> bool {
-        self.handle.ended_within(Duration::ZERO)
+        self.beside.target_ended()
     }
-}
 
-impl Known {
-    /// Once it was felt it stays so: what others took since is theirs.
-    fn reach(&mut self, level: EvidenceLevel, measured: Measured) -> EvidenceLevel {
-        let level = match measured.was_met() {
-            true => EvidenceLevel::Felt,
-            false => level,
+    /// How many are there of the target, and how much is in use.
+    async fn look(&self) -> Result<Look, FaultError> {
+        let target = &self.beside.target;
+        let (identity, mark) = (target.identity, target.mark.clone());
+        let rival = &self.beside.rival;
+        let (rival, inside) = (rival.identity().pid, rival.inside);
+        let (places, wanted) = (self.places.clone(), self.wanted);
+        let look = move || {
+            let processes = hittable(identity, mark.as_deref())?.len();
+            let levels = levels(&places)?;
+            let held = held_by(rival);
+            let narrow = narrowest(&levels);
+            let measured = |level: Level| Measured::Pressure {
+                held,
+                used: level.used,
+                wanted: level.wanted(wanted),
+                limit: level.limit,
+                inside,
+            };
+            Ok(Look {
+                processes,
+                held,
+                to_hold: to_hold(&levels, wanted, held),
+                measured: narrow
+                    .filter(|level| level.limit <= wanted.bound)
+                    .map(measured),
+                limit: narrow.map_or(0, |level| level.limit),
+            })
         };
-        let best = self.level.map_or(level, |before| before.max(level));
-        self.level = Some(best);
-        best
+        off_runtime(look).await
     }
 }
 
-const fn held_of(measured: &Measured) -> u64 {
-    match measured {
-        Measured::Pressure { held, .. } => *held,
-        Measured::Descriptors { .. }
-        | Measured::Processor { .. }
-        | Measured::Memory { .. }
-        | Measured::Disk { .. }
-        | Measured::Frozen { .. }
-        | Measured::Burn { .. } => 0,
-    }
-}
-
-const fn wanted(pressure: &MemoryPressure) -> Wanted {
-    Wanted {
-        up_to: pressure.up_to.get(),
-        leave: pressure.leave.0,
-    }
+fn levels(places: &Places) -> Result<Vec<Level>, FaultError> {
+    let levels = places.look();
+    levels.map_err(|error| FaultError::io("reading /proc/meminfo", error))
 }
 
 /// Bytes that a process of squall's holds: those of the file in memory that it has open.

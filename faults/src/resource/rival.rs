@@ -4,16 +4,16 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::cgroup::{Controller, Hierarchy, PROCESSES};
-use super::pen::pause;
+use super::cgroup::{Controller, Hierarchy, PROCESSES, is_ours_for};
 use super::rival_work::{RIVAL, Work};
-use crate::marks::RUN_MARK;
+use crate::marks::{INSTANCE_MARK, RUN_MARK};
 use crate::process::{ProcessHandle, off_runtime};
+use crate::wait::pause;
 use crate::{EntryId, FaultContext, FaultError, Inverse, Journal, ProcessIdentity, ProcessTarget};
 
 /// How long it may take to end by itself.
@@ -187,6 +187,8 @@ fn spawn(called: &[OsString], work: Work, journal: &Journal) -> io::Result<Held>
         .arg(RIVAL)
         .args(work.words())
         .env(RUN_MARK, journal.mark())
+        // It is of no instance, even where squall is.
+        .env_remove(INSTANCE_MARK)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -205,7 +207,7 @@ fn spawn(called: &[OsString], work: Work, journal: &Journal) -> io::Result<Held>
 fn join(controller: Controller, target: u32, own: u32) -> bool {
     let joined = || -> io::Result<()> {
         let hierarchy = Hierarchy::of(controller)?;
-        let place = hierarchy.place_of(target)?;
+        let place = where_it_works(hierarchy.place_of(target)?);
         match hierarchy.place_of(own)? == place {
             true => Ok(()),
             false => put(&place, own),
@@ -214,6 +216,14 @@ fn join(controller: Controller, target: u32, own: u32) -> bool {
     joined()
         .inspect_err(|error| tracing::info!(%error, "not in the cgroup of the target"))
         .is_ok()
+}
+
+/// Where a target that may stand still is, without what lets it stand still.
+fn where_it_works(place: PathBuf) -> PathBuf {
+    match place.parent() {
+        Some(above) if is_ours_for(&place, Controller::Freezer) => above.to_owned(),
+        _ => place,
+    }
 }
 
 fn put(place: &Path, pid: u32) -> io::Result<()> {
@@ -230,4 +240,23 @@ pub(super) fn may_join(controller: Controller) -> io::Result<String> {
     let own = std::process::id();
     put(&hierarchy.place_of(own)?, own)?;
     Ok(hierarchy.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_works_beside_one_that_stands_still_does_not_stand_still() {
+        let at = |place: &str| where_it_works(PathBuf::from(place));
+        let unit = Path::new("/sys/fs/cgroup/web.service");
+        let frozen = "/sys/fs/cgroup/web.service/squall-freezer-7-99";
+        assert_eq!(at(frozen), unit);
+        for other in [
+            "/sys/fs/cgroup/web.service",
+            "/sys/fs/cgroup/web.service/squall-memory-7-99",
+        ] {
+            assert_eq!(at(other), Path::new(other));
+        }
+    }
 }

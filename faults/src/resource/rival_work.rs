@@ -14,8 +14,8 @@ use rustix::io::{Errno, pwrite};
 use rustix::process::Pid;
 use rustix::thread::{sched_getaffinity, sched_setaffinity};
 
-use super::headroom::{Places, Wanted, excess, room};
-use super::pen::pause;
+use super::headroom::{Places, Wanted, to_hold};
+use crate::wait::pause;
 
 /// The argument of such a process, before its work.
 pub(crate) const RIVAL: &str = "--rival";
@@ -55,10 +55,15 @@ impl Work {
                 ["burn".to_owned(), beside.to_string(), threads.to_string()].into()
             }
             Self::Hold { wanted, beside } => {
-                let Wanted { up_to, leave } = wanted;
-                let numbers = [up_to.to_string(), leave.to_string()];
-                let [up_to, leave] = numbers;
-                ["hold".to_owned(), beside.to_string(), up_to, leave].into()
+                let Wanted {
+                    up_to,
+                    leave,
+                    bound,
+                } = wanted;
+                let numbers = [beside.to_string(), up_to.to_string()];
+                let bytes = [leave, bound].map(|bytes| bytes.to_string());
+                let words = ["hold".to_owned()].into_iter();
+                words.chain(numbers).chain(bytes).collect()
             }
         }
     }
@@ -70,10 +75,11 @@ impl Work {
                 threads: threads.parse().ok()?,
                 beside: beside.parse().ok()?,
             }),
-            ["hold", beside, up_to, leave] => Some(Self::Hold {
+            ["hold", beside, up_to, leave, bound] => Some(Self::Hold {
                 wanted: Wanted {
                     up_to: up_to.parse().ok().filter(|up_to| *up_to <= 1.0)?,
                     leave: leave.parse().ok()?,
+                    bound: bound.parse().ok()?,
                 },
                 beside: beside.parse().ok()?,
             }),
@@ -161,13 +167,13 @@ impl Held {
     fn adjust(&mut self, places: &Places, wanted: Wanted) -> io::Result<bool> {
         let levels = places.look()?;
         let page = procfs::page_size();
-        let excess = excess(&levels, wanted);
-        if excess > 0 {
-            self.bytes = self.bytes.saturating_sub(excess) / page * page;
-            ftruncate(&self.file, self.bytes)?;
+        let to_hold = to_hold(&levels, wanted, self.bytes) / page * page;
+        if to_hold < self.bytes {
+            ftruncate(&self.file, to_hold)?;
+            self.bytes = to_hold;
             return Ok(false);
         }
-        let step = room(&levels, wanted).min(STEP) / page * page;
+        let step = (to_hold - self.bytes).min(STEP);
         let block = vec![0xAA; usize::try_from(step).unwrap_or_default()];
         let taken = match pwrite(&self.file, &block, self.bytes) {
             Ok(taken) => taken as u64,
@@ -194,6 +200,7 @@ mod tests {
         let wanted = Wanted {
             up_to: 0.8,
             leave: 16 << 20,
+            bound: 64 << 20,
         };
         let hold = Work::Hold { wanted, beside: 77 };
         let words = |text: &str| -> Vec<OsString> { text.split(' ').map(Into::into).collect() };
@@ -206,8 +213,9 @@ mod tests {
             "burn -1 7",
             "burn x 7",
             "dig 3 7",
-            "hold 7 1.5 0",
-            "hold 7 NaN 0",
+            "hold 7 0.5 0",
+            "hold 7 1.5 0 0",
+            "hold 7 NaN 0 0",
         ] {
             assert_eq!(Work::of(&words(other)), None, "{other}");
         }
@@ -221,6 +229,7 @@ mod tests {
         let wanted = |bytes: u64| Wanted {
             up_to: (used.used + bytes) as f64 / used.limit as f64,
             leave: 0,
+            bound: u64::MAX,
         };
         // Whatever others do meanwhile: a step at a time, and no more than that.
         held.adjust(&own, wanted(1 << 30)).unwrap();
@@ -228,6 +237,7 @@ mod tests {
         let nothing = Wanted {
             up_to: 1.0,
             leave: u64::MAX,
+            bound: u64::MAX,
         };
         held.adjust(&own, nothing).unwrap();
         assert_eq!(held.bytes, 0);

@@ -2,22 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::event::{Timespec, poll};
 use squall_scenario::Measured;
 
 use super::cgroup::{Version, number};
 use super::inverse::Pen;
 use super::processor::ran;
+use crate::wait::pause;
 use crate::{FaultError, Member};
 
 /// How long the kernel may take to stop everybody: whoever waits for a disk first has
 /// to get what it waits for.
 const FROZEN_WITHIN: Duration = Duration::from_secs(2);
 /// How often it is asked.
-const LOOK_EVERY: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 2_000_000,
-};
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// The freezer as a cgroup has it.
 pub(super) struct Standstill;
@@ -67,7 +64,7 @@ impl Standstill {
             if frozen || begun.elapsed() >= FROZEN_WITHIN {
                 return Ok(frozen);
             }
-            wait_a_little();
+            pause(LOOK_EVERY);
         }
     }
 
@@ -79,11 +76,6 @@ impl Standstill {
             used: used.sum(),
         }
     }
-}
-
-fn wait_a_little() {
-    // An interrupted wait is a short one.
-    let _ = poll(&mut [], Some(&LOOK_EVERY));
 }
 
 impl Use {

@@ -4,26 +4,72 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::Member;
+use rustix::time::{ClockId, Timespec, clock_gettime};
 
-/// What threads have waited for so far, those included that have ended since they were
-/// last looked at, but for what they waited for in between.
-#[derive(Debug, Default)]
+use crate::{Member, ProcessIdentity};
+
+/// What threads have waited for since they were first looked at, those included that have
+/// ended since they were last looked at, but for what they waited for in between.
+#[derive(Debug)]
 pub(super) struct Waiting {
     /// Nanoseconds by thread, as they were last seen.
     seen: HashMap<u32, u64>,
     waited: Duration,
+    /// Of each second of their lives until they were first looked at, how many they had
+    /// waited, together.
+    before: f64,
 }
 
 impl Waiting {
-    /// Looks at all threads; how long they have waited since the first look, together.
-    pub(super) fn look(&mut self, members: &[Member], is_first: bool) -> Duration {
-        let now: HashMap<u32, u64> = members.iter().flat_map(threads).collect();
-        if !is_first {
-            self.waited += since(&self.seen, &now);
+    /// Looks at all threads for the first time.
+    pub(super) fn begin(members: &[Member]) -> Self {
+        let now = since_boot();
+        let (mut seen, mut before) = (HashMap::new(), 0.0);
+        for member in members {
+            let threads = threads(member);
+            let waited = threads.iter().map(|(_, waited)| waited).sum();
+            before += share_of(Duration::from_nanos(waited), age(member.identity, now));
+            seen.extend(threads);
         }
+        Self {
+            seen,
+            waited: Duration::ZERO,
+            before,
+        }
+    }
+
+    /// Looks at all threads; how long they have waited since the first look, together.
+    pub(super) fn look(&mut self, members: &[Member]) -> Duration {
+        let now: HashMap<u32, u64> = members.iter().flat_map(threads).collect();
+        self.waited += since(&self.seen, &now);
         self.seen = now;
         self.waited
+    }
+
+    /// How long they would have waited in this time, had all gone on as before.
+    pub(super) fn as_before(&self, time: Duration) -> Duration {
+        time.mul_f64(self.before)
+    }
+}
+
+/// On the clock that the starts of processes are told on.
+fn since_boot() -> Duration {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Boottime);
+    let nanos = u32::try_from(tv_nsec).unwrap_or_default();
+    Duration::new(tv_sec.unsigned_abs(), nanos)
+}
+
+fn age(who: ProcessIdentity, now: Duration) -> Duration {
+    let ticks = procfs::ticks_per_second().max(1);
+    let nanos = who.start_time % ticks * 1_000_000_000 / ticks;
+    now.saturating_sub(Duration::new(who.start_time / ticks, 0) + Duration::from_nanos(nanos))
+}
+
+/// Of one that has not lived yet it is nothing.
+fn share_of(part: Duration, whole: Duration) -> f64 {
+    match whole.is_zero() {
+        true => 0.0,
+        false => part.as_secs_f64() / whole.as_secs_f64(),
     }
 }
 
@@ -70,6 +116,21 @@ mod tests {
         let before = HashMap::from([(1, 10), (2, 90), (3, 5)]);
         let now = HashMap::from([(1, 14), (2, 3), (4, 7)]);
         assert_eq!(since(&before, &now), Duration::from_nanos(4 + 3 + 7));
+    }
+
+    #[test]
+    fn who_goes_on_as_before_waits_for_the_same_part_of_the_time() {
+        let waiting = Waiting {
+            seen: HashMap::new(),
+            waited: Duration::ZERO,
+            before: share_of(Duration::from_secs(6), Duration::from_secs(24)),
+        };
+        let as_before = waiting.as_before(Duration::from_secs(10));
+        assert_eq!(as_before, Duration::from_millis(2500));
+        assert!(share_of(Duration::ZERO, Duration::ZERO) <= 0.0);
+        let own = ProcessIdentity::of(std::process::id()).unwrap();
+        let now = since_boot();
+        assert!(age(own, now) < now && age(own, Duration::ZERO).is_zero());
     }
 
     #[test]

@@ -6,40 +6,54 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::support::run::Run;
-use crate::support::{can, cgroups, rivals, skip, soon, until, until_seen};
-use squall_faults::{
-    Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
+use crate::support::{
+    can, cgroups, impostor, inject, rivals, skip, soon, until, until_lost, until_seen,
 };
+use squall_faults::{FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget};
 use squall_scenario::inject::{Cpu, CpuBurn};
 use squall_scenario::{Evidence, EvidenceLevel, Measured, OnResource, Share, Sighting};
 
 /// One that wants all it can get.
 const HUNGRY: &str = "echo; while :; do :; done";
-
-fn burn_of(target: &ProcessTarget, cores: Option<u32>) -> Fault {
-    Fault::Resource(ResourceFault {
-        target: target.clone(),
-        inject: OnResource::CpuBurn(CpuBurn { cores }),
-    })
-}
+/// One that does so once it is told to, and waits for nothing before.
+const SOON_HUNGRY: &str = "mkfifo go; echo; read told < go; while :; do :; done";
 
 async fn burn(
     target: &ProcessTarget,
-    cores: u32,
+    cores: impl Into<Option<u32>>,
     context: &FaultContext,
 ) -> Result<FaultGuard, FaultError> {
-    soon(burn_of(target, Some(cores)).inject(context)).await
+    let cores = cores.into();
+    inject(target, OnResource::CpuBurn(CpuBurn { cores }), context).await
 }
 
-fn figures(evidence: &Evidence) -> (u64, Option<u64>, bool) {
+/// What squall's work used, what the target waited for it and would have before, in
+/// microseconds; how many threads it was capped at, and whether it was in the cgroup.
+struct Figures {
+    used: u64,
+    waited: Option<u64>,
+    as_before: Option<u64>,
+    capped: Option<u32>,
+    inside: bool,
+}
+
+fn figures(evidence: &Evidence) -> Figures {
     match evidence.seen.as_slice() {
         [Sighting::Short(seen) | Sighting::PutBack(seen)] => match seen.measured {
             Some(Measured::Burn {
                 used_us,
+                over_us: _,
                 waited_us,
+                as_before_us,
+                capped,
                 inside,
-                ..
-            }) => (used_us, waited_us, inside),
+            }) => Figures {
+                used: used_us,
+                waited: waited_us,
+                as_before: as_before_us,
+                capped,
+                inside,
+            },
             _ => panic!("{evidence}"),
         },
         _ => panic!("{evidence}"),
@@ -47,9 +61,9 @@ fn figures(evidence: &Evidence) -> (u64, Option<u64>, bool) {
 }
 
 /// A target that may run on one processor only, so that it has to share that one.
-async fn on_one_processor(run: &Run) -> ProcessTarget {
-    let target = run.target("web", HUNGRY).await;
-    until("it is up", || !run.log("web").is_empty()).await;
+async fn on_one_processor(run: &Run, key: &str, script: &str) -> ProcessTarget {
+    let target = run.target(key, script).await;
+    until("it is up", || !run.log(key).is_empty()).await;
     let pid = Pid::from_raw(target.identity.pid.cast_signed());
     let all = sched_getaffinity(pid).unwrap();
     let first = (0..CpuSet::MAX_CPU).find(|one| all.is_set(*one)).unwrap();
@@ -62,18 +76,20 @@ async fn on_one_processor(run: &Run) -> ProcessTarget {
 #[tokio::test]
 async fn a_target_waits_for_what_squall_burns_and_no_longer_when_it_is_over() {
     let run = Run::start().await;
-    let target = on_one_processor(&run).await;
+    let target = on_one_processor(&run, "web", SOON_HUNGRY).await;
     let pid = target.identity.pid;
     // As many as it may run on.
-    let mut guard = soon(burn_of(&target, None).inject(&run.context()))
-        .await
-        .unwrap();
+    let mut guard = burn(&target, None, &run.context()).await.unwrap();
+    let go = run.dir.path().join("go");
+    let told = tokio::task::spawn_blocking(|| std::fs::write(go, "go\n"));
+    soon(told).await.unwrap().unwrap();
     let evidence = until_seen(&guard, |seen| seen.level == EvidenceLevel::Felt).await;
-    let (used, waited, _) = figures(&evidence);
+    let seen = figures(&evidence);
     assert!(
-        used > 0 && waited.is_none_or(|waited| waited > 0),
+        seen.used > 0 && seen.waited.is_none_or(|waited| waited > 0),
         "{evidence}"
     );
+    assert_eq!(seen.capped, None, "{evidence}");
     let words = evidence.to_string();
     assert!(
         words.starts_with("cpu_burn is in force on web (pid "),
@@ -111,12 +127,49 @@ async fn a_burn_that_keeps_nobody_waiting_is_felt_by_nobody() {
     until("it sleeps", sleeps).await;
     let mut guard = burn(&target, 1, &run.context()).await.unwrap();
     let evidence = soon(guard.verify()).await.unwrap();
-    if figures(&evidence).1.is_none() {
+    if figures(&evidence).waited.is_none() {
         return skip("a kernel that counts who waits for a processor");
     }
     assert_eq!(evidence.level, EvidenceLevel::Acted, "{evidence}");
     let removed = soon(guard.remove()).await.unwrap();
     assert_eq!(removed.level, EvidenceLevel::Acted, "{removed}");
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_target_has_always_waited_for_is_said_beside_what_it_waits_for() {
+    let run = Run::start().await;
+    let target = on_one_processor(&run, "web", HUNGRY).await;
+    on_one_processor(&run, "other", HUNGRY).await;
+    let schedstat = format!("/proc/{}/schedstat", target.identity.pid);
+    let Ok(counted) = std::fs::read_to_string(&schedstat) else {
+        return skip("a kernel that counts who waits for a processor");
+    };
+    assert!(!counted.starts_with("0 "), "it has run: {counted}");
+    let has_waited = || {
+        let counted = std::fs::read_to_string(&schedstat).unwrap();
+        counted.split(' ').nth(1) != Some("0")
+    };
+    until("it waits for the other", has_waited).await;
+    let mut guard = burn(&target, 1, &run.context()).await.unwrap();
+    let evidence = until_seen(&guard, |seen| figures(seen).as_before > Some(0)).await;
+    assert!(figures(&evidence).waited.is_some(), "{evidence}");
+    soon(guard.remove()).await.unwrap();
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn of_more_processors_than_it_may_run_on_as_many_are_taken_as_there_are() {
+    let run = Run::start().await;
+    let target = on_one_processor(&run, "web", "echo; exec sleep 1000").await;
+    let pid = target.identity.pid;
+    let mut guard = burn(&target, 2, &run.context()).await.unwrap();
+    let evidence = soon(guard.verify()).await.unwrap();
+    assert_eq!(figures(&evidence).capped, Some(1), "{evidence}");
+    let threads = std::fs::read_dir(format!("/proc/{}/task", rivals(pid)[0]));
+    // One that waits for its end, and one that burns.
+    assert_eq!(threads.unwrap().count(), 2);
+    soon(guard.remove()).await.unwrap();
     run.stop().await;
 }
 
@@ -131,15 +184,12 @@ async fn what_burns_is_in_the_cgroup_of_the_target() {
     let context = run.context();
     // In a cgroup of its own, with next to nothing for all that are in it.
     let share = Share::new(0.1).unwrap();
-    let starve = Fault::Resource(ResourceFault {
-        target: target.clone(),
-        inject: OnResource::Cpu(Cpu { share }),
-    });
-    let mut starved = soon(starve.inject(&context)).await.unwrap();
+    let starve = OnResource::Cpu(Cpu { share });
+    let mut starved = inject(&target, starve, &context).await.unwrap();
     let home = cgroups::of(pid, "cpu");
     let mut guard = burn(&target, 1, &context).await.unwrap();
     let evidence = soon(guard.verify()).await.unwrap();
-    assert!(figures(&evidence).2, "{evidence}");
+    assert!(figures(&evidence).inside, "{evidence}");
     assert_eq!(cgroups::of(rivals(pid)[0], "cpu"), home);
     // The cgroup goes, whoever is in it.
     soon(starved.remove()).await.unwrap();
@@ -178,15 +228,7 @@ async fn what_burns_no_more_is_told() {
     let rival = Pid::from_raw(rivals(pid)[0].cast_signed()).unwrap();
     kill_process(rival, Signal::KILL).unwrap();
     // The kernel ends one thread after the other.
-    let lost = soon(async {
-        loop {
-            match guard.verify().await {
-                Ok(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
-                Err(lost) => break lost,
-            }
-        }
-    });
-    let lost = lost.await;
+    let lost = until_lost(&guard).await;
     assert!(matches!(lost, FaultError::Rival { .. }), "{lost}");
     soon(guard.remove()).await.unwrap();
     run.stop().await;
@@ -197,14 +239,7 @@ async fn a_target_that_is_gone_is_told_and_nothing_burns_beside_another() {
     let run = Run::start().await;
     let target = run.target("web", "exec sleep 1000").await;
     let pid = target.identity.pid;
-    let impostor = ProcessTarget {
-        identity: ProcessIdentity {
-            start_time: target.identity.start_time + 1,
-            ..target.identity
-        },
-        ..target.clone()
-    };
-    let error = burn(&impostor, 1, &run.context()).await;
+    let error = burn(&impostor(&target), 1, &run.context()).await;
     assert!(matches!(error, Err(FaultError::ProcessGone { .. })));
     assert_eq!(rivals(pid), Vec::<u32>::new());
     let alone = FaultContext {
@@ -215,10 +250,7 @@ async fn a_target_that_is_gone_is_told_and_nothing_burns_beside_another() {
     assert!(matches!(error, FaultError::Rival { .. }), "{error}");
 
     let mut guard = burn(&target, 1, &run.context()).await.unwrap();
-    let mut exits = run.guardian.exits();
-    let ended = run.guardian.terminate("web", std::time::Duration::ZERO);
-    soon(ended).await.unwrap();
-    soon(exits.recv()).await.unwrap();
+    run.end("web").await;
     let lost = soon(guard.verify()).await;
     assert!(matches!(lost, Err(FaultError::ProcessGone { .. })));
     let removed = soon(guard.remove()).await.unwrap();

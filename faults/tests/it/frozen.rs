@@ -2,10 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use crate::support::run::Run;
-use crate::support::{can, cgroups, soon, until};
-use squall_faults::{
-    Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
-};
+use crate::support::{can, cgroups, impostor, inject, soon, until};
+use squall_faults::{FaultContext, FaultError, FaultGuard, ProcessTarget};
 use squall_scenario::inject::Freeze;
 use squall_scenario::{EvidenceLevel, Measured, OnResource, Sighting};
 
@@ -14,11 +12,7 @@ const FAMILY: &str = "(while :; do echo child; sleep 0.01; done) & \
                       while :; do echo parent; sleep 0.01; done";
 
 async fn freeze(target: &ProcessTarget, context: &FaultContext) -> Result<FaultGuard, FaultError> {
-    let fault = Fault::Resource(ResourceFault {
-        target: target.clone(),
-        inject: OnResource::Freeze(Freeze {}),
-    });
-    soon(fault.inject(context)).await
+    inject(target, OnResource::Freeze(Freeze {}), context).await
 }
 
 fn is_penned(pid: u32) -> bool {
@@ -148,14 +142,7 @@ async fn a_target_that_is_gone_is_told_and_no_other_is_hit() {
     let run = Run::start().await;
     let target = run.target("web", "exec sleep 1000").await;
     let pid = target.identity.pid;
-    let impostor = ProcessTarget {
-        identity: ProcessIdentity {
-            start_time: target.identity.start_time + 1,
-            ..target.identity
-        },
-        ..target.clone()
-    };
-    let error = freeze(&impostor, &run.context()).await;
+    let error = freeze(&impostor(&target), &run.context()).await;
     assert!(matches!(error, Err(FaultError::ProcessGone { .. })));
     assert!(!is_penned(pid));
     run.stop().await;

@@ -2,13 +2,11 @@
 //! squall, in the cgroup of the target.
 #![expect(clippy::unwrap_used, reason = "a failed test is a panic")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::support::run::Run;
-use crate::support::{can, cgroups, rivals, soon, until, until_seen};
-use squall_faults::{
-    Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
-};
+use crate::support::{can, cgroups, impostor, inject, rivals, soon, until, until_lost, until_seen};
+use squall_faults::{FaultContext, FaultError, FaultGuard, ProcessTarget};
 use squall_scenario::inject::{Memory, MemoryPressure};
 use squall_scenario::{ByteCount, Evidence, EvidenceLevel, Measured, OnResource, Share, Sighting};
 
@@ -23,16 +21,6 @@ fn pressure(up_to: f64, leave: u64) -> OnResource {
         up_to: Share::new(up_to).unwrap(),
         leave: ByteCount(leave),
     })
-}
-
-async fn inject(
-    target: &ProcessTarget,
-    inject: OnResource,
-    context: &FaultContext,
-) -> Result<FaultGuard, FaultError> {
-    let target = target.clone();
-    let fault = Fault::Resource(ResourceFault { target, inject });
-    soon(fault.inject(context)).await
 }
 
 /// A target with a limit of its own, and what sets it.
@@ -53,6 +41,18 @@ fn used(folder: &Path) -> u64 {
         .trim()
         .parse()
         .unwrap()
+}
+
+/// Bytes that a process of squall's holds, whenever that is asked.
+fn held_by(rival: u32) -> impl Fn() -> u64 {
+    let open = std::fs::read_dir(format!("/proc/{rival}/fd")).unwrap();
+    let mut open = open.map(|entry| entry.unwrap().path());
+    let is_held = |path: &PathBuf| {
+        let link = std::fs::read_link(path).unwrap_or_default();
+        link.to_string_lossy().contains("memfd:squall-held")
+    };
+    let file = open.find(is_held).unwrap();
+    move || std::fs::metadata(&file).unwrap().len()
 }
 
 /// What squall holds, what is in use, what was wanted, and the limit.
@@ -140,6 +140,47 @@ async fn what_would_cross_the_floor_is_not_held_and_proves_nothing() {
 }
 
 #[tokio::test]
+async fn where_nothing_is_to_be_taken_it_is_not_waited_for() {
+    let run = Run::start().await;
+    let target = run.target("web", "exec sleep 1000").await;
+    // The context lets it take longer than `soon` does.
+    let nothing = pressure(1.0, u64::MAX / 2);
+    let mut guard = inject(&target, nothing, &run.context()).await.unwrap();
+    let evidence = soon(guard.verify()).await.unwrap();
+    assert_eq!(evidence.level, EvidenceLevel::Acted, "{evidence}");
+    assert_eq!(figures(&evidence)[0], 0, "{evidence}");
+    soon(guard.remove()).await.unwrap();
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn where_the_limit_ends_first_nothing_is_held_of_what_the_machine_has() {
+    if !can("memory") {
+        return;
+    }
+    let run = Run::start().await;
+    let (target, mut limit) = limited(&run).await;
+    let pid = target.identity.pid;
+    let mut guard = inject(&target, pressure(0.8, MIB), &run.context())
+        .await
+        .unwrap();
+    until_seen(&guard, |seen| figures(seen)[0] > 0).await;
+    let held = held_by(rivals(pid)[0]);
+    assert!(held() > 0);
+    soon(limit.remove()).await.unwrap();
+    let lost = until_lost(&guard).await;
+    assert!(matches!(lost, FaultError::LimitChanged { .. }), "{lost}");
+    until("it is given back", || held() == 0).await;
+    let removed = soon(guard.remove()).await.unwrap();
+    let [Sighting::PutBack(seen)] = removed.seen.as_slice() else {
+        panic!("{removed}");
+    };
+    assert_eq!(seen.measured, None, "nothing more is counted");
+    assert_eq!(rivals(pid), Vec::<u32>::new());
+    run.stop().await;
+}
+
+#[tokio::test]
 async fn two_share_what_is_wanted_and_one_that_is_dropped_gives_it_back() {
     if !can("memory") {
         return;
@@ -173,24 +214,14 @@ async fn a_target_that_is_gone_is_told_and_nothing_is_held_beside_another() {
     let run = Run::start().await;
     let target = run.target("web", "exec sleep 1000").await;
     let pid = target.identity.pid;
-    let impostor = ProcessTarget {
-        identity: ProcessIdentity {
-            start_time: target.identity.start_time + 1,
-            ..target.identity
-        },
-        ..target.clone()
-    };
     // Less than is in use of the machine in any case: nothing is taken.
     let little = || pressure(0.0001, MIB);
-    let error = inject(&impostor, little(), &run.context()).await;
+    let error = inject(&impostor(&target), little(), &run.context()).await;
     assert!(matches!(error, Err(FaultError::ProcessGone { .. })));
     assert_eq!(rivals(pid), Vec::<u32>::new());
 
     let mut guard = inject(&target, little(), &run.context()).await.unwrap();
-    let mut exits = run.guardian.exits();
-    let ended = run.guardian.terminate("web", std::time::Duration::ZERO);
-    soon(ended).await.unwrap();
-    soon(exits.recv()).await.unwrap();
+    run.end("web").await;
     let lost = soon(guard.verify()).await;
     assert!(matches!(lost, Err(FaultError::ProcessGone { .. })));
     let removed = soon(guard.remove()).await.unwrap();

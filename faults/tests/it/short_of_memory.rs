@@ -5,10 +5,8 @@
 use std::path::PathBuf;
 
 use crate::support::run::Run;
-use crate::support::{can, cgroups, soon, until, until_seen};
-use squall_faults::{
-    Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
-};
+use crate::support::{can, cgroups, impostor, inject, soon, until, until_seen};
+use squall_faults::{FaultContext, FaultError, FaultGuard, ProcessTarget};
 use squall_scenario::inject::Memory;
 use squall_scenario::{ByteCount, Evidence, EvidenceLevel, Measured, OnResource, Sighting};
 
@@ -49,11 +47,7 @@ async fn limit(
     context: &FaultContext,
 ) -> Result<FaultGuard, FaultError> {
     let limit = ByteCount(bytes);
-    let fault = Fault::Resource(ResourceFault {
-        target: target.clone(),
-        inject: OnResource::Memory(Memory { limit }),
-    });
-    soon(fault.inject(context)).await
+    inject(target, OnResource::Memory(Memory { limit }), context).await
 }
 
 /// Looks until the kernel has ended somebody.
@@ -224,23 +218,13 @@ async fn a_target_that_is_gone_by_itself_is_lost_and_no_other_is_hit() {
     let run = Run::start().await;
     let target = run.target("web", "exec sleep 1000").await;
     let pid = target.identity.pid;
-    let impostor = ProcessTarget {
-        identity: ProcessIdentity {
-            start_time: target.identity.start_time + 1,
-            ..target.identity
-        },
-        ..target.clone()
-    };
-    let error = limit(&impostor, 64 * MIB, &run.context()).await;
+    let error = limit(&impostor(&target), 64 * MIB, &run.context()).await;
     assert!(matches!(error, Err(FaultError::ProcessGone { .. })));
     assert!(!is_penned(pid));
 
     let mut guard = limit(&target, 64 * MIB, &run.context()).await.unwrap();
     let pen = folder(pid);
-    let mut exits = run.guardian.exits();
-    let ended = run.guardian.terminate("web", std::time::Duration::ZERO);
-    soon(ended).await.unwrap();
-    soon(exits.recv()).await.unwrap();
+    run.end("web").await;
     let lost = soon(guard.verify()).await;
     assert!(matches!(lost, Err(FaultError::ProcessGone { .. })));
     let removed = soon(guard.remove()).await.unwrap();

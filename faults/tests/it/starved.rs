@@ -8,10 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::run::{FIXTURE, Run};
-use crate::support::{can, cgroups, skip, soon, until, until_seen};
-use squall_faults::{
-    Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
-};
+use crate::support::{can, cgroups, impostor, inject, skip, soon, until, until_seen};
+use squall_faults::{FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget};
 use squall_scenario::inject::Cpu;
 use squall_scenario::{Evidence, EvidenceLevel, Measured, OnResource, Share, Sighting};
 
@@ -45,11 +43,7 @@ async fn starve(
     context: &FaultContext,
 ) -> Result<FaultGuard, FaultError> {
     let share = Share::new(percent / 100.0).unwrap();
-    let fault = Fault::Resource(ResourceFault {
-        target: target.clone(),
-        inject: OnResource::Cpu(Cpu { share }),
-    });
-    soon(fault.inject(context)).await
+    inject(target, OnResource::Cpu(Cpu { share }), context).await
 }
 
 /// Looks until somebody was held back.
@@ -238,23 +232,13 @@ async fn a_target_that_is_gone_is_told_and_no_other_is_hit() {
     let run = Run::start().await;
     let target = run.target("web", "exec sleep 1000").await;
     let pid = target.identity.pid;
-    let impostor = ProcessTarget {
-        identity: ProcessIdentity {
-            start_time: target.identity.start_time + 1,
-            ..target.identity
-        },
-        ..target.clone()
-    };
-    let error = starve(&impostor, 20.0, &run.context()).await;
+    let error = starve(&impostor(&target), 20.0, &run.context()).await;
     assert!(matches!(error, Err(FaultError::ProcessGone { .. })));
     assert!(!is_penned(pid));
 
     let mut guard = starve(&target, 20.0, &run.context()).await.unwrap();
     let pen = folder(pid);
-    let mut exits = run.guardian.exits();
-    let ended = run.guardian.terminate("web", std::time::Duration::ZERO);
-    soon(ended).await.unwrap();
-    soon(exits.recv()).await.unwrap();
+    run.end("web").await;
     let lost = soon(guard.verify()).await;
     assert!(matches!(lost, Err(FaultError::ProcessGone { .. })));
     let removed = soon(guard.remove()).await.unwrap().to_string();

@@ -20,8 +20,8 @@ pub struct ResourceSeen {
     pub measured: Option<Measured>,
 }
 
-/// Part of the time: a process that waits for less was not kept waiting, for
-/// everybody who is woken waits for a moment.
+/// Part of the time: a process that waits for less than that beside what it waited for
+/// before was not kept waiting, for everybody who is woken waits for a moment.
 const WAITED_FOR: u64 = 100;
 
 /// Part of a limit of memory that it may be short by: others come and go.
@@ -85,6 +85,14 @@ pub enum Measured {
         /// How long threads of the target waited for a processor, added up; nothing
         /// where the kernel does not count that.
         waited_us: Option<u64>,
+        /// How long they would have waited in this time as they had before it, since they
+        /// were started; nothing where nobody counted that.
+        #[serde(default)]
+        as_before_us: Option<u64>,
+        /// How many threads did it, where the target may run on fewer processors than
+        /// were asked for.
+        #[serde(default)]
+        capped: Option<u32>,
         /// Whether it was in the cgroup of the target.
         inside: bool,
     },
@@ -117,10 +125,15 @@ impl Measured {
                 used_us,
                 over_us,
                 waited_us,
+                as_before_us,
                 ..
-            } => match waited_us {
-                Some(waited) => *waited > 0 && *waited >= *over_us / WAITED_FOR,
-                None => *used_us > 0,
+            } => match (waited_us, as_before_us) {
+                (Some(0), _) => false,
+                (Some(waited), Some(before)) => {
+                    *waited >= before.saturating_add(*over_us / WAITED_FOR)
+                }
+                (Some(waited), None) => *waited >= *over_us / WAITED_FOR,
+                (None, _) => *used_us > 0,
             },
             Self::Pressure {
                 held,
@@ -141,32 +154,41 @@ impl Measured {
             Self::Pressure {
                 held,
                 used,
-                wanted: _,
+                wanted,
                 limit,
                 inside,
             } => {
-                let (place, percent) = (place(inside), percent(used, limit));
+                let place = place(inside);
+                let [used, wanted] = [used, wanted].map(|part| percent(part, limit));
                 let (held, limit) = (ByteCount(held), ByteCount(limit));
                 write!(
                     f,
-                    "; squall held {held} {place} its cgroup, {percent:.1}% of {limit} were in use"
+                    "; squall held {held} {place} its cgroup, {used:.1}% of {limit} were in use \
+                     of {wanted:.1}% wanted"
                 )
             }
             Self::Burn {
                 used_us,
                 over_us,
                 waited_us,
+                as_before_us,
+                capped,
                 inside,
             } => {
                 let (place, percent) = (place(inside), percent(used_us, over_us));
-                write!(
-                    f,
-                    "; squall's work {place} its cgroup took {percent:.1}% of a processor"
-                )?;
-                waited_us.map_or(Ok(()), |waited| {
-                    let waited = format_duration(Duration::from_millis(waited / 1000));
-                    write!(f, ", it waited {waited} for one")
-                })
+                write!(f, "; squall's work {place} its cgroup")?;
+                if let Some(most) = capped {
+                    write!(f, ", its threads capped at {most} by where it may run,")?;
+                }
+                write!(f, " took {percent:.1}% of a processor")?;
+                let time = |us: u64| format_duration(Duration::from_millis(us / 1000));
+                if let Some(waited) = waited_us {
+                    write!(f, ", it waited {} for one", time(waited))?;
+                }
+                if let Some(before) = as_before_us {
+                    write!(f, ", where it would have been {} as before", time(before))?;
+                }
+                Ok(())
             }
             Self::Descriptors { .. }
             | Self::Processor { .. }
@@ -333,10 +355,12 @@ mod tests {
 
     #[test]
     fn a_burn_is_met_by_who_waits_for_it_and_not_for_a_moment() {
-        let burn = |waited_us| Measured::Burn {
+        let burn = |waited_us, as_before_us, capped| Measured::Burn {
             used_us: 9_000_000,
             over_us: 10_000_000,
             waited_us,
+            as_before_us,
+            capped,
             inside: true,
         };
         let seen = ResourceSeen {
@@ -346,21 +370,28 @@ mod tests {
                 processes: 1,
             },
             fault: OnResource::CpuBurn(CpuBurn { cores: Some(2) }),
-            measured: Some(burn(Some(4_321_987))),
+            measured: Some(burn(Some(4_321_987), Some(250_000), Some(1))),
         };
         assert_eq!(
             Sighting::Short(seen).to_string(),
             "cpu_burn 2 cores is in force on edge-0 (pid 7, 1 process); squall's work in its \
-             cgroup took 90.0% of a processor, it waited 4s321ms for one"
+             cgroup, its threads capped at 1 by where it may run, took 90.0% of a processor, it \
+             waited 4s321ms for one, where it would have been 250ms as before"
         );
-        for (waited, met) in [
-            (Some(0), false),
-            (Some(99_999), false),
-            (Some(100_000), true),
+        for (waited, before, met) in [
+            (Some(0), None, false),
+            (Some(0), Some(0), false),
+            (Some(99_999), Some(0), false),
+            (Some(100_000), Some(0), true),
+            (Some(100_000), None, true),
+            // It has waited for others all the time.
+            (Some(5_099_999), Some(5_000_000), false),
+            (Some(5_100_000), Some(5_000_000), true),
+            (Some(u64::MAX), Some(u64::MAX), true),
         ] {
-            assert_eq!(burn(waited).was_met(), met, "{waited:?}");
+            assert_eq!(burn(waited, before, None).was_met(), met, "{waited:?}");
         }
-        assert!(burn(None).was_met(), "nobody counts that");
+        assert!(burn(None, None, None).was_met(), "nobody counts that");
     }
 
     #[test]
@@ -387,7 +418,7 @@ mod tests {
         assert_eq!(
             Sighting::Short(seen).to_string(),
             "memory_pressure up to 90% is in force on edge-0 (pid 7, 1 process); squall held \
-             30MiB in its cgroup, 89.0% of 100MiB were in use"
+             30MiB in its cgroup, 89.0% of 100MiB were in use of 90.0% wanted"
         );
         assert!(pressure(1, 88 << 20).was_met());
         assert!(!pressure(1, 87 << 20).was_met());

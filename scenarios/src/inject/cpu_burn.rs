@@ -32,7 +32,7 @@ pub(super) static ABOUT: About = About {
     parameters: &[Parameter::optional(
         "cores",
         ParameterKind::Count(1, MOST),
-        "How many processors are wanted, a thread for each; as many as the process may run on when absent. The load generator runs on this machine too: leave it one.",
+        "How many processors are wanted, a thread for each; as many as the process may run on when absent, and never more, which the evidence then says. The load generator runs on this machine too: leave it one.",
         &["threads", "cpus", "workers", "count"],
     )],
     example: "- name: noisy neighbour
@@ -40,7 +40,7 @@ pub(super) static ABOUT: About = About {
   inject: { cpu_burn: { cores: 2 } }
   into: payments
   for: 20s",
-    verified: "Squall's threads must have run. Before they are ended, the process must have waited for a processor, for a hundredth of the time or more (/proc/PID/schedstat); a burn that kept nobody waiting proves nothing.",
+    verified: "Squall's threads must have run. Before they are ended, the process must have waited for a processor (/proc/PID/schedstat), for a hundredth of the time or more beside what it waited for in its life before; a burn that kept nobody waiting proves nothing.",
     undone: "The threads are a process of squall's own, which ends when squall does, however that ends, for its standard input ends with it. It must have ended. Its undo is on disk before it is told to begin, so the guardian and `squall recover` can end it too.",
     read: |given| {
         let cores = given.count("cores");

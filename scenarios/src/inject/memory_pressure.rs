@@ -31,7 +31,7 @@ pub(super) static ABOUT: About = About {
         "stress_memory",
     ],
     noun: "memory pressure",
-    meaning: "A process of squall's in the cgroup of the running process holds memory until so much is in use of the limit of that cgroup or one above it, or of the machine where none has a limit. It gives back what others take once less than `leave` would be left.",
+    meaning: "A process of squall's in the cgroup of the running process holds memory until so much is in use of the least limit of that cgroup and those above it, or of the machine where none has a limit. It gives back what others take once less than `leave` would be left on any of them, and all where that limit ends or is raised.",
     reads: "memory_pressure: { up_to: 90%, leave: 64MiB }",
     parameters: &[
         Parameter::needed(
@@ -53,7 +53,7 @@ pub(super) static ABOUT: About = About {
   inject: { memory_pressure: { up_to: 90% } }
   into: payments
   for: 20s",
-    verified: "As much as was asked for must have been seen in use, within 2 % of the limit; one that came to its floor before proves nothing. Where squall may not put a process into the cgroup of the target, and that one has a limit, it is refused.",
+    verified: "As much as was asked for must have been seen in use, within 2 % of the limit; one that came to its floor before proves nothing, and one whose limit has ended or was raised meanwhile has failed. Where squall may not put a process into the cgroup of the target, and that one has a limit, it is refused.",
     undone: "What is held belongs to a process of squall's own, which ends when squall does, however that ends, for its standard input ends with it. It must have ended. Where the kernel has to end somebody for want of memory, it ends that one first. Its undo is on disk before it is told to begin, so the guardian and `squall recover` can end it too.",
     read: |given| {
         let up_to = given.share("up_to")?;

@@ -12,8 +12,11 @@ pub(crate) mod run;
 use std::time::Duration;
 
 use squall_faults::machine::Machine;
-use squall_faults::{FaultGuard, LinkLimit, Proxy, ProxyConfig};
-use squall_scenario::Evidence;
+use squall_faults::{
+    Fault, FaultContext, FaultError, FaultGuard, LinkLimit, ProcessTarget, Proxy, ProxyConfig,
+    ResourceFault,
+};
+use squall_scenario::{Evidence, OnResource};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -83,6 +86,38 @@ pub(crate) async fn until_seen(guard: &FaultGuard, wanted: impl Fn(&Evidence) ->
         }
     })
     .await
+}
+
+/// Looks at a fault until it is not in force any more; what it says then.
+pub(crate) async fn until_lost(guard: &FaultGuard) -> FaultError {
+    soon(async {
+        loop {
+            if let Err(lost) = guard.verify().await {
+                return lost;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+}
+
+/// The same number of another process: as if the target had ended, and its number were
+/// somebody else's.
+pub(crate) fn impostor(target: &ProcessTarget) -> ProcessTarget {
+    let mut impostor = target.clone();
+    impostor.identity.start_time += 1;
+    impostor
+}
+
+/// Injects a fault on what a target has.
+pub(crate) async fn inject(
+    target: &ProcessTarget,
+    inject: OnResource,
+    context: &FaultContext,
+) -> Result<FaultGuard, FaultError> {
+    let target = target.clone();
+    let fault = Fault::Resource(ResourceFault { target, inject });
+    soon(fault.inject(context)).await
 }
 
 /// Waits until something was carried and nothing more is, as its reader does not

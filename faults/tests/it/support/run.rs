@@ -81,6 +81,14 @@ impl Run {
         }
     }
 
+    /// Ends what `key` was started as; returns once the guardian has told of it.
+    pub(crate) async fn end(&self, key: &str) {
+        let mut exits = self.guardian.exits();
+        let ended = self.guardian.terminate(key, Duration::ZERO);
+        soon(ended).await.unwrap();
+        soon(exits.recv()).await.unwrap();
+    }
+
     /// Starts `script` and returns once the guardian has told of its end.
     pub(crate) async fn to_its_end(&self, key: &str, script: &str) {
         let mut exits = self.guardian.exits();
