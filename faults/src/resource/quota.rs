@@ -215,7 +215,7 @@ impl ActiveQuota {
             // Figures of a cgroup that somebody took away are lost.
             let used = lifted.used(&inside).ok();
             match others {
-                Some(least) => lifted.leave(least)?,
+                Some(least) => lifted.leave_to_others(least)?,
                 None => drop(pen.open_up().map_err(FaultError::NotLifted)?),
             }
             Ok((inside.len(), used))
@@ -243,7 +243,9 @@ impl ActiveQuota {
         };
         let others = self.hold.least_of_others();
         let lifted = match others {
-            Some(least) => made.leave(least).map_err(|error| error.to_string()),
+            Some(least) => made
+                .leave_to_others(least)
+                .map_err(|error| error.to_string()),
             None => made.pen.open_up().map(drop),
         };
         match lifted {

@@ -93,6 +93,15 @@ impl Made {
         }
     }
 
+    /// Leaves so much to those whom other faults keep inside: nothing to do where somebody
+    /// took the cgroup away, as a keeper does whose guardian is gone.
+    pub(super) fn leave_to_others(&self, most: u64) -> Result<(), FaultError> {
+        match self.leave(most) {
+            Err(_) if self.pen.is_gone() => Ok(()),
+            left => left,
+        }
+    }
+
     /// Looks whether no more than that is left.
     pub(super) fn look_for(&self, most: u64) -> Result<(), FaultError> {
         let (what, stands, wanted) = match self.pen.controller {

@@ -9,7 +9,9 @@ use std::process::{Child, Command, Stdio};
 
 use crate::support::run::{FIXTURE, Run};
 use crate::support::{can, cgroups, impostor, inject, skip, soon, until, until_seen};
-use squall_faults::{FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget};
+use squall_faults::{
+    FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, recover,
+};
 use squall_scenario::inject::Cpu;
 use squall_scenario::{Evidence, EvidenceLevel, Measured, OnResource, Share, Sighting};
 
@@ -221,6 +223,33 @@ async fn somebody_who_is_taken_out_is_told_and_left_where_he_is() {
     assert!(matches!(taken, FaultError::TakenOut { .. }), "{taken}");
     soon(guard.remove()).await.unwrap();
     assert_eq!(cgroup(pid), home);
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn quotas_that_meet_in_a_cgroup_that_is_taken_away_are_all_lifted() {
+    if !can("cpu") {
+        return;
+    }
+    let run = Run::start().await;
+    let target = run.target("web", "exec sleep 1000").await;
+    let pid = target.identity.pid;
+    let context = run.context();
+    let mut earlier = starve(&target, 40.0, &context).await.unwrap();
+    let mut later = starve(&target, 20.0, &context).await.unwrap();
+    // As a keeper does, whose guardian is gone.
+    let pen = folder(pid);
+    let came_from = pen.parent().unwrap().join("cgroup.procs");
+    std::fs::write(came_from, pid.to_string()).unwrap();
+    let taken = || std::fs::remove_dir(&pen).is_ok();
+    until("the kernel knows that nobody is in it", taken).await;
+    soon(earlier.remove()).await.unwrap();
+    soon(later.remove()).await.unwrap();
+    let left = recover::list(run.dir.path()).unwrap().remove(0).pending;
+    assert!(
+        left.iter().all(|(intent, _)| !intent.contains("cgroup")),
+        "{left:?}"
+    );
     run.stop().await;
 }
 
