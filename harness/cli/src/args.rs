@@ -413,6 +413,10 @@ pub struct ServeArgs {
     /// Where its data goes
     #[arg(long, value_name = "DIR")]
     pub data_dir: PathBuf,
+    /// Speak TLS with cache nodes, whose certificates the one in this file has
+    /// signed (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub cache_authority: Option<PathBuf>,
     /// Seed of the data
     #[arg(long, default_value_t = 42)]
     pub seed: u64,

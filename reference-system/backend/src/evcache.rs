@@ -3,3 +3,4 @@
 pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod ring;
+pub(crate) mod wire;

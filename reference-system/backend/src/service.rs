@@ -123,6 +123,9 @@ pub struct ServiceConfig {
     pub data_dir: PathBuf,
     /// Where the generated dataset is kept between runs.
     pub cache_dir: PathBuf,
+    /// Who signs the certificates of cache nodes, a file in PEM; without it they are spoken
+    /// with in the clear.
+    pub cache_authority: Option<PathBuf>,
     /// Seed of all generated data and of the signing keys; the same for the whole backend.
     pub seed: u64,
     /// What the operator changed.

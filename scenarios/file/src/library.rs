@@ -23,6 +23,14 @@ const SCENARIOS: &[(&str, &str)] = &[
         include_str!("../../library/chaos-monkey.yaml"),
     ),
     (
+        "expired-cache-certificate",
+        include_str!("../../library/expired-cache-certificate.yaml"),
+    ),
+    (
+        "hung-handshakes",
+        include_str!("../../library/hung-handshakes.yaml"),
+    ),
+    (
         "hung-licences",
         include_str!("../../library/hung-licences.yaml"),
     ),
@@ -71,6 +79,10 @@ const SYSTEMS: &[(&str, &str)] = &[
     (
         "reference-names",
         include_str!("../../systems/reference-names.yaml"),
+    ),
+    (
+        "reference-tls",
+        include_str!("../../systems/reference-tls.yaml"),
     ),
 ];
 

@@ -78,6 +78,7 @@ fn service_config(args: ServeArgs) -> Result<ServiceConfig, String> {
         discovery: args.discovery,
         cache_dir: cache_dir().unwrap_or_else(|| args.data_dir.clone()),
         data_dir: args.data_dir,
+        cache_authority: args.cache_authority,
         seed: args.seed,
         settings,
     })

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::connection::{Entry, NodeError, Pool};
 use super::ring::Ring;
+use super::wire::Reach;
 use crate::cache::codec::GET_KEYS_MAX;
 use crate::discovery::balancer::Balancer;
 use crate::discovery::directory::{Instance, Listing};
@@ -66,13 +67,13 @@ impl EvCache {
     /// A client with the command `evcache` of this instance.
     ///
     /// # Errors
-    /// The service does not declare the cache as a dependency.
+    /// The service does not declare the cache as a dependency, or cannot speak TLS with it.
     pub(crate) fn new(host: &Arc<Host>) -> Result<Self, ServeError> {
         let (command, _) = host.command("evcache")?;
         let name = ServiceKind::Cache.name();
         Ok(Self(Arc::new(Inner {
             command,
-            pool: Pool::default(),
+            pool: Pool::new(Reach::new(host.config.cache_authority.as_deref())?),
             balancer: Balancer::new(name, Arc::clone(&host.directory)),
             zones: Mutex::new(Zones {
                 listing: Arc::default(),

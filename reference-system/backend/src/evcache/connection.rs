@@ -7,11 +7,9 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
+use super::wire::{Reach, Wire};
 use crate::cache::codec::{BadReply, ValueStep, parse_stored, parse_value, write_get, write_set};
-use crate::remote::CONNECT_TIMEOUT;
 
 /// Idle connections kept to one node.
 const IDLE_MAX: usize = 16;
@@ -44,13 +42,21 @@ pub(crate) struct Entry {
     pub(crate) value: Bytes,
 }
 
-/// Idle connections by node.
-#[derive(Default)]
+/// Idle connections by node, and how new ones are made.
 pub(crate) struct Pool {
-    idle: Mutex<HashMap<SocketAddr, Vec<TcpStream>>>,
+    reach: Reach,
+    idle: Mutex<HashMap<SocketAddr, Vec<Box<dyn Wire>>>>,
 }
 
 impl Pool {
+    /// One without connections.
+    pub(crate) fn new(reach: Reach) -> Self {
+        Self {
+            reach,
+            idle: Mutex::default(),
+        }
+    }
+
     /// The values a node has of these keys.
     pub(crate) async fn get(
         &self,
@@ -91,20 +97,17 @@ impl Pool {
             // fresh one tells whether it is there.
             self.forget(node);
         }
-        let mut stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(node))
-            .await
-            .unwrap_or(Err(io::ErrorKind::TimedOut.into()))?;
-        stream.set_nodelay(true)?;
+        let mut stream = self.reach.connect(node).await?;
         let output = talk(&mut stream, request, reader).await?;
         self.put(node, stream);
         Ok(output)
     }
 
-    fn take(&self, node: SocketAddr) -> Option<TcpStream> {
+    fn take(&self, node: SocketAddr) -> Option<Box<dyn Wire>> {
         self.idle().get_mut(&node)?.pop()
     }
 
-    fn put(&self, node: SocketAddr, stream: TcpStream) {
+    fn put(&self, node: SocketAddr, stream: Box<dyn Wire>) {
         let mut idle = self.idle();
         let kept = idle.entry(node).or_default();
         if kept.len() < IDLE_MAX {
@@ -116,7 +119,7 @@ impl Pool {
         self.idle().remove(&node);
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, HashMap<SocketAddr, Vec<TcpStream>>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, HashMap<SocketAddr, Vec<Box<dyn Wire>>>> {
         // The map is whole after every change; a panic elsewhere cannot have broken it.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -176,11 +179,13 @@ impl ReplyReader for StoredReader {
 }
 
 async fn talk<R: ReplyReader>(
-    stream: &mut TcpStream,
+    stream: &mut Box<dyn Wire>,
     request: &[u8],
     mut reader: R,
 ) -> Result<R::Output, NodeError> {
     stream.write_all(request).await?;
+    // What is encrypted may wait for more.
+    stream.flush().await?;
     let mut input = BytesMut::with_capacity(4 << 10);
     loop {
         if let Some(output) = reader.advance(&mut input)? {

@@ -113,6 +113,7 @@ impl Backend {
             discovery: self.discovery_of(kind),
             data_dir: self.directory.path().join("data"),
             cache_dir: shared_dataset().to_path_buf(),
+            cache_authority: None,
             seed: 42,
             settings: self.settings.clone(),
         }
