@@ -21,6 +21,7 @@ mod supervision;
 mod switches;
 mod target;
 mod variables;
+mod wall_clock;
 
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
@@ -45,6 +46,7 @@ pub use resources::watch_resources;
 pub use stand_alone::StandAlone;
 pub(crate) use target::look_up;
 pub use variables::Variables;
+pub use wall_clock::watch_wall_clock;
 
 use crate::hub::EventHub;
 use descriptors::link_limit;

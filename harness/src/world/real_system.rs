@@ -20,6 +20,7 @@ use crate::hub::EventHub;
 use crate::probe::{ProbeSetup, watch_probes};
 use crate::system::{
     Member, RUN_SCOPE, RunningSystem, watch_breakers, watch_links, watch_resources,
+    watch_wall_clock,
 };
 use squall_load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 
@@ -83,6 +84,7 @@ impl System for RealSystem {
             hub.clone(),
             stop.clone(),
         ));
+        tasks.spawn(watch_wall_clock(hub.clone(), stop.clone()));
         let setup = ProbeSetup {
             allowed_hosts: self.allowed_hosts.clone(),
             cwd: self.cwd.clone(),
