@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod experiment;
 pub mod hub;
+mod names;
 mod own_log;
 pub mod probe;
 mod redact;

@@ -46,6 +46,6 @@ pub use schedule::{Arrival, Schedule};
 pub use settled::Settled;
 pub use thread::{LoadError, LoadHandle};
 pub use transport::{
-    Connector, Course, Dispatch, Endpoint, Exchange, ExchangeFailure, Key, Made, Sender, Tls,
-    TlsSetupError, Transport, give_up, give_up_late, submit,
+    Connector, Course, Dispatch, Endpoint, Exchange, ExchangeFailure, Key, Leads, Made, Sender,
+    Tls, TlsSetupError, Transport, give_up, give_up_late, submit,
 };

@@ -6,8 +6,9 @@ use std::num::NonZero;
 use squall_record::Shard;
 use squall_scenario::seed::sub_seed;
 use squall_scenario::{Arrivals, Load, Rate, Stage};
+use tokio::sync::watch;
 
-use crate::transport::{Connector, Endpoint, Tls, TlsSetupError};
+use crate::transport::{Connector, Endpoint, Leads, Tls, TlsSetupError};
 
 /// Arrivals a second that one thread sends with ease.
 const RATE_EACH: f64 = 20_000.0;
@@ -19,6 +20,8 @@ const USERS_EACH: f64 = 256.0;
 pub struct Destination {
     /// What connections are made to, in turn.
     pub endpoints: Vec<Endpoint>,
+    /// Where its names lead, if that may change while the load runs.
+    pub leads: Option<watch::Receiver<Vec<Leads>>>,
     /// Value of the `Host` header.
     pub host: String,
     /// Whom the target has to prove to be by TLS, a name or an address; `None`
@@ -32,6 +35,7 @@ impl Destination {
     pub fn plain(addresses: Vec<SocketAddr>, host: String) -> Self {
         Self {
             endpoints: addresses.into_iter().map(Endpoint::Ip).collect(),
+            leads: None,
             host,
             server_name: None,
         }
@@ -86,6 +90,7 @@ impl LoadPlan {
         let tls = name.map(|name| Tls::new(&connecting.tls, name, connecting.http));
         Ok(Connector {
             endpoints: self.destination.endpoints.clone(),
+            leads: self.destination.leads.clone(),
             tls: tls.transpose()?,
             http: connecting.http,
             per_request: connecting.per_request,

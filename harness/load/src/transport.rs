@@ -14,10 +14,11 @@ use tokio::task::AbortHandle;
 use crate::answer::Kept;
 use crate::requests::RequestKind;
 use attend::attend;
-pub use connector::{Connector, Endpoint};
+pub use connector::{Connector, Endpoint, Leads};
 use http2::Stem;
 use line::{KEPT_BYTES_MAX, Line};
 use lying::Lying;
+use pools::Pools;
 pub use tls::{Tls, TlsSetupError};
 pub use under_way::{Dispatch, Key, Made};
 use under_way::{Entry, UnderWay};
@@ -28,6 +29,7 @@ mod connector;
 mod http2;
 mod line;
 mod lying;
+mod pools;
 mod session;
 mod socket;
 mod stamp;
@@ -82,8 +84,7 @@ pub struct Transport<E> {
     connector: Connector,
     connections_max: usize,
     patience: Duration,
-    /// By address; the longest unused is in front.
-    idle: RefCell<Vec<VecDeque<Rc<Line>>>>,
+    pools: Pools<Line>,
     /// Those that carry many exchanges at a time.
     stems: RefCell<Vec<Rc<Stem>>>,
     /// Connections that are made or being made.
@@ -170,14 +171,13 @@ impl<E> Transport<E> {
     /// (`None`: as many as requests need). An exchange may take `patience`.
     #[must_use]
     pub fn new(connector: Connector, connections: Option<u32>, patience: Duration) -> Self {
-        let idle = connector.endpoints.iter();
-        let idle = idle.map(|_| VecDeque::new()).collect();
+        let pools = Pools::new(&connector.endpoints, connector.leads.clone());
         let buffers = Buffers::new(connector.tls.is_some());
         Self {
             connector,
             connections_max: connections.map_or(usize::MAX, |max| max as usize),
             patience,
-            idle: RefCell::new(idle),
+            pools,
             stems: RefCell::default(),
             open: Cell::new(0),
             waiting: RefCell::default(),
@@ -202,18 +202,11 @@ impl<E> Transport<E> {
     /// hold descriptors and memory until they are asked for. The oldest first,
     /// and only so many at a time.
     pub fn sweep(&self, now: Instant) {
-        self.sweep_stems(|since| now.saturating_duration_since(since) >= IDLE_MAX);
-        for pool in self.idle.borrow_mut().iter_mut() {
-            for _ in 0..SWEPT_MAX {
-                let since = pool.front().map(|line| line.idle_since.get());
-                let unused = since.map(|since| now.saturating_duration_since(since));
-                if unused.is_none_or(|unused| unused < IDLE_MAX) {
-                    break;
-                }
-                if let Some(line) = pool.pop_front() {
-                    self.close(&line);
-                }
-            }
+        let is_old = |since| now.saturating_duration_since(since) >= IDLE_MAX;
+        self.sweep_stems(is_old);
+        let is_old = |line: &Line| is_old(line.idle_since.get());
+        for line in self.pools.take_old(is_old, SWEPT_MAX) {
+            self.close(&line);
         }
     }
 
@@ -223,9 +216,10 @@ impl<E> Transport<E> {
         self.connector.tls.is_some()
     }
 
-    /// A tenth of a second has passed.
+    /// A tenth of a second has passed: goes where the target's names lead by now.
     pub fn tick(&self) {
         self.lying.tick();
+        self.pools.follow();
     }
 
     /// Whether answers may lie in their sockets for part of a millisecond: their
@@ -243,7 +237,7 @@ impl<E> Transport<E> {
     /// How many connections wait for their next request.
     #[must_use]
     pub fn idle(&self) -> usize {
-        self.idle.borrow().iter().map(VecDeque::len).sum()
+        self.pools.idle()
     }
 
     /// Whether the task of a connection panicked: then nothing here is certain.
@@ -252,20 +246,10 @@ impl<E> Transport<E> {
         self.broken.get()
     }
 
-    /// Where a connection leads that was made.
-    fn endpoint(&self, line: &Line) -> Endpoint {
-        self.connector.endpoints[line.address.get()].clone()
-    }
-
-    /// Last in, first out keeps few connections warm and lets others age.
-    fn take_idle(&self, address: usize) -> Option<Rc<Line>> {
-        self.idle.borrow_mut().get_mut(address)?.pop_back()
-    }
-
     fn put_idle(&self, line: &Rc<Line>, now: Instant) {
         line.idle_since.set(now);
-        if let Some(pool) = self.idle.borrow_mut().get_mut(line.address.get()) {
-            pool.push_back(Rc::clone(line));
+        if let Some(pool) = line.pool() {
+            pool.put(line);
         }
     }
 
@@ -282,13 +266,6 @@ impl<E> Transport<E> {
         }
     }
 
-    /// Forgets an idle connection.
-    fn forget(&self, line: &Line) {
-        if let Some(pool) = self.idle.borrow_mut().get_mut(line.address.get()) {
-            pool.retain(|known| !std::ptr::eq(known.as_ref(), line));
-        }
-    }
-
     /// Whether an exchange need not wait.
     fn has_room(&self) -> bool {
         self.open.get() < self.connections_max || self.idle() > 0 || self.has_room_on_stems()
@@ -300,13 +277,24 @@ impl<E> Transport<E> {
         if self.open.get() < self.connections_max {
             return true;
         }
-        let mut idle = self.idle.borrow_mut();
-        let Some(line) = idle.iter_mut().find_map(VecDeque::pop_front) else {
-            return false;
+        let unused = self.pools.take_any();
+        if let Some(line) = &unused {
+            self.close(line);
+        }
+        unused.is_some()
+    }
+
+    /// What becomes of an exchange that needs a new connection, now or as soon as there
+    /// is room, where none leads anywhere.
+    fn nowhere(&self) -> Option<ExchangeFailure> {
+        if !self.pools.current().is_empty() {
+            return None;
+        }
+        let (kind, why) = match self.pools.nowhere() {
+            Some(why) => (BadKind::Dns, why),
+            None => (BadKind::Connect, "the target has no address".to_owned()),
         };
-        drop(idle);
-        self.close(&line);
-        true
+        Some(ExchangeFailure::bad(kind, why, None))
     }
 
     fn remove(&self, key: Key) -> Option<(E, Course, Place)> {
@@ -406,19 +394,18 @@ fn place<S: Sender>(sender: &Rc<S>, key: Key, now: Option<Instant>) {
     let Some((turn, fresh)) = turn_of(transport, key) else {
         return;
     };
-    let count = transport.connector.endpoints.len();
-    if count == 0 {
-        let detail = "the target has no address".to_owned();
-        let failure = ExchangeFailure::bad(BadKind::Connect, detail, None);
-        return settle(sender, key, Err(failure));
-    }
-    let address = (turn % count as u64) as usize;
-    let idle = match fresh {
+    let kept = match fresh {
         true => None,
-        false => transport.take_idle(address),
+        false => transport.pools.take(turn),
     };
-    match idle {
-        Some(line) => send(sender, key, &line, now),
+    if let Some(line) = kept {
+        return send(sender, key, &line, now);
+    }
+    let full = transport.open.get() >= transport.connections_max;
+    match transport.nowhere() {
+        // One that comes free takes it on, wherever that leads.
+        Some(_) if full && !fresh => transport.waiting.borrow_mut().push_back(key),
+        Some(failure) => settle(sender, key, Err(failure)),
         None if transport.make_room() => open(sender, key),
         None => transport.waiting.borrow_mut().push_back(key),
     }

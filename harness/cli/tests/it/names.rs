@@ -1,6 +1,7 @@
 //! Names of a system: who answers for them, and what is broken about them.
 
 use squall_judge::verdict::GateState;
+use squall_record::BadKind;
 
 use crate::support::{Sandbox, has_python, shop_script, skip, verdict};
 
@@ -54,4 +55,29 @@ fn a_process_looks_names_up_and_a_fault_on_one_is_seen_and_put_back() {
         fault.seen.iter().any(|seen| seen.contains(told)),
         "{fault:#?}"
     );
+}
+
+/// A name of the system is a target too, and is looked up while the load runs.
+#[test]
+fn the_load_misses_a_name_that_is_gone_and_finds_it_when_it_is_back() {
+    if !has_python() || !rustix::process::geteuid().is_root() {
+        return skip("needs python3 and root");
+    }
+    let sandbox = Sandbox::new();
+    let shop = shop()
+        .replace("target: shop", "target: http://$names.prices.test/")
+        .replace("load:\n", "load:\n  connections: per request\n");
+    sandbox.write("shop.yaml", shop);
+    let ended = sandbox.squall(&["run", "shop.yaml"]);
+    ended
+        .assert_code(1)
+        .assert_stdout(&["look up prices.test", "NXDOMAIN"]);
+    sandbox.assert_empty();
+    let verdict = verdict(&sandbox.run());
+    assert!(!verdict.errors.is_empty());
+    for error in &verdict.errors {
+        assert_eq!(error.kind, Some(BadKind::Dns), "{error:#?}");
+    }
+    let fault = &verdict.faults[0];
+    assert_eq!(fault.effective, Some(true), "{fault:#?}");
 }

@@ -81,8 +81,13 @@ impl<S: Sender> Drop for Presence<'_, S> {
 /// Otherwise the exchange is on another connection, or over.
 async fn connect<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, key: Key) -> bool {
     let transport = sender.transport();
-    let endpoints = &transport.connector.endpoints;
-    let count = endpoints.len();
+    // Where names lead by now: to wait for an address is not to follow them.
+    let pools = transport.pools.current().to_vec();
+    let count = pools.len();
+    if let Some(failure) = transport.nowhere() {
+        settle(sender, key, Err(failure));
+        return false;
+    }
     let mut step = 0;
     let mut last = None;
     while step < count {
@@ -90,10 +95,11 @@ async fn connect<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, key: Key) -> bool {
             return false;
         };
         let index = ((turn % count as u64) as usize + step) % count;
-        let endpoint = &endpoints[index];
+        let pool = &pools[index];
+        let endpoint = &pool.endpoint;
         if step > 0
             && !fresh
-            && let Some(idle) = transport.take_idle(index)
+            && let Some(idle) = pool.take()
         {
             send(sender, key, &idle, None);
             return false;
@@ -118,7 +124,7 @@ async fn connect<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, key: Key) -> bool {
                         encrypted,
                     };
                     note_made(transport, key, made);
-                    line.made(Wire::new(socket, session), index);
+                    line.made(Wire::new(socket, session), Rc::clone(pool));
                     send(sender, key, line, None);
                     return true;
                 }
@@ -184,6 +190,9 @@ fn refused_by<S: Sender>(sender: &Rc<S>, key: Key) -> u64 {
 /// What came on a connection; whether it lives on.
 fn take<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, came: Came) -> bool {
     let transport = sender.transport();
+    let Some(pool) = line.pool() else {
+        return false;
+    };
     match came {
         Came::Nothing => {
             transport.lying.part();
@@ -194,7 +203,7 @@ fn take<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, came: Came) -> bool {
             let done = answer.came.unwrap_or(now);
             transport.lying.answered(answer.came.is_some());
             let reusable = answer.reusable && !transport.connector.per_request;
-            let address = transport.endpoint(line);
+            let address = pool.endpoint.clone();
             if reusable {
                 transport.put_idle(line, now);
             } else {
@@ -207,12 +216,12 @@ fn take<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, came: Came) -> bool {
             reusable
         }
         Came::End(None) => {
-            transport.forget(line);
+            pool.forget(line);
             false
         }
         Came::End(Some((key, no_answer))) => {
             transport.leave(line);
-            let address = Some(transport.endpoint(line));
+            let address = Some(pool.endpoint.clone());
             let (kind, detail) = match no_answer {
                 NoAnswer::Malformed(why) => (BadKind::Malformed, why.to_string()),
                 NoAnswer::Tls(why) => (BadKind::Tls, why),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use squall_scenario::HttpVersion;
+use tokio::sync::watch;
 
 use super::tls::Tls;
 
@@ -33,11 +34,23 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// Where one of a target's names leads by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leads {
+    /// To these, which take turns.
+    To(Vec<Endpoint>),
+    /// Nowhere; why, in words.
+    Nowhere(String),
+}
+
 /// How connections to one target are made. A clone of it makes them likewise.
 #[derive(Debug, Clone)]
 pub struct Connector {
     /// One after the other takes an exchange.
     pub endpoints: Vec<Endpoint>,
+    /// Where its names lead, of which the endpoints are made, if that may change. New
+    /// connections follow within a tenth of a second; those that are kept stay in use.
+    pub leads: Option<watch::Receiver<Vec<Leads>>>,
     /// How TLS is spoken, where it is.
     pub tls: Option<Tls>,
     /// The version of HTTP that is spoken.
@@ -52,6 +65,7 @@ impl Connector {
     pub fn plain(addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
         Self {
             endpoints: addresses.into_iter().map(Endpoint::Ip).collect(),
+            leads: None,
             tls: None,
             http: HttpVersion::One,
             per_request: false,

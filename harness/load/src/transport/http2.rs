@@ -3,12 +3,12 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use squall_record::BadKind;
-
 use self::carry::carry;
 pub(super) use self::stem::Stem;
+use super::line::Line;
+use super::pools::Pool;
 use super::under_way::Key;
-use super::{ExchangeFailure, Place, Sender, Transport, settle, turn_of};
+use super::{Place, Sender, Transport, settle, turn_of};
 
 mod carry;
 mod judge;
@@ -22,18 +22,18 @@ pub(super) fn place<S: Sender>(sender: &Rc<S>, key: Key) {
     let Some((turn, _)) = turn_of(transport, key) else {
         return;
     };
-    let count = transport.connector.endpoints.len();
-    if count == 0 {
-        let detail = "the target has no address".to_owned();
-        let failure = ExchangeFailure::bad(BadKind::Connect, detail, None);
-        return settle(sender, key, Err(failure));
-    }
-    let endpoint = (turn % count as u64) as usize;
-    if let Some(stem) = transport.stem_with_room(Some(endpoint)) {
+    let pool = transport.pools.at(turn);
+    if let Some(stem) = transport.stem_with_room(pool.as_ref()) {
         return seat(sender, key, stem);
     }
     if transport.open.get() < transport.connections_max {
-        let stem = Stem::new(endpoint, transport.connector.per_request);
+        let Some(pool) = pool else {
+            let nowhere = transport.nowhere();
+            return nowhere
+                .into_iter()
+                .for_each(|why| settle(sender, key, Err(why)));
+        };
+        let stem = Stem::new(pool, transport.connector.per_request);
         transport.open.set(transport.open.get() + 1);
         if !transport.connector.per_request {
             transport.stems.borrow_mut().push(Rc::clone(&stem));
@@ -41,7 +41,7 @@ pub(super) fn place<S: Sender>(sender: &Rc<S>, key: Key) {
         stem::open(sender, &stem);
         return seat(sender, key, stem);
     }
-    match transport.stem_with_room(None) {
+    match transport.stem_to_anywhere() {
         Some(stem) => seat(sender, key, stem),
         None => transport.waiting.borrow_mut().push_back(key),
     }
@@ -77,12 +77,23 @@ impl<E> Transport<E> {
         }
     }
 
-    /// A connection that takes another exchange: to this endpoint, or to any.
-    fn stem_with_room(&self, endpoint: Option<usize>) -> Option<Rc<Stem>> {
+    /// A connection that takes another exchange: to there, else to where names led
+    /// before.
+    fn stem_with_room(&self, wanted: Option<&Rc<Pool<Line>>>) -> Option<Rc<Stem>> {
         let stems = self.stems.borrow();
-        let leads = |stem: &Stem| endpoint.is_none_or(|wanted| stem.endpoint() == wanted);
-        let mut fitting = stems.iter().filter(|stem| leads(stem) && stem.has_room());
-        fitting.next().cloned()
+        let is_it = |pool: &Rc<_>| wanted.is_some_and(|wanted| Rc::ptr_eq(wanted, pool));
+        let mut own = stems.iter().filter(|stem| is_it(&stem.pool()));
+        let mut former = stems.iter().filter(|stem| !stem.pool().is_current());
+        let found = own.find(|stem| stem.has_room());
+        found
+            .or_else(|| former.find(|stem| stem.has_room()))
+            .cloned()
+    }
+
+    /// Any connection that takes another exchange.
+    fn stem_to_anywhere(&self) -> Option<Rc<Stem>> {
+        let stems = self.stems.borrow();
+        stems.iter().find(|stem| stem.has_room()).cloned()
     }
 
     /// Whether another exchange need not wait.

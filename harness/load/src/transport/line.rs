@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, Bytes};
 use tokio::task::AbortHandle;
 
+use super::pools::Pool;
 use super::session;
 use super::stamp;
 use super::under_way::Key;
@@ -23,8 +24,8 @@ pub(super) const KEPT_BYTES_MAX: usize = 256 << 10;
 /// at once.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// Index of its endpoint.
-    pub(super) address: Cell<usize>,
+    /// Where it leads, when it was made.
+    pool: OnceCell<Rc<Pool<Self>>>,
     wire: OnceCell<Wire>,
     task: OnceCell<AbortHandle>,
     /// Its task's, from its last turn.
@@ -106,7 +107,7 @@ impl Line {
     /// A connection that is yet to be made.
     pub(super) fn new(now: Instant) -> Rc<Self> {
         Rc::new(Self {
-            address: Cell::new(0),
+            pool: OnceCell::new(),
             wire: OnceCell::new(),
             task: OnceCell::new(),
             waker: RefCell::new(None),
@@ -139,9 +140,14 @@ impl Line {
     }
 
     /// It was made.
-    pub(super) fn made(&self, wire: Wire, address: usize) {
-        self.address.set(address);
+    pub(super) fn made(&self, wire: Wire, pool: Rc<Pool<Self>>) {
+        let _ = self.pool.set(pool);
         let _ = self.wire.set(wire);
+    }
+
+    /// Where it leads, if it was made.
+    pub(super) fn pool(&self) -> Option<&Rc<Pool<Self>>> {
+        self.pool.get()
     }
 
     /// Closes it, whatever it carries.

@@ -18,6 +18,7 @@ mod http2_frames;
 mod journeys;
 mod late_reading;
 mod loads;
+mod names;
 mod open_loop;
 mod redirects;
 mod serving;

@@ -78,6 +78,7 @@ async fn echoes(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
 fn client(endpoint: impl Into<Endpoint>, tls: Option<&ClientTls>) -> Rc<Client> {
     let connector = Connector {
         endpoints: vec![endpoint.into()],
+        leads: None,
         tls: tls.map(|tls| Tls::new(tls, HOST, HttpVersion::One).unwrap()),
         http: HttpVersion::One,
         per_request: false,
@@ -311,6 +312,7 @@ async fn a_connection_for_each_request_is_used_once() {
     let (address, connections) = server(authority.server(HOST, false), echoes).await;
     let connector = Connector {
         endpoints: vec![address.into()],
+        leads: None,
         tls: Some(Tls::new(&authority.trusted(), HOST, HttpVersion::One).unwrap()),
         http: HttpVersion::One,
         per_request: true,

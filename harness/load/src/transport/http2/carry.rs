@@ -41,8 +41,8 @@ pub(super) async fn carry<S: Sender>(sender: Rc<S>, stem: Rc<Stem>, key: Key) {
     let watched = Watched(sender.transport());
     let end = exchange(&sender, &stem, key).await;
     let transport = sender.transport();
-    let endpoint = transport.connector.endpoints.get(stem.endpoint()).cloned();
-    let failed = |kind, detail: String| ExchangeFailure::bad(kind, detail, endpoint);
+    let endpoint = stem.endpoint();
+    let failed = |kind, detail: String| ExchangeFailure::bad(kind, detail, Some(endpoint));
     match end {
         End::Answered(exchange) => {
             transport.lying.answered(false);
@@ -127,7 +127,7 @@ async fn exchange<S: Sender>(sender: &Rc<S>, stem: &Rc<Stem>, key: Key) -> End {
     };
     let mut answer = Answer::new(kind);
     let ended = answered(&mut answer, response, send(&mut stream, body)).await;
-    let endpoint = transport.connector.endpoints[stem.endpoint()].clone();
+    let endpoint = stem.endpoint();
     match ended {
         Ok(done) => {
             stem.has_brought();

@@ -16,6 +16,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::answer::HEAD_BYTES_MAX;
 use crate::transport::attend::{Making, not_connected};
+use crate::transport::line::Line;
+use crate::transport::pools::Pool;
 use crate::transport::session::words;
 use crate::transport::socket::Socket;
 use crate::transport::tls::HTTP_2;
@@ -33,8 +35,8 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 
 /// A connection, which may be yet to be made.
 pub(in crate::transport) struct Stem {
-    /// Index of the endpoint that it leads to.
-    endpoint: Cell<usize>,
+    /// Where it leads.
+    pool: RefCell<Rc<Pool<Line>>>,
     state: RefCell<State>,
     changed: Notify,
     carried: Cell<usize>,
@@ -70,9 +72,9 @@ impl std::fmt::Debug for Stem {
 
 impl Stem {
     /// One that is yet to be made.
-    pub(super) fn new(endpoint: usize, once: bool) -> Rc<Self> {
+    pub(super) fn new(pool: Rc<Pool<Line>>, once: bool) -> Rc<Self> {
         Rc::new(Self {
-            endpoint: Cell::new(endpoint),
+            pool: RefCell::new(pool),
             state: RefCell::new(State::Making),
             changed: Notify::new(),
             carried: Cell::new(0),
@@ -86,8 +88,12 @@ impl Stem {
         })
     }
 
-    pub(super) fn endpoint(&self) -> usize {
-        self.endpoint.get()
+    pub(super) fn pool(&self) -> Rc<Pool<Line>> {
+        Rc::clone(&self.pool.borrow())
+    }
+
+    pub(super) fn endpoint(&self) -> Endpoint {
+        self.pool.borrow().endpoint.clone()
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -221,11 +227,16 @@ async fn connect<E>(
     transport: &Transport<E>,
     stem: &Stem,
 ) -> Result<(SendRequest<Bytes>, Driver), ExchangeFailure> {
-    let endpoints = &transport.connector.endpoints;
-    let (first, count) = (stem.endpoint(), endpoints.len());
+    let pools = transport.pools.current().to_vec();
+    if let Some(failure) = transport.nowhere() {
+        return Err(failure);
+    }
+    let wanted = stem.pool();
+    let first = pools.iter().position(|pool| Rc::ptr_eq(pool, &wanted));
+    let (front, back) = pools.split_at(first.unwrap_or(0));
     let mut last = None;
-    for index in (0..count).map(|step| (first + step) % count) {
-        let endpoint = &endpoints[index];
+    for pool in back.iter().chain(front) {
+        let endpoint = &pool.endpoint;
         let begun = Instant::now();
         let socket = match Socket::connect(endpoint).await {
             Ok(socket) => socket,
@@ -235,7 +246,7 @@ async fn connect<E>(
             }
         };
         let connected = Instant::now();
-        stem.endpoint.set(index);
+        *stem.pool.borrow_mut() = Rc::clone(pool);
         let mut made = Made {
             begun,
             connected,

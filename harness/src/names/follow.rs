@@ -1,0 +1,317 @@
+//! Looks names up again when what was said of them has run out, and tells the load
+//! where they lead. It is a task beside the load: no arrival ever waits for a name.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use squall_load::{Endpoint, Leads};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::ask::{Found, Lost};
+use super::machine::Lookup;
+
+/// An answer is kept for so long at least, and at most, whatever its time to live.
+const KEPT_MIN: Duration = Duration::from_secs(1);
+const KEPT_MAX: Duration = Duration::from_secs(300);
+/// How long after a failed lookup the next one follows.
+const AGAIN: Duration = Duration::from_secs(1);
+/// A lookup without an answer by then has failed, as it has in the C library.
+const LOOKUP_MAX: Duration = Duration::from_secs(10);
+
+/// A name that is followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Followed {
+    pub(crate) name: String,
+    pub(crate) port: u16,
+    /// Its number among the places that the load goes to.
+    pub(crate) place: usize,
+    /// Who is asked.
+    pub(crate) lookup: Lookup,
+}
+
+/// Follows names until the load is over. `leads` is where all places lead by now,
+/// `refuses` says why an address may not be loaded, where it may not.
+pub(crate) fn follow<R>(
+    names: Vec<Followed>,
+    leads: Vec<Leads>,
+    refuses: R,
+) -> watch::Receiver<Vec<Leads>>
+where
+    R: Fn(&str, IpAddr) -> Option<String> + Clone + Send + Sync + 'static,
+{
+    let (tell, told) = watch::channel(leads);
+    let tell = Arc::new(tell);
+    for followed in names {
+        let place = Place {
+            tell: Arc::clone(&tell),
+            refuses: refuses.clone(),
+            name: followed.name,
+            port: followed.port,
+            number: followed.place,
+        };
+        let lookup = followed.lookup;
+        tokio::spawn(async move {
+            let name = place.name.clone();
+            place.follow(|| lookup.look_up(&name)).await;
+        });
+    }
+    told
+}
+
+/// One of the places, and who hears where it leads.
+struct Place<R> {
+    tell: Arc<watch::Sender<Vec<Leads>>>,
+    refuses: R,
+    name: String,
+    port: u16,
+    number: usize,
+}
+
+impl<R: Fn(&str, IpAddr) -> Option<String>> Place<R> {
+    /// Looks it up by `look_up` again and again, until nobody hears any more.
+    async fn follow<F>(&self, mut look_up: impl FnMut() -> F)
+    where
+        F: Future<Output = Result<Found, Lost>>,
+    {
+        // Until the DNS has once said where it leads, it has been found by other means.
+        let mut known = false;
+        loop {
+            let found = tokio::select! {
+                () = self.tell.closed() => return,
+                found = timeout(LOOKUP_MAX, look_up()) => found,
+            };
+            let silence = || Lost::Unknown(format!("no answer in {LOOKUP_MAX:?}"));
+            let found = found.unwrap_or_else(|_| Err(silence()));
+            known |= found.is_ok();
+            let rest = match &found {
+                Ok(found) => found.ttl.clamp(KEPT_MIN, KEPT_MAX),
+                Err(_) => AGAIN,
+            };
+            if known {
+                self.tell(self.leads(found));
+            }
+            tokio::select! {
+                () = self.tell.closed() => return,
+                () = sleep(rest) => {}
+            }
+        }
+    }
+
+    fn leads(&self, found: Result<Found, Lost>) -> Leads {
+        let why = |why: &str| Leads::Nowhere(format!("look up {}: {why}", self.name));
+        match found {
+            Err(lost) => why(&lost.to_string()),
+            Ok(found) => {
+                let mut refused = found.addresses.iter();
+                let refused = refused.find_map(|ip| (self.refuses)(&self.name, *ip));
+                if let Some(refused) = refused {
+                    return why(&refused);
+                }
+                let each = found.addresses.into_iter();
+                let each = each.map(|ip| Endpoint::Ip(SocketAddr::new(ip, self.port)));
+                Leads::To(each.collect())
+            }
+        }
+    }
+
+    /// Tells where it leads, if that is elsewhere than before. In which order addresses
+    /// are said means nothing: servers change it from answer to answer.
+    fn tell(&self, leads: Leads) {
+        self.tell.send_if_modified(|all| {
+            let Some(before) = all.get_mut(self.number) else {
+                return false;
+            };
+            let same = match (&*before, &leads) {
+                (Leads::To(before), Leads::To(now)) => {
+                    before.len() == now.len() && now.iter().all(|it| before.contains(it))
+                }
+                (Leads::Nowhere(before), Leads::Nowhere(now)) => before == now,
+                (Leads::To(_), Leads::Nowhere(_)) | (Leads::Nowhere(_), Leads::To(_)) => false,
+            };
+            if same {
+                return false;
+            }
+            match &leads {
+                Leads::To(endpoints) => tracing::info!(name = self.name, ?endpoints, "it leads"),
+                Leads::Nowhere(why) => tracing::info!(name = self.name, why, "it leads nowhere"),
+            }
+            *before = leads;
+            true
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const A: [u8; 4] = [127, 0, 0, 1];
+    const B: [u8; 4] = [127, 0, 0, 2];
+    const REMOTE: [u8; 4] = [192, 0, 2, 1];
+
+    fn to(addresses: &[[u8; 4]]) -> Leads {
+        let each = addresses.iter();
+        Leads::To(each.map(|ip| Endpoint::Ip((*ip, 80).into())).collect())
+    }
+
+    fn found(addresses: &[[u8; 4]], ttl: u64) -> Result<Found, Lost> {
+        Ok(Found {
+            addresses: addresses.iter().map(|ip| (*ip).into()).collect(),
+            ttl: Duration::from_secs(ttl),
+        })
+    }
+
+    /// What was told, each with the seconds since the start, when a resolver says one
+    /// thing after the other, each after so many seconds; and when it was asked.
+    async fn told(says: Vec<(u64, Result<Found, Lost>)>) -> (Vec<(u64, Leads)>, Vec<u64>) {
+        let (tell, mut told) = watch::channel(vec![to(&[A])]);
+        let place = Place {
+            tell: Arc::new(tell),
+            refuses: |_: &str, ip: IpAddr| (!ip.is_loopback()).then(|| "far away".to_owned()),
+            name: "shop.test".to_owned(),
+            port: 80,
+            number: 0,
+        };
+        let begun = Instant::now();
+        let says = RefCell::new(VecDeque::from(says));
+        let asked = RefCell::new(Vec::new());
+        let done = tokio::sync::Notify::new();
+        let following = place.follow(|| async {
+            let next = says.borrow_mut().pop_front();
+            let Some((after, said)) = next else {
+                done.notify_one();
+                return std::future::pending().await;
+            };
+            asked.borrow_mut().push(begun.elapsed().as_secs());
+            sleep(Duration::from_secs(after)).await;
+            said
+        });
+        let mut heard = Vec::new();
+        let hearing = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    changed = told.changed() => changed.unwrap(),
+                    () = done.notified() => break,
+                }
+                let leads = told.borrow_and_update()[0].clone();
+                heard.push((begun.elapsed().as_secs(), leads));
+            }
+        };
+        tokio::select! {
+            () = following => panic!("it ended"),
+            () = hearing => {}
+        }
+        (heard, asked.into_inner())
+    }
+
+    fn nowhere(why: &str) -> Leads {
+        Leads::Nowhere(format!("look up shop.test: {why}"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_leads_elsewhere_when_its_time_to_live_is_over() {
+        let (heard, asked) = told(vec![
+            (0, found(&[A], 30)),
+            (0, found(&[B], 10)),
+            (0, found(&[A, B], 20)),
+            (0, found(&[B, A], 20)),
+            (0, found(&[B], 20)),
+        ])
+        .await;
+        assert_eq!(asked, [0, 30, 40, 60, 80]);
+        let expected = [(30, to(&[B])), (40, to(&[A, B])), (80, to(&[B]))];
+        assert_eq!(heard, expected, "another order is no other place");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn however_long_an_answer_may_be_kept_there_are_bounds() {
+        let (_, asked) = told(vec![
+            (0, found(&[A], 0)),
+            (0, found(&[A], 86_400)),
+            (0, found(&[A], 1)),
+        ])
+        .await;
+        assert_eq!(asked, [0, 1, 301]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_vanishes_leads_nowhere_until_it_is_back() {
+        let broken = || Err(Lost::Unknown("SERVFAIL".to_owned()));
+        let (heard, asked) = told(vec![
+            (0, found(&[A], 5)),
+            (0, Err(Lost::NoSuchName)),
+            (0, Err(Lost::NoSuchName)),
+            (0, broken()),
+            (0, found(&[A], 5)),
+        ])
+        .await;
+        assert_eq!(asked, [0, 5, 6, 7, 8]);
+        let gone = nowhere("there is no such name (NXDOMAIN)");
+        let expected = [(5, gone), (7, nowhere("SERVFAIL")), (8, to(&[A]))];
+        assert_eq!(heard, expected);
+    }
+
+    /// It leads where it led until there is an answer, or none any more.
+    #[tokio::test(start_paused = true)]
+    async fn a_lookup_that_takes_long_changes_nothing_before_it_is_over() {
+        let (heard, asked) = told(vec![
+            (0, found(&[A], 5)),
+            (9, found(&[B], 5)),
+            (11, found(&[A], 5)),
+            (0, found(&[B], 5)),
+        ])
+        .await;
+        assert_eq!(asked, [0, 5, 19, 30]);
+        let expected = [
+            (14, to(&[B])),
+            (29, nowhere("no answer in 10s")),
+            (30, to(&[B])),
+        ];
+        assert_eq!(heard, expected);
+    }
+
+    /// Names that the machine knows from elsewhere are not lost because the DNS does not.
+    #[tokio::test(start_paused = true)]
+    async fn what_the_dns_never_knew_stays_where_it_was_found() {
+        let lost = || (0, Err(Lost::NoSuchName));
+        let (heard, _) = told(vec![lost(), lost(), (0, found(&[B], 5)), lost()]).await;
+        let gone = nowhere("there is no such name (NXDOMAIN)");
+        assert_eq!(heard, [(2, to(&[B])), (7, gone)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_led_where_the_load_may_not_go() {
+        let (heard, _) = told(vec![(0, found(&[A], 5)), (0, found(&[A, REMOTE], 5))]).await;
+        assert_eq!(heard, [(5, nowhere("far away"))]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_with_the_load() {
+        let (tell, told) = watch::channel(vec![to(&[A])]);
+        let place = Place {
+            tell: Arc::new(tell),
+            refuses: |_: &str, _: IpAddr| None,
+            name: "shop.test".to_owned(),
+            port: 80,
+            number: 0,
+        };
+        let following = place.follow(|| async { found(&[A], 300) });
+        let mut following = std::pin::pin!(following);
+        let begun = Instant::now();
+        tokio::select! {
+            () = &mut following => panic!("somebody hears"),
+            () = sleep(Duration::from_secs(1)) => {}
+        }
+        drop(told);
+        following.await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(1));
+    }
+}
