@@ -9,6 +9,7 @@ mod answer_check;
 pub mod base64;
 mod bit_rate;
 mod body_file;
+mod call;
 mod column;
 mod comparison;
 mod connecting;
@@ -57,6 +58,10 @@ pub use address::{
 pub use answer_check::{AnswerCheck, Digest, Expected, NoDigest};
 pub use bit_rate::BitRate;
 pub use body_file::BodyFile;
+pub use call::{
+    Call, GRPC_OK, MESSAGE_PREFIX_BYTES, Messages, descriptors, grpc_status, grpc_status_name,
+    method_of,
+};
 pub use column::Column;
 pub use comparison::{Comparison, GateValue};
 pub use connecting::{ClientIdentity, ClientTls, ConnectTo, Connecting, HttpVersion};

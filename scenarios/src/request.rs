@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer_check::AnswerCheck;
 use crate::body_file::BodyFile;
+use crate::call::Call;
 use crate::template::Template;
 
 /// Status codes that are good unless a request says otherwise.
@@ -25,8 +26,12 @@ pub struct Request {
     /// Who asks, sent as the header `authorization`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
-    /// Body, sent as it is.
+    /// Body, sent as it is; of a call, its message as JSON.
     pub body: Option<Template>,
+    /// The method of gRPC that is called, where the request is a call: a POST of
+    /// HTTP/2 to a path made of the method's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Call>,
     /// Body that stands in a file, instead of `body`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_file: Option<BodyFile>,
@@ -37,7 +42,8 @@ pub struct Request {
     /// takes a redirect for the answer.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub follow: u8,
-    /// Status codes that count as good; inclusive ranges. Default 200..=399.
+    /// Status codes that count as good; inclusive ranges. Default 200..=399. Those of
+    /// a call are gRPC's, 0 by default.
     pub expect_status: Vec<(u16, u16)>,
     /// What else holds of a good answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -109,6 +115,7 @@ impl Request {
             headers: Vec::new(),
             auth: None,
             body: None,
+            call: None,
             body_file: None,
             multipart: None,
             follow: 0,

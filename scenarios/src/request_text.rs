@@ -370,6 +370,11 @@ impl Request {
             .find(|(name, _)| name.eq_ignore_ascii_case("content-type"))
             .map(|(_, value)| value.source());
         let body = self.body.as_ref()?;
+        // What is sent instead is made of this.
+        let content_type = match &self.call {
+            Some(_) => Some("application/json"),
+            None => content_type,
+        };
         Some(RequestText::body(body, content_type))
     }
 

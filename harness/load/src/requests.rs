@@ -1,24 +1,26 @@
 //! What arrival n sends: a pure function of the seed and n.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
 use squall_scenario::seed::{nth, sub_seed, unit_interval};
-use squall_scenario::{
-    BodyPiece, Load, RenderError, Request, RequestPart, RequestProblem, RequestText,
-    UnknownVariable, Unsendable,
-};
+use squall_scenario::{BodyPiece, Load, Messages, RenderError, Request, RequestText};
 
 use compiled::CompiledRequest;
 pub use compiled::RequestKind;
 use draw::Draw;
+pub use error::RequestError;
+use error::{invalid, refused};
 use slotted::{Drawn, Sources};
 
 use crate::journey::{BadTake, Carried, Journeys};
 
+mod call;
 mod compiled;
 mod draw;
+mod error;
 mod hops;
 mod slotted;
 
@@ -33,61 +35,8 @@ pub struct PreparedRequest {
     pub path: String,
     /// Headers of the scenario.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Body.
+    /// Body; of a call, its message as JSON.
     pub body: Bytes,
-}
-
-/// A request of the scenario cannot be turned into HTTP.
-#[derive(Debug, thiserror::Error)]
-pub enum RequestError {
-    /// A placeholder has no value.
-    #[error("request `{route}`: {source}; give it under `load: data:`")]
-    UnknownVariable {
-        /// The request's name.
-        route: String,
-        /// The placeholder.
-        source: UnknownVariable,
-    },
-    /// A value that cannot be sent where it stands.
-    #[error("request `{route}`: `${name}` is {value:?}, and {why}")]
-    Value {
-        /// The request's name.
-        route: String,
-        /// The placeholder.
-        name: String,
-        /// Its value.
-        value: String,
-        /// Why it cannot be sent.
-        why: Unsendable,
-    },
-    /// A text of the scenario that cannot be sent as it is written.
-    #[error("request `{route}`: {part} cannot be sent: {why}")]
-    Text {
-        /// The request's name.
-        route: String,
-        /// Which part.
-        part: RequestPart,
-        /// Why it cannot be sent.
-        why: Unsendable,
-    },
-    /// A step of a journey takes what cannot be taken.
-    #[error("step `{route}`: {why}")]
-    Take {
-        /// The step's name.
-        route: String,
-        /// Why.
-        why: String,
-    },
-    /// A method, header name or header value that HTTP does not allow.
-    #[error("request `{route}`: {part} {text:?} is not valid in HTTP")]
-    Invalid {
-        /// The request's name.
-        route: String,
-        /// Which part.
-        part: &'static str,
-        /// The text.
-        text: String,
-    },
 }
 
 /// Turns arrival numbers into requests.
@@ -124,6 +73,10 @@ struct Route {
     target: RequestText,
     headers: Vec<(HeaderName, RequestText)>,
     body: Body,
+    /// How its messages are written, where it is a call.
+    messages: Option<Messages>,
+    /// How long its client waits for an answer.
+    timeout: Duration,
 }
 
 #[derive(Debug)]
@@ -134,7 +87,7 @@ enum Body {
 }
 
 impl Route {
-    fn of(request: &Request) -> Result<Self, RequestError> {
+    fn of(request: &Request, timeout: Duration) -> Result<Self, RequestError> {
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| invalid(&request.name, "method", &request.method))?;
         let headers = request.headers.iter().map(|(name, value)| {
@@ -151,11 +104,26 @@ impl Route {
             Some(bytes) => Body::Fixed(bytes.into()),
             None => Body::Drawn(pieces),
         };
+        let messages = request.call.as_ref().map(|call| {
+            let messages = call.messages()?;
+            if let Body::Fixed(json) = &body {
+                messages.write(&String::from_utf8_lossy(json), &mut Vec::new())?;
+            }
+            Ok(messages)
+        });
+        let route = || request.name.clone();
+        let messages = messages.transpose();
+        let messages = messages.map_err(|why| RequestError::Call {
+            route: route(),
+            why,
+        })?;
         Ok(Self {
             method,
             target: request.target_text(),
             headers: headers.collect::<Result<_, _>>()?,
             body,
+            messages,
+            timeout,
         })
     }
 }
@@ -184,7 +152,8 @@ impl RequestMaker {
     /// The first request that cannot be turned into HTTP.
     pub fn new(load: &Load, seed: u64) -> Result<Self, RequestError> {
         let requests: Vec<Request> = load.own_routes().cloned().collect();
-        let routes = requests.iter().map(Route::of);
+        let routes = requests.iter().zip(timeouts(load));
+        let routes = routes.map(|(request, timeout)| Route::of(request, timeout));
         let routes = routes.collect::<Result<_, _>>()?;
         let draws = load.data.iter();
         let draws = draws.map(|(name, source)| Draw::new(name, source, seed));
@@ -367,7 +336,8 @@ impl CompiledRequests {
                     takes_body: maker.journeys.takes_body(index),
                     plays: maker.journeys.plays(index),
                 };
-                CompiledRequest::new(request, &route.method, to, sources)
+                let call = route.messages.clone().map(|it| (it, route.timeout));
+                CompiledRequest::new(request, (&route.method, call), to, sources)
             })
             .collect();
         Ok(Self {
@@ -395,6 +365,11 @@ impl CompiledRequests {
     #[must_use]
     pub fn kind(&self, route: usize) -> RequestKind {
         self.routes[route].kind
+    }
+
+    /// How the messages of a route are written, where it is a call.
+    pub(crate) fn messages(&self, route: usize) -> Option<&Messages> {
+        self.maker.routes[route].messages.as_ref()
     }
 
     /// The bytes of a route's requests, where all are the same.
@@ -459,6 +434,16 @@ impl CompiledRequests {
     }
 }
 
+/// How long the clients of all routes wait, in their order.
+fn timeouts(load: &Load) -> impl Iterator<Item = Duration> {
+    let steps = load.journeys.iter().flat_map(|journey| {
+        let persona = journey.persona.as_ref();
+        let timeout = persona.map_or(load.timeout, |persona| persona.timeout);
+        journey.steps.iter().map(move |_| timeout)
+    });
+    load.requests.iter().map(|_| load.timeout).chain(steps)
+}
+
 /// The requests, then the journeys, each with its weight.
 fn choices(load: &Load, journeys: &Journeys) -> Vec<(u64, Chosen)> {
     let requests = load.requests.iter().enumerate().map(|(route, request)| {
@@ -473,29 +458,6 @@ fn choices(load: &Load, journeys: &Journeys) -> Vec<(u64, Chosen)> {
         (u64::from(journey.weight), chosen)
     });
     requests.chain(journeys).collect()
-}
-
-fn refused(request: &Request, problem: RequestProblem) -> RequestError {
-    let route = request.name.clone();
-    match problem {
-        RequestProblem::Text { part, why } => RequestError::Text { route, part, why },
-        RequestProblem::Value {
-            name, value, why, ..
-        } => RequestError::Value {
-            route,
-            name,
-            value,
-            why,
-        },
-    }
-}
-
-fn invalid(route: &str, part: &'static str, text: &str) -> RequestError {
-    RequestError::Invalid {
-        route: route.to_owned(),
-        part,
-        text: text.to_owned(),
-    }
 }
 
 #[cfg(test)]

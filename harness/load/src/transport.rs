@@ -7,14 +7,14 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use squall_record::{BadKind, DropCause, Outcome};
+use squall_record::BadKind;
 use squall_scenario::HttpVersion;
 use tokio::task::AbortHandle;
 
-use crate::answer::Kept;
 use crate::requests::RequestKind;
 use attend::attend;
 pub use connector::{Connector, Endpoint, Leads};
+pub use exchange::{Course, Exchange, ExchangeFailure};
 use http2::Stem;
 use line::{KEPT_BYTES_MAX, Line};
 use lying::Lying;
@@ -26,6 +26,7 @@ use wire::Buffers;
 
 mod attend;
 mod connector;
+mod exchange;
 mod http2;
 mod line;
 mod lying;
@@ -107,63 +108,6 @@ enum Place {
     On(Rc<Line>),
     /// One of many on a connection, carried by a task of its own.
     Stream(Rc<Stem>, AbortHandle),
-}
-
-/// How an exchange went, whatever came of it.
-#[derive(Debug, Clone, Copy)]
-pub struct Course {
-    /// When its sender began to work on it.
-    pub dispatch: Dispatch,
-    /// How its connection was made, where it had to be made for it.
-    pub made: Option<Made>,
-    /// When the request was handed to a connection, if it was.
-    pub written: Option<Instant>,
-    /// Whether it was sent again on a fresh connection.
-    pub resent: bool,
-}
-
-/// An answer.
-#[derive(Debug)]
-pub struct Exchange {
-    /// When the first bytes of the answer had been read, interim answers included.
-    pub first_byte: Instant,
-    /// When the last byte of the answer had been read.
-    pub done: Instant,
-    /// Status code.
-    pub status: u16,
-    /// Bytes of the body.
-    pub body_bytes: u64,
-    /// Value of [`FALLBACK_HEADER`](crate::FALLBACK_HEADER), if there is one.
-    pub fallback: Option<String>,
-    /// What was kept of it, where its request asked for that.
-    pub kept: Option<Box<Kept>>,
-    /// Where it came from.
-    pub address: Endpoint,
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone)]
-pub struct ExchangeFailure {
-    /// What that makes of the arrival: dropped when this machine had no
-    /// descriptor or port left for it, else a kind of failure.
-    pub outcome: Outcome,
-    /// Why it was dropped, where it was.
-    pub dropped: Option<DropCause>,
-    /// The error in words.
-    pub detail: String,
-    /// Where the request went.
-    pub address: Option<Endpoint>,
-}
-
-impl ExchangeFailure {
-    fn bad(kind: BadKind, detail: String, address: Option<Endpoint>) -> Self {
-        Self {
-            outcome: Outcome::Bad(kind),
-            dropped: None,
-            detail,
-            address,
-        }
-    }
 }
 
 impl<E> Transport<E> {

@@ -411,6 +411,7 @@ impl Sender for Worker {
         course: &Course,
         result: Result<Exchange, ExchangeFailure>,
     ) {
+        let result = self.understood(&job, result);
         let stuck = match result.as_ref().map(|it| self.redirected(&job, course, it)) {
             Ok(Some(Ok(hop))) => {
                 if let Ok(exchange) = &result {
@@ -448,12 +449,15 @@ impl Sender for Worker {
                 let good = settled.outcome == Outcome::Good;
                 let behind = job.hop.as_ref().filter(|_| !good).map(|hop| hop.told());
                 let fallback = exchange.fallback.map(|by| format!("fallback: {by}"));
-                let detail = stuck.or(broken).or(fallback);
+                let detail = stuck.or(broken).or(exchange.told).or(fallback);
                 let detail = match (behind, detail) {
                     (Some(behind), Some(detail)) => Some(format!("{behind}: {detail}")),
                     (behind, detail) => behind.or(detail),
                 };
-                (Some(exchange.status), Some(exchange.address), detail)
+                // Those of calls are named in what is told.
+                let call = self.requests.messages(job.route).is_some();
+                let status = (!call).then_some(exchange.status);
+                (status, Some(exchange.address), detail)
             }
             Err(failure) => (None, failure.address, Some(failure.detail)),
         });

@@ -6,6 +6,7 @@ use squall_scenario::BodyFile;
 use crate::arrivals::{ArrivalFile, read_arrivals};
 use crate::body_file::{named_bodies, read_body};
 use crate::diagnostic::Diagnostic;
+use crate::proto_file::{ProtoFile, read_proto};
 use crate::table::{Table, read_table};
 use crate::yaml::{Node, NodeKind};
 
@@ -20,6 +21,8 @@ pub(crate) struct Beside {
     pub(crate) tables: Vec<Table>,
     /// Arrivals that are replayed.
     pub(crate) arrivals: Vec<ArrivalFile>,
+    /// What describes the methods of gRPC.
+    pub(crate) protos: Vec<ProtoFile>,
 }
 
 impl Beside {
@@ -33,6 +36,7 @@ impl Beside {
         beside.read_bodies(load, scenario, findings);
         beside.read_arrivals(load, scenario, findings);
         beside.read_pems(load, scenario, findings);
+        beside.read_protos(load, scenario, findings);
         beside
     }
 
@@ -94,6 +98,22 @@ impl Beside {
             match read_arrivals(path, column, scenario) {
                 Ok(file) => self.arrivals.push(file),
                 Err(problem) => findings.push(problem.at(node.place, "the arrivals stand there")),
+            }
+        }
+    }
+
+    fn read_protos(&mut self, load: &Node, scenario: &str, findings: &mut Vec<Diagnostic>) {
+        let requests = loads(load).flat_map(|load| items(load.get("requests")));
+        let journeys = items(load.get("journeys")).iter();
+        let steps = journeys.flat_map(|journey| items(journey.get("steps")));
+        let all = std::iter::once(load).chain(requests).chain(steps);
+        for (node, path) in all.filter_map(|node| named(node.get("proto")?)) {
+            if self.protos.iter().any(|known| known.file.path == path) {
+                continue;
+            }
+            match read_proto(path, scenario) {
+                Ok(file) => self.protos.push(file),
+                Err(problem) => findings.push(problem.at(node.place, "the methods stand there")),
             }
         }
     }

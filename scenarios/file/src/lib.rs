@@ -28,6 +28,7 @@ mod openslo;
 mod options;
 mod parse;
 mod permission;
+mod proto_file;
 mod read;
 mod remote;
 mod schema;

@@ -73,6 +73,7 @@ fn draft_of(run: &Scenario) -> ScenarioDraft {
         name: nowhere,
         within: nowhere,
         headers: Vec::new(),
+        message: nowhere,
     });
     let names = run
         .load
@@ -103,6 +104,7 @@ fn draft_of(run: &Scenario) -> ScenarioDraft {
             end: nowhere,
             connect_to: None,
             tls: None,
+            http: None,
             requests: requests.collect(),
             journeys: Vec::new(),
             data_names: names.collect(),

@@ -15,6 +15,8 @@ const SHARE_OF_CONNECTIONS: &str = r"^[0-9]+(\.[0-9]+)?%( of connections)?$";
 const SIZE: &str = r"^[0-9]+(\.[0-9]+)?(B|KiB|MiB|GiB)$";
 const BYTES_PER_SECOND: &str = r"^[0-9]+(\.[0-9]+)?(B|KiB|MiB|GiB)/s$";
 const STATUS: &str = "^([1-5][0-9][0-9]|[1-5]xx)$";
+/// A status of gRPC, in capitals or not.
+const STATUS_OF_CALL: &str = "^([A-Z]+(_[A-Z]+)*|[a-z]+(_[a-z]+)*)$";
 const SEND: &str = "^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) /[^ ]*$";
 const GATE: &str = r"^(p[0-9.]+|max|mean|success|error_rate|goodput|dropped_arrivals|outages|longest_outage|breaker|baseline|cpu|memory|fds|restarts|probe|fallback|rebuffer_ratio|time_to_first_frame|bitrate)\b";
 const WORD: &str = "^[a-z][a-z0-9_-]*$";
@@ -95,6 +97,7 @@ fn of(kind: &Kind) -> Value {
         Kind::Status => any_of(vec![
             json!({ "type": "integer", "minimum": 100, "maximum": 599 }),
             pattern(STATUS, &["2xx"]),
+            pattern(STATUS_OF_CALL, &["NOT_FOUND"]),
         ]),
         Kind::Instances => any_of(vec![
             json!({ "type": "integer", "minimum": 1, "maximum": 100 }),

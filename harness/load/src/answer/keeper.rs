@@ -109,6 +109,14 @@ impl Keeper {
             .collect();
     }
 
+    /// Fields that stand behind a body count as well.
+    pub(crate) fn trailers(&mut self, fields: &[Header<'_>]) {
+        let each = fields.iter();
+        self.kept
+            .fields
+            .extend(each.map(|field| (field.name.to_owned(), field.value.to_vec())));
+    }
+
     pub(crate) fn take(&mut self, data: &[u8]) {
         if self.looks.digest {
             self.digest.update(data);

@@ -1,10 +1,13 @@
 //! Requests compiled to bytes with slots, so that sending one copies and neither
 //! formats nor allocates.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Method};
-use squall_scenario::{AnswerCheck, Request, RequestText};
+use squall_scenario::{AnswerCheck, Messages, Request, RequestText};
 
+use super::call::{self, DrawnCall};
 use super::slotted::{ASKER, Drawn, Slotted, Sources, write_number};
 use crate::answer::Looks;
 
@@ -17,6 +20,8 @@ pub struct RequestKind {
     pub repeatable: bool,
     /// What checks look at in its answer, where there are any.
     pub looks: Option<Looks>,
+    /// Whether it is a call of gRPC, whose answer is a message.
+    pub call: bool,
 }
 
 impl RequestKind {
@@ -27,6 +32,7 @@ impl RequestKind {
             bodiless: method == Method::HEAD,
             repeatable: method.is_idempotent(),
             looks: None,
+            call: false,
         }
     }
 }
@@ -61,6 +67,7 @@ enum CompiledBytes {
     Head(Slotted),
     /// A head up to its last field, the length of the body.
     HeadAndBody(Slotted, Slotted),
+    Call(Box<DrawnCall>),
 }
 
 /// What is asked for instead of what stands in the scenario.
@@ -79,7 +86,7 @@ impl CompiledRequest {
     /// sound.
     pub(super) fn new(
         request: &Request,
-        method: &Method,
+        (method, call): (&Method, Option<(Messages, Duration)>),
         authority: (&HeaderValue, bool),
         sources: Sources<'_>,
     ) -> Self {
@@ -89,15 +96,25 @@ impl CompiledRequest {
         head.text(&request.target_text(), sources);
         head.bytes(b" HTTP/1.1\r\n");
         head.host(request, authority);
+        if let Some((_, timeout)) = &call {
+            head.bytes(call::fields(*timeout).as_bytes());
+        }
         head.fields(request, |_| true, sources);
         head.asker(request, sources);
         head.cookies(request, sources);
+        let body = Slotted::body(request, sources);
+        let idempotent = request.call.as_ref().is_some_and(|call| call.idempotent);
         Self {
             kind: RequestKind {
                 looks: looks(request, sources),
+                repeatable: method.is_idempotent() || idempotent,
+                call: call.is_some(),
                 ..RequestKind::of(method)
             },
-            bytes: CompiledBytes::new(head, Slotted::body(request, sources), method),
+            bytes: match call {
+                Some((messages, _)) => CompiledBytes::call(head, body, messages),
+                None => CompiledBytes::new(head, body, method),
+            },
             parts: (request.follow > 0 || sources.plays)
                 .then(|| Box::new(Parts::new(request, method, authority, sources))),
         }
@@ -107,7 +124,9 @@ impl CompiledRequest {
     pub(super) const fn fixed(&self) -> Option<&Bytes> {
         match &self.bytes {
             CompiledBytes::Fixed(bytes) => Some(bytes),
-            CompiledBytes::Head(_) | CompiledBytes::HeadAndBody(..) => None,
+            CompiledBytes::Head(_) | CompiledBytes::HeadAndBody(..) | CompiledBytes::Call(_) => {
+                None
+            }
         }
     }
 
@@ -169,11 +188,31 @@ impl CompiledRequest {
                 into.extend_from_slice(b"\r\n\r\n");
                 body.write(drawn, into);
             }
+            CompiledBytes::Call(call) => call.write(drawn, into),
         }
     }
 }
 
 impl CompiledBytes {
+    /// Those of a call whose message is this JSON: a message that is always the same
+    /// is written once.
+    fn call(mut head: Slotted, json: Slotted, messages: Messages) -> Self {
+        let Some(fixed) = json.fixed() else {
+            head.bytes(b"content-length: ");
+            return Self::Call(Box::new(DrawnCall {
+                head,
+                json,
+                messages,
+            }));
+        };
+        let mut frame = Vec::new();
+        // One that cannot be made was refused before.
+        let _ = messages.write(&String::from_utf8_lossy(fixed), &mut frame);
+        let mut body = Slotted::default();
+        body.bytes(&frame);
+        Self::new(head, body, &Method::POST)
+    }
+
     fn new(mut head: Slotted, mut body: Slotted, method: &Method) -> Self {
         let body_is_fixed = body.fixed().is_some();
         if body_is_fixed {

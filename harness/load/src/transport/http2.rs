@@ -10,6 +10,7 @@ use super::pools::Pool;
 use super::under_way::Key;
 use super::{Place, Sender, Transport, settle, turn_of};
 
+mod call;
 mod carry;
 mod judge;
 mod request;

@@ -116,6 +116,7 @@ impl Line {
             carried: RefCell::new(Carried {
                 key: None,
                 kind: RequestKind {
+                    call: false,
                     bodiless: false,
                     repeatable: false,
                     looks: None,

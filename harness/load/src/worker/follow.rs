@@ -18,10 +18,11 @@ use crate::transport::{
 };
 use crate::viewing::Viewer;
 
-/// Statuses by which a server says that it may be better later.
-const MAY_PASS: [u16; 6] = [408, 425, 429, 502, 503, 504];
+/// Statuses by which a server says that it may be better later; the first is gRPC's
+/// UNAVAILABLE, whose codes are none of HTTP.
+const MAY_PASS: [u16; 7] = [14, 408, 425, 429, 502, 503, 504];
 /// Those by which it says that it has done nothing, whatever was asked.
-const NOTHING_DONE: [u16; 2] = [429, 503];
+const NOTHING_DONE: [u16; 3] = [14, 429, 503];
 
 impl Worker {
     /// The step of a journey that is due.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use squall_record::{BadKind, DropCause, Outcome, Parts, Sample};
+use squall_scenario::GRPC_OK;
 
 use super::Worker;
 use crate::checks::first_broken;
@@ -55,6 +56,31 @@ impl Worker {
                 detail,
             }
         });
+    }
+
+    /// An answer as checks look at it: of a call, the JSON of its message.
+    pub(super) fn understood(
+        &self,
+        job: &Job,
+        result: Result<Exchange, ExchangeFailure>,
+    ) -> Result<Exchange, ExchangeFailure> {
+        let mut exchange = result?;
+        let looked_at = self.requests.kind(job.route).looks;
+        let is_looked_at = looked_at.is_some_and(|looks| looks.body);
+        let kept = exchange.kept.as_deref_mut().filter(|_| is_looked_at);
+        let messages = self.requests.messages(job.route);
+        let whole = kept.filter(|kept| kept.unread().is_none());
+        let (Some(messages), Some(kept), GRPC_OK) = (messages, whole, exchange.status) else {
+            return Ok(exchange);
+        };
+        match messages.json(&kept.body) {
+            Ok(json) => kept.body = json,
+            Err(why) => {
+                let address = Some(exchange.address);
+                return Err(ExchangeFailure::bad(BadKind::Malformed, why, address));
+            }
+        }
+        Ok(exchange)
     }
 
     /// What of an answer with a good status is not as its request expects, in
@@ -158,6 +184,7 @@ mod tests {
         let answer = Exchange {
             first_byte: at(1_450),
             done: at(9_000),
+            told: None,
             status: 200,
             body_bytes: 0,
             fallback: None,

@@ -12,6 +12,8 @@
 mod authority;
 mod client;
 mod closed;
+mod grpc;
+mod grpc_installed;
 mod hostile;
 mod http2;
 mod http2_frames;

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod aim;
+mod calls;
 mod direction;
 mod faults;
 mod gates;
@@ -28,6 +29,7 @@ pub(crate) fn scenario(draft: &ScenarioDraft, uses: &[Use], findings: &mut Vec<D
     if let Some(load) = &draft.load {
         load::check(load, &draft.system, draft.start, findings);
         load::connecting(load, &draft.system, findings);
+        calls::check(load, findings);
         taken::check(load, uses, findings);
     }
     addresses::check(&draft.system, &draft.variants, findings);

@@ -24,6 +24,7 @@ pub(crate) static LOAD: Shape = Shape {
         key("users", Word, "Name of the data that says which virtual user asks; reports count the users that were hurt.").otherwise(&["user"]),
         key("connections", Either(&[Whole(1, 100_000), Words(CONNECTIONS)]), "The most connections open at once, or `per request`: one for each, closed after its answer; as many as requests need, and kept, when absent.").otherwise(&["max_connections"]),
         key("connect_to", Either(&[Text, List(&Text)]), "Where connections go instead of where the target's name leads: `host:port`, `unix:/path`, or a list of them, in turn.").otherwise(&["unix_socket", "resolve"]),
+        key("proto", Text, "What describes the methods of gRPC, for every call that does not name a file itself.").otherwise(&["protos", "descriptor", "protoset"]),
         key("http", Whole(1, 2), "The version of HTTP that clients speak: 1 when absent; 2 carries many requests on a connection, agreed by TLS (ALPN), without TLS spoken from the first byte (prior knowledge).").otherwise(&["http_version", "protocol", "version"]),
         key("tls", Object(&CLIENT_TLS), "How clients speak TLS to an https:// target."),
         key("in_flight_max", Whole(1, 1_000_000), "The most requests in flight; arrivals above it are dropped and count as failures. 10000 when absent.").otherwise(&["max_in_flight"]),
@@ -186,7 +187,10 @@ pub(crate) static REQUEST: Shape = Shape {
             Text,
             "Name used by gates and reports; what is sent when absent.",
         ),
-        needed("send", Send, "Method and path: GET /search?q=$word.").otherwise(&["url", "path"]),
+        key("send", Send, "Method and path: GET /search?q=$word.").otherwise(&["url", "path"]),
+        key("call", Text, "Instead of `send`: the method of gRPC that is called over HTTP/2, by its full name: shop.v1.Catalog/Play.").otherwise(&["grpc", "rpc", "method"]),
+        key("proto", Text, "The file that describes the method, relative to this file: `.proto`, whose imports are looked for on the way to it, or a descriptor set; that of the load when absent.").otherwise(&["descriptor", "protoset"]),
+        key("message", Json, "What the method is sent: a map of its fields. A `$name` stands there as in `json`; nothing is in it when absent."),
         key(
             "weight",
             Whole(1, 1_000_000),
@@ -351,7 +355,7 @@ pub(crate) static EXPECT: Shape = Shape {
         key(
             "status",
             Either(&[Status, List(&Status)]),
-            "Status codes: 200, 2xx, or a list of them; 200 to 399 when absent.",
+            "Status codes: 200, 2xx, or a list of them; 200 to 399 when absent. Those of a call are names: NOT_FOUND; OK when absent.",
         )
         .otherwise(&["code"]),
         key(

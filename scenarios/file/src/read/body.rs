@@ -93,7 +93,7 @@ impl Reader {
     }
 
     /// Appends the JSON that a node stands for, as a template.
-    fn json_text(&mut self, node: &Node, into: &mut String) -> Option<()> {
+    pub(super) fn json_text(&mut self, node: &Node, into: &mut String) -> Option<()> {
         match &node.kind {
             NodeKind::List(items) => {
                 into.push('[');

@@ -1,14 +1,31 @@
 //! `expect` of a request: which answers are good.
 
-use squall_scenario::{AnswerCheck, Digest, Expected, NoDigest, is_header_name, quoted};
+use squall_scenario::{
+    AnswerCheck, Digest, Expected, GRPC_OK, NoDigest, grpc_status, grpc_status_name,
+    is_header_name, nearest, quoted,
+};
 
 use super::{Context, Fields, Reader};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::yaml::{Node, NodeKind};
 use crate::{codes, keys};
 
-/// Statuses that are good unless a request says otherwise.
-pub(super) const EXPECTED_STATUS: [(u16, u16); 1] = [(200, 399)];
+/// Whose statuses are expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Speaks {
+    Http,
+    Grpc,
+}
+
+impl Speaks {
+    /// Statuses that are good unless a request says otherwise.
+    fn good(self) -> Vec<(u16, u16)> {
+        match self {
+            Self::Http => vec![(200, 399)],
+            Self::Grpc => vec![(GRPC_OK, GRPC_OK)],
+        }
+    }
+}
 
 /// What makes an answer good.
 #[derive(Debug, Clone)]
@@ -19,10 +36,11 @@ pub(super) struct Expect {
     pub(super) body: Option<Place>,
 }
 
-impl Default for Expect {
-    fn default() -> Self {
+impl Expect {
+    /// What is expected of an answer where nothing is said of it.
+    pub(super) fn of(speaks: Speaks) -> Self {
         Self {
-            status: EXPECTED_STATUS.to_vec(),
+            status: speaks.good(),
             checks: Vec::new(),
             body: None,
         }
@@ -30,12 +48,12 @@ impl Default for Expect {
 }
 
 impl Reader {
-    pub(super) fn expect(&mut self, node: &Node) -> Option<Expect> {
+    pub(super) fn expect(&mut self, node: &Node, speaks: Speaks) -> Option<Expect> {
         let before = self.findings.len();
         let fields = self.fields(node, &keys::EXPECT)?;
         let status = match fields.get("status") {
-            Some(node) => self.statuses(node)?,
-            None => EXPECTED_STATUS.to_vec(),
+            Some(node) => self.statuses(node, speaks)?,
+            None => speaks.good(),
         };
         let mut checks = Vec::new();
         if let Some(node) = fields.get("header") {
@@ -69,13 +87,37 @@ impl Reader {
         );
     }
 
-    fn statuses(&mut self, node: &Node) -> Option<Vec<(u16, u16)>> {
+    fn statuses(&mut self, node: &Node, speaks: Speaks) -> Option<Vec<(u16, u16)>> {
+        let mut status = |node: &Node| match speaks {
+            Speaks::Http => self.status(node),
+            Speaks::Grpc => self.status_of_call(node),
+        };
         match &node.kind {
-            NodeKind::List(items) if !items.is_empty() => {
-                items.iter().map(|item| self.status(item)).collect()
-            }
-            _ => Some(vec![self.status(node)?]),
+            NodeKind::List(items) if !items.is_empty() => items.iter().map(status).collect(),
+            _ => Some(vec![status(node)?]),
         }
+    }
+
+    /// `NOT_FOUND`.
+    fn status_of_call(&mut self, node: &Node) -> Option<(u16, u16)> {
+        let text = self.text(node)?;
+        if let Some(code) = grpc_status(&text) {
+            return Some((code, code));
+        }
+        let names: Vec<String> = (0..=16).map(grpc_status_name).collect();
+        let numbered = text.parse().ok().and_then(|code: usize| names.get(code));
+        let near = numbered.map(String::as_str);
+        let near = near.or_else(|| nearest(&text, names.iter().map(String::as_str)));
+        let title = format!("{} is not a status of gRPC", quoted(&text));
+        let diagnostic = Diagnostic::error(codes::OUT_OF_RANGE, title)
+            .at(node.place, "not the name of one")
+            .help(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "write for instance `OK` or `[OK, NOT_FOUND]`".to_owned(),
+            })
+            .note(format!("known: {}", names.join(", ")));
+        self.report_value(node, diagnostic);
+        None
     }
 
     fn expected_headers(&mut self, node: &Node, checks: &mut Vec<AnswerCheck>) {

@@ -300,6 +300,7 @@ impl Reader {
             },
             within: fields.place("player"),
             headers,
+            message: node.place,
         };
         let step = Step {
             request,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use squall_scenario::{Connecting, Load, LoadBeside, nearest, quoted};
+use squall_scenario::{Connecting, HttpVersion, Load, LoadBeside, nearest, quoted};
 
 use super::connecting::per_request;
 use super::data::{DataDraft, table_or_value};
@@ -40,6 +40,8 @@ pub(crate) struct LoadDraft {
     pub(crate) connect_to: Option<Place>,
     /// How TLS is spoken.
     pub(crate) tls: Option<Place>,
+    /// Which HTTP is spoken, where that is said.
+    pub(crate) http: Option<Place>,
     /// Names of requests that could not be read as a whole.
     pub(crate) requests_complete: bool,
     /// One for every load beside this one that was read.
@@ -93,6 +95,7 @@ impl Reader {
             end,
             connect_to: fields.get("connect_to").map(|node| node.place),
             tls: fields.get("tls").map(|_| fields.key_place("tls")),
+            http: fields.get("http").map(|node| node.place),
             requests: places,
             journeys: journeys.places,
             data_names: data.names,
@@ -102,6 +105,12 @@ impl Reader {
             beside: Vec::new(),
         };
         self.loads_beside(fields, &mut draft);
+        if draft.http.is_none() && draft.load.routes().any(|route| route.call.is_some()) {
+            // Calls are of HTTP/2.
+            let beside = draft.load.beside.iter_mut().map(|it| &mut it.load);
+            beside.for_each(|load| load.connecting.http = HttpVersion::Two);
+            draft.load.connecting.http = HttpVersion::Two;
+        }
         Some(draft)
     }
 

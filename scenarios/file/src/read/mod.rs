@@ -7,6 +7,7 @@
 mod auth;
 mod body;
 mod breaker;
+mod call;
 mod connecting;
 mod data;
 mod existing;

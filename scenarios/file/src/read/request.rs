@@ -6,8 +6,8 @@ use squall_scenario::{
 };
 
 use super::body::{Body, is_number};
-use super::expect::Expect;
-use super::{Context, Fields, Reader};
+use super::expect::{Expect, Speaks};
+use super::{Context, Fields, Reader, missing_key};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::shape::Shape;
 use crate::yaml::{Node, NodeKind};
@@ -22,14 +22,22 @@ pub(crate) struct RequestPlaces {
     pub(crate) within: Place,
     /// One for the value of every header.
     pub(crate) headers: Vec<Place>,
+    /// The message of a call.
+    pub(crate) message: Place,
 }
+
+/// Names and values of headers, and where the values stand.
+pub(super) type Headers = Vec<((String, Template), Place)>;
 
 /// What the requests of a load have in common.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Common {
-    headers: Vec<((String, Template), Place)>,
+    headers: Headers,
     auth: Option<Auth>,
     follow: u8,
+    /// What describes the methods that are called, where the load says so; `None`
+    /// within where that could not be read.
+    pub(super) proto: Option<Option<String>>,
     /// Names of data that are numbers.
     numbers: Vec<String>,
 }
@@ -68,6 +76,7 @@ impl Reader {
             headers,
             auth,
             follow,
+            proto: fields.get("proto").map(|node| self.text(node)),
             numbers: numbers.map(|(name, _)| name.clone()).collect(),
         };
     }
@@ -127,39 +136,28 @@ impl Reader {
         shape: &'static Shape,
     ) -> Option<(Request, RequestPlaces)> {
         if node.scalar().is_some() {
-            let (method, path, name) = self.send(node)?;
-            let (headers, places) = self.with_common(Vec::new());
-            let request = Request {
-                headers,
-                auth: self.common.auth.clone(),
-                follow: self.common.follow,
-                ..Request::plain(&name, &method, path)
-            };
-            let places = RequestPlaces {
-                name: node.place,
-                within: node.place,
-                headers: places,
-            };
-            return Some((request, places));
+            return self.sent_in_short(node);
         }
         let fields = self.fields(node, shape)?;
+        if fields.get("call").is_some() {
+            return self.called(fields);
+        }
+        self.refuse_keys_of_calls(fields);
+        if fields.get("send").is_none() {
+            let send = shape.keys.iter().find(|key| key.name == "send");
+            self.findings
+                .extend(send.map(|key| missing_key(node, shape, key)));
+        }
         let send = fields.get("send").and_then(|node| self.send(node));
         let name = fields.get("name").map(|node| self.title(node));
-        let headers = fields.get("headers").map(|node| self.headers(node));
-        let mut headers = headers.unwrap_or_default();
-        self.refuse_two_askers(fields, &headers);
-        let auth = match fields.get("auth") {
-            Some(node) => self.auth(node),
-            None if headers.iter().any(|((name, _), _)| name == "authorization") => Some(None),
-            None => Some(self.common.auth.clone()),
-        };
+        let (mut headers, auth) = self.headed(fields);
         let follow = self.follow(fields);
         let body = self.body(fields)?;
         self.add_media(&body, &mut headers);
         let (headers, header_places) = self.with_common(headers);
         let expect = match fields.get("expect") {
-            Some(node) => self.expect(node),
-            None => Some(Expect::default()),
+            Some(node) => self.expect(node, Speaks::Http),
+            None => Some(Expect::of(Speaks::Http)),
         };
         let within = fields
             .get("within")
@@ -176,6 +174,7 @@ impl Reader {
             },
             within: fields.place("within"),
             headers: header_places,
+            message: node.place,
         };
         let request = Request {
             headers,
@@ -203,8 +202,40 @@ impl Reader {
         (request, places)
     }
 
+    /// A request that is a method and a path.
+    fn sent_in_short(&mut self, node: &Node) -> Option<(Request, RequestPlaces)> {
+        let (method, path, name) = self.send(node)?;
+        let (headers, places) = self.with_common(Vec::new());
+        let request = Request {
+            headers,
+            auth: self.common.auth.clone(),
+            follow: self.common.follow,
+            ..Request::plain(&name, &method, path)
+        };
+        let places = RequestPlaces {
+            name: node.place,
+            within: node.place,
+            headers: places,
+            message: node.place,
+        };
+        Some((request, places))
+    }
+
+    /// The headers of a request, and who asks.
+    pub(super) fn headed(&mut self, fields: Fields<'_>) -> (Headers, Option<Option<Auth>>) {
+        let headers = fields.get("headers").map(|node| self.headers(node));
+        let headers = headers.unwrap_or_default();
+        self.refuse_two_askers(fields, &headers);
+        let auth = match fields.get("auth") {
+            Some(node) => self.auth(node),
+            None if headers.iter().any(|((name, _), _)| name == "authorization") => Some(None),
+            None => Some(self.common.auth.clone()),
+        };
+        (headers, auth)
+    }
+
     /// The content-type that follows from how a body is written.
-    fn add_media(&mut self, body: &Body, headers: &mut Vec<((String, Template), Place)>) {
+    fn add_media(&mut self, body: &Body, headers: &mut Headers) {
         let Some((media, place)) = &body.media else {
             return;
         };
@@ -230,9 +261,9 @@ impl Reader {
     }
 
     /// With the headers that the load gives to all that do not write them.
-    fn with_common(
+    pub(super) fn with_common(
         &self,
-        mut headers: Vec<((String, Template), Place)>,
+        mut headers: Headers,
     ) -> (Vec<(String, Template)>, Vec<Place>) {
         for common in &self.common.headers {
             let ((name, _), _) = common;
@@ -291,8 +322,8 @@ impl Reader {
     }
 
     /// Headers with their values, and where those stand.
-    fn headers(&mut self, node: &Node) -> Vec<((String, Template), Place)> {
-        let mut headers: Vec<((String, Template), Place)> = Vec::new();
+    fn headers(&mut self, node: &Node) -> Headers {
+        let mut headers: Headers = Vec::new();
         for entry in self.names(node, "headers") {
             let name = entry.key.to_ascii_lowercase();
             if let Some(problem) = self.header_name(&name, entry.key_place, &headers) {

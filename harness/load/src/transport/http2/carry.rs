@@ -8,10 +8,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use h2::SendStream;
 use h2::client::ResponseFuture;
-use http::HeaderMap;
+use http::{HeaderMap, header};
 use httparse::Header;
 use squall_record::{BadKind, DropCause, Outcome};
 
+use super::call::{CallAnswer, Status};
 use super::judge::{Judgement, Progress, judge};
 use super::request::translated;
 use super::{Stem, place};
@@ -106,10 +107,18 @@ async fn exchange<S: Sender>(sender: &Rc<S>, stem: &Rc<Stem>, key: Key) -> End {
     };
     let transport = sender.transport();
     let secure = transport.connector.tls.is_some();
-    let (head, body) = match translated(&bytes, secure) {
+    let (mut head, body) = match translated(&bytes, secure) {
         Ok(request) => request,
         Err(why) => return End::Failed(unsendable(why)),
     };
+    if kind.call {
+        // Frames say how long they are.
+        head.headers_mut().remove(header::CONTENT_LENGTH);
+        if body.is_empty() {
+            let why = "no message can be made of the values that were taken";
+            return End::Failed(unsendable(why.to_owned()));
+        }
+    }
     let made = stem.made();
     let kept = stem.was_kept();
     if let Some(entry) = transport.under_way.borrow_mut().get_mut(key) {
@@ -214,6 +223,8 @@ struct Answer {
     fallback: Option<String>,
     body_bytes: u64,
     keeper: Option<Keeper>,
+    /// What it says as the answer to a call, where it is one.
+    call: Option<CallAnswer>,
 }
 
 impl Answer {
@@ -223,6 +234,7 @@ impl Answer {
             fallback: None,
             body_bytes: 0,
             keeper: kind.looks.map(Keeper::new),
+            call: kind.call.then(CallAnswer::default),
         }
     }
 
@@ -232,11 +244,27 @@ impl Answer {
             let (kind, why) = (BadKind::Malformed, "no answer came".to_owned());
             return End::Failed(ExchangeFailure::bad(kind, why, Some(address)));
         };
+        let body_bytes = self
+            .call
+            .as_ref()
+            .map_or(self.body_bytes, CallAnswer::bytes);
+        let status = match self.call.map(CallAnswer::end) {
+            Some(Ok(status)) => status,
+            None => Status {
+                code: status,
+                told: None,
+            },
+            Some(Err(why)) => {
+                let failure = ExchangeFailure::bad(BadKind::Malformed, why, Some(address));
+                return End::Failed(failure);
+            }
+        };
         End::Answered(Box::new(Exchange {
             first_byte,
             done,
-            status,
-            body_bytes: self.body_bytes,
+            status: status.code,
+            told: status.told,
+            body_bytes,
             fallback: self.fallback,
             kept: self.keeper.map(|keeper| Box::new(keeper.kept())),
             address,
@@ -253,17 +281,32 @@ impl Answer {
         if let Some(keeper) = &mut self.keeper {
             keeper.head(&fields(&head.headers));
         }
+        if let Some(call) = &mut self.call {
+            call.head(head.status.as_u16(), &head.headers, body.is_end_stream());
+        }
         while let Some(part) = body.data().await {
             let part = part?;
             now = Instant::now();
             self.body_bytes += part.len() as u64;
-            if let Some(keeper) = &mut self.keeper {
-                keeper.take(&part);
+            match (&mut self.call, &mut self.keeper) {
+                (Some(call), keeper) => {
+                    if !call.data(&part, keeper.as_mut()) {
+                        return Ok(now);
+                    }
+                }
+                (None, Some(keeper)) => keeper.take(&part),
+                (None, None) => {}
             }
             body.flow_control().release_capacity(part.len())?;
         }
-        if body.trailers().await?.is_some() {
+        if let Some(trailers) = body.trailers().await? {
             now = Instant::now();
+            if let Some(call) = &mut self.call {
+                call.trailers(&trailers);
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.trailers(&fields(&trailers));
+                }
+            }
         }
         Ok(now)
     }

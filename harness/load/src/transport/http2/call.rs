@@ -1,0 +1,363 @@
+//! Reads the answer to a call of gRPC out of what HTTP/2 brings: messages behind their
+//! prefixes, and the status in the trailers. A pure function of what comes, however it
+//! is cut.
+
+use http::HeaderMap;
+use squall_scenario::{GRPC_OK, MESSAGE_PREFIX_BYTES, grpc_status_name};
+
+use crate::answer::Keeper;
+
+/// Longest message that is read. Nothing is held of it; it bounds what a server that
+/// speaks another protocol can make of its first bytes.
+const MESSAGE_BYTES_MAX: u32 = 64 << 20;
+/// Most characters of what a status says besides.
+const SAID_CHARACTERS_MAX: usize = 200;
+
+/// What came of a call so far.
+#[derive(Debug, Default)]
+pub(super) struct CallAnswer {
+    /// What came of a prefix.
+    prefix: Vec<u8>,
+    /// How much of a message is to come.
+    left: u32,
+    messages: u64,
+    /// Of all messages, without their prefixes.
+    bytes: u64,
+    /// By HTTP, and what kind of answer it says that it is.
+    status: u16,
+    is_grpc: bool,
+    /// The status that the head or the trailers say, and where it may be believed.
+    said: Option<Result<Status, String>>,
+    /// What cannot be, in words: nothing more is read then.
+    wrong: Option<String>,
+}
+
+/// How a call ended, by its server's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Status {
+    /// The code of gRPC.
+    pub(super) code: u16,
+    /// Its name, and what is said besides, where it did not go well.
+    pub(super) told: Option<String>,
+}
+
+impl CallAnswer {
+    /// The head came; `ended` where nothing follows it.
+    pub(super) fn head(&mut self, status: u16, fields: &HeaderMap, ended: bool) {
+        self.status = status;
+        let kind = fields.get(http::header::CONTENT_TYPE);
+        let kind = kind.map_or(&b""[..], |kind| kind.as_bytes());
+        // `application/grpc`, alone or with the format of its messages.
+        self.is_grpc = kind
+            .strip_prefix(b"application/grpc")
+            .is_some_and(|rest| matches!(rest, [] | [b'+' | b';', ..]));
+        if ended {
+            self.said = status_in(fields);
+        }
+        let compressed = fields.get("grpc-encoding");
+        let compressed = compressed.filter(|by| by.as_bytes() != b"identity");
+        if let Some(by) = compressed {
+            let by = String::from_utf8_lossy(by.as_bytes());
+            self.wrong = Some(format!("the answer is compressed ({by:?}), unasked"));
+        }
+    }
+
+    /// Takes a part of the body; whether more may come.
+    pub(super) fn data(&mut self, mut data: &[u8], keeper: Option<&mut Keeper>) -> bool {
+        if self.status != 200 || !self.is_grpc {
+            return true;
+        }
+        let mut keeper = keeper;
+        while !data.is_empty() && self.wrong.is_none() {
+            if self.left == 0 {
+                let wanted = MESSAGE_PREFIX_BYTES - self.prefix.len();
+                let (part, rest) = data.split_at(wanted.min(data.len()));
+                self.prefix.extend_from_slice(part);
+                data = rest;
+                self.begin();
+                continue;
+            }
+            let length = data.len().min(self.left as usize);
+            let (part, rest) = data.split_at(length);
+            if let Some(keeper) = &mut keeper {
+                keeper.take(part);
+            }
+            self.left -= length as u32;
+            self.bytes += length as u64;
+            data = rest;
+        }
+        self.wrong.is_none()
+    }
+
+    /// Begins a message, where its whole prefix came.
+    fn begin(&mut self) {
+        let &[compressed, a, b, c, d] = self.prefix.as_slice() else {
+            return;
+        };
+        self.prefix.clear();
+        let length = u32::from_be_bytes([a, b, c, d]);
+        self.messages += 1;
+        self.wrong = if compressed != 0 {
+            Some("a message is compressed, unasked".to_owned())
+        } else if length > MESSAGE_BYTES_MAX {
+            let most = MESSAGE_BYTES_MAX >> 20;
+            Some(format!(
+                "a message of {length} bytes is announced, and {most} MiB is the most squall reads"
+            ))
+        } else if self.messages > 1 {
+            Some("a second message came, and the method answers with one".to_owned())
+        } else {
+            None
+        };
+        self.left = length;
+    }
+
+    /// The trailers came.
+    pub(super) fn trailers(&mut self, fields: &HeaderMap) {
+        self.said = status_in(fields);
+    }
+
+    /// How many bytes of messages came.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How the call ended, when all has come.
+    ///
+    /// # Errors
+    /// What came is no answer to it; in words.
+    pub(super) fn end(self) -> Result<Status, String> {
+        if let Some(wrong) = self.wrong {
+            return Err(wrong);
+        }
+        let Some(said) = self.said else {
+            return match (self.status, self.is_grpc) {
+                (200, true) => Err("the answer ended without a `grpc-status`".to_owned()),
+                (200, false) => Err("the answer is none of gRPC, by its content-type".to_owned()),
+                (status, _) => Ok(of_http(status)),
+            };
+        };
+        let status = said?;
+        if self.left > 0 || !self.prefix.is_empty() {
+            return Err("the answer ended within a message".to_owned());
+        }
+        if status.code == GRPC_OK && self.messages == 0 {
+            return Err("the status is OK, and no message came".to_owned());
+        }
+        Ok(status)
+    }
+}
+
+/// The status that fields say, where they say one.
+fn status_in(fields: &HeaderMap) -> Option<Result<Status, String>> {
+    let code = fields.get("grpc-status")?.as_bytes();
+    let digits = std::str::from_utf8(code).ok();
+    let digits = digits.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let Some(code) = digits.and_then(|text| text.parse().ok()) else {
+        let shown = String::from_utf8_lossy(&code[..code.len().min(40)]);
+        return Some(Err(format!("`grpc-status` is {shown:?}, which is no code")));
+    };
+    let message = fields.get("grpc-message").map(|it| decoded(it.as_bytes()));
+    let told = (code != GRPC_OK).then(|| told(code, message.as_deref()));
+    Some(Ok(Status { code, told }))
+}
+
+/// A status in words.
+fn told(code: u16, message: Option<&str>) -> String {
+    let name = grpc_status_name(code);
+    match message.filter(|message| !message.is_empty()) {
+        Some(message) => {
+            let mut shown: String = message.chars().take(SAID_CHARACTERS_MAX).collect();
+            if shown.len() < message.len() {
+                shown.push('…');
+            }
+            format!("{name}: {shown}")
+        }
+        None => name,
+    }
+}
+
+/// What it means that only HTTP said how it went (gRPC, "HTTP to gRPC Status Code
+/// Mapping").
+fn of_http(status: u16) -> Status {
+    let code = match status {
+        400 => 13,
+        401 => 16,
+        403 => 7,
+        404 => 12,
+        429 | 502 | 503 | 504 => 14,
+        _ => 2,
+    };
+    let told = format!("{}: HTTP status {status}", grpc_status_name(code));
+    Status {
+        code,
+        told: Some(told),
+    }
+}
+
+/// A text in which some bytes are percent-encoded (gRPC over HTTP/2,
+/// "Percent-Encoded"). What is not encoded well stands for itself.
+fn decoded(text: &[u8]) -> String {
+    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        let pair = digit(text.get(at + 1)).zip(digit(text.get(at + 2)));
+        match (byte, pair) {
+            (b'%', Some((high, low))) => {
+                bytes.push((high << 4 | low) as u8);
+                at += 3;
+            }
+            _ => {
+                bytes.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::answer::Looks;
+
+    fn fields(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let each = lines.iter();
+        each.map(|(name, value)| {
+            let value = HeaderValue::from_str(value).unwrap();
+            (HeaderName::from_static(name), value)
+        })
+        .collect()
+    }
+
+    fn framed(message: &[u8]) -> Vec<u8> {
+        let mut frame = vec![0];
+        frame.extend((message.len() as u32).to_be_bytes());
+        frame.extend(message);
+        frame
+    }
+
+    const GRPC: (&str, &str) = ("content-type", "application/grpc+proto");
+
+    fn answer(body: &[u8], trailers: &[(&'static str, &str)]) -> Result<Status, String> {
+        let mut answer = CallAnswer::default();
+        answer.head(200, &fields(&[GRPC]), false);
+        answer.data(body, None);
+        answer.trailers(&fields(trailers));
+        answer.end()
+    }
+
+    fn ok() -> Status {
+        Status {
+            code: 0,
+            told: None,
+        }
+    }
+
+    #[test]
+    fn statuses_come_with_names_and_words() {
+        assert_eq!(answer(&framed(b"x"), &[("grpc-status", "0")]), Ok(ok()));
+        let said = [
+            ("grpc-status", "5"),
+            ("grpc-message", "no %22caf%C3%A9%22 100%"),
+        ];
+        let status = answer(b"", &said).unwrap();
+        assert_eq!(status.code, 5);
+        assert_eq!(status.told.as_deref(), Some("NOT_FOUND: no \"café\" 100%"));
+        let status = answer(b"", &[("grpc-status", "17")]).unwrap();
+        assert_eq!(status.told.as_deref(), Some("status 17"));
+        assert!(answer(b"", &[("grpc-status", "-1")]).is_err());
+        assert!(answer(b"", &[("grpc-status", "")]).is_err());
+    }
+
+    #[test]
+    fn what_is_no_answer_says_why() {
+        let fine: &[(&str, &str)] = &[("grpc-status", "0")];
+        let compressed = [&[1, 0, 0, 0, 1][..], b"x"].concat();
+        for (body, trailers, says) in [
+            (framed(b"x"), &[][..], "without a `grpc-status`"),
+            (vec![], fine, "no message came"),
+            (framed(b"xyz")[..7].to_vec(), fine, "within a message"),
+            (framed(b"xyz")[..3].to_vec(), fine, "within a message"),
+            (
+                [framed(b"x"), framed(b"y")].concat(),
+                fine,
+                "a second message",
+            ),
+            (compressed, fine, "compressed"),
+            (b"<html>It works".to_vec(), fine, "compressed"),
+            (vec![0, 0xff, 0, 0, 0], fine, "64 MiB is the most"),
+        ] {
+            let said = answer(&body, trailers).unwrap_err();
+            assert!(said.contains(says), "{said:?} of {body:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_in_the_head_counts_where_nothing_follows() {
+        let head = fields(&[GRPC, ("grpc-status", "12")]);
+        let mut answer = CallAnswer::default();
+        answer.head(200, &head, true);
+        assert_eq!(answer.end().unwrap().code, 12);
+        let mut answer = CallAnswer::default();
+        answer.head(200, &head, false);
+        assert!(answer.end().is_err());
+    }
+
+    #[test]
+    fn who_answers_by_http_alone_is_understood() {
+        let ended = |status, kind| {
+            let mut answer = CallAnswer::default();
+            answer.head(status, &fields(&[("content-type", kind)]), false);
+            answer.data(b"<html>", None);
+            answer.end()
+        };
+        assert_eq!(ended(503, "text/html").unwrap().code, 14);
+        assert_eq!(ended(404, "text/html").unwrap().code, 12);
+        assert!(
+            ended(200, "text/html")
+                .unwrap_err()
+                .contains("content-type")
+        );
+        assert!(ended(200, "application/grpcweb").is_err());
+        let mut packed = CallAnswer::default();
+        packed.head(200, &fields(&[GRPC, ("grpc-encoding", "gzip")]), false);
+        assert!(!packed.data(&framed(b"x"), None));
+        assert!(packed.end().unwrap_err().contains("gzip"));
+    }
+
+    proptest! {
+        /// However it is cut, it is the same message.
+        #[test]
+        fn cuts_change_nothing(
+            message in prop::collection::vec(any::<u8>(), 0..40),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        ) {
+            let body = framed(&message);
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len())).collect();
+            cuts.extend([0, body.len()]);
+            cuts.sort_unstable();
+            let mut answer = CallAnswer::default();
+            answer.head(200, &fields(&[GRPC]), false);
+            let looks = Looks { body: true, digest: false };
+            let mut keeper = Keeper::new(looks);
+            for cut in cuts.windows(2) {
+                prop_assert!(answer.data(&body[cut[0]..cut[1]], Some(&mut keeper)));
+            }
+            answer.trailers(&fields(&[("grpc-status", "0")]));
+            prop_assert_eq!(answer.end(), Ok(ok()));
+            prop_assert_eq!(keeper.kept().body, message);
+        }
+
+        /// Whatever comes, it ends in words.
+        #[test]
+        fn anything_may_come(body in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = answer(&body, &[("grpc-status", "0")]);
+            let _ = decoded(&body);
+        }
+    }
+}

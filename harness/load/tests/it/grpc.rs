@@ -1,0 +1,431 @@
+//! Calls of gRPC, against a server that does right and wrong by the method's name.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
+use http::{HeaderMap, HeaderValue, Request as HttpRequest, Response};
+use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
+use squall_record::{BadKind, Counts, Outcome, Sample};
+use squall_scenario::{
+    AnswerCheck, Arrivals, BodyFile, ByteCount, Call, Connecting, DataSource, Expected,
+    HttpVersion, Journey, Load, Persona, Rate, Request, Stage, Step, Take, Template,
+};
+
+use crate::serving::server;
+
+/// Longer than anything may hang.
+const HANG: Duration = Duration::from_secs(60);
+/// Calls of each load.
+pub(crate) const CALLS: u64 = 8;
+
+const PROTO: &str = "syntax = \"proto3\";
+    package shop.v1;
+    service Catalog {
+      rpc Play(Title) returns (Played);
+    }
+    message Title { int64 id = 1; repeated string tags = 2; }
+    message Played { string name = 1; int64 seen_by = 2; }";
+
+fn call(method: &str) -> Call {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.proto");
+    let more = format!("rpc Play(Title) returns (Played); rpc {method}(Title) returns (Played);");
+    let more = match method {
+        "Play" => PROTO.to_owned(),
+        _ => PROTO.replace("rpc Play(Title) returns (Played);", &more),
+    };
+    std::fs::write(&path, more).unwrap();
+    let mut compiler = protox::Compiler::new([folder.path()]).unwrap();
+    compiler.include_imports(true).open_file(path).unwrap();
+    Call {
+        proto: BodyFile {
+            path: "shop.proto".to_owned(),
+            bytes: 0,
+            content: compiler.encode_file_descriptor_set().into(),
+        },
+        method: format!("shop.v1.Catalog/{method}"),
+        idempotent: false,
+    }
+}
+
+/// A call of the method with the arrival's number.
+pub(crate) fn calls(method: &str) -> Request {
+    let call = call(method);
+    let path = format!("/{}", call.method);
+    Request {
+        call: Some(call),
+        body: Some(Template::parse(r#"{"id": $n, "tags": ["new", "$word"]}"#)),
+        headers: vec![("x-user".to_owned(), Template::parse("u$n"))],
+        expect_status: vec![(0, 0)],
+        ..Request::plain(method, "POST", Template::parse(&path))
+    }
+}
+
+pub(crate) fn json(pointer: &str, like: &str) -> AnswerCheck {
+    AnswerCheck::Json {
+        pointer: pointer.to_owned(),
+        expected: Expected::Like(Template::parse(like)),
+    }
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0];
+    frame.extend((message.len() as u32).to_be_bytes());
+    frame.extend(message);
+    frame
+}
+
+/// `Played { name: "Storm", seen_by: id }`.
+fn played(id: u8) -> Vec<u8> {
+    [b"\x0a\x05Storm\x10".as_slice(), &[id]].concat()
+}
+
+/// What a call said of itself, and its message.
+type Asked = Arc<Mutex<Vec<(HeaderMap, Vec<u8>)>>>;
+
+async fn serve(asked: Asked) -> SocketAddr {
+    let (address, _) = server(move |_, stream| {
+        let asked = Arc::clone(&asked);
+        async move {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((request, to))) = connection.accept().await {
+                tokio::spawn(answer(request, to, Arc::clone(&asked)));
+            }
+        }
+    })
+    .await;
+    address
+}
+
+async fn answer(request: HttpRequest<RecvStream>, mut to: SendResponse<Bytes>, asked: Asked) {
+    let (head, mut body) = request.into_parts();
+    let mut message = Vec::new();
+    while let Some(Ok(part)) = body.data().await {
+        message.extend_from_slice(&part);
+        let _ = body.flow_control().release_capacity(part.len());
+    }
+    let id = message.get(6).copied().unwrap_or_default();
+    asked.lock().unwrap().push((head.headers, message));
+    let method = head.uri.path().rsplit('/').next().unwrap_or_default();
+    let grpc = |status: u16| {
+        let kind = ("content-type", "application/grpc");
+        Response::builder().status(status).header(kind.0, kind.1)
+    };
+    let (head, data, trailers) = match method {
+        "TrailersOnly" => {
+            let head = grpc(200).header("grpc-status", "5");
+            let head = head.header("grpc-message", "no%20such%20title");
+            let _ = to.send_response(head.body(()).unwrap(), true);
+            return;
+        }
+        "Reset" => return to.send_reset(Reason::INTERNAL_ERROR),
+        "Proxy" => {
+            let head = Response::builder().status(503).body(()).unwrap();
+            let _ = to.send_response(head, true);
+            return;
+        }
+        "Twice" => (
+            grpc(200),
+            [framed(&played(id)), framed(&played(id))].concat(),
+            "0",
+        ),
+        "Nothing" => (grpc(200), vec![], "0"),
+        "Cut" => (grpc(200), framed(&played(id))[..8].to_vec(), "0"),
+        "Huge" => (grpc(200), vec![0, 0xff, 0xff, 0xff, 0xff, 1], "0"),
+        "Packed" => (grpc(200), vec![1, 0, 0, 0, 1, 7], "0"),
+        "Other" => (grpc(200), framed(b"\x0a\xff\xff"), "0"),
+        "Silent" => (grpc(200), framed(&played(id)), ""),
+        "Denied" => (grpc(200), vec![], "7"),
+        "Away" => (grpc(200), vec![], "14"),
+        _ => (grpc(200), framed(&played(id)), "0"),
+    };
+    let Ok(mut stream) = to.send_response(head.body(()).unwrap(), false) else {
+        return;
+    };
+    let _ = stream.send_data(Bytes::from(data), trailers.is_empty());
+    if trailers.is_empty() {
+        return;
+    }
+    let mut last = HeaderMap::new();
+    last.insert("grpc-status", HeaderValue::from_static(trailers));
+    last.insert("x-cost", HeaderValue::from_static("7"));
+    let _ = stream.send_trailers(last);
+}
+
+pub(crate) fn load(requests: Vec<Request>, journeys: Vec<Journey>) -> Load {
+    Load {
+        shape: vec![Stage::Hold {
+            rate: Rate::per_second(80.0).unwrap(),
+            duration: Duration::from_millis(1000 * CALLS / 80),
+            arrivals: Arrivals::Even,
+        }],
+        requests,
+        data: vec![
+            ("n".into(), DataSource::Count { from: 1 }),
+            ("word".into(), DataSource::Pick(vec!["a\"b".into()])),
+        ],
+        connections: None,
+        connecting: Connecting {
+            http: HttpVersion::Two,
+            ..Connecting::default()
+        },
+        in_flight_max: 10_000,
+        workers: Some(1),
+        timeout: HANG,
+        journeys,
+        users: None,
+        warm_up: Duration::ZERO,
+        beside: vec![],
+    }
+}
+
+/// What came of a load.
+pub(crate) struct Ran {
+    pub(crate) counts: Vec<Counts>,
+    pub(crate) samples: Vec<Sample>,
+    asked: Vec<(HeaderMap, Vec<u8>)>,
+}
+
+async fn run(load: Load) -> Ran {
+    let asked = Asked::default();
+    let address = serve(Arc::clone(&asked)).await;
+    let mut ran = run_against(address, load).await;
+    ran.asked = std::mem::take(&mut *asked.lock().unwrap());
+    ran
+}
+
+/// Sends a load to a server.
+pub(crate) async fn run_against(address: SocketAddr, load: Load) -> Ran {
+    let plan = LoadPlan {
+        shard: None,
+        seed: 42,
+        destination: Destination::plain(vec![address], address.to_string()),
+        lead: false,
+        load,
+    };
+    let routes = plan.load.routes().count();
+    let mut handle = LoadHandle::start(plan).unwrap();
+    let zero = Instant::now() + Duration::from_millis(20);
+    let begin = LoadCommand::Begin { zero };
+    handle.commands.send(begin).await.unwrap();
+    let mut ran = Ran {
+        counts: vec![Counts::default(); routes],
+        samples: vec![],
+        asked: vec![],
+    };
+    loop {
+        let next = tokio::time::timeout(HANG, handle.outputs.recv()).await;
+        match next.expect("it hangs").unwrap() {
+            LoadOutput::Interval(interval) => {
+                for (at, route) in interval.routes.iter().enumerate() {
+                    ran.counts[at].add(&route.counts);
+                }
+            }
+            LoadOutput::Samples(more) => ran.samples.extend(more),
+            LoadOutput::Finished { .. } => break,
+            _ => {}
+        }
+    }
+    handle.join().await.unwrap();
+    ran
+}
+
+/// What became of calls of one method.
+async fn called(request: Request) -> (Counts, Option<String>) {
+    let ran = run(load(vec![request], vec![])).await;
+    let bad = |sample: &&Sample| sample.outcome != Outcome::Good;
+    let detail = ran.samples.iter().find(bad).or(ran.samples.first());
+    (
+        ran.counts[0],
+        detail.and_then(|sample| sample.detail.clone()),
+    )
+}
+
+#[tokio::test]
+async fn a_call_is_sent_as_grpc_has_it_and_its_answer_is_looked_into() {
+    let request = Request {
+        checks: vec![
+            json("/name", "Storm"),
+            json("/seenBy", "$n"),
+            AnswerCheck::Contains(Template::parse("Storm")),
+            AnswerCheck::AtLeast(ByteCount(9)),
+            AnswerCheck::AtMost(ByteCount(9)),
+            AnswerCheck::Header {
+                name: "x-cost".to_owned(),
+                expected: Expected::Like(Template::parse("7")),
+            },
+        ],
+        ..calls("Play")
+    };
+    let ran = run(load(vec![request], vec![])).await;
+    assert_eq!(ran.counts[0].good, CALLS, "{:?}", ran.samples);
+    assert_eq!(ran.counts[0].bytes, CALLS * 9, "of messages");
+    assert_eq!(ran.samples[0].status, None, "gRPC's is no status of HTTP");
+    for (head, message) in ran.asked {
+        let id = message[6];
+        let sent = [b"\x08".as_slice(), &[id], b"\x12\x03new\x12\x03a\"b"].concat();
+        assert_eq!(message, framed(&sent));
+        let is = |name: &str| head[name].to_str().unwrap();
+        assert_eq!(is("te"), "trailers");
+        assert_eq!(is("content-type"), "application/grpc");
+        assert_eq!(is("grpc-timeout"), "60000m");
+        assert_eq!(is("grpc-accept-encoding"), "identity");
+        assert_eq!(is("x-user"), format!("u{id}"));
+        assert!(head.get("content-length").is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_check_that_does_not_hold_is_told() {
+    let request = Request {
+        checks: vec![json("/name", "Calm")],
+        ..calls("Play")
+    };
+    let (counts, detail) = called(request).await;
+    assert_eq!(counts.check, CALLS);
+    assert_eq!(
+        detail.as_deref(),
+        Some(r#"json /name: "Storm", not "Calm""#)
+    );
+}
+
+#[tokio::test]
+async fn statuses_are_judged_and_named() {
+    for (method, told) in [
+        ("TrailersOnly", "NOT_FOUND: no such title"),
+        ("Denied", "PERMISSION_DENIED"),
+        ("Proxy", "UNAVAILABLE: HTTP status 503"),
+    ] {
+        let (counts, detail) = called(calls(method)).await;
+        assert_eq!(counts.status, CALLS, "{method}");
+        assert_eq!(detail.as_deref(), Some(told));
+    }
+    let expected = Request {
+        expect_status: vec![(5, 5)],
+        ..calls("TrailersOnly")
+    };
+    assert_eq!(called(expected).await.0.good, CALLS);
+    let unexpected = Request {
+        expect_status: vec![(5, 5)],
+        ..calls("Play")
+    };
+    assert_eq!(called(unexpected).await.0.status, CALLS);
+}
+
+#[tokio::test]
+async fn what_is_no_answer_of_grpc_is_malformed() {
+    for (method, says) in [
+        ("Twice", "a second message"),
+        ("Nothing", "no message came"),
+        ("Cut", "within a message"),
+        ("Huge", "64 MiB"),
+        ("Packed", "compressed"),
+        ("Silent", "without a `grpc-status`"),
+    ] {
+        let (counts, detail) = called(calls(method)).await;
+        assert_eq!(counts.malformed, CALLS, "{method}");
+        let detail = detail.unwrap();
+        assert!(detail.contains(says), "{method}: {detail}");
+    }
+    // What nobody looks at is not taken apart.
+    assert_eq!(called(calls("Other")).await.0.good, CALLS);
+    let looked_at = Request {
+        checks: vec![json("/name", "Storm")],
+        ..calls("Other")
+    };
+    let (counts, detail) = called(looked_at).await;
+    assert_eq!(counts.malformed, CALLS);
+    assert!(detail.unwrap().contains("no shop.v1.Played"));
+    assert_eq!(called(calls("Reset")).await.0.broken, CALLS);
+}
+
+fn step(request: Request, take: Vec<(String, Take)>) -> Step {
+    Step {
+        request,
+        take,
+        player: None,
+        think: None,
+        leave: None,
+    }
+}
+
+fn journey(persona: Option<Persona>, steps: Vec<Step>) -> Journey {
+    Journey {
+        name: "j".to_owned(),
+        weight: 1,
+        persona,
+        steps,
+    }
+}
+
+#[tokio::test]
+async fn what_an_answer_holds_goes_into_the_next_message() {
+    let first = Request {
+        name: "j/first".to_owned(),
+        ..calls("Play")
+    };
+    let take = |name: &str, at: &str| (name.to_owned(), Take::Json(at.to_owned()));
+    let taken = vec![take("seen", "/seenBy"), take("name", "/name")];
+    let second = |id: &str| Request {
+        name: "j/second".to_owned(),
+        body: Some(Template::parse(&format!(
+            r#"{{"id": {id}, "tags": ["$name"]}}"#
+        ))),
+        checks: vec![json("/seenBy", "$seen")],
+        ..calls("Play")
+    };
+    let steps = vec![
+        step(first.clone(), taken.clone()),
+        step(second("$seen"), vec![]),
+    ];
+    let ran = run(load(vec![], vec![journey(None, steps)])).await;
+    assert_eq!(ran.counts[0].good, CALLS);
+    assert!(ran.counts[1].good > 0, "{:?}", ran.samples);
+    assert_eq!(ran.counts[1].check, 0);
+    // What no message can be made of is not sent.
+    let steps = vec![step(first, taken), step(second("\"$name\""), vec![])];
+    let ran = run(load(vec![], vec![journey(None, steps)])).await;
+    assert_eq!(ran.counts[1].good, 0);
+    assert!(ran.counts[1].dropped > 0);
+    let unsent = ran.samples.iter().find(|it| it.outcome == Outcome::Dropped);
+    let unsent = unsent.unwrap();
+    assert!(unsent.detail.as_ref().unwrap().contains("no message"));
+    assert_eq!(unsent.request, "POST /shop.v1.Catalog/Play");
+}
+
+/// UNAVAILABLE is gRPC's word for 503.
+#[tokio::test]
+async fn clients_that_try_again_do_so_where_nobody_was_available() {
+    let mut load = load(vec![], vec![]);
+    let persona = Persona {
+        name: "kiosk".to_owned(),
+        timeout: Duration::from_secs(9),
+        retries: 1,
+        backoff: Duration::from_millis(1),
+    };
+    let request = Request {
+        name: "j/away".to_owned(),
+        ..calls("Away")
+    };
+    load.journeys = vec![journey(Some(persona), vec![step(request, vec![])])];
+    // Time enough for all attempts.
+    load.shape.push(Stage::Hold {
+        rate: Rate::default(),
+        duration: Duration::from_secs(1),
+        arrivals: Arrivals::Even,
+    });
+    let ran = run(load).await;
+    assert_eq!(ran.counts[0].status, CALLS);
+    assert_eq!(ran.asked.len() as u64, CALLS * 2);
+    assert_eq!(ran.asked[0].0["grpc-timeout"], "9000m");
+    let kinds = ran.samples.iter().map(|sample| sample.outcome);
+    assert!(
+        kinds
+            .into_iter()
+            .all(|it| it == Outcome::Bad(BadKind::Status))
+    );
+}

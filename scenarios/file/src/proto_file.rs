@@ -1,0 +1,213 @@
+//! Reading what describes the methods of gRPC: `.proto` files with what they import,
+//! and descriptor sets, that stand beside the scenario.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+
+use prost_reflect::DescriptorPool;
+use protox::Compiler;
+use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
+use squall_scenario::{BodyFile, descriptors, quoted, visible};
+
+use crate::body_file::read_body;
+use crate::codes;
+use crate::diagnostic::Diagnostic;
+
+/// Most files that a description is made of.
+const FILES_MAX: u32 = 1_000;
+
+/// A description of methods and messages.
+#[derive(Debug, Clone)]
+pub(crate) struct ProtoFile {
+    /// The file, with its descriptor set for content.
+    pub(crate) file: BodyFile,
+    pub(crate) pool: DescriptorPool,
+}
+
+/// Reads the description at a path that the scenario called `scenario` writes: a
+/// `.proto` file, or else a descriptor set as `protoc --descriptor_set_out` writes it.
+///
+/// # Errors
+/// A diagnostic without a place: the file is missing, no regular file or too large
+/// (`S0001`, `S0004`), or does not describe anything (`S0125`).
+pub(crate) fn read_proto(path: &str, scenario: &str) -> Result<ProtoFile, Box<Diagnostic>> {
+    let file = read_body(path, scenario)?;
+    let content = match Path::new(path).extension() {
+        Some(extension) if extension == "proto" => compile(path, scenario)?.into(),
+        Some(_) | None => file.content,
+    };
+    let pool = descriptors(&content).map_err(|why| {
+        let title = format!("{} is no set of descriptors", quoted(path));
+        let help = "name a `.proto` file, or what `protoc --include_imports \
+                    --descriptor_set_out=FILE` has written";
+        Box::new(
+            Diagnostic::error(codes::BAD_PROTO, title)
+                .help(help)
+                .note(visible(&why, &[])),
+        )
+    })?;
+    Ok(ProtoFile {
+        file: BodyFile {
+            path: path.to_owned(),
+            bytes: file.bytes,
+            content,
+        },
+        pool,
+    })
+}
+
+/// The descriptor set of a `.proto` file and of all that it imports.
+fn compile(path: &str, scenario: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
+    let mut resolver = ChainFileResolver::new();
+    resolver.add(Beside::new(path, scenario));
+    resolver.add(GoogleFileResolver::new());
+    let mut compiler = Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true).include_source_info(false);
+    match compiler.open_file(path) {
+        Ok(compiler) => Ok(compiler.encode_file_descriptor_set()),
+        Err(error) => {
+            let title = format!("{} does not compile", quoted(path));
+            let (says, help) = match error.is_file_not_found() {
+                true => (
+                    "something that it imports is missing",
+                    "imports are looked for in the folder of the scenario and in those on the \
+                     way to the file that names them",
+                ),
+                false => (
+                    "the compiler says where",
+                    "correct the file, or name another",
+                ),
+            };
+            // It writes file, line and column in front.
+            let why = format!("{error:?}");
+            let why = visible(&why, &[]);
+            Err(Box::new(
+                Diagnostic::error(codes::BAD_PROTO, title)
+                    .help(help)
+                    .note(format!("{says}: {why}")),
+            ))
+        }
+    }
+}
+
+/// Finds what is imported, in the folder of the scenario and in those between it and
+/// the file that is compiled.
+struct Beside {
+    folders: Vec<PathBuf>,
+    /// How many more files may be read.
+    left: Cell<u32>,
+    scenario: String,
+}
+
+impl Beside {
+    fn new(path: &str, scenario: &str) -> Self {
+        let above = Path::new(path).ancestors().skip(1);
+        let mut folders: Vec<PathBuf> = above.map(Path::to_path_buf).collect();
+        folders.push(PathBuf::new());
+        // From the outside: that is how the files themselves name each other.
+        folders.reverse();
+        folders.dedup();
+        Self {
+            folders,
+            left: Cell::new(FILES_MAX),
+            scenario: scenario.to_owned(),
+        }
+    }
+}
+
+impl FileResolver for Beside {
+    fn resolve_path(&self, path: &Path) -> Option<String> {
+        Some(path.to_str()?.to_owned())
+    }
+
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        for folder in &self.folders {
+            let path = folder.join(name);
+            let Ok(file) = read_body(&path.to_string_lossy(), &self.scenario) else {
+                continue;
+            };
+            if self.left.replace(self.left.get().saturating_sub(1)) == 0 {
+                let why = format!("more than {FILES_MAX} files are imported");
+                return Err(protox::Error::new(why));
+            }
+            let source = std::str::from_utf8(&file.content);
+            let source = source.map_err(|_| {
+                protox::Error::new(format!("{} is no text in UTF-8", quoted(&file.path)))
+            })?;
+            return File::from_source(name, source);
+        }
+        Err(protox::Error::file_not_found(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHOP: &str = "syntax = \"proto3\";
+        package shop.v1;
+        import \"shop/v1/title.proto\";
+        import \"google/protobuf/timestamp.proto\";
+        service Catalog { rpc Play(Title) returns (Played); }
+        message Played { google.protobuf.Timestamp at = 1; }";
+    const TITLE: &str = "syntax = \"proto3\";
+        package shop.v1;
+        message Title { int64 id = 1; }";
+
+    fn written(files: &[(&str, &str)]) -> (tempfile::TempDir, String) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let scenario = folder.path().join("shop.yaml").display().to_string();
+        (folder, scenario)
+    }
+
+    #[test]
+    fn imports_are_found_from_every_folder_on_the_way() {
+        let files = [
+            ("api/shop/v1/shop.proto", SHOP),
+            ("api/shop/v1/title.proto", TITLE),
+        ];
+        let (folder, scenario) = written(&files);
+        let file = read_proto("api/shop/v1/shop.proto", &scenario).unwrap();
+        assert!(file.pool.get_service_by_name("shop.v1.Catalog").is_some());
+        // The set is what protoc would have written: it can be read as such.
+        std::fs::write(folder.path().join("shop.pb"), &file.file.content).unwrap();
+        let set = read_proto("shop.pb", &scenario).unwrap();
+        assert!(set.pool.get_message_by_name("shop.v1.Title").is_some());
+    }
+
+    #[test]
+    fn what_does_not_compile_says_where() {
+        let files = [
+            ("a.proto", "syntax = \"proto3\";\nmessage A { int32 = 1; }"),
+            ("b.proto", SHOP),
+            (
+                "c.proto",
+                "syntax = \"proto3\";\nmessage A { Nothing it = 1; }",
+            ),
+            ("d.proto", "import \"e.proto\";"),
+            ("e.proto", "import \"d.proto\";"),
+            ("shop.pb", "no descriptors"),
+        ];
+        let (_folder, scenario) = written(&files);
+        for (name, says) in [
+            ("a.proto", "a.proto:2:"),
+            (
+                "b.proto",
+                "b.proto:3:9: import 'shop/v1/title.proto' not found",
+            ),
+            ("c.proto", "c.proto:2:13: "),
+            ("d.proto", "cycle"),
+            ("shop.pb", ""),
+        ] {
+            let problem = read_proto(name, &scenario).unwrap_err();
+            assert_eq!(problem.code, "S0125", "{problem:?}");
+            assert!(problem.notes[0].contains(says), "{:?}", problem.notes);
+        }
+        assert_eq!(read_proto("f.proto", &scenario).unwrap_err().code, "S0001");
+    }
+}

@@ -1,0 +1,156 @@
+//! Calls of gRPC: which method is called, and how its messages are written. Sending
+//! and `check` use the same functions, so what is found sound can be sent.
+
+use prost_reflect::prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor};
+use serde::{Deserialize, Serialize};
+
+use crate::body_file::BodyFile;
+use crate::inject::GrpcStatus;
+
+/// What stands in front of a message: whether it is compressed, and its length
+/// (gRPC over HTTP/2, "Length-Prefixed-Message").
+pub const MESSAGE_PREFIX_BYTES: usize = 5;
+
+/// The status of a call that went well.
+pub const GRPC_OK: u16 = 0;
+
+/// A call of a method that answers one message with one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// The file that describes the method; its content is the descriptor set
+    /// (`google.protobuf.FileDescriptorSet`) that it was compiled to.
+    pub proto: BodyFile,
+    /// Full name of the service, a slash, and the method.
+    pub method: String,
+    /// Whether it may be called again where no answer came, by the word of the file
+    /// (`idempotency_level`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub idempotent: bool,
+}
+
+impl Call {
+    /// How its messages are written.
+    ///
+    /// # Errors
+    /// The descriptor set does not have the method; in words.
+    pub fn messages(&self) -> Result<Messages, String> {
+        let pool = descriptors(&self.proto.content)?;
+        let method = method_of(&pool, &self.method);
+        let method = method.ok_or_else(|| format!("no method is called `{}`", self.method))?;
+        Ok(Messages::of(&method))
+    }
+}
+
+/// What a descriptor set describes, together with the types that every compiler
+/// knows.
+///
+/// # Errors
+/// It is none, or lacks files that it names; in words.
+pub fn descriptors(set: &[u8]) -> Result<DescriptorPool, String> {
+    let mut pool = DescriptorPool::global();
+    let decoded = pool.decode_file_descriptor_set(set);
+    decoded.map_err(|error| error.to_string())?;
+    Ok(pool)
+}
+
+/// The method of a service by its full name, `package.Service/Method`.
+#[must_use]
+pub fn method_of(pool: &DescriptorPool, name: &str) -> Option<MethodDescriptor> {
+    let (service, method) = name.split_once('/')?;
+    let service = pool.get_service_by_name(service)?;
+    service.methods().find(|known| known.name() == method)
+}
+
+/// The messages of a method.
+#[derive(Debug, Clone)]
+pub struct Messages {
+    asks: MessageDescriptor,
+    answers: MessageDescriptor,
+}
+
+impl Messages {
+    /// Those of a method.
+    #[must_use]
+    pub fn of(method: &MethodDescriptor) -> Self {
+        Self {
+            asks: method.input(),
+            answers: method.output(),
+        }
+    }
+
+    /// Appends the message that `json` says, with its prefix. Names of fields are
+    /// those of the file or their names in JSON (ProtoJSON).
+    ///
+    /// # Errors
+    /// It is no such message; in words. Nothing is appended then.
+    pub fn write(&self, json: &str, into: &mut Vec<u8>) -> Result<(), String> {
+        let mut text = serde_json::Deserializer::from_str(json);
+        let read = DynamicMessage::deserialize(self.asks.clone(), &mut text);
+        let message = read.and_then(|message| text.end().map(|()| message));
+        let message = message.map_err(|error| without_place(&error))?;
+        let length = message.encoded_len();
+        let prefix = u32::try_from(length).map_err(|_| "it is larger than 4 GiB".to_owned())?;
+        into.reserve(MESSAGE_PREFIX_BYTES + length);
+        into.push(0);
+        into.extend_from_slice(&prefix.to_be_bytes());
+        message.encode(into).map_err(|error| error.to_string())
+    }
+
+    /// The JSON of a message that was answered, without its prefix: fields by their
+    /// names in JSON, without those that have their default.
+    ///
+    /// # Errors
+    /// It is no such message; in words.
+    pub fn json(&self, answer: &[u8]) -> Result<Vec<u8>, String> {
+        let name = self.answers.full_name();
+        let read = DynamicMessage::decode(self.answers.clone(), answer);
+        let message = read.map_err(|error| format!("what came is no {name}: {error}"))?;
+        serde_json::to_vec(&message).map_err(|error| format!("a {name} is no JSON: {error}"))
+    }
+}
+
+/// What is wrong, without a line and a column of a text that nobody has written so.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
+}
+
+/// The name of a status, as gRPC has it; its number where it has no name.
+#[must_use]
+pub fn grpc_status_name(code: u16) -> String {
+    if code == GRPC_OK {
+        return "OK".to_owned();
+    }
+    let mut all = GrpcStatus::ALL.into_iter();
+    let known = all.find(|status| u16::from(status.code()) == code);
+    known.map_or_else(|| format!("status {code}"), GrpcStatus::name)
+}
+
+/// The code of a status by its name, in capitals or not.
+#[must_use]
+pub fn grpc_status(name: &str) -> Option<u16> {
+    if name.eq_ignore_ascii_case("ok") {
+        return Some(GRPC_OK);
+    }
+    let mut all = GrpcStatus::ALL.into_iter();
+    let known = all.find(|status| status.word().eq_ignore_ascii_case(name));
+    known.map(|status| u16::from(status.code()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_have_their_names() {
+        for code in 0..=16 {
+            let name = grpc_status_name(code);
+            assert_eq!(grpc_status(&name), Some(code), "{name}");
+            assert_eq!(grpc_status(&name.to_lowercase()), Some(code));
+        }
+        assert_eq!(grpc_status_name(17), "status 17");
+        assert_eq!(grpc_status("NOTFOUND"), None);
+    }
+}
