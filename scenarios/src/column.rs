@@ -13,6 +13,10 @@ pub struct Column {
     pub table: String,
     /// As the scenario writes it, relative to its file.
     pub path: String,
+    /// SHA-256 of the file, in hexadecimal digits; empty in records of versions that did
+    /// not keep it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sha256: String,
     /// How many rows there are.
     pub rows: u64,
     /// One row after the other, and from the front again; at random otherwise.
@@ -25,8 +29,10 @@ pub struct Column {
 
 impl PartialEq for Column {
     fn eq(&self, other: &Self) -> bool {
-        let what = |column: &Self| (column.rows, column.in_turn);
-        what(self) == what(other) && (&self.table, &self.path) == (&other.table, &other.path)
+        // The digest stands for the values: a record does not hold them.
+        let texts = (&self.table, &self.path, &self.sha256);
+        texts == (&other.table, &other.path, &other.sha256)
+            && (self.rows, self.in_turn) == (other.rows, other.in_turn)
     }
 }
 

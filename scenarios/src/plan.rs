@@ -70,8 +70,11 @@ pub struct PlanCycles {
     pub every: Duration,
     /// The smallest p that a test of their effect can come to.
     pub smallest_p: f64,
-    /// Expected arrivals of all requests in the period that has fewest.
+    /// Expected arrivals of all requests in the period that has fewest, those of closed
+    /// loops left aside.
     pub arrivals: f64,
+    /// The users of closed loops; how many arrivals they make is the target's doing.
+    pub closed_users: u32,
     /// For each cycle whether the fault comes first, where the file has a seed.
     pub fault_first: Option<Vec<bool>>,
 }
@@ -297,6 +300,11 @@ fn plan_cycles(scenario: &Scenario, fault: &FaultSpec) -> Option<PlanCycles> {
         every: repeat.every,
         smallest_p: smallest_p(cycles),
         arrivals: arrivals.fold(f64::INFINITY, f64::min),
+        closed_users: scenario
+            .load
+            .each()
+            .filter_map(Load::closed_users)
+            .fold(0, u32::saturating_add),
         fault_first: scenario.seed.map(|seed| {
             let first = (0..cycles).map(|cycle| !fault.is_control(cycle * 2, seed));
             first.collect()

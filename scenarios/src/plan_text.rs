@@ -169,19 +169,30 @@ fn about(cycles: &PlanCycles) -> String {
     let smallest_p = format!("{:.digits$}", cycles.smallest_p);
     let needed = samples_for_quantile(0.99, CONFIDENCE);
     #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
-    let p99 = if cycles.arrivals < needed as f64 {
-        format!("; too few for a p99, which needs {needed}")
-    } else {
-        String::new()
+    let arrivals = match (cycles.closed_users, cycles.arrivals) {
+        (0, arrivals) if arrivals < needed as f64 => {
+            format!("about {arrivals:.0}; too few for a p99, which needs {needed}")
+        }
+        (0, arrivals) => format!("about {arrivals:.0}"),
+        (users, arrivals) => {
+            let noun = if users == 1 { "user" } else { "users" };
+            let open = match arrivals > 0.0 {
+                true => format!("about {arrivals:.0}, and "),
+                false => String::new(),
+            };
+            format!(
+                "{open}as many as {users} {noun} of a closed loop make: the target decides; a \
+                 p99 needs {needed}"
+            )
+        }
     };
     format!(
         "cycles of {}: {} of a period with and one without, {} each, one every {}\n  \
-         order: {order}\n  p can be as small as {smallest_p}\n  arrivals in a period: about {:.0}{p99}",
+         order: {order}\n  p can be as small as {smallest_p}\n  arrivals in a period: {arrivals}",
         cycles.fault,
         cycles.cycles,
         format_duration(cycles.period),
         format_duration(cycles.every),
-        cycles.arrivals,
     )
 }
 

@@ -3,7 +3,7 @@
 
 use squall_judge::verdict::{FaultEvidence, Verdict};
 use squall_record::Record;
-use squall_scenario::{Load, Request};
+use squall_scenario::{DataSource, Load, Request};
 
 /// Why two runs cannot be compared: what differs, in words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,10 +26,13 @@ pub(super) fn refuse_other_load(a: &Record, b: &Record) -> Result<(), CompareErr
             });
             loads.collect::<Vec<_>>().join(", beside ")
         });
-        differences.push(format!(
-            "their `load: shape:` differs ({} against {})",
-            shapes[0], shapes[1]
-        ));
+        differences.push(match shapes[0] == shapes[1] {
+            true => format!("what they replay is not what it was ({})", shapes[0]),
+            false => format!(
+                "their `load: shape:` differs ({} against {})",
+                shapes[0], shapes[1]
+            ),
+        });
     }
     let asked = [a, b].map(|load| load.routes().map(summary).collect::<Vec<_>>());
     if asked[0] != asked[1] {
@@ -100,6 +103,7 @@ pub(super) fn notes(records: [&Record; 2], verdicts: &[Verdict; 2]) -> Vec<Strin
         settings.join(" ")
     });
     differ("the system's settings", &settings[0], &settings[1]);
+    notes.extend(changed_data([a, b].map(|manifest| &manifest.scenario.load)));
     notes.extend(faults(verdicts));
     for (side, (record, verdict)) in ["A", "B"].iter().zip(records.iter().zip(verdicts)) {
         if !record.complete {
@@ -112,6 +116,34 @@ pub(super) fn notes(records: [&Record; 2], verdicts: &[Verdict; 2]) -> Vec<Strin
             if let Some(problem) = fault.problems.first() {
                 notes.push(format!("{side}: fault `{}` {problem}", fault.fault));
             }
+        }
+    }
+    notes
+}
+
+/// Tables that hold something else; where a record knows no digest, nobody can tell.
+fn changed_data([a, b]: [&Load; 2]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut told = Vec::new();
+    for (name, source) in &a.data {
+        let mut others = b.data.iter().filter(|(other, _)| other == name);
+        let (DataSource::Column(is), Some((_, DataSource::Column(was)))) = (source, others.next())
+        else {
+            continue;
+        };
+        let known = !is.sha256.is_empty() && !was.sha256.is_empty();
+        if known && is.sha256 != was.sha256 && !told.contains(&&is.table) {
+            told.push(&is.table);
+            let short = |digest: &str| digest.chars().take(12).collect::<String>();
+            notes.push(format!(
+                "the data of `{}` differ: {} has the digest {} against {}, {} rows against {}",
+                is.table,
+                is.path,
+                short(&is.sha256),
+                short(&was.sha256),
+                is.rows,
+                was.rows
+            ));
         }
     }
     notes

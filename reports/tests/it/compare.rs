@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use squall_record::*;
 use squall_reports::compare::{Change, Margins, RouteComparison, RunComparison, compare};
 use squall_reports::*;
+use squall_scenario::{Column, DataSource};
 
 fn with_margins(a: &Record, b: &Record) -> RunComparison {
     compare(a, b, Margins::default()).unwrap()
@@ -177,6 +178,47 @@ fn another_load_is_refused_and_another_seed_is_not() {
         comparison.notes,
         ["the machine differs: build-7 against build-8"]
     );
+}
+
+#[test]
+fn data_that_changed_between_two_runs_are_told() {
+    let of = |sha256: &str, rows| {
+        let mut record = passing();
+        let column = Column {
+            table: "account".to_owned(),
+            path: "accounts.csv".to_owned(),
+            sha256: sha256.to_owned(),
+            rows,
+            in_turn: true,
+            values: Vec::new().into(),
+        };
+        let data = &mut record.manifest.scenario.load.data;
+        data.push((
+            "account.user".to_owned(),
+            DataSource::Column(column.clone()),
+        ));
+        data.push(("account.word".to_owned(), DataSource::Column(column)));
+        record
+    };
+    let [was, is, unknown] = [
+        ("ab".repeat(32), 2),
+        ("cd".repeat(32), 3),
+        (String::new(), 2),
+    ]
+    .map(|(sha256, rows)| of(&sha256, rows));
+    assert_eq!(
+        with_margins(&was, &is).notes,
+        [
+            "the data of `account` differ: accounts.csv has the digest abababababab against \
+          cdcdcdcdcdcd, 2 rows against 3"
+        ]
+    );
+    assert!(with_margins(&was, &was).notes.is_empty());
+    assert!(with_margins(&unknown, &was).notes.is_empty());
+    // Nor are they shards of one load, or one scenario.
+    assert_ne!(was.manifest.scenario, is.manifest.scenario);
+    let json = serde_json::to_string(&was.manifest.scenario).unwrap();
+    assert!(json.contains(&"ab".repeat(32)), "{json}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod body_file;
 mod check;
 mod codes;
 mod diagnostic;
+mod digest;
 mod fault_reference;
 mod findings;
 mod form_part;

@@ -9,6 +9,7 @@ use squall_scenario::quoted;
 use crate::body_file::read_body;
 use crate::codes;
 use crate::diagnostic::Diagnostic;
+use crate::digest::sha256;
 
 /// Most rows of a table.
 const ROWS_MAX: usize = 1_000_000;
@@ -18,6 +19,8 @@ const ROWS_MAX: usize = 1_000_000;
 pub(crate) struct Table {
     /// As the scenario writes it.
     pub(crate) path: String,
+    /// SHA-256 of the file, in hexadecimal digits.
+    pub(crate) sha256: String,
     /// Each with its values, row by row; all of the same length, which is not 0.
     pub(crate) columns: Vec<(String, Vec<String>)>,
 }
@@ -44,6 +47,7 @@ pub(crate) fn read_table(path: &str, scenario: &str) -> Result<Table, Box<Diagno
     match columns {
         Ok(columns) => Ok(Table {
             path: path.to_owned(),
+            sha256: sha256(&content),
             columns,
         }),
         Err(why) => {

@@ -145,6 +145,7 @@ mod tests {
             DataSource::Column(Column {
                 table: "account".to_owned(),
                 path: "accounts.csv".to_owned(),
+                sha256: String::new(),
                 rows: 50,
                 in_turn,
                 values,

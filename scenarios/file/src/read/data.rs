@@ -109,6 +109,7 @@ impl Reader {
             let column = Column {
                 table: entry.key.clone(),
                 path: path.clone(),
+                sha256: table.sha256.clone(),
                 rows: values.len() as u64,
                 in_turn,
                 values: Arc::from(values),

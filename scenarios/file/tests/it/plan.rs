@@ -195,3 +195,36 @@ fn a_closed_loop_is_called_so_and_promises_no_arrivals() {
     assert!(gate("p99 < 300ms").closed && gate("p99 < 300ms").samples.is_none());
     assert_eq!(gate("p99 of POST /heartbeat < 300ms").samples, Some(3_600));
 }
+
+#[test]
+fn cycles_in_a_closed_loop_promise_no_arrivals() {
+    let text = include_str!("../../../fixtures/valid/fault-cycles.yaml");
+    let arrivals = |shape: &str, beside: &str| {
+        let text = text.replace("    - hold: { rate: 100/s, for: 180s }", shape);
+        let text = text.replace("faults:", &format!("{beside}faults:"));
+        let plan = parse(&Source::new("cycles.yaml", text)).plan().to_string();
+        let line = plan.lines().find(|line| line.contains("in a period"));
+        line.unwrap().trim().to_owned()
+    };
+    let open = "    - hold: { rate: 50/s, for: 180s }";
+    let closed = "    - closed: { users: 64, for: 180s }";
+    let beside = "  loads:
+    - name: more
+      shape: [ closed: { users: 1, for: 180s } ]
+      requests: [ GET /more ]
+";
+    let said = "arrivals in a period: ";
+    assert_eq!(arrivals(open, ""), format!("{said}about 400"));
+    assert_eq!(
+        arrivals(closed, ""),
+        format!(
+            "{said}as many as 64 users of a closed loop make: the target decides; a p99 needs 299"
+        )
+    );
+    assert_eq!(
+        arrivals(open, beside),
+        format!(
+            "{said}about 400, and as many as 1 user of a closed loop make: the target decides; a p99 needs 299"
+        )
+    );
+}

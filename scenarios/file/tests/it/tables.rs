@@ -4,15 +4,28 @@
     reason = "a helper of a test fails the test it helps"
 )]
 
+use squall_scenario::{DataSource, Scenario};
 use squall_scenario_file::{ParseOptions, Source, parse_scenario};
 
 /// Names of data with their values.
 type Data = Vec<(String, Vec<String>)>;
 
+const TABLE: &str = "user,password\n1,\"a, b\"\n2,c\n";
+
 /// What is said of a scenario whose data stands in `accounts.csv`, and its data.
 fn read(request: &str) -> (String, Option<Data>) {
+    let (said, scenario) = read_of(request, TABLE);
+    let data = scenario.map(|scenario| {
+        let data = scenario.load.data.into_iter();
+        let values = |source: DataSource| source.choices().unwrap().to_vec();
+        data.map(|(name, source)| (name, values(source))).collect()
+    });
+    (said, data)
+}
+
+/// The same of another table, and the scenario.
+fn read_of(request: &str, table: &str) -> (String, Option<Scenario>) {
     let folder = tempfile::tempdir().unwrap();
-    let table = "user,password\n1,\"a, b\"\n2,c\n";
     std::fs::write(folder.path().join("accounts.csv"), table).unwrap();
     let text = format!(
         "version: 1
@@ -29,13 +42,20 @@ slo: [ {{ during: whole run, expect: [ success >= 90% ] }} ]
     let name = folder.path().join("shop.yaml").display().to_string();
     let none = |_: &str| None;
     let checked = parse_scenario(&Source::new(name, text), &ParseOptions::new(&none));
-    let said = checked.render(false);
-    let data = checked.value.map(|scenario| {
-        let data = scenario.load.data.into_iter();
-        let values = |source: squall_scenario::DataSource| source.choices().unwrap().to_vec();
-        data.map(|(name, source)| (name, values(source))).collect()
-    });
-    (said, data)
+    (checked.render(false), checked.value)
+}
+
+#[test]
+fn other_values_are_another_scenario_and_none_is_recorded() {
+    let of = |table| read_of("/$account.user", table).1.unwrap();
+    let [is, same, other] = [TABLE, TABLE, "user,password\n1,\"a, b\"\n2,d\n"].map(of);
+    assert_eq!(is, same);
+    assert_ne!(is, other);
+    let recorded = serde_json::to_string(&is).unwrap();
+    assert!(!recorded.contains("a, b"), "{recorded}");
+    let read: Scenario = serde_json::from_str(&recorded).unwrap();
+    assert_eq!(read, is);
+    assert_ne!(read, other);
 }
 
 #[test]
