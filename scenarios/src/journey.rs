@@ -101,6 +101,9 @@ impl fmt::Display for Journey {
                 write!(f, "{think}, ")?;
             }
             f.write_str(step.name())?;
+            if let Some(player) = step.player {
+                write!(f, " (plays for {})", format_duration(player.stay))?;
+            }
             if let Some(leave) = step.leave {
                 write!(f, " ({leave} leave)")?;
             }
@@ -232,17 +235,28 @@ mod tests {
                 step("buy/log in", None, Some(0.5)),
                 step("buy/home", Some(2), Some(0.2)),
                 step("buy/pay", Some(3), None),
+                Step {
+                    player: Some(Watching {
+                        buffer: Duration::from_secs(8),
+                        stay: Duration::from_secs(5),
+                    }),
+                    ..step("buy/film", None, None)
+                },
+                step("buy/rate", None, None),
             ],
         };
         assert_eq!(
             journey.to_string(),
-            "buy: log in (50% leave), 2s, home (20% leave), 3s, pay; \
+            "buy: log in (50% leave), 2s, home (20% leave), 3s, pay, film (plays for 5s), rate; \
              as tv: timeout 8s, 3 retries, backoff 1s"
         );
         let reach = journey
             .reach()
             .map(|(_, stay, after)| (stay, after.as_secs()));
-        assert_eq!(reach.collect::<Vec<_>>(), [(1.0, 0), (0.5, 2), (0.4, 5)]);
+        assert_eq!(
+            reach.collect::<Vec<_>>(),
+            [(1.0, 0), (0.5, 2), (0.4, 5), (0.4, 5), (0.4, 10)]
+        );
     }
 
     #[test]

@@ -340,6 +340,7 @@ async fn the_turn_of_a_user_who_watches_ends_once() {
                 .map(|nth| nth * USERS + user)
                 .collect();
             assert_eq!(own, wanted, "each turn once, one after the other");
+            assert!(own.len() > 3, "user {user} came back {} times", own.len());
         }
         assert!(journeys.is_conserved(), "{journeys:?}");
         // A request may have been on its way when the load was stopped.

@@ -73,6 +73,41 @@ fn the_library_acts_on_the_surfaces_that_there_are() {
     }
 }
 
+/// Of a hundred requests 92 read and 8 write, as in the case studies, wherever viewers do
+/// more than to open a page; and they do the same everywhere.
+#[test]
+fn viewers_read_and_write_as_those_of_the_case_studies() {
+    let mut mixes = Vec::new();
+    for (name, _) in library::scenarios() {
+        let source = library::source(name).unwrap();
+        let load = parse_scenario(&source, &ParseOptions::new(&no_environment));
+        let load = load.value.unwrap().load;
+        if load.journeys.is_empty() {
+            continue;
+        }
+        let (mut reads, mut writes) = (0.0, 0.0);
+        for journey in &load.journeys {
+            for (step, stay, _) in journey.reach() {
+                // A player that stays for 5 s has its buffer of 8 s filled once, and
+                // asks for a third segment of 4 s when one has been seen.
+                let asks = if step.player.is_some() { 3.0 } else { 1.0 };
+                let requests = f64::from(journey.weight) * stay * asks;
+                match step.request.method.as_str() {
+                    "GET" => reads += requests,
+                    _ => writes += requests,
+                }
+            }
+        }
+        let share = reads / (reads + writes);
+        assert!((0.915..0.925).contains(&share), "{name}: {share} are reads");
+        mixes.push((name, load.journeys, load.data));
+    }
+    assert!(mixes.len() >= 2);
+    for (name, journeys, data) in &mixes {
+        assert_eq!((journeys, data), (&mixes[0].1, &mixes[0].2), "{name}");
+    }
+}
+
 #[test]
 fn every_system_of_the_library_is_valid() {
     for (name, text) in library::systems() {

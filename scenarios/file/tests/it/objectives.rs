@@ -28,7 +28,7 @@ fn asked(text: &str) -> Checked<Objectives> {
 #[test]
 fn a_file_of_objectives_needs_no_load() {
     let checked = asked(
-        "version: 1\nname: stricter\nslo:\n  - during: slow recommendations\n    expect: [ p99 of homepage < 200ms, success >= 99% ]\n  - after: slow recommendations\n    within: 5s\n    expect: [ baseline returns, breaker recommendations closes ]\n",
+        "version: 1\nname: stricter\nslo:\n  - during: slow recommendations\n    expect: [ p99 of visit/homepage < 200ms, success >= 99% ]\n  - after: slow recommendations\n    within: 5s\n    expect: [ baseline returns, breaker recommendations closes ]\n",
     );
     assert!(checked.diagnostics.is_empty(), "{}", checked.render(false));
     let objectives = checked.value.unwrap();
