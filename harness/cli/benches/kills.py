@@ -15,7 +15,8 @@ without `squall recover` (after WITHIN where a busy machine needs longer): no pr
 stopped or frozen one neither), no cgroup, no table of nftables, no byte on the disk that
 was filled. Prints a line per kind, and what
 was left where something was; `late` are kills that found the run over, `steps` those
-that came just after a step. `slowest` counts from the kill, with the report of a squall
+that came just after a step; `journals` those that stayed, of runs that were killed before
+they had a guardian: each is printed, and the next run removes it. `slowest` counts from the kill, with the report of a squall
 that was not killed itself; the time in which nothing may be left counts from its end.
 """
 
