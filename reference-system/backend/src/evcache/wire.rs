@@ -98,6 +98,9 @@ mod tests {
 
     use super::*;
 
+    /// However slow a machine is, this is a hang.
+    const HANG: std::time::Duration = std::time::Duration::from_secs(60);
+
     /// An authority, and the issuer that signs for it.
     fn authority() -> (String, Issuer<'static, KeyPair>) {
         let key = KeyPair::generate().unwrap();
@@ -141,7 +144,8 @@ mod tests {
         std::fs::write(&path, pem).unwrap();
         let reach = Reach::new(Some(&path)).unwrap();
         let mut said = reach.connect(node(&issuer, 2099).await).await.unwrap();
-        assert_eq!(said.read_u8().await.unwrap(), b'!');
+        let byte = timeout(HANG, said.read_u8()).await.expect("must not hang");
+        assert_eq!(byte.unwrap(), b'!');
 
         let why = async |address| reach.connect(address).await.err().unwrap().to_string();
         let expired = why(node(&issuer, 2001).await).await;
