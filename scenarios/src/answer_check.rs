@@ -2,11 +2,12 @@
 //! is wrong is no good answer.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::template::Template;
-use crate::units::ByteCount;
+use crate::units::{ByteCount, format_duration};
 
 /// One thing that holds of every good answer of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,71 @@ pub enum AnswerCheck {
     AtMost(ByteCount),
     /// The SHA-256 digest of the body.
     Sha256(Digest),
+    /// What comes one after the other: the messages of a stream.
+    Series(SeriesCheck),
+}
+
+/// Something that holds of what comes one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SeriesCheck {
+    /// So many come, or more.
+    AtLeast(u64),
+    /// So many come, or fewer.
+    AtMost(u64),
+    /// The first comes within this time from when the arrival was due.
+    First(Duration),
+    /// Each of the others comes within this time from the one before it.
+    Gap(Duration),
+}
+
+/// What came one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Series {
+    /// How many.
+    pub count: u64,
+    /// When the first had come.
+    pub first: Option<Duration>,
+    /// The longest time between two of them.
+    pub longest_gap: Duration,
+}
+
+impl SeriesCheck {
+    /// What is wrong with a series, in words; `things` is what it is of.
+    #[must_use]
+    pub fn broken(self, series: &Series, things: &str) -> Option<String> {
+        let count = series.count;
+        let shown = |time: Duration| format_duration(time);
+        match self {
+            Self::AtLeast(least) => {
+                (count < least).then(|| format!("{count} {things} came, fewer than {least}"))
+            }
+            Self::AtMost(most) => {
+                (count > most).then(|| format!("{count} {things} came, more than {most}"))
+            }
+            Self::First(within) => match series.first {
+                None => Some(format!("none of the {things} came")),
+                Some(first) => (first > within).then(|| {
+                    let (first, within) = (shown(first), shown(within));
+                    format!("the first of the {things} came after {first}, later than {within}")
+                }),
+            },
+            Self::Gap(within) => (series.longest_gap > within).then(|| {
+                let (gap, within) = (shown(series.longest_gap), shown(within));
+                format!("{gap} lay between two {things}, more than {within}")
+            }),
+        }
+    }
+}
+
+impl fmt::Display for SeriesCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtLeast(count) => write!(f, "at least {count} messages"),
+            Self::AtMost(count) => write!(f, "at most {count} messages"),
+            Self::First(within) => write!(f, "first message within {}", format_duration(*within)),
+            Self::Gap(within) => write!(f, "messages {} apart", format_duration(*within)),
+        }
+    }
 }
 
 /// What is expected to be somewhere.
@@ -61,7 +127,11 @@ impl AnswerCheck {
     pub const fn reads_body(&self) -> bool {
         match self {
             Self::Json { .. } | Self::Contains(_) | Self::Lacks(_) => true,
-            Self::Header { .. } | Self::AtLeast(_) | Self::AtMost(_) | Self::Sha256(_) => false,
+            Self::Header { .. }
+            | Self::AtLeast(_)
+            | Self::AtMost(_)
+            | Self::Sha256(_)
+            | Self::Series(_) => false,
         }
     }
 
@@ -74,7 +144,7 @@ impl AnswerCheck {
                 Expected::Present | Expected::Absent => None,
             },
             Self::Contains(template) | Self::Lacks(template) => Some(template),
-            Self::AtLeast(_) | Self::AtMost(_) | Self::Sha256(_) => None,
+            Self::AtLeast(_) | Self::AtMost(_) | Self::Sha256(_) | Self::Series(_) => None,
         };
         if let Some(template) = template {
             *template = template.filled(name, value);
@@ -96,6 +166,7 @@ impl fmt::Display for AnswerCheck {
             Self::AtLeast(size) => write!(f, "body of at least {size}"),
             Self::AtMost(size) => write!(f, "body of at most {size}"),
             Self::Sha256(digest) => write!(f, "body with sha256 {digest}"),
+            Self::Series(check) => check.fmt(f),
         }
     }
 }
@@ -170,6 +241,37 @@ impl fmt::Display for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_series_is_as_it_should_be_to_the_last_microsecond() {
+        let ms = Duration::from_millis;
+        let series = Series {
+            count: 3,
+            first: Some(ms(200)),
+            longest_gap: ms(50),
+        };
+        let broken = |check: SeriesCheck| check.broken(&series, "messages");
+        let less = Duration::from_micros(1);
+        for check in [
+            SeriesCheck::AtLeast(3),
+            SeriesCheck::AtMost(3),
+            SeriesCheck::First(ms(200)),
+            SeriesCheck::Gap(ms(50)),
+        ] {
+            assert_eq!(broken(check), None, "{check}");
+        }
+        for check in [
+            SeriesCheck::AtLeast(4),
+            SeriesCheck::AtMost(2),
+            SeriesCheck::First(ms(200) - less),
+            SeriesCheck::Gap(ms(50) - less),
+        ] {
+            assert!(broken(check).is_some(), "{check}");
+        }
+        let nothing = Series::default();
+        let first = SeriesCheck::First(ms(1)).broken(&nothing, "messages");
+        assert_eq!(first.as_deref(), Some("none of the messages came"));
+    }
 
     #[test]
     fn a_digest_is_read_as_it_is_written() {

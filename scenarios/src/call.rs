@@ -15,7 +15,7 @@ pub const MESSAGE_PREFIX_BYTES: usize = 5;
 /// The status of a call that went well.
 pub const GRPC_OK: u16 = 0;
 
-/// A call of a method that answers one message with one.
+/// A call of a method that is sent one message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
     /// The file that describes the method; its content is the descriptor set
@@ -27,6 +27,9 @@ pub struct Call {
     /// (`idempotency_level`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub idempotent: bool,
+    /// Whether it answers with a stream of messages, and not with one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub streams: bool,
 }
 
 impl Call {
@@ -107,6 +110,30 @@ impl Messages {
         let read = DynamicMessage::decode(self.answers.clone(), answer);
         let message = read.map_err(|error| format!("what came is no {name}: {error}"))?;
         serde_json::to_vec(&message).map_err(|error| format!("a {name} is no JSON: {error}"))
+    }
+}
+
+impl Messages {
+    /// The JSON of a stream of messages, each with its prefix: a list.
+    ///
+    /// # Errors
+    /// One of them is no such message; in words.
+    pub fn json_of_stream(&self, mut answers: &[u8]) -> Result<Vec<u8>, String> {
+        let mut list = vec![b'['];
+        while let Some((prefix, rest)) = answers.split_at_checked(MESSAGE_PREFIX_BYTES) {
+            let length = prefix[1..].iter();
+            let length = length.fold(0_usize, |all, byte| all << 8 | usize::from(*byte));
+            let Some((message, rest)) = rest.split_at_checked(length) else {
+                break;
+            };
+            if list.len() > 1 {
+                list.push(b',');
+            }
+            list.extend(self.json(message)?);
+            answers = rest;
+        }
+        list.push(b']');
+        Ok(list)
     }
 }
 

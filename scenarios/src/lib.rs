@@ -55,7 +55,7 @@ pub use address::{
     ip_address, is_allowed, is_host, is_localhost, is_on_this_machine, socket_address,
     split_address,
 };
-pub use answer_check::{AnswerCheck, Digest, Expected, NoDigest};
+pub use answer_check::{AnswerCheck, Digest, Expected, NoDigest, Series, SeriesCheck};
 pub use bit_rate::BitRate;
 pub use body_file::BodyFile;
 pub use call::{

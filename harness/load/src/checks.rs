@@ -61,6 +61,10 @@ pub(crate) fn first_broken<'v>(
                 .then(|| format!("the body has {body_bytes} bytes, fewer than {size}")),
             AnswerCheck::AtMost(size) => (body_bytes > size.0)
                 .then(|| format!("the body has {body_bytes} bytes, more than {size}")),
+            AnswerCheck::Series(check) => {
+                let series = kept.series.unwrap_or_default();
+                check.broken(&series, "messages")
+            }
             AnswerCheck::Sha256(expected) => {
                 let is = Digest::new(kept.sha256.unwrap_or_default());
                 (is != *expected).then(|| format!("the body's sha256 is {is}"))
@@ -148,6 +152,7 @@ mod tests {
             cut: false,
             crowded_out: false,
             sha256: Some([7; 32]),
+            series: None,
         }
     }
 

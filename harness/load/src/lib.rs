@@ -41,7 +41,9 @@ pub use plan::{Destination, LoadPlan};
 pub use player::{Fetch, Manifest, ManifestError, Next, Player, Viewing};
 pub use protocol::{LoadCommand, LoadOutput};
 pub use recorder::Recorder;
-pub use requests::{CompiledRequests, PreparedRequest, RequestError, RequestKind, RequestMaker};
+pub use requests::{
+    Answers, CompiledRequests, PreparedRequest, RequestError, RequestKind, RequestMaker,
+};
 pub use schedule::{Arrival, Schedule};
 pub use settled::Settled;
 pub use thread::{LoadError, LoadHandle};

@@ -9,7 +9,7 @@ use squall_scenario::seed::{nth, sub_seed, unit_interval};
 use squall_scenario::{BodyPiece, Load, Messages, RenderError, Request, RequestText};
 
 use compiled::CompiledRequest;
-pub use compiled::RequestKind;
+pub use compiled::{Answers, RequestKind};
 use draw::Draw;
 pub use error::RequestError;
 use error::{invalid, refused};

@@ -411,7 +411,7 @@ impl Sender for Worker {
         course: &Course,
         result: Result<Exchange, ExchangeFailure>,
     ) {
-        let result = self.understood(&job, result);
+        let result = self.understood(&job, course, result);
         let stuck = match result.as_ref().map(|it| self.redirected(&job, course, it)) {
             Ok(Some(Ok(hop))) => {
                 if let Ok(exchange) = &result {

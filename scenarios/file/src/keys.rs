@@ -1,6 +1,7 @@
 //! Every key of scenario and system files, with its meaning.
 
 mod connecting;
+mod expect;
 mod fault;
 mod journey;
 mod load;
@@ -9,6 +10,7 @@ mod probe;
 mod system;
 
 pub(crate) use connecting::{CLIENT_TLS, CONNECTIONS};
+pub(crate) use expect::*;
 pub(crate) use fault::*;
 pub(crate) use journey::*;
 pub(crate) use load::*;

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use httparse::Header;
 use sha2::{Digest as _, Sha256};
+use squall_scenario::Series;
 
 /// Most bytes of a body that are kept for checks, of every request in flight.
 pub const KEPT_BODY_BYTES_MAX: usize = 1 << 20;
@@ -39,6 +40,9 @@ pub struct Kept {
     pub crowded_out: bool,
     /// SHA-256 of the body, where somebody looks at it.
     pub sha256: Option<[u8; 32]>,
+    /// What came one after the other, where that is how the answer comes; the first
+    /// counted from when the request was sent.
+    pub series: Option<Series>,
 }
 
 impl Kept {

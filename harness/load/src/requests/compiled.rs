@@ -20,8 +20,17 @@ pub struct RequestKind {
     pub repeatable: bool,
     /// What checks look at in its answer, where there are any.
     pub looks: Option<Looks>,
-    /// Whether it is a call of gRPC, whose answer is a message.
-    pub call: bool,
+    /// What answers it, where it is a call of gRPC.
+    pub call: Option<Answers>,
+}
+
+/// What answers a call of gRPC that went well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answers {
+    /// One message.
+    One,
+    /// A stream of any number of messages.
+    Many,
 }
 
 impl RequestKind {
@@ -32,7 +41,7 @@ impl RequestKind {
             bodiless: method == Method::HEAD,
             repeatable: method.is_idempotent(),
             looks: None,
-            call: false,
+            call: None,
         }
     }
 }
@@ -108,7 +117,10 @@ impl CompiledRequest {
             kind: RequestKind {
                 looks: looks(request, sources),
                 repeatable: method.is_idempotent() || idempotent,
-                call: call.is_some(),
+                call: request.call.as_ref().map(|call| match call.streams {
+                    true => Answers::Many,
+                    false => Answers::One,
+                }),
                 ..RequestKind::of(method)
             },
             bytes: match call {

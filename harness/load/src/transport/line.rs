@@ -116,7 +116,7 @@ impl Line {
             carried: RefCell::new(Carried {
                 key: None,
                 kind: RequestKind {
-                    call: false,
+                    call: None,
                     bodiless: false,
                     repeatable: false,
                     looks: None,

@@ -9,6 +9,7 @@ use squall_scenario::GRPC_OK;
 use super::Worker;
 use crate::checks::first_broken;
 use crate::job::Job;
+use crate::requests::Answers;
 use crate::settled::Settled;
 use crate::transport::{Course, Endpoint, Exchange, ExchangeFailure};
 
@@ -58,14 +59,25 @@ impl Worker {
         });
     }
 
-    /// An answer as checks look at it: of a call, the JSON of its message.
+    /// An answer as checks look at it: of a call, the JSON of its message, or the list
+    /// of all of a stream, which is timed from when it was due.
     pub(super) fn understood(
         &self,
         job: &Job,
+        course: &Course,
         result: Result<Exchange, ExchangeFailure>,
     ) -> Result<Exchange, ExchangeFailure> {
         let mut exchange = result?;
-        let looked_at = self.requests.kind(job.route).looks;
+        let kind = self.requests.kind(job.route);
+        let first = exchange
+            .kept
+            .as_deref_mut()
+            .and_then(|kept| kept.series.as_mut());
+        if let (Some(series), Some(written)) = (first, course.written) {
+            let before = written.saturating_duration_since(job.scheduled);
+            series.first = series.first.map(|first| first + before);
+        }
+        let looked_at = kind.looks;
         let is_looked_at = looked_at.is_some_and(|looks| looks.body);
         let kept = exchange.kept.as_deref_mut().filter(|_| is_looked_at);
         let messages = self.requests.messages(job.route);
@@ -73,7 +85,11 @@ impl Worker {
         let (Some(messages), Some(kept), GRPC_OK) = (messages, whole, exchange.status) else {
             return Ok(exchange);
         };
-        match messages.json(&kept.body) {
+        let json = match kind.call {
+            Some(Answers::Many) => messages.json_of_stream(&kept.body),
+            Some(Answers::One) | None => messages.json(&kept.body),
+        };
+        match json {
             Ok(json) => kept.body = json,
             Err(why) => {
                 let address = Some(exchange.address);

@@ -12,7 +12,7 @@ use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::{BadKind, Counts, Outcome, Sample};
 use squall_scenario::{
     AnswerCheck, Arrivals, BodyFile, ByteCount, Call, Connecting, DataSource, Expected,
-    HttpVersion, Journey, Load, Persona, Rate, Request, Stage, Step, Take, Template,
+    HttpVersion, Journey, Load, Persona, Rate, Request, SeriesCheck, Stage, Step, Take, Template,
 };
 
 use crate::serving::server;
@@ -33,7 +33,10 @@ const PROTO: &str = "syntax = \"proto3\";
 fn call(method: &str) -> Call {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.proto");
-    let more = format!("rpc Play(Title) returns (Played); rpc {method}(Title) returns (Played);");
+    let streams = method.starts_with("Watch");
+    let answers = if streams { "stream Played" } else { "Played" };
+    let more =
+        format!("rpc Play(Title) returns (Played); rpc {method}(Title) returns ({answers});");
     let more = match method {
         "Play" => PROTO.to_owned(),
         _ => PROTO.replace("rpc Play(Title) returns (Played);", &more),
@@ -49,6 +52,7 @@ fn call(method: &str) -> Call {
         },
         method: format!("shop.v1.Catalog/{method}"),
         idempotent: false,
+        streams,
     }
 }
 
@@ -128,6 +132,15 @@ async fn answer(request: HttpRequest<RecvStream>, mut to: SendResponse<Bytes>, a
             let _ = to.send_response(head, true);
             return;
         }
+        "WatchThree" => {
+            let all = (id..id + 3).map(|id| framed(&played(id)));
+            (grpc(200), all.collect::<Vec<_>>().concat(), "0")
+        }
+        "WatchCut" => {
+            let all = [framed(&played(id)), framed(&played(id))[..9].to_vec()];
+            (grpc(200), all.concat(), "0")
+        }
+        "WatchNothing" => (grpc(200), vec![], "0"),
         "Twice" => (
             grpc(200),
             [framed(&played(id)), framed(&played(id))].concat(),
@@ -341,6 +354,41 @@ async fn what_is_no_answer_of_grpc_is_malformed() {
     assert_eq!(counts.malformed, CALLS);
     assert!(detail.unwrap().contains("no shop.v1.Played"));
     assert_eq!(called(calls("Reset")).await.0.broken, CALLS);
+}
+
+#[tokio::test]
+async fn a_stream_is_a_list_and_is_counted() {
+    let series = |check| AnswerCheck::Series(check);
+    let fine = vec![
+        json("/0/name", "Storm"),
+        json("/0/seenBy", "$n"),
+        AnswerCheck::Json {
+            pointer: "/3".to_owned(),
+            expected: Expected::Absent,
+        },
+        AnswerCheck::AtMost(ByteCount(27)),
+        series(SeriesCheck::AtLeast(3)),
+        series(SeriesCheck::AtMost(3)),
+        series(SeriesCheck::First(HANG)),
+        series(SeriesCheck::Gap(HANG)),
+    ];
+    let watch = |method, checks| Request {
+        checks,
+        ..calls(method)
+    };
+    let (counts, detail) = called(watch("WatchThree", fine)).await;
+    assert_eq!(counts.good, CALLS, "{detail:?}");
+    let at_least = |count| vec![series(SeriesCheck::AtLeast(count))];
+    let (counts, detail) = called(watch("WatchThree", at_least(4))).await;
+    assert_eq!(counts.check, CALLS);
+    assert_eq!(detail.as_deref(), Some("3 messages came, fewer than 4"));
+    // Nothing is faster than this.
+    let first = vec![series(SeriesCheck::First(Duration::from_nanos(1)))];
+    let (counts, detail) = called(watch("WatchThree", first)).await;
+    assert_eq!(counts.check, CALLS);
+    assert!(detail.unwrap().contains("the first of the messages"));
+    assert_eq!(called(watch("WatchNothing", vec![])).await.0.good, CALLS);
+    assert_eq!(called(watch("WatchCut", vec![])).await.0.malformed, CALLS);
 }
 
 fn step(request: Request, take: Vec<(String, Take)>) -> Step {

@@ -1,10 +1,11 @@
 //! Keys of `load`.
 
 use super::connecting::{CLIENT_TLS, CONNECTIONS};
+use super::expect::EXPECT;
 use super::journey::{OF_STEP, PAUSE, PERSONA, PLAYER, is};
 use crate::shape::Kind::{
-    Decimal, Duration, DurationRange, Either, Json, List, Names, Object, OneOf, Rate, Send, Size,
-    Status, Template, Text, Whole, Word, Words,
+    Decimal, Duration, DurationRange, Either, Json, List, Names, Object, OneOf, Rate, Send,
+    Template, Text, Whole, Word, Words,
 };
 use crate::shape::{Key, Shape, key, needed};
 
@@ -188,7 +189,7 @@ pub(crate) static REQUEST: Shape = Shape {
             "Name used by gates and reports; what is sent when absent.",
         ),
         key("send", Send, "Method and path: GET /search?q=$word.").otherwise(&["url", "path"]),
-        key("call", Text, "Instead of `send`: the method of gRPC that is called over HTTP/2, by its full name: shop.v1.Catalog/Play.").otherwise(&["grpc", "rpc", "method"]),
+        key("call", Text, "Instead of `send`: the method of gRPC that is called over HTTP/2, which is sent one message, by its full name: shop.v1.Catalog/Play.").otherwise(&["grpc", "rpc", "method"]),
         key("proto", Text, "The file that describes the method, relative to this file: `.proto`, whose imports are looked for on the way to it, or a descriptor set; that of the load when absent.").otherwise(&["descriptor", "protoset"]),
         key("message", Json, "What the method is sent: a map of its fields. A `$name` stands there as in `json`; nothing is in it when absent."),
         key(
@@ -345,55 +346,6 @@ pub(crate) static NOBODY: Shape = Shape {
     about: "Nobody asks.",
     reads: "none",
     keys: &[],
-};
-
-pub(crate) static EXPECT: Shape = Shape {
-    noun: "`expect` of a request",
-    about: "Which answers are good.",
-    reads: "expect: { status: [200, 3xx], json: { /rows/0: present } }",
-    keys: &[
-        key(
-            "status",
-            Either(&[Status, List(&Status)]),
-            "Status codes: 200, 2xx, or a list of them; 200 to 399 when absent. Those of a call are names: NOT_FOUND; OK when absent.",
-        )
-        .otherwise(&["code"]),
-        key(
-            "header",
-            Names(&Template),
-            "Headers: present, absent, or a value in which * stands for anything.",
-        )
-        .otherwise(&["headers"]),
-        key(
-            "json",
-            Names(&Template),
-            "Values of a JSON body by JSON pointer: present, absent, or a value in which * stands for anything.",
-        ),
-        key("body", Object(&EXPECT_BODY), "What the body is like."),
-    ],
-};
-
-pub(crate) static EXPECT_BODY: Shape = Shape {
-    noun: "`body` of `expect`",
-    about: "What the body of a good answer is like.",
-    reads: "body: { contains: \"rows\", at_most: 64KiB }",
-    keys: &[
-        key(
-            "contains",
-            Either(&[Template, List(&Template)]),
-            "A text that is in it, or a list of them.",
-        )
-        .otherwise(&["text", "includes"]),
-        key(
-            "lacks",
-            Either(&[Template, List(&Template)]),
-            "A text that is not in it, or a list of them.",
-        )
-        .otherwise(&["excludes", "not_contains"]),
-        key("at_least", Size, "The fewest bytes it has.").otherwise(&["min", "min_size"]),
-        key("at_most", Size, "The most bytes it has.").otherwise(&["max", "max_size"]),
-        key("sha256", Text, "Its SHA-256 digest: 64 hexadecimal digits.").otherwise(&["digest"]),
-    ],
 };
 
 pub(crate) const DATA: &[Key] = &[

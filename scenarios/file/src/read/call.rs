@@ -66,6 +66,14 @@ impl Reader {
             .get("within")
             .and_then(|node| self.some_time(node, "no answer comes in no time"));
         let (call, expect) = (found?.0, expect?);
+        if let Some(place) = expect.series.filter(|_| !call.streams) {
+            let title = format!("{} answers with one message", quoted(&call.method));
+            self.report(
+                Diagnostic::error(codes::KEYS_CONFLICT, title)
+                    .at(place, "nothing comes one after the other")
+                    .help("look at `json` and `body`, or leave it out"),
+            );
+        }
         let places = RequestPlaces {
             name: match fields.get("name") {
                 Some(node) => node.place,
@@ -103,16 +111,12 @@ impl Reader {
             self.report_value(node, diagnostic);
             return None;
         };
-        let streams = match (method.is_client_streaming(), method.is_server_streaming()) {
-            (true, _) => Some("is sent a stream of messages, and squall sends one"),
-            (false, true) => Some("answers with a stream of messages, and squall takes one"),
-            (false, false) => None,
-        };
-        if let Some(streams) = streams {
-            let title = format!("{} {streams}", quoted(name));
+        if method.is_client_streaming() {
+            let name = quoted(name);
+            let title = format!("{name} is sent a stream of messages, and squall sends one");
             let diagnostic = Diagnostic::error(codes::NO_SUCH_METHOD, title)
                 .at(node.place, "cannot be called")
-                .help("call a method that answers one message with one");
+                .help("call a method that is sent one message");
             self.report_value(node, diagnostic);
             return None;
         }
@@ -123,6 +127,7 @@ impl Reader {
             method: name.to_owned(),
             // NO_SIDE_EFFECTS and IDEMPOTENT of google.protobuf.MethodOptions.
             idempotent: matches!(level, Some(1 | 2)),
+            streams: method.is_server_streaming(),
         };
         Some((call, method))
     }

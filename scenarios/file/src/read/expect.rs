@@ -1,7 +1,7 @@
 //! `expect` of a request: which answers are good.
 
 use squall_scenario::{
-    AnswerCheck, Digest, Expected, GRPC_OK, NoDigest, grpc_status, grpc_status_name,
+    AnswerCheck, Digest, Expected, GRPC_OK, NoDigest, SeriesCheck, grpc_status, grpc_status_name,
     is_header_name, nearest, quoted,
 };
 
@@ -27,6 +27,9 @@ impl Speaks {
     }
 }
 
+/// Most messages that are counted on.
+const MESSAGES_MAX: u32 = 1_000_000_000;
+
 /// What makes an answer good.
 #[derive(Debug, Clone)]
 pub(super) struct Expect {
@@ -34,6 +37,8 @@ pub(super) struct Expect {
     pub(super) checks: Vec<AnswerCheck>,
     /// Where something is said of the body, if it is.
     pub(super) body: Option<Place>,
+    /// Where something is said of the messages of a stream, if it is.
+    pub(super) series: Option<Place>,
 }
 
 impl Expect {
@@ -43,6 +48,7 @@ impl Expect {
             status: speaks.good(),
             checks: Vec::new(),
             body: None,
+            series: None,
         }
     }
 }
@@ -65,6 +71,9 @@ impl Reader {
         if let Some(node) = fields.get("body") {
             self.expected_body(node, &mut checks)?;
         }
+        if let Some(node) = fields.get("messages") {
+            self.expected_series(node, &mut checks)?;
+        }
         if fields.get("status").is_none() && checks.is_empty() && self.findings.len() == before {
             self.nothing_expected(node);
             return None;
@@ -76,6 +85,7 @@ impl Reader {
             status,
             checks,
             body,
+            series: fields.get("messages").map(|_| fields.key_place("messages")),
         })
     }
 
@@ -191,6 +201,48 @@ impl Reader {
         self.expected_size(fields, checks);
         if let Some(node) = fields.get("sha256") {
             checks.push(AnswerCheck::Sha256(self.digest(node)?));
+        }
+        Some(())
+    }
+
+    /// `messages: 5`, or what is said of how they come.
+    fn expected_series(&mut self, node: &Node, checks: &mut Vec<AnswerCheck>) -> Option<()> {
+        let mut add = |check| checks.push(AnswerCheck::Series(check));
+        if node.scalar().is_some() {
+            let count = self.whole_u32(node, 0, MESSAGES_MAX)?.into();
+            add(SeriesCheck::AtLeast(count));
+            add(SeriesCheck::AtMost(count));
+            return Some(());
+        }
+        let fields = self.fields(node, &keys::EXPECT_MESSAGES)?;
+        let mut count = |key| match fields.get(key) {
+            Some(node) => self.whole_u32(node, 0, MESSAGES_MAX).map(Some),
+            None => Some(None),
+        };
+        let (least, most) = (count("at_least")?, count("at_most")?);
+        if let (Some(least), Some(most)) = (least, most)
+            && least > most
+        {
+            let title = format!("no stream has at least {least} and at most {most} messages");
+            self.report(
+                Diagnostic::error(codes::OUT_OF_RANGE, title)
+                    .at(fields.place("at_most"), format!("less than {least}"))
+                    .help("write the lower number at `at_least`"),
+            );
+            return None;
+        }
+        least
+            .into_iter()
+            .for_each(|it| add(SeriesCheck::AtLeast(it.into())));
+        most.into_iter()
+            .for_each(|it| add(SeriesCheck::AtMost(it.into())));
+        for (key, of) in [
+            ("first", SeriesCheck::First as fn(_) -> _),
+            ("gap", SeriesCheck::Gap),
+        ] {
+            if let Some(node) = fields.get(key) {
+                add(of(self.some_time(node, "no message comes in no time")?));
+            }
         }
         Some(())
     }

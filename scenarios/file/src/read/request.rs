@@ -163,6 +163,16 @@ impl Reader {
             .get("within")
             .and_then(|node| self.some_time(node, "no answer comes in no time"));
         let (method, path, sent) = send?;
+        if let Some(place) = expect.as_ref().and_then(|expect| expect.series) {
+            self.report(
+                Diagnostic::error(
+                    codes::KEYS_CONFLICT,
+                    "an answer of HTTP is no stream of messages",
+                )
+                .at(place, "only calls are answered so")
+                .help("look at `json` and `body`, or leave it out"),
+            );
+        }
         if let Some(place) = expect.as_ref().and_then(|expect| expect.body) {
             self.refuse_body_of_head(&method, place);
         }

@@ -2,10 +2,13 @@
 //! prefixes, and the status in the trailers. A pure function of what comes, however it
 //! is cut.
 
+use std::time::Instant;
+
 use http::HeaderMap;
-use squall_scenario::{GRPC_OK, MESSAGE_PREFIX_BYTES, grpc_status_name};
+use squall_scenario::{GRPC_OK, MESSAGE_PREFIX_BYTES, Series, grpc_status_name};
 
 use crate::answer::Keeper;
+use crate::requests::Answers;
 
 /// Longest message that is read. Nothing is held of it; it bounds what a server that
 /// speaks another protocol can make of its first bytes.
@@ -14,8 +17,13 @@ const MESSAGE_BYTES_MAX: u32 = 64 << 20;
 const SAID_CHARACTERS_MAX: usize = 200;
 
 /// What came of a call so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct CallAnswer {
+    answers: Answers,
+    /// When the call was sent, and when the last whole message had come.
+    sent: Instant,
+    last: Option<Instant>,
+    series: Series,
     /// What came of a prefix.
     prefix: Vec<u8>,
     /// How much of a message is to come.
@@ -42,6 +50,24 @@ pub(super) struct Status {
 }
 
 impl CallAnswer {
+    /// Nothing has come yet of what was sent then.
+    pub(super) fn new(answers: Answers, sent: Instant) -> Self {
+        Self {
+            answers,
+            sent,
+            last: None,
+            series: Series::default(),
+            prefix: Vec::new(),
+            left: 0,
+            messages: 0,
+            bytes: 0,
+            status: 0,
+            is_grpc: false,
+            said: None,
+            wrong: None,
+        }
+    }
+
     /// The head came; `ended` where nothing follows it.
     pub(super) fn head(&mut self, status: u16, fields: &HeaderMap, ended: bool) {
         self.status = status;
@@ -62,19 +88,27 @@ impl CallAnswer {
         }
     }
 
-    /// Takes a part of the body; whether more may come.
-    pub(super) fn data(&mut self, mut data: &[u8], keeper: Option<&mut Keeper>) -> bool {
+    /// Takes a part of the body, which came at `now`; whether more may come. Of a
+    /// stream, what is kept are messages with their prefixes.
+    pub(super) fn data(
+        &mut self,
+        mut data: &[u8],
+        now: Instant,
+        mut keeper: Option<&mut Keeper>,
+    ) -> bool {
         if self.status != 200 || !self.is_grpc {
             return true;
         }
-        let mut keeper = keeper;
         while !data.is_empty() && self.wrong.is_none() {
             if self.left == 0 {
                 let wanted = MESSAGE_PREFIX_BYTES - self.prefix.len();
                 let (part, rest) = data.split_at(wanted.min(data.len()));
                 self.prefix.extend_from_slice(part);
                 data = rest;
-                self.begin();
+                if let (Some(keeper), Answers::Many) = (&mut keeper, self.answers) {
+                    keeper.take(part);
+                }
+                self.begin(now);
                 continue;
             }
             let length = data.len().min(self.left as usize);
@@ -85,12 +119,27 @@ impl CallAnswer {
             self.left -= length as u32;
             self.bytes += length as u64;
             data = rest;
+            if self.left == 0 {
+                self.came(now);
+            }
         }
         self.wrong.is_none()
     }
 
+    /// A whole message has come.
+    fn came(&mut self, now: Instant) {
+        self.series.count += 1;
+        match self.last.replace(now) {
+            None => self.series.first = Some(now.saturating_duration_since(self.sent)),
+            Some(last) => {
+                let gap = now.saturating_duration_since(last);
+                self.series.longest_gap = self.series.longest_gap.max(gap);
+            }
+        }
+    }
+
     /// Begins a message, where its whole prefix came.
-    fn begin(&mut self) {
+    fn begin(&mut self, now: Instant) {
         let &[compressed, a, b, c, d] = self.prefix.as_slice() else {
             return;
         };
@@ -104,17 +153,25 @@ impl CallAnswer {
             Some(format!(
                 "a message of {length} bytes is announced, and {most} MiB is the most squall reads"
             ))
-        } else if self.messages > 1 {
+        } else if self.messages > 1 && self.answers == Answers::One {
             Some("a second message came, and the method answers with one".to_owned())
         } else {
             None
         };
         self.left = length;
+        if length == 0 {
+            self.came(now);
+        }
     }
 
     /// The trailers came.
     pub(super) fn trailers(&mut self, fields: &HeaderMap) {
         self.said = status_in(fields);
+    }
+
+    /// The messages that came.
+    pub(super) const fn series(&self) -> Series {
+        self.series
     }
 
     /// How many bytes of messages came.
@@ -141,7 +198,8 @@ impl CallAnswer {
         if self.left > 0 || !self.prefix.is_empty() {
             return Err("the answer ended within a message".to_owned());
         }
-        if status.code == GRPC_OK && self.messages == 0 {
+        let one = self.answers == Answers::One;
+        if status.code == GRPC_OK && one && self.messages == 0 {
             return Err("the status is OK, and no message came".to_owned());
         }
         Ok(status)
@@ -219,6 +277,8 @@ fn decoded(text: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
 
@@ -243,10 +303,14 @@ mod tests {
 
     const GRPC: (&str, &str) = ("content-type", "application/grpc+proto");
 
+    fn nothing() -> CallAnswer {
+        CallAnswer::new(Answers::One, Instant::now())
+    }
+
     fn answer(body: &[u8], trailers: &[(&'static str, &str)]) -> Result<Status, String> {
-        let mut answer = CallAnswer::default();
+        let mut answer = nothing();
         answer.head(200, &fields(&[GRPC]), false);
-        answer.data(body, None);
+        answer.data(body, Instant::now(), None);
         answer.trailers(&fields(trailers));
         answer.end()
     }
@@ -300,10 +364,10 @@ mod tests {
     #[test]
     fn a_status_in_the_head_counts_where_nothing_follows() {
         let head = fields(&[GRPC, ("grpc-status", "12")]);
-        let mut answer = CallAnswer::default();
+        let mut answer = nothing();
         answer.head(200, &head, true);
         assert_eq!(answer.end().unwrap().code, 12);
-        let mut answer = CallAnswer::default();
+        let mut answer = nothing();
         answer.head(200, &head, false);
         assert!(answer.end().is_err());
     }
@@ -311,9 +375,9 @@ mod tests {
     #[test]
     fn who_answers_by_http_alone_is_understood() {
         let ended = |status, kind| {
-            let mut answer = CallAnswer::default();
+            let mut answer = nothing();
             answer.head(status, &fields(&[("content-type", kind)]), false);
-            answer.data(b"<html>", None);
+            answer.data(b"<html>", Instant::now(), None);
             answer.end()
         };
         assert_eq!(ended(503, "text/html").unwrap().code, 14);
@@ -324,10 +388,38 @@ mod tests {
                 .contains("content-type")
         );
         assert!(ended(200, "application/grpcweb").is_err());
-        let mut packed = CallAnswer::default();
+        let mut packed = nothing();
         packed.head(200, &fields(&[GRPC, ("grpc-encoding", "gzip")]), false);
-        assert!(!packed.data(&framed(b"x"), None));
+        assert!(!packed.data(&framed(b"x"), Instant::now(), None));
         assert!(packed.end().unwrap_err().contains("gzip"));
+    }
+
+    #[test]
+    fn a_stream_is_timed_by_its_whole_messages() {
+        let sent = Instant::now();
+        let at = |ms| sent + Duration::from_millis(ms);
+        let mut answer = CallAnswer::new(Answers::Many, sent);
+        answer.head(200, &fields(&[GRPC]), false);
+        let looks = Looks {
+            body: true,
+            digest: false,
+        };
+        let mut keeper = Keeper::new(looks);
+        let body = [framed(b"ab"), framed(b""), framed(b"c")].concat();
+        // The first in two parts, the second with the end of it, the third later.
+        for (part, ms) in [(0..6, 10), (6..12, 30), (12..18, 100)] {
+            assert!(answer.data(&body[part], at(ms), Some(&mut keeper)));
+        }
+        let series = answer.series();
+        assert_eq!(series.count, 3);
+        assert_eq!(series.first, Some(Duration::from_millis(30)));
+        assert_eq!(series.longest_gap, Duration::from_millis(70));
+        answer.trailers(&fields(&[("grpc-status", "0")]));
+        assert_eq!(answer.end(), Ok(ok()));
+        assert_eq!(keeper.kept().body, body);
+        let mut none = CallAnswer::new(Answers::Many, sent);
+        none.head(200, &fields(&[GRPC, ("grpc-status", "0")]), true);
+        assert_eq!(none.end(), Ok(ok()), "a stream may have no message");
     }
 
     proptest! {
@@ -341,12 +433,12 @@ mod tests {
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len())).collect();
             cuts.extend([0, body.len()]);
             cuts.sort_unstable();
-            let mut answer = CallAnswer::default();
+            let mut answer = nothing();
             answer.head(200, &fields(&[GRPC]), false);
             let looks = Looks { body: true, digest: false };
             let mut keeper = Keeper::new(looks);
             for cut in cuts.windows(2) {
-                prop_assert!(answer.data(&body[cut[0]..cut[1]], Some(&mut keeper)));
+                prop_assert!(answer.data(&body[cut[0]..cut[1]], Instant::now(), Some(&mut keeper)));
             }
             answer.trailers(&fields(&[("grpc-status", "0")]));
             prop_assert_eq!(answer.end(), Ok(ok()));

@@ -16,7 +16,7 @@ use super::call::{CallAnswer, Status};
 use super::judge::{Judgement, Progress, judge};
 use super::request::translated;
 use super::{Stem, place};
-use crate::answer::{FALLBACK_HEADER, Keeper};
+use crate::answer::{FALLBACK_HEADER, Keeper, Kept};
 use crate::requests::RequestKind;
 use crate::transport::attend::sent_once;
 use crate::transport::under_way::Key;
@@ -111,7 +111,7 @@ async fn exchange<S: Sender>(sender: &Rc<S>, stem: &Rc<Stem>, key: Key) -> End {
         Ok(request) => request,
         Err(why) => return End::Failed(unsendable(why)),
     };
-    if kind.call {
+    if kind.call.is_some() {
         // Frames say how long they are.
         head.headers_mut().remove(header::CONTENT_LENGTH);
         if body.is_empty() {
@@ -121,9 +121,10 @@ async fn exchange<S: Sender>(sender: &Rc<S>, stem: &Rc<Stem>, key: Key) -> End {
     }
     let made = stem.made();
     let kept = stem.was_kept();
+    let written = Instant::now();
     if let Some(entry) = transport.under_way.borrow_mut().get_mut(key) {
         entry.made = made;
-        entry.written = Some(Instant::now());
+        entry.written = Some(written);
     }
     let sent = requests.send_request(head, body.is_empty());
     drop(requests);
@@ -134,7 +135,7 @@ async fn exchange<S: Sender>(sender: &Rc<S>, stem: &Rc<Stem>, key: Key) -> End {
         }
         Err(error) => return End::Failed(unsendable(error.to_string())),
     };
-    let mut answer = Answer::new(kind);
+    let mut answer = Answer::new(kind, written);
     let ended = answered(&mut answer, response, send(&mut stream, body)).await;
     let endpoint = stem.endpoint();
     match ended {
@@ -228,13 +229,13 @@ struct Answer {
 }
 
 impl Answer {
-    fn new(kind: RequestKind) -> Self {
+    fn new(kind: RequestKind, sent: Instant) -> Self {
         Self {
             status: None,
             fallback: None,
             body_bytes: 0,
             keeper: kind.looks.map(Keeper::new),
-            call: kind.call.then(CallAnswer::default),
+            call: kind.call.map(|answers| CallAnswer::new(answers, sent)),
         }
     }
 
@@ -248,6 +249,7 @@ impl Answer {
             .call
             .as_ref()
             .map_or(self.body_bytes, CallAnswer::bytes);
+        let series = self.call.as_ref().map(CallAnswer::series);
         let status = match self.call.map(CallAnswer::end) {
             Some(Ok(status)) => status,
             None => Status {
@@ -266,7 +268,12 @@ impl Answer {
             told: status.told,
             body_bytes,
             fallback: self.fallback,
-            kept: self.keeper.map(|keeper| Box::new(keeper.kept())),
+            kept: self.keeper.map(|keeper| {
+                Box::new(Kept {
+                    series,
+                    ..keeper.kept()
+                })
+            }),
             address,
         }))
     }
@@ -290,7 +297,7 @@ impl Answer {
             self.body_bytes += part.len() as u64;
             match (&mut self.call, &mut self.keeper) {
                 (Some(call), keeper) => {
-                    if !call.data(&part, keeper.as_mut()) {
+                    if !call.data(&part, now, keeper.as_mut()) {
                         return Ok(now);
                     }
                 }
