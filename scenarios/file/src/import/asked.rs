@@ -1,83 +1,22 @@
 //! The options of curl, and what they ask for.
 
+use std::iter::Peekable;
+use std::slice::Iter;
+
+use super::options::{self, Follows, QUIET, QUIET_LONG, QUIET_WITH_VALUE};
 use crate::form_part::FormPart;
 
-/// Options that take no value and change nothing of what is sent.
-const QUIET: &str = "sSvifnN#gZ0";
-/// Long ones.
-const QUIET_LONG: &[&str] = &[
-    "silent",
-    "show-error",
-    "verbose",
-    "include",
-    "fail",
-    "fail-with-body",
-    "no-buffer",
-    "globoff",
-    "progress-bar",
-    "no-progress-meter",
-    "compressed",
-    "styled-output",
-    "path-as-is",
-    "tcp-nodelay",
-    "http1.1",
-    "keepalive",
-    "parallel",
-    "location-trusted",
-];
-/// Options with a value that change nothing of what is sent.
-const QUIET_WITH_VALUE: &[&str] = &[
-    "output",
-    "write-out",
-    "trace",
-    "trace-ascii",
-    "stderr",
-    "dump-header",
-    "cookie-jar",
-];
-/// Other options with a value; squall has nothing like them.
-const OTHER_WITH_VALUE: &[&str] = &[
-    "proxy",
-    "proxy-user",
-    "noproxy",
-    "interface",
-    "resolve",
-    "connect-to",
-    "cacert",
-    "cert",
-    "key",
-    "ciphers",
-    "tls-max",
-    "limit-rate",
-    "retry",
-    "retry-delay",
-    "retry-max-time",
-    "connect-timeout",
-    "unix-socket",
-    "range",
-    "upload-file",
-    "config",
-    "dns-servers",
-    "max-filesize",
-    "netrc-file",
-    "pinnedpubkey",
-    "socks5",
-    "socks5-hostname",
-    "time-cond",
-    "variable",
-    "aws-sigv4",
-    "cert-type",
-    "key-type",
-    "keepalive-time",
-    "local-port",
-    "rate",
-    "proto",
-    "url-query",
-    "preproxy",
-    "engine",
-];
+/// The words that are left of a command.
+type Words<'w> = Peekable<Iter<'w, String>>;
 
-/// What the words of one command ask for.
+/// The next word. Where nobody knows whether the option has a value, it is one unless
+/// it is clearly something else: taken for a URL, a password would be told.
+fn next(words: &mut Words<'_>, has_value: bool) -> Option<String> {
+    let is_value = |word: &&String| !word.starts_with('-') && !word.contains("://");
+    words.next_if(|word| has_value || is_value(word)).cloned()
+}
+
+/// What the words of one command ask for, or those up to `--next`.
 #[derive(Default)]
 pub(super) struct Asked {
     pub(super) urls: Vec<String>,
@@ -107,31 +46,35 @@ pub(super) enum Datum {
 }
 
 impl Asked {
-    /// What the words behind `curl` ask for.
-    pub(super) fn of(words: &[String]) -> Self {
+    /// What the words behind `curl` ask for, one by one.
+    pub(super) fn all(words: &[String]) -> Vec<Self> {
+        let mut all = Vec::new();
         let mut asked = Self::default();
-        let mut words = words.iter();
+        let mut words = words.iter().peekable();
         let mut options = true;
         while let Some(word) = words.next() {
             if !options || !word.starts_with('-') || word == "-" {
                 asked.urls.push(word.clone());
             } else if word == "--" {
                 options = false;
+            } else if word == "--next" || word == "-:" {
+                all.push(std::mem::take(&mut asked));
             } else if let Some(long) = word.strip_prefix("--") {
                 let (name, given) = match long.split_once('=') {
                     Some((name, value)) => (name, Some(value.to_owned())),
                     None => (long, None),
                 };
-                asked.option(name, || given.or_else(|| words.next().cloned()));
+                asked.option(name, |sure| given.or_else(|| next(&mut words, sure)));
             } else {
                 asked.short(&word[1..], &mut words);
             }
         }
-        asked
+        all.push(asked);
+        all
     }
 
     /// Short options in one word: `-sSXPOST`.
-    fn short(&mut self, word: &str, words: &mut std::slice::Iter<'_, String>) {
+    fn short(&mut self, word: &str, words: &mut Words<'_>) {
         let mut rest = word;
         while let Some(letter) = rest.chars().next() {
             rest = &rest[letter.len_utf8()..];
@@ -156,27 +99,33 @@ impl Asked {
                 'K' => "config",
                 'U' => "proxy-user",
                 'Y' | 'y' | 'z' | 'C' | 't' | 'Q' | 'P' => {
-                    let value = Some(rest.to_owned()).filter(|rest| !rest.is_empty());
-                    let _ = value.or_else(|| words.next().cloned());
+                    if rest.is_empty() {
+                        let _ = next(words, true);
+                    }
                     return self.unknown(&format!("-{letter}"));
                 }
                 'k' => "insecure",
                 'L' => "location",
                 'I' => "head",
                 'G' => "get",
-                'O' | 'J' | 'R' => continue,
                 quiet if QUIET.contains(quiet) => continue,
-                other => {
+                other if options::OTHER.contains(other) => {
                     self.unknown(&format!("-{other}"));
                     continue;
                 }
+                other => {
+                    if rest.is_empty() {
+                        let _ = next(words, false);
+                    }
+                    return self.unknown(&format!("-{other}"));
+                }
             };
             if ["insecure", "location", "head", "get"].contains(&long) {
-                self.option(long, || None);
+                self.option(long, |_| None);
                 continue;
             }
             let given = Some(rest.to_owned()).filter(|rest| !rest.is_empty());
-            return self.option(long, || given.or_else(|| words.next().cloned()));
+            return self.option(long, |sure| given.or_else(|| next(words, sure)));
         }
     }
 
@@ -184,13 +133,14 @@ impl Asked {
         self.left_out.push(format!("the option `{option}` of curl"));
     }
 
-    fn option(&mut self, name: &str, value: impl FnOnce() -> Option<String>) {
-        let take = || value().unwrap_or_default();
+    /// One option. `value` takes what it is given, and is told whether it has a value.
+    fn option(&mut self, name: &str, value: impl FnOnce(bool) -> Option<String>) {
+        let value = |sure| value(sure).unwrap_or_default();
         match name {
-            "request" => self.method = Some(take().to_ascii_uppercase()),
-            "url" => self.urls.push(take()),
+            "request" => self.method = Some(value(true).to_ascii_uppercase()),
+            "url" => self.urls.push(value(true)),
             "header" => {
-                let text = take();
+                let text = value(true);
                 match text
                     .split_once(':')
                     .map(|(name, value)| (name.trim(), value.trim()))
@@ -204,15 +154,15 @@ impl Asked {
                 }
             }
             "data" | "data-ascii" | "data-binary" => {
-                let text = take();
+                let text = value(true);
                 self.data.push(match text.strip_prefix('@') {
                     Some(path) => Datum::File(path.to_owned()),
                     None => Datum::Text(text),
                 });
             }
-            "data-raw" => self.data.push(Datum::Text(take())),
+            "data-raw" => self.data.push(Datum::Text(value(true))),
             "data-urlencode" => {
-                let text = take();
+                let text = value(true);
                 match text.split_once('=') {
                     Some((name, value)) => {
                         self.data
@@ -223,49 +173,51 @@ impl Asked {
             }
             "json" => {
                 self.json = true;
-                let text = take();
+                let text = value(true);
                 self.data.push(match text.strip_prefix('@') {
                     Some(path) => Datum::File(path.to_owned()),
                     None => Datum::Text(text),
                 });
             }
-            "form" | "form-string" => self.part(&take(), name == "form"),
-            _ => self.other_option(name, take),
+            "form" | "form-string" => self.part(&value(true), name == "form"),
+            _ => self.other_option(name, value),
         }
     }
 
     /// Those that say neither what is sent nor where to.
-    fn other_option(&mut self, name: &str, take: impl FnOnce() -> String) {
+    fn other_option(&mut self, name: &str, value: impl FnOnce(bool) -> String) {
         match name {
-            "user" => self.user = Some(take()),
-            "oauth2-bearer" => self.bearer = Some(take()),
+            "user" => self.user = Some(value(true)),
+            "oauth2-bearer" => self.bearer = Some(value(true)),
             "cookie" => {
-                let text = take();
+                let text = value(true);
                 match text.contains('=') {
                     true => self.headers.push(("cookie".to_owned(), text)),
                     false => self.unknown("-b FILE"),
                 }
             }
-            "user-agent" => self.headers.push(("user-agent".to_owned(), take())),
-            "referer" => self.headers.push(("referer".to_owned(), take())),
+            "user-agent" => self.headers.push(("user-agent".to_owned(), value(true))),
+            "referer" => self.headers.push(("referer".to_owned(), value(true))),
             "max-time" => {
-                let seconds = take()
+                let seconds = value(true)
                     .parse::<f64>()
                     .ok()
                     .filter(|s| (0.0..86_400.0).contains(s));
                 self.timeout_s = seconds.map(|seconds| (seconds.ceil() as u64).max(1));
             }
             // Less than 0 is as many as there are.
-            "max-redirs" => self.redirects = take().parse().ok().or(Some(u64::MAX)),
+            "max-redirs" => self.redirects = value(true).parse().ok().or(Some(u64::MAX)),
             "insecure" => self.insecure = true,
             "location" => self.follow = true,
             "head" => self.head = true,
             "get" => self.get = true,
             _ if QUIET_LONG.contains(&name) => {}
-            _ if QUIET_WITH_VALUE.contains(&name) => drop(take()),
+            _ if QUIET_WITH_VALUE.contains(&name) => drop(value(true)),
             _ => {
-                if OTHER_WITH_VALUE.contains(&name) {
-                    drop(take());
+                match options::follows(name) {
+                    Follows::Value => drop(value(true)),
+                    Follows::Unknown => drop(value(false)),
+                    Follows::Nothing => {}
                 }
                 self.unknown(&format!("--{name}"));
             }

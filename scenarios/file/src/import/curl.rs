@@ -5,7 +5,7 @@ use super::asked::{Asked, Datum};
 use super::content::{add_media, body_of, pieces};
 use super::draft::{Draft, DraftAuth, DraftBody, DraftPart, DraftRequest, METHODS, word};
 use super::path::{Url, written};
-use super::secrets::Hidden;
+use super::secrets::{Hidden, with_one_cookie};
 use super::shell;
 
 /// The draft of the commands in a text.
@@ -23,8 +23,9 @@ pub(super) fn draft(text: &str) -> Result<Draft, NotImported> {
             .count();
         match words[set..].split_first() {
             Some((name, words)) if name == "curl" || name == "curl.exe" => {
-                let asked = Asked::of(words);
-                asked.add_to(&mut draft, &mut hidden);
+                for asked in Asked::all(words) {
+                    asked.add_to(&mut draft, &mut hidden);
+                }
             }
             Some((name, _)) => draft.note(format!("the command `{name}`")),
             None => {}
@@ -52,7 +53,12 @@ impl Asked {
         let urls = self.urls.clone();
         for text in urls {
             let Some(url) = Url::read(&text) else {
-                draft.note(format!("{:?}, which is no URL of http", shown(&text)));
+                let text = match text.contains(char::is_whitespace) {
+                    // It may be a header whose option was forgotten.
+                    true => "a text with spaces".to_owned(),
+                    false => format!("{:?}", shown(&text)),
+                };
+                draft.note(format!("{text}, which is no URL of http"));
                 continue;
             };
             if draft.target.is_empty() {
@@ -101,8 +107,9 @@ impl Asked {
             weight: 1,
             ..DraftRequest::default()
         };
-        for (name, value) in &self.headers {
-            hidden.header(draft, &mut request, (name, value));
+        let headers = self.headers.iter().map(|(name, value)| (&**name, &**value));
+        for (name, value) in with_one_cookie(headers) {
+            hidden.header(draft, &mut request, (name, &value));
         }
         let asks = self.user.as_deref().map(|user| {
             let (user, password) = user.split_once(':').unwrap_or((user, ""));

@@ -1,6 +1,9 @@
 //! What an imported scenario consists of, before it is written.
 
+use std::collections::HashMap;
+
 use super::json::Json;
+use super::names::Names;
 
 /// Methods that a request may have.
 pub(super) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -19,6 +22,9 @@ pub(super) struct Draft {
     pub(super) headers: Vec<(String, String)>,
     pub(super) requests: Vec<DraftRequest>,
     pub(super) data: Vec<(String, DraftData)>,
+    data_names: Names,
+    /// Names of data, by what was wanted and what is drawn.
+    drawn: HashMap<(String, DraftData), String>,
     /// How long a client waits, in whole seconds, where that is said.
     pub(super) timeout_s: Option<u64>,
     /// Names of the environment and what each stands for.
@@ -78,7 +84,7 @@ pub(super) struct DraftPart {
 }
 
 /// Where values come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum DraftData {
     Uniform(u64, u64),
     Pick(Vec<String>),
@@ -109,64 +115,28 @@ impl Draft {
         }
     }
 
-    /// Takes a value out of sight; the name of the environment that stands for it.
-    /// The same value has the same name.
-    pub(super) fn hide(
-        &mut self,
-        known: &mut Vec<(String, String)>,
-        name: &str,
-        value: &str,
-        what: &str,
-    ) -> String {
-        let wanted = environment_name(name);
-        if let Some((known, _)) = known.iter().find(|(_, hidden)| hidden == value) {
-            return format!("${{{known}}}");
-        }
-        let mut free = wanted.clone();
-        let mut number = 1;
-        while self.secrets.iter().any(|(taken, _)| *taken == free) {
-            number += 1;
-            free = format!("{wanted}_{number}");
-        }
-        self.secrets.push((free.clone(), what.to_owned()));
-        known.push((free.clone(), value.to_owned()));
-        format!("${{{free}}}")
-    }
-
     /// A name for data that is not taken, for values of this kind; the one there is
     /// where it draws the same.
     pub(super) fn data(&mut self, wanted: &str, data: DraftData) -> String {
         let wanted = data_name(wanted);
-        let mut name = wanted.clone();
-        let mut number = 1;
-        loop {
-            match self.data.iter().find(|(known, _)| *known == name) {
-                Some((_, known)) if *known == data => return name,
-                Some(_) => {
-                    number += 1;
-                    name = format!("{wanted}-{number}");
-                }
-                None => break,
-            }
+        let drawn = (wanted, data);
+        if let Some(name) = self.drawn.get(&drawn) {
+            return name.clone();
         }
-        self.data.push((name.clone(), data));
+        let (wanted, data) = &drawn;
+        let name = self.data_names.free(wanted, &format!("{wanted}-"));
+        self.data.push((name.clone(), data.clone()));
+        self.drawn.insert(drawn, name.clone());
         name
     }
 
     /// Gives every request a name of its own, as a scenario names things.
     pub(super) fn name_requests(&mut self) {
-        let mut names: Vec<String> = Vec::new();
+        let mut names = Names::default();
         for request in &mut self.requests {
             let wanted = title(&request.name);
-            let mut name = wanted.clone();
-            let mut number = 1;
-            while names.contains(&name) {
-                number += 1;
-                let room: String = wanted.chars().take(70).collect();
-                name = format!("{room} {number}");
-            }
-            names.push(name.clone());
-            request.name = name;
+            let room: String = wanted.chars().take(70).collect();
+            request.name = names.free(&wanted, &format!("{room} "));
         }
     }
 }

@@ -6,7 +6,7 @@ use super::draft::{Draft, DraftBody, DraftPart, DraftRequest, METHODS, literal, 
 use super::json::Json;
 use super::path::Url;
 use super::routes::{self, Seen};
-use super::secrets::Hidden;
+use super::secrets::{Hidden, with_one_cookie};
 
 /// Headers that follow from the connection, or that squall writes.
 const OWN: [&str; 9] = [
@@ -172,8 +172,11 @@ fn read_request(
         weight: 1,
         ..DraftRequest::default()
     };
-    for header in json.get("headers").map(Json::items).unwrap_or_default() {
-        let (name, value) = (header.text_of("name"), header.text_of("value"));
+    let headers = json.get("headers").map(Json::items).unwrap_or_default();
+    let headers = headers
+        .iter()
+        .map(|header| (header.text_of("name"), header.text_of("value")));
+    for (name, value) in with_one_cookie(headers) {
         let lower = name.to_ascii_lowercase();
         let of_browser = OF_BROWSER.contains(&lower.as_str())
             || lower.starts_with("sec-")
@@ -181,7 +184,7 @@ fn read_request(
         if OWN.contains(&lower.as_str()) || of_browser || value.is_empty() {
             continue;
         }
-        hidden.header(draft, &mut request, (&lower, value));
+        hidden.header(draft, &mut request, (&lower, &value));
     }
     let says = |(name, _): &(String, String)| name == "authorization";
     if let Some((user, password)) = &url.asks

@@ -11,13 +11,17 @@ mod curl;
 mod draft;
 mod har;
 mod json;
+mod names;
 mod openapi;
+mod options;
 mod path;
 mod routes;
 mod schema;
 mod secrets;
 mod shell;
 mod write;
+
+use std::collections::HashSet;
 
 use json::Json;
 
@@ -85,8 +89,13 @@ pub fn import(text: &str, file: &str) -> Result<Imported, NotImported> {
     let mut text = write::scenario(&draft, file, kind);
     // What asked for one may have been left out.
     let known = draft.secrets.len();
-    let is_used = |(name, _): &(String, String)| text.contains(&format!("${{{name}}}"));
-    draft.secrets.retain(is_used);
+    let named = text.split("${").skip(1);
+    let named: HashSet<&str> = named
+        .filter_map(|rest| Some(rest.split_once('}')?.0))
+        .collect();
+    draft
+        .secrets
+        .retain(|(name, _)| named.contains(name.as_str()));
     if draft.secrets.len() < known {
         text = write::scenario(&draft, file, kind);
     }

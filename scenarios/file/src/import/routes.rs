@@ -1,5 +1,7 @@
 //! Requests that are alike, as one route with data in place of what differs.
 
+use std::collections::{HashMap, HashSet};
+
 use super::draft::{Draft, DraftData, DraftRequest, data_name};
 use super::path::{Piece, decoded, written};
 use super::secrets::{Hidden, is_secret};
@@ -22,21 +24,18 @@ pub(super) struct Seen {
 /// looks like the name of one thing among many.
 #[derive(Debug)]
 struct Route {
-    key: String,
     seen: Vec<Seen>,
 }
 
 /// Adds what was seen to the draft, one request for each route.
 pub(super) fn add(seen: Vec<Seen>, draft: &mut Draft, hidden: &mut Hidden) {
     let mut routes: Vec<Route> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for one in seen {
-        let key = key(&one);
-        match routes.iter_mut().find(|route| route.key == key) {
+        let place = *places.entry(key(&one)).or_insert(routes.len());
+        match routes.get_mut(place) {
             Some(route) => route.seen.push(one),
-            None => routes.push(Route {
-                key,
-                seen: vec![one],
-            }),
+            None => routes.push(Route { seen: vec![one] }),
         }
     }
     for route in routes {
@@ -198,12 +197,8 @@ impl Route {
     }
 
     fn bodies(&self) -> usize {
-        let mut bodies = Vec::new();
-        for seen in &self.seen {
-            if !bodies.contains(&&seen.request.body) {
-                bodies.push(&seen.request.body);
-            }
-        }
+        let bodies = self.seen.iter().map(|seen| &seen.request.body);
+        let bodies: HashSet<String> = bodies.map(|body| format!("{body:?}")).collect();
         bodies.len()
     }
 
@@ -212,13 +207,9 @@ impl Route {
     }
 
     fn distinct_owned<'s>(&'s self, of: impl Fn(&'s Seen) -> Option<String>) -> Vec<String> {
-        let mut values: Vec<String> = Vec::new();
-        for value in self.seen.iter().filter_map(of) {
-            if !values.contains(&value) {
-                values.push(value);
-            }
-        }
-        values
+        let mut known = HashSet::new();
+        let values = self.seen.iter().filter_map(of);
+        values.filter(|value| known.insert(value.clone())).collect()
     }
 
     /// Data that draws one of the values, which stand in a URL.

@@ -1,13 +1,20 @@
 //! What of a request is a secret, by its name.
 
+use std::collections::HashMap;
+
 use squall_scenario::{FRAMING_HEADERS, header_misfit, is_header_name};
 
-use super::draft::{Draft, DraftAuth, DraftRequest, literal};
+use super::draft::{Draft, DraftAuth, DraftRequest, environment_name, literal};
 use super::json::Json;
+use super::names::Names;
 
-/// Values that were taken out of sight so far, by their names.
+/// What was taken out of sight so far.
 #[derive(Debug, Default)]
-pub(super) struct Hidden(Vec<(String, String)>);
+pub(super) struct Hidden {
+    names: Names,
+    /// Names of the environment, by the values they stand for.
+    known: HashMap<String, String>,
+}
 
 /// Names of which a part says that the value is a secret.
 const PARTS: [&str; 18] = [
@@ -31,10 +38,33 @@ const PARTS: [&str; 18] = [
     "csrf",
 ];
 
-/// What numbers count or measure that have to do with secrets: `max_tokens`.
-const TELLS: [&str; 9] = [
-    "tokens", "count", "max", "min", "expire", "timeout", "ttl", "length", "size",
+/// Words of names of numbers that count or measure what has to do with secrets:
+/// `max_tokens`.
+const TELLS: [&str; 17] = [
+    "tokens", "count", "counts", "counter", "max", "maximum", "min", "minimum", "minutes",
+    "expire", "expires", "expired", "expiry", "timeout", "ttl", "length", "size",
 ];
+
+/// The words of a name, in lower case with spaces between: of `maxAuthTokens`, `max
+/// auth tokens`.
+fn words(name: &str) -> String {
+    let mut words = String::new();
+    let mut before = ' ';
+    let mut letters = name.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let ends_capitals =
+            before.is_uppercase() && letters.peek().is_some_and(|next| next.is_lowercase());
+        if letter.is_uppercase() && (ends_capitals || !before.is_uppercase()) {
+            words.push(' ');
+        }
+        match letter.is_alphanumeric() {
+            true => words.extend(letter.to_lowercase()),
+            false => words.push(' '),
+        }
+        before = letter;
+    }
+    words
+}
 
 /// Whether the value of a header, parameter or field of this name is a secret.
 pub(super) fn is_secret(name: &str) -> bool {
@@ -56,8 +86,7 @@ pub(super) fn is_secret(name: &str) -> bool {
 /// Whether a value of JSON with this key is a secret itself.
 pub(super) fn is_secret_value(name: &str, value: &Json) -> bool {
     // Numbers have such names that only tell of a secret.
-    let lower = name.to_ascii_lowercase();
-    let tells = || TELLS.iter().any(|part| lower.contains(part));
+    let tells = || words(name).split(' ').any(|word| TELLS.contains(&word));
     match value {
         Json::Text(text) => !text.is_empty() && is_secret(name),
         Json::Number(_) => is_secret(name) && !tells(),
@@ -80,6 +109,25 @@ fn without_secrets<'u>(url: &'u str, draft: &mut Draft) -> &'u str {
     page
 }
 
+/// Headers in their order, with all cookies in the first of theirs.
+pub(super) fn with_one_cookie<'h>(
+    headers: impl Iterator<Item = (&'h str, &'h str)>,
+) -> Vec<(&'h str, String)> {
+    let mut all: Vec<(&str, String)> = Vec::new();
+    let is_cookie = |name: &str| name.eq_ignore_ascii_case("cookie");
+    for (name, value) in headers {
+        let known = all.iter_mut().find(|(known, _)| is_cookie(known));
+        match known.filter(|_| is_cookie(name)) {
+            Some((_, cookies)) => {
+                let before = cookies.trim_end_matches([' ', ';']);
+                *cookies = format!("{before}; {value}");
+            }
+            None => all.push((name, value.to_owned())),
+        }
+    }
+    all
+}
+
 impl Hidden {
     /// What a scenario writes for the value of a name: the environment's, if it is
     /// a secret.
@@ -96,6 +144,8 @@ impl Hidden {
         }
     }
 
+    /// Takes a value out of sight; the name of the environment that stands for it.
+    /// The same value has the same name.
     pub(super) fn hide(
         &mut self,
         draft: &mut Draft,
@@ -103,7 +153,14 @@ impl Hidden {
         value: &str,
         what: &str,
     ) -> String {
-        draft.hide(&mut self.0, name, value, what)
+        if let Some(known) = self.known.get(value) {
+            return format!("${{{known}}}");
+        }
+        let wanted = environment_name(name);
+        let free = self.names.free(&wanted, &format!("{wanted}_"));
+        draft.secrets.push((free.clone(), what.to_owned()));
+        self.known.insert(value.to_owned(), free.clone());
+        format!("${{{free}}}")
     }
 
     /// Adds a header to a request, or what it says of who asks.

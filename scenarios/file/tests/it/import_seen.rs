@@ -47,6 +47,15 @@ fn no_secret_of_a_line_of_curl_is_left_in_the_text() {
         "curl http://a.test/ ftp://me:s3cr3t@b.test/?token=s3cr3t",
         "TOKEN=s3cr3t curl http://a.test/",
         "curl http://a.test/ --proxy-user me:s3cr3t",
+        "curl --pass s3cr3t --cert a.pem http://a.test/",
+        "curl --tlspassword s3cr3t http://a.test/",
+        "curl --proxy-header 'Proxy-Authorization: Basic s3cr3t' http://a.test/",
+        "curl --of-tomorrow s3cr3t http://a.test/",
+        "curl --of-tomorrow=s3cr3t http://a.test/",
+        "curl -s -W s3cr3t http://a.test/",
+        "curl -Ws3cr3t http://a.test/",
+        "curl http://a.test/ 'X-Key: s3cr3t'",
+        "curl -b sid=s3cr3t -b theme=dark http://a.test/",
     ] {
         let (imported, _) = taken(line);
         let said = format!("{:?}{:?}", imported.left_out, imported.secrets);
@@ -56,6 +65,11 @@ fn no_secret_of_a_line_of_curl_is_left_in_the_text() {
             imported.text
         );
         assert!(!said.contains("s3cr3t"), "{line}\n{said}");
+        assert!(
+            imported.text.contains("target: http://a.test\n"),
+            "{line}\n{}",
+            imported.text
+        );
     }
     // In a text of no form it stands as it was, and that is told.
     let (imported, _) = taken("curl -d '<a><password>s3cr3t</password></a>' http://a.test/");
@@ -82,6 +96,137 @@ fn numbers_that_are_secrets_are_taken_out_of_sight_and_others_kept_digit_by_digi
     }
     let said = imported.left_out.join("\n");
     assert!(said.contains("was a number, and a text is sent"), "{said}");
+}
+
+#[test]
+fn only_whole_words_say_that_a_number_counts_or_measures() {
+    let of = |name: &str| {
+        let (imported, _) = taken(&format!("curl -d '{{\"{name}\": 482913}}' http://a.test/"));
+        imported.text.contains("482913")
+    };
+    for secret in [
+        "account_password",
+        "admin_passcode",
+        "accountPassword",
+        "ADMIN_TOKEN",
+        "discount.secret",
+    ] {
+        assert!(!of(secret), "{secret}");
+    }
+    for told in [
+        "max_tokens",
+        "maxTokens",
+        "MAX_TOKENS",
+        "password-min-length",
+        "tokenTTL",
+        "token.expires",
+    ] {
+        assert!(of(told), "{told}");
+    }
+}
+
+#[test]
+fn a_word_is_a_url_behind_an_option_that_has_no_value() {
+    for line in [
+        "curl --http2 a.test/x",
+        "curl --no-alpn a.test/x",
+        "curl -4 a.test/x",
+        "curl --speed-time 5 a.test/x",
+        "curl --speed-time 5 --speed-limit 7 -C - a.test/x",
+        "curl --of-tomorrow http://a.test/x",
+        "curl --of-tomorrow -L a.test/x",
+    ] {
+        let (imported, scenario) = taken(line);
+        let text = &imported.text;
+        assert!(text.contains("target: http://a.test\n"), "{line}\n{text}");
+        assert_eq!(scenario.load.requests.len(), 1, "{line}\n{text}");
+    }
+}
+
+#[test]
+fn all_cookies_are_sent_as_one() {
+    let (imported, scenario) = taken("curl -b sid=abc -b theme=dark http://a.test/");
+    assert_eq!(scenario.load.requests.len(), 1);
+    let names: Vec<_> = imported.secrets.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(names, ["COOKIE"], "{}", imported.text);
+    // That both stand in it shows where one is the same as one header of both.
+    for (two, one) in [
+        (
+            "-b sid=abc -b theme=dark http://a.test/",
+            "-b 'sid=abc; theme=dark'",
+        ),
+        (
+            "-H 'Cookie: sid=abc;' -H 'cookie: theme=dark' http://a.test/",
+            "-b 'sid=abc; theme=dark'",
+        ),
+    ] {
+        let line = format!("curl {two}\ncurl {one} http://a.test/");
+        let (imported, _) = taken(&line);
+        assert_eq!(imported.secrets.len(), 1, "{line}\n{}", imported.text);
+    }
+    let cookies = |all: &[&str]| {
+        let headers = all
+            .iter()
+            .map(|value| json!({ "name": "Cookie", "value": value }));
+        let headers: Vec<Value> = headers.collect();
+        json!({
+            "request": { "method": "GET", "url": format!("http://a.test/{}", all.len()), "headers": headers },
+            "response": { "status": 200 },
+        })
+    };
+    let entries = [cookies(&["a=1", "b=2"]), cookies(&["a=1; b=2"])];
+    let (imported, _) = taken(&json!({ "log": { "entries": entries } }).to_string());
+    assert_eq!(imported.secrets.len(), 1, "{}", imported.text);
+}
+
+#[test]
+fn a_command_of_curl_starts_anew_behind_next() {
+    for next in ["--next", "-:"] {
+        let line = format!(
+            "curl -X PUT -d a=1 -H 'x-one: 1' http://a.test/one {next} -I http://a.test/two"
+        );
+        let (imported, scenario) = taken(&line);
+        let of = |request: &Request| format!("{} {}", request.method, request.path.source());
+        let all: Vec<_> = scenario.load.requests.iter().map(of).collect();
+        assert_eq!(all, ["PUT /one", "HEAD /two"], "{}", imported.text);
+        assert_eq!(imported.text.matches("x-one").count(), 1);
+    }
+    // A value is a value.
+    let (_, scenario) = taken("curl -d --next http://a.test/");
+    assert_eq!(scenario.load.requests.len(), 1);
+}
+
+#[test]
+fn thousands_of_fresh_secrets_and_of_names_that_are_alike_are_numbered() {
+    const MANY: usize = 10_000;
+    let entry = |at: usize| {
+        json!({
+            "request": {
+                "method": "POST",
+                "url": format!("http://a.test/x/{at}?q={at}"),
+                "headers": [{ "name": "X-Token", "value": format!("t{at}") }],
+                "postData": { "mimeType": "application/json", "text": format!("{{\"at\": {at}}}") },
+            },
+            "response": { "status": 200 },
+        })
+    };
+    let entries: Vec<Value> = (0..MANY).map(entry).collect();
+    let text = json!({ "log": { "entries": entries } }).to_string();
+    let imported = import(&text, "imported.yaml").unwrap();
+    assert!(
+        imported.text.contains(&format!("{MANY} bodies were seen")),
+        "{}",
+        imported.text
+    );
+    // Of those that are one route, the first stands there.
+    assert_eq!(imported.secrets.len(), 1);
+
+    let line = |at: usize| format!("curl -H 'x-token: t{at}' http://a.test/\n");
+    let lines: String = (0..4_000).map(line).collect();
+    let imported = import(&lines, "imported.yaml").unwrap();
+    assert_eq!(imported.secrets.len(), 4_000);
+    assert_eq!(imported.secrets[3_999].0, "X_TOKEN_4000");
+    assert!(imported.text.contains("GET / 4000"));
 }
 
 #[test]
