@@ -6,11 +6,13 @@ use std::fmt;
 use std::hash::BuildHasher as _;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::machine::Lookup;
 use super::message::{Family, Said, question, read};
@@ -18,6 +20,10 @@ use super::message::{Family, Said, question, read};
 /// The longest answer over UDP that is asked for without extensions is 512 bytes; some
 /// servers say more.
 const ANSWER_BYTES_MAX: usize = 4096;
+/// Nobody is asked for longer, however many servers and names are to be tried.
+const LOOKUP_MAX: Duration = Duration::from_secs(30);
+/// How long one family is waited for when the other is known.
+const OTHER_FAMILY_MAX: Duration = Duration::from_secs(1);
 
 /// Where a name leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,14 +56,25 @@ impl fmt::Display for Lost {
 }
 
 impl Lookup {
-    /// Where a name leads by now.
+    /// Where a name leads by now. `first` is the server to begin with, and becomes the one
+    /// to begin with next: a server that is silent is paid for once.
     ///
     /// # Errors
     /// Nowhere, or nobody says.
-    pub(crate) async fn look_up(&self, name: &str) -> Result<Found, Lost> {
+    pub(crate) async fn look_up(&self, name: &str, first: &AtomicUsize) -> Result<Found, Lost> {
+        self.look_up_by(name, first, &ask_one).await
+    }
+
+    async fn look_up_by<A, F>(&self, name: &str, first: &AtomicUsize, by: &A) -> Result<Found, Lost>
+    where
+        A: Fn(SocketAddr, Vec<u8>, Family) -> F,
+        F: Future<Output = io::Result<Said>>,
+    {
+        let until = Instant::now() + LOOKUP_MAX;
         let mut lost = Lost::NoSuchName;
-        for candidate in self.candidates(name) {
-            match self.both_families(&candidate).await {
+        for candidate in &self.candidates(name) {
+            let ask = |family| self.ask((candidate, family), until, first, by);
+            match both_families(ask(Family::V4), ask(Family::V6)).await {
                 Ok(found) => return Ok(found),
                 // What is not known weighs more than what is not there.
                 Err(Lost::NoSuchName) => {}
@@ -68,53 +85,103 @@ impl Lookup {
         Err(lost)
     }
 
-    async fn both_families(&self, name: &str) -> Result<Found, Lost> {
-        let (v4, v6) = tokio::join!(self.ask(name, Family::V4), self.ask(name, Family::V6));
-        match (v4, v6) {
-            (Ok(mut found), Ok(more)) => {
-                found.addresses.extend(more.addresses);
-                found.ttl = found.ttl.min(more.ttl);
-                Ok(found)
-            }
-            (Ok(found), Err(_)) | (Err(_), Ok(found)) => Ok(found),
-            (Err(Lost::Unknown(why)), Err(_)) | (Err(_), Err(Lost::Unknown(why))) => {
-                Err(Lost::Unknown(why))
-            }
-            (Err(Lost::NoSuchName), Err(Lost::NoSuchName)) => Err(Lost::NoSuchName),
-            (Err(_), Err(_)) => Err(Lost::NoAddress),
-        }
-    }
-
     /// Asks one server after the other, until one can say.
-    async fn ask(&self, name: &str, family: Family) -> Result<Found, Lost> {
+    async fn ask<A, F>(
+        &self,
+        (name, family): (&str, Family),
+        until: Instant,
+        first: &AtomicUsize,
+        by: &A,
+    ) -> Result<Found, Lost>
+    where
+        A: Fn(SocketAddr, Vec<u8>, Family) -> F,
+        F: Future<Output = io::Result<Said>>,
+    {
         let mut why = format!("{name:?} cannot be asked for");
-        for _ in 0..self.attempts {
-            for server in &self.servers {
-                let Some(question) = question(fresh_id(), name, family) else {
-                    return Err(Lost::Unknown(why));
-                };
-                let asked = timeout(self.within, ask_one(*server, &question, family)).await;
-                why = match asked {
-                    Ok(Ok(Said::Addresses(addresses, _))) if addresses.is_empty() => {
-                        return Err(Lost::NoAddress);
-                    }
-                    Ok(Ok(Said::Addresses(addresses, ttl))) => {
-                        return Ok(Found { addresses, ttl });
-                    }
-                    Ok(Ok(Said::NoSuchName)) => return Err(Lost::NoSuchName),
-                    Ok(Ok(Said::Failed(code))) => {
-                        format!("the resolver {server} answers {}", failed(code))
-                    }
-                    Ok(Ok(Said::Cut)) => format!("the answer of the resolver {server} is cut"),
-                    Ok(Err(error)) => format!("the resolver {server}: {error}"),
-                    Err(_elapsed) => {
-                        format!("the resolver {server} does not answer in {:?}", self.within)
-                    }
-                };
+        let count = self.servers.len();
+        let begin = first.load(Ordering::Relaxed);
+        for number in (begin..).take(count * self.attempts as usize) {
+            let number = number % count;
+            let server = self.servers[number];
+            let Some(question) = question(fresh_id(), name, family) else {
+                return Err(Lost::Unknown(why));
+            };
+            let now = Instant::now();
+            if now >= until {
+                return Err(Lost::Unknown(format!("no answer in {LOOKUP_MAX:?}")));
             }
+            let asked = by(server, question, family);
+            let asked = timeout_at(until.min(now + self.within), asked).await;
+            if let Ok(Ok(Said::Addresses(..) | Said::NoSuchName)) = asked {
+                first.store(number, Ordering::Relaxed);
+            }
+            why = match asked {
+                Ok(Ok(Said::Addresses(addresses, _))) if addresses.is_empty() => {
+                    return Err(Lost::NoAddress);
+                }
+                Ok(Ok(Said::Addresses(addresses, ttl))) => return Ok(Found { addresses, ttl }),
+                Ok(Ok(Said::NoSuchName)) => return Err(Lost::NoSuchName),
+                Ok(Ok(Said::Failed(code))) => {
+                    format!("the resolver {server} answers {}", failed(code))
+                }
+                Ok(Ok(Said::Cut)) => format!("the answer of the resolver {server} is cut"),
+                Ok(Err(error)) => format!("the resolver {server}: {error}"),
+                Err(_elapsed) => {
+                    // Unless the other family has gone on already.
+                    let next = (number + 1) % count;
+                    let relaxed = Ordering::Relaxed;
+                    let _moved = first.compare_exchange(number, next, relaxed, relaxed);
+                    format!("the resolver {server} does not answer in {:?}", self.within)
+                }
+            };
         }
         Err(Lost::Unknown(why))
     }
+}
+
+/// What both families say together.
+async fn both_families<F>(v4: F, v6: F) -> Result<Found, Lost>
+where
+    F: Future<Output = Result<Found, Lost>>,
+{
+    let (mut v4, mut v6) = (pin!(v4), pin!(v6));
+    // What is known is not lost to a silence about the other family.
+    let both = tokio::select! {
+        v4 = &mut v4 => {
+            let v6 = match v4 {
+                Ok(_) | Err(Lost::NoSuchName) => other_family(v6).await,
+                Err(_) => v6.await,
+            };
+            (v4, v6)
+        }
+        v6 = &mut v6 => {
+            let v4 = match v6 {
+                Ok(_) => other_family(v4).await,
+                // Some servers say so of names that have addresses of IPv4 only.
+                Err(_) => v4.await,
+            };
+            (v4, v6)
+        }
+    };
+    match both {
+        (Ok(mut found), Ok(more)) => {
+            found.addresses.extend(more.addresses);
+            found.ttl = found.ttl.min(more.ttl);
+            Ok(found)
+        }
+        (Ok(found), Err(_)) | (Err(_), Ok(found)) => Ok(found),
+        (Err(Lost::Unknown(why)), Err(_)) | (Err(_), Err(Lost::Unknown(why))) => {
+            Err(Lost::Unknown(why))
+        }
+        (Err(Lost::NoSuchName), Err(Lost::NoSuchName)) => Err(Lost::NoSuchName),
+        (Err(_), Err(_)) => Err(Lost::NoAddress),
+    }
+}
+
+/// What the other family says, if it says so soon.
+async fn other_family(other: impl Future<Output = Result<Found, Lost>>) -> Result<Found, Lost> {
+    let said = timeout(OTHER_FAMILY_MAX, other).await;
+    said.unwrap_or(Err(Lost::NoSuchName))
 }
 
 /// What tells an answer from a forged one, together with the port.
@@ -133,7 +200,8 @@ fn failed(code: u8) -> String {
     }
 }
 
-async fn ask_one(server: SocketAddr, question: &[u8], family: Family) -> io::Result<Said> {
+async fn ask_one(server: SocketAddr, question: Vec<u8>, family: Family) -> io::Result<Said> {
+    let question = question.as_slice();
     let own: IpAddr = match server {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
@@ -235,7 +303,7 @@ mod tests {
     async fn look_up(servers: Vec<SocketAddr>, name: &str) -> Result<Found, Lost> {
         let mut lookup = Lookup::at(servers[0]);
         lookup.servers = servers;
-        lookup.look_up(name).await
+        lookup.look_up(name, &AtomicUsize::new(0)).await
     }
 
     #[tokio::test]
@@ -314,7 +382,8 @@ mod tests {
         );
         let mut lookup = Lookup::at(forged.await);
         (lookup.within, lookup.attempts) = (Duration::from_millis(1), 1);
-        let lost = lookup.look_up("forged.test").await.unwrap_err();
+        let first = AtomicUsize::new(0);
+        let lost = lookup.look_up("forged.test", &first).await.unwrap_err();
         assert!(lost.to_string().contains("does not answer"), "{lost}");
     }
 
@@ -330,7 +399,120 @@ mod tests {
         .await;
         let mut lookup = Lookup::parse("search no.test test");
         lookup.servers = vec![address];
-        assert!(lookup.look_up("shop").await.is_ok());
-        assert_eq!(lookup.look_up("other").await, Err(Lost::NoSuchName));
+        let first = AtomicUsize::new(0);
+        assert!(lookup.look_up("shop", &first).await.is_ok());
+        let other = lookup.look_up("other", &first).await;
+        assert_eq!(other, Err(Lost::NoSuchName));
+    }
+
+    /// 127.0.0.7 or ::7, as an answer of a server that needs no time.
+    fn seven(family: Family) -> Said {
+        let address = match family {
+            Family::V4 => [127, 0, 0, 7].into(),
+            Family::V6 => "::7".parse().unwrap(),
+        };
+        Said::Addresses(vec![address], Duration::from_secs(30))
+    }
+
+    /// Looks up `shop`, when the servers 10.0.0.1 and so on say such things after so many
+    /// seconds, or nothing. Comes with the seconds it took.
+    async fn timed(
+        lookup: &Lookup,
+        first: &AtomicUsize,
+        says: impl Fn(u8, &[u8], Family) -> Option<(u64, Said)>,
+    ) -> (Result<Found, Lost>, u64) {
+        let begun = Instant::now();
+        let by = |server: SocketAddr, question: Vec<u8>, family| {
+            let IpAddr::V4(ip) = server.ip() else {
+                panic!("{server}");
+            };
+            let said = says(ip.octets()[3], &question, family);
+            async move {
+                let Some((after, said)) = said else {
+                    return std::future::pending().await;
+                };
+                tokio::time::sleep(Duration::from_secs(after)).await;
+                Ok(said)
+            }
+        };
+        let found = lookup.look_up_by("shop", first, &by).await;
+        (found, begun.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_family_that_is_silent_takes_none_of_the_other_away() {
+        let lookup = Lookup::parse("nameserver 10.0.0.1\nsearch no.test\noptions ndots:5");
+        let none = |question: &[u8]| named(question, "shop\x02no");
+        // A second for each name; IPv4 may be there where IPv6 says that no name is.
+        for (silent, expected) in [(Family::V6, 1 + 3 + 1), (Family::V4, 10 + 3 + 1)] {
+            let (found, took) =
+                timed(
+                    &lookup,
+                    &AtomicUsize::new(0),
+                    |_, question, family| match family == silent {
+                        true => None,
+                        false if none(question) => Some((0, Said::NoSuchName)),
+                        false => Some((3, seven(family))),
+                    },
+                )
+                .await;
+            assert_eq!(found.unwrap().addresses.len(), 1);
+            assert_eq!(took, expected);
+        }
+        // Who is no more than slow is heard.
+        let slow =
+            |_: u8, _: &[u8], family| Some((4 * u64::from(family == Family::V6), seven(family)));
+        let (found, took) = timed(&lookup, &AtomicUsize::new(0), slow).await;
+        assert_eq!((found.unwrap().addresses.len(), took), (1, 1));
+        let only_v6 = |_: u8, _: &[u8], family| match family {
+            Family::V4 => Some((0, Said::Addresses(vec![], Duration::ZERO))),
+            Family::V6 => Some((4, seven(family))),
+        };
+        let (found, took) = timed(&lookup, &AtomicUsize::new(0), only_v6).await;
+        assert_eq!((found.unwrap().addresses.len(), took), (1, 4));
+    }
+
+    /// As in a pod of Kubernetes.
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_silent_is_paid_for_once() {
+        let pod = "nameserver 10.0.0.1\nnameserver 10.0.0.2\nsearch a.test b.test c.test\n\
+                   options ndots:5";
+        let whole = |question: &[u8]| named(question, "shop\0");
+        let says = |alive: u8| {
+            move |server, question: &[u8], family| match server == alive {
+                true if whole(question) => Some((0, seven(family))),
+                true => Some((0, Said::NoSuchName)),
+                false => None,
+            }
+        };
+        let lookup = Lookup::parse(pod);
+        let first = AtomicUsize::new(0);
+        for (alive, expected) in [(2, 5), (2, 0), (1, 5), (1, 0)] {
+            let (found, took) = timed(&lookup, &first, says(alive)).await;
+            assert_eq!(found.unwrap().addresses.len(), 2);
+            assert_eq!(took, expected, "{alive} answers");
+        }
+        // One that takes all of the time is not begun with again.
+        let patient = Lookup::parse(&format!("{pod} timeout:30"));
+        let (lost, took) = timed(&patient, &first, says(2)).await;
+        assert_eq!(lost, Err(Lost::Unknown("no answer in 30s".to_owned())));
+        assert_eq!(took, 30);
+        let (found, took) = timed(&patient, &first, says(2)).await;
+        assert_eq!((found.unwrap().addresses.len(), took), (2, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lookup_that_nobody_answers_ends() {
+        let silent = |_: u8, _: &[u8], _| None;
+        for (text, expected) in [
+            ("nameserver 10.0.0.1", 10),
+            ("nameserver 10.0.0.1\nnameserver 10.0.0.2", 20),
+            ("nameserver 10.0.0.1\nsearch a.test b.test c.test", 30),
+        ] {
+            let lookup = Lookup::parse(text);
+            let (lost, took) = timed(&lookup, &AtomicUsize::new(0), silent).await;
+            assert!(matches!(lost, Err(Lost::Unknown(_))), "{lost:?}");
+            assert_eq!(took, expected, "{text}");
+        }
     }
 }

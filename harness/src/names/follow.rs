@@ -3,11 +3,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use squall_load::{Endpoint, Leads};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::ask::{Found, Lost};
 use super::machine::Lookup;
@@ -17,8 +18,6 @@ const KEPT_MIN: Duration = Duration::from_secs(1);
 const KEPT_MAX: Duration = Duration::from_secs(300);
 /// How long after a failed lookup the next one follows.
 const AGAIN: Duration = Duration::from_secs(1);
-/// A lookup without an answer by then has failed, as it has in the C library.
-const LOOKUP_MAX: Duration = Duration::from_secs(10);
 
 /// A name that is followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +53,8 @@ where
         let lookup = followed.lookup;
         tokio::spawn(async move {
             let name = place.name.clone();
-            place.follow(|| lookup.look_up(&name)).await;
+            let first = AtomicUsize::new(0);
+            place.follow(|| lookup.look_up(&name, &first)).await;
         });
     }
     told
@@ -77,20 +77,29 @@ impl<R: Fn(&str, IpAddr) -> Option<String>> Place<R> {
     {
         // Until the DNS has once said where it leads, it has been found by other means.
         let mut known = false;
+        let mut warned = false;
         loop {
             let found = tokio::select! {
                 () = self.tell.closed() => return,
-                found = timeout(LOOKUP_MAX, look_up()) => found,
+                found = look_up() => found,
             };
-            let silence = || Lost::Unknown(format!("no answer in {LOOKUP_MAX:?}"));
-            let found = found.unwrap_or_else(|_| Err(silence()));
             known |= found.is_ok();
             let rest = match &found {
                 Ok(found) => found.ttl.clamp(KEPT_MIN, KEPT_MAX),
                 Err(_) => AGAIN,
             };
-            if known {
-                self.tell(self.leads(found));
+            match found {
+                Err(why) if !known && !warned => {
+                    warned = true;
+                    let (name, why) = (&self.name, why.to_string());
+                    tracing::warn!(
+                        name,
+                        why,
+                        "it stays where it was found: no server says more"
+                    );
+                }
+                Err(_) if !known => {}
+                found => self.tell(self.leads(found)),
             }
             tokio::select! {
                 () = self.tell.closed() => return,
@@ -147,6 +156,7 @@ impl<R: Fn(&str, IpAddr) -> Option<String>> Place<R> {
 mod tests {
     use std::cell::RefCell;
     use std::collections::VecDeque;
+    use std::sync::atomic::Ordering;
 
     use tokio::time::Instant;
 
@@ -262,18 +272,19 @@ mod tests {
     /// It leads where it led until there is an answer, or none any more.
     #[tokio::test(start_paused = true)]
     async fn a_lookup_that_takes_long_changes_nothing_before_it_is_over() {
+        let silence = || Err(Lost::Unknown("no answer in 30s".to_owned()));
         let (heard, asked) = told(vec![
             (0, found(&[A], 5)),
             (9, found(&[B], 5)),
-            (11, found(&[A], 5)),
+            (11, silence()),
             (0, found(&[B], 5)),
         ])
         .await;
-        assert_eq!(asked, [0, 5, 19, 30]);
+        assert_eq!(asked, [0, 5, 19, 31]);
         let expected = [
             (14, to(&[B])),
-            (29, nowhere("no answer in 10s")),
-            (30, to(&[B])),
+            (30, nowhere("no answer in 30s")),
+            (31, to(&[B])),
         ];
         assert_eq!(heard, expected);
     }
@@ -285,6 +296,47 @@ mod tests {
         let (heard, _) = told(vec![lost(), lost(), (0, found(&[B], 5)), lost()]).await;
         let gone = nowhere("there is no such name (NXDOMAIN)");
         assert_eq!(heard, [(2, to(&[B])), (7, gone)]);
+    }
+
+    /// Counts the warnings of a thread.
+    #[derive(Clone, Default)]
+    struct Warnings(Arc<AtomicUsize>);
+
+    impl tracing::Subscriber for Warnings {
+        fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+            *metadata.level() == tracing::Level::WARN
+        }
+
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+            tracing::span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+        fn event(&self, event: &tracing::Event<'_>) {
+            if event.metadata().target() == module_path!().trim_end_matches("::tests") {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+
+        fn enter(&self, _: &tracing::span::Id) {}
+
+        fn exit(&self, _: &tracing::span::Id) {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_not_followed_is_said_once() {
+        let warnings = Warnings::default();
+        let _guard = tracing::subscriber::set_default(warnings.clone());
+        let count = || warnings.0.load(Ordering::Relaxed);
+        let silence = || (30, Err(Lost::Unknown("no answer in 30s".to_owned())));
+        let (heard, _) = told(vec![silence(), silence(), silence()]).await;
+        assert_eq!((heard, count()), (vec![], 1));
+        // Where it led is known, and that it leads nowhere is heard.
+        let (heard, _) = told(vec![(0, found(&[A], 5)), silence()]).await;
+        assert_eq!((heard.len(), count()), (1, 1));
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use squall_faults::Proxy;
@@ -177,7 +178,8 @@ async fn addresses(
 ) -> Result<Vec<SocketAddr>, String> {
     let found = match own {
         Some(lookup) => {
-            let found = lookup.look_up(host).await.map_err(|why| why.to_string())?;
+            let found = lookup.look_up(host, &AtomicUsize::new(0)).await;
+            let found = found.map_err(|why| why.to_string())?;
             let each = found.addresses.into_iter();
             each.map(|ip| SocketAddr::new(ip, port)).collect()
         }
