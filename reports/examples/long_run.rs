@@ -47,6 +47,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let begun = Instant::now();
     let record = Record::read(&dir)?;
     let read = begun.elapsed();
+    if let Some(damage) = record.damage.first() {
+        return Err(format!("not all was read: {damage}").into());
+    }
     let verdict = judge(&record);
     let judged = begun.elapsed();
     anstream::println!(

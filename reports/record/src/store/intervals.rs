@@ -1,27 +1,27 @@
 //! `intervals.times`: the times of every interval, in half the room of any text.
 //!
-//! A line is the start of an interval in microseconds, a space, and the base64 of
-//! what deflates to blocks, one for each kind of time of each route: the kind, the
-//! number of the route, and how many buckets hold something; then the distance of
-//! each such bucket from the one before it; then how many times lie in each. All are
-//! LEB128. Buckets are those of an [HdrHistogram](https://hdrhistogram.org) of three
-//! digits from 1 µs. An interval of many routes takes several lines.
+//! A line is the base64 of a zlib stream, whose checksum tells what became wrong. In it
+//! stands the start of an interval in microseconds (ZigZag); then a block for each kind
+//! of time of each route: the kind, the number of the route, and how many buckets hold
+//! something; then the distance of each such bucket from the one before it; then how
+//! many times lie in each. All are LEB128. Buckets are those of an
+//! [HdrHistogram](https://hdrhistogram.org) of three digits from 1 µs. An interval of
+//! many routes takes several lines. Kinds that a reader does not know are passed over.
 //!
-//! `squall report --format hlog` writes the interval log of HdrHistogram from it.
+//! `squall report --report hlog` writes the interval log of HdrHistogram from it.
 
 use std::io::{Read as _, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use flate2::Compression;
-use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
+use flate2::read::ZlibDecoder;
+use flate2::write::ZlibEncoder;
 
 use crate::{Interval, Times};
 
 /// First line of the file.
-pub(super) const HEADER: &str =
-    "# squall: microseconds since time zero, and times; see reports/README.md\n";
+pub(super) const HEADER: &str = "# squall: how long answers took; see reports/README.md\n";
 
 /// Blocks are divided among lines after so many bytes.
 const BLOCKS_BYTES: usize = 256 << 10;
@@ -74,14 +74,10 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Bytes of memory it takes, roughly.
+    /// Bytes of memory that its times take, roughly.
     pub(super) fn bytes(&self) -> usize {
-        const OWN: usize = 100;
-        let name = match &self.of {
-            Of::Nth(_) => 0,
-            Of::Named(name) => name.len(),
-        };
-        OWN + name + self.times.iter().count() * size_of::<(u32, u64)>()
+        const OWN: usize = 64;
+        OWN + self.times.iter().count() * (size_of::<u32>() + size_of::<u64>())
     }
 }
 
@@ -126,10 +122,14 @@ const fn spanning(interval: &Interval) -> [(Kind, &Option<Times>); 5] {
 }
 
 fn write_line(text: &mut String, start_us: i64, blocks: &[u8]) -> Result<(), String> {
-    let mut deflated = DeflateEncoder::new(Vec::new(), Compression::default());
-    let deflated = deflated.write_all(blocks).and_then(|()| deflated.finish());
+    let mut start = Vec::new();
+    let zigzag = (start_us << 1) ^ (start_us >> 63);
+    write_number(&mut start, zigzag.cast_unsigned());
+    let mut deflated = ZlibEncoder::new(Vec::new(), Compression::default());
+    let written = deflated.write_all(&start);
+    let written = written.and_then(|()| deflated.write_all(blocks));
+    let deflated = written.and_then(|()| deflated.finish());
     let deflated = deflated.map_err(|error| error.to_string())?;
-    text.push_str(&format!("{start_us} "));
     STANDARD_NO_PAD.encode_string(deflated, text);
     text.push('\n');
     Ok(())
@@ -166,14 +166,12 @@ pub(super) fn read_line(line: &str) -> Result<Vec<Found>, String> {
     if line.starts_with('#') {
         return Ok(Vec::new());
     }
-    let (start, encoded) = line.split_once(' ').ok_or("it has no space")?;
-    let start_us = start.parse().map_err(|_| format!("`{start}` is no time"))?;
     let deflated = STANDARD_NO_PAD
-        .decode(encoded)
+        .decode(line)
         .map_err(|error| format!("not base64: {error}"))?;
     let mut blocks = Vec::new();
     let blocks_max = BLOCKS_BYTES + BLOCK_BYTES_MAX;
-    DeflateDecoder::new(deflated.as_slice())
+    ZlibDecoder::new(deflated.as_slice())
         .take(blocks_max as u64 + 1)
         .read_to_end(&mut blocks)
         .map_err(|error| format!("it cannot be inflated: {error}"))?;
@@ -181,20 +179,24 @@ pub(super) fn read_line(line: &str) -> Result<Vec<Found>, String> {
         return Err("it holds more than a line can".to_owned());
     }
     let (mut found, mut rest) = (Vec::new(), blocks.as_slice());
+    let zigzag = read_number(&mut rest).ok_or("it has no start")?;
+    let start_us = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
     while !rest.is_empty() {
         let (kind, nth, times) = read_block(&mut rest).ok_or("it holds what are no times")?;
-        found.push(Found {
+        found.extend(kind.map(|kind| Found {
             start_us,
             kind,
             of: Of::Nth(nth),
             times,
-        });
+        }));
     }
     Ok(found)
 }
 
-fn read_block(rest: &mut &[u8]) -> Option<(Kind, usize, Times)> {
-    let kind = *KINDS.get(usize::try_from(read_number(rest)?).ok()?)?;
+/// The kind is missing where a later squall has one more.
+fn read_block(rest: &mut &[u8]) -> Option<(Option<Kind>, usize, Times)> {
+    let kind = usize::try_from(read_number(rest)?).ok()?;
+    let kind = KINDS.get(kind).copied();
     let nth = usize::try_from(read_number(rest)?).ok()?;
     let length = usize::try_from(read_number(rest)?).ok()?;
     // Each takes a byte at least, and another one for its count.
@@ -258,7 +260,7 @@ mod tests {
     fn interval() -> impl Strategy<Value = Interval> {
         let routes = prop::collection::vec((times(), times()), 0..8);
         let all = (times(), times(), times(), times(), times());
-        (any::<i32>(), routes, all).prop_map(|(start_us, routes, all)| {
+        (any::<i64>(), routes, all).prop_map(|(start_us, routes, all)| {
             let (lag, wait, connect, tls, first_byte) = all;
             let routes = routes
                 .into_iter()
@@ -268,7 +270,7 @@ mod tests {
                     ..RouteInterval::default()
                 });
             Interval {
-                start_us: start_us.into(),
+                start_us,
                 end_us: i64::MAX,
                 routes: routes.collect(),
                 lag,
@@ -357,12 +359,47 @@ mod tests {
     }
 
     #[test]
+    fn a_kind_that_came_later_costs_nothing_but_itself() {
+        let mut text = String::new();
+        write_line(&mut text, -5, &[7, 0, 1, 9, 1, 0, 3, 1, 9, 2]).unwrap();
+        let found = read_line(text.trim_end()).unwrap();
+        let known: Vec<_> = found
+            .iter()
+            .map(|one| (one.start_us, one.kind, &one.of))
+            .collect();
+        assert_eq!(known, [(-5, Kind::Response, &Of::Nth(3))]);
+    }
+
+    #[test]
+    fn one_wrong_character_is_damage_and_never_another_time() {
+        let mut histogram = new_histogram();
+        (1..90_000)
+            .step_by(997)
+            .for_each(|us| record_us(&mut histogram, us));
+        let mut blocks = Vec::new();
+        write_block(&mut blocks, (Kind::Response, 0), &Times::of(&histogram));
+        let mut text = String::new();
+        write_line(&mut text, 1_000_000, &blocks).unwrap();
+        let line = text.trim_end();
+        let mut read = 0;
+        for at in 0..line.len() {
+            for other in ["A", "b", "7", "/"] {
+                let mut wrong = line.to_owned();
+                wrong.replace_range(at..=at, other);
+                if let Ok(found) = read_line(&wrong) {
+                    assert_eq!(wrong, line, "{found:?}");
+                    read += 1;
+                }
+            }
+        }
+        assert!(read > 0, "some characters were those already");
+    }
+
+    #[test]
     fn what_is_no_line_is_refused_in_bounded_memory() {
         let why = |line: &str| read_line(line).unwrap_err();
-        assert!(why("5").contains("no space"));
-        assert!(why("x AAAA").contains("no time"));
-        assert!(why("5 !").contains("base64"));
-        assert!(why("5 AAAA").contains("inflated"));
+        assert!(why("!").contains("base64"));
+        assert!(why("AAAA").contains("inflated"));
         let line = |blocks: &[u8]| {
             let mut text = String::new();
             write_line(&mut text, 5, blocks).unwrap();
@@ -373,8 +410,7 @@ mod tests {
         assert!(read_line(&line(&[0, 0, 2, 7, 1, 1, 1])).is_ok());
         for blocks in [
             [0, 0, 2, 7, 0, 1, 1].as_slice(),
-            // No such kind; more buckets than bytes; a bucket beyond the last.
-            &[7, 0, 1, 7, 1],
+            // More buckets than bytes; a bucket beyond the last; a count too large.
             &[0, 0, 100, 7, 1],
             &[0, 0, 1, 0xff, 0xff, 0x7f, 1],
             &[

@@ -95,8 +95,12 @@ impl RecordTail {
                 break;
             }
         }
-        // Those of all routes follow, in the same write.
-        self.read_times()?;
+        // Those of all routes follow, in the same write; behind times of later intervals
+        // stands nothing more of this one.
+        let last = self.found.keys().next_back();
+        if last.is_none_or(|last| *last <= start_us) {
+            self.read_times()?;
+        }
         let later = self.found.split_off(&start_us.saturating_add(1));
         let earlier = std::mem::replace(&mut self.found, later);
         self.waiting -= earlier.values().map(Vec::len).sum::<usize>();
