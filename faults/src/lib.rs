@@ -61,7 +61,7 @@ pub use proxy::counters::{ProxyCounters, ToxicCounters};
 pub use proxy::{
     AttachError, ConnectionInfo, LateConfig, LinkLimit, Proxy, ProxyConfig, Switched, UpdateError,
 };
-pub use resource::{Controller, LimitKind, Limits, LoweredLimit, Pen, Version};
+pub use resource::{Before, Controller, LimitKind, Limits, LoweredLimit, Pen, Version};
 pub use tls::{Authority, NoCertificate, Terminal, TlsFault};
 pub use toxic::{Chunk, Event, Fate, Fates, Toxic};
 pub use toxics::{ALL_TOXICS, ToxicInfo, build};

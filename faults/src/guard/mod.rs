@@ -9,6 +9,8 @@ mod switched;
 mod toxic_fault;
 pub(crate) mod undo;
 
+use std::slice;
+
 use squall_scenario::{Evidence, OnBytes, OnHttp, OnProcess, OnResource, Share};
 
 use crate::guardian::GuardianClient;
@@ -16,7 +18,7 @@ use crate::http::ScopeKey;
 use crate::in_process::{ActiveCalls, CallsFault};
 use crate::network::{ActiveNames, ActivePackets, NamesFault, PacketsFault};
 use crate::process::{ActiveKill, ActivePause, Owner, off_runtime, refuse, refuse_below};
-use crate::resource::{ActiveBurn, ActiveFill, ActiveLimit, ActivePressure, ActiveQuota};
+use crate::resource::{ActiveBurn, ActiveFill, ActiveLimit, ActivePressure, ActiveQuota, Before};
 use crate::tls::{ActiveTls, TlsFault};
 use crate::{FaultError, ProcessTarget, Proxy};
 pub use context::FaultContext;
@@ -119,13 +121,27 @@ impl Fault {
     /// # Errors
     /// See [`FaultError`].
     pub async fn inject(&self, context: &FaultContext) -> Result<FaultGuard, FaultError> {
+        let before = Before::of(slice::from_ref(self)).await;
+        self.inject_after(&before, context).await
+    }
+
+    /// Breaks something of several that are broken together, all of which were looked
+    /// at before. When this fails, nothing of it is left broken.
+    ///
+    /// # Errors
+    /// See [`FaultError`].
+    pub async fn inject_after(
+        &self,
+        before: &Before,
+        context: &FaultContext,
+    ) -> Result<FaultGuard, FaultError> {
         let active = match self {
             Self::Toxic(fault) => Active::Toxics(ActiveToxics::inject(fault, context)?),
             Self::Messages(fault) => Active::Messages(ActiveMessages::inject(fault, context)?),
             Self::Process(fault) => inject_process(fault, context).await?,
             Self::Tls(fault) => Active::Tls(ActiveTls::inject(fault, context)?),
             Self::Names(fault) => Active::Names(ActiveNames::inject(fault, context)?),
-            Self::Resource(fault) => inject_resource(fault, context).await?,
+            Self::Resource(fault) => inject_resource(fault, before, context).await?,
             Self::Packets(fault) => Active::Packets(ActivePackets::inject(fault, context).await?),
             Self::Calls(fault) => Active::Calls(ActiveCalls::inject(fault, context).await?),
         };
@@ -158,6 +174,7 @@ async fn inject_process(
 
 async fn inject_resource(
     fault: &ResourceFault,
+    before: &Before,
     context: &FaultContext,
 ) -> Result<Active, FaultError> {
     let target = &fault.target;
@@ -172,7 +189,7 @@ async fn inject_resource(
             Ok(Active::Quota(starved))
         }
         OnResource::CpuBurn(burn) => {
-            let burning = ActiveBurn::inject(target, *burn, context).await?;
+            let burning = ActiveBurn::inject(target, *burn, before, context).await?;
             Ok(Active::Burn(burning))
         }
         OnResource::Memory(memory) => {

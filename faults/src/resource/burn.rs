@@ -8,6 +8,7 @@ use rustix::thread::sched_getaffinity;
 use squall_scenario::inject::CpuBurn;
 use squall_scenario::{Evidence, Measured, OnResource};
 
+use super::before::Before;
 use super::beside::Beside;
 use super::cgroup::Controller;
 use super::lowered::hittable;
@@ -29,6 +30,8 @@ pub(crate) struct ActiveBurn {
     capped: Option<u32>,
     begun: Instant,
     waiting: Mutex<Waiting>,
+    /// Of each second before it began, how many the target waited, where that is known.
+    before: Option<f64>,
 }
 
 impl ActiveBurn {
@@ -36,6 +39,7 @@ impl ActiveBurn {
     pub(crate) async fn inject(
         target: &ProcessTarget,
         burn: CpuBurn,
+        before: &Before,
         context: &FaultContext,
     ) -> Result<Self, FaultError> {
         let identity = target.identity;
@@ -58,6 +62,7 @@ impl ActiveBurn {
             capped,
             begun: Instant::now(),
             waiting: Mutex::new(waiting),
+            before: before.share(identity),
         })
     }
 
@@ -119,7 +124,7 @@ impl ActiveBurn {
             used_us: micros(used),
             over_us: micros(over),
             waited_us: counted(waited),
-            as_before_us: counted(waiting.as_before(over)),
+            as_before_us: self.before.and_then(|share| counted(over.mul_f64(share))),
             capped: self.capped,
             inside: self.beside.rival.inside,
         }

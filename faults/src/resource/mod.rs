@@ -1,5 +1,6 @@
 //! Faults on what a target has: limits, processor, memory, disk.
 
+mod before;
 mod beside;
 mod burn;
 mod cgroup;
@@ -25,6 +26,7 @@ mod spared;
 mod standstill;
 mod waiting;
 
+pub use before::Before;
 pub(crate) use burn::ActiveBurn;
 pub use cgroup::{Controller, Version};
 pub(crate) use fill::ActiveFill;

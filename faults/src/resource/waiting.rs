@@ -4,69 +4,49 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rustix::time::{ClockId, Timespec, clock_gettime};
-
-use crate::{Member, ProcessIdentity};
+use crate::Member;
 
 /// What threads have waited for since they were first looked at, those included that have
-/// ended since they were last looked at, but for what they waited for in between.
+/// ended since they were last looked at, but for what they waited for in between. What
+/// they had waited for until then is not in it.
 #[derive(Debug)]
 pub(super) struct Waiting {
     /// Nanoseconds by thread, as they were last seen.
     seen: HashMap<u32, u64>,
     waited: Duration,
-    /// Of each second of their lives until they were first looked at, how many they had
-    /// waited, together.
-    before: f64,
 }
 
 impl Waiting {
     /// Looks at all threads for the first time.
     pub(super) fn begin(members: &[Member]) -> Self {
-        let now = since_boot();
-        let (mut seen, mut before) = (HashMap::new(), 0.0);
-        for member in members {
-            let threads = threads(member);
-            let waited = threads.iter().map(|(_, waited)| waited).sum();
-            before += share_of(Duration::from_nanos(waited), age(member.identity, now));
-            seen.extend(threads);
-        }
+        Self::seen(readings(members))
+    }
+
+    fn seen(seen: HashMap<u32, u64>) -> Self {
         Self {
             seen,
             waited: Duration::ZERO,
-            before,
         }
     }
 
     /// Looks at all threads; how long they have waited since the first look, together.
     pub(super) fn look(&mut self, members: &[Member]) -> Duration {
-        let now: HashMap<u32, u64> = members.iter().flat_map(threads).collect();
+        self.add(readings(members))
+    }
+
+    fn add(&mut self, now: HashMap<u32, u64>) -> Duration {
         self.waited += since(&self.seen, &now);
         self.seen = now;
         self.waited
     }
-
-    /// How long they would have waited in this time, had all gone on as before.
-    pub(super) fn as_before(&self, time: Duration) -> Duration {
-        time.mul_f64(self.before)
-    }
 }
 
-/// On the clock that the starts of processes are told on.
-fn since_boot() -> Duration {
-    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Boottime);
-    let nanos = u32::try_from(tv_nsec).unwrap_or_default();
-    Duration::new(tv_sec.unsigned_abs(), nanos)
+fn readings(members: &[Member]) -> HashMap<u32, u64> {
+    members.iter().flat_map(threads).collect()
 }
 
-fn age(who: ProcessIdentity, now: Duration) -> Duration {
-    let ticks = procfs::ticks_per_second().max(1);
-    let nanos = who.start_time % ticks * 1_000_000_000 / ticks;
-    now.saturating_sub(Duration::new(who.start_time / ticks, 0) + Duration::from_nanos(nanos))
-}
-
-/// Of one that has not lived yet it is nothing.
-fn share_of(part: Duration, whole: Duration) -> f64 {
+/// Of no time it is nothing.
+pub(super) fn share_of(part: Duration, whole: Duration) -> f64 {
     match whole.is_zero() {
         true => 0.0,
         false => part.as_secs_f64() / whole.as_secs_f64(),
@@ -118,19 +98,29 @@ mod tests {
         assert_eq!(since(&before, &now), Duration::from_nanos(4 + 3 + 7));
     }
 
+    /// What share of these 400 ms those waited that had waited so many milliseconds as
+    /// they began, and so many as they ended.
+    fn share(begun: [u64; 2], ended: [u64; 2]) -> f64 {
+        let readings =
+            |[one, two]: [u64; 2]| HashMap::from([(1, one * 1_000_000), (2, two * 1_000_000)]);
+        let mut waiting = Waiting::seen(readings(begun));
+        share_of(waiting.add(readings(ended)), Duration::from_millis(400))
+    }
+
     #[test]
-    fn who_goes_on_as_before_waits_for_the_same_part_of_the_time() {
-        let waiting = Waiting {
-            seen: HashMap::new(),
-            waited: Duration::ZERO,
-            before: share_of(Duration::from_secs(6), Duration::from_secs(24)),
-        };
-        let as_before = waiting.as_before(Duration::from_secs(10));
-        assert_eq!(as_before, Duration::from_millis(2500));
+    fn what_was_waited_for_before_the_window_is_not_in_it() {
+        // Minutes, while it started.
+        assert!(share([240_000, 60_000], [240_000, 60_000]) <= 0.0);
+        let little = share([240_000, 60_000], [240_001, 60_003]);
+        assert!((little - 0.01).abs() < 1e-9, "{little}");
+    }
+
+    #[test]
+    fn what_was_waited_for_in_the_window_is_all_in_it() {
+        // Nothing in the hours before.
+        let much = share([0, 1], [200, 101]);
+        assert!((much - 0.75).abs() < 1e-9, "{much}");
         assert!(share_of(Duration::ZERO, Duration::ZERO) <= 0.0);
-        let own = ProcessIdentity::of(std::process::id()).unwrap();
-        let now = since_boot();
-        assert!(age(own, now) < now && age(own, Duration::ZERO).is_zero());
     }
 
     #[test]

@@ -9,7 +9,10 @@ use crate::support::run::Run;
 use crate::support::{
     can, cgroups, impostor, inject, rivals, skip, soon, until, until_lost, until_seen,
 };
-use squall_faults::{FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget};
+use squall_faults::{
+    Before, Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget,
+    ResourceFault,
+};
 use squall_scenario::inject::{Cpu, CpuBurn};
 use squall_scenario::{Evidence, EvidenceLevel, Measured, OnResource, Share, Sighting};
 
@@ -31,6 +34,7 @@ async fn burn(
 /// microseconds; how many threads it was capped at, and whether it was in the cgroup.
 struct Figures {
     used: u64,
+    over: u64,
     waited: Option<u64>,
     as_before: Option<u64>,
     capped: Option<u32>,
@@ -42,13 +46,14 @@ fn figures(evidence: &Evidence) -> Figures {
         [Sighting::Short(seen) | Sighting::PutBack(seen)] => match seen.measured {
             Some(Measured::Burn {
                 used_us,
-                over_us: _,
+                over_us,
                 waited_us,
                 as_before_us,
                 capped,
                 inside,
             }) => Figures {
                 used: used_us,
+                over: over_us,
                 waited: waited_us,
                 as_before: as_before_us,
                 capped,
@@ -136,25 +141,95 @@ async fn a_burn_that_keeps_nobody_waiting_is_felt_by_nobody() {
     run.stop().await;
 }
 
+/// Whether the kernel counts who waits for a processor.
+fn is_counted() -> bool {
+    waited_ms(std::process::id()).is_some() || {
+        skip("a kernel that counts who waits for a processor");
+        false
+    }
+}
+
+/// How long a process has waited for a processor in all its life.
+fn waited_ms(pid: u32) -> Option<u64> {
+    let counted = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    let waited: u64 = counted.split(' ').nth(1)?.parse().ok()?;
+    (!counted.starts_with("0 ")).then_some(waited / 1_000_000)
+}
+
+fn sleeps(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.contains(") S ")
+}
+
 #[tokio::test]
-async fn what_a_target_has_always_waited_for_is_said_beside_what_it_waits_for() {
+async fn what_a_target_waits_for_anyway_is_said_beside_what_it_waits_for() {
     let run = Run::start().await;
     let target = on_one_processor(&run, "web", HUNGRY).await;
     on_one_processor(&run, "other", HUNGRY).await;
-    let schedstat = format!("/proc/{}/schedstat", target.identity.pid);
-    let Ok(counted) = std::fs::read_to_string(&schedstat) else {
-        return skip("a kernel that counts who waits for a processor");
-    };
-    assert!(!counted.starts_with("0 "), "it has run: {counted}");
-    let has_waited = || {
-        let counted = std::fs::read_to_string(&schedstat).unwrap();
-        counted.split(' ').nth(1) != Some("0")
-    };
-    until("it waits for the other", has_waited).await;
+    if !is_counted() {
+        return;
+    }
+    let pid = target.identity.pid;
+    until("it waits for the other", || waited_ms(pid) > Some(20)).await;
     let mut guard = burn(&target, 1, &run.context()).await.unwrap();
-    let evidence = until_seen(&guard, |seen| figures(seen).as_before > Some(0)).await;
-    assert!(figures(&evidence).waited.is_some(), "{evidence}");
+    let as_before = |seen: &Evidence| figures(seen).as_before;
+    let evidence = until_seen(&guard, |seen| as_before(seen) > Some(0)).await;
+    let seen = figures(&evidence);
+    assert!(seen.waited.is_some(), "{evidence}");
+    // It had half of the processor, or less.
+    assert!(seen.as_before.unwrap() >= seen.over / 8, "{evidence}");
     soon(guard.remove()).await.unwrap();
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_target_waited_for_while_it_started_is_not_asked_of_a_burn() {
+    let run = Run::start().await;
+    let starts = "echo; while ! [ -e up ]; do :; done; mkfifo go; echo; read told < go";
+    let target = on_one_processor(&run, "web", starts).await;
+    on_one_processor(&run, "other", HUNGRY).await;
+    if !is_counted() {
+        return;
+    }
+    let pid = target.identity.pid;
+    until("it waits for the other", || waited_ms(pid) > Some(20)).await;
+    std::fs::write(run.dir.path().join("up"), "").unwrap();
+    until("it is up", || run.log("web").lines().count() == 2).await;
+    until("it is idle", || sleeps(pid)).await;
+    let mut guard = burn(&target, 1, &run.context()).await.unwrap();
+    let evidence = soon(guard.verify()).await.unwrap();
+    assert_eq!(figures(&evidence).as_before, Some(0), "{evidence}");
+    let removed = soon(guard.remove()).await.unwrap();
+    assert_eq!(figures(&removed).as_before, Some(0), "{removed}");
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_first_burn_of_several_keeps_waiting_is_not_asked_of_the_others() {
+    let run = Run::start().await;
+    let context = run.context();
+    let target = on_one_processor(&run, "web", SOON_HUNGRY).await;
+    if !is_counted() {
+        return;
+    }
+    let pid = target.identity.pid;
+    until("it is idle", || sleeps(pid)).await;
+    let inject = OnResource::CpuBurn(CpuBurn { cores: Some(1) });
+    let fault = Fault::Resource(ResourceFault {
+        target: target.clone(),
+        inject,
+    });
+    let before = soon(Before::of(std::slice::from_ref(&fault))).await;
+    let mut first = soon(fault.inject_after(&before, &context)).await.unwrap();
+    let go = run.dir.path().join("go");
+    let told = tokio::task::spawn_blocking(|| std::fs::write(go, "go\n"));
+    soon(told).await.unwrap().unwrap();
+    until("it waits for the first", || waited_ms(pid) > Some(20)).await;
+    let mut second = soon(fault.inject_after(&before, &context)).await.unwrap();
+    let evidence = until_seen(&second, |seen| seen.level == EvidenceLevel::Felt).await;
+    assert_eq!(figures(&evidence).as_before, Some(0), "{evidence}");
+    soon(second.remove()).await.unwrap();
+    soon(first.remove()).await.unwrap();
     run.stop().await;
 }
 

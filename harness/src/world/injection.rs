@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 use squall_faults::{
-    Fault, FaultContext, FaultError, FaultGuard, Origin, ProcessFault, ProcessIdentity,
+    Before, Fault, FaultContext, FaultError, FaultGuard, Origin, ProcessFault, ProcessIdentity,
     ResourceFault,
 };
 use squall_scenario::seed::sub_seed;
@@ -105,11 +105,12 @@ impl Injection {
                 rest: injection,
             });
         }
+        let before = Before::of(&faults).await;
         for fault in faults {
             if spec.inject.ends_processes() {
                 injection.announce_end(&fault, members, spec.each_lasts().is_some());
             }
-            match fault.inject(&fault_context).await {
+            match fault.inject_after(&before, &fault_context).await {
                 Ok(guard) => injection.guards.push(guard),
                 // What squall did not start may end with what was just hit.
                 Err(FaultError::ProcessGone { .. })

@@ -85,8 +85,8 @@ pub enum Measured {
         /// How long threads of the target waited for a processor, added up; nothing
         /// where the kernel does not count that.
         waited_us: Option<u64>,
-        /// How long they would have waited in this time as they had before it, since they
-        /// were started; nothing where nobody counted that.
+        /// How long they would have waited in this time as they had right before it;
+        /// nothing where nobody counted that.
         #[serde(default)]
         as_before_us: Option<u64>,
         /// How many threads did it, where the target may run on fewer processors than
@@ -186,7 +186,11 @@ impl Measured {
                     write!(f, ", it waited {} for one", time(waited))?;
                 }
                 if let Some(before) = as_before_us {
-                    write!(f, ", where it would have been {} as before", time(before))?;
+                    write!(
+                        f,
+                        ", where it would have been {} as right before",
+                        time(before)
+                    )?;
                 }
                 Ok(())
             }
@@ -376,7 +380,7 @@ mod tests {
             Sighting::Short(seen).to_string(),
             "cpu_burn 2 cores is in force on edge-0 (pid 7, 1 process); squall's work in its \
              cgroup, its threads capped at 1 by where it may run, took 90.0% of a processor, it \
-             waited 4s321ms for one, where it would have been 250ms as before"
+             waited 4s321ms for one, where it would have been 250ms as right before"
         );
         for (waited, before, met) in [
             (Some(0), None, false),

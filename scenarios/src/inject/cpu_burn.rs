@@ -40,7 +40,7 @@ pub(super) static ABOUT: About = About {
   inject: { cpu_burn: { cores: 2 } }
   into: payments
   for: 20s",
-    verified: "Squall's threads must have run. Before they are ended, the process must have waited for a processor (/proc/PID/schedstat), for a hundredth of the time or more beside what it waited for in its life before; a burn that kept nobody waiting proves nothing.",
+    verified: "Squall's threads must have run. Before they are ended, the process must have waited for a processor (/proc/PID/schedstat), for a hundredth of the time or more beside what it would have waited for, had it gone on as in the 400 ms right before the burn; a burn that kept nobody waiting proves nothing. The burn begins after these 400 ms, in which all its instances are looked at together, before squall works beside any of them; what it waited for while it started is not in them, nor what other faults add later.",
     undone: "The threads are a process of squall's own, which ends when squall does, however that ends, for its standard input ends with it. It must have ended. Its undo is on disk before it is told to begin, so the guardian and `squall recover` can end it too.",
     read: |given| {
         let cores = given.count("cores");
