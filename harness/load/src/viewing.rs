@@ -31,6 +31,16 @@ pub(crate) struct Segment<'a> {
     pub(crate) licence: Option<&'a str>,
 }
 
+impl Segment<'_> {
+    /// What was asked for, for people; without the query, which may be a signature.
+    pub(crate) fn told(&self) -> String {
+        match self.path.split_once('?') {
+            Some((path, _)) => format!("GET {path}?…"),
+            None => format!("GET {}", self.path),
+        }
+    }
+}
+
 /// What a viewer does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Then {
@@ -172,6 +182,15 @@ impl Viewer {
 pub(crate) fn asked(pressed: Instant, notes: Option<Notes<'_>>) {
     if let Some(Notes { of, origin }) = notes {
         of.second(second_of(pressed, origin)).unfinished += 1;
+    }
+}
+
+/// Notes that one who asked for a manifest at `pressed` left with it, and waits for no
+/// picture.
+pub(crate) fn left(pressed: Instant, notes: Option<Notes<'_>>) {
+    if let Some(Notes { of, origin }) = notes {
+        let second = of.second(second_of(pressed, origin));
+        second.unfinished = second.unfinished.saturating_sub(1);
     }
 }
 

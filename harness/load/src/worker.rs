@@ -391,17 +391,16 @@ impl Sender for Worker {
 
     fn write(&self, job: &Job, into: &mut Vec<u8>) {
         let carried = job.walk.as_ref().map(|walk| &walk.carried);
-        if let Some(segment) = job.segment() {
-            let requests = &self.requests;
-            return requests.write_segment(job.route, job.number, (segment, carried), into);
-        }
-        match &job.hop {
-            Some(hop) => self
-                .requests
-                .write_hop(job.route, job.number, (hop, carried), into),
-            None => self
-                .requests
-                .write_with(job.route, job.number, carried, into),
+        let (requests, route, number) = (&self.requests, job.route, job.number);
+        match (&job.hop, job.segment()) {
+            (Some(hop), segment) => {
+                let licence = segment.and_then(|segment| segment.licence);
+                requests.write_hop(route, number, (hop, licence, carried), into);
+            }
+            (None, Some(segment)) => {
+                requests.write_segment(route, number, (segment, carried), into);
+            }
+            (None, None) => requests.write_with(route, number, carried, into),
         }
     }
 

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use squall_judge::live::{AbortGuard, AbortTrip};
 use squall_load::{LoadCommand, LoadOutput};
-use squall_record::{HandAction, HandSide, Interval, Phase, RunEvent, Shard, Stamped, StopReason};
+use squall_record::{
+    HandAction, HandSide, Interval, Phase, RunEvent, Shard, Stamped, StopReason, Viewings,
+};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -143,7 +145,9 @@ impl<S: System> LiveRun<'_, S> {
             LoadOutput::Draining => self.emit(RunEvent::Phase(Phase::Drain)).await,
             LoadOutput::LateCut { at } => self.emit(late_cut(self.context, at)).await,
             LoadOutput::Viewings(players) => {
-                self.emit(RunEvent::Viewings { players }).await;
+                for players in Viewings::pieces(players) {
+                    self.emit(RunEvent::Viewings { players }).await;
+                }
             }
             LoadOutput::Journeys(journeys) => {
                 self.emit(RunEvent::JourneysEnded { journeys }).await;

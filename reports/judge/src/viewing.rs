@@ -32,14 +32,16 @@ pub(super) fn rule(case: &Case<'_>, window: &Window, gate: &ViewingGate) -> Ruli
 /// What was seen in a window; none of a run that noted nothing of viewers.
 fn seen(case: &Case<'_>, window: &Window, of: Option<&str>) -> Option<ViewingSecond> {
     let told = case.record.events.iter();
-    let mut told = told.filter_map(|stamped| match &stamped.event {
-        RunEvent::Viewings { players } => Some(players),
-        _ => None,
-    });
-    let players = told.next()?;
+    let mut told = told
+        .filter_map(|stamped| match &stamped.event {
+            RunEvent::Viewings { players } => Some(players),
+            _ => None,
+        })
+        .peekable();
+    told.peek()?;
     let mut all = ViewingSecond::default();
-    let seconds = players
-        .iter()
+    let seconds = told
+        .flatten()
         .filter(|player| of.is_none_or(|of| player.player == of))
         .flat_map(|player| &player.seconds);
     for second in seconds {

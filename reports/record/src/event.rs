@@ -132,7 +132,8 @@ pub enum RunEvent {
         /// Each journey of the load.
         journeys: Vec<JourneyEnds>,
     },
-    /// What viewers saw; told before the end of the load, where it has players.
+    /// What viewers saw; told before the end of the load, where it has players. Of a long
+    /// load there are several, which add up.
     Viewings {
         /// Each step of the load that plays.
         players: Vec<Viewings>,

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::terminal_line;
 pub use hlog::response_log;
+pub(crate) use reader::EVENT_BYTES_MAX;
 pub use reader::{read_manifest, read_verdict};
 pub use tail::RecordTail;
 pub use writer::RecordWriter;

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod pieces;
+
 /// What the viewers of one player saw in the measured load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Viewings {
@@ -90,10 +92,12 @@ impl Viewings {
     pub fn sum(parts: impl Iterator<Item = Self>) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         for own in parts {
-            match all.iter_mut().find(|player| player.player == own.player) {
-                Some(player) => player.add(&own),
-                None => all.push(own),
-            }
+            let known = all.iter().position(|player| player.player == own.player);
+            let place = known.unwrap_or_else(|| {
+                all.push(Self::new(&own.player));
+                all.len() - 1
+            });
+            all[place].add(&own);
         }
         all
     }
@@ -114,8 +118,14 @@ impl Viewings {
             Some(kbps) => format!("{kbps}kbit/s in the mean"),
             None => "no segment".to_owned(),
         };
+        let span = match (self.seconds.first(), self.seconds.last()) {
+            (Some(first), Some(last)) => {
+                format!(" in {}s..{}s", first.second, last.second.saturating_add(1))
+            }
+            _ => String::new(),
+        };
         format!(
-            "{}: {} viewers, {} saw no frame, {} played, {} stalled ({} stalls), {kbps}, \
+            "{}{span}: {} viewers, {} saw no frame, {} played, {} stalled ({} stalls), {kbps}, \
              {} switches",
             self.player,
             all.viewers(),
@@ -215,7 +225,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<Viewings>(&text).unwrap(), whole);
         assert_eq!(
             Viewings::words(&[whole]),
-            "watch/title: 4 viewers, 0 saw no frame, 0.0s played, 0.0s stalled (0 stalls), \
+            "watch/title in 1s..8s: 4 viewers, 0 saw no frame, 0.0s played, 0.0s stalled (0 stalls), \
              no segment, 0 switches"
         );
     }

@@ -7,19 +7,20 @@ use crate::redirect::Hop;
 use crate::viewing::Segment;
 
 impl CompiledRequests {
-    /// Appends the request of arrival `number` that follows a redirect.
+    /// Appends the request of arrival `number` that follows a redirect; behind a segment,
+    /// with what is shown for that.
     pub(crate) fn write_hop(
         &self,
         route: usize,
         number: u64,
-        (hop, carried): (&Hop, Option<&Carried>),
+        (hop, licence, carried): (&Hop, Option<&str>, Option<&Carried>),
         into: &mut Vec<u8>,
     ) {
         let drawn = self.drawn(number, carried);
         let to = Elsewhere {
             target: &hop.target,
             as_get: hop.as_get,
-            bearer: None,
+            bearer: licence,
         };
         self.routes[route].write_to(drawn, to, into);
     }

@@ -106,6 +106,9 @@ impl Worker {
         if let Some(hop) = &job.hop {
             return hop.target.clone();
         }
+        if let Some(segment) = job.segment() {
+            return segment.path.to_owned();
+        }
         let carried = job.walk.as_ref().map(|walk| &walk.carried);
         let target = self.requests.target(job.route, job.number, carried);
         String::from_utf8_lossy(&target).into_owned()
@@ -254,7 +257,10 @@ impl Worker {
         let think = match journeys.onward(&walk, whose.number) {
             Onward::Next(think) => think,
             Onward::Completed => return end(End::Completed),
-            Onward::Left => return end(End::Left),
+            Onward::Left => {
+                self.leaves_behind(track, &walk, pressed);
+                return end(End::Left);
+            }
         };
         walk.step += 1;
         let watching = journeys.player(walk.journey, walk.step);

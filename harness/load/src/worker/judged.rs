@@ -51,7 +51,7 @@ impl Worker {
                 status,
                 address: address.map(|address| address.to_string()),
                 request: match job.segment() {
-                    Some(segment) => format!("GET {}", segment.path),
+                    Some(segment) => segment.told(),
                     None => self.requests.line(job.route, job.number),
                 },
                 detail,

@@ -9,7 +9,7 @@ use squall_record::{BadKind, Outcome, Viewings};
 use super::Worker;
 use crate::job::{Track, Whose};
 use crate::journey::{End, Walk};
-use crate::viewing::{Notes, Then, asked, saw_nothing};
+use crate::viewing::{Notes, Then, asked, left, saw_nothing};
 
 impl Worker {
     /// Has something noted of what the viewers on a route see; of a lead, nothing.
@@ -117,6 +117,15 @@ impl Worker {
         if self.requests.maker().journeys().brings_manifest(walk) {
             let player = self.route_of(walk) + 1;
             self.note(track, player, |notes| saw_nothing(pressed, done, notes));
+        }
+    }
+
+    /// Whoever did a step that was due at `pressed` leaves behind it, and waits for no
+    /// picture if it brought a manifest.
+    pub(super) fn leaves_behind(&self, track: &Track, walk: &Walk, pressed: Instant) {
+        if self.requests.maker().journeys().brings_manifest(walk) {
+            let player = self.route_of(walk) + 1;
+            self.note(track, player, |notes| left(pressed, notes));
         }
     }
 

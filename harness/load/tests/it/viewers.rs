@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::{JourneyEnds, ViewingSecond, Viewings};
 use squall_scenario::{
-    Arrivals, DataSource, Journey, Load, Rate, Request, Stage, Step, Template, Watching,
+    Arrivals, DataSource, Journey, Load, Rate, Request, Share, Stage, Step, Template, Watching,
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
@@ -66,7 +66,7 @@ fn load() -> Load {
 }
 
 /// What a server does about a path: a status and a body. Without a status it says
-/// nothing any more.
+/// nothing any more; 302 leads to the same behind `/moved`.
 type Answers = fn(&str) -> (u16, Vec<u8>);
 
 /// A server that notes the paths it was asked for, each with what was shown for it.
@@ -99,7 +99,13 @@ async fn serve(answers: Answers) -> (SocketAddr, Arc<Mutex<Vec<(String, String)>
                         tokio::time::sleep(HANG).await;
                     }
                     let length = body.len();
-                    let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n\r\n");
+                    let location = match status {
+                        302 => format!("location: /moved{path}\r\n"),
+                        _ => String::new(),
+                    };
+                    let head = format!(
+                        "HTTP/1.1 {status} X\r\n{location}content-length: {length}\r\n\r\n"
+                    );
                     let bytes = [head.into_bytes(), body].concat();
                     if stream.write_all(&bytes).await.is_err() {
                         return;
@@ -160,6 +166,10 @@ async fn run(load: Load, address: SocketAddr, until: Until) -> (Viewings, Journe
         match output.expect("it ends").expect("it finishes") {
             LoadOutput::Viewings(mut players) => viewings = players.pop(),
             LoadOutput::Journeys(mut all) => journeys = all.pop(),
+            LoadOutput::Samples(samples) => {
+                let mut asked = samples.iter().map(|sample| &sample.request);
+                assert!(asked.all(|asked| !asked.contains("token")), "{samples:?}");
+            }
             LoadOutput::Finished { .. } => break,
             _ => {}
         }
@@ -248,6 +258,56 @@ async fn who_gets_no_manifest_or_no_segment_saw_nothing() {
         assert!(all.never > 0 && all.stalled_us > 0, "{all:?}");
         assert_eq!(journeys.completed, 0);
         assert_eq!(journeys.failed, all.never);
+    }
+}
+
+/// Who leaves behind the manifest wanted no picture, and waits for none.
+#[tokio::test]
+async fn who_leaves_before_the_player_is_no_viewer() {
+    let (address, _) = serve(good).await;
+    let mut load = load();
+    load.journeys[0].steps[0].leave = Some(Share::WHOLE);
+    let (viewings, journeys) = run(load, address, Until::TheEnd).await;
+    assert_eq!((journeys.started, journeys.left), (15, 15));
+    let all = sum(&viewings);
+    assert_eq!((all.viewers(), all.unfinished), (0, 0), "{all:?}");
+}
+
+/// An answer that leads elsewhere is no segment: what it leads to is one, where it is
+/// followed. A path may be signed, and nobody is shown by what.
+#[tokio::test]
+async fn segments_that_are_elsewhere_are_fetched_there_and_with_their_licence() {
+    let moved: Answers = |path| {
+        let (plain, _) = path.split_once('?').unwrap_or((path, ""));
+        match plain {
+            "/play" => {
+                let signed = MANIFEST.replace("{kbps}", "{kbps}?token=abc");
+                (200, signed.into())
+            }
+            plain if plain.starts_with("/watch") => (302, vec![]),
+            plain => good(plain),
+        }
+    };
+    for follow in [0, 1] {
+        let (address, asked) = serve(moved).await;
+        let mut load = load();
+        let title = &mut load.journeys[0].steps[1].request;
+        (title.follow, title.expect_status) = (follow, vec![(200, 299)]);
+        let (viewings, journeys) = run(load, address, Until::TheEnd).await;
+        let all = sum(&viewings);
+        assert_eq!(journeys.started, 15);
+        assert_eq!(all.segments > 0, follow > 0, "{follow}: {all:?}");
+        let asked = asked.lock().unwrap().clone();
+        let at = |start: &str| {
+            let own = asked.iter().filter(|(path, _)| path.starts_with(start));
+            own.cloned().collect::<Vec<_>>()
+        };
+        assert!(!at("/watch").is_empty());
+        assert_eq!(at("/moved").is_empty(), follow == 0);
+        for (path, shown) in at("/moved") {
+            assert!(path.ends_with("?token=abc"), "{path}");
+            assert_eq!(shown, "authorization: Bearer abc", "{path}");
+        }
     }
 }
 

@@ -163,3 +163,26 @@ fn a_window_has_the_seconds_whose_middle_lies_in_it() {
     assert_eq!(gates[1].state, GateState::Pass, "{}", gates[1].explanation);
     assert_eq!(gates[1].evidence.observed, Some(Quantity::Share(0.0)));
 }
+
+#[test]
+fn what_is_told_in_pieces_is_judged_whole() {
+    let mut record = seen(|n, second| well(second, if n < 30 { 300 } else { 5_000 }));
+    let whole = judged(&record, "time_to_first_frame p95 < 2s");
+    assert_eq!(whole.state, GateState::Fail, "{}", whole.explanation);
+    let place = record
+        .events
+        .iter()
+        .position(|stamped| matches!(stamped.event, RunEvent::Viewings { .. }))
+        .unwrap();
+    let mut second = record.events[place].clone();
+    let cut = |stamped: &mut Stamped, keeps: fn(u64) -> bool| {
+        let RunEvent::Viewings { players } = &mut stamped.event else {
+            return;
+        };
+        players[0].seconds.retain(|second| keeps(second.second));
+    };
+    cut(&mut record.events[place], |n| n < 30);
+    cut(&mut second, |n| n >= 30);
+    record.events.insert(place + 1, second);
+    assert_eq!(judged(&record, "time_to_first_frame p95 < 2s"), whole);
+}

@@ -12,12 +12,18 @@ pub(super) fn unite(records: &[(u32, Record)], complete: bool) -> Vec<Stamped> {
     let Some(((_, first), others)) = records.split_first() else {
         return events;
     };
+    let mut viewings_due = true;
     for stamped in &first.events {
         match &stamped.event {
             RunEvent::SteadyState { .. } => events.extend(steady_state(records, stamped.at_us)),
             RunEvent::LoadFinished { .. } => events.extend(load_finished(records, stamped.at_us)),
             RunEvent::JourneysEnded { .. } => events.extend(journeys(records, stamped.at_us)),
-            RunEvent::Viewings { .. } => events.extend(viewings(records, stamped.at_us)),
+            RunEvent::Viewings { .. } => {
+                // What comes in pieces is told again once, in pieces of all shards.
+                if std::mem::replace(&mut viewings_due, false) {
+                    events.extend(viewings(records, stamped.at_us));
+                }
+            }
             RunEvent::Phase(Phase::Finished) if !complete => {}
             _ => events.push(stamped.clone()),
         }
@@ -89,14 +95,15 @@ fn steady_state(records: &[(u32, Record)], at_us: i64) -> Option<Stamped> {
 }
 
 /// What the viewers of all shards saw; none while a shard has not told its part.
-fn viewings(records: &[(u32, Record)], at_us: i64) -> Option<Stamped> {
+fn viewings(records: &[(u32, Record)], at_us: i64) -> Vec<Stamped> {
     let parts = told(records, |event| match event {
         RunEvent::Viewings { players } => Some(players.clone()),
         _ => None,
-    })?;
-    let players = Viewings::sum(parts.into_iter().flatten());
-    let event = RunEvent::Viewings { players };
-    Some(Stamped { at_us, event })
+    });
+    let players = Viewings::sum(parts.into_iter().flatten().flatten());
+    let pieces = Viewings::pieces(players).into_iter();
+    let events = pieces.map(|players| RunEvent::Viewings { players });
+    events.map(|event| Stamped { at_us, event }).collect()
 }
 
 /// How the journeys of all shards ended; none while a shard has not told its part.
@@ -110,11 +117,17 @@ fn journeys(records: &[(u32, Record)], at_us: i64) -> Option<Stamped> {
     Some(Stamped { at_us, event })
 }
 
-/// What each shard told, where all did.
+/// All that the shards told, where each told something.
 fn told<T>(records: &[(u32, Record)], part: impl Fn(&RunEvent) -> Option<T>) -> Option<Vec<T>> {
-    let each = records.iter();
-    each.map(|(_, record)| record.events.iter().find_map(|told| part(&told.event)))
-        .collect()
+    let mut all = Vec::new();
+    for (_, record) in records {
+        let before = all.len();
+        all.extend(record.events.iter().filter_map(|told| part(&told.event)));
+        if all.len() == before {
+            return None;
+        }
+    }
+    Some(all)
 }
 
 /// The sum; none while a shard has not told its part.

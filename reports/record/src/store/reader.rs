@@ -23,7 +23,7 @@ const DAMAGE_LINES_MAX: usize = 5;
 /// The largest manifest and the largest verdict, in bytes.
 const JSON_BYTES_MAX: u64 = 32 << 20;
 /// The longest line of a journal: an interval of ten thousand routes.
-pub(super) const EVENT_BYTES_MAX: usize = 4 << 20;
+pub(crate) const EVENT_BYTES_MAX: usize = 4 << 20;
 /// What is read of a journal: weeks of a run.
 const JOURNAL_BYTES_MAX: u64 = 512 << 20;
 /// What is read of the times of intervals.

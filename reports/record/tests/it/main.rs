@@ -1,4 +1,5 @@
 //! Records as another program writes and reads them.
 
+mod merge;
 mod store;
 mod synthetic;

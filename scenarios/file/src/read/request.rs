@@ -207,6 +207,9 @@ impl Reader {
         let request = Request {
             headers,
             auth: self.common.auth.clone(),
+            follow: self.common.follow,
+            // An answer that leads elsewhere is no picture.
+            expect_status: vec![(200, 299)],
             ..Request::plain(name, "GET", Template::parse("/segment"))
         };
         (request, places)

@@ -229,3 +229,16 @@ proptest! {
         prop_assert_eq!(json["w"].as_str().unwrap(), written);
     }
 }
+
+#[test]
+fn segments_follow_what_the_load_says_and_are_good_answers_only() {
+    let journey = "  journeys:\n    - name: watch\n      steps:\n        - GET /play\n        \
+                   - { name: title, player: { for: 5s } }";
+    for (says, follow) in [("", 0), ("  follow: 2\n", 2)] {
+        let scenario = parsed(&format!("{says}{journey}")).value.unwrap();
+        let title = &scenario.load.journeys[0].steps[1].request;
+        assert_eq!(title.follow, follow);
+        let accepted = [200, 206, 299, 302, 304].map(|status| title.accepts(status));
+        assert_eq!(accepted, [true, true, true, false, false]);
+    }
+}
