@@ -3,12 +3,10 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use squall_scenario::OnResource;
-
 use super::lowered::hittable;
 use super::waiting::{Waiting, share_of};
+use crate::ProcessIdentity;
 use crate::process::off_runtime;
-use crate::{Fault, ProcessIdentity, ResourceFault};
 
 /// How long they are looked at.
 const WINDOW: Duration = Duration::from_millis(400);
@@ -22,10 +20,9 @@ pub struct Before {
 }
 
 impl Before {
-    /// Looks at the targets of those faults that are compared with before, all at once
-    /// and for less than half a second; for no time where there is none.
-    pub async fn of(faults: &[Fault]) -> Self {
-        let targets: Vec<_> = faults.iter().filter_map(compared).collect();
+    /// Looks at processes, and at what bears their marks, all at once and for less than
+    /// half a second; for no time where there is none.
+    pub(crate) async fn of(targets: Vec<(ProcessIdentity, Option<String>)>) -> Self {
         if targets.is_empty() {
             return Self::default();
         }
@@ -56,16 +53,5 @@ impl Before {
     /// How much of its time a target waited; nothing where nobody looked.
     pub(super) fn share(&self, leader: ProcessIdentity) -> Option<f64> {
         self.waits.get(&leader).copied()
-    }
-}
-
-/// Whose waiting is compared, and its mark.
-fn compared(fault: &Fault) -> Option<(ProcessIdentity, Option<String>)> {
-    match fault {
-        Fault::Resource(ResourceFault {
-            target,
-            inject: OnResource::CpuBurn(_),
-        }) => Some((target.identity, target.mark.clone())),
-        _ => None,
     }
 }

@@ -10,8 +10,7 @@ use crate::support::{
     can, cgroups, impostor, inject, rivals, skip, soon, until, until_lost, until_seen,
 };
 use squall_faults::{
-    Before, Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget,
-    ResourceFault,
+    Fault, FaultContext, FaultError, FaultGuard, ProcessIdentity, ProcessTarget, ResourceFault,
 };
 use squall_scenario::inject::{Cpu, CpuBurn};
 use squall_scenario::{Evidence, EvidenceLevel, Measured, OnResource, Share, Sighting};
@@ -219,7 +218,7 @@ async fn what_the_first_burn_of_several_keeps_waiting_is_not_asked_of_the_others
         target: target.clone(),
         inject,
     });
-    let before = soon(Before::of(std::slice::from_ref(&fault))).await;
+    let before = soon(Fault::look_before(std::slice::from_ref(&fault))).await;
     let mut first = soon(fault.inject_after(&before, &context)).await.unwrap();
     let go = run.dir.path().join("go");
     let told = tokio::task::spawn_blocking(|| std::fs::write(go, "go\n"));

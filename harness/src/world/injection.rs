@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha12Rng;
 use squall_faults::{
-    Before, Fault, FaultContext, FaultError, FaultGuard, Origin, ProcessFault, ProcessIdentity,
+    Fault, FaultContext, FaultError, FaultGuard, Origin, ProcessFault, ProcessIdentity,
     ResourceFault,
 };
 use squall_scenario::seed::sub_seed;
@@ -105,7 +105,7 @@ impl Injection {
                 rest: injection,
             });
         }
-        let before = Before::of(&faults).await;
+        let before = Fault::look_before(&faults).await;
         for fault in faults {
             if spec.inject.ends_processes() {
                 injection.announce_end(&fault, members, spec.each_lasts().is_some());
