@@ -52,7 +52,7 @@ pub use in_process::{CallsFault, Inside};
 pub use marks::{INSTANCE_MARK, RUN_MARK};
 pub use network::{
     Counted, Filter, Names, NamesFault, NoOverlay, PacketsFault, Question, Reply, Resolver,
-    ResolverError, Unreadable, may_lay_over, resolver_files,
+    ResolverError, Unreadable, lookup, may_lay_over, resolver_files,
 };
 pub use process::{Member, Origin, Pauses, ProcessIdentity, ProcessTarget, Processes, members};
 pub use process::{existing, listeners};

@@ -3,7 +3,6 @@
 mod ask;
 mod follow;
 mod machine;
-mod message;
 
 pub(crate) use follow::{Followed, follow};
 pub(crate) use machine::{Lookup, is_in_hosts};

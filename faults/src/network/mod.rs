@@ -6,6 +6,7 @@
 //! ([`resolver_files`]); nothing outside them changes, and what is laid over is
 //! gone with them.
 
+pub mod lookup;
 mod message;
 mod names;
 mod names_fault;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use squall_scenario::inject::{Dns, DnsAnswer};
 use squall_scenario::{Evidence, EvidenceLevel, NamesSeen, Sighting};
 
+use super::lookup::Said;
+use super::message::Code;
 use super::names::Met;
 use super::resolver::Resolver;
 use crate::{FaultContext, FaultError};
@@ -82,7 +84,13 @@ impl ActiveNames {
             let Some(address) = self.truth(name) else {
                 continue;
             };
-            let judged = self.hears(name, &(0, vec![address]), within).await;
+            let judged = self
+                .hears(
+                    name,
+                    &Said::Addresses(vec![address], Duration::ZERO),
+                    within,
+                )
+                .await;
             // As above.
             if let Err(error) = judged
                 && self.truth(name).is_some()
@@ -110,13 +118,16 @@ impl ActiveNames {
 
     /// What whoever asks is to hear at once; `None` where that is nothing, or
     /// where another fault decides.
-    fn expected(&self, name: &str) -> Option<(u8, Vec<IpAddr>)> {
+    fn expected(&self, name: &str) -> Option<Said> {
         let decides = self.fault.resolver.names().decides(name, &self.id);
         match self.fault.inject.answer {
             _ if !decides => None,
-            DnsAnswer::Nxdomain => Some((3, Vec::new())),
-            DnsAnswer::Servfail => Some((2, Vec::new())),
-            DnsAnswer::Wrong => Some((0, vec![self.fault.inject.wrong_address()])),
+            DnsAnswer::Nxdomain => Some(Said::NoSuchName),
+            DnsAnswer::Servfail => Some(Said::Failed(Code::ServerFailure as u8)),
+            DnsAnswer::Wrong => {
+                let wrong = vec![self.fault.inject.wrong_address()];
+                Some(Said::Addresses(wrong, Duration::ZERO))
+            }
             DnsAnswer::Timeout | DnsAnswer::Slow => None,
         }
     }
@@ -128,12 +139,7 @@ impl ActiveNames {
     }
 
     /// Asks and compares.
-    async fn hears(
-        &self,
-        name: &str,
-        expected: &(u8, Vec<IpAddr>),
-        within: Duration,
-    ) -> Result<(), FaultError> {
+    async fn hears(&self, name: &str, expected: &Said, within: Duration) -> Result<(), FaultError> {
         let asked = self.fault.resolver.ask(name, within).await;
         let heard =
             asked.map_err(|error| self.wrong(name, &format!("the resolver was asked: {error}")))?;

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::message::{Question, read_response};
+use super::lookup::{Family, Said, question, read};
 use super::names::{Names, Reply};
 
 /// Where resolvers listen: `resolv.conf` knows no other port.
@@ -173,7 +173,7 @@ impl Resolver {
     ///
     /// # Errors
     /// There was none within that time, or no socket to ask with.
-    pub(super) async fn ask(&self, name: &str, within: Duration) -> io::Result<(u8, Vec<IpAddr>)> {
+    pub(super) async fn ask(&self, name: &str, within: Duration) -> io::Result<Said> {
         let Some(address) = self.names().address(name) else {
             return Err(io::ErrorKind::NotFound.into());
         };
@@ -185,20 +185,17 @@ impl Resolver {
         asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    async fn ask_on(
-        &self,
-        socket: &UdpSocket,
-        name: &str,
-        address: &IpAddr,
-    ) -> io::Result<(u8, Vec<IpAddr>)> {
+    async fn ask_on(&self, socket: &UdpSocket, name: &str, address: &IpAddr) -> io::Result<Said> {
         socket.connect(self.inner.address).await?;
         let mut buffer = [0; QUERY_BYTES_MAX];
+        let family = Family::of(address);
         for id in 1.. {
-            socket.send(&Question::ask(id, name, address)).await?;
+            let asked = question(id, name, family).ok_or(io::ErrorKind::InvalidInput)?;
+            socket.send(&asked).await?;
             let heard = timeout(ANSWER_WITHIN, socket.recv(&mut buffer)).await;
             let Ok(length) = heard else { continue };
-            if let Some(response) = read_response(&buffer[..length?], id, name) {
-                return Ok(response);
+            if let Some(said) = read(&buffer[..length?], &asked, family) {
+                return Ok(said);
             }
         }
         Err(io::ErrorKind::TimedOut.into())

@@ -10,12 +10,12 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use squall_faults::lookup::{Family, Said, question, read};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::machine::Lookup;
-use super::message::{Family, Said, question, read};
 
 /// The longest answer over UDP that is asked for without extensions is 512 bytes; some
 /// servers say more.

@@ -1,4 +1,5 @@
-//! Messages of DNS as whoever asks for the addresses of a name sees them (RFC 1035).
+//! Messages of DNS as whoever asks for the addresses of a name sees them (RFC 1035):
+//! squall's faults on names, to see what is answered, and its load, to follow a name.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -27,12 +28,23 @@ const RECORD_BYTES: usize = 10;
 
 /// Which addresses are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
+pub enum Family {
+    /// Those of version 4.
     V4,
+    /// Those of version 6.
     V6,
 }
 
 impl Family {
+    /// That of an address.
+    #[must_use]
+    pub const fn of(address: &IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
     /// The kind of its records: A, AAAA.
     const fn kind(self) -> u16 {
         match self {
@@ -51,7 +63,7 @@ impl Family {
 
 /// What a server says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Said {
+pub enum Said {
     /// The addresses, and how long they may be kept. None: the name is there, and has
     /// no such address.
     Addresses(Vec<IpAddr>, Duration),
@@ -64,7 +76,8 @@ pub(super) enum Said {
 }
 
 /// A question for the addresses of a name; `None` where that is no name.
-pub(super) fn question(id: u16, name: &str, family: Family) -> Option<Vec<u8>> {
+#[must_use]
+pub fn question(id: u16, name: &str, family: Family) -> Option<Vec<u8>> {
     // One question, and recursion is wanted.
     let mut message = [&id.to_be_bytes()[..], b"\x01\0\0\x01\0\0\0\0\0\0"].concat();
     for label in name.strip_suffix('.').unwrap_or(name).split('.') {
@@ -84,7 +97,8 @@ pub(super) fn question(id: u16, name: &str, family: Family) -> Option<Vec<u8>> {
 }
 
 /// What a message says to `question`; `None` where it is no answer to it.
-pub(super) fn read(message: &[u8], question: &[u8], family: Family) -> Option<Said> {
+#[must_use]
+pub fn read(message: &[u8], question: &[u8], family: Family) -> Option<Said> {
     let (header, rest) = message.split_at_checked(HEADER_BYTES)?;
     let (asked, asked_for) = question.split_at_checked(HEADER_BYTES)?;
     let ours = header[..2] == asked[..2] && header[2] & RESPONSE != 0 && word(header, 4)? == 1;
