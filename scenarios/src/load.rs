@@ -62,6 +62,30 @@ pub struct LoadBeside {
 }
 
 impl Load {
+    /// Requests that may be under way at a time where a file does not say.
+    pub const IN_FLIGHT_MAX: u32 = 10_000;
+    /// How long a client waits where a file does not say.
+    pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// A load with nothing but a shape and requests, and no warm-up.
+    #[must_use]
+    pub fn plain(shape: Vec<Stage>, requests: Vec<Request>) -> Self {
+        Self {
+            shape,
+            requests,
+            journeys: Vec::new(),
+            data: Vec::new(),
+            users: None,
+            connections: None,
+            connecting: Connecting::default(),
+            in_flight_max: Self::IN_FLIGHT_MAX,
+            workers: None,
+            timeout: Self::TIMEOUT,
+            warm_up: Duration::ZERO,
+            beside: Vec::new(),
+        }
+    }
+
     /// Length of the measured load.
     #[must_use]
     pub fn duration(&self) -> Duration {
@@ -436,30 +460,25 @@ mod tests {
             leave: leave.and_then(Share::new),
         };
         let load = Load {
-            shape: vec![Stage::Hold {
-                rate: Rate::per_second(20.0).unwrap(),
-                duration: s(10),
-                arrivals: Arrivals::Even,
-            }],
-            requests: vec![Request {
-                weight: 3,
-                ..request("plain")
-            }],
             journeys: vec![Journey {
                 name: "buy".to_owned(),
                 weight: 1,
                 persona: None,
                 steps: vec![step("buy/a", None, Some(0.5)), step("buy/b", Some(4), None)],
             }],
-            data: vec![],
-            users: None,
-            connections: None,
-            connecting: Connecting::default(),
             in_flight_max: 1,
-            workers: None,
             timeout: s(1),
-            warm_up: s(0),
-            beside: vec![],
+            ..Load::plain(
+                vec![Stage::Hold {
+                    rate: Rate::per_second(20.0).unwrap(),
+                    duration: s(10),
+                    arrivals: Arrivals::Even,
+                }],
+                vec![Request {
+                    weight: 3,
+                    ..request("plain")
+                }],
+            )
         };
         let expected = |name, from, to| load.expected_on(name, s(from), s(to));
         let close = |is: f64, expected: f64| assert!((is - expected).abs() < 1e-9, "{is}");

@@ -65,25 +65,15 @@ impl Part<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connecting::Connecting;
     use crate::load::{Arrivals, LoadBeside};
     use crate::units::Rate;
 
     fn load(shape: Vec<Stage>) -> Load {
         let s = Duration::from_secs;
         Load {
-            shape,
-            requests: vec![],
-            journeys: vec![],
-            data: vec![],
-            users: None,
-            connections: None,
-            connecting: Connecting::default(),
             in_flight_max: 1,
-            workers: None,
             timeout: s(1),
-            warm_up: s(0),
-            beside: vec![],
+            ..Load::plain(shape, vec![])
         }
     }
 

@@ -17,7 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::Counts;
 use squall_record::histogram::new_histogram;
-use squall_scenario::{Arrivals, Connecting, Load, Rate, Request, Stage, Template};
+use squall_scenario::{Arrivals, Load, Rate, Request, Stage, Template};
 
 fn cpu() -> Duration {
     let now = clock_gettime(ClockId::ProcessCPUTime);
@@ -25,24 +25,14 @@ fn cpu() -> Duration {
 }
 
 fn load(rate: f64, seconds: u64) -> Result<Load, Box<dyn Error>> {
-    Ok(Load {
-        shape: vec![Stage::Hold {
+    Ok(Load::plain(
+        vec![Stage::Hold {
             rate: Rate::per_second(rate).ok_or("no rate")?,
             duration: Duration::from_secs(seconds),
             arrivals: Arrivals::Even,
         }],
-        requests: vec![Request::plain("all", "GET", Template::parse("/"))],
-        data: vec![],
-        journeys: vec![],
-        users: None,
-        connections: None,
-        connecting: Connecting::default(),
-        in_flight_max: 10_000,
-        workers: None,
-        timeout: Duration::from_secs(10),
-        warm_up: Duration::ZERO,
-        beside: vec![],
-    })
+        vec![Request::plain("all", "GET", Template::parse("/"))],
+    ))
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -171,29 +171,24 @@ fn workers(load: &Load, shards: u32, cores: usize) -> u32 {
 mod tests {
     use std::time::Duration;
 
-    use squall_scenario::{Connecting, LoadBeside, Request, Template};
+    use squall_scenario::{LoadBeside, Request, Template};
 
     use super::*;
 
     fn plan(rate: f64) -> LoadPlan {
         LoadPlan {
             load: Load {
-                shape: vec![Stage::Hold {
-                    rate: Rate::per_second(rate).unwrap(),
-                    duration: Duration::from_secs(1),
-                    arrivals: Arrivals::Even,
-                }],
-                requests: vec![],
-                data: vec![],
-                journeys: vec![],
-                users: None,
                 connections: Some(10),
-                connecting: Connecting::default(),
                 in_flight_max: 1_001,
-                workers: None,
                 timeout: Duration::from_secs(1),
-                warm_up: Duration::ZERO,
-                beside: vec![],
+                ..Load::plain(
+                    vec![Stage::Hold {
+                        rate: Rate::per_second(rate).unwrap(),
+                        duration: Duration::from_secs(1),
+                        arrivals: Arrivals::Even,
+                    }],
+                    vec![],
+                )
             },
             seed: 1,
             destination: Destination::plain(vec![], String::new()),

@@ -471,25 +471,19 @@ impl Sender for Worker {
 
 #[cfg(test)]
 mod tests {
-    use squall_scenario::{Connecting, Template};
+    use squall_scenario::Template;
 
     use super::*;
     use crate::requests::RequestMaker;
 
     fn worker(timeout: Duration) -> Rc<Worker> {
         let load = Load {
-            shape: vec![],
-            requests: vec![Request::plain("page", "GET", Template::parse("/"))],
-            data: vec![],
-            journeys: vec![],
-            users: None,
-            connections: None,
-            connecting: Connecting::default(),
             in_flight_max: 10,
-            workers: None,
             timeout,
-            warm_up: Duration::ZERO,
-            beside: vec![],
+            ..Load::plain(
+                vec![],
+                vec![Request::plain("page", "GET", Template::parse("/"))],
+            )
         };
         let maker = RequestMaker::new(&load, 1).unwrap();
         let requests = Arc::new(CompiledRequests::new(maker, "localhost").unwrap());

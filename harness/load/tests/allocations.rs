@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::{BadKind, Counts};
 use squall_scenario::{
-    AnswerCheck, Arrivals, Auth, Connecting, DataSource, Load, Rate, Request, Stage, Template,
+    AnswerCheck, Arrivals, Auth, DataSource, Load, Rate, Request, Stage, Template,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
@@ -60,15 +60,6 @@ fn load(rate: f64) -> Load {
         }
     };
     Load {
-        shape: vec![Stage::Hold {
-            rate: Rate::per_second(rate).unwrap(),
-            duration: Duration::from_secs(1),
-            arrivals: Arrivals::Even,
-        }],
-        requests: vec![
-            request("page", "/", None),
-            request("item", "/$word?n=$n", Some(r#"{"word":"$word","n":$n}"#)),
-        ],
         data: vec![
             ("n".into(), DataSource::Count { from: 0 }),
             ("user".into(), DataSource::Uniform { from: 1, to: 100 }),
@@ -77,15 +68,20 @@ fn load(rate: f64) -> Load {
                 DataSource::Pick(vec!["a b".into(), "c\"d".into()]),
             ),
         ],
-        journeys: vec![],
-        users: None,
         connections: Some(4),
-        connecting: Connecting::default(),
-        in_flight_max: 10_000,
         workers: Some(1),
         timeout: Duration::from_secs(60),
-        warm_up: Duration::ZERO,
-        beside: vec![],
+        ..Load::plain(
+            vec![Stage::Hold {
+                rate: Rate::per_second(rate).unwrap(),
+                duration: Duration::from_secs(1),
+                arrivals: Arrivals::Even,
+            }],
+            vec![
+                request("page", "/", None),
+                request("item", "/$word?n=$n", Some(r#"{"word":"$word","n":$n}"#)),
+            ],
+        )
     }
 }
 

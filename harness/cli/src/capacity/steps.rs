@@ -11,7 +11,7 @@ use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::Counts;
 use squall_record::histogram::new_histogram;
 use squall_record::store::files;
-use squall_scenario::{Arrivals, Connecting, Load, Rate, Request, Stage, Template};
+use squall_scenario::{Arrivals, Load, Rate, Request, Stage, Template};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -157,22 +157,16 @@ async fn one_rate(rate: Rate, address: SocketAddr) -> Result<Seen, String> {
 
 fn load(rate: Rate) -> Load {
     Load {
-        shape: vec![Stage::Hold {
-            rate,
-            duration: EACH,
-            arrivals: Arrivals::Even,
-        }],
-        requests: vec![Request::plain("all", "GET", Template::parse("/"))],
-        journeys: vec![],
-        data: vec![],
-        users: None,
         connections: Some(CONNECTIONS),
-        connecting: Connecting::default(),
-        in_flight_max: 10_000,
-        workers: None,
         timeout: Duration::from_secs(2),
-        warm_up: Duration::ZERO,
-        beside: vec![],
+        ..Load::plain(
+            vec![Stage::Hold {
+                rate,
+                duration: EACH,
+                arrivals: Arrivals::Even,
+            }],
+            vec![Request::plain("all", "GET", Template::parse("/"))],
+        )
     }
 }
 

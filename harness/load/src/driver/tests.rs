@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use squall_record::{Counts, Interval, JourneyEnds, Shard};
-use squall_scenario::{
-    Connecting, DataSource, Journey, Replay, Request, Share, Step, Template, Think,
-};
+use squall_scenario::{DataSource, Journey, Replay, Request, Share, Step, Template, Think};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -183,8 +181,6 @@ impl Scene {
 
     fn load(&self) -> Load {
         Load {
-            shape: self.shape.clone(),
-            requests: ["a", "b"].map(|name| request(name, "/$n")).into(),
             journeys: vec![Journey {
                 name: "j".into(),
                 weight: 2,
@@ -204,13 +200,12 @@ impl Scene {
             }],
             data: vec![("n".into(), DataSource::Count { from: 0 })],
             connections: self.connections,
-            connecting: Connecting::default(),
             in_flight_max: self.in_flight_max,
-            workers: None,
             timeout: Duration::from_millis(20),
-            users: None,
-            warm_up: Duration::ZERO,
-            beside: vec![],
+            ..Load::plain(
+                self.shape.clone(),
+                ["a", "b"].map(|name| request(name, "/$n")).into(),
+            )
         }
     }
 

@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use squall_scenario::{
-    Auth, BodyFile, Connecting, DataSource, Journey, Multipart, Part, PartContent, Step, Template,
-    Watching,
+    Auth, BodyFile, DataSource, Journey, Multipart, Part, PartContent, Step, Template, Watching,
 };
 
 use super::*;
@@ -21,18 +20,10 @@ fn request(name: &str, path: &str, weight: u32) -> Request {
 
 fn load(requests: Vec<Request>, data: Vec<(String, DataSource)>) -> Load {
     Load {
-        shape: vec![],
-        requests,
         data,
-        journeys: vec![],
-        users: None,
-        connections: None,
-        connecting: Connecting::default(),
         in_flight_max: 10,
-        workers: None,
         timeout: Duration::from_secs(1),
-        warm_up: Duration::ZERO,
-        beside: vec![],
+        ..Load::plain(vec![], requests)
     }
 }
 

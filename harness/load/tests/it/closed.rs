@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::{Counts, Interval};
-use squall_scenario::{Connecting, DataSource, Load, Request, Stage, Template, Think};
+use squall_scenario::{DataSource, Load, Request, Stage, Template, Think};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -43,20 +43,11 @@ fn closed(users: u32, think: Option<Think>, milliseconds: u64) -> Stage {
 }
 
 fn load(shape: Vec<Stage>) -> Load {
+    let page = Request::plain("page", "GET", Template::parse("/"));
     Load {
-        shape,
-        requests: vec![Request::plain("page", "GET", Template::parse("/"))],
-        data: vec![],
-        connections: None,
-        connecting: Connecting::default(),
         // Does not count: a user has one request.
         in_flight_max: 1,
-        workers: None,
-        timeout: Duration::from_secs(10),
-        journeys: vec![],
-        users: None,
-        warm_up: Duration::ZERO,
-        beside: vec![],
+        ..Load::plain(shape, vec![page])
     }
 }
 

@@ -171,28 +171,25 @@ async fn answer(request: HttpRequest<RecvStream>, mut to: SendResponse<Bytes>, a
 
 pub(crate) fn load(requests: Vec<Request>, journeys: Vec<Journey>) -> Load {
     Load {
-        shape: vec![Stage::Hold {
-            rate: Rate::per_second(80.0).unwrap(),
-            duration: Duration::from_millis(1000 * CALLS / 80),
-            arrivals: Arrivals::Even,
-        }],
-        requests,
         data: vec![
             ("n".into(), DataSource::Count { from: 1 }),
             ("word".into(), DataSource::Pick(vec!["a\"b".into()])),
         ],
-        connections: None,
         connecting: Connecting {
             http: HttpVersion::Two,
             ..Connecting::default()
         },
-        in_flight_max: 10_000,
         workers: Some(1),
         timeout: HANG,
         journeys,
-        users: None,
-        warm_up: Duration::ZERO,
-        beside: vec![],
+        ..Load::plain(
+            vec![Stage::Hold {
+                rate: Rate::per_second(80.0).unwrap(),
+                duration: Duration::from_millis(1000 * CALLS / 80),
+                arrivals: Arrivals::Even,
+            }],
+            requests,
+        )
     }
 }
 

@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan, Schedule};
 use squall_record::Interval;
-use squall_scenario::{
-    Arrivals, Connecting, Load, LoadBeside, Rate, Replay, Request, Stage, Template,
-};
+use squall_scenario::{Arrivals, Load, LoadBeside, Rate, Replay, Request, Stage, Template};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -18,26 +16,19 @@ type Paths = Arc<Mutex<Vec<BTreeMap<String, u64>>>>;
 
 fn load(route: &str, rate: f64, milliseconds: u64) -> Load {
     Load {
-        shape: vec![Stage::Hold {
-            rate: Rate::per_second(rate).unwrap(),
-            duration: Duration::from_millis(milliseconds),
-            arrivals: Arrivals::Even,
-        }],
-        requests: vec![Request::plain(
-            route,
-            "GET",
-            Template::parse(&format!("/{route}")),
-        )],
-        data: vec![],
         connections: Some(2),
-        connecting: Connecting::default(),
-        in_flight_max: 10_000,
-        workers: None,
-        timeout: Duration::from_secs(10),
-        journeys: vec![],
-        users: None,
-        warm_up: Duration::ZERO,
-        beside: vec![],
+        ..Load::plain(
+            vec![Stage::Hold {
+                rate: Rate::per_second(rate).unwrap(),
+                duration: Duration::from_millis(milliseconds),
+                arrivals: Arrivals::Even,
+            }],
+            vec![Request::plain(
+                route,
+                "GET",
+                Template::parse(&format!("/{route}")),
+            )],
+        )
     }
 }
 

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan, Schedule};
 use squall_record::histogram::new_histogram;
 use squall_record::{Counts, Interval};
-use squall_scenario::{Arrivals, Connecting, Load, Rate, Request, Stage, Template};
+use squall_scenario::{Arrivals, Load, Rate, Request, Stage, Template};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -16,22 +16,16 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 fn load(rate: f64, length: Duration, connections: Option<u32>) -> Load {
     Load {
-        shape: vec![Stage::Hold {
-            rate: Rate::per_second(rate).unwrap(),
-            duration: length,
-            arrivals: Arrivals::Even,
-        }],
-        requests: vec![Request::plain("page", "GET", Template::parse("/$n"))],
         data: vec![("n".into(), squall_scenario::DataSource::Count { from: 0 })],
         connections,
-        connecting: Connecting::default(),
-        in_flight_max: 10_000,
-        workers: None,
-        timeout: Duration::from_secs(10),
-        journeys: vec![],
-        users: None,
-        warm_up: Duration::ZERO,
-        beside: vec![],
+        ..Load::plain(
+            vec![Stage::Hold {
+                rate: Rate::per_second(rate).unwrap(),
+                duration: length,
+                arrivals: Arrivals::Even,
+            }],
+            vec![Request::plain("page", "GET", Template::parse("/$n"))],
+        )
     }
 }
 

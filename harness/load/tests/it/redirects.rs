@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::{Interval, RouteInterval, Sample};
-use squall_scenario::{Arrivals, Connecting, Load, Rate, Request, Stage, Template};
+use squall_scenario::{Arrivals, Load, Rate, Request, Stage, Template};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -89,22 +89,17 @@ fn request(method: &str, path: &str) -> Request {
 
 async fn run(requests: Vec<Request>, address: SocketAddr) -> (Vec<Interval>, Vec<Sample>) {
     let load = Load {
-        shape: vec![Stage::Hold {
-            rate: Rate::per_second(100.0).unwrap(),
-            duration: Duration::from_millis(600),
-            arrivals: Arrivals::Even,
-        }],
-        requests,
         data: vec![("n".into(), squall_scenario::DataSource::Count { from: 0 })],
-        connections: None,
-        connecting: Connecting::default(),
-        in_flight_max: 10_000,
         workers: Some(1),
         timeout: Duration::from_secs(60),
-        journeys: vec![],
-        users: None,
-        warm_up: Duration::ZERO,
-        beside: vec![],
+        ..Load::plain(
+            vec![Stage::Hold {
+                rate: Rate::per_second(100.0).unwrap(),
+                duration: Duration::from_millis(600),
+                arrivals: Arrivals::Even,
+            }],
+            requests,
+        )
     };
     let plan = LoadPlan {
         shard: None,

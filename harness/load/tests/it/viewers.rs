@@ -41,9 +41,6 @@ fn load() -> Load {
         stay: Duration::from_millis(300),
     };
     Load {
-        shape: hold(10.0, Duration::from_millis(1_500)),
-        requests: vec![],
-        data: vec![],
         journeys: vec![Journey {
             name: "watch".into(),
             persona: None,
@@ -54,14 +51,10 @@ fn load() -> Load {
                 step("watch/stop", "/stop", None),
             ],
         }],
-        connections: None,
         connecting: squall_scenario::Connecting::default(),
         in_flight_max: 1_000,
         workers: Some(2),
-        timeout: Duration::from_secs(10),
-        users: None,
-        warm_up: Duration::ZERO,
-        beside: vec![],
+        ..Load::plain(hold(10.0, Duration::from_millis(1_500)), vec![])
     }
 }
 

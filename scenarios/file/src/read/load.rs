@@ -13,8 +13,6 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::yaml::Node;
 use crate::{codes, keys};
 
-const IN_FLIGHT_MAX: u32 = 10_000;
-const TIMEOUT: Duration = Duration::from_secs(10);
 const WARM_UP: Duration = Duration::from_secs(2);
 
 /// The load and where its parts stand.
@@ -86,7 +84,7 @@ impl Reader {
             data: data.data,
             connecting: self.connecting(fields),
             warm_up: self.duration_or(fields, "warm_up", WARM_UP),
-            ..self.limits(fields, TIMEOUT)
+            ..self.limits(fields, Load::TIMEOUT)
         };
         let mut draft = LoadDraft {
             load,
@@ -175,7 +173,7 @@ impl Reader {
             in_flight_max: fields
                 .get("in_flight_max")
                 .and_then(|node| self.whole_u32(node, 1, 1_000_000))
-                .unwrap_or(IN_FLIGHT_MAX),
+                .unwrap_or(Load::IN_FLIGHT_MAX),
             workers: fields
                 .get("workers")
                 .and_then(|node| self.whole_u32(node, 1, 256)),
@@ -183,13 +181,7 @@ impl Reader {
                 .get("timeout")
                 .and_then(|node| self.some_time(node, "no answer comes in no time"))
                 .unwrap_or(timeout),
-            shape: Vec::new(),
-            requests: Vec::new(),
-            journeys: Vec::new(),
-            data: Vec::new(),
-            users: None,
-            warm_up: Duration::ZERO,
-            beside: Vec::new(),
+            ..Load::plain(Vec::new(), Vec::new())
         }
     }
 

@@ -76,18 +76,9 @@ struct Hand {
 impl Hand {
     fn new(address: SocketAddr, timeout: Duration) -> Self {
         let load = Load {
-            shape: vec![],
-            requests: vec![request("a", "/")],
-            journeys: vec![],
-            data: vec![],
-            connections: None,
-            connecting: Connecting::default(),
             in_flight_max: 1_000,
-            workers: None,
             timeout,
-            users: None,
-            warm_up: Duration::ZERO,
-            beside: vec![],
+            ..Load::plain(vec![], vec![request("a", "/")])
         };
         let maker = RequestMaker::new(&load, SEED).unwrap();
         let requests = Arc::new(CompiledRequests::new(maker, "target").unwrap());

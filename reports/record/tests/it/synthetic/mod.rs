@@ -219,25 +219,19 @@ pub fn scenario() -> Scenario {
         seed: Some(42),
         system: System::default(),
         load: Load {
-            shape: vec![Stage::Hold {
-                rate,
-                duration: Duration::from_secs(60),
-                arrivals: Arrivals::Poisson,
-            }],
-            requests: vec![
-                request("homepage", "GET", "/home/$profile", 9),
-                request("play", "POST", "/play/$title", 1),
-            ],
-            data: Vec::new(),
-            connections: None,
-            connecting: Connecting::default(),
             in_flight_max: 1000,
-            workers: None,
-            timeout: Duration::from_secs(10),
-            journeys: vec![],
-            users: None,
             warm_up: Duration::from_secs(2),
-            beside: vec![],
+            ..Load::plain(
+                vec![Stage::Hold {
+                    rate,
+                    duration: Duration::from_secs(60),
+                    arrivals: Arrivals::Poisson,
+                }],
+                vec![
+                    request("homepage", "GET", "/home/$profile", 9),
+                    request("play", "POST", "/play/$title", 1),
+                ],
+            )
         },
         steady_state: Some(SteadyState {
             duration: Duration::from_secs(5),
