@@ -32,6 +32,9 @@ pub(crate) struct Found {
     pub(crate) addresses: Vec<IpAddr>,
     /// How long they may be kept.
     pub(crate) ttl: Duration,
+    /// Of these nobody could say whether there are any: a question or an answer was lost,
+    /// or the servers failed.
+    pub(crate) missing: Option<Family>,
 }
 
 /// Why a name leads nowhere.
@@ -119,7 +122,13 @@ impl Lookup {
                 Ok(Ok(Said::Addresses(addresses, _))) if addresses.is_empty() => {
                     return Err(Lost::NoAddress);
                 }
-                Ok(Ok(Said::Addresses(addresses, ttl))) => return Ok(Found { addresses, ttl }),
+                Ok(Ok(Said::Addresses(addresses, ttl))) => {
+                    return Ok(Found {
+                        addresses,
+                        ttl,
+                        missing: None,
+                    });
+                }
                 Ok(Ok(Said::NoSuchName)) => return Err(Lost::NoSuchName),
                 Ok(Ok(Said::Failed(code))) => {
                     format!("the resolver {server} answers {}", failed(code))
@@ -139,6 +148,14 @@ impl Lookup {
     }
 }
 
+impl Found {
+    /// When this is what is known of the other family.
+    fn without(mut self, family: Family, lost: &Lost) -> Self {
+        self.missing = matches!(lost, Lost::Unknown(_)).then_some(family);
+        self
+    }
+}
+
 /// What both families say together.
 async fn both_families<F>(v4: F, v6: F) -> Result<Found, Lost>
 where
@@ -149,7 +166,12 @@ where
     let both = tokio::select! {
         v4 = &mut v4 => {
             let v6 = match v4 {
-                Ok(_) | Err(Lost::NoSuchName) => other_family(v6).await,
+                Ok(_) => other_family(v6).await,
+                // It is true of the whole name.
+                Err(Lost::NoSuchName) => match other_family(v6).await {
+                    Err(Lost::Unknown(_)) => Err(Lost::NoSuchName),
+                    v6 => v6,
+                },
                 Err(_) => v6.await,
             };
             (v4, v6)
@@ -169,7 +191,8 @@ where
             found.ttl = found.ttl.min(more.ttl);
             Ok(found)
         }
-        (Ok(found), Err(_)) | (Err(_), Ok(found)) => Ok(found),
+        (Ok(found), Err(lost)) => Ok(found.without(Family::V6, &lost)),
+        (Err(lost), Ok(found)) => Ok(found.without(Family::V4, &lost)),
         (Err(Lost::Unknown(why)), Err(_)) | (Err(_), Err(Lost::Unknown(why))) => {
             Err(Lost::Unknown(why))
         }
@@ -181,7 +204,10 @@ where
 /// What the other family says, if it says so soon.
 async fn other_family(other: impl Future<Output = Result<Found, Lost>>) -> Result<Found, Lost> {
     let said = timeout(OTHER_FAMILY_MAX, other).await;
-    said.unwrap_or(Err(Lost::NoSuchName))
+    said.unwrap_or_else(|_| {
+        let why = format!("no answer in {OTHER_FAMILY_MAX:?}");
+        Err(Lost::Unknown(why))
+    })
 }
 
 /// What tells an answer from a forged one, together with the port.
@@ -348,6 +374,43 @@ mod tests {
         let found = look_up(vec![half.await], "half.test").await.unwrap();
         assert_eq!(found.addresses, [IpAddr::from([127, 0, 0, 7])]);
         assert_eq!(found.ttl, Duration::from_secs(30));
+        assert_eq!(found.missing, Some(Family::V6), "it does not say");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_family_is_missing_only_where_nobody_says_that_there_is_none() {
+        let lookup = Lookup::parse("nameserver 10.0.0.1");
+        let no_address = Said::Addresses(vec![], Duration::ZERO);
+        for other in [Family::V4, Family::V6] {
+            let missing = async |said: Option<(u64, Said)>| {
+                let says = |_: u8, _: &[u8], family| match family == other {
+                    true => said.clone(),
+                    false => Some((0, seven(family))),
+                };
+                let (found, _) = timed(&lookup, &AtomicUsize::new(0), says).await;
+                found.unwrap().missing
+            };
+            assert_eq!(missing(None).await, Some(other));
+            assert_eq!(missing(Some((0, Said::Failed(2)))).await, Some(other));
+            assert_eq!(missing(Some((0, Said::NoSuchName))).await, None);
+            assert_eq!(missing(Some((0, no_address.clone()))).await, None);
+            assert_eq!(missing(Some((0, seven(other)))).await, None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_there_is_no_such_name_is_true_of_both_families() {
+        let lookup = Lookup::parse("nameserver 10.0.0.1");
+        for silent in [Family::V4, Family::V6] {
+            let says = |_: u8, _: &[u8], family| match family == silent {
+                true => None,
+                false => Some((0, Said::NoSuchName)),
+            };
+            let (lost, _) = timed(&lookup, &AtomicUsize::new(0), says).await;
+            // Some servers say so of names that have addresses of IPv4 only.
+            let expected = silent == Family::V6;
+            assert_eq!(lost == Err(Lost::NoSuchName), expected, "{lost:?}");
+        }
     }
 
     #[tokio::test]

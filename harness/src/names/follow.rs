@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use squall_faults::lookup::Family;
 use squall_load::{Endpoint, Leads};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -16,7 +17,8 @@ use super::machine::Lookup;
 /// An answer is kept for so long at least, and at most, whatever its time to live.
 const KEPT_MIN: Duration = Duration::from_secs(1);
 const KEPT_MAX: Duration = Duration::from_secs(300);
-/// How long after a failed lookup the next one follows.
+/// How long after a lookup that failed, or that one family did not answer, the next one
+/// follows.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// A name that is followed.
@@ -85,8 +87,8 @@ impl<R: Fn(&str, IpAddr) -> Option<String>> Place<R> {
             };
             known |= found.is_ok();
             let rest = match &found {
-                Ok(found) => found.ttl.clamp(KEPT_MIN, KEPT_MAX),
-                Err(_) => AGAIN,
+                Ok(found) if found.missing.is_none() => found.ttl.clamp(KEPT_MIN, KEPT_MAX),
+                Ok(_) | Err(_) => AGAIN,
             };
             match found {
                 Err(why) if !known && !warned => {
@@ -120,9 +122,24 @@ impl<R: Fn(&str, IpAddr) -> Option<String>> Place<R> {
                 }
                 let each = found.addresses.into_iter();
                 let each = each.map(|ip| Endpoint::Ip(SocketAddr::new(ip, self.port)));
-                Leads::To(each.collect())
+                let kept = found.missing.map(|family| self.led_to(family));
+                Leads::To(each.chain(kept.into_iter().flatten()).collect())
             }
         }
+    }
+
+    /// Where it leads by now by addresses of a family.
+    fn led_to(&self, family: Family) -> Vec<Endpoint> {
+        let all = self.tell.borrow();
+        let endpoints = match all.get(self.number) {
+            Some(Leads::To(endpoints)) => endpoints.as_slice(),
+            Some(Leads::Nowhere(_)) | None => &[],
+        };
+        let of_family = |it: &&Endpoint| match it {
+            Endpoint::Ip(address) => Family::of(&address.ip()) == family,
+            Endpoint::Unix(_) => false,
+        };
+        endpoints.iter().filter(of_family).cloned().collect()
     }
 
     /// Tells where it leads, if that is elsewhere than before. In which order addresses
@@ -175,6 +192,7 @@ mod tests {
         Ok(Found {
             addresses: addresses.iter().map(|ip| (*ip).into()).collect(),
             ttl: Duration::from_secs(ttl),
+            missing: None,
         })
     }
 
@@ -239,6 +257,50 @@ mod tests {
         assert_eq!(asked, [0, 30, 40, 60, 80]);
         let expected = [(30, to(&[B])), (40, to(&[A, B])), (80, to(&[B]))];
         assert_eq!(heard, expected, "another order is no other place");
+    }
+
+    /// One lost packet takes no family away.
+    #[tokio::test(start_paused = true)]
+    async fn a_family_that_is_not_answered_leads_where_it_led_and_is_soon_asked_for_again() {
+        let six = |address: &str| address.parse::<IpAddr>().unwrap();
+        let both = |v4: [u8; 4], v6| {
+            Ok(Found {
+                addresses: vec![v4.into(), six(v6)],
+                ttl: Duration::from_secs(300),
+                missing: None,
+            })
+        };
+        let half = |ip: IpAddr, missing| {
+            Ok(Found {
+                addresses: vec![ip],
+                ttl: Duration::from_secs(300),
+                missing: Some(missing),
+            })
+        };
+        let to = |v4: [u8; 4], v6| {
+            let each = [v4.into(), six(v6)];
+            Leads::To(each.map(|ip| Endpoint::Ip((ip, 80).into())).to_vec())
+        };
+        let (heard, asked) = told(vec![
+            (0, both(A, "::1")),
+            (0, half(A.into(), Family::V6)),
+            (0, half(B.into(), Family::V6)),
+            (0, half(six("::1"), Family::V4)),
+            (0, found(&[B], 20)),
+            (0, half(B.into(), Family::V6)),
+            (0, Err(Lost::NoSuchName)),
+            (0, half(A.into(), Family::V6)),
+        ])
+        .await;
+        assert_eq!(asked, [0, 300, 301, 302, 303, 323, 324, 325]);
+        let expected = [
+            (0, to(A, "::1")),
+            (301, to(B, "::1")),
+            (303, self::to(&[B])),
+            (324, nowhere("there is no such name (NXDOMAIN)")),
+            (325, self::to(&[A])),
+        ];
+        assert_eq!(heard, expected);
     }
 
     #[tokio::test(start_paused = true)]
