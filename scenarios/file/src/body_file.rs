@@ -1,7 +1,7 @@
 //! Reading the bodies that stand in files beside the scenario.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use squall_scenario::{BodyFile, quoted};
@@ -55,6 +55,14 @@ pub(crate) fn read_body(path: &str, scenario: &str) -> Result<BodyFile, Box<Diag
         bytes,
         content: content.into(),
     })
+}
+
+/// Whether there is anything at a path that the scenario called `scenario` writes, be it
+/// something that cannot be read.
+pub(crate) fn is_there(path: &str, scenario: &str) -> bool {
+    let folder = Path::new(scenario).parent().unwrap_or(Path::new(""));
+    let nothing = [ErrorKind::NotFound, ErrorKind::NotADirectory];
+    std::fs::metadata(folder.join(path)).map_or_else(|why| !nothing.contains(&why.kind()), |_| true)
 }
 
 /// Where a load names files of bodies.

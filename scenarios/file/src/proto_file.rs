@@ -9,7 +9,7 @@ use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 use squall_scenario::{BodyFile, descriptors, quoted, visible};
 
-use crate::body_file::read_body;
+use crate::body_file::{is_there, read_body};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
 
@@ -123,9 +123,12 @@ impl FileResolver for Beside {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
         for folder in &self.folders {
             let path = folder.join(name);
-            let Ok(file) = read_body(&path.to_string_lossy(), &self.scenario) else {
+            let path = path.to_string_lossy();
+            if !is_there(&path, &self.scenario) {
                 continue;
-            };
+            }
+            let file = read_body(&path, &self.scenario)
+                .map_err(|problem| protox::Error::new(problem.title))?;
             if self.left.replace(self.left.get().saturating_sub(1)) == 0 {
                 let why = format!("more than {FILES_MAX} files are imported");
                 return Err(protox::Error::new(why));
@@ -209,5 +212,30 @@ mod tests {
             assert!(problem.notes[0].contains(says), "{:?}", problem.notes);
         }
         assert_eq!(read_proto("f.proto", &scenario).unwrap_err().code, "S0001");
+    }
+
+    #[test]
+    fn an_import_that_is_there_and_cannot_be_read_is_not_called_missing() {
+        let (folder, scenario) = written(&[("b.proto", SHOP)]);
+        let title = folder.path().join("shop/v1/title.proto");
+        std::fs::create_dir_all(&title).unwrap();
+        let said = |of: &str| {
+            let problem = read_proto(of, &scenario).unwrap_err();
+            assert_eq!(problem.code, "S0125");
+            problem.notes.join("\n")
+        };
+        let note = said("b.proto");
+        assert!(note.contains("it is no regular file"), "{note}");
+        assert!(!note.contains("missing"), "{note}");
+        std::fs::remove_dir(&title).unwrap();
+        let file = std::fs::File::create(&title).unwrap();
+        file.set_len(crate::body_file::BODY_BYTES_MAX + 1).unwrap();
+        let note = said("b.proto");
+        assert!(note.contains("larger than 64 MiB"), "{note}");
+        // A file in the place of a folder holds nothing.
+        std::fs::remove_dir_all(folder.path().join("shop")).unwrap();
+        std::fs::write(folder.path().join("shop"), "").unwrap();
+        let note = said("b.proto");
+        assert!(note.contains("missing"), "{note}");
     }
 }

@@ -54,7 +54,10 @@ fn message(draft: &LoadDraft, request: &Request, places: &RequestPlaces) -> Opti
     let misfit = |why: &str, place: Place, label: &str| {
         Diagnostic::error(codes::MESSAGE_MISFIT, &title)
             .at(place, label)
-            .help("write what the file describes; numbers stand without quotes")
+            .help(
+                "write what the file describes: numbers without quotes, texts of digits in \
+                 quotes, drawn ones too: `\"$name\"`",
+            )
             .note(visible(why, &[]))
     };
     if let Some(why) = refused(None) {

@@ -275,16 +275,23 @@ impl Reader {
         let fields = self.fields(node, &keys::PLAYER)?;
         let name = fields.get("name").map(|node| self.title(node));
         let watching = fields.get("player").map(|node| self.watching(node));
+        let place = fields.place("player");
+        let called = before.filter(|(step, _)| step.request.call.is_some());
         let brings = before.filter(|(step, _)| step.player.is_none());
-        if brings.is_none() || pause.is_some() {
-            let place = fields.place("player");
+        if brings.is_none() || called.is_some() || pause.is_some() {
             let problem = Diagnostic::error(codes::WRONG_SHAPE, "there is nothing to play")
                 .at(place, "no manifest before it");
-            let problem = match pause {
-                Some(pause) => problem.also(pause, "the user thinks here").help(
+            let problem = match (called, pause) {
+                (Some((step, places)), _) => problem
+                    .also(
+                        places.name,
+                        format!("{} is a call of gRPC", quoted(&step.request.name)),
+                    )
+                    .help("put the request for the manifest between them: `send: POST /play/$title`"),
+                (None, Some(pause)) => problem.also(pause, "the user thinks here").help(
                     "play at once: the time to the first frame counts from the request for the manifest",
                 ),
-                None => problem.help(
+                (None, None) => problem.help(
                     "put the request for the manifest before it: `send: POST /play/$title`",
                 ),
             };
