@@ -20,6 +20,10 @@ fn next(words: &mut Words<'_>, has_value: bool) -> Option<String> {
 #[derive(Default)]
 pub(super) struct Asked {
     pub(super) urls: Vec<String>,
+    /// Each stands directly behind an option that nobody knows, and may be its value.
+    pub(super) doubtful: Vec<String>,
+    /// The last word was such an option, and took no value.
+    in_doubt: bool,
     pub(super) method: Option<String>,
     pub(super) head: bool,
     pub(super) get: bool,
@@ -34,6 +38,9 @@ pub(super) struct Asked {
     pub(super) redirects: Option<u64>,
     pub(super) timeout_s: Option<u64>,
     pub(super) insecure: bool,
+    /// Braces and brackets of a URL mean nothing.
+    pub(super) globs_off: bool,
+    pub(super) compressed: bool,
     pub(super) left_out: Vec<String>,
 }
 
@@ -45,6 +52,12 @@ pub(super) enum Datum {
     File(String),
 }
 
+impl Datum {
+    pub(super) const fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+}
+
 impl Asked {
     /// What the words behind `curl` ask for, one by one.
     pub(super) fn all(words: &[String]) -> Vec<Self> {
@@ -53,8 +66,13 @@ impl Asked {
         let mut words = words.iter().peekable();
         let mut options = true;
         while let Some(word) = words.next() {
+            let in_doubt = std::mem::take(&mut asked.in_doubt);
             if !options || !word.starts_with('-') || word == "-" {
-                asked.urls.push(word.clone());
+                let urls = match in_doubt {
+                    true => &mut asked.doubtful,
+                    false => &mut asked.urls,
+                };
+                urls.push(word.clone());
             } else if word == "--" {
                 options = false;
             } else if word == "--next" || word == "-:" {
@@ -108,6 +126,7 @@ impl Asked {
                 'L' => "location",
                 'I' => "head",
                 'G' => "get",
+                'g' => "globoff",
                 quiet if QUIET.contains(quiet) => continue,
                 other if options::OTHER.contains(other) => {
                     self.unknown(&format!("-{other}"));
@@ -115,12 +134,12 @@ impl Asked {
                 }
                 other => {
                     if rest.is_empty() {
-                        let _ = next(words, false);
+                        self.in_doubt = next(words, false).is_none();
                     }
                     return self.unknown(&format!("-{other}"));
                 }
             };
-            if ["insecure", "location", "head", "get"].contains(&long) {
+            if ["insecure", "location", "head", "get", "globoff"].contains(&long) {
                 self.option(long, |_| None);
                 continue;
             }
@@ -150,6 +169,7 @@ impl Asked {
                     }
                     // Without a value curl leaves out a header of its own.
                     _ if text.starts_with('@') => self.unknown("-H @FILE"),
+                    None if text.ends_with(';') => self.unknown("-H NAME;"),
                     _ => {}
                 }
             }
@@ -208,7 +228,10 @@ impl Asked {
             // Less than 0 is as many as there are.
             "max-redirs" => self.redirects = value(true).parse().ok().or(Some(u64::MAX)),
             "insecure" => self.insecure = true,
-            "location" => self.follow = true,
+            // There is one target: nobody else could be told who asks.
+            "location" | "location-trusted" => self.follow = true,
+            "globoff" => self.globs_off = true,
+            "compressed" => self.compressed = true,
             "head" => self.head = true,
             "get" => self.get = true,
             _ if QUIET_LONG.contains(&name) => {}
@@ -216,7 +239,7 @@ impl Asked {
             _ => {
                 match options::follows(name) {
                     Follows::Value => drop(value(true)),
-                    Follows::Unknown => drop(value(false)),
+                    Follows::Unknown => self.in_doubt = value(false).is_empty(),
                     Follows::Nothing => {}
                 }
                 self.unknown(&format!("--{name}"));

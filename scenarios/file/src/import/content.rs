@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, DraftBody, DraftRequest, literal};
 use super::json::Json;
-use super::path::{Piece, form_fields};
+use super::path::{Piece, decoded, form_fields};
 use super::secrets::{Hidden, is_secret, is_secret_value};
 
 /// Says what the body is, where nothing does.
@@ -58,7 +58,7 @@ pub(super) fn body_of(
     if form && (looks && !fields.is_empty() || fields.iter().any(holds)) {
         request.headers.retain(|(name, _)| name != "content-type");
         let fields = fields.into_iter().map(|(name, value)| {
-            let value = hidden.value(draft, &name, &value, "the field");
+            let value = text_of(&name, &value, "the field", draft, hidden);
             (name, value)
         });
         request.body = DraftBody::Form(fields.collect());
@@ -67,13 +67,36 @@ pub(super) fn body_of(
     if form && kind.is_none() {
         add_media(request, "application/x-www-form-urlencoded");
     }
-    if let Some(name) = named_secret(text) {
-        let of = request.name_or_method();
-        draft.note(format!(
-            "the body of {of} holds `{name}`; it stands there as it was"
-        ));
-    }
+    let of = format!("the body of {}", request.name_or_method());
+    note_secret(text, &of, draft);
     request.body = DraftBody::Text(literal(text));
+}
+
+/// The text of a header, a field or a part. JSON that holds a secret is one as a whole:
+/// nothing is taken from the environment within the quotes of a text.
+pub(super) fn text_of(
+    name: &str,
+    text: &str,
+    what: &str,
+    draft: &mut Draft,
+    hidden: &mut Hidden,
+) -> String {
+    if is_secret(name) {
+        return hidden.value(draft, name, text, what);
+    }
+    if Json::exact(text).is_some_and(|json| names_secret(&json)) {
+        let what = format!("{what} `{name}`, JSON that holds a secret");
+        return hidden.hide(draft, name, text, &what);
+    }
+    note_secret(text, &format!("{what} `{name}`"), draft);
+    literal(text)
+}
+
+/// Says that a text holds a secret, where it does.
+pub(super) fn note_secret(text: &str, of: &str, draft: &mut Draft) {
+    if let Some(name) = named_secret(text) {
+        draft.note(format!("{of} holds `{name}`; it stands there as it was"));
+    }
 }
 
 /// Whether a name is one that people give to a field.
@@ -90,7 +113,7 @@ fn names_secret(json: &Json) -> bool {
 }
 
 /// A name of a secret that a value follows in a text of any form.
-fn named_secret(text: &str) -> Option<&str> {
+pub(super) fn named_secret(text: &str) -> Option<&str> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let mut rest = text;
     while let Some(start) = rest.find(is_part) {
@@ -106,6 +129,17 @@ fn named_secret(text: &str) -> Option<&str> {
     None
 }
 
+/// Says that a path holds a secret, as `/cart;jsessionid=…` does.
+pub(super) fn note_path(path: &str, draft: &mut Draft) {
+    let path = decoded(path);
+    let values = path.split(['/', ';']).filter_map(|it| it.split_once('='));
+    for (name, _) in values.filter(|(name, value)| is_secret(name) && !value.is_empty()) {
+        draft.note(format!(
+            "the path holds `{name}`; it stands there as it was"
+        ));
+    }
+}
+
 /// A path and query, with secrets of the query taken out of sight.
 pub(super) fn pieces(
     path: &str,
@@ -113,6 +147,7 @@ pub(super) fn pieces(
     draft: &mut Draft,
     hidden: &mut Hidden,
 ) -> Vec<Piece> {
+    note_path(path, draft);
     let mut pieces = vec![Piece::Text(path.to_owned())];
     let Some(query) = query else {
         return pieces;
@@ -120,11 +155,13 @@ pub(super) fn pieces(
     let mut mark = "?";
     for field in query.split('&') {
         let (name, value) = field.split_once('=').unwrap_or((field, ""));
-        if is_secret(name) && !value.is_empty() {
+        let plain = decoded(name);
+        let what = format!("the parameter `{plain}`");
+        if is_secret(&plain) && !value.is_empty() {
             pieces.push(Piece::Text(format!("{mark}{name}=")));
-            let what = format!("the parameter `{name}`");
-            pieces.push(Piece::Hidden(hidden.hide(draft, name, value, &what)));
+            pieces.push(Piece::Hidden(hidden.hide(draft, &plain, value, &what)));
         } else {
+            note_secret(&decoded(value), &what, draft);
             pieces.push(Piece::Text(format!("{mark}{field}")));
         }
         mark = "&";

@@ -2,7 +2,7 @@
 
 use super::NotImported;
 use super::asked::{Asked, Datum};
-use super::content::{add_media, body_of, pieces};
+use super::content::{add_media, body_of, pieces, text_of};
 use super::draft::{Draft, DraftAuth, DraftBody, DraftPart, DraftRequest, METHODS, word};
 use super::path::{Url, written};
 use super::secrets::{Hidden, with_one_cookie};
@@ -50,13 +50,12 @@ impl Asked {
         for what in &self.left_out {
             draft.note(what.clone());
         }
-        let urls = self.urls.clone();
-        for text in urls {
-            let Some(url) = Url::read(&text) else {
+        for text in self.urls.iter().chain(&self.doubtful) {
+            let Some(url) = Url::read(text) else {
                 let text = match text.contains(char::is_whitespace) {
                     // It may be a header whose option was forgotten.
                     true => "a text with spaces".to_owned(),
-                    false => format!("{:?}", shown(&text)),
+                    false => format!("{:?}", shown(text)),
                 };
                 draft.note(format!("{text}, which is no URL of http"));
                 continue;
@@ -71,6 +70,11 @@ impl Asked {
                     url.origin
                 ));
                 continue;
+            }
+            if !self.globs_off && is_glob(&url) {
+                let what = "`{…}` or `[…]` of a URL, in place of which curl without `-g` asks for \
+                            each, or for none: the URL is sent as it is written";
+                draft.note(what.to_owned());
             }
             let request = self.request(&url, draft, hidden);
             match METHODS.contains(&request.method.as_str()) {
@@ -94,6 +98,10 @@ impl Asked {
         };
         let mut query = url.query.clone();
         if self.get && !self.data.is_empty() {
+            if self.data.iter().any(Datum::is_file) {
+                let what = "a file as the query (`-G`); its name is sent instead";
+                draft.note(what.to_owned());
+            }
             let more = self.joined();
             query = Some(match query {
                 Some(query) if !query.is_empty() => format!("{query}&{more}"),
@@ -110,6 +118,9 @@ impl Asked {
         let headers = self.headers.iter().map(|(name, value)| (&**name, &**value));
         for (name, value) in with_one_cookie(headers) {
             hidden.header(draft, &mut request, (name, &value));
+        }
+        if self.compressed {
+            self.packed(&mut request, draft);
         }
         let asks = self.user.as_deref().map(|user| {
             let (user, password) = user.split_once(':').unwrap_or((user, ""));
@@ -134,6 +145,16 @@ impl Asked {
         request
     }
 
+    /// Asks for answers that are packed, as every curl can read them.
+    fn packed(&self, request: &mut DraftRequest, draft: &mut Draft) {
+        let name = "accept-encoding";
+        if !request.headers.iter().any(|(known, _)| known == name) {
+            let codings = "deflate, gzip".to_owned();
+            request.headers.push((name.to_owned(), codings));
+        }
+        draft.note("`--compressed`: answers come packed, and nothing unpacks them".to_owned());
+    }
+
     /// The parts of the body, as curl joins them.
     fn joined(&self) -> String {
         let texts = self.data.iter().map(|datum| match datum {
@@ -155,7 +176,7 @@ impl Asked {
         for (name, part) in &self.parts {
             let content = match part.is_file {
                 true => word(&part.content),
-                false => hidden.value(draft, name, &part.content, "the field"),
+                false => text_of(name, &part.content, "the field", draft, hidden),
             };
             if part.is_file {
                 draft.note(format!(
@@ -194,16 +215,18 @@ impl Asked {
                 "the file {path:?} is looked for beside the scenario"
             ));
         }
-        if self
-            .data
-            .iter()
-            .any(|datum| matches!(datum, Datum::File(_)))
-        {
+        if self.data.iter().any(Datum::is_file) {
             let what = "a file among other data of one body; its name is sent instead";
             draft.note(what.to_owned());
         }
         body_of(&self.joined(), request, draft, hidden);
     }
+}
+
+/// Whether curl would take a part of a URL for several, or for a fault.
+fn is_glob(url: &Url) -> bool {
+    let is_mark = |text: &str| text.replace("[]", "").contains(['{', '}', '[', ']']);
+    is_mark(&url.path) || url.query.as_deref().is_some_and(is_mark)
 }
 
 /// A URL without what may be a secret in it: who asks, and the query.

@@ -1,7 +1,7 @@
 //! HAR files, as browsers and proxies save what they sent (HTTP Archive 1.2).
 
 use super::NotImported;
-use super::content::body_of;
+use super::content::{body_of, note_path, text_of};
 use super::draft::{Draft, DraftBody, DraftPart, DraftRequest, METHODS, literal, title};
 use super::json::Json;
 use super::path::Url;
@@ -152,6 +152,7 @@ fn read_entry(
         status @ 100..600 => status,
         _ => return Err("never answered".to_owned()),
     };
+    note_path(&url.path, draft);
     Ok(Seen {
         path: url.path.clone(),
         query: url.query.clone(),
@@ -210,7 +211,7 @@ fn post_data(data: &Json, request: &mut DraftRequest, draft: &mut Draft, hidden:
             let name = param.text_of("name");
             DraftPart {
                 name: name.to_owned(),
-                content: hidden.value(draft, name, param.text_of("value"), "the field"),
+                content: text_of(name, param.text_of("value"), "the field", draft, hidden),
                 is_file: false,
                 media: media.map(str::to_owned),
                 filename: filename.map(str::to_owned),
@@ -239,7 +240,7 @@ fn post_data(data: &Json, request: &mut DraftRequest, draft: &mut Draft, hidden:
     if text.is_empty() && !params.is_empty() {
         let fields = params.iter().map(|param| {
             let name = param.text_of("name");
-            let value = hidden.value(draft, name, param.text_of("value"), "the field");
+            let value = text_of(name, param.text_of("value"), "the field", draft, hidden);
             (name.to_owned(), value)
         });
         request.body = DraftBody::Form(fields.collect());

@@ -4,12 +4,12 @@ use squall_scenario::{FRAMING_HEADERS, header_misfit, is_header_name};
 
 use super::NotImported;
 use super::draft::{
-    Draft, DraftAuth, DraftBody, DraftData, DraftPart, DraftRequest, environment_name, literal,
-    title,
+    Draft, DraftAuth, DraftBody, DraftPart, DraftRequest, environment_name, literal, title,
 };
 use super::json::Json;
+use super::parameter::{fields, query_text};
 use super::path::{Piece, Url, written};
-use super::schema::{Document, scalar};
+use super::schema::Document;
 
 /// Operations that a request can be, in the order in which they are written.
 const METHODS: [&str; 7] = ["get", "head", "post", "put", "patch", "delete", "options"];
@@ -209,27 +209,10 @@ impl<'d> Operation<'d> {
             };
             let mut of_path = parameters.iter().filter(|one| one.text_of("in") == "path");
             let parameter = of_path.find(|one| one.text_of("name") == name);
-            pieces.push(self.value_piece(parameter.copied(), name, draft));
+            pieces.push(self.document.piece(parameter.copied(), name, draft));
             rest = behind;
         }
         pieces.push(Piece::Text(rest.to_owned()));
-    }
-
-    /// What stands for a parameter: its example, else data that its schema allows.
-    fn value_piece(&self, parameter: Option<&'d Json>, name: &str, draft: &mut Draft) -> Piece {
-        let schema = parameter.and_then(|one| one.get("schema"));
-        let example = parameter.and_then(|one| self.document.example(one));
-        if let Some(Json::Text(text) | Json::Number(text)) = example {
-            return Piece::Text(query_text(text));
-        }
-        let schema = schema.and_then(|schema| self.document.resolved(schema));
-        let Some(schema) = schema else {
-            return Piece::Value(draft.data(name, DraftData::Uniform(1, 100)));
-        };
-        match self.document.data(schema, name) {
-            Ok(data) => Piece::Value(draft.data(name, data)),
-            Err(text) => Piece::Text(query_text(&text)),
-        }
     }
 
     fn parameters(&self, request: &mut DraftRequest, pieces: &mut Vec<Piece>, draft: &mut Draft) {
@@ -250,11 +233,11 @@ impl<'d> Operation<'d> {
             match place {
                 "query" => {
                     pieces.push(Piece::Text(format!("{mark}{}=", query_text(name))));
-                    pieces.push(self.value_piece(Some(parameter), name, draft));
+                    pieces.push(self.document.piece(Some(parameter), name, draft));
                     mark = "&";
                 }
                 "header" => {
-                    let text = match self.value_piece(Some(parameter), name, draft) {
+                    let text = match self.document.piece(Some(parameter), name, draft) {
                         Piece::Text(text) => literal(&super::path::decoded(&text)),
                         Piece::Value(name) => format!("${name}"),
                         Piece::Hidden(name) => name,
@@ -396,13 +379,14 @@ impl<'d> Operation<'d> {
                 request.body = DraftBody::Json(self.content(of, &request.name, draft));
             }
             (None, Some((_, of)), ..) => {
-                let fields = fields(&self.content(of, &request.name, draft));
+                let fields = self.fields(of, &request.name, draft);
                 if !fields.is_empty() {
                     request.body = DraftBody::Form(fields);
                 }
             }
             (None, None, Some((_, of)), _) => {
-                let parts: Vec<DraftPart> = fields(&self.content(of, &request.name, draft))
+                let parts: Vec<DraftPart> = self
+                    .fields(of, &request.name, draft)
                     .into_iter()
                     .map(|(name, content)| DraftPart {
                         name,
@@ -434,6 +418,18 @@ impl<'d> Operation<'d> {
             (None, None, None, None) => {}
         }
         true
+    }
+
+    /// The fields of a form, of which those that are none are told.
+    fn fields(&self, of: &'d Json, request: &str, draft: &mut Draft) -> Vec<(String, String)> {
+        let content = self.content(of, request, draft);
+        let (fields, others) = fields(&content);
+        for name in others {
+            draft.note(format!(
+                "the field `{name}` of `{request}`, which is no text"
+            ));
+        }
+        fields
     }
 
     /// What a media type holds: its example, else what its schema allows.
@@ -477,19 +473,4 @@ fn secret(draft: &mut Draft, name: &str, what: &str) -> String {
         draft.secrets.push((name.to_owned(), what.to_owned()));
     }
     format!("${{{name}}}")
-}
-
-/// A text as a value in a path or query.
-fn query_text(text: &str) -> String {
-    let mut encoded = String::new();
-    // Writing there cannot fail.
-    let _ = squall_scenario::Slot::Query.write(text, &mut encoded);
-    encoded
-}
-
-/// The fields that a form can have: single values.
-fn fields(json: &Json) -> Vec<(String, String)> {
-    let entries = json.entries().iter();
-    let fields = entries.filter_map(|(name, value)| Some((name.clone(), scalar(value)?)));
-    fields.collect()
 }

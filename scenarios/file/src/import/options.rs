@@ -2,9 +2,9 @@
 //! squall does not know, and the word behind it may be a secret.
 
 /// Options that take no value and change nothing of what is sent.
-pub(super) const QUIET: &str = "sSvifnN#gZ0OJR";
+pub(super) const QUIET: &str = "sSvifN#ZOJR";
 /// Others that take no value.
-pub(super) const OTHER: &str = "1234:6BMVajlpq";
+pub(super) const OTHER: &str = "01234:6BMVajlnpq";
 /// Long ones that take no value and change nothing of what is sent.
 pub(super) const QUIET_LONG: &[&str] = &[
     "silent",
@@ -14,17 +14,14 @@ pub(super) const QUIET_LONG: &[&str] = &[
     "fail",
     "fail-with-body",
     "no-buffer",
-    "globoff",
     "progress-bar",
     "no-progress-meter",
-    "compressed",
     "styled-output",
     "path-as-is",
     "tcp-nodelay",
     "http1.1",
     "keepalive",
     "parallel",
-    "location-trusted",
 ];
 /// Options with a value that change nothing of what is sent.
 pub(super) const QUIET_WITH_VALUE: &[&str] = &[

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::content::note_secret;
 use super::draft::{Draft, DraftData, DraftRequest, data_name};
 use super::path::{Piece, decoded, written};
 use super::secrets::{Hidden, is_secret};
@@ -152,15 +153,17 @@ impl Route {
             if !values.is_empty() {
                 pieces.push(Piece::Text("=".to_owned()));
             }
-            if is_secret(name) && !value.is_empty() {
-                let what = format!("the parameter `{name}`");
-                pieces.push(Piece::Hidden(hidden.hide(draft, name, value, &what)));
+            let plain = decoded(name);
+            let what = format!("the parameter `{plain}`");
+            if is_secret(&plain) && !value.is_empty() {
+                pieces.push(Piece::Hidden(hidden.hide(draft, &plain, value, &what)));
             } else if values.len() > 1 {
                 // In a query, a plus sign is a space.
                 let values = values.iter().map(|value| value.replace('+', "%20"));
                 let name = self.data(&data_name(name), values.collect(), draft);
                 pieces.push(Piece::Value(name));
             } else {
+                note_secret(&decoded(value), &what, draft);
                 pieces.push(Piece::Text(value.to_owned()));
             }
         }

@@ -1,7 +1,8 @@
 //! What a schema of OpenAPI allows, as one value of it.
 
-use super::draft::{Draft, DraftData, literal};
+use super::draft::{Draft, DraftData};
 use super::json::Json;
+use super::numbers;
 
 /// How deep values are made up.
 const DEPTH_MAX: usize = 8;
@@ -10,6 +11,8 @@ const DEPTH_MAX: usize = 8;
 const VALUES_MAX: usize = 2_000;
 /// How many those of all bodies are together; no scenario holds more.
 const ALL_VALUES_MAX: usize = 50_000;
+/// How long a text is made, in characters, where a schema wants a long one.
+const TEXT_MAX: usize = 1_000;
 /// How many words of an `enum` are drawn.
 const WORDS_MAX: usize = 200;
 /// Most references that lead from one to the next.
@@ -73,7 +76,7 @@ impl<'d> Document<'d> {
     }
 
     /// Data that draws values of a schema, or the one text there is.
-    pub(super) fn data(self, schema: &'d Json, name: &str) -> Result<DraftData, String> {
+    fn data(self, schema: &'d Json, name: &str) -> Result<DraftData, String> {
         let schema = self.resolved(schema).unwrap_or(schema);
         let of_list = |list: &Json| -> Vec<String> {
             list.items()
@@ -94,12 +97,7 @@ impl<'d> Document<'d> {
             };
         }
         if kind(schema) == "integer" {
-            let bound = |key: &str| schema.get(key).and_then(Json::whole);
-            let from = bound("minimum").unwrap_or(1);
-            let to = bound("maximum")
-                .unwrap_or_else(|| from.saturating_add(99))
-                .max(from);
-            return Ok(DraftData::Uniform(from, to));
+            return numbers::whole(schema);
         }
         match schema.text_of("format") {
             "uuid" => Ok(DraftData::Uuid),
@@ -108,7 +106,7 @@ impl<'d> Document<'d> {
             "email" => Err("somebody@example.com".to_owned()),
             "uri" | "url" => Err("http://example.com/".to_owned()),
             "ipv4" => Err("192.0.2.1".to_owned()),
-            _ => Err(name.to_owned()),
+            _ => Err(long_enough(name, schema)),
         }
     }
 }
@@ -171,9 +169,9 @@ impl<'d> Making<'d, '_> {
                 let item = item.filter(|item| *item != Json::Null);
                 Json::List(item.into_iter().collect())
             }
-            "boolean" => Json::Flag(true),
+            "boolean" => Json::Flag(!only_false(schema)),
             "null" => Json::Null,
-            "number" if schema.get("enum").is_none() => Json::Number("1.5".to_owned()),
+            "number" if schema.get("enum").is_none() => Json::Number(numbers::any(schema)),
             _ => self.drawn(schema, name),
         }
     }
@@ -249,6 +247,25 @@ fn is_text(schema: &Json) -> bool {
     }
 }
 
+/// Whether a schema of truth allows one of the two.
+fn only_false(schema: &Json) -> bool {
+    let listed = schema.get("enum").map(Json::items).unwrap_or_default();
+    !listed.is_empty() && !listed.contains(&Json::Flag(true))
+}
+
+/// A text of as many characters as a schema wants, as far as that is sensible.
+fn long_enough(text: &str, schema: &Json) -> String {
+    let length = |key: &str| {
+        let length = schema.get(key).and_then(Json::whole)?;
+        usize::try_from(length).ok()
+    };
+    let count = text.chars().count();
+    let least = length("minLength").unwrap_or(0).min(TEXT_MAX);
+    let most = length("maxLength").unwrap_or(usize::MAX);
+    let wanted = count.max(least).min(most.max(least));
+    text.chars().cycle().take(wanted).collect()
+}
+
 fn merge(entries: &mut Vec<(String, Json)>, more: Vec<(String, Json)>) {
     for (name, value) in more {
         match entries.iter_mut().find(|(known, _)| *known == name) {
@@ -271,17 +288,5 @@ pub(super) fn kind(schema: &Json) -> &str {
         None if schema.get("properties").is_some() => "object",
         None if schema.get("items").is_some() => "array",
         None => "string",
-    }
-}
-
-/// A value as a text of a scenario; `None` where it is a list or a map.
-pub(super) fn scalar(json: &Json) -> Option<String> {
-    match json {
-        Json::Text(text) => Some(literal(text)),
-        Json::Number(number) => Some(number.clone()),
-        Json::Flag(flag) => Some(flag.to_string()),
-        Json::Template(text) | Json::Quoted(text) => Some(text.clone()),
-        Json::Null => Some(String::new()),
-        Json::List(_) | Json::Map(_) => None,
     }
 }

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use squall_scenario::{FRAMING_HEADERS, header_misfit, is_header_name};
 
+use super::content::{named_secret, note_path, text_of};
 use super::draft::{Draft, DraftAuth, DraftRequest, environment_name, literal};
 use super::json::Json;
 use super::names::Names;
+use super::path::decoded;
 
 /// What was taken out of sight so far.
 #[derive(Debug, Default)]
@@ -16,8 +18,9 @@ pub(super) struct Hidden {
     known: HashMap<String, String>,
 }
 
-/// Names of which a part says that the value is a secret.
-const PARTS: [&str; 18] = [
+/// Names of which a part says that the value is a secret, whatever stands between
+/// its words.
+const PARTS: [&str; 15] = [
     "password",
     "passwd",
     "passphrase",
@@ -25,17 +28,33 @@ const PARTS: [&str; 18] = [
     "secret",
     "token",
     "apikey",
-    "api-key",
     "accesskey",
-    "access-key",
+    "privatekey",
     "authorization",
     "cookie",
     "session",
     "signature",
     "credential",
-    "private-key",
-    "privatekey",
     "csrf",
+];
+
+/// Words before `key` with which it is a secret, as in `Ocp-Apim-Subscription-Key`.
+const KEYS: [&str; 15] = [
+    "api",
+    "access",
+    "account",
+    "admin",
+    "app",
+    "application",
+    "auth",
+    "encryption",
+    "functions",
+    "license",
+    "master",
+    "private",
+    "shared",
+    "signing",
+    "subscription",
 ];
 
 /// Words of names of numbers that count or measure what has to do with secrets:
@@ -68,11 +87,19 @@ fn words(name: &str) -> String {
 
 /// Whether the value of a header, parameter or field of this name is a secret.
 pub(super) fn is_secret(name: &str) -> bool {
+    let spaced = words(name);
     let name = name.to_ascii_lowercase().replace('_', "-");
     let whole = [
-        "auth", "sig", "key", "pwd", "pass", "pin", "otp", "cvv", "cvc", "sid", "jwt", "x-auth",
+        "auth", "sig", "key", "pwd", "pass", "pin", "otp", "cvv", "cvc", "sid", "jwt",
     ];
-    let whole = whole.contains(&name.as_str());
+    let whole = whole.contains(&name.strip_prefix("x-").unwrap_or(&name));
+    let together: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+    let mut last = spaced.split_whitespace().rev();
+    let before = match last.next().and_then(|word| word.strip_suffix("key")) {
+        Some("") => last.next(),
+        before => before,
+    };
+    let is_key = before.is_some_and(|word| KEYS.contains(&word));
     // What is known to everybody, or says only that there is one.
     let harmless = [
         "set-cookie",
@@ -80,7 +107,8 @@ pub(super) fn is_secret(name: &str) -> bool {
         "token-type",
         "grant-type",
     ];
-    (whole || PARTS.iter().any(|part| name.contains(part))) && !harmless.contains(&name.as_str())
+    let of_parts = PARTS.iter().any(|part| together.contains(part));
+    (whole || is_key || of_parts) && !harmless.contains(&name.as_str())
 }
 
 /// Whether a value of JSON with this key is a secret itself.
@@ -95,18 +123,36 @@ pub(super) fn is_secret_value(name: &str, value: &Json) -> bool {
     }
 }
 
-/// The address of a page, without its query where that holds a secret.
-fn without_secrets<'u>(url: &'u str, draft: &mut Draft) -> &'u str {
-    let Some((page, query)) = url.split_once('?') else {
-        return url;
+/// The address of a page without who asks, and without what stands behind its path
+/// where that holds a secret.
+fn without_secrets(url: &str, draft: &mut Draft) -> String {
+    let (page, behind) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
+    let fields = behind.split(['?', '&', '#']);
+    let mut fields = fields.filter_map(|field| field.split_once('='));
+    let holds = fields.any(|(name, value)| {
+        is_secret(&decoded(name)) && !value.is_empty() || named_secret(&decoded(value)).is_some()
+    });
+    let behind = match holds {
+        true => {
+            let what = "what the header `referer` has behind its path, which holds a secret";
+            draft.note(what.to_owned());
+            ""
+        }
+        false => behind,
     };
-    let fields = query.split(['&', '#']);
-    let mut names = fields.filter_map(|field| field.split_once('='));
-    if !names.any(|(name, value)| is_secret(name) && !value.is_empty()) {
-        return url;
+    note_path(page, draft);
+    let (scheme, rest) = match page.split_once("//") {
+        Some((scheme, rest)) => (&page[..scheme.len() + 2], rest),
+        None => ("", page),
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => {
+            draft.note("who asks, in the header `referer`".to_owned());
+            format!("{scheme}{host}{path}{behind}")
+        }
+        None => format!("{page}{behind}"),
     }
-    draft.note("the query of the header `referer`, which holds a secret".to_owned());
-    page
 }
 
 /// Headers in their order, with all cookies in the first of theirs.
@@ -179,10 +225,9 @@ impl Hidden {
         }
         if lower != "authorization" {
             let value = match lower.as_str() {
-                "referer" => without_secrets(value, draft),
-                _ => value,
+                "referer" => literal(&without_secrets(value, draft)),
+                _ => text_of(&lower, value, "the header", draft, self),
             };
-            let value = self.value(draft, &lower, value, "the header");
             request.headers.retain(|(known, _)| *known != lower);
             return request.headers.push((lower, value));
         }

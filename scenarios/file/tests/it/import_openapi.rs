@@ -171,6 +171,141 @@ fn variables_of_a_server_have_their_usual_values() {
     assert!(imported.left_out[0].contains("who asks"));
 }
 
+/// Asserts what is written for a field of a schema.
+fn field_is(schema: &Value, line: &str) {
+    let schema = json!({ "type": "object", "properties": { "field": schema } });
+    let text = described(&one(&body(&schema), &json!({}))).text;
+    assert!(text.contains(line), "{line} in {text}");
+}
+
+#[test]
+fn whole_numbers_that_are_made_up_fit_their_schema() {
+    let whole = |bounds: Value| {
+        let mut schema = json!({ "type": "integer" });
+        let all = bounds.as_object().unwrap().clone();
+        schema.as_object_mut().unwrap().extend(all);
+        schema
+    };
+    for (schema, line) in [
+        (
+            whole(json!({ "minimum": -10, "maximum": -1 })),
+            "field: -1\n",
+        ),
+        (whole(json!({ "maximum": 0 })), "field: 0\n"),
+        (
+            whole(json!({ "minimum": -10, "maximum": 5 })),
+            "{ from: 1, to: 5 }",
+        ),
+        (
+            whole(json!({ "minimum": 0, "maximum": 5 })),
+            "{ from: 0, to: 5 }",
+        ),
+        (whole(json!({ "minimum": -10 })), "{ from: 1, to: 100 }"),
+        (
+            whole(json!({ "minimum": 7.5, "maximum": 9.0 })),
+            "{ from: 8, to: 9 }",
+        ),
+        (
+            whole(json!({ "exclusiveMinimum": 7, "exclusiveMaximum": 10 })),
+            "{ from: 8, to: 9 }",
+        ),
+        (
+            whole(json!({ "minimum": 7, "exclusiveMinimum": true, "maximum": 9 })),
+            "{ from: 8, to: 9 }",
+        ),
+        (
+            whole(json!({ "minimum": 7, "multipleOf": 5 })),
+            "field: 10\n",
+        ),
+    ] {
+        field_is(&schema, line);
+    }
+}
+
+#[test]
+fn other_values_that_are_made_up_fit_their_schema() {
+    for (schema, line) in [
+        (
+            json!({ "type": "number", "minimum": 10, "maximum": 20 }),
+            "field: 15.0\n",
+        ),
+        (
+            json!({ "type": "number", "minimum": 1, "multipleOf": 1 }),
+            "field: 2.0\n",
+        ),
+        (
+            json!({ "type": "number", "minimum": 0.01, "multipleOf": 0.01 }),
+            "field: 1.5\n",
+        ),
+        (
+            json!({ "type": "number", "exclusiveMinimum": 1.5 }),
+            "field: 2.5\n",
+        ),
+        (
+            json!({ "type": "number", "maximum": -2.5 }),
+            "field: -3.5\n",
+        ),
+        (
+            json!({ "type": "boolean", "enum": [false] }),
+            "field: false\n",
+        ),
+        (
+            json!({ "type": "string", "maxLength": 2 }),
+            "field: \"fi\"\n",
+        ),
+        (
+            json!({ "type": "string", "minLength": 7 }),
+            "field: \"fieldfi\"\n",
+        ),
+    ] {
+        field_is(&schema, line);
+    }
+}
+
+#[test]
+fn parameters_have_values_of_their_types() {
+    let components = json!({ "schemas": { "Id": { "type": "integer", "maximum": 9 } } });
+    let id = json!({ "$ref": "#/components/schemas/Id" });
+    for (schema, query) in [
+        (json!({ "type": "boolean" }), "?f=true\n"),
+        (json!({ "type": "number" }), "?f=1.5\n"),
+        (json!({ "type": "integer", "maximum": -4 }), "?f=-4\n"),
+        (
+            json!({ "type": "array", "items": { "type": "boolean" } }),
+            "?f=true\n",
+        ),
+        (json!({ "type": "array", "items": id }), "?f=$f\n"),
+        (json!({ "allOf": [id] }), "?f=$f\n"),
+        (json!({ "type": "boolean", "example": false }), "?f=false\n"),
+        (
+            json!({ "type": "array", "items": {}, "example": ["a b", "c"] }),
+            "?f=a%20b\n",
+        ),
+        (json!({ "type": "object" }), "?f=f\n"),
+    ] {
+        let parameter = json!({ "name": "f", "in": "query", "required": true, "schema": schema });
+        let operation = json!({ "parameters": [parameter] });
+        let text = described(&one(&operation, &components)).text;
+        assert!(text.contains(query), "{query} in {text}");
+    }
+}
+
+#[test]
+fn fields_of_a_form_that_are_no_texts_are_several_or_told() {
+    let list = json!({ "type": "array", "items": { "type": "string" } });
+    let map = json!({ "type": "object", "properties": { "a": { "type": "string" } } });
+    let schema = json!({ "type": "object", "properties": { "tags": list, "deep": map } });
+    for media in ["application/x-www-form-urlencoded", "multipart/form-data"] {
+        let content = json!({ media: { "schema": schema } });
+        let operation = json!({ "requestBody": { "content": content } });
+        let imported = described(&one(&operation, &json!({})));
+        let text = &imported.text;
+        assert!(text.contains("tags: tags\n"), "{text}");
+        let said = imported.left_out.join("\n");
+        assert!(said.contains("the field `deep`"), "{said}");
+    }
+}
+
 #[test]
 fn many_words_of_an_enum_are_not_all_taken() {
     let words: Vec<String> = (0..5_000).map(|number| format!("word-{number}")).collect();

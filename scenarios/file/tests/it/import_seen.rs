@@ -42,6 +42,18 @@ fn no_secret_of_a_line_of_curl_is_left_in_the_text() {
         "curl -u me:s3cr3t http://a.test/",
         "curl 'http://a.test/?access_token=s3cr3t'",
         "curl -e 'http://a.test/?code=1&access_token=s3cr3t' http://a.test/",
+        "curl -e 'http://a.test/cb#access_token=s3cr3t' http://a.test/",
+        "curl -e 'http://a.test/cb?next=%2Fa%3Ftoken%3Ds3cr3t' http://a.test/",
+        "curl -e 'https://me:s3cr3t@a.test/' http://a.test/",
+        "curl 'http://a.test/?pass%77ord=s3cr3t'",
+        r#"curl -F 'meta={"user":"a$b","password":"s3cr3t"};type=application/json' http://a.test/"#,
+        r#"curl -F 'meta=[{"token":"s3cr3t"}]' http://a.test/"#,
+        r#"curl --data-urlencode 'meta={"password":"s3cr3t"}' http://a.test/"#,
+        "curl -H 'x-pin: s3cr3t' http://a.test/",
+        "curl -H 'X-Auth-Key: s3cr3t' http://a.test/",
+        "curl -H 'Ocp-Apim-Subscription-Key: s3cr3t' http://a.test/",
+        "curl -H 'DD-APPLICATION-KEY: s3cr3t' http://a.test/",
+        "curl -d subscriptionKey=s3cr3t -d x=1 http://a.test/",
         "curl -H 'X-Csrf: s3cr3t' http://a.test/",
         "curl http://a.test/ http://me:s3cr3t@b.test/",
         "curl http://a.test/ ftp://me:s3cr3t@b.test/?token=s3cr3t",
@@ -72,9 +84,91 @@ fn no_secret_of_a_line_of_curl_is_left_in_the_text() {
         );
     }
     // In a text of no form it stands as it was, and that is told.
-    let (imported, _) = taken("curl -d '<a><password>s3cr3t</password></a>' http://a.test/");
-    let said = imported.left_out.join("\n");
-    assert!(said.contains("holds `password`"), "{said}");
+    for line in [
+        "curl -d '<a><password>s3cr3t</password></a>' http://a.test/",
+        "curl -F 'note=a <password>s3cr3t</password>' http://a.test/",
+        "curl -H 'x-of: password=s3cr3t' http://a.test/",
+        "curl 'http://a.test/?next=%2Fa%3Fpassword%3Ds3cr3t'",
+        "curl 'http://a.test/a;password=s3cr3t'",
+        "curl -e 'http://a.test/a;password=s3cr3t' http://a.test/",
+    ] {
+        let (imported, _) = taken(line);
+        let said = imported.left_out.join("\n");
+        assert!(said.contains("holds `password`"), "{line}: {said}");
+    }
+}
+
+#[test]
+fn what_is_no_secret_stands_where_it_was() {
+    for line in [
+        "curl -e 'http://a.test/@me/?page=kept#top' http://a.test/",
+        r#"curl -F 'meta={"page": "kept"}' http://a.test/"#,
+        "curl -H 'idempotency-key: kept' http://a.test/",
+        "curl -H 'x-mapkey: kept' http://a.test/",
+        "curl -d sortKey=kept -d x=1 http://a.test/",
+        "curl http://a.test/token:kept",
+    ] {
+        let (imported, _) = taken(line);
+        assert!(imported.text.contains("kept"), "{line}\n{}", imported.text);
+        assert_eq!(imported.left_out, [""; 0], "{line}");
+        assert!(imported.secrets.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn json_in_a_part_is_a_secret_as_a_whole_where_it_holds_one() {
+    let (imported, _) = taken(
+        r#"curl -F 'meta={"a":1,"b":[{"password":"s"}]};type=application/json' http://a.test/"#,
+    );
+    let text = &imported.text;
+    for line in [
+        "- text: ${META}\n",
+        "type: application/json\n",
+        "META: the field `meta`, JSON that holds a secret\n",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+}
+
+#[test]
+fn options_that_change_what_is_sent_are_sent_or_told() {
+    for (line, told) in [
+        ("curl -n http://a.test/", "`-n`"),
+        ("curl --netrc http://a.test/", "`--netrc`"),
+        ("curl -0 http://a.test/", "`-0`"),
+        ("curl -H 'x-empty;' http://a.test/", "-H NAME;"),
+        ("curl --compressed http://a.test/", "`--compressed`"),
+        ("curl -G -d @cat.jpg http://a.test/", "as the query"),
+        ("curl -G -d a=1 -d @cat.jpg http://a.test/", "as the query"),
+        ("curl 'http://a.test/{a,b}'", "in place of which"),
+        ("curl 'http://a.test/?id=[1-3]'", "in place of which"),
+        ("curl 'http://a.test/a}'", "in place of which"),
+    ] {
+        let said = taken(line).0.left_out.join("\n");
+        assert!(said.contains(told), "{line}: {said}");
+    }
+    for line in [
+        "curl -g 'http://a.test/{a,b}'",
+        "curl -sgS 'http://a.test/?id=[1-3]'",
+        "curl --globoff 'http://a.test/?id=[1-3]'",
+        "curl 'http://a.test/?id[]=1'",
+        "curl -sSvifN#ZOJR http://a.test/",
+    ] {
+        assert_eq!(taken(line).0.left_out, [""; 0], "{line}");
+    }
+    let (_, scenario) = taken("curl --location-trusted http://a.test/");
+    assert_eq!(scenario.load.requests[0].follow, 10);
+    for (options, asks) in [
+        ("--compressed", "accept-encoding: deflate, gzip\n"),
+        (
+            "--compressed -H 'Accept-Encoding: br'",
+            "accept-encoding: br\n",
+        ),
+    ] {
+        let text = taken(&format!("curl {options} http://a.test/")).0.text;
+        assert_eq!(text.matches("accept-encoding").count(), 1, "{text}");
+        assert!(text.contains(asks), "{text}");
+    }
 }
 
 #[test]
@@ -140,6 +234,26 @@ fn a_word_is_a_url_behind_an_option_that_has_no_value() {
         let text = &imported.text;
         assert!(text.contains("target: http://a.test\n"), "{line}\n{text}");
         assert_eq!(scenario.load.requests.len(), 1, "{line}\n{text}");
+    }
+}
+
+#[test]
+fn what_stands_behind_an_option_that_nobody_knows_is_the_target_last() {
+    for line in [
+        "curl --of-tomorrow http://proxy.test/ http://a.test/x",
+        "curl -@ http://proxy.test/ http://a.test/x",
+        "curl -s@ http://proxy.test/ -L --url http://a.test/x",
+        "curl http://a.test/x --of-tomorrow http://proxy.test/",
+        "curl --of-tomorrow http://proxy.test/ --of-today 7 http://a.test/x",
+        "curl --of-tomorrow= http://proxy.test/ http://a.test/x",
+        "curl --of-tomorrow -4 http://a.test/x http://proxy.test/",
+    ] {
+        let (imported, scenario) = taken(line);
+        let text = &imported.text;
+        assert!(text.contains("target: http://a.test\n"), "{line}\n{text}");
+        assert_eq!(scenario.load.requests.len(), 1, "{line}\n{text}");
+        let said = imported.left_out.join("\n");
+        assert!(said.contains("requests to http://proxy.test"), "{said}");
     }
 }
 
@@ -234,10 +348,35 @@ fn no_secret_of_a_har_file_is_left_in_the_text() {
     let text = har(&[
         ("http://me:s3cr3t@a.test/", 200),
         ("http://a.test/x?session=s3cr3t", 200),
+        ("http://a.test/y?pass%77ord=s3cr3t", 200),
+        ("http://a.test/z?t%6Fken=s3cr3t", 200),
+        ("http://a.test/z?t%6Fken=s3cr3t2", 200),
     ]);
     let (imported, _) = taken(&text);
     assert!(!imported.text.contains("s3cr3t"), "{}", imported.text);
     assert!(imported.text.contains("password: ${PASSWORD}"));
+    // In a path, or within a parameter, it stands as it was, and that is told.
+    for url in [
+        "http://a.test/a;password=s3cr3t",
+        "http://a.test/?next=%2Fa%3Fpassword%3Ds3cr3t",
+    ] {
+        let said = taken(&har(&[(url, 200)])).0.left_out.join("\n");
+        assert!(said.contains("holds `password`"), "{url}: {said}");
+    }
+}
+
+#[test]
+fn json_with_a_secret_in_a_field_of_a_har_file_is_left_out_of_the_text() {
+    for media in ["multipart/form-data", "application/x-www-form-urlencoded"] {
+        let param = json!({ "name": "meta", "value": "{\"user\":\"me\",\"password\":\"s3cr3t\"}" });
+        let data = json!({ "mimeType": media, "params": [param] });
+        let request = json!({ "method": "POST", "url": "http://a.test/", "postData": data });
+        let entry = json!({ "request": request, "response": { "status": 200 } });
+        let text = json!({ "log": { "entries": [entry] } }).to_string();
+        let (imported, _) = taken(&text);
+        assert!(imported.text.contains("${META}"), "{}", imported.text);
+        assert!(!imported.text.contains("s3cr3t"), "{}", imported.text);
+    }
 }
 
 #[test]
