@@ -11,6 +11,7 @@
 mod core;
 mod failsafe_core;
 mod guard;
+mod mirror;
 mod rules;
 mod window;
 
@@ -18,7 +19,10 @@ mod window;
 mod behaviour_test;
 #[cfg(test)]
 mod model_test;
+#[cfg(test)]
+mod window_test;
 
+use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,9 +32,11 @@ use arc_swap::ArcSwap;
 pub use self::core::BreakerCore;
 pub use self::failsafe_core::FailsafeCore;
 pub use self::guard::CallGuard;
+use self::mirror::{Mirror, Shown};
 pub use self::rules::{BreakerRules, BreakerState};
-use self::window::nanos;
-pub use self::window::{Health, HealthWindow};
+pub use self::window::Health;
+use self::window::HealthWindow;
+use crate::clock::nanos;
 use crate::event::BreakerTransition;
 
 type TransitionObserver = Box<dyn Fn(BreakerTransition) + Send + Sync>;
@@ -41,15 +47,15 @@ pub struct Breaker(Arc<Shared>);
 
 struct Shared {
     origin: Instant,
-    rules: ArcSwap<BreakerRules>,
-    /// `epoch << 2 | state`: all an admission reads while the breaker is closed.
-    mirror: AtomicU64,
-    /// When the next probe may go, in nanoseconds since the origin. Admission needs *more* than it.
-    probe_due_ns: AtomicU64,
+    /// All an admission reads while the breaker is closed, with `evaluate_ns`.
+    mirror: Mirror,
     /// When the window next has something new to say, in nanoseconds since the origin.
     evaluate_ns: AtomicU64,
+    /// When the next probe may go, in nanoseconds since the origin. Admission needs *more* than it.
+    probe_due_ns: AtomicU64,
+    window: HealthWindow,
+    rules: ArcSwap<BreakerRules>,
     opened_count: AtomicU64,
-    window: Mutex<HealthWindow>,
     /// Held during every change of state; the core is behind it and touched by nothing else.
     changes: Mutex<Changes>,
     observer: TransitionObserver,
@@ -63,11 +69,17 @@ struct Changes {
 
 impl std::fmt::Debug for Breaker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (state, epoch) = self.0.mirror();
+        let shown = self.0.mirror.read();
         f.debug_struct("Breaker")
-            .field("state", &state)
-            .field("epoch", &epoch)
+            .field("state", &shown.state())
+            .field("epoch", &shown.epoch())
             .finish_non_exhaustive()
+    }
+}
+
+impl AsRef<Self> for Breaker {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 
@@ -83,13 +95,7 @@ impl Breaker {
     /// A closed breaker on failsafe's state machine, with a window of `buckets` times `bucket`.
     pub fn new(rules: BreakerRules, bucket: Duration, buckets: u64, now: Instant) -> Self {
         let core = Box::new(FailsafeCore::new(now));
-        Self::with_core(
-            core,
-            rules,
-            HealthWindow::new(now, bucket, buckets),
-            now,
-            Box::new(|_| ()),
-        )
+        Self::with_core(core, rules, bucket, buckets, now, Box::new(|_| ()))
     }
 
     /// A closed breaker on a core of your own, which must be closed, telling `observer` of every
@@ -98,56 +104,49 @@ impl Breaker {
     pub fn with_core(
         core: Box<dyn BreakerCore>,
         rules: BreakerRules,
-        window: HealthWindow,
+        bucket: Duration,
+        buckets: u64,
         now: Instant,
         observer: TransitionObserver,
     ) -> Self {
-        let sleep_window = rules.sleep_window;
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let window = HealthWindow::new(nanos(bucket), buckets, threads);
         Self(Arc::new(Shared {
             origin: now,
-            rules: ArcSwap::from_pointee(rules),
-            mirror: AtomicU64::new(0),
+            mirror: Mirror::new(rules.is_by_hand()),
             probe_due_ns: AtomicU64::new(0),
-            evaluate_ns: AtomicU64::new(nanos(window.next_change().saturating_duration_since(now))),
+            evaluate_ns: AtomicU64::new(window.health(0).1),
             opened_count: AtomicU64::new(0),
-            window: Mutex::new(window),
+            window,
             changes: Mutex::new(Changes {
                 core,
                 probe_sent: now,
-                sleep_window,
+                sleep_window: rules.sleep_window,
             }),
+            rules: ArcSwap::from_pointee(rules),
             observer,
         }))
     }
 
     /// Replaces the rules from now on. A sleep window that has begun keeps its length.
     pub fn set_rules(&self, rules: BreakerRules) {
-        self.0.rules.store(Arc::new(rules));
+        let shared = &self.0;
+        let changes = lock(&shared.changes);
+        shared.rules.store(Arc::new(rules));
+        shared.mirror.set_by_hand(rules.is_by_hand());
         // The window has to be judged anew, even in the middle of a bucket.
-        self.0.evaluate_ns.store(0, Ordering::Release);
+        shared.evaluate_ns.store(0, Ordering::Release);
+        drop(changes);
     }
 
     /// Asks to make a call at `now`. Report its end to the [`CallGuard`]; dropping the guard means
-    /// the call was given up.
+    /// the call was given up. [`CallGuard::admit`] is for a call that outlives the borrow.
     ///
     /// # Errors
     /// The breaker is open, or half-open with its probe on the way.
-    pub fn admit(&self, now: Instant) -> Result<CallGuard, CircuitOpen> {
-        let shared = &self.0;
-        let rules = **shared.rules.load();
-        if rules.force_open && rules.enabled {
-            return Err(CircuitOpen {
-                retry_after: rules.sleep_window,
-            });
-        }
-        shared.evaluate(now, &rules);
-        let (state, epoch) = shared.mirror();
-        if state == BreakerState::Closed || rules.force_closed || !rules.enabled {
-            return Ok(self.guard(epoch, false));
-        }
-        shared.check_due(now)?;
-        let probe_epoch = shared.take_probe(now, &rules)?;
-        Ok(self.guard(probe_epoch.epoch, probe_epoch.is_probe))
+    #[inline]
+    pub fn admit(&self, now: Instant) -> Result<CallGuard<&Self>, CircuitOpen> {
+        CallGuard::admit(&self, now)
     }
 
     /// What a caller meets at `now`: forced and disabled breakers included, a window that has
@@ -160,17 +159,17 @@ impl Breaker {
         if rules.force_open {
             return BreakerState::Open;
         }
-        self.0.evaluate(now, &rules);
+        self.0.evaluate(now);
         if rules.force_closed {
             BreakerState::Closed
         } else {
-            self.0.mirror().0
+            self.0.mirror.read().state()
         }
     }
 
     /// What the completed buckets of the window say at `now`.
     pub fn health(&self, now: Instant) -> Health {
-        lock(&self.0.window).health(now)
+        self.0.window.health(self.0.since_origin(now)).0
     }
 
     /// How often it went from closed to open.
@@ -189,14 +188,6 @@ impl Breaker {
             due_ns.saturating_sub(self.0.since_origin(now)),
         ))
     }
-
-    fn guard(&self, epoch: u64, is_probe: bool) -> CallGuard {
-        CallGuard {
-            breaker: Some(self.clone()),
-            epoch,
-            is_probe,
-        }
-    }
 }
 
 struct Admission {
@@ -204,19 +195,59 @@ struct Admission {
     is_probe: bool,
 }
 
-impl Shared {
-    fn mirror(&self) -> (BreakerState, u64) {
-        let packed = self.mirror.load(Ordering::Acquire);
-        (BreakerState::from_u8((packed & 3) as u8), packed >> 2)
+impl Admission {
+    /// Of a call that decides over nothing by itself.
+    fn plain(shown: Shown) -> Self {
+        Self {
+            epoch: shown.epoch(),
+            is_probe: false,
+        }
     }
+}
 
+impl Shared {
+    #[inline]
     fn since_origin(&self, now: Instant) -> u64 {
         nanos(now.saturating_duration_since(self.origin))
     }
 
-    fn check_due(&self, now: Instant) -> Result<(), CircuitOpen> {
+    /// Two atomic loads, unless the breaker has something to decide.
+    #[inline]
+    fn admit(&self, now: Instant) -> Result<Admission, CircuitOpen> {
+        let shown = self.mirror.read();
+        if !shown.is_by_hand() {
+            let now_ns = self.since_origin(now);
+            match shown.state() {
+                BreakerState::Closed if now_ns < self.evaluate_ns.load(Ordering::Acquire) => {
+                    return Ok(Admission::plain(shown));
+                }
+                BreakerState::Closed => {}
+                BreakerState::Open | BreakerState::HalfOpen => self.check_due(now_ns)?,
+            }
+        }
+        self.decide(now)
+    }
+
+    #[cold]
+    fn decide(&self, now: Instant) -> Result<Admission, CircuitOpen> {
+        let rules = **self.rules.load();
+        if rules.force_open && rules.enabled {
+            return Err(CircuitOpen {
+                retry_after: rules.sleep_window,
+            });
+        }
+        self.evaluate(now);
+        let shown = self.mirror.read();
+        if shown.state() == BreakerState::Closed || rules.force_closed || !rules.enabled {
+            return Ok(Admission::plain(shown));
+        }
+        self.check_due(self.since_origin(now))?;
+        self.take_probe(now, &rules)
+    }
+
+    #[inline]
+    fn check_due(&self, now_ns: u64) -> Result<(), CircuitOpen> {
         let due_ns = self.probe_due_ns.load(Ordering::Acquire);
-        let now_ns = self.since_origin(now);
         if now_ns > due_ns {
             return Ok(());
         }
@@ -227,27 +258,27 @@ impl Shared {
 
     /// Opens the breaker if the window has something new to say and says so. Between two bucket
     /// ends this is one atomic load.
-    fn evaluate(&self, now: Instant, rules: &BreakerRules) {
-        if self.since_origin(now) < self.evaluate_ns.load(Ordering::Acquire) {
+    fn evaluate(&self, now: Instant) {
+        let now_ns = self.since_origin(now);
+        if now_ns < self.evaluate_ns.load(Ordering::Acquire) {
             return;
         }
-        let (epoch, health) = {
-            let mut window = lock(&self.window);
-            let health = window.health(now);
-            let next_ns = self.since_origin(window.next_change());
-            self.evaluate_ns.store(next_ns, Ordering::Release);
-            (self.mirror().1, health)
-        };
+        // The epoch comes first: what is counted in a later one opens nothing in this one. The
+        // rules come last: new ones ask for another evaluation once they are in force.
+        let epoch = self.mirror.read().epoch();
+        let (health, next_ns) = self.window.health(now_ns);
+        self.evaluate_ns.store(next_ns, Ordering::Release);
+        let rules = **self.rules.load();
         let trips = health.total >= rules.request_volume_threshold
             && health.error_percentage() >= rules.error_threshold_percentage;
         if trips && rules.enabled {
-            self.trip(epoch, now, rules);
+            self.trip(epoch, now, &rules);
         }
     }
 
     fn trip(&self, epoch: u64, now: Instant, rules: &BreakerRules) {
         let mut changes = lock(&self.changes);
-        if self.mirror() != (BreakerState::Closed, epoch) {
+        if !self.mirror.read().is(BreakerState::Closed, epoch) {
             return;
         }
         changes.sleep_window = rules.sleep_window;
@@ -259,14 +290,11 @@ impl Shared {
 
     fn take_probe(&self, now: Instant, rules: &BreakerRules) -> Result<Admission, CircuitOpen> {
         let mut changes = lock(&self.changes);
-        let (state, epoch) = self.mirror();
-        if state == BreakerState::Closed {
-            return Ok(Admission {
-                epoch,
-                is_probe: false,
-            });
+        let shown = self.mirror.read();
+        if shown.state() == BreakerState::Closed {
+            return Ok(Admission::plain(shown));
         }
-        self.check_due(now)?;
+        self.check_due(self.since_origin(now))?;
         let state = changes.core.try_half_open(now);
         if state != BreakerState::HalfOpen {
             return Err(CircuitOpen {
@@ -277,25 +305,24 @@ impl Shared {
         self.set_due(now + rules.probe_lease.max(changes.sleep_window));
         self.enter(state, now);
         Ok(Admission {
-            epoch: epoch + 1,
+            epoch: shown.epoch() + 1,
             is_probe: true,
         })
     }
 
     fn probe_succeeded(&self, epoch: u64, now: Instant) {
         let changes = lock(&self.changes);
-        if self.mirror() != (BreakerState::HalfOpen, epoch) {
+        if !self.mirror.read().is(BreakerState::HalfOpen, epoch) {
             return;
         }
         let state = changes.core.probe_succeeded(now);
-        let mut window = lock(&self.window);
-        window.reset();
+        self.window.reset();
         self.enter(state, now);
     }
 
     fn probe_gave_up(&self, epoch: u64, now: Instant) {
         let changes = lock(&self.changes);
-        if self.mirror() != (BreakerState::HalfOpen, epoch) {
+        if !self.mirror.read().is(BreakerState::HalfOpen, epoch) {
             return;
         }
         let state = changes.core.probe_failed(changes.probe_sent);
@@ -310,11 +337,11 @@ impl Shared {
     }
 
     /// Counts the end of a call that was no probe, if the state it was admitted in still stands.
+    #[inline]
     fn record(&self, epoch: u64, now: Instant, ok: bool) {
-        let mut window = lock(&self.window);
-        if self.mirror() == (BreakerState::Closed, epoch) {
-            window.record(now, ok);
-        }
+        self.window.record(self.since_origin(now), ok, || {
+            self.mirror.read().is(BreakerState::Closed, epoch)
+        });
     }
 
     fn set_due(&self, due: Instant) {
@@ -324,9 +351,8 @@ impl Shared {
 
     /// Begins a new epoch. Callers hold `changes`.
     fn enter(&self, to: BreakerState, at: Instant) {
-        let (from, epoch) = self.mirror();
-        self.mirror
-            .store((epoch + 1) << 2 | to as u64, Ordering::Release);
+        let from = self.mirror.read().state();
+        self.mirror.enter(to);
         if from != to {
             (self.observer)(BreakerTransition { from, to, at });
         }

@@ -1,6 +1,6 @@
 //! The one seam to real time: layers ask a `Clock`, state machines take `now` as a parameter.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Where the layers read time.
 pub trait Clock: Send + Sync + 'static {
@@ -31,4 +31,13 @@ impl Clock for SystemClock {
             .unwrap_or_default();
         u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+/// A duration in nanoseconds, cut to what 64 bits hold: 584 years.
+#[inline]
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::from(duration.subsec_nanos()))
 }

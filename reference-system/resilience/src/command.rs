@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::broadcast;
 
-use crate::breaker::{Breaker, BreakerState, FailsafeCore, HealthWindow};
+use crate::breaker::{Breaker, BreakerState, FailsafeCore};
 use crate::bulkhead::Bulkhead;
 use crate::event::{CommandEvent, Happening, Notice};
 use crate::metrics::Metrics;
@@ -42,6 +42,12 @@ impl std::fmt::Debug for Command {
             .field("group", &self.0.group)
             .field("breaker", &self.0.breaker)
             .finish_non_exhaustive()
+    }
+}
+
+impl AsRef<Breaker> for Command {
+    fn as_ref(&self) -> &Breaker {
+        self.breaker()
     }
 }
 
@@ -230,7 +236,8 @@ fn observed_breaker(
     Breaker::with_core(
         Box::new(FailsafeCore::new(now)),
         properties.breaker_rules(),
-        HealthWindow::new(now, bucket, properties.health_buckets()),
+        bucket,
+        properties.health_buckets(),
         now,
         Box::new(move |transition| {
             tracing::info!(%command, from = transition.from.as_str(), to = transition.to.as_str(), "breaker");

@@ -20,6 +20,7 @@ mod execute;
 mod properties;
 mod registry;
 mod snapshot;
+mod sync;
 
 pub use breaker::BreakerState;
 pub use call::{Attempt, Call, CallOptions};

@@ -1,6 +1,7 @@
 //! The breaker of squall-resilience beside failsafe and recloser, call by call, by
 //! turns: nanoseconds for a call that is admitted and recorded, and for one that is
-//! refused, from one thread and from two.
+//! refused, from one thread and from two. It is given the time, as its peers that look at
+//! no clock are; beside it stands what it costs to read the clock at both ends of a call.
 //!
 //! `cargo run --release --manifest-path benches/peers/breaker/Cargo.toml [ROUNDS]`
 
@@ -27,23 +28,44 @@ fn rules() -> BreakerRules {
     }
 }
 
+/// With the time handed in.
 fn squall(open: bool) -> Call {
+    let (breaker, now) = breaker(open);
+    Box::new(move || called(&breaker, || now))
+}
+
+/// With a clock that is read when a call begins and when it ends.
+fn with_clock(open: bool) -> Call {
+    let (breaker, _) = breaker(open);
+    Box::new(move || called(&breaker, Instant::now))
+}
+
+fn called(breaker: &Breaker, clock: impl Fn() -> Instant) {
+    if let Ok(guard) = breaker.admit(std::hint::black_box(clock())) {
+        guard.success(std::hint::black_box(clock()));
+    }
+}
+
+fn clock_alone(_open: bool) -> Call {
+    Box::new(|| {
+        std::hint::black_box(Instant::now());
+    })
+}
+
+/// A breaker, and a time at which it is closed or open.
+fn breaker(open: bool) -> (Breaker, Instant) {
     let start = Instant::now();
     let breaker = Breaker::new(rules(), Duration::from_secs(1), 10, start);
-    if open {
-        for _ in 0..100 {
-            breaker.admit(start).expect("closed").failure(start);
-        }
-        // It reads the window when a bucket of it is complete.
-        let next = start + Duration::from_millis(1500);
-        assert!(breaker.admit(next).is_err(), "the breaker is open");
+    if !open {
+        return (breaker, start);
     }
-    Box::new(move || {
-        if let Ok(guard) = breaker.admit(Instant::now()) {
-            std::hint::black_box(());
-            guard.success(Instant::now());
-        }
-    })
+    for _ in 0..100 {
+        breaker.admit(start).expect("closed").failure(start);
+    }
+    // It reads the window when a bucket of it is complete.
+    let next = start + Duration::from_millis(1500);
+    assert!(breaker.admit(next).is_err(), "the breaker is open");
+    (breaker, next)
 }
 
 fn consecutive(open: bool) -> Call {
@@ -109,8 +131,10 @@ fn main() {
     let rounds = std::env::args().nth(1).map_or(7, |text| {
         text.parse().expect("the argument is a number of rounds")
     });
-    let breakers: [(&str, fn(bool) -> Call); 4] = [
-        ("squall", squall),
+    let breakers: [(&str, fn(bool) -> Call); 6] = [
+        ("squall, given the time", squall),
+        ("squall, with its clock", with_clock),
+        ("one reading of a clock", clock_alone),
         ("recloser", recloser),
         ("failsafe, consecutive", consecutive),
         ("failsafe, over 10 s", over_window),

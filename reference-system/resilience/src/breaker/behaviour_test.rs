@@ -104,7 +104,7 @@ fn of_many_threads_at_most_one_holds_the_probe() {
     if breaker.state(now(0)) != BreakerState::Closed {
         breaker.admit(after).unwrap().success(after);
     }
-    assert_eq!(breaker.0.mirror().0, BreakerState::Closed);
+    assert_eq!(breaker.0.mirror.read().state(), BreakerState::Closed);
 }
 
 #[test]

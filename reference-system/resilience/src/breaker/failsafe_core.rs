@@ -9,7 +9,7 @@ use failsafe::{FailurePolicy, Instrument, StateMachine, clock};
 
 use super::BreakerState;
 use super::core::BreakerCore;
-use super::window::nanos;
+use crate::clock::nanos;
 
 /// How far ahead of real time the machine's private time runs. Its clock can be moved forward but
 /// never back, so the shown time has to lie beyond every real one of the process's life.

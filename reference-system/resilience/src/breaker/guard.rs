@@ -2,38 +2,63 @@
 
 use std::time::Instant;
 
-use super::{Breaker, Shared};
+use super::{Admission, Breaker, CircuitOpen, Shared};
 
 /// A call that was admitted. Report its end; a guard that is dropped gives the probe back.
+///
+/// `B` is what keeps the breaker: a borrow of it for a call in one function, or something of your
+/// own, such as a [`Command`](crate::Command), for a future that outlives it.
 #[derive(Debug)]
 #[must_use = "a guard that is dropped at once gives up its call"]
-pub struct CallGuard {
-    pub(super) breaker: Option<Breaker>,
-    pub(super) epoch: u64,
-    pub(super) is_probe: bool,
+pub struct CallGuard<B: AsRef<Breaker> = Breaker> {
+    holder: B,
+    epoch: u64,
+    is_probe: bool,
+    has_ended: bool,
 }
 
-impl CallGuard {
+impl<B: AsRef<Breaker>> CallGuard<B> {
+    /// Asks the breaker of `holder` to make a call at `now`; the guard has a clone of the holder.
+    ///
+    /// # Errors
+    /// The breaker is open, or half-open with its probe on the way.
+    #[inline]
+    pub fn admit(holder: &B, now: Instant) -> Result<Self, CircuitOpen>
+    where
+        B: Clone,
+    {
+        let Admission { epoch, is_probe } = holder.as_ref().0.admit(now)?;
+        Ok(Self {
+            holder: holder.clone(),
+            epoch,
+            is_probe,
+            has_ended: false,
+        })
+    }
+
     /// The call succeeded at `now`.
+    #[inline]
     pub fn success(self, now: Instant) {
-        self.end(|shared, guard| {
-            if guard.is_probe {
-                shared.probe_succeeded(guard.epoch, now)
-            } else {
-                shared.record(guard.epoch, now, true)
-            }
-        });
+        if self.is_probe {
+            self.end(|shared, epoch| shared.probe_succeeded(epoch, now));
+        } else {
+            self.end(|shared, epoch| shared.record(epoch, now, true));
+        }
     }
 
     /// The call failed, timed out or was rejected at `now`.
+    #[inline]
     pub fn failure(self, now: Instant) {
-        self.end(|shared, guard| {
-            if guard.is_probe {
-                shared.probe_gave_up(guard.epoch, now)
-            } else {
-                shared.record(guard.epoch, now, false)
-            }
-        });
+        if self.is_probe {
+            self.end(|shared, epoch| shared.probe_gave_up(epoch, now));
+        } else {
+            self.end(|shared, epoch| shared.record(epoch, now, false));
+        }
+    }
+
+    /// What keeps the breaker.
+    pub fn holder(&self) -> &B {
+        &self.holder
     }
 
     /// Whether this call decides over the breaker.
@@ -41,17 +66,18 @@ impl CallGuard {
         self.is_probe
     }
 
-    fn end(mut self, report: impl FnOnce(&Shared, &Self)) {
-        if let Some(breaker) = self.breaker.take() {
-            report(&breaker.0, &self);
-        }
+    #[inline]
+    fn end(mut self, report: impl FnOnce(&Shared, u64)) {
+        self.has_ended = true;
+        report(&self.holder.as_ref().0, self.epoch);
     }
 }
 
-impl Drop for CallGuard {
+impl<B: AsRef<Breaker>> Drop for CallGuard<B> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(breaker) = self.breaker.take().filter(|_| self.is_probe) {
-            breaker.0.probe_dropped(self.epoch);
+        if self.is_probe && !self.has_ended {
+            self.holder.as_ref().0.probe_dropped(self.epoch);
         }
     }
 }

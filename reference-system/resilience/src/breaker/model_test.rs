@@ -196,11 +196,11 @@ struct Pair {
 impl Pair {
     fn new(core: impl FnOnce(Instant) -> Box<dyn BreakerCore>) -> Self {
         let origin = Instant::now();
-        let window = HealthWindow::new(origin, Duration::from_millis(BUCKET_MS), BUCKETS);
         let breaker = Breaker::with_core(
             core(origin),
             rules(Mode::Normal),
-            window,
+            Duration::from_millis(BUCKET_MS),
+            BUCKETS,
             origin,
             Box::new(|_| ()),
         );
@@ -228,7 +228,7 @@ impl Pair {
 
     fn admit(&mut self) -> Result<bool, TestCaseError> {
         let expected = self.model.admit();
-        let found = self.breaker.admit(self.now());
+        let found = CallGuard::admit(&self.breaker, self.now());
         prop_assert_eq!(
             found.is_ok(),
             expected.is_some(),
@@ -252,7 +252,7 @@ impl Pair {
         }
         let (guard, token) = self.running.swap_remove(which % self.running.len());
         let before = self.breaker.state(self.now());
-        let stale = !token.is_probe || token.epoch != self.breaker.0.mirror().1;
+        let stale = !token.is_probe || token.epoch != self.breaker.0.mirror.read().epoch();
         match ok {
             Some(true) => guard.success(self.now()),
             Some(false) => guard.failure(self.now()),
@@ -315,7 +315,7 @@ impl Pair {
         self.model.now_ms += LEASE_MS + 1;
         prop_assert!(self.admit()?, "a call is let through");
         self.end(self.running.len() - 1, Some(true))?;
-        prop_assert_eq!(self.breaker.0.mirror().0, BreakerState::Closed);
+        prop_assert_eq!(self.breaker.0.mirror.read().state(), BreakerState::Closed);
         Ok(())
     }
 }

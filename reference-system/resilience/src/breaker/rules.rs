@@ -52,3 +52,10 @@ pub struct BreakerRules {
     /// sleep window. Only a probe that neither ends nor is dropped ever meets it.
     pub probe_lease: Duration,
 }
+
+impl BreakerRules {
+    /// Whether they say more than when to open.
+    pub(super) fn is_by_hand(&self) -> bool {
+        self.force_open || self.force_closed || !self.enabled
+    }
+}

@@ -1,6 +1,11 @@
 //! The rolling count of successes and errors a breaker decides on.
+//!
+//! Calls are counted without a lock: each thread adds to a stripe of its own, in the bucket that
+//! is being filled. Only who completes a bucket or wants to know takes the lock, once a bucket.
 
-use std::time::{Duration, Instant};
+use std::cell::Cell;
+
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError};
 
 /// Calls that counted, and how many of them failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,172 +22,179 @@ impl Health {
         if self.total == 0 {
             return 0;
         }
-        u8::try_from(self.errors * 100 / self.total).unwrap_or(100)
+        let percentage = u128::from(self.errors) * 100 / u128::from(self.total);
+        u8::try_from(percentage).unwrap_or(100)
     }
 }
 
+/// What shares a line of the cache. Two of them, for processors fetch pairs.
+#[repr(align(128))]
+struct Line([AtomicU64; WORDS]);
+
+const WORDS: usize = 16;
+
+/// The most stripes; threads beyond them share.
+const STRIPES_MAX: usize = 32;
+
 /// A ring of buckets. Only completed buckets count, so a decision is up to one bucket late and
-/// never rests on a bucket that is a few calls old.
-#[derive(Debug)]
-pub struct HealthWindow {
-    origin: Instant,
-    bucket: Duration,
-    /// One more than the window has, for the bucket being filled.
-    buckets: Box<[Health]>,
-    /// The number of the bucket being filled, counted from the origin.
+/// never rests on a bucket that is a few calls old. All times are nanoseconds since one origin.
+///
+/// Buckets are numbered by turns: a bucket that is complete ends one, and so does
+/// [`reset`](Self::reset). A call adds to the bucket whose turn it was when it began to be
+/// counted, however long its thread is held up meanwhile; only a thread that is held up for a
+/// whole window adds one call to a bucket of another turn.
+pub(crate) struct HealthWindow {
+    bucket_ns: u64,
+    buckets: u64,
+    /// When the bucket being filled is complete.
+    ends_ns: AtomicU64,
+    /// The slot of the bucket being filled.
+    filling: AtomicUsize,
+    lines: Box<[Line]>,
+    lines_each: usize,
+    stripes: usize,
+    turns: Mutex<Turns>,
+}
+
+struct Turns {
+    /// The turn of the bucket being filled.
     current: u64,
+    /// The first turn since the last reset.
+    first: u64,
+    /// The number of the bucket being filled, counted from the origin.
+    number: u64,
 }
 
 impl HealthWindow {
-    /// An empty window that begins at `origin`: as if nothing had been called for ages.
-    pub fn new(origin: Instant, bucket: Duration, buckets: u64) -> Self {
-        let len = usize::try_from(buckets).unwrap_or(1).max(1) + 1;
+    /// An empty window of `buckets` times `bucket_ns`: as if nothing had been called for ages.
+    /// `threads` is how many are thought to count at once.
+    pub(crate) fn new(bucket_ns: u64, buckets: u64, threads: usize) -> Self {
+        let buckets = buckets.max(1);
+        let bucket_ns = bucket_ns.max(1_000_000);
+        let slots = slots_of(buckets);
+        let lines_each = (2 * slots).div_ceil(WORDS);
+        let stripes = threads.clamp(1, STRIPES_MAX).next_power_of_two();
+        let empty = || Line(std::array::from_fn(|_| AtomicU64::new(0)));
         Self {
-            origin,
-            bucket: bucket.max(Duration::from_millis(1)),
-            buckets: vec![Health::default(); len].into_boxed_slice(),
-            current: 0,
+            bucket_ns,
+            buckets,
+            ends_ns: AtomicU64::new(bucket_ns),
+            filling: AtomicUsize::new(0),
+            lines: std::iter::repeat_with(empty)
+                .take(lines_each * stripes)
+                .collect(),
+            lines_each,
+            stripes,
+            turns: Mutex::new(Turns {
+                current: 0,
+                first: 0,
+                number: 0,
+            }),
         }
     }
 
-    /// Counts a call that ended at `now`.
-    pub fn record(&mut self, now: Instant, ok: bool) {
-        self.roll(now);
-        let slot = self.slot(self.current);
-        self.buckets[slot].total += 1;
-        self.buckets[slot].errors += u64::from(!ok);
-    }
-
-    /// What the completed buckets say at `now`.
-    pub fn health(&mut self, now: Instant) -> Health {
-        self.roll(now);
-        let filling = self.slot(self.current);
-        let completed = self
-            .buckets
-            .iter()
-            .enumerate()
-            .filter(|(slot, _)| *slot != filling);
-        completed.fold(Health::default(), |sum, (_, bucket)| Health {
-            total: sum.total + bucket.total,
-            errors: sum.errors + bucket.errors,
-        })
-    }
-
-    /// When the bucket being filled at the last call is complete.
-    pub fn next_change(&self) -> Instant {
-        self.origin + Duration::from_nanos(nanos(self.bucket).saturating_mul(self.current + 1))
-    }
-
-    /// Forgets every call.
-    pub fn reset(&mut self) {
-        self.buckets.fill(Health::default());
-    }
-
-    fn slot(&self, number: u64) -> usize {
-        usize::try_from(number % self.buckets.len() as u64).unwrap_or(0)
-    }
-
-    /// Clears the buckets between the last call and `now`. A `now` of the past, as threads that
-    /// race can give, counts into the bucket being filled.
-    fn roll(&mut self, now: Instant) {
-        let number = nanos(now.saturating_duration_since(self.origin)) / nanos(self.bucket);
-        if number <= self.current {
-            return;
+    /// Counts a call that ended at `now_ns`, if `is_current` says that it still counts. A time of
+    /// the past, as threads that race can give, counts into the bucket being filled.
+    #[inline]
+    pub(crate) fn record(&self, now_ns: u64, ok: bool, is_current: impl FnOnce() -> bool) {
+        if now_ns >= self.ends_ns.load(Ordering::Acquire) {
+            drop(self.roll(now_ns));
         }
-        if number - self.current >= self.buckets.len() as u64 {
-            self.reset();
-        } else {
-            for passed in self.current + 1..=number {
-                let slot = self.slot(passed);
-                self.buckets[slot] = Health::default();
+        // The slot comes first: what is reset after the call was current takes the slot away too.
+        let slot = self.filling.load(Ordering::Acquire);
+        if is_current() {
+            let stripe = own_stripe() & (self.stripes - 1);
+            self.word(stripe, slot, ok).fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What the completed buckets say at `now_ns`, and when they next say something new.
+    pub(crate) fn health(&self, now_ns: u64) -> (Health, u64) {
+        let turns = self.roll(now_ns);
+        let first = turns.first.max(turns.current.saturating_sub(self.buckets));
+        let mut health = Health::default();
+        for turn in first..turns.current {
+            let slot = self.slot_of(turn);
+            for stripe in 0..self.stripes {
+                let count = |ok| self.word(stripe, slot, ok).load(Ordering::Relaxed);
+                let errors = count(false);
+                health.total += count(true) + errors;
+                health.errors += errors;
             }
         }
-        self.current = number;
+        (health, self.ends_ns.load(Ordering::Relaxed))
+    }
+
+    /// Forgets every call, those too that are just being counted.
+    pub(crate) fn reset(&self) {
+        let mut turns = lock(&self.turns);
+        let next = turns.current + 1;
+        self.clear(next);
+        (turns.current, turns.first) = (next, next);
+        self.filling.store(self.slot_of(next), Ordering::Release);
+    }
+
+    /// Takes the turns of the buckets that are complete at `now_ns`.
+    fn roll(&self, now_ns: u64) -> MutexGuard<'_, Turns> {
+        let mut turns = lock(&self.turns);
+        let number = now_ns / self.bucket_ns;
+        if number <= turns.number {
+            return turns;
+        }
+        let current = turns.current + (number - turns.number);
+        // More than a ring of them would be cleared twice.
+        let slots = slots_of(self.buckets) as u64;
+        for turn in (turns.current + 1).max((current + 1).saturating_sub(slots))..=current {
+            self.clear(turn);
+        }
+        (turns.current, turns.number) = (current, number);
+        self.filling.store(self.slot_of(current), Ordering::Release);
+        self.ends_ns.store(
+            (number + 1).saturating_mul(self.bucket_ns),
+            Ordering::Release,
+        );
+        turns
+    }
+
+    fn clear(&self, turn: u64) {
+        let slot = self.slot_of(turn);
+        for stripe in 0..self.stripes {
+            for ok in [true, false] {
+                self.word(stripe, slot, ok).store(0, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn slot_of(&self, turn: u64) -> usize {
+        usize::try_from(turn % slots_of(self.buckets) as u64).unwrap_or(0)
+    }
+
+    fn word(&self, stripe: usize, slot: usize, ok: bool) -> &AtomicU64 {
+        let nth = 2 * slot + usize::from(ok);
+        &self.lines[stripe * self.lines_each + nth / WORDS].0[nth % WORDS]
     }
 }
 
-pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+/// One more than the window has for the bucket being filled, and one for the bucket before them
+/// all, which a thread may have begun to count in.
+fn slots_of(buckets: u64) -> usize {
+    usize::try_from(buckets).unwrap_or(1).max(1) + 2
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn lock(turns: &Mutex<Turns>) -> MutexGuard<'_, Turns> {
+    turns.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-    fn window(origin: Instant) -> HealthWindow {
-        HealthWindow::new(origin, Duration::from_millis(500), 20)
+/// The stripe of this thread, before it is cut to how many there are.
+fn own_stripe() -> usize {
+    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    thread_local! {
+        static OWN: Cell<usize> = const { Cell::new(usize::MAX) };
     }
-
-    fn ms(n: u64) -> Duration {
-        Duration::from_millis(n)
-    }
-
-    #[test]
-    fn a_bucket_counts_only_once_it_is_complete() {
-        let t0 = Instant::now();
-        let mut window = window(t0);
-        window.record(t0, false);
-        window.record(t0 + ms(499), true);
-        assert_eq!(window.health(t0 + ms(499)), Health::default());
-        assert_eq!(
-            window.health(t0 + ms(500)),
-            Health {
-                total: 2,
-                errors: 1
-            }
-        );
-    }
-
-    #[test]
-    fn a_call_leaves_after_twenty_completed_buckets() {
-        let t0 = Instant::now();
-        let mut window = window(t0);
-        window.record(t0 + ms(100), false);
-        assert_eq!(window.health(t0 + ms(10_499)).total, 1);
-        assert_eq!(window.health(t0 + ms(10_500)).total, 0);
-    }
-
-    #[test]
-    fn a_long_silence_empties_the_window() {
-        let t0 = Instant::now();
-        let mut window = window(t0);
-        window.record(t0, false);
-        assert_eq!(window.health(t0 + ms(3_600_000)), Health::default());
-        window.record(t0, true);
-        assert_eq!(
-            window.health(t0 + ms(3_600_500)),
-            Health {
-                total: 1,
-                errors: 0
-            }
-        );
-    }
-
-    #[test]
-    fn percentages_are_cut_off() {
-        assert_eq!(
-            Health {
-                total: 200,
-                errors: 99
-            }
-            .error_percentage(),
-            49
-        );
-        assert_eq!(
-            Health {
-                total: 0,
-                errors: 0
-            }
-            .error_percentage(),
-            0
-        );
-        assert_eq!(
-            Health {
-                total: 3,
-                errors: 3
-            }
-            .error_percentage(),
-            100
-        );
-    }
+    OWN.with(|own| {
+        if own.get() == usize::MAX {
+            own.set(NEXT.fetch_add(1, Ordering::Relaxed) & (STRIPES_MAX - 1));
+        }
+        own.get()
+    })
 }

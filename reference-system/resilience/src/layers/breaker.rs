@@ -52,9 +52,8 @@ where
     }
 
     fn call(&mut self, call: Call<R>) -> Self::Future {
-        let stage = match self.command.breaker().admit(self.command.now()) {
+        let stage = match CallGuard::admit(&self.command, self.command.now()) {
             Ok(guard) => Stage::Admitted {
-                command: self.command.clone(),
                 guard: Some(guard),
                 future: self.inner.call(call),
             },
@@ -78,8 +77,7 @@ pin_project! {
     #[derive(Debug)]
     enum Stage<F> {
         Admitted {
-            command: Command,
-            guard: Option<CallGuard>,
+            guard: Option<CallGuard<Command>>,
             #[pin]
             future: F,
         },
@@ -102,14 +100,10 @@ where
                     retry_after: refusal.retry_after,
                 }))
             }
-            StageProjection::Admitted {
-                command,
-                guard,
-                future,
-            } => {
+            StageProjection::Admitted { guard, future } => {
                 let result = ready!(future.poll(cx));
                 if let Some(guard) = guard.take() {
-                    report(guard, &result, command);
+                    report(guard, &result);
                 }
                 Poll::Ready(result)
             }
@@ -118,10 +112,11 @@ where
 }
 
 /// The caller's own mistakes say nothing about the dependency, so they give the guard back unused.
-fn report<T, E>(guard: CallGuard, result: &Result<T, CommandError<E>>, command: &Command) {
+fn report<T, E>(guard: CallGuard<Command>, result: &Result<T, CommandError<E>>) {
+    let now = guard.holder().now();
     match result {
-        Ok(_) => guard.success(command.now()),
+        Ok(_) => guard.success(now),
         Err(CommandError::BadRequest(_) | CommandError::DeadlineExpired) => drop(guard),
-        Err(_) => guard.failure(command.now()),
+        Err(_) => guard.failure(now),
     }
 }
