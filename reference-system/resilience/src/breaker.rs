@@ -8,11 +8,15 @@
 //! 3. a probe that is dropped, or does not come back within its lease, loses its right, and the
 //!    next call after the sleep window becomes the probe.
 
+mod builder;
 mod core;
 mod failsafe_core;
 mod guard;
+mod ledger;
 mod mirror;
+mod ramp;
 mod rules;
+mod why;
 mod window;
 
 #[cfg(test)]
@@ -20,26 +24,30 @@ mod behaviour_test;
 #[cfg(test)]
 mod model_test;
 #[cfg(test)]
+mod ways_test;
+#[cfg(test)]
 mod window_test;
 
-use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
+pub use self::builder::BreakerBuilder;
+use self::builder::Observer;
 pub use self::core::BreakerCore;
 pub use self::failsafe_core::FailsafeCore;
 pub use self::guard::CallGuard;
+use self::ledger::{Ledger, Verdict};
 use self::mirror::{Mirror, Shown};
-pub use self::rules::{BreakerRules, BreakerState};
+use self::ramp::Ramp;
+pub use self::rules::{BreakerRules, BreakerState, OnProbeCancel, SlowCalls};
+pub use self::why::{Explanation, Why};
 pub use self::window::Health;
-use self::window::HealthWindow;
+use self::window::{HealthWindow, Outcome};
 use crate::clock::nanos;
 use crate::event::BreakerTransition;
-
-type TransitionObserver = Box<dyn Fn(BreakerTransition) + Send + Sync>;
 
 /// A circuit breaker. Cloning shares it.
 #[derive(Clone)]
@@ -53,18 +61,25 @@ struct Shared {
     evaluate_ns: AtomicU64,
     /// When the next probe may go, in nanoseconds since the origin. Admission needs *more* than it.
     probe_due_ns: AtomicU64,
+    /// From how many nanoseconds on a call is slow.
+    slow_ns: AtomicU64,
     window: HealthWindow,
+    window_length: Duration,
+    ramp: Ramp,
     rules: ArcSwap<BreakerRules>,
     opened_count: AtomicU64,
+    /// Taken after `changes`, never before it.
+    ledger: Mutex<Ledger>,
     /// Held during every change of state; the core is behind it and touched by nothing else.
     changes: Mutex<Changes>,
-    observer: TransitionObserver,
+    observer: Observer,
 }
 
 struct Changes {
     core: Box<dyn BreakerCore>,
     probe_sent: Instant,
     sleep_window: Duration,
+    opened_by: Option<Why>,
 }
 
 impl std::fmt::Debug for Breaker {
@@ -94,46 +109,20 @@ pub struct CircuitOpen {
 impl Breaker {
     /// A closed breaker on failsafe's state machine, with a window of `buckets` times `bucket`.
     pub fn new(rules: BreakerRules, bucket: Duration, buckets: u64, now: Instant) -> Self {
-        let core = Box::new(FailsafeCore::new(now));
-        Self::with_core(core, rules, bucket, buckets, now, Box::new(|_| ()))
+        Self::builder(rules).window(bucket, buckets).build(now)
     }
 
-    /// A closed breaker on a core of your own, which must be closed, telling `observer` of every
-    /// change of state. The observer runs while the change is locked: it must be quick and must
-    /// not call the breaker.
-    pub fn with_core(
-        core: Box<dyn BreakerCore>,
-        rules: BreakerRules,
-        bucket: Duration,
-        buckets: u64,
-        now: Instant,
-        observer: TransitionObserver,
-    ) -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let window = HealthWindow::new(nanos(bucket), buckets, threads);
-        Self(Arc::new(Shared {
-            origin: now,
-            mirror: Mirror::new(rules.is_by_hand()),
-            probe_due_ns: AtomicU64::new(0),
-            evaluate_ns: AtomicU64::new(window.health(0).1),
-            opened_count: AtomicU64::new(0),
-            window,
-            changes: Mutex::new(Changes {
-                core,
-                probe_sent: now,
-                sleep_window: rules.sleep_window,
-            }),
-            rules: ArcSwap::from_pointee(rules),
-            observer,
-        }))
+    /// Begins a breaker with other parts than the usual ones.
+    pub fn builder(rules: BreakerRules) -> BreakerBuilder {
+        BreakerBuilder::new(rules)
     }
 
     /// Replaces the rules from now on. A sleep window that has begun keeps its length.
     pub fn set_rules(&self, rules: BreakerRules) {
         let shared = &self.0;
         let changes = lock(&shared.changes);
+        shared.heed(&rules);
         shared.rules.store(Arc::new(rules));
-        shared.mirror.set_by_hand(rules.is_by_hand());
         // The window has to be judged anew, even in the middle of a bucket.
         shared.evaluate_ns.store(0, Ordering::Release);
         drop(changes);
@@ -172,6 +161,26 @@ impl Breaker {
         self.0.window.health(self.0.since_origin(now)).0
     }
 
+    /// Why it admits or refuses calls at `now`.
+    pub fn explain(&self, now: Instant) -> Explanation {
+        let shared = &self.0;
+        let state = self.state(now);
+        let shown = shared.mirror.read();
+        let ramps = shown.is_ramping() && state == BreakerState::Closed;
+        let now_ns = shared.since_origin(now);
+        Explanation {
+            state,
+            rules: **shared.rules.load(),
+            health: shared.window.health(now_ns).0,
+            window: shared.window_length,
+            opened_by: lock(&shared.changes)
+                .opened_by
+                .filter(|_| state != BreakerState::Closed),
+            next_probe_in: self.next_probe_in(now),
+            admitted_percentage: ramps.then(|| shared.ramp.percentage(now_ns)),
+        }
+    }
+
     /// How often it went from closed to open.
     pub fn opened_count(&self) -> u64 {
         self.0.opened_count.load(Ordering::Acquire)
@@ -206,6 +215,49 @@ impl Admission {
 }
 
 impl Shared {
+    /// Of a window of so many buckets, which so many threads count in.
+    fn new(
+        now: Instant,
+        rules: BreakerRules,
+        (bucket, buckets, threads): (Duration, u64, usize),
+        core: Box<dyn BreakerCore>,
+        ledger: Ledger,
+        observer: Observer,
+    ) -> Self {
+        let window = HealthWindow::new(nanos(bucket), buckets, threads);
+        let shared = Self {
+            origin: now,
+            mirror: Mirror::new(),
+            probe_due_ns: AtomicU64::new(0),
+            slow_ns: AtomicU64::new(u64::MAX),
+            evaluate_ns: AtomicU64::new(window.health(0).1),
+            opened_count: AtomicU64::new(0),
+            window,
+            window_length: bucket.saturating_mul(u32::try_from(buckets).unwrap_or(u32::MAX)),
+            ramp: Ramp::default(),
+            ledger: Mutex::new(ledger),
+            changes: Mutex::new(Changes {
+                core,
+                probe_sent: now,
+                sleep_window: rules.sleep_window,
+                opened_by: None,
+            }),
+            rules: ArcSwap::from_pointee(rules),
+            observer,
+        };
+        shared.heed(&rules);
+        shared
+    }
+
+    /// What the rules say to those who do not read them.
+    fn heed(&self, rules: &BreakerRules) {
+        let in_order = rules.need_order() || lock(&self.ledger).has_policy();
+        self.mirror.set_rules(rules.is_by_hand(), in_order);
+        let slow = rules.slow_calls.map(|slow| nanos(slow.longer_than));
+        self.slow_ns
+            .store(slow.unwrap_or(u64::MAX), Ordering::Release);
+    }
+
     #[inline]
     fn since_origin(&self, now: Instant) -> u64 {
         nanos(now.saturating_duration_since(self.origin))
@@ -215,7 +267,7 @@ impl Shared {
     #[inline]
     fn admit(&self, now: Instant) -> Result<Admission, CircuitOpen> {
         let shown = self.mirror.read();
-        if !shown.is_by_hand() {
+        if !shown.is_special() {
             let now_ns = self.since_origin(now);
             match shown.state() {
                 BreakerState::Closed if now_ns < self.evaluate_ns.load(Ordering::Acquire) => {
@@ -238,11 +290,34 @@ impl Shared {
         }
         self.evaluate(now);
         let shown = self.mirror.read();
-        if shown.state() == BreakerState::Closed || rules.force_closed || !rules.enabled {
+        if rules.force_closed || !rules.enabled {
+            return Ok(Admission::plain(shown));
+        }
+        if shown.state() == BreakerState::Closed {
+            self.pass_ramp(shown, self.since_origin(now))?;
             return Ok(Admission::plain(shown));
         }
         self.check_due(self.since_origin(now))?;
         self.take_probe(now, &rules)
+    }
+
+    /// Admits the share of calls that a breaker admits that has just closed.
+    fn pass_ramp(&self, shown: Shown, now_ns: u64) -> Result<(), CircuitOpen> {
+        if !shown.is_ramping() {
+            return Ok(());
+        }
+        let Some(retry_after) = self.ramp.left(now_ns) else {
+            let changes = lock(&self.changes);
+            if self.mirror.read().is(BreakerState::Closed, shown.epoch()) {
+                self.mirror.end_ramp();
+            }
+            drop(changes);
+            return Ok(());
+        };
+        match self.ramp.admits(now_ns) {
+            true => Ok(()),
+            false => Err(CircuitOpen { retry_after }),
+        }
     }
 
     #[inline]
@@ -269,23 +344,23 @@ impl Shared {
         let (health, next_ns) = self.window.health(now_ns);
         self.evaluate_ns.store(next_ns, Ordering::Release);
         let rules = **self.rules.load();
-        let trips = health.total >= rules.request_volume_threshold
-            && health.error_percentage() >= rules.error_threshold_percentage;
-        if trips && rules.enabled {
-            self.trip(epoch, now, &rules);
+        let why = self::rules::too_bad(health, &rules);
+        if let Some(why) = why.filter(|_| rules.enabled) {
+            self.trip(epoch, now, why, rules.sleep_window);
         }
     }
 
-    fn trip(&self, epoch: u64, now: Instant, rules: &BreakerRules) {
+    fn trip(&self, epoch: u64, now: Instant, why: Why, sleep_window: Duration) {
         let mut changes = lock(&self.changes);
         if !self.mirror.read().is(BreakerState::Closed, epoch) {
             return;
         }
-        changes.sleep_window = rules.sleep_window;
-        let state = changes.core.trip(now, rules.sleep_window);
-        self.set_due(now + rules.sleep_window);
+        changes.sleep_window = sleep_window;
+        changes.opened_by = Some(why);
+        let state = changes.core.trip(now, sleep_window);
+        self.set_due(now + sleep_window);
         self.opened_count.fetch_add(1, Ordering::AcqRel);
-        self.enter(state, now);
+        self.enter(state, now, why);
     }
 
     fn take_probe(&self, now: Instant, rules: &BreakerRules) -> Result<Admission, CircuitOpen> {
@@ -303,45 +378,97 @@ impl Shared {
         }
         changes.probe_sent = now;
         self.set_due(now + rules.probe_lease.max(changes.sleep_window));
-        self.enter(state, now);
+        self.enter(state, now, Why::ProbeSent);
         Ok(Admission {
             epoch: shown.epoch() + 1,
             is_probe: true,
         })
     }
 
-    fn probe_succeeded(&self, epoch: u64, now: Instant) {
-        let changes = lock(&self.changes);
+    /// How a probe ended that was not dropped.
+    fn probe_ended(&self, epoch: u64, now: Instant, ok: bool) {
+        let mut changes = lock(&self.changes);
         if !self.mirror.read().is(BreakerState::HalfOpen, epoch) {
             return;
         }
-        let state = changes.core.probe_succeeded(now);
-        self.window.reset();
-        self.enter(state, now);
-    }
-
-    fn probe_gave_up(&self, epoch: u64, now: Instant) {
-        let changes = lock(&self.changes);
-        if !self.mirror.read().is(BreakerState::HalfOpen, epoch) {
+        let mut ledger = lock(&self.ledger);
+        let slow = self.is_slow(changes.probe_sent, now);
+        if ok && !slow {
+            ledger.forget(now);
+            self.window.reset();
+            let ramp_up = nanos(self.rules.load().ramp_up);
+            self.ramp.begin(self.since_origin(now), ramp_up);
+            let state = changes.core.probe_succeeded(now);
+            self.enter(state, now, Why::ProbeSucceeded);
             return;
         }
-        let state = changes.core.probe_failed(changes.probe_sent);
-        self.set_due(changes.probe_sent + changes.sleep_window);
-        self.enter(state, now.max(changes.probe_sent));
+        if let Some(sleep) = ledger.probe_failed(now) {
+            changes.sleep_window = sleep;
+        }
+        let why = if ok { Why::ProbeSlow } else { Why::ProbeFailed };
+        self.reopen(&changes, now, why);
     }
 
     /// A drop knows no time; the transition is stamped with the probe's start.
     fn probe_dropped(&self, epoch: u64) {
-        let sent = lock(&self.changes).probe_sent;
-        self.probe_gave_up(epoch, sent);
+        let changes = lock(&self.changes);
+        if !self.mirror.read().is(BreakerState::HalfOpen, epoch) {
+            return;
+        }
+        let sent = changes.probe_sent;
+        match self.rules.load().on_probe_cancel {
+            OnProbeCancel::Reopen => self.reopen(&changes, sent, Why::ProbeDropped),
+            OnProbeCancel::Release => {
+                // As if it had slept until just before the probe went; no core sleeps for nothing.
+                let slept = Duration::from_nanos(2);
+                let begun = sent.checked_sub(slept).unwrap_or(sent);
+                let state = changes.core.probe_failed(begun, Duration::ZERO);
+                self.set_due(begun);
+                self.enter(state, sent, Why::ProbeDropped);
+            }
+        }
+    }
+
+    fn reopen(&self, changes: &Changes, at: Instant, why: Why) {
+        let (sent, sleep) = (changes.probe_sent, changes.sleep_window);
+        let state = changes.core.probe_failed(sent, sleep);
+        self.set_due(sent + sleep);
+        self.enter(state, at.max(sent), why);
     }
 
     /// Counts the end of a call that was no probe, if the state it was admitted in still stands.
     #[inline]
-    fn record(&self, epoch: u64, now: Instant, ok: bool) {
-        self.window.record(self.since_origin(now), ok, || {
+    fn record(&self, epoch: u64, begun: Instant, now: Instant, ok: bool) {
+        let slow = self.is_slow(begun, now);
+        let ended = Outcome { ok, slow };
+        self.window.record(self.since_origin(now), ended, || {
             self.mirror.read().is(BreakerState::Closed, epoch)
         });
+        if self.mirror.read().is_in_order() {
+            self.write_down(epoch, now, ok);
+        }
+    }
+
+    #[inline]
+    fn is_slow(&self, begun: Instant, now: Instant) -> bool {
+        let most_ns = self.slow_ns.load(Ordering::Relaxed);
+        most_ns != u64::MAX && nanos(now.saturating_duration_since(begun)) > most_ns
+    }
+
+    #[cold]
+    fn write_down(&self, epoch: u64, now: Instant, ok: bool) {
+        let rules = **self.rules.load();
+        let verdict = {
+            let mut ledger = lock(&self.ledger);
+            // Under the lock: who closes the breaker again forgets under it as well.
+            if !self.mirror.read().is(BreakerState::Closed, epoch) {
+                return;
+            }
+            ledger.enter(now, ok, &rules)
+        };
+        if let Some(Verdict { why, sleep }) = verdict.filter(|_| rules.enabled) {
+            self.trip(epoch, now, why, sleep.unwrap_or(rules.sleep_window));
+        }
     }
 
     fn set_due(&self, due: Instant) {
@@ -350,11 +477,12 @@ impl Shared {
     }
 
     /// Begins a new epoch. Callers hold `changes`.
-    fn enter(&self, to: BreakerState, at: Instant) {
+    fn enter(&self, to: BreakerState, at: Instant, why: Why) {
         let from = self.mirror.read().state();
-        self.mirror.enter(to);
+        let is_ramping = to == BreakerState::Closed && self.ramp.is_any();
+        self.mirror.enter(to, is_ramping);
         if from != to {
-            (self.observer)(BreakerTransition { from, to, at });
+            (self.observer)(BreakerTransition { from, to, at, why });
         }
     }
 }

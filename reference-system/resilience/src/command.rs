@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::broadcast;
 
-use crate::breaker::{Breaker, BreakerState, FailsafeCore};
+use crate::breaker::{Breaker, BreakerState, Explanation};
 use crate::bulkhead::Bulkhead;
 use crate::event::{CommandEvent, Happening, Notice};
 use crate::metrics::Metrics;
@@ -140,6 +140,11 @@ impl Command {
         self.0.breaker.state(self.now())
     }
 
+    /// Why the breaker admits or refuses the next caller.
+    pub fn explain_breaker(&self) -> Explanation {
+        self.0.breaker.explain(self.now())
+    }
+
     /// The bulkhead of executions.
     pub fn bulkhead(&self) -> &Bulkhead {
         &self.0.bulkhead
@@ -233,19 +238,21 @@ fn observed_breaker(
     notices: broadcast::Sender<Notice>,
 ) -> Breaker {
     let bucket = Duration::from_millis(properties.metrics_health_snapshot_interval_ms);
-    Breaker::with_core(
-        Box::new(FailsafeCore::new(now)),
-        properties.breaker_rules(),
-        bucket,
-        properties.health_buckets(),
-        now,
-        Box::new(move |transition| {
-            tracing::info!(%command, from = transition.from.as_str(), to = transition.to.as_str(), "breaker");
+    Breaker::builder(properties.breaker_rules())
+        .window(bucket, properties.health_buckets())
+        .observer(move |transition| {
+            tracing::info!(
+                %command,
+                from = transition.from.as_str(),
+                to = transition.to.as_str(),
+                why = %transition.why,
+                "breaker"
+            );
             // Nobody may be listening.
             let _ = notices.send(Notice {
                 command: command.clone(),
                 what: Happening::Breaker(transition),
             });
-        }),
-    )
+        })
+        .build(now)
 }

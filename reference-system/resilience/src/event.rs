@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::breaker::BreakerState;
+use crate::breaker::{BreakerState, Why};
 
 /// What happened to one call. Names follow Hystrix's event types; `Retry` and `DeadlineExpired`
 /// are ours. One call may record several: `Timeout` then `FallbackSuccess`.
@@ -104,6 +104,8 @@ pub struct BreakerTransition {
     pub to: BreakerState,
     /// When, on the clock of the command.
     pub at: Instant,
+    /// Why.
+    pub why: Why,
 }
 
 /// What a subscriber receives.

@@ -1,12 +1,13 @@
 //! The settings of a command, with Hystrix's names and defaults, validated as a whole.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::breaker::BreakerRules;
+use crate::breaker::{BreakerRules, OnProbeCancel, SlowCalls};
 
-/// The settings of one command. Defaults are Hystrix 1.5.18's; the four `retry_*` settings are ours.
+/// The settings of one command. Defaults are Hystrix 1.5.18's; settings that Hystrix does not have are off.
 ///
 /// [`Properties::builder`] validates in `build`; a value from a file is validated by
 /// [`Command::new`](crate::Command::new), so no command ever runs on settings that contradict.
@@ -35,6 +36,21 @@ pub struct Properties {
     pub circuit_breaker_force_open: bool,
     /// Refuse no call. Default false.
     pub circuit_breaker_force_closed: bool,
+    /// Calls that take longer than this, in milliseconds, are slow, and the breaker opens by their
+    /// share too. Default 0: none is.
+    pub circuit_breaker_slow_call_ms: u64,
+    /// Share of slow calls, in percent, from which the breaker opens. Default 100.
+    pub circuit_breaker_slow_call_threshold_percentage: u8,
+    /// Failures one after the other at which the breaker opens at once. Default 0: it does not.
+    pub circuit_breaker_consecutive_failures: u32,
+    /// The breaker opens at once when the error threshold is reached among so many calls, whenever
+    /// they were. Default 0: it does not.
+    pub circuit_breaker_last_calls: u32,
+    /// How long after closing it takes until every call is admitted again, in milliseconds.
+    /// Default 0: at once.
+    pub circuit_breaker_ramp_up_ms: u64,
+    /// What a probe means that its caller drops. Default `reopen`: another sleep window.
+    pub circuit_breaker_on_probe_cancel: OnProbeCancel,
     /// The rolling window of counters and of the breaker, in milliseconds. Default 10 000.
     pub metrics_rolling_window_ms: u64,
     /// Buckets of the rolling counters. Default 10.
@@ -67,6 +83,12 @@ impl Default for Properties {
             circuit_breaker_error_threshold_percentage: 50,
             circuit_breaker_force_open: false,
             circuit_breaker_force_closed: false,
+            circuit_breaker_slow_call_ms: 0,
+            circuit_breaker_slow_call_threshold_percentage: 100,
+            circuit_breaker_consecutive_failures: 0,
+            circuit_breaker_last_calls: 0,
+            circuit_breaker_ramp_up_ms: 0,
+            circuit_breaker_on_probe_cancel: OnProbeCancel::Reopen,
             metrics_rolling_window_ms: 10_000,
             metrics_rolling_buckets: 10,
             metrics_rolling_percentile_window_ms: 60_000,
@@ -91,6 +113,7 @@ impl Properties {
     /// The first setting found wrong, and what it must be.
     pub fn validate(&self) -> Result<(), PropertiesError> {
         self.validate_ranges()?;
+        self.validate_breaker()?;
         self.validate_windows()
     }
 
@@ -128,6 +151,30 @@ impl Properties {
         within("retry_max_attempts", attempts, 1, 100)?;
         within("retry_budget_percent", percent, 0, 100)?;
         within("retry_budget_min_per_s", min_per_s, 0, 1_000_000)
+    }
+
+    /// What the breaker has beside Hystrix's settings.
+    fn validate_breaker(&self) -> Result<(), PropertiesError> {
+        within(
+            "circuit_breaker_slow_call_ms",
+            self.circuit_breaker_slow_call_ms,
+            0,
+            DAY_MS,
+        )?;
+        within(
+            "circuit_breaker_slow_call_threshold_percentage",
+            u64::from(self.circuit_breaker_slow_call_threshold_percentage),
+            1,
+            100,
+        )?;
+        within(
+            "circuit_breaker_last_calls",
+            u64::from(self.circuit_breaker_last_calls),
+            0,
+            LAST_CALLS_MAX,
+        )?;
+        let ramp_up_ms = self.circuit_breaker_ramp_up_ms;
+        within("circuit_breaker_ramp_up_ms", ramp_up_ms, 0, DAY_MS)
     }
 
     fn validate_windows(&self) -> Result<(), PropertiesError> {
@@ -212,7 +259,15 @@ impl Properties {
             force_closed: self.circuit_breaker_force_closed,
             request_volume_threshold: self.circuit_breaker_request_volume_threshold,
             error_threshold_percentage: self.circuit_breaker_error_threshold_percentage,
+            slow_calls: (self.circuit_breaker_slow_call_ms > 0).then(|| SlowCalls {
+                longer_than: Duration::from_millis(self.circuit_breaker_slow_call_ms),
+                threshold_percentage: self.circuit_breaker_slow_call_threshold_percentage,
+            }),
+            consecutive_failures: NonZero::new(self.circuit_breaker_consecutive_failures),
+            last_calls: NonZero::new(self.circuit_breaker_last_calls),
             sleep_window,
+            on_probe_cancel: self.circuit_breaker_on_probe_cancel,
+            ramp_up: Duration::from_millis(self.circuit_breaker_ramp_up_ms),
             probe_lease: self
                 .timeout()
                 .map_or(sleep_window, |timeout| timeout.max(sleep_window)),
@@ -225,6 +280,9 @@ const DAY_MS: u64 = 86_400_000;
 
 /// The most buckets a window of counters may have; it bounds the memory of a command.
 const BUCKETS_MAX: u64 = 600;
+
+/// The most last calls a breaker judges by; it bounds the memory of a command.
+const LAST_CALLS_MAX: u64 = 100_000;
 
 /// The most buckets the window of latencies may have: each is a histogram of about 12 KiB.
 const LATENCY_BUCKETS_MAX: u64 = 60;
@@ -313,6 +371,12 @@ setters! {
     circuit_breaker_error_threshold_percentage: u8,
     circuit_breaker_force_open: bool,
     circuit_breaker_force_closed: bool,
+    circuit_breaker_slow_call_ms: u64,
+    circuit_breaker_slow_call_threshold_percentage: u8,
+    circuit_breaker_consecutive_failures: u32,
+    circuit_breaker_last_calls: u32,
+    circuit_breaker_ramp_up_ms: u64,
+    circuit_breaker_on_probe_cancel: OnProbeCancel,
     metrics_rolling_window_ms: u64,
     metrics_rolling_buckets: u32,
     metrics_rolling_percentile_window_ms: u64,
@@ -384,6 +448,18 @@ mod tests {
             "circuit_breaker_error_threshold_percentage"
         );
         assert_eq!(name_of(new().retry_max_attempts(0)), "retry_max_attempts");
+        assert_eq!(
+            name_of(new().circuit_breaker_slow_call_threshold_percentage(0)),
+            "circuit_breaker_slow_call_threshold_percentage"
+        );
+        assert_eq!(
+            name_of(new().circuit_breaker_last_calls(u32::MAX)),
+            "circuit_breaker_last_calls"
+        );
+        assert_eq!(
+            name_of(new().circuit_breaker_ramp_up_ms(u64::MAX)),
+            "circuit_breaker_ramp_up_ms"
+        );
         assert_eq!(
             name_of(new().circuit_breaker_sleep_window_ms(u64::MAX)),
             "circuit_breaker_sleep_window_ms"

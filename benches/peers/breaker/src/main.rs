@@ -18,13 +18,9 @@ type Call = Box<dyn Fn() + Send + Sync>;
 
 fn rules() -> BreakerRules {
     BreakerRules {
-        enabled: true,
-        force_open: false,
-        force_closed: false,
-        request_volume_threshold: 20,
-        error_threshold_percentage: 50,
         sleep_window: NEVER,
         probe_lease: NEVER,
+        ..BreakerRules::default()
     }
 }
 

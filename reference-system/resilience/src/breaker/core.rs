@@ -19,7 +19,7 @@ pub trait BreakerCore: Send + Sync + 'static {
     /// Half-open: the probe succeeded, admit every call again.
     fn probe_succeeded(&self, now: Instant) -> BreakerState;
 
-    /// Half-open: the probe failed or was given up; wait one more sleep window, counted from when
-    /// the probe was sent.
-    fn probe_failed(&self, probe_sent: Instant) -> BreakerState;
+    /// Half-open: the probe failed or was given up; wait `sleep_window`, counted from when the probe
+    /// was sent.
+    fn probe_failed(&self, probe_sent: Instant, sleep_window: Duration) -> BreakerState;
 }

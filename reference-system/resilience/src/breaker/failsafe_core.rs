@@ -28,8 +28,32 @@ pub struct FailsafeCore {
     machine: StateMachine<TripOnDemand, Mirror>,
     trip_for_ns: Arc<AtomicU64>,
     state: Arc<AtomicU8>,
+    clock: PrivateClock,
+}
+
+/// The hidden clock of failsafe, for the length of a call.
+pub(super) struct PrivateClock {
     origin: Instant,
     shown_origin: Instant,
+}
+
+impl PrivateClock {
+    /// A clock whose time begins at `origin`.
+    pub(super) fn new(origin: Instant) -> Self {
+        Self {
+            origin,
+            shown_origin: clock::now() + AHEAD,
+        }
+    }
+
+    /// Acts while failsafe thinks that it is `now`.
+    pub(super) fn at<T>(&self, now: Instant, act: impl FnOnce() -> T) -> T {
+        let shown = self.shown_origin + now.saturating_duration_since(self.origin);
+        clock::freeze(|time| {
+            time.advance(shown.saturating_duration_since(time.now()));
+            act()
+        })
+    }
 }
 
 impl FailsafeCore {
@@ -38,13 +62,11 @@ impl FailsafeCore {
         let trip_for_ns = Arc::new(AtomicU64::new(0));
         let state = Arc::new(AtomicU8::new(BreakerState::Closed as u8));
         let machine = StateMachine::new(TripOnDemand(trip_for_ns.clone()), Mirror(state.clone()));
-        let shown_origin = clock::now() + AHEAD;
         Self {
             machine,
             trip_for_ns,
             state,
-            origin,
-            shown_origin,
+            clock: PrivateClock::new(origin),
         }
     }
 
@@ -53,11 +75,7 @@ impl FailsafeCore {
         now: Instant,
         act: impl FnOnce(&StateMachine<TripOnDemand, Mirror>),
     ) -> BreakerState {
-        let shown = self.shown_origin + now.saturating_duration_since(self.origin);
-        clock::freeze(|time| {
-            time.advance(shown.saturating_duration_since(time.now()));
-            act(&self.machine);
-        });
+        self.clock.at(now, || act(&self.machine));
         BreakerState::from_u8(self.state.load(Ordering::Acquire))
     }
 }
@@ -79,8 +97,9 @@ impl BreakerCore for FailsafeCore {
         self.at(now, StateMachine::on_success)
     }
 
-    /// The policy gives no delay here, on which failsafe reuses the one it opened with.
-    fn probe_failed(&self, probe_sent: Instant) -> BreakerState {
+    fn probe_failed(&self, probe_sent: Instant, sleep_window: Duration) -> BreakerState {
+        self.trip_for_ns
+            .store(nanos(sleep_window).max(1), Ordering::Release);
         self.at(probe_sent, StateMachine::on_error)
     }
 }
@@ -141,7 +160,7 @@ mod tests {
         );
         let probe_sent = t0 + 2 * sleep + Duration::from_nanos(1);
         assert_eq!(core.try_half_open(probe_sent), BreakerState::HalfOpen);
-        assert_eq!(core.probe_failed(probe_sent), BreakerState::Open);
+        assert_eq!(core.probe_failed(probe_sent, sleep), BreakerState::Open);
         assert_eq!(core.try_half_open(probe_sent + sleep), BreakerState::Open);
         assert_eq!(
             core.try_half_open(probe_sent + sleep * 2),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Admission, Breaker, CircuitOpen, Shared};
+use super::{Admission, Breaker, CircuitOpen};
 
 /// A call that was admitted. Report its end; a guard that is dropped gives the probe back.
 ///
@@ -12,6 +12,7 @@ use super::{Admission, Breaker, CircuitOpen, Shared};
 #[must_use = "a guard that is dropped at once gives up its call"]
 pub struct CallGuard<B: AsRef<Breaker> = Breaker> {
     holder: B,
+    begun: Instant,
     epoch: u64,
     is_probe: bool,
     has_ended: bool,
@@ -30,6 +31,7 @@ impl<B: AsRef<Breaker>> CallGuard<B> {
         let Admission { epoch, is_probe } = holder.as_ref().0.admit(now)?;
         Ok(Self {
             holder: holder.clone(),
+            begun: now,
             epoch,
             is_probe,
             has_ended: false,
@@ -39,21 +41,13 @@ impl<B: AsRef<Breaker>> CallGuard<B> {
     /// The call succeeded at `now`.
     #[inline]
     pub fn success(self, now: Instant) {
-        if self.is_probe {
-            self.end(|shared, epoch| shared.probe_succeeded(epoch, now));
-        } else {
-            self.end(|shared, epoch| shared.record(epoch, now, true));
-        }
+        self.end(now, true);
     }
 
     /// The call failed, timed out or was rejected at `now`.
     #[inline]
     pub fn failure(self, now: Instant) {
-        if self.is_probe {
-            self.end(|shared, epoch| shared.probe_gave_up(epoch, now));
-        } else {
-            self.end(|shared, epoch| shared.record(epoch, now, false));
-        }
+        self.end(now, false);
     }
 
     /// What keeps the breaker.
@@ -67,9 +61,14 @@ impl<B: AsRef<Breaker>> CallGuard<B> {
     }
 
     #[inline]
-    fn end(mut self, report: impl FnOnce(&Shared, u64)) {
+    fn end(mut self, now: Instant, ok: bool) {
         self.has_ended = true;
-        report(&self.holder.as_ref().0, self.epoch);
+        let shared = &self.holder.as_ref().0;
+        if self.is_probe {
+            shared.probe_ended(self.epoch, now, ok);
+        } else {
+            shared.record(self.epoch, self.begun, now, ok);
+        }
     }
 }
 

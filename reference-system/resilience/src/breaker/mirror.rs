@@ -5,10 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::BreakerState;
 
 const STATE: u64 = 0b11;
+/// It is forced open, forced closed or switched off.
 const BY_HAND: u64 = 0b100;
-const EPOCH_SHIFT: u32 = 3;
+/// It has just closed, and does not admit every call.
+const RAMPING: u64 = 0b1000;
+/// Calls have to be kept in their order.
+const IN_ORDER: u64 = 0b1_0000;
+const EPOCH_SHIFT: u32 = 5;
 
-/// State, epoch and whether the rules say more than thresholds do. Written only by who holds the
+/// State, epoch and what else an admission or an end of a call has to heed. Written only by who holds the
 /// lock of all changes.
 #[derive(Debug)]
 pub(super) struct Mirror(AtomicU64);
@@ -19,8 +24,8 @@ pub(super) struct Shown(u64);
 
 impl Mirror {
     /// Closed, in the epoch 0.
-    pub(super) fn new(is_by_hand: bool) -> Self {
-        Self(AtomicU64::new(if is_by_hand { BY_HAND } else { 0 }))
+    pub(super) fn new() -> Self {
+        Self(AtomicU64::new(0))
     }
 
     pub(super) fn read(&self) -> Shown {
@@ -28,18 +33,30 @@ impl Mirror {
     }
 
     /// Begins the next epoch, in `state`.
-    pub(super) fn enter(&self, state: BreakerState) {
+    pub(super) fn enter(&self, state: BreakerState, is_ramping: bool) {
         let now = self.read();
         let epoch = (now.epoch() + 1) << EPOCH_SHIFT;
+        let kept = now.0 & (BY_HAND | IN_ORDER);
+        let ramping = if is_ramping { RAMPING } else { 0 };
         self.0
-            .store(epoch | now.0 & BY_HAND | state as u64, Ordering::Release);
+            .store(epoch | kept | ramping | state as u64, Ordering::Release);
     }
 
-    /// Says whether it is forced open, forced closed or switched off.
-    pub(super) fn set_by_hand(&self, is_by_hand: bool) {
-        let others = self.read().0 & !BY_HAND;
-        let by_hand = if is_by_hand { BY_HAND } else { 0 };
-        self.0.store(others | by_hand, Ordering::Release);
+    /// Says what the rules ask for.
+    pub(super) fn set_rules(&self, is_by_hand: bool, in_order: bool) {
+        self.set(BY_HAND, is_by_hand);
+        self.set(IN_ORDER, in_order);
+    }
+
+    /// Says that every call is admitted again.
+    pub(super) fn end_ramp(&self) {
+        self.set(RAMPING, false);
+    }
+
+    fn set(&self, bit: u64, on: bool) {
+        let others = self.read().0 & !bit;
+        self.0
+            .store(others | if on { bit } else { 0 }, Ordering::Release);
     }
 }
 
@@ -52,8 +69,17 @@ impl Shown {
         self.0 >> EPOCH_SHIFT
     }
 
-    pub(super) fn is_by_hand(self) -> bool {
-        self.0 & BY_HAND != 0
+    /// Whether an admission has more to heed than state and window.
+    pub(super) fn is_special(self) -> bool {
+        self.0 & (BY_HAND | RAMPING) != 0
+    }
+
+    pub(super) fn is_ramping(self) -> bool {
+        self.0 & RAMPING != 0
+    }
+
+    pub(super) fn is_in_order(self) -> bool {
+        self.0 & IN_ORDER != 0
     }
 
     /// Whether it shows this state in this epoch.

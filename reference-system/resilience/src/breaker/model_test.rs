@@ -152,15 +152,16 @@ pub(super) fn rules(mode: Mode) -> BreakerRules {
         error_threshold_percentage: 50,
         sleep_window: Duration::from_millis(SLEEP_MS),
         probe_lease: Duration::from_millis(LEASE_MS),
+        ..BreakerRules::default()
     }
 }
 
 /// A core written down from the trait's words, to show that the seam holds more than one.
-struct PlainCore(Mutex<(BreakerState, Instant, Duration)>);
+struct PlainCore(Mutex<(BreakerState, Instant)>);
 
 impl BreakerCore for PlainCore {
     fn trip(&self, now: Instant, sleep_window: Duration) -> BreakerState {
-        *self.0.lock().unwrap() = (BreakerState::Open, now + sleep_window, sleep_window);
+        *self.0.lock().unwrap() = (BreakerState::Open, now + sleep_window);
         BreakerState::Open
     }
 
@@ -177,9 +178,9 @@ impl BreakerCore for PlainCore {
         BreakerState::Closed
     }
 
-    fn probe_failed(&self, probe_sent: Instant) -> BreakerState {
+    fn probe_failed(&self, probe_sent: Instant, sleep_window: Duration) -> BreakerState {
         let mut inner = self.0.lock().unwrap();
-        (inner.0, inner.1) = (BreakerState::Open, probe_sent + inner.2);
+        (inner.0, inner.1) = (BreakerState::Open, probe_sent + sleep_window);
         BreakerState::Open
     }
 }
@@ -194,16 +195,12 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(core: impl FnOnce(Instant) -> Box<dyn BreakerCore>) -> Self {
+    fn new<C: BreakerCore>(core: impl FnOnce(Instant) -> C) -> Self {
         let origin = Instant::now();
-        let breaker = Breaker::with_core(
-            core(origin),
-            rules(Mode::Normal),
-            Duration::from_millis(BUCKET_MS),
-            BUCKETS,
-            origin,
-            Box::new(|_| ()),
-        );
+        let breaker = Breaker::builder(rules(Mode::Normal))
+            .window(Duration::from_millis(BUCKET_MS), BUCKETS)
+            .core(core(origin))
+            .build(origin);
         let model = Model {
             now_ms: 0,
             mode: Mode::Normal,
@@ -327,10 +324,7 @@ impl Model {
     }
 }
 
-fn check(
-    ops: &[Op],
-    core: impl FnOnce(Instant) -> Box<dyn BreakerCore>,
-) -> Result<(), TestCaseError> {
+fn check<C: BreakerCore>(ops: &[Op], core: impl FnOnce(Instant) -> C) -> Result<(), TestCaseError> {
     let mut pair = Pair::new(core);
     for op in ops {
         pair.apply(op)?;
@@ -349,11 +343,11 @@ proptest! {
 
     #[test]
     fn on_failsafe_it_does_what_the_model_does(ops in vec(op(), 1..150)) {
-        check(&ops, |origin| Box::new(FailsafeCore::new(origin)))?;
+        check(&ops, FailsafeCore::new)?;
     }
 
     #[test]
     fn on_another_core_it_does_what_the_model_does(ops in vec(op(), 1..150)) {
-        check(&ops, |origin| Box::new(PlainCore(Mutex::new((BreakerState::Closed, origin, Duration::ZERO)))))?;
+        check(&ops, |origin| PlainCore(Mutex::new((BreakerState::Closed, origin))))?;
     }
 }

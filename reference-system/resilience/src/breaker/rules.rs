@@ -1,6 +1,9 @@
 //! The states of a breaker and the rules it goes by.
 
+use std::num::NonZero;
 use std::time::Duration;
+
+use super::{Health, Why};
 
 /// The state of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,7 +36,8 @@ impl BreakerState {
     }
 }
 
-/// What a breaker goes by; may change while it runs.
+/// What a breaker goes by; may change while it runs. Each rule that is set opens it by itself.
+/// The defaults are Hystrix 1.5.18's, and what Hystrix has not is off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakerRules {
     /// Off: every call is admitted and the breaker never opens.
@@ -42,15 +46,67 @@ pub struct BreakerRules {
     pub force_open: bool,
     /// Refuse no call; the statistics go on underneath.
     pub force_closed: bool,
-    /// Calls in the window below which it never opens.
+    /// Calls in the window below which neither errors nor slow calls open it.
     pub request_volume_threshold: u64,
-    /// Errors, in percent, from which it opens.
+    /// Errors in the window, in percent, from which it opens.
     pub error_threshold_percentage: u8,
+    /// Slow calls in the window, from which it opens.
+    pub slow_calls: Option<SlowCalls>,
+    /// Failures one after the other, at which it opens at once.
+    pub consecutive_failures: Option<NonZero<u32>>,
+    /// So many calls, whenever they were, of which `error_threshold_percentage` failed: it opens
+    /// at once. Judged from when there are so many.
+    pub last_calls: Option<NonZero<u32>>,
     /// How long it stays open before a probe.
     pub sleep_window: Duration,
     /// How long a probe may stay out before another call may take its place; not shorter than the
     /// sleep window. Only a probe that neither ends nor is dropped ever meets it.
     pub probe_lease: Duration,
+    /// What a probe that is dropped means.
+    pub on_probe_cancel: OnProbeCancel,
+    /// How long after it has closed it takes until every call is admitted: from a tenth of the
+    /// calls to all of them, so that a dependency that is back is not flooded. Zero: at once.
+    pub ramp_up: Duration,
+}
+
+/// When calls are too slow (resilience4j's slow call rate).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlowCalls {
+    /// Calls that take longer are slow, whether they succeed or not.
+    pub longer_than: Duration,
+    /// Slow calls in the window, in percent, from which the breaker opens.
+    pub threshold_percentage: u8,
+}
+
+/// What a probe that was given up by its caller says of the dependency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnProbeCancel {
+    /// That it is not back: the next probe goes a sleep window after this one was sent. A caller
+    /// gives up mostly because it waits too long.
+    #[default]
+    Reopen,
+    /// Nothing: the next call becomes the probe.
+    Release,
+}
+
+impl Default for BreakerRules {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            force_open: false,
+            force_closed: false,
+            request_volume_threshold: 20,
+            error_threshold_percentage: 50,
+            slow_calls: None,
+            consecutive_failures: None,
+            last_calls: None,
+            sleep_window: Duration::from_secs(5),
+            probe_lease: Duration::from_secs(5),
+            on_probe_cancel: OnProbeCancel::Reopen,
+            ramp_up: Duration::ZERO,
+        }
+    }
 }
 
 impl BreakerRules {
@@ -58,4 +114,28 @@ impl BreakerRules {
     pub(super) fn is_by_hand(&self) -> bool {
         self.force_open || self.force_closed || !self.enabled
     }
+
+    /// Whether calls have to be kept in their order.
+    pub(super) fn need_order(&self) -> bool {
+        self.consecutive_failures.is_some() || self.last_calls.is_some()
+    }
+}
+
+/// Why a window opens a breaker that goes by these rules, if it does.
+pub(super) fn too_bad(health: Health, rules: &BreakerRules) -> Option<Why> {
+    if health.total < rules.request_volume_threshold {
+        return None;
+    }
+    let threshold_percentage = rules.error_threshold_percentage;
+    if health.error_percentage() >= threshold_percentage {
+        return Some(Why::Errors {
+            health,
+            threshold_percentage,
+        });
+    }
+    let threshold_percentage = rules.slow_calls?.threshold_percentage;
+    (health.slow_percentage() >= threshold_percentage).then_some(Why::SlowCalls {
+        health,
+        threshold_percentage,
+    })
 }

@@ -14,17 +14,36 @@ pub struct Health {
     pub total: u64,
     /// All of them but the successes.
     pub errors: u64,
+    /// Those that took longer than the rules allow, successes too; 0 where no rule says how long.
+    pub slow: u64,
+}
+
+/// How a call ended, as it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) ok: bool,
+    pub(crate) slow: bool,
 }
 
 impl Health {
     /// Errors in whole percent of all calls, cut off, as Hystrix computes it: 99 of 200 is 49.
     pub fn error_percentage(self) -> u8 {
-        if self.total == 0 {
-            return 0;
-        }
-        let percentage = u128::from(self.errors) * 100 / u128::from(self.total);
-        u8::try_from(percentage).unwrap_or(100)
+        percentage(self.errors, self.total)
     }
+
+    /// Slow calls in whole percent of all calls, cut off.
+    pub fn slow_percentage(self) -> u8 {
+        percentage(self.slow, self.total)
+    }
+}
+
+fn percentage(part: u64, total: u64) -> u8 {
+    if total == 0 {
+        return 0;
+    }
+    // A slow call that is just being counted may be seen before itself.
+    let percentage = (u128::from(part) * 100 / u128::from(total)).min(100);
+    u8::try_from(percentage).unwrap_or(100)
 }
 
 /// What shares a line of the cache. Two of them, for processors fetch pairs.
@@ -32,6 +51,17 @@ impl Health {
 struct Line([AtomicU64; WORDS]);
 
 const WORDS: usize = 16;
+
+/// The words of a bucket: successes, errors, slow calls; the fourth keeps them in one line.
+const WORDS_EACH: usize = 4;
+
+/// What a word of a bucket counts.
+#[derive(Clone, Copy)]
+enum Count {
+    Successes,
+    Errors,
+    Slow,
+}
 
 /// The most stripes; threads beyond them share.
 const STRIPES_MAX: usize = 32;
@@ -72,7 +102,7 @@ impl HealthWindow {
         let buckets = buckets.max(1);
         let bucket_ns = bucket_ns.max(1_000_000);
         let slots = slots_of(buckets);
-        let lines_each = (2 * slots).div_ceil(WORDS);
+        let lines_each = (WORDS_EACH * slots).div_ceil(WORDS);
         let stripes = threads.clamp(1, STRIPES_MAX).next_power_of_two();
         let empty = || Line(std::array::from_fn(|_| AtomicU64::new(0)));
         Self {
@@ -96,7 +126,7 @@ impl HealthWindow {
     /// Counts a call that ended at `now_ns`, if `is_current` says that it still counts. A time of
     /// the past, as threads that race can give, counts into the bucket being filled.
     #[inline]
-    pub(crate) fn record(&self, now_ns: u64, ok: bool, is_current: impl FnOnce() -> bool) {
+    pub(crate) fn record(&self, now_ns: u64, ended: Outcome, is_current: impl FnOnce() -> bool) {
         if now_ns >= self.ends_ns.load(Ordering::Acquire) {
             drop(self.roll(now_ns));
         }
@@ -104,7 +134,17 @@ impl HealthWindow {
         let slot = self.filling.load(Ordering::Acquire);
         if is_current() {
             let stripe = own_stripe() & (self.stripes - 1);
-            self.word(stripe, slot, ok).fetch_add(1, Ordering::Relaxed);
+            let add = |what| {
+                self.word(stripe, slot, what)
+                    .fetch_add(1, Ordering::Relaxed)
+            };
+            add(match ended.ok {
+                true => Count::Successes,
+                false => Count::Errors,
+            });
+            if ended.slow {
+                add(Count::Slow);
+            }
         }
     }
 
@@ -116,10 +156,12 @@ impl HealthWindow {
         for turn in first..turns.current {
             let slot = self.slot_of(turn);
             for stripe in 0..self.stripes {
-                let count = |ok| self.word(stripe, slot, ok).load(Ordering::Relaxed);
-                let errors = count(false);
-                health.total += count(true) + errors;
+                let count = |what| self.word(stripe, slot, what).load(Ordering::Relaxed);
+                let slow = count(Count::Slow);
+                let errors = count(Count::Errors);
+                health.total += count(Count::Successes) + errors;
                 health.errors += errors;
+                health.slow += slow;
             }
         }
         (health, self.ends_ns.load(Ordering::Relaxed))
@@ -159,8 +201,8 @@ impl HealthWindow {
     fn clear(&self, turn: u64) {
         let slot = self.slot_of(turn);
         for stripe in 0..self.stripes {
-            for ok in [true, false] {
-                self.word(stripe, slot, ok).store(0, Ordering::Relaxed);
+            for what in [Count::Successes, Count::Errors, Count::Slow] {
+                self.word(stripe, slot, what).store(0, Ordering::Relaxed);
             }
         }
     }
@@ -169,8 +211,8 @@ impl HealthWindow {
         usize::try_from(turn % slots_of(self.buckets) as u64).unwrap_or(0)
     }
 
-    fn word(&self, stripe: usize, slot: usize, ok: bool) -> &AtomicU64 {
-        let nth = 2 * slot + usize::from(ok);
+    fn word(&self, stripe: usize, slot: usize, what: Count) -> &AtomicU64 {
+        let nth = WORDS_EACH * slot + what as usize;
         &self.lines[stripe * self.lines_each + nth / WORDS].0[nth % WORDS]
     }
 }

@@ -4,8 +4,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::window::{Health, HealthWindow};
+use super::window::{Health, HealthWindow, Outcome};
 
+const ERROR: Outcome = Outcome {
+    ok: false,
+    slow: false,
+};
 const MS: u64 = 1_000_000;
 const BUCKET_MS: u64 = 500;
 const BUCKETS: u64 = 20;
@@ -15,7 +19,7 @@ fn window() -> HealthWindow {
 }
 
 fn record(window: &HealthWindow, at_ms: u64, ok: bool) {
-    window.record(at_ms * MS, ok, || true);
+    window.record(at_ms * MS, Outcome { ok, slow: false }, || true);
 }
 
 fn health(window: &HealthWindow, at_ms: u64) -> Health {
@@ -31,6 +35,7 @@ fn a_bucket_counts_only_once_it_is_complete() {
     let both = Health {
         total: 2,
         errors: 1,
+        ..Health::default()
     };
     assert_eq!(window.health(500 * MS), (both, 1000 * MS));
 }
@@ -55,7 +60,7 @@ fn a_long_silence_empties_the_window() {
 #[test]
 fn a_call_that_was_being_counted_is_forgotten_too() {
     let window = window();
-    window.record(0, false, || {
+    window.record(0, ERROR, || {
         window.reset();
         true
     });
@@ -63,6 +68,7 @@ fn a_call_that_was_being_counted_is_forgotten_too() {
     let one = Health {
         total: 1,
         errors: 0,
+        ..Health::default()
     };
     assert_eq!(health(&window, BUCKET_MS), one);
 }
@@ -81,13 +87,21 @@ fn every_thread_is_counted() {
     let all = Health {
         total: 8 * EACH,
         errors: 4 * EACH,
+        ..Health::default()
     };
     assert_eq!(health(&window, EACH), all);
 }
 
 #[test]
 fn percentages_are_cut_off() {
-    let of = |errors, total| Health { total, errors }.error_percentage();
+    let of = |errors, total| {
+        Health {
+            total,
+            errors,
+            slow: 0,
+        }
+        .error_percentage()
+    };
     assert_eq!(
         [of(99, 200), of(0, 0), of(3, 3), of(u64::MAX, u64::MAX)],
         [49, 0, 100, 100]
@@ -140,6 +154,7 @@ proptest! {
             let expected = seen.fold(Health::default(), |sum, (_, ok)| Health {
                 total: sum.total + 1,
                 errors: sum.errors + u64::from(!ok),
+                ..Health::default()
             });
             prop_assert_eq!(health(&window, now_ms), expected, "at {} ms", now_ms);
         }

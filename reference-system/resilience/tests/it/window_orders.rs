@@ -4,9 +4,13 @@ use loom::sync::Arc;
 use loom::thread;
 
 use crate::sync::{AtomicU64, Ordering};
-use crate::window::{Health, HealthWindow};
+use crate::window::{Health, HealthWindow, Outcome};
 
 const BUCKET_NS: u64 = 1_000_000;
+const ERROR: Outcome = Outcome {
+    ok: false,
+    slow: true,
+};
 
 fn window() -> HealthWindow {
     HealthWindow::new(BUCKET_NS, 2, 1)
@@ -19,11 +23,17 @@ fn a_call_is_counted_once() {
         let window = Arc::new(window());
         let counting = {
             let window = window.clone();
-            thread::spawn(move || window.record(0, false, || true))
+            thread::spawn(move || window.record(0, ERROR, || true))
         };
         // The bucket is complete while the other counts.
         let (seen, _) = window.health(BUCKET_NS);
-        assert!([0, 100].contains(&seen.error_percentage()) && seen.total <= 1);
+        let percentages = [seen.error_percentage(), seen.slow_percentage()];
+        assert!(
+            percentages
+                .iter()
+                .all(|percentage| [0, 100].contains(percentage))
+                && seen.total <= 1
+        );
         counting.join().expect("it counts");
         let late = window.health(BUCKET_NS).0;
         let next = window.health(2 * BUCKET_NS).0;
@@ -33,6 +43,7 @@ fn a_call_is_counted_once() {
             Health {
                 total: 1,
                 errors: 1,
+                slow: 1,
             },
         );
         // The other began before the bucket was complete, or counts in the next.
@@ -53,7 +64,7 @@ fn a_call_of_an_earlier_state_is_forgotten() {
         let counting = {
             let (window, epoch) = (window.clone(), epoch.clone());
             thread::spawn(move || {
-                window.record(0, false, || epoch.load(Ordering::Acquire) == 0);
+                window.record(0, ERROR, || epoch.load(Ordering::Acquire) == 0);
             })
         };
         epoch.store(1, Ordering::Release);
