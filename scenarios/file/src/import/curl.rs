@@ -2,10 +2,10 @@
 
 use super::NotImported;
 use super::asked::{Asked, Datum};
-use super::content::{add_media, body_of, pieces, text_of};
+use super::content::{add_media, body_of, pieces};
 use super::draft::{Draft, DraftAuth, DraftBody, DraftPart, DraftRequest, METHODS, word};
 use super::path::{Url, written};
-use super::secrets::{Hidden, with_one_cookie};
+use super::secrets::{Hidden, text_of, with_one_cookie};
 use super::shell;
 
 /// The draft of the commands in a text.

@@ -1,12 +1,12 @@
 //! HAR files, as browsers and proxies save what they sent (HTTP Archive 1.2).
 
 use super::NotImported;
-use super::content::{body_of, note_path, text_of};
+use super::content::body_of;
 use super::draft::{Draft, DraftBody, DraftPart, DraftRequest, METHODS, literal, title};
 use super::json::Json;
 use super::path::Url;
 use super::routes::{self, Seen};
-use super::secrets::{Hidden, with_one_cookie};
+use super::secrets::{Hidden, note_path, text_of, with_one_cookie};
 
 /// Headers that follow from the connection, or that squall writes.
 const OWN: [&str; 9] = [

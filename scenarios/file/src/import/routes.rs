@@ -2,10 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::content::note_secret;
 use super::draft::{Draft, DraftData, DraftRequest, data_name};
 use super::path::{Piece, decoded, written};
-use super::secrets::{Hidden, is_secret};
+use super::secrets::{Hidden, is_secret, note_secret};
 
 /// Most values of one place that are kept.
 const VALUES_MAX: usize = 200;

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use squall_scenario::{FRAMING_HEADERS, header_misfit, is_header_name};
 
-use super::content::{named_secret, note_path, text_of};
 use super::draft::{Draft, DraftAuth, DraftRequest, environment_name, literal};
 use super::json::Json;
 use super::names::Names;
@@ -120,6 +119,68 @@ pub(super) fn is_secret_value(name: &str, value: &Json) -> bool {
         Json::Number(_) => is_secret(name) && !tells(),
         Json::List(items) => items.iter().any(|item| is_secret_value(name, item)),
         _ => false,
+    }
+}
+
+/// Whether a key says that its value is a secret.
+pub(super) fn names_secret(json: &Json) -> bool {
+    let mut entries = json.entries().iter();
+    entries.any(|(key, value)| is_secret_value(key, value) || names_secret(value))
+        || json.items().iter().any(names_secret)
+}
+
+/// A name of a secret that a value follows in a text of any form.
+fn named_secret(text: &str) -> Option<&str> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let mut rest = text;
+    while let Some(start) = rest.find(is_part) {
+        let word = &rest[start..];
+        let length = word.find(|c| !is_part(c)).unwrap_or(word.len());
+        let (word, behind) = word.split_at(length);
+        let mark = behind.trim_start_matches(['"', '\'', ' ', '\\']);
+        if is_secret(word) && mark.starts_with([':', '=', '>']) {
+            return Some(word);
+        }
+        rest = behind;
+    }
+    None
+}
+
+/// The text of a header, a field or a part. JSON that holds a secret is one as a whole:
+/// nothing is taken from the environment within the quotes of a text.
+pub(super) fn text_of(
+    name: &str,
+    text: &str,
+    what: &str,
+    draft: &mut Draft,
+    hidden: &mut Hidden,
+) -> String {
+    if is_secret(name) {
+        return hidden.value(draft, name, text, what);
+    }
+    if Json::exact(text).is_some_and(|json| names_secret(&json)) {
+        let what = format!("{what} `{name}`, JSON that holds a secret");
+        return hidden.hide(draft, name, text, &what);
+    }
+    note_secret(text, &format!("{what} `{name}`"), draft);
+    literal(text)
+}
+
+/// Says that a text holds a secret, where it does.
+pub(super) fn note_secret(text: &str, of: &str, draft: &mut Draft) {
+    if let Some(name) = named_secret(text) {
+        draft.note(format!("{of} holds `{name}`; it stands there as it was"));
+    }
+}
+
+/// Says that a path holds a secret, as `/cart;jsessionid=…` does.
+pub(super) fn note_path(path: &str, draft: &mut Draft) {
+    let path = decoded(path);
+    let values = path.split(['/', ';']).filter_map(|it| it.split_once('='));
+    for (name, _) in values.filter(|(name, value)| is_secret(name) && !value.is_empty()) {
+        draft.note(format!(
+            "the path holds `{name}`; it stands there as it was"
+        ));
     }
 }
 
