@@ -145,8 +145,8 @@ impl<S: System> LiveRun<'_, S> {
             LoadOutput::Draining => self.emit(RunEvent::Phase(Phase::Drain)).await,
             LoadOutput::LateCut { at } => self.emit(late_cut(self.context, at)).await,
             LoadOutput::Viewings(players) => {
-                for players in Viewings::pieces(players) {
-                    self.emit(RunEvent::Viewings { players }).await;
+                for event in Viewings::events(players) {
+                    self.emit(event).await;
                 }
             }
             LoadOutput::Journeys(journeys) => {

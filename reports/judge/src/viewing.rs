@@ -1,7 +1,7 @@
 //! Gates on what viewers saw. A window has the seconds whose middle lies in it; where
 //! nobody watched in it, nothing is decided.
 
-use squall_record::{RunEvent, ViewingSecond};
+use squall_record::{ViewingSecond, Viewings};
 use squall_scenario::{CONFIDENCE, GateValue, ViewingFigure, ViewingGate, samples_for_quantile};
 
 use crate::case::Case;
@@ -15,8 +15,9 @@ const US: u64 = 1_000_000;
 
 /// Judges a gate on viewers on a window.
 pub(super) fn rule(case: &Case<'_>, window: &Window, gate: &ViewingGate) -> Ruling {
-    let Some(all) = seen(case, window, gate.of.as_deref()) else {
-        return undecided("what viewers saw was not recorded in this run");
+    let all = match seen(case, window, gate.of.as_deref()) {
+        Ok(all) => all,
+        Err(why) => return undecided(&why),
     };
     let mut ruling = match gate.figure {
         ViewingFigure::RebufferRatio => rebuffering(&all, gate),
@@ -29,19 +30,19 @@ pub(super) fn rule(case: &Case<'_>, window: &Window, gate: &ViewingGate) -> Ruli
     ruling
 }
 
-/// What was seen in a window; none of a run that noted nothing of viewers.
-fn seen(case: &Case<'_>, window: &Window, of: Option<&str>) -> Option<ViewingSecond> {
-    let told = case.record.events.iter();
-    let mut told = told
-        .filter_map(|stamped| match &stamped.event {
-            RunEvent::Viewings { players } => Some(players),
-            _ => None,
-        })
-        .peekable();
-    told.peek()?;
+/// What was seen in a window; or why that is not known, of a run that noted nothing of
+/// viewers or a record that lost some of it.
+fn seen(case: &Case<'_>, window: &Window, of: Option<&str>) -> Result<ViewingSecond, String> {
+    let events = case.record.events.iter().map(|stamped| &stamped.event);
+    let Some(told) = Viewings::told(events) else {
+        return Err("what viewers saw was not recorded in this run".to_owned());
+    };
+    if let Some(lost) = told.lost {
+        return Err(lost);
+    }
     let mut all = ViewingSecond::default();
-    let seconds = told
-        .flatten()
+    let seconds = told.players.into_iter();
+    let seconds = seconds
         .filter(|player| of.is_none_or(|of| player.player == of))
         .flat_map(|player| &player.seconds);
     for second in seconds {
@@ -50,7 +51,7 @@ fn seen(case: &Case<'_>, window: &Window, of: Option<&str>) -> Option<ViewingSec
             all.add(second);
         }
     }
-    Some(all)
+    Ok(all)
 }
 
 #[expect(

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_scenario::BreakerState;
 
-use crate::{FaultSeen, Interval, JourneyEnds, Viewings};
+use crate::{FaultSeen, Interval, JourneyEnds, Piece, Viewings};
 
 /// An event and when it happened.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -137,6 +137,10 @@ pub enum RunEvent {
     Viewings {
         /// Each step of the load that plays.
         players: Vec<Viewings>,
+        /// Which of them this is, so that one that is lost is missed; not said in records
+        /// of before it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        piece: Option<Piece>,
     },
     /// A person acted on the run from a screen. What came of it stands in the
     /// events that follow.

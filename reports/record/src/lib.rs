@@ -45,4 +45,4 @@ pub use store::{RecordError, RecordWriter};
 pub use terminal::{terminal_block, terminal_line, terminal_text};
 pub use times::Times;
 pub use users::{IntervalUsers, USERS_MAX, UserSet};
-pub use viewing::{ViewingSecond, Viewings};
+pub use viewing::{AllViewings, Piece, ViewingSecond, Viewings};

@@ -7,7 +7,7 @@ mod intervals;
 use std::collections::BTreeMap;
 
 use crate::shard::ShardSet;
-use crate::{Manifest, Record};
+use crate::{Manifest, Record, Viewings};
 
 /// Why records cannot be merged at all. Lesser faults make the merged record
 /// inconclusive; see [`ShardSet::doubts`].
@@ -158,6 +158,10 @@ fn doubt(name: &str, record: &Record, start_at: Option<&str>, doubts: &mut Vec<S
     }
     if let Some(line) = record.damage.first() {
         doubts.push(format!("the shard {name} is damaged: {line}"));
+    }
+    let viewers = Viewings::told(record.events.iter().map(|stamped| &stamped.event));
+    if let Some(lost) = viewers.and_then(|told| told.lost) {
+        doubts.push(format!("of the shard {name}, {lost}"));
     }
     if !record.complete {
         doubts.push(format!("the shard {name} did not come to its end"));

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 mod pieces;
 
+pub use pieces::{AllViewings, Piece};
+
 /// What the viewers of one player saw in the measured load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Viewings {

@@ -176,7 +176,7 @@ impl PlainLines {
             RunEvent::ByHand { action, from } => {
                 Some(format!("BY HAND {}", action.words_from(*from)))
             }
-            RunEvent::Viewings { players } => {
+            RunEvent::Viewings { players, .. } => {
                 Some(format!("viewers: {}", Viewings::words(players)))
             }
             RunEvent::JourneysEnded { journeys } => {

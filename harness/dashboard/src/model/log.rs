@@ -125,7 +125,7 @@ fn words(event: &RunEvent) -> Option<(Topic, String)> {
             (Topic::ByHand, format!("by hand: {words}"))
         }
         RunEvent::Note { text } => (Topic::Run, text.clone()),
-        RunEvent::Viewings { players } => {
+        RunEvent::Viewings { players, .. } => {
             (Topic::Run, format!("viewers: {}", Viewings::words(players)))
         }
         RunEvent::JourneysEnded { journeys } => (

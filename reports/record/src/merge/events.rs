@@ -94,15 +94,17 @@ fn steady_state(records: &[(u32, Record)], at_us: i64) -> Option<Stamped> {
     own.map(|event| Stamped { at_us, event })
 }
 
-/// What the viewers of all shards saw; none while a shard has not told its part.
+/// What the viewers of all shards saw; none while a shard has not told all of its part.
 fn viewings(records: &[(u32, Record)], at_us: i64) -> Vec<Stamped> {
-    let parts = told(records, |event| match event {
-        RunEvent::Viewings { players } => Some(players.clone()),
-        _ => None,
-    });
-    let players = Viewings::sum(parts.into_iter().flatten().flatten());
-    let pieces = Viewings::pieces(players).into_iter();
-    let events = pieces.map(|players| RunEvent::Viewings { players });
+    let mut players = Vec::new();
+    for (_, record) in records {
+        let told = Viewings::told(record.events.iter().map(|stamped| &stamped.event));
+        let Some(told) = told.filter(|told| told.lost.is_none()) else {
+            return Vec::new();
+        };
+        players.extend(told.players);
+    }
+    let events = Viewings::events(Viewings::sum(players.into_iter().cloned())).into_iter();
     events.map(|event| Stamped { at_us, event }).collect()
 }
 

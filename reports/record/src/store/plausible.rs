@@ -20,7 +20,7 @@ pub(super) fn event(stamped: &Stamped) -> Result<(), String> {
             scheduled,
             lag_max_us,
         } => vec![*scheduled, *lag_max_us],
-        RunEvent::Viewings { players } => {
+        RunEvent::Viewings { players, .. } => {
             let seconds = players.iter().flat_map(|player| &player.seconds);
             seconds.flat_map(ViewingSecond::counts).collect()
         }

@@ -1,6 +1,13 @@
-//! What viewers saw in pieces, none of which is too long for a line of the journal.
+//! What viewers saw in pieces, none of which is too long for a line of the journal, and
+//! what the pieces tell together.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{ViewingSecond, Viewings};
+use crate::RunEvent;
 use crate::store::EVENT_BYTES_MAX;
 
 /// What the JSON of a piece has at most, in bytes: half the longest line that is read.
@@ -15,11 +22,77 @@ const PLAYER_BYTES: usize = 32;
 /// The most that a byte of a name becomes in JSON.
 const ESCAPED_BYTES: usize = 6;
 
+/// One of the pieces in which a run tells what viewers saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Piece {
+    /// Its number, from 1 on.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+/// What the pieces that a record has tell together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllViewings<'a> {
+    /// What each piece tells of each player; of one that is told twice, once.
+    pub players: Vec<&'a Viewings>,
+    /// Why that is not all of it, in words.
+    pub lost: Option<String>,
+}
+
 impl Viewings {
+    /// The events that tell this, each short enough for a line of the journal.
+    #[must_use]
+    pub fn events(players: Vec<Self>) -> Vec<RunEvent> {
+        let pieces = Self::pieces(players);
+        let of = pieces.len() as u32;
+        let numbered = (1..).zip(pieces);
+        let events = numbered.map(|(number, players)| RunEvent::Viewings {
+            players,
+            piece: Some(Piece { number, of }),
+        });
+        events.collect()
+    }
+
+    /// What events tell of viewers; `None` where they tell nothing.
+    pub fn told<'a>(events: impl Iterator<Item = &'a RunEvent>) -> Option<AllViewings<'a>> {
+        let mut numbered: BTreeMap<u32, &[Self]> = BTreeMap::new();
+        let mut unnumbered: Vec<&[Self]> = Vec::new();
+        let mut count = None;
+        let mut at_odds = false;
+        for event in events {
+            let RunEvent::Viewings { players, piece } = event else {
+                continue;
+            };
+            let Some(Piece { number, of }) = *piece else {
+                unnumbered.push(players);
+                continue;
+            };
+            let same = *numbered.entry(number).or_insert(players) == players;
+            let possible = *count.get_or_insert(of) == of && (1..=of).contains(&number);
+            at_odds |= !same || !possible;
+        }
+        let lost = match count {
+            None if unnumbered.is_empty() => return None,
+            // Nobody numbered them once.
+            None => None,
+            Some(_) if at_odds || !unnumbered.is_empty() => {
+                Some("what is recorded of what viewers saw is at odds with itself".to_owned())
+            }
+            Some(of) => {
+                let missing = (of as usize).saturating_sub(numbered.len());
+                (missing > 0)
+                    .then(|| format!("{missing} of the {of} records of what viewers saw are lost"))
+            }
+        };
+        let pieces = numbered.into_values().chain(unnumbered);
+        let players = pieces.flatten().collect();
+        Some(AllViewings { players, lost })
+    }
+
     /// The same in pieces that are short enough for a line each. [`Viewings::sum`] of all
     /// of them is the whole.
-    #[must_use]
-    pub fn pieces(players: Vec<Self>) -> Vec<Vec<Self>> {
+    fn pieces(players: Vec<Self>) -> Vec<Vec<Self>> {
         let mut pieces: Vec<Vec<Self>> = Vec::new();
         let mut piece: Vec<Self> = Vec::new();
         let mut bytes = 0;
@@ -84,7 +157,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::RunEvent;
 
     /// A second with so many first frames at times of their own, and figures as long as
     /// they can be or as short.
@@ -145,13 +217,96 @@ mod tests {
         let whole = vec![Viewings { player, seconds }];
         let line = |players: &[Viewings]| {
             let players = players.to_vec();
-            let event = RunEvent::Viewings { players };
+            let piece = Some(Piece {
+                number: u32::MAX,
+                of: u32::MAX,
+            });
+            let event = RunEvent::Viewings { players, piece };
             serde_json::to_string(&event).unwrap().len()
         };
         assert!(line(&whole) > EVENT_BYTES_MAX);
         let pieces = Viewings::pieces(whole.clone());
         assert!(pieces.iter().all(|piece| line(piece) < EVENT_BYTES_MAX));
         assert_eq!(Viewings::sum(pieces.into_iter().flatten()), whole);
+        let events = Viewings::events(whole.clone());
+        assert!(events.len() > 1);
+        let told = Viewings::told(events.iter()).unwrap();
+        assert_eq!(told.lost, None);
+        assert_eq!(Viewings::sum(told.players.into_iter().cloned()), whole);
+        let less = Viewings::told(events[1..].iter()).unwrap();
+        assert!(less.lost.is_some());
+    }
+
+    /// Three pieces, each of a second of its own.
+    fn three() -> Vec<RunEvent> {
+        let event = |number: u32| RunEvent::Viewings {
+            players: vec![Viewings {
+                player: "watch/title".to_owned(),
+                seconds: vec![second(number.into(), 2, 1, 1)],
+            }],
+            piece: Some(Piece { number, of: 3 }),
+        };
+        (1..=3).map(event).collect()
+    }
+
+    fn lost(events: &[RunEvent]) -> Option<String> {
+        Viewings::told(events.iter()).unwrap().lost
+    }
+
+    #[test]
+    fn a_piece_that_is_lost_is_missed_and_one_that_is_told_twice_counts_once() {
+        let events = three();
+        let whole = Viewings::told(events.iter()).unwrap();
+        assert_eq!((whole.players.len(), &whole.lost), (3, &None));
+        let twice = [&events[..], &events[1..2]].concat();
+        assert_eq!(Viewings::told(twice.iter()).unwrap(), whole);
+        let turned: Vec<RunEvent> = events.iter().rev().cloned().collect();
+        assert_eq!(Viewings::told(turned.iter()).unwrap(), whole);
+        for n in 0..3 {
+            let mut less = events.clone();
+            less.remove(n);
+            let expected = "1 of the 3 records of what viewers saw are lost";
+            assert_eq!(lost(&less).unwrap(), expected);
+        }
+        assert!(lost(&events[..1]).unwrap().starts_with("2 of the 3"));
+        assert_eq!(Viewings::told([].into_iter()), None);
+    }
+
+    #[test]
+    fn pieces_that_cannot_be_of_one_whole_are_not_believed() {
+        let with = |change: fn(&mut Option<Piece>)| {
+            let mut events = three();
+            if let Some(RunEvent::Viewings { piece, .. }) = events.last_mut() {
+                change(piece);
+            }
+            lost(&events).unwrap()
+        };
+        let expected = "what is recorded of what viewers saw is at odds with itself";
+        for change in [
+            (|piece| *piece = None) as fn(&mut Option<Piece>),
+            |piece| *piece = Some(Piece { number: 2, of: 3 }),
+            |piece| *piece = Some(Piece { number: 4, of: 3 }),
+            |piece| *piece = Some(Piece { number: 0, of: 3 }),
+            |piece| *piece = Some(Piece { number: 3, of: 4 }),
+        ] {
+            assert_eq!(with(change), expected);
+        }
+    }
+
+    /// As in records of before pieces had numbers.
+    #[test]
+    fn pieces_without_numbers_are_all_that_is_known() {
+        let without = three().into_iter().map(|mut event| {
+            if let RunEvent::Viewings { piece, .. } = &mut event {
+                *piece = None;
+            }
+            event
+        });
+        let without: Vec<RunEvent> = without.collect();
+        let text = serde_json::to_string(&without[0]).unwrap();
+        assert!(!text.contains("piece"), "{text}");
+        let told = Viewings::told(without.iter()).unwrap();
+        assert_eq!((told.players.len(), told.lost), (3, None));
     }
 
     #[test]

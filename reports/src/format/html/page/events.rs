@@ -103,7 +103,7 @@ fn tell(event: &RunEvent) -> Option<(&'static str, String)> {
             format!("{scheduled} arrivals were scheduled"),
         ),
         RunEvent::JourneysEnded { journeys } => ("journeys", JourneyEnds::words(journeys)),
-        RunEvent::Viewings { players } => ("viewers", Viewings::words(players)),
+        RunEvent::Viewings { players, .. } => ("viewers", Viewings::words(players)),
         // A probe that answers is in its table.
         RunEvent::Probe(reading) => {
             let error = reading.error.as_ref()?;
