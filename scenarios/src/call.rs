@@ -21,6 +21,10 @@ pub struct Call {
     /// The file that describes the method; its content is the descriptor set
     /// (`google.protobuf.FileDescriptorSet`) that it was compiled to.
     pub proto: BodyFile,
+    /// SHA-256 of the descriptor set, in hexadecimal digits: it stands for the file and all
+    /// that it imports. Empty in records of versions that did not keep it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sha256: String,
     /// Full name of the service, a slash, and the method.
     pub method: String,
     /// Whether it may be called again where no answer came, by the word of the file

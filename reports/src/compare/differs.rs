@@ -103,7 +103,9 @@ pub(super) fn notes(records: [&Record; 2], verdicts: &[Verdict; 2]) -> Vec<Strin
         settings.join(" ")
     });
     differ("the system's settings", &settings[0], &settings[1]);
-    notes.extend(changed_data([a, b].map(|manifest| &manifest.scenario.load)));
+    let loads = [a, b].map(|manifest| &manifest.scenario.load);
+    notes.extend(changed_data(loads));
+    notes.extend(changed_methods(loads));
     notes.extend(faults(verdicts));
     for (side, (record, verdict)) in ["A", "B"].iter().zip(records.iter().zip(verdicts)) {
         if !record.complete {
@@ -134,7 +136,6 @@ fn changed_data([a, b]: [&Load; 2]) -> Vec<String> {
         let known = !is.sha256.is_empty() && !was.sha256.is_empty();
         if known && is.sha256 != was.sha256 && !told.contains(&&is.table) {
             told.push(&is.table);
-            let short = |digest: &str| digest.chars().take(12).collect::<String>();
             notes.push(format!(
                 "the data of `{}` differ: {} has the digest {} against {}, {} rows against {}",
                 is.table,
@@ -147,6 +148,37 @@ fn changed_data([a, b]: [&Load; 2]) -> Vec<String> {
         }
     }
     notes
+}
+
+/// Files that describe the methods of gRPC otherwise; where a record knows no digest,
+/// nobody can tell.
+fn changed_methods([a, b]: [&Load; 2]) -> Vec<String> {
+    let mut notes: Vec<String> = Vec::new();
+    for is in a.routes().filter_map(|route| route.call.as_ref()) {
+        let mut others = b.routes().filter_map(|route| route.call.as_ref());
+        let Some(was) = others.find(|was| was.proto.path == is.proto.path) else {
+            continue;
+        };
+        let known = !is.sha256.is_empty() && !was.sha256.is_empty();
+        if !known || is.sha256 == was.sha256 {
+            continue;
+        }
+        let note = format!(
+            "what describes the methods differs: {} has the digest {} against {}",
+            is.proto.path,
+            short(&is.sha256),
+            short(&was.sha256),
+        );
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    notes
+}
+
+/// The front of a digest, enough to tell it from another.
+fn short(digest: &str) -> String {
+    digest.chars().take(12).collect()
 }
 
 fn faults(verdicts: &[Verdict; 2]) -> Vec<String> {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use squall_record::*;
 use squall_reports::compare::{Change, Margins, RouteComparison, RunComparison, compare};
 use squall_reports::*;
-use squall_scenario::{Column, DataSource};
+use squall_scenario::{BodyFile, Call, Column, DataSource};
 
 fn with_margins(a: &Record, b: &Record) -> RunComparison {
     compare(a, b, Margins::default()).unwrap()
@@ -219,6 +219,42 @@ fn data_that_changed_between_two_runs_are_told() {
     assert_ne!(was.manifest.scenario, is.manifest.scenario);
     let json = serde_json::to_string(&was.manifest.scenario).unwrap();
     assert!(json.contains(&"ab".repeat(32)), "{json}");
+}
+
+#[test]
+fn methods_that_are_described_otherwise_in_two_runs_are_told_once() {
+    let of = |sha256: &str| {
+        let mut record = passing();
+        let mut call = Call {
+            proto: BodyFile::default(),
+            sha256: sha256.to_owned(),
+            method: "shop.v1.Catalog/Play".to_owned(),
+            idempotent: false,
+            streams: false,
+        };
+        call.proto.path = "shop.proto".to_owned();
+        for request in &mut record.manifest.scenario.load.requests {
+            request.call = Some(call.clone());
+        }
+        record
+    };
+    let [was, is, unknown] = ["ab".repeat(32), "cd".repeat(32), String::new()].map(|it| of(&it));
+    assert!(was.manifest.scenario.load.requests.len() > 1);
+    assert_eq!(
+        with_margins(&was, &is).notes,
+        [
+            "what describes the methods differs: shop.proto has the digest abababababab against \
+             cdcdcdcdcdcd"
+        ]
+    );
+    assert!(with_margins(&was, &was).notes.is_empty());
+    assert!(with_margins(&unknown, &was).notes.is_empty());
+    assert!(with_margins(&passing(), &was).notes.is_empty());
+    assert_ne!(was.manifest.scenario, is.manifest.scenario);
+    let json = serde_json::to_string(&was.manifest.scenario).unwrap();
+    assert!(json.contains(&"ab".repeat(32)), "{json}");
+    let json = serde_json::to_string(&unknown.manifest.scenario).unwrap();
+    assert!(!json.contains("sha256"), "{json}");
 }
 
 #[test]

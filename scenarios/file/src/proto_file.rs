@@ -12,6 +12,7 @@ use squall_scenario::{BodyFile, descriptors, quoted, visible};
 use crate::body_file::{is_there, read_body};
 use crate::codes;
 use crate::diagnostic::Diagnostic;
+use crate::digest::sha256;
 
 /// Most files that a description is made of.
 const FILES_MAX: u32 = 1_000;
@@ -21,6 +22,8 @@ const FILES_MAX: u32 = 1_000;
 pub(crate) struct ProtoFile {
     /// The file, with its descriptor set for content.
     pub(crate) file: BodyFile,
+    /// The digest of that set.
+    pub(crate) sha256: String,
     pub(crate) pool: DescriptorPool,
 }
 
@@ -47,6 +50,7 @@ pub(crate) fn read_proto(path: &str, scenario: &str) -> Result<ProtoFile, Box<Di
         )
     })?;
     Ok(ProtoFile {
+        sha256: sha256(&content),
         file: BodyFile {
             path: path.to_owned(),
             bytes: file.bytes,
@@ -212,6 +216,20 @@ mod tests {
             assert!(problem.notes[0].contains(says), "{:?}", problem.notes);
         }
         assert_eq!(read_proto("f.proto", &scenario).unwrap_err().code, "S0001");
+    }
+
+    #[test]
+    fn the_digest_is_of_what_is_described_with_all_imports() {
+        let digest = |shop: &str, title: &str| {
+            let files = [("b.proto", shop), ("shop/v1/title.proto", title)];
+            let (_folder, scenario) = written(&files);
+            read_proto("b.proto", &scenario).unwrap().sha256
+        };
+        let is = digest(SHOP, TITLE);
+        assert_eq!(is.len(), 64);
+        assert_eq!(is, digest(&format!("// A shop.\n{SHOP}"), TITLE));
+        assert_ne!(is, digest(SHOP, &TITLE.replace("int64", "string")));
+        assert_ne!(is, digest(&SHOP.replace("at = 1", "at = 2"), TITLE));
     }
 
     #[test]

@@ -50,6 +50,7 @@ fn call(method: &str) -> Call {
             bytes: 0,
             content: compiler.encode_file_descriptor_set().into(),
         },
+        sha256: String::new(),
         method: format!("shop.v1.Catalog/{method}"),
         idempotent: false,
         streams,

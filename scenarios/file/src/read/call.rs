@@ -124,6 +124,7 @@ impl Reader {
         let level = options.as_ref().and_then(|it| it.idempotency_level);
         let call = Call {
             proto: file.file,
+            sha256: file.sha256,
             method: name.to_owned(),
             // NO_SIDE_EFFECTS and IDEMPOTENT of google.protobuf.MethodOptions.
             idempotent: matches!(level, Some(1 | 2)),
