@@ -75,8 +75,11 @@ impl Command {
         Ok(Self(Arc::new(Inner {
             group: Arc::from(group),
             breaker: observed_breaker(name.clone(), &properties, now, notices.clone()),
-            bulkhead: Bulkhead::new(properties.execution_semaphore_max_concurrent),
-            fallback_bulkhead: Bulkhead::new(properties.fallback_semaphore_max_concurrent),
+            bulkhead: Bulkhead::new(
+                properties.execution_semaphore_max_concurrent,
+                properties.execution_queue_size,
+            ),
+            fallback_bulkhead: Bulkhead::new(properties.fallback_semaphore_max_concurrent, 0),
             retry_budget: RetryBudget::new(
                 properties.retry_budget_percent,
                 properties.retry_budget_min_per_s,
@@ -104,6 +107,7 @@ impl Command {
         inner
             .bulkhead
             .set_limit(properties.execution_semaphore_max_concurrent);
+        inner.bulkhead.set_room(properties.execution_queue_size);
         inner
             .fallback_bulkhead
             .set_limit(properties.fallback_semaphore_max_concurrent);
@@ -190,6 +194,7 @@ impl Command {
             next_probe_in: inner.breaker.next_probe_in(now),
             health: inner.breaker.health(now),
             active: inner.bulkhead.active(),
+            waiting: inner.bulkhead.waiting(),
             metrics: inner.metrics.snapshot(now, inner.bulkhead.take_peak()),
             properties: self.properties(),
         }

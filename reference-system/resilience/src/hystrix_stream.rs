@@ -129,7 +129,7 @@ fn settings(snapshot: &CommandSnapshot) -> Map<String, Value> {
     }))
 }
 
-/// The object of type `HystrixThreadPool`: permits stand for threads. Nothing ever queues.
+/// The object of type `HystrixThreadPool`: permits stand for threads.
 pub fn thread_pool(snapshot: &CommandSnapshot) -> Value {
     let limit = snapshot.properties.execution_semaphore_max_concurrent;
     let executed = |count: &dyn Fn(Event) -> u64| -> u64 {
@@ -150,12 +150,12 @@ pub fn thread_pool(snapshot: &CommandSnapshot) -> Value {
         "currentLargestPoolSize": limit,
         "currentMaximumPoolSize": limit,
         "currentPoolSize": limit,
-        "currentQueueSize": 0,
-        "currentTaskCount": completed + snapshot.active as u64,
+        "currentQueueSize": snapshot.waiting,
+        "currentTaskCount": completed + (snapshot.active + snapshot.waiting) as u64,
         "rollingCountThreadsExecuted": executed(&|event| snapshot.metrics.rolling(event)),
         "rollingMaxActiveThreads": snapshot.metrics.rolling_active_max,
         "rollingCountCommandRejections": snapshot.metrics.rolling(Event::SemaphoreRejected),
-        "propertyValue_queueSizeRejectionThreshold": 0,
+        "propertyValue_queueSizeRejectionThreshold": snapshot.properties.execution_queue_size,
         "propertyValue_metricsRollingStatisticalWindowInMilliseconds": snapshot.properties.metrics_rolling_window_ms,
         "reportingHosts": 1,
     })

@@ -11,6 +11,8 @@ pub mod metrics;
 pub mod prometheus;
 pub mod retry_budget;
 
+#[cfg(test)]
+mod bulkhead_test;
 mod call;
 mod clock;
 mod command;

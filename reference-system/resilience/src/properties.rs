@@ -20,6 +20,9 @@ pub struct Properties {
     pub execution_timeout_enabled: bool,
     /// How many calls may run at once. Default 10.
     pub execution_semaphore_max_concurrent: usize,
+    /// How many calls may wait for one of those that run to end. The wait is part of the call's
+    /// timeout, and ends with the caller's deadline. Default 0: a full bulkhead refuses at once.
+    pub execution_queue_size: usize,
     /// How many fallbacks may run at once. Default 10.
     pub fallback_semaphore_max_concurrent: usize,
     /// Whether fallbacks run. Default true.
@@ -75,6 +78,7 @@ impl Default for Properties {
             execution_timeout_ms: 1000,
             execution_timeout_enabled: true,
             execution_semaphore_max_concurrent: 10,
+            execution_queue_size: 0,
             fallback_semaphore_max_concurrent: 10,
             fallback_enabled: true,
             circuit_breaker_enabled: true,
@@ -135,6 +139,8 @@ impl Properties {
             u64::MAX,
         )?;
         within("fallback_semaphore_max_concurrent", fallbacks, 1, u64::MAX)?;
+        let queue = permits(self.execution_queue_size);
+        within("execution_queue_size", queue, 0, QUEUE_MAX)?;
         within(
             "circuit_breaker_request_volume_threshold",
             volume,
@@ -281,6 +287,9 @@ const DAY_MS: u64 = 86_400_000;
 /// The most buckets a window of counters may have; it bounds the memory of a command.
 const BUCKETS_MAX: u64 = 600;
 
+/// The most calls that may wait; it bounds the memory of a command.
+const QUEUE_MAX: u64 = 100_000;
+
 /// The most last calls a breaker judges by; it bounds the memory of a command.
 const LAST_CALLS_MAX: u64 = 100_000;
 
@@ -363,6 +372,7 @@ setters! {
     execution_timeout_ms: u64,
     execution_timeout_enabled: bool,
     execution_semaphore_max_concurrent: usize,
+    execution_queue_size: usize,
     fallback_semaphore_max_concurrent: usize,
     fallback_enabled: bool,
     circuit_breaker_enabled: bool,
@@ -451,6 +461,10 @@ mod tests {
         assert_eq!(
             name_of(new().circuit_breaker_slow_call_threshold_percentage(0)),
             "circuit_breaker_slow_call_threshold_percentage"
+        );
+        assert_eq!(
+            name_of(new().execution_queue_size(usize::MAX)),
+            "execution_queue_size"
         );
         assert_eq!(
             name_of(new().circuit_breaker_last_calls(u32::MAX)),

@@ -26,6 +26,8 @@ pub struct CommandSnapshot {
     pub health: Health,
     /// Calls that run now.
     pub active: usize,
+    /// Calls that wait for one of them to end.
+    pub waiting: usize,
     /// Events and latencies.
     pub metrics: MetricsSnapshot,
     /// The settings in force.

@@ -2,4 +2,4 @@
 //! compiles that code with another module of this name.
 
 pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError};
+pub(crate) use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

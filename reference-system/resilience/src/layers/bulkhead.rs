@@ -3,14 +3,20 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
+use tokio::time::Sleep;
 use tower::{Layer, Service};
 
-use crate::bulkhead::{BulkheadFull, Permit};
+use crate::bulkhead::{Acquire, Permit};
 use crate::{Call, Command, CommandError};
 
-/// Refuses a call at once when the command's bulkhead is full; it never queues.
+/// How long a call waits where timeouts are switched off, which end no call.
+const PATIENCE_MAX: Duration = Duration::from_secs(86_400);
+
+/// Lets a call wait, as `execution_queue_size` allows, while the command's bulkhead is full, and
+/// refuses it at once beyond that. The timeout runs from here, so that it bounds the wait too.
 #[derive(Debug, Clone)]
 pub struct BulkheadLayer(Command);
 
@@ -41,23 +47,40 @@ pub struct BulkheadService<S> {
 
 impl<S, R, E> Service<Call<R>> for BulkheadService<S>
 where
-    S: Service<Call<R>, Error = CommandError<E>>,
+    S: Service<Call<R>, Error = CommandError<E>> + Clone,
 {
     type Response = S::Response;
     type Error = CommandError<E>;
-    type Future = BulkheadFuture<S::Future>;
+    type Future = BulkheadFuture<S, R, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, call: Call<R>) -> Self::Future {
-        let stage = match self.command.bulkhead().try_acquire() {
-            Ok(permit) => Stage::Admitted {
+    fn call(&mut self, mut call: Call<R>) -> Self::Future {
+        let now = self.command.now();
+        let patience = match self.command.properties().timeout() {
+            Some(timeout) => {
+                call.options.deadline = call.options.deadline.tightened(now, timeout);
+                call.options.deadline.remaining(now)
+            }
+            None => PATIENCE_MAX,
+        };
+        let stage = match self.command.bulkhead().acquire().map(Acquire::now) {
+            Ok(Ok(permit)) => Stage::Admitted {
                 permit: Some(permit),
                 future: self.inner.call(call),
             },
-            Err(refusal) => Stage::Refused { refusal },
+            Ok(Err(acquire)) => {
+                // The service that is ready goes with the call, not a clone that is not.
+                let next = self.inner.clone();
+                Stage::Waiting {
+                    queued: Some((acquire, std::mem::replace(&mut self.inner, next), call)),
+                    sleep: tokio::time::sleep(patience),
+                    after: patience,
+                }
+            }
+            Err(full) => Stage::Refused { limit: full.limit },
         };
         BulkheadFuture { stage }
     }
@@ -65,47 +88,77 @@ where
 
 pin_project! {
     /// The answer of a [`BulkheadService`]. The permit lives in here: it comes back when the work
-    /// ends or is dropped, and never before.
+    /// ends or is dropped, and never before. Dropping a call that waits leaves the queue.
     #[derive(Debug)]
-    pub struct BulkheadFuture<F> {
+    pub struct BulkheadFuture<S, R, F> {
         #[pin]
-        stage: Stage<F>,
+        stage: Stage<S, R, F>,
     }
 }
 
 pin_project! {
     #[project = StageProjection]
     #[derive(Debug)]
-    enum Stage<F> {
+    enum Stage<S, R, F> {
+        Waiting {
+            queued: Option<(Acquire, S, Call<R>)>,
+            #[pin]
+            sleep: Sleep,
+            after: Duration,
+        },
         Admitted {
             permit: Option<Permit>,
             #[pin]
             future: F,
         },
         Refused {
-            refusal: BulkheadFull,
+            limit: usize,
         },
     }
 }
 
-impl<F, T, E> Future for BulkheadFuture<F>
+impl<S, R, T, E> Future for BulkheadFuture<S, R, S::Future>
 where
-    F: Future<Output = Result<T, CommandError<E>>>,
+    S: Service<Call<R>, Response = T, Error = CommandError<E>>,
 {
-    type Output = F::Output;
+    type Output = Result<T, CommandError<E>>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().stage.project() {
-            StageProjection::Refused { refusal } => {
-                Poll::Ready(Err(CommandError::SemaphoreRejected {
-                    limit: refusal.limit,
-                }))
-            }
-            StageProjection::Admitted { permit, future } => {
-                let result = ready!(future.poll(cx));
-                permit.take();
-                Poll::Ready(result)
-            }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let stage = self.as_mut().project().stage;
+            let (permit, mut service, call) = match stage.project() {
+                StageProjection::Refused { limit } => {
+                    return Poll::Ready(Err(CommandError::SemaphoreRejected { limit: *limit }));
+                }
+                StageProjection::Admitted { permit, future } => {
+                    let result = ready!(future.poll(cx));
+                    permit.take();
+                    return Poll::Ready(result);
+                }
+                StageProjection::Waiting {
+                    queued,
+                    sleep,
+                    after,
+                } => {
+                    let acquire = queued
+                        .as_mut()
+                        .map(|(acquire, ..)| Pin::new(acquire).poll(cx));
+                    let Some(Poll::Ready(permit)) = acquire else {
+                        ready!(sleep.poll(cx));
+                        queued.take();
+                        return Poll::Ready(Err(CommandError::Timeout { after: *after }));
+                    };
+                    let Some((_, service, call)) = queued.take() else {
+                        return Poll::Pending;
+                    };
+                    (permit, service, call)
+                }
+            };
+            let future = service.call(call);
+            self.as_mut().project().stage.set(Stage::Admitted {
+                permit: Some(permit),
+                future,
+            });
         }
     }
 }

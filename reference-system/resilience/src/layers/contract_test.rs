@@ -79,6 +79,32 @@ impl Service<Call<&'static str>> for Strict {
     }
 }
 
+/// Fails a test that calls a clone of it that never was ready itself.
+#[derive(Default)]
+struct ReadyFirst(bool);
+
+impl Clone for ReadyFirst {
+    fn clone(&self) -> Self {
+        Self(false)
+    }
+}
+
+impl Service<Call<&'static str>> for ReadyFirst {
+    type Response = ();
+    type Error = Broken;
+    type Future = std::future::Ready<Result<(), Broken>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        self.0 = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _call: Call<&'static str>) -> Self::Future {
+        assert!(self.0, "called before ready");
+        std::future::ready(Ok(()))
+    }
+}
+
 /// Runs until it is dropped.
 #[derive(Clone)]
 struct Hangs;
@@ -153,6 +179,39 @@ async fn a_single_layer_passes_readiness_on() {
         service.ready().await.unwrap().call(call(&command)).await,
         Ok(0)
     );
+}
+
+/// The service that said it was ready waits with the call; a clone of it would not be.
+#[tokio::test(start_paused = true)]
+async fn a_queued_call_is_made_by_the_service_that_was_ready() {
+    let properties = Properties::builder()
+        .execution_semaphore_max_concurrent(1)
+        .execution_queue_size(1);
+    let command = command(properties.build().unwrap());
+    let mut service =
+        BulkheadLayer::new(command.clone()).layer(ClassifyLayer.layer(ReadyFirst::default()));
+    let running = command.bulkhead().try_acquire().unwrap();
+    let queued = service.ready().await.unwrap().call(call(&command));
+    let mut queued = pin!(queued);
+    assert!(poll_once(queued.as_mut()).is_pending());
+    drop(running);
+    assert_eq!(queued.await, Ok(()));
+    let full = service.ready().await.unwrap().call(call(&command)).await;
+    assert_eq!(full, Ok(()), "the one left behind is made ready again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waited_too_long_is_out_of_the_queue_before_its_answer_is_dropped() {
+    let properties = Properties::builder()
+        .execution_semaphore_max_concurrent(1)
+        .execution_queue_size(1);
+    let command = command(properties.build().unwrap());
+    let _running = command.bulkhead().try_acquire().unwrap();
+    let mut service = BulkheadLayer::new(command.clone()).layer(ClassifyLayer.layer(Hangs));
+    let mut queued = pin!(service.call(call(&command)));
+    let after = Duration::from_secs(1);
+    assert_eq!(queued.as_mut().await, Err(CommandError::Timeout { after }));
+    assert_eq!(command.bulkhead().waiting(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -197,3 +197,95 @@ async fn all_attempts_share_one_timeout() {
     );
     assert_eq!(c.now() - started, Duration::from_secs(1));
 }
+
+fn with_queue() -> Command {
+    command(
+        Properties::builder()
+            .execution_semaphore_max_concurrent(1)
+            .execution_queue_size(1)
+            .execution_timeout_ms(300),
+    )
+}
+
+async fn take_ms(c: &Command, ms: u64) -> Result<Duration, CommandError<Wrong>> {
+    let work = |attempt: squall_resilience::Attempt| async move {
+        let left = attempt.deadline.remaining(c.now());
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        Ok(left)
+    };
+    c.execute(in_one_minute(c), work).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queued_call_runs_when_another_ends_and_the_wait_is_part_of_its_time() {
+    let c = with_queue();
+    let (first, second, third) = tokio::join!(take_ms(&c, 250), take_ms(&c, 40), take_ms(&c, 0));
+    assert_eq!(first, Ok(Duration::from_millis(300)));
+    assert_eq!(second, Ok(Duration::from_millis(50)), "what the wait left");
+    assert_eq!(third, Err(CommandError::SemaphoreRejected { limit: 1 }));
+    let (first, second) = tokio::join!(take_ms(&c, 250), take_ms(&c, 200));
+    assert!(first.is_ok());
+    let after = Duration::from_millis(50);
+    assert_eq!(second, Err(CommandError::Timeout { after }));
+    assert_eq!((c.bulkhead().active(), c.bulkhead().waiting()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_too_long_never_ran() {
+    let c = with_queue();
+    let ran = Cell::new(false);
+    let deadline = Deadline::after(c.now(), Duration::from_millis(100));
+    let waiting = c.execute(deadline, async |_| {
+        ran.set(true);
+        Ok::<_, Wrong>(())
+    });
+    let (first, second) = tokio::join!(take_ms(&c, 250), waiting);
+    let after = Duration::from_millis(100);
+    assert!(first.is_ok());
+    assert_eq!(
+        (second, ran.get()),
+        (Err(CommandError::Timeout { after }), false)
+    );
+    let ends = [
+        (CommandEvent::Success, 1),
+        (CommandEvent::Timeout, 1),
+        (CommandEvent::FallbackMissing, 1),
+        (CommandEvent::ExceptionThrown, 1),
+    ];
+    assert_eq!(events(&c), ends);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_leaves_the_queue() {
+    let c = with_queue();
+    let running = c.bulkhead().try_acquire().unwrap();
+    {
+        let given_up = take_ms(&c, 0);
+        let patience = Duration::from_millis(100);
+        assert!(tokio::time::timeout(patience, given_up).await.is_err());
+    }
+    assert_eq!(c.bulkhead().waiting(), 0);
+    drop(running);
+    assert!(take_ms(&c, 0).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_room_and_more_permits_are_heeded_while_it_runs() {
+    let c = with_queue();
+    let more = |permits, room| {
+        let properties = Properties::builder()
+            .execution_semaphore_max_concurrent(permits)
+            .execution_queue_size(room);
+        c.set_properties(properties.build().unwrap()).unwrap();
+    };
+    more(1, 2);
+    let calls = async { tokio::join!(take_ms(&c, 100), take_ms(&c, 100), take_ms(&c, 100)) };
+    let widen = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!((c.bulkhead().active(), c.bulkhead().waiting()), (1, 2));
+        more(3, 0);
+        assert_eq!((c.bulkhead().active(), c.bulkhead().waiting()), (3, 0));
+    };
+    let ((first, second, third), ()) = tokio::join!(calls, widen);
+    assert!(first.is_ok() && second.is_ok() && third.is_ok());
+}
