@@ -344,7 +344,7 @@ impl Shared {
         let (health, next_ns) = self.window.health(now_ns);
         self.evaluate_ns.store(next_ns, Ordering::Release);
         let rules = **self.rules.load();
-        let why = self::rules::too_bad(health, &rules);
+        let why = Why::of_window(health, &rules);
         if let Some(why) = why.filter(|_| rules.enabled) {
             self.trip(epoch, now, why, rules.sleep_window);
         }

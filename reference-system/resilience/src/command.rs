@@ -12,10 +12,14 @@ use crate::event::{CommandEvent, Happening, Notice};
 use crate::metrics::Metrics;
 use crate::retry_budget::RetryBudget;
 use crate::snapshot::CommandSnapshot;
-use crate::{Clock, Properties, PropertiesError, SystemClock};
+use crate::threads::Threads;
+use crate::{CallOptions, Clock, Properties, PropertiesError, SystemClock};
 
 /// How many notices a subscriber may lag behind before it loses the oldest (and is told so).
 pub(crate) const NOTICES_MAX: usize = 4096;
+
+/// How long a call waits where timeouts are switched off, which end no call.
+const PATIENCE_MAX: Duration = Duration::from_secs(86_400);
 
 /// Everything about calling one dependency: its breaker, bulkhead, timeout, retry budget, metrics
 /// and settings. Make one per dependency and process, and clone it freely.
@@ -28,6 +32,7 @@ struct Inner {
     properties: ArcSwap<Properties>,
     breaker: Breaker,
     bulkhead: Bulkhead,
+    threads: Threads,
     fallback_bulkhead: Bulkhead,
     retry_budget: RetryBudget,
     metrics: Metrics,
@@ -79,6 +84,11 @@ impl Command {
                 properties.execution_semaphore_max_concurrent,
                 properties.execution_queue_size,
             ),
+            threads: Threads::new(
+                name.clone(),
+                properties.thread_pool_core_size,
+                properties.thread_pool_max_queue_size,
+            ),
             fallback_bulkhead: Bulkhead::new(properties.fallback_semaphore_max_concurrent, 0),
             retry_budget: RetryBudget::new(
                 properties.retry_budget_percent,
@@ -108,6 +118,9 @@ impl Command {
             .bulkhead
             .set_limit(properties.execution_semaphore_max_concurrent);
         inner.bulkhead.set_room(properties.execution_queue_size);
+        let threads = inner.threads.bulkhead();
+        threads.set_limit(properties.thread_pool_core_size);
+        threads.set_room(properties.thread_pool_max_queue_size);
         inner
             .fallback_bulkhead
             .set_limit(properties.fallback_semaphore_max_concurrent);
@@ -154,6 +167,24 @@ impl Command {
         &self.0.bulkhead
     }
 
+    /// The threads for work that blocks.
+    pub(crate) fn threads(&self) -> &Threads {
+        &self.0.threads
+    }
+
+    /// Fixes when a call that is admitted now has to end: its deadline, or earlier by the command's
+    /// timeout. Gives how long that is.
+    pub(crate) fn fix_deadline(&self, options: &mut CallOptions) -> Duration {
+        let now = self.now();
+        match self.properties().timeout() {
+            Some(timeout) => {
+                options.deadline = options.deadline.tightened(now, timeout);
+                options.deadline.remaining(now)
+            }
+            None => PATIENCE_MAX,
+        }
+    }
+
     /// The bulkhead of fallbacks.
     pub fn fallback_bulkhead(&self) -> &Bulkhead {
         &self.0.fallback_bulkhead
@@ -185,6 +216,7 @@ impl Command {
     pub fn snapshot(&self) -> CommandSnapshot {
         let inner = &self.0;
         let now = self.now();
+        let threads = inner.threads.bulkhead();
         CommandSnapshot {
             name: inner.name.clone(),
             group: inner.group.clone(),
@@ -193,9 +225,10 @@ impl Command {
             opened_count: inner.breaker.opened_count(),
             next_probe_in: inner.breaker.next_probe_in(now),
             health: inner.breaker.health(now),
-            active: inner.bulkhead.active(),
-            waiting: inner.bulkhead.waiting(),
-            metrics: inner.metrics.snapshot(now, inner.bulkhead.take_peak()),
+            active: inner.bulkhead.active() + threads.active(),
+            waiting: inner.bulkhead.waiting() + threads.waiting(),
+            threads_begun: inner.threads.begun(),
+            metrics: inner.metrics.snapshot(now, self.take_peak()),
             properties: self.properties(),
         }
     }
@@ -209,7 +242,7 @@ impl Command {
     pub(crate) fn record_end(&self, now: Instant, event: CommandEvent, latency: Option<Duration>) {
         self.0
             .metrics
-            .record_end(now, event, latency, self.0.bulkhead.take_peak());
+            .record_end(now, event, latency, self.take_peak());
         self.notify(event, latency, now);
     }
 
@@ -222,6 +255,11 @@ impl Command {
         if failed {
             self.record(CommandEvent::ExceptionThrown);
         }
+    }
+
+    /// The most calls that ran at once since this was last asked.
+    fn take_peak(&self) -> usize {
+        self.0.bulkhead.take_peak() + self.0.threads.bulkhead().take_peak()
     }
 
     fn notify(&self, event: CommandEvent, latency: Option<Duration>, at: Instant) {

@@ -49,6 +49,14 @@ pub enum CommandError<E> {
         /// The number of calls allowed at once.
         limit: usize,
     },
+    /// All threads of the command are busy, or the machine has none for it; the dependency was not
+    /// called.
+    ThreadPoolRejected {
+        /// The number of threads.
+        threads: usize,
+        /// How many calls wait for one.
+        waiting: usize,
+    },
     /// The work took longer than the command's timeout, or than the caller's deadline allowed; it
     /// was dropped.
     Timeout {
@@ -84,6 +92,10 @@ impl<E: fmt::Display> fmt::Display for CommandError<E> {
             Self::SemaphoreRejected { limit } => {
                 write!(f, "bulkhead full: {limit} calls are running already")
             }
+            Self::ThreadPoolRejected { threads, waiting } => write!(
+                f,
+                "no thread free: all {threads} are busy and {waiting} calls wait already"
+            ),
             Self::Timeout { after } => write!(f, "timed out after {after:?}"),
             Self::DeadlineExpired => f.write_str("the deadline had passed before the call began"),
             Self::BadRequest(error) => write!(f, "bad request: {error}"),
@@ -111,6 +123,7 @@ impl<E> CommandError<E> {
         match self {
             Self::ShortCircuited { .. } => FailureType::ShortCircuit,
             Self::SemaphoreRejected { .. } => FailureType::RejectedSemaphoreExecution,
+            Self::ThreadPoolRejected { .. } => FailureType::RejectedThreadExecution,
             Self::Timeout { .. } | Self::DeadlineExpired => FailureType::Timeout,
             Self::BadRequest(_) => FailureType::BadRequestException,
             Self::Failure(_) => FailureType::CommandException,
@@ -124,6 +137,7 @@ impl<E> CommandError<E> {
         match self {
             Self::ShortCircuited { .. } => CommandEvent::ShortCircuited,
             Self::SemaphoreRejected { .. } => CommandEvent::SemaphoreRejected,
+            Self::ThreadPoolRejected { .. } => CommandEvent::ThreadPoolRejected,
             Self::Timeout { .. } => CommandEvent::Timeout,
             Self::DeadlineExpired => CommandEvent::DeadlineExpired,
             Self::BadRequest(_) => CommandEvent::BadRequest,
@@ -137,7 +151,9 @@ impl<E> CommandError<E> {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::ShortCircuited { retry_after } => Some(*retry_after),
-            Self::SemaphoreRejected { .. } => Some(Duration::from_secs(1)),
+            Self::SemaphoreRejected { .. } | Self::ThreadPoolRejected { .. } => {
+                Some(Duration::from_secs(1))
+            }
             Self::FallbackFailed { cause, .. } => cause.retry_after(),
             Self::FallbackRejected { cause } => {
                 cause.retry_after().or(Some(Duration::from_secs(1)))
@@ -190,6 +206,8 @@ pub enum FailureType {
     ShortCircuit,
     /// The bulkhead was full.
     RejectedSemaphoreExecution,
+    /// All threads were busy.
+    RejectedThreadExecution,
     /// The fallback's own bulkhead was full.
     RejectedSemaphoreFallback,
     /// The work took too long.
@@ -206,6 +224,7 @@ impl FailureType {
         match self {
             Self::ShortCircuit
             | Self::RejectedSemaphoreExecution
+            | Self::RejectedThreadExecution
             | Self::RejectedSemaphoreFallback => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::CommandException => StatusCode::BAD_GATEWAY,
@@ -218,6 +237,7 @@ impl FailureType {
         match self {
             Self::ShortCircuit => "SHORTCIRCUIT",
             Self::RejectedSemaphoreExecution => "REJECTED_SEMAPHORE_EXECUTION",
+            Self::RejectedThreadExecution => "REJECTED_THREAD_EXECUTION",
             Self::RejectedSemaphoreFallback => "REJECTED_SEMAPHORE_FALLBACK",
             Self::Timeout => "TIMEOUT",
             Self::CommandException => "COMMAND_EXCEPTION",
@@ -232,7 +252,7 @@ mod tests {
 
     #[test]
     fn every_failure_has_its_status() {
-        let cases: [(CommandError<&str>, u16, Option<u64>); 7] = [
+        let cases: [(CommandError<&str>, u16, Option<u64>); 8] = [
             (
                 CommandError::ShortCircuited {
                     retry_after: Duration::from_millis(1200),
@@ -241,6 +261,14 @@ mod tests {
                 Some(2),
             ),
             (CommandError::SemaphoreRejected { limit: 10 }, 503, Some(1)),
+            (
+                CommandError::ThreadPoolRejected {
+                    threads: 10,
+                    waiting: 5,
+                },
+                503,
+                Some(1),
+            ),
             (
                 CommandError::Timeout {
                     after: Duration::from_secs(1),

@@ -22,6 +22,8 @@ pub enum CommandEvent {
     ShortCircuited,
     /// The bulkhead was full.
     SemaphoreRejected,
+    /// All threads of the command were busy.
+    ThreadPoolRejected,
     /// The fallback gave a value.
     FallbackSuccess,
     /// The fallback failed.
@@ -44,7 +46,7 @@ pub enum CommandEvent {
 
 impl CommandEvent {
     /// How many kinds there are.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 16;
 
     /// Every kind, in the order of the enum.
     pub const ALL: [Self; Self::COUNT] = [
@@ -54,6 +56,7 @@ impl CommandEvent {
         Self::BadRequest,
         Self::ShortCircuited,
         Self::SemaphoreRejected,
+        Self::ThreadPoolRejected,
         Self::FallbackSuccess,
         Self::FallbackFailure,
         Self::FallbackRejection,
@@ -74,6 +77,7 @@ impl CommandEvent {
             Self::BadRequest => "BAD_REQUEST",
             Self::ShortCircuited => "SHORT_CIRCUITED",
             Self::SemaphoreRejected => "SEMAPHORE_REJECTED",
+            Self::ThreadPoolRejected => "THREAD_POOL_REJECTED",
             Self::FallbackSuccess => "FALLBACK_SUCCESS",
             Self::FallbackFailure => "FALLBACK_FAILURE",
             Self::FallbackRejection => "FALLBACK_REJECTION",

@@ -70,7 +70,7 @@ fn identity(snapshot: &CommandSnapshot) -> Map<String, Value> {
     }))
 }
 
-/// Emitting, collapsing, request caching and thread pools do not exist here; their counts are
+/// Emitting, collapsing and request caching do not exist here; their counts are
 /// zero because nothing of the kind can have happened.
 fn counts(snapshot: &CommandSnapshot) -> Map<String, Value> {
     let rolling = |event| snapshot.metrics.rolling(event);
@@ -90,7 +90,7 @@ fn counts(snapshot: &CommandSnapshot) -> Map<String, Value> {
         "rollingCountSemaphoreRejected": rolling(Event::SemaphoreRejected),
         "rollingCountShortCircuited": rolling(Event::ShortCircuited),
         "rollingCountSuccess": rolling(Event::Success),
-        "rollingCountThreadPoolRejected": 0,
+        "rollingCountThreadPoolRejected": rolling(Event::ThreadPoolRejected),
         "rollingCountTimeout": rolling(Event::Timeout),
         "currentConcurrentExecutionCount": snapshot.active,
         "rollingMaxConcurrentExecutionCount": snapshot.metrics.rolling_active_max,
@@ -115,7 +115,7 @@ fn settings(snapshot: &CommandSnapshot) -> Map<String, Value> {
         "propertyValue_circuitBreakerForceOpen": p.circuit_breaker_force_open,
         "propertyValue_circuitBreakerForceClosed": p.circuit_breaker_force_closed,
         "propertyValue_circuitBreakerEnabled": p.circuit_breaker_enabled,
-        "propertyValue_executionIsolationStrategy": "SEMAPHORE",
+        "propertyValue_executionIsolationStrategy": if has_threads(snapshot) { "THREAD" } else { "SEMAPHORE" },
         "propertyValue_executionIsolationThreadTimeoutInMilliseconds": p.execution_timeout_ms,
         "propertyValue_executionTimeoutInMilliseconds": p.execution_timeout_ms,
         "propertyValue_executionTimeoutEnabled": p.execution_timeout_enabled,
@@ -129,9 +129,22 @@ fn settings(snapshot: &CommandSnapshot) -> Map<String, Value> {
     }))
 }
 
-/// The object of type `HystrixThreadPool`: permits stand for threads.
+/// Whether the command has run work that blocks.
+fn has_threads(snapshot: &CommandSnapshot) -> bool {
+    snapshot.threads_begun > 0
+}
+
+/// The object of type `HystrixThreadPool`: the threads of work that blocks, or permits that stand
+/// for threads.
 pub fn thread_pool(snapshot: &CommandSnapshot) -> Value {
-    let limit = snapshot.properties.execution_semaphore_max_concurrent;
+    let p = &snapshot.properties;
+    let (limit, room, size) = if has_threads(snapshot) {
+        let begun = snapshot.threads_begun;
+        (p.thread_pool_core_size, p.thread_pool_max_queue_size, begun)
+    } else {
+        let limit = p.execution_semaphore_max_concurrent;
+        (limit, p.execution_queue_size, limit)
+    };
     let executed = |count: &dyn Fn(Event) -> u64| -> u64 {
         Event::ALL
             .into_iter()
@@ -139,6 +152,11 @@ pub fn thread_pool(snapshot: &CommandSnapshot) -> Value {
             .map(count)
             .sum()
     };
+    let rejected = [Event::SemaphoreRejected, Event::ThreadPoolRejected];
+    let rejected: u64 = rejected
+        .map(|event| snapshot.metrics.rolling(event))
+        .iter()
+        .sum();
     let completed = executed(&|event| snapshot.metrics.total(event));
     json!({
         "type": "HystrixThreadPool",
@@ -147,15 +165,15 @@ pub fn thread_pool(snapshot: &CommandSnapshot) -> Value {
         "currentActiveCount": snapshot.active,
         "currentCompletedTaskCount": completed,
         "currentCorePoolSize": limit,
-        "currentLargestPoolSize": limit,
+        "currentLargestPoolSize": size,
         "currentMaximumPoolSize": limit,
-        "currentPoolSize": limit,
+        "currentPoolSize": size,
         "currentQueueSize": snapshot.waiting,
         "currentTaskCount": completed + (snapshot.active + snapshot.waiting) as u64,
         "rollingCountThreadsExecuted": executed(&|event| snapshot.metrics.rolling(event)),
         "rollingMaxActiveThreads": snapshot.metrics.rolling_active_max,
-        "rollingCountCommandRejections": snapshot.metrics.rolling(Event::SemaphoreRejected),
-        "propertyValue_queueSizeRejectionThreshold": snapshot.properties.execution_queue_size,
+        "rollingCountCommandRejections": rejected,
+        "propertyValue_queueSizeRejectionThreshold": room,
         "propertyValue_metricsRollingStatisticalWindowInMilliseconds": snapshot.properties.metrics_rolling_window_ms,
         "reportingHosts": 1,
     })

@@ -4,6 +4,7 @@ mod breaker;
 mod bulkhead;
 mod classify;
 mod fallback;
+mod on_threads;
 mod recorder;
 mod retry;
 mod timeout;
@@ -20,6 +21,7 @@ pub use self::classify::{Classified, ClassifiedFuture, ClassifyLayer};
 pub use self::fallback::{
     Fallback, FallbackFn, FallbackFuture, FallbackLayer, FallbackOnce, NoFallback, WithFallback,
 };
+pub(crate) use self::on_threads::OnThreads;
 pub use self::recorder::{Recorder, RecorderFuture, RecorderLayer};
 pub use self::retry::{Retry, RetryFuture, RetryLayer};
 pub use self::timeout::{Timeout, TimeoutFuture, TimeoutLayer};

@@ -23,6 +23,7 @@ mod properties;
 mod registry;
 mod snapshot;
 mod sync;
+mod threads;
 
 pub use breaker::BreakerState;
 pub use call::{Attempt, Call, CallOptions};

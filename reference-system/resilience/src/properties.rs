@@ -23,6 +23,11 @@ pub struct Properties {
     /// How many calls may wait for one of those that run to end. The wait is part of the call's
     /// timeout, and ends with the caller's deadline. Default 0: a full bulkhead refuses at once.
     pub execution_queue_size: usize,
+    /// Threads for work that blocks ([`Command::execute_blocking`](crate::Command::execute_blocking)),
+    /// begun when they are first needed. Default 10.
+    pub thread_pool_core_size: usize,
+    /// How many calls may wait for a thread, within their timeout. Default 0, as Hystrix's −1.
+    pub thread_pool_max_queue_size: usize,
     /// How many fallbacks may run at once. Default 10.
     pub fallback_semaphore_max_concurrent: usize,
     /// Whether fallbacks run. Default true.
@@ -79,6 +84,8 @@ impl Default for Properties {
             execution_timeout_enabled: true,
             execution_semaphore_max_concurrent: 10,
             execution_queue_size: 0,
+            thread_pool_core_size: 10,
+            thread_pool_max_queue_size: 0,
             fallback_semaphore_max_concurrent: 10,
             fallback_enabled: true,
             circuit_breaker_enabled: true,
@@ -117,6 +124,7 @@ impl Properties {
     /// The first setting found wrong, and what it must be.
     pub fn validate(&self) -> Result<(), PropertiesError> {
         self.validate_ranges()?;
+        self.validate_pools()?;
         self.validate_breaker()?;
         self.validate_windows()
     }
@@ -139,8 +147,6 @@ impl Properties {
             u64::MAX,
         )?;
         within("fallback_semaphore_max_concurrent", fallbacks, 1, u64::MAX)?;
-        let queue = permits(self.execution_queue_size);
-        within("execution_queue_size", queue, 0, QUEUE_MAX)?;
         within(
             "circuit_breaker_request_volume_threshold",
             volume,
@@ -157,6 +163,18 @@ impl Properties {
         within("retry_max_attempts", attempts, 1, 100)?;
         within("retry_budget_percent", percent, 0, 100)?;
         within("retry_budget_min_per_s", min_per_s, 0, 1_000_000)
+    }
+
+    fn validate_pools(&self) -> Result<(), PropertiesError> {
+        let size = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let (queue, core) = (
+            size(self.execution_queue_size),
+            size(self.thread_pool_core_size),
+        );
+        within("execution_queue_size", queue, 0, QUEUE_MAX)?;
+        within("thread_pool_core_size", core, 1, THREADS_MAX)?;
+        let queue = size(self.thread_pool_max_queue_size);
+        within("thread_pool_max_queue_size", queue, 0, QUEUE_MAX)
     }
 
     /// What the breaker has beside Hystrix's settings.
@@ -287,6 +305,9 @@ const DAY_MS: u64 = 86_400_000;
 /// The most buckets a window of counters may have; it bounds the memory of a command.
 const BUCKETS_MAX: u64 = 600;
 
+/// The most threads of one command; more are a mistake, for each costs memory and time.
+const THREADS_MAX: u64 = 10_000;
+
 /// The most calls that may wait; it bounds the memory of a command.
 const QUEUE_MAX: u64 = 100_000;
 
@@ -373,6 +394,8 @@ setters! {
     execution_timeout_enabled: bool,
     execution_semaphore_max_concurrent: usize,
     execution_queue_size: usize,
+    thread_pool_core_size: usize,
+    thread_pool_max_queue_size: usize,
     fallback_semaphore_max_concurrent: usize,
     fallback_enabled: bool,
     circuit_breaker_enabled: bool,
@@ -461,6 +484,14 @@ mod tests {
         assert_eq!(
             name_of(new().circuit_breaker_slow_call_threshold_percentage(0)),
             "circuit_breaker_slow_call_threshold_percentage"
+        );
+        assert_eq!(
+            name_of(new().thread_pool_core_size(0)),
+            "thread_pool_core_size"
+        );
+        assert_eq!(
+            name_of(new().thread_pool_max_queue_size(usize::MAX)),
+            "thread_pool_max_queue_size"
         );
         assert_eq!(
             name_of(new().execution_queue_size(usize::MAX)),

@@ -28,6 +28,8 @@ pub struct CommandSnapshot {
     pub active: usize,
     /// Calls that wait for one of them to end.
     pub waiting: usize,
+    /// Threads of the command's own; 0 until work that blocks is first run.
+    pub threads_begun: usize,
     /// Events and latencies.
     pub metrics: MetricsSnapshot,
     /// The settings in force.

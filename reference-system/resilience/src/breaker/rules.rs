@@ -3,8 +3,6 @@
 use std::num::NonZero;
 use std::time::Duration;
 
-use super::{Health, Why};
-
 /// The state of a breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -119,23 +117,4 @@ impl BreakerRules {
     pub(super) fn need_order(&self) -> bool {
         self.consecutive_failures.is_some() || self.last_calls.is_some()
     }
-}
-
-/// Why a window opens a breaker that goes by these rules, if it does.
-pub(super) fn too_bad(health: Health, rules: &BreakerRules) -> Option<Why> {
-    if health.total < rules.request_volume_threshold {
-        return None;
-    }
-    let threshold_percentage = rules.error_threshold_percentage;
-    if health.error_percentage() >= threshold_percentage {
-        return Some(Why::Errors {
-            health,
-            threshold_percentage,
-        });
-    }
-    let threshold_percentage = rules.slow_calls?.threshold_percentage;
-    (health.slow_percentage() >= threshold_percentage).then_some(Why::SlowCalls {
-        health,
-        threshold_percentage,
-    })
 }

@@ -47,6 +47,27 @@ pub enum Why {
     ProbeDropped,
 }
 
+impl Why {
+    /// Why a window opens a breaker that goes by these rules, if it does.
+    pub(super) fn of_window(health: Health, rules: &BreakerRules) -> Option<Self> {
+        if health.total < rules.request_volume_threshold {
+            return None;
+        }
+        let threshold_percentage = rules.error_threshold_percentage;
+        if health.error_percentage() >= threshold_percentage {
+            return Some(Self::Errors {
+                health,
+                threshold_percentage,
+            });
+        }
+        let threshold_percentage = rules.slow_calls?.threshold_percentage;
+        (health.slow_percentage() >= threshold_percentage).then_some(Self::SlowCalls {
+            health,
+            threshold_percentage,
+        })
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {

@@ -12,9 +12,6 @@ use tower::{Layer, Service};
 use crate::bulkhead::{Acquire, Permit};
 use crate::{Call, Command, CommandError};
 
-/// How long a call waits where timeouts are switched off, which end no call.
-const PATIENCE_MAX: Duration = Duration::from_secs(86_400);
-
 /// Lets a call wait, as `execution_queue_size` allows, while the command's bulkhead is full, and
 /// refuses it at once beyond that. The timeout runs from here, so that it bounds the wait too.
 #[derive(Debug, Clone)]
@@ -58,14 +55,7 @@ where
     }
 
     fn call(&mut self, mut call: Call<R>) -> Self::Future {
-        let now = self.command.now();
-        let patience = match self.command.properties().timeout() {
-            Some(timeout) => {
-                call.options.deadline = call.options.deadline.tightened(now, timeout);
-                call.options.deadline.remaining(now)
-            }
-            None => PATIENCE_MAX,
-        };
+        let patience = self.command.fix_deadline(&mut call.options);
         let stage = match self.command.bulkhead().acquire().map(Acquire::now) {
             Ok(Ok(permit)) => Stage::Admitted {
                 permit: Some(permit),

@@ -5,6 +5,7 @@
     reason = "helpers of tests fail the test they help"
 )]
 
+mod blocking;
 mod limits;
 
 use std::cell::Cell;
