@@ -3,9 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-mod pieces;
-
-pub use pieces::{AllViewings, Piece};
+/// One of the pieces in which a run tells what viewers saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Piece {
+    /// Its number, from 1 on.
+    pub number: u32,
+    /// How many there are.
+    pub of: u32,
+}
 
 /// What the viewers of one player saw in the measured load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

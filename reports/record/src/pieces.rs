@@ -3,12 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::{ViewingSecond, Viewings};
-use crate::RunEvent;
+use crate::event::RunEvent;
 use crate::store::EVENT_BYTES_MAX;
+use crate::viewing::{Piece, ViewingSecond, Viewings};
 
 /// What the JSON of a piece has at most, in bytes: half the longest line that is read.
 const PIECE_BYTES_MAX: usize = EVENT_BYTES_MAX / 2;
@@ -21,15 +18,6 @@ const SECOND_BYTES: usize = 320;
 const PLAYER_BYTES: usize = 32;
 /// The most that a byte of a name becomes in JSON.
 const ESCAPED_BYTES: usize = 6;
-
-/// One of the pieces in which a run tells what viewers saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Piece {
-    /// Its number, from 1 on.
-    pub number: u32,
-    /// How many there are.
-    pub of: u32,
-}
 
 /// What the pieces that a record has tell together.
 #[derive(Debug, Clone, PartialEq, Eq)]
