@@ -137,6 +137,10 @@ impl Command {
         &self.0.name
     }
 
+    pub(crate) fn key(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
     /// The group key, for dashboards.
     pub fn group(&self) -> &str {
         &self.0.group

@@ -42,11 +42,15 @@ pub enum CommandEvent {
     Retry,
     /// The caller's deadline had passed before anything was tried.
     DeadlineExpired,
+    /// The request had asked the same before, and gets the same answer.
+    ResponseFromCache,
+    /// A request that was answered by a batch; a batch has one notice, whatever its size.
+    Collapsed,
 }
 
 impl CommandEvent {
     /// How many kinds there are.
-    pub const COUNT: usize = 16;
+    pub const COUNT: usize = 18;
 
     /// Every kind, in the order of the enum.
     pub const ALL: [Self; Self::COUNT] = [
@@ -66,6 +70,8 @@ impl CommandEvent {
         Self::Cancelled,
         Self::Retry,
         Self::DeadlineExpired,
+        Self::ResponseFromCache,
+        Self::Collapsed,
     ];
 
     /// The name in capitals, as Hystrix writes it.
@@ -87,6 +93,8 @@ impl CommandEvent {
             Self::Cancelled => "CANCELLED",
             Self::Retry => "RETRY",
             Self::DeadlineExpired => "DEADLINE_EXPIRED",
+            Self::ResponseFromCache => "RESPONSE_FROM_CACHE",
+            Self::Collapsed => "COLLAPSED",
         }
     }
 

@@ -120,7 +120,7 @@ impl Command {
             .await
     }
 
-    async fn run<T, E, W, Fut, F>(
+    pub(crate) async fn run<T, E, W, Fut, F>(
         &self,
         options: CallOptions,
         work: &W,

@@ -70,13 +70,12 @@ fn identity(snapshot: &CommandSnapshot) -> Map<String, Value> {
     }))
 }
 
-/// Emitting, collapsing and request caching do not exist here; their counts are
-/// zero because nothing of the kind can have happened.
+/// Emitting does not exist here; its counts are zero because nothing of the kind can have happened.
 fn counts(snapshot: &CommandSnapshot) -> Map<String, Value> {
     let rolling = |event| snapshot.metrics.rolling(event);
     object(json!({
         "rollingCountBadRequests": rolling(Event::BadRequest),
-        "rollingCountCollapsedRequests": 0,
+        "rollingCountCollapsedRequests": rolling(Event::Collapsed),
         "rollingCountEmit": 0,
         "rollingCountExceptionsThrown": rolling(Event::ExceptionThrown),
         "rollingCountFailure": rolling(Event::Failure),
@@ -86,7 +85,7 @@ fn counts(snapshot: &CommandSnapshot) -> Map<String, Value> {
         "rollingCountFallbackMissing": rolling(Event::FallbackMissing),
         "rollingCountFallbackRejection": rolling(Event::FallbackRejection),
         "rollingCountFallbackSuccess": rolling(Event::FallbackSuccess),
-        "rollingCountResponsesFromCache": 0,
+        "rollingCountResponsesFromCache": rolling(Event::ResponseFromCache),
         "rollingCountSemaphoreRejected": rolling(Event::SemaphoreRejected),
         "rollingCountShortCircuited": rolling(Event::ShortCircuited),
         "rollingCountSuccess": rolling(Event::Success),
@@ -124,7 +123,7 @@ fn settings(snapshot: &CommandSnapshot) -> Map<String, Value> {
         "propertyValue_executionIsolationSemaphoreMaxConcurrentRequests": p.execution_semaphore_max_concurrent,
         "propertyValue_fallbackIsolationSemaphoreMaxConcurrentRequests": p.fallback_semaphore_max_concurrent,
         "propertyValue_metricsRollingStatisticalWindowInMilliseconds": p.metrics_rolling_window_ms,
-        "propertyValue_requestCacheEnabled": false,
+        "propertyValue_requestCacheEnabled": p.request_cache_enabled,
         "propertyValue_requestLogEnabled": false,
     }))
 }

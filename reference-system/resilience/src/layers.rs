@@ -6,6 +6,7 @@ mod classify;
 mod fallback;
 mod on_threads;
 mod recorder;
+mod request_cache;
 mod retry;
 mod timeout;
 mod work;
@@ -23,6 +24,8 @@ pub use self::fallback::{
 };
 pub(crate) use self::on_threads::OnThreads;
 pub use self::recorder::{Recorder, RecorderFuture, RecorderLayer};
+pub use self::request_cache::{CacheKey, RequestCache, RequestCacheFuture, RequestCacheLayer};
+pub(crate) use self::request_cache::{Entered, enter};
 pub use self::retry::{Retry, RetryFuture, RetryLayer};
 pub use self::timeout::{Timeout, TimeoutFuture, TimeoutLayer};
 pub use self::work::Work;

@@ -9,23 +9,28 @@ pub mod hystrix_stream;
 pub mod layers;
 pub mod metrics;
 pub mod prometheus;
+pub mod request_context;
 pub mod retry_budget;
 
 #[cfg(test)]
 mod bulkhead_test;
+mod cached;
 mod call;
 mod clock;
 mod command;
 mod deadline;
 mod error;
 mod execute;
+mod promise;
 mod properties;
 mod registry;
+mod shared;
 mod snapshot;
 mod sync;
 mod threads;
 
 pub use breaker::BreakerState;
+pub use cached::Cached;
 pub use call::{Attempt, Call, CallOptions};
 pub use clock::{Clock, SystemClock};
 pub use command::Command;
@@ -35,4 +40,5 @@ pub use event::{BreakerTransition, CommandEvent, Happening, Notice};
 pub use layers::{CommandLayer, CommandService};
 pub use properties::{Properties, PropertiesBuilder, PropertiesError};
 pub use registry::Registry;
+pub use request_context::RequestContext;
 pub use snapshot::CommandSnapshot;

@@ -69,6 +69,8 @@ pub struct Properties {
     pub metrics_rolling_percentile_buckets: u32,
     /// Buckets of the breaker's window, in milliseconds; it reacts up to this late. Default 500.
     pub metrics_health_snapshot_interval_ms: u64,
+    /// Whether calls that ask the same within one request get one answer. Default true.
+    pub request_cache_enabled: bool,
     /// Attempts per call, the first included. Default 1: no retry.
     pub retry_max_attempts: u32,
     /// Retries allowed per 100 calls. Default 20.
@@ -105,6 +107,7 @@ impl Default for Properties {
             metrics_rolling_percentile_window_ms: 60_000,
             metrics_rolling_percentile_buckets: 6,
             metrics_health_snapshot_interval_ms: 500,
+            request_cache_enabled: true,
             retry_max_attempts: 1,
             retry_budget_percent: 20,
             retry_budget_min_per_s: 10,
@@ -415,6 +418,7 @@ setters! {
     metrics_rolling_percentile_window_ms: u64,
     metrics_rolling_percentile_buckets: u32,
     metrics_health_snapshot_interval_ms: u64,
+    request_cache_enabled: bool,
     retry_max_attempts: u32,
     retry_budget_percent: u32,
     retry_budget_min_per_s: u32,

@@ -6,6 +6,12 @@
 mod bulkhead;
 mod bulkhead_orders;
 mod command;
+#[path = "../../src/promise.rs"]
+mod promise;
+mod request_cache;
+#[path = "../../src/shared.rs"]
+mod shared;
+mod shared_orders;
 mod stream;
 mod sync;
 #[path = "../../src/breaker/window.rs"]

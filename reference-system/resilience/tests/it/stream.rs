@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
-use squall_resilience::{Command, Deadline, Properties, Registry, hystrix_stream};
+use squall_resilience::{Command, Deadline, Properties, Registry, RequestContext, hystrix_stream};
 
 /// The fields without which the dashboard of 1.5.18 drops a command.
 const COMMAND_FIELDS: &str = "type name group isCircuitBreakerOpen errorPercentage errorCount requestCount \
@@ -149,6 +149,27 @@ async fn a_state_shows_in_the_next_round_even_without_traffic() {
         breaker(&registry),
         ("CLOSED".into(), false.into(), 1.into())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_from_the_request_cache_show() {
+    let registry = Registry::new();
+    let c = registry
+        .command("profile", "gateway", Properties::default())
+        .unwrap();
+    let (context, deadline) = (
+        RequestContext::new(),
+        Deadline::after(c.now(), Duration::MAX),
+    );
+    for _ in 0..3 {
+        let cached = c.cached(&context, "7");
+        let answer = cached.execute(deadline, |_| async { Ok::<_, &str>(7) });
+        assert_eq!(answer.await, Ok(7));
+    }
+    let object = parsed(&registry).swap_remove(0);
+    assert_eq!(object["rollingCountResponsesFromCache"], 2);
+    assert_eq!(object["rollingCountSuccess"], 1);
+    assert_eq!(object["propertyValue_requestCacheEnabled"], true);
 }
 
 #[test]
