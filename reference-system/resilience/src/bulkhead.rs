@@ -69,7 +69,16 @@ impl Bulkhead {
     /// # Errors
     /// All permits are taken, or others wait for one.
     pub fn try_acquire(&self) -> Result<Permit, BulkheadFull> {
-        let limit = self.limit();
+        self.try_acquire_of(100)
+    }
+
+    /// Takes a permit while fewer than `percentage` of them, rounded up, are taken.
+    ///
+    /// # Errors
+    /// So many are taken, or others wait for one.
+    pub fn try_acquire_of(&self, percentage: u8) -> Result<Permit, BulkheadFull> {
+        let share = self.limit() as u64 * u64::from(percentage.min(100));
+        let limit = usize::try_from(share.div_ceil(100)).unwrap_or(usize::MAX);
         let before = self.change(|counts| {
             let is_free = counts.waiting() == 0 && counts.active() < limit;
             is_free.then_some(counts.0 + ONE_ACTIVE)

@@ -38,6 +38,17 @@ fn a_dropped_permit_can_be_taken_again() {
 }
 
 #[test]
+fn a_share_of_few_permits_is_rounded_up() {
+    let bulkhead = Bulkhead::new(3, 0);
+    assert!(bulkhead.try_acquire_of(0).is_err());
+    let _first = bulkhead.try_acquire_of(1).unwrap();
+    assert!(bulkhead.try_acquire_of(33).is_err());
+    let _second = bulkhead.try_acquire_of(34).unwrap();
+    assert!(bulkhead.try_acquire_of(66).is_err());
+    assert!(bulkhead.try_acquire_of(u8::MAX).is_ok());
+}
+
+#[test]
 fn a_smaller_limit_waits_for_the_calls_that_run() {
     let bulkhead = Bulkhead::new(2, 0);
     let first = bulkhead.try_acquire().unwrap();

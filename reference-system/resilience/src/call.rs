@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::Request;
 
-use crate::{Deadline, DeadlineError};
+use crate::{Deadline, DeadlineError, Priority};
 
 /// A request on its way through the layers.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ pub struct CallOptions {
     pub deadline: Deadline,
     /// Whether doing the call twice is the same as doing it once. Only such calls are retried.
     pub idempotent: bool,
+    /// What it is worth when not all calls can be made.
+    pub priority: Priority,
 }
 
 impl CallOptions {
@@ -51,19 +53,26 @@ impl CallOptions {
         Self {
             deadline,
             idempotent: false,
+            priority: Priority::default(),
         }
     }
 
     /// A call that may be retried.
     pub fn idempotent(deadline: Deadline) -> Self {
         Self {
-            deadline,
             idempotent: true,
+            ..Self::new(deadline)
         }
     }
 
+    /// The same call, worth so much.
+    #[must_use]
+    pub fn of_priority(self, priority: Priority) -> Self {
+        Self { priority, ..self }
+    }
+
     /// The options of an HTTP request that arrived at `now`: the deadline its caller sent, but not
-    /// beyond `budget`; idempotent by its method.
+    /// beyond `budget`; idempotent by its method; of the priority its caller sent.
     ///
     /// # Errors
     /// The deadline header cannot be understood.
@@ -79,6 +88,7 @@ impl CallOptions {
         Ok(Self {
             deadline,
             idempotent: request.method().is_idempotent(),
+            priority: Priority::from_headers(request.headers()),
         })
     }
 }

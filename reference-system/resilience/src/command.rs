@@ -1,11 +1,12 @@
 //! A command: everything one process keeps about calling one dependency.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::broadcast;
 
+use crate::adaptive::AdaptiveLimit;
 use crate::breaker::{Breaker, BreakerState, Explanation};
 use crate::bulkhead::Bulkhead;
 use crate::event::{CommandEvent, Happening, Notice};
@@ -32,6 +33,7 @@ struct Inner {
     properties: ArcSwap<Properties>,
     breaker: Breaker,
     bulkhead: Bulkhead,
+    adaptive: Mutex<AdaptiveLimit>,
     threads: Threads,
     fallback_bulkhead: Bulkhead,
     retry_budget: RetryBudget,
@@ -81,9 +83,18 @@ impl Command {
             group: Arc::from(group),
             breaker: observed_breaker(name.clone(), &properties, now, notices.clone()),
             bulkhead: Bulkhead::new(
-                properties.execution_semaphore_max_concurrent,
+                match properties.execution_adaptive_min_concurrent {
+                    0 => properties.execution_semaphore_max_concurrent,
+                    least => least,
+                },
                 properties.execution_queue_size,
             ),
+            adaptive: Mutex::new(AdaptiveLimit::new(
+                properties.execution_adaptive_min_concurrent,
+                properties.execution_semaphore_max_concurrent,
+                name_hash(&name),
+                now,
+            )),
             threads: Threads::new(
                 name.clone(),
                 properties.thread_pool_core_size,
@@ -114,9 +125,17 @@ impl Command {
         }
         let inner = &self.0;
         inner.breaker.set_rules(properties.breaker_rules());
+        let most = properties.execution_semaphore_max_concurrent;
         inner
             .bulkhead
-            .set_limit(properties.execution_semaphore_max_concurrent);
+            .set_limit(match properties.execution_adaptive_min_concurrent {
+                0 => most,
+                least => {
+                    let mut adaptive = lock(&inner.adaptive);
+                    adaptive.set_bounds(least, most);
+                    adaptive.limit()
+                }
+            });
         inner.bulkhead.set_room(properties.execution_queue_size);
         let threads = inner.threads.bulkhead();
         threads.set_limit(properties.thread_pool_core_size);
@@ -169,6 +188,17 @@ impl Command {
     /// The bulkhead of executions.
     pub fn bulkhead(&self) -> &Bulkhead {
         &self.0.bulkhead
+    }
+
+    /// An execution that began at `began` has ended: the number of calls at a time may follow.
+    pub(crate) fn adapt(&self, began: Instant) {
+        let (now, inner) = (self.now(), &self.0);
+        let took = now.saturating_duration_since(began);
+        let mut adaptive = lock(&inner.adaptive);
+        let limit = adaptive.ended(now, took, inner.bulkhead.active());
+        if limit != inner.bulkhead.limit() {
+            inner.bulkhead.set_limit(limit);
+        }
     }
 
     /// The threads for work that blocks.
@@ -229,6 +259,7 @@ impl Command {
             opened_count: inner.breaker.opened_count(),
             next_probe_in: inner.breaker.next_probe_in(now),
             health: inner.breaker.health(now),
+            limit: inner.bulkhead.limit(),
             active: inner.bulkhead.active() + threads.active(),
             waiting: inner.bulkhead.waiting() + threads.waiting(),
             threads_begun: inner.threads.begun(),
@@ -276,6 +307,17 @@ impl Command {
             });
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A seed of the name (FNV-1a), so that commands do not measure at the same time.
+fn name_hash(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 fn observed_breaker(

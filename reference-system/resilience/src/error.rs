@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::Priority;
 use crate::event::CommandEvent;
 
 /// What a command made of an error of the work it ran.
@@ -49,6 +50,12 @@ pub enum CommandError<E> {
         /// The number of calls allowed at once.
         limit: usize,
     },
+    /// So many calls run already that those of this priority are not made; the dependency was not
+    /// called.
+    Shed {
+        /// What the call is worth.
+        priority: Priority,
+    },
     /// All threads of the command are busy, or the machine has none for it; the dependency was not
     /// called.
     ThreadPoolRejected {
@@ -92,6 +99,9 @@ impl<E: fmt::Display> fmt::Display for CommandError<E> {
             Self::SemaphoreRejected { limit } => {
                 write!(f, "bulkhead full: {limit} calls are running already")
             }
+            Self::Shed { priority } => {
+                write!(f, "shed: too much to do for what is {}", priority.as_str())
+            }
             Self::ThreadPoolRejected { threads, waiting } => write!(
                 f,
                 "no thread free: all {threads} are busy and {waiting} calls wait already"
@@ -122,7 +132,9 @@ impl<E> CommandError<E> {
     pub fn failure_type(&self) -> FailureType {
         match self {
             Self::ShortCircuited { .. } => FailureType::ShortCircuit,
-            Self::SemaphoreRejected { .. } => FailureType::RejectedSemaphoreExecution,
+            Self::SemaphoreRejected { .. } | Self::Shed { .. } => {
+                FailureType::RejectedSemaphoreExecution
+            }
             Self::ThreadPoolRejected { .. } => FailureType::RejectedThreadExecution,
             Self::Timeout { .. } | Self::DeadlineExpired => FailureType::Timeout,
             Self::BadRequest(_) => FailureType::BadRequestException,
@@ -137,6 +149,7 @@ impl<E> CommandError<E> {
         match self {
             Self::ShortCircuited { .. } => CommandEvent::ShortCircuited,
             Self::SemaphoreRejected { .. } => CommandEvent::SemaphoreRejected,
+            Self::Shed { .. } => CommandEvent::Shed,
             Self::ThreadPoolRejected { .. } => CommandEvent::ThreadPoolRejected,
             Self::Timeout { .. } => CommandEvent::Timeout,
             Self::DeadlineExpired => CommandEvent::DeadlineExpired,
@@ -151,9 +164,9 @@ impl<E> CommandError<E> {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::ShortCircuited { retry_after } => Some(*retry_after),
-            Self::SemaphoreRejected { .. } | Self::ThreadPoolRejected { .. } => {
-                Some(Duration::from_secs(1))
-            }
+            Self::SemaphoreRejected { .. }
+            | Self::Shed { .. }
+            | Self::ThreadPoolRejected { .. } => Some(Duration::from_secs(1)),
             Self::FallbackFailed { cause, .. } => cause.retry_after(),
             Self::FallbackRejected { cause } => {
                 cause.retry_after().or(Some(Duration::from_secs(1)))

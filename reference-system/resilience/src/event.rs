@@ -24,6 +24,9 @@ pub enum CommandEvent {
     SemaphoreRejected,
     /// All threads of the command were busy.
     ThreadPoolRejected,
+    /// Calls of its priority were not made, because there was too much to do; the breaker does not
+    /// count it. Ours.
+    Shed,
     /// The fallback gave a value.
     FallbackSuccess,
     /// The fallback failed.
@@ -50,7 +53,7 @@ pub enum CommandEvent {
 
 impl CommandEvent {
     /// How many kinds there are.
-    pub const COUNT: usize = 18;
+    pub const COUNT: usize = 19;
 
     /// Every kind, in the order of the enum.
     pub const ALL: [Self; Self::COUNT] = [
@@ -61,6 +64,7 @@ impl CommandEvent {
         Self::ShortCircuited,
         Self::SemaphoreRejected,
         Self::ThreadPoolRejected,
+        Self::Shed,
         Self::FallbackSuccess,
         Self::FallbackFailure,
         Self::FallbackRejection,
@@ -84,6 +88,7 @@ impl CommandEvent {
             Self::ShortCircuited => "SHORT_CIRCUITED",
             Self::SemaphoreRejected => "SEMAPHORE_REJECTED",
             Self::ThreadPoolRejected => "THREAD_POOL_REJECTED",
+            Self::Shed => "SHED",
             Self::FallbackSuccess => "FALLBACK_SUCCESS",
             Self::FallbackFailure => "FALLBACK_FAILURE",
             Self::FallbackRejection => "FALLBACK_REJECTION",

@@ -141,8 +141,7 @@ pub fn thread_pool(snapshot: &CommandSnapshot) -> Value {
         let begun = snapshot.threads_begun;
         (p.thread_pool_core_size, p.thread_pool_max_queue_size, begun)
     } else {
-        let limit = p.execution_semaphore_max_concurrent;
-        (limit, p.execution_queue_size, limit)
+        (snapshot.limit, p.execution_queue_size, snapshot.limit)
     };
     let executed = |count: &dyn Fn(Event) -> u64| -> u64 {
         Event::ALL

@@ -2,6 +2,7 @@
 //! tower layers, with the semantics, names and defaults of Hystrix 1.5.18.
 #![doc = include_str!("../README.md")]
 
+pub mod adaptive;
 pub mod breaker;
 pub mod bulkhead;
 pub mod event;
@@ -21,6 +22,7 @@ mod command;
 mod deadline;
 mod error;
 mod execute;
+mod priority;
 mod promise;
 mod properties;
 mod registry;
@@ -38,6 +40,7 @@ pub use deadline::{DEADLINE_MS_MAX, Deadline, DeadlineError};
 pub use error::{Classification, Classify, CommandError, FailureType};
 pub use event::{BreakerTransition, CommandEvent, Happening, Notice};
 pub use layers::{CommandLayer, CommandService};
+pub use priority::Priority;
 pub use properties::{Properties, PropertiesBuilder, PropertiesError};
 pub use registry::Registry;
 pub use request_context::RequestContext;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Priority;
 use crate::breaker::{BreakerRules, OnProbeCancel, SlowCalls};
 
 /// The settings of one command. Defaults are Hystrix 1.5.18's; settings that Hystrix does not have are off.
@@ -20,6 +21,16 @@ pub struct Properties {
     pub execution_timeout_enabled: bool,
     /// How many calls may run at once. Default 10.
     pub execution_semaphore_max_concurrent: usize,
+    /// From this on up to `execution_semaphore_max_concurrent` the number of calls at a time follows
+    /// what the dependency can bear ([`AdaptiveLimit`](crate::adaptive::AdaptiveLimit)). Once a
+    /// minute no more than so many run at a time for about 50 calls. Default 0: it is fixed.
+    pub execution_adaptive_min_concurrent: usize,
+    /// Of the calls at a time, in percent, how many may run before degraded ones are shed.
+    /// Default 100: they are not.
+    pub execution_degraded_percentage: u8,
+    /// Of the calls at a time, in percent, how many may run before non-critical ones are shed.
+    /// Default 100: they are not.
+    pub execution_non_critical_percentage: u8,
     /// How many calls may wait for one of those that run to end. The wait is part of the call's
     /// timeout, and ends with the caller's deadline. Default 0: a full bulkhead refuses at once.
     pub execution_queue_size: usize,
@@ -85,6 +96,9 @@ impl Default for Properties {
             execution_timeout_ms: 1000,
             execution_timeout_enabled: true,
             execution_semaphore_max_concurrent: 10,
+            execution_adaptive_min_concurrent: 0,
+            execution_degraded_percentage: 100,
+            execution_non_critical_percentage: 100,
             execution_queue_size: 0,
             thread_pool_core_size: 10,
             thread_pool_max_queue_size: 0,
@@ -176,6 +190,21 @@ impl Properties {
         );
         within("execution_queue_size", queue, 0, QUEUE_MAX)?;
         within("thread_pool_core_size", core, 1, THREADS_MAX)?;
+        let (least, most) = (
+            size(self.execution_adaptive_min_concurrent),
+            size(self.execution_semaphore_max_concurrent),
+        );
+        within("execution_adaptive_min_concurrent", least, 0, most)?;
+        // What is worth less has no more of the calls than what is worth more.
+        let degraded = u64::from(self.execution_degraded_percentage);
+        let non_critical = u64::from(self.execution_non_critical_percentage);
+        within("execution_degraded_percentage", degraded, 0, 100)?;
+        within(
+            "execution_non_critical_percentage",
+            non_critical,
+            0,
+            degraded,
+        )?;
         let queue = size(self.thread_pool_max_queue_size);
         within("thread_pool_max_queue_size", queue, 0, QUEUE_MAX)
     }
@@ -275,6 +304,15 @@ impl Properties {
     pub fn timeout(&self) -> Option<Duration> {
         self.execution_timeout_enabled
             .then(|| Duration::from_millis(self.execution_timeout_ms))
+    }
+
+    /// Of the calls at a time, in percent, how many may run before those of `priority` are shed.
+    pub(crate) fn percentage_for(&self, priority: Priority) -> u8 {
+        match priority {
+            Priority::NonCritical => self.execution_non_critical_percentage,
+            Priority::Degraded => self.execution_degraded_percentage,
+            Priority::Critical => 100,
+        }
     }
 
     /// What the breaker needs to know of these settings.
@@ -396,6 +434,9 @@ setters! {
     execution_timeout_ms: u64,
     execution_timeout_enabled: bool,
     execution_semaphore_max_concurrent: usize,
+    execution_adaptive_min_concurrent: usize,
+    execution_degraded_percentage: u8,
+    execution_non_critical_percentage: u8,
     execution_queue_size: usize,
     thread_pool_core_size: usize,
     thread_pool_max_queue_size: usize,
@@ -496,6 +537,14 @@ mod tests {
         assert_eq!(
             name_of(new().thread_pool_max_queue_size(usize::MAX)),
             "thread_pool_max_queue_size"
+        );
+        assert_eq!(
+            name_of(new().execution_adaptive_min_concurrent(11)),
+            "execution_adaptive_min_concurrent"
+        );
+        assert_eq!(
+            name_of(new().execution_degraded_percentage(50)),
+            "execution_non_critical_percentage"
         );
         assert_eq!(
             name_of(new().execution_queue_size(usize::MAX)),

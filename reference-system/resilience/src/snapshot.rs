@@ -24,6 +24,8 @@ pub struct CommandSnapshot {
     pub next_probe_in: Option<Duration>,
     /// The counts the breaker decides on.
     pub health: Health,
+    /// How many calls may run at once, as it is now.
+    pub limit: usize,
     /// Calls that run now.
     pub active: usize,
     /// Calls that wait for one of them to end.

@@ -111,12 +111,15 @@ where
     }
 }
 
-/// The caller's own mistakes say nothing about the dependency, so they give the guard back unused.
+/// The caller's own mistakes, and calls that were not worth making, say nothing about the dependency,
+/// so they give the guard back unused.
 fn report<T, E>(guard: CallGuard<Command>, result: &Result<T, CommandError<E>>) {
     let now = guard.holder().now();
     match result {
         Ok(_) => guard.success(now),
-        Err(CommandError::BadRequest(_) | CommandError::DeadlineExpired) => drop(guard),
+        Err(
+            CommandError::BadRequest(_) | CommandError::DeadlineExpired | CommandError::Shed { .. },
+        ) => drop(guard),
         Err(_) => guard.failure(now),
     }
 }

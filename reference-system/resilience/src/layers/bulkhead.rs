@@ -3,14 +3,14 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 use tower::{Layer, Service};
 
 use crate::bulkhead::{Acquire, Permit};
-use crate::{Call, Command, CommandError};
+use crate::{Call, Command, CommandError, Priority};
 
 /// Lets a call wait, as `execution_queue_size` allows, while the command's bulkhead is full, and
 /// refuses it at once beyond that. The timeout runs from here, so that it bounds the wait too.
@@ -56,9 +56,22 @@ where
 
     fn call(&mut self, mut call: Call<R>) -> Self::Future {
         let patience = self.command.fix_deadline(&mut call.options);
-        let stage = match self.command.bulkhead().acquire().map(Acquire::now) {
+        let (bulkhead, priority) = (self.command.bulkhead(), call.options.priority);
+        let acquired = match self.command.properties().percentage_for(priority) {
+            100 => bulkhead.acquire().map(Acquire::now),
+            percentage => match bulkhead.try_acquire_of(percentage) {
+                Ok(permit) => Ok(Ok(permit)),
+                // What is worth less does not wait for what is worth more.
+                Err(_) => {
+                    let stage = Stage::Shed { priority };
+                    return BulkheadFuture { stage };
+                }
+            },
+        };
+        let stage = match acquired {
             Ok(Ok(permit)) => Stage::Admitted {
                 permit: Some(permit),
+                adapts: Adapts::of(&self.command),
                 future: self.inner.call(call),
             },
             Ok(Err(acquire)) => {
@@ -66,6 +79,7 @@ where
                 let next = self.inner.clone();
                 Stage::Waiting {
                     queued: Some((acquire, std::mem::replace(&mut self.inner, next), call)),
+                    command: self.command.clone(),
                     sleep: tokio::time::sleep(patience),
                     after: patience,
                 }
@@ -73,6 +87,31 @@ where
             Err(full) => Stage::Refused { limit: full.limit },
         };
         BulkheadFuture { stage }
+    }
+}
+
+/// An execution whose time tells how many the dependency can bear.
+#[derive(Debug)]
+struct Adapts {
+    command: Command,
+    began: Instant,
+}
+
+impl Adapts {
+    /// None where the limit is fixed.
+    fn of(command: &Command) -> Option<Self> {
+        let adapts = command.properties().execution_adaptive_min_concurrent > 0;
+        adapts.then(|| Self {
+            began: command.now(),
+            command: command.clone(),
+        })
+    }
+
+    /// Failures say nothing of queues.
+    fn ended<T, E>(self, result: &Result<T, CommandError<E>>) {
+        if matches!(result, Ok(_) | Err(CommandError::Timeout { .. })) {
+            self.command.adapt(self.began);
+        }
     }
 }
 
@@ -92,14 +131,19 @@ pin_project! {
     enum Stage<S, R, F> {
         Waiting {
             queued: Option<(Acquire, S, Call<R>)>,
+            command: Command,
             #[pin]
             sleep: Sleep,
             after: Duration,
         },
         Admitted {
             permit: Option<Permit>,
+            adapts: Option<Adapts>,
             #[pin]
             future: F,
+        },
+        Shed {
+            priority: Priority,
         },
         Refused {
             limit: usize,
@@ -116,17 +160,29 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let stage = self.as_mut().project().stage;
-            let (permit, mut service, call) = match stage.project() {
+            let (permit, adapts, mut service, call) = match stage.project() {
+                StageProjection::Shed { priority } => {
+                    let priority = *priority;
+                    return Poll::Ready(Err(CommandError::Shed { priority }));
+                }
                 StageProjection::Refused { limit } => {
                     return Poll::Ready(Err(CommandError::SemaphoreRejected { limit: *limit }));
                 }
-                StageProjection::Admitted { permit, future } => {
+                StageProjection::Admitted {
+                    permit,
+                    adapts,
+                    future,
+                } => {
                     let result = ready!(future.poll(cx));
+                    if let Some(adapts) = adapts.take() {
+                        adapts.ended(&result);
+                    }
                     permit.take();
                     return Poll::Ready(result);
                 }
                 StageProjection::Waiting {
                     queued,
+                    command,
                     sleep,
                     after,
                 } => {
@@ -141,12 +197,13 @@ where
                     let Some((_, service, call)) = queued.take() else {
                         return Poll::Pending;
                     };
-                    (permit, service, call)
+                    (permit, Adapts::of(command), service, call)
                 }
             };
             let future = service.call(call);
             self.as_mut().project().stage.set(Stage::Admitted {
                 permit: Some(permit),
+                adapts,
                 future,
             });
         }

@@ -7,6 +7,7 @@
 
 mod blocking;
 mod limits;
+mod worth;
 
 use std::cell::Cell;
 use std::future::pending;
