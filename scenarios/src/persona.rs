@@ -1,4 +1,5 @@
-//! Personas: how the client of a user behaves when answers are slow or bad.
+//! Personas: how the client of a user behaves when answers are slow or bad, and
+//! whether it keeps them.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::format_duration;
 
-/// How a client behaves: how long it waits, and whether it tries again.
+/// How a client behaves: how long it waits, whether it tries again, and whether it
+/// keeps what it got.
 ///
 /// A user's response time spans all attempts; the record counts them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,10 @@ pub struct Persona {
     /// Between the first two attempts, at most; twice as long before each later one.
     /// The seed draws from the upper half of it.
     pub backoff: Duration,
+    /// Whether it keeps answers that may be used again, as servers say with
+    /// `cache-control` and `etag`, for as long as its journey goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cache: bool,
 }
 
 /// Longest time between two attempts, whatever the doubling or the server says.
@@ -30,29 +36,31 @@ pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
 pub const RETRIES_MAX: u32 = 10;
 
 impl Persona {
-    /// A browser: patient, and it leaves trying again to its user.
+    /// A browser: patient, it leaves trying again to its user, and has a cache.
     #[must_use]
     pub fn web() -> Self {
-        Self::of("web", (30, 0, 0))
+        Self::of("web", (30, 0, 0), true)
     }
 
-    /// An app on a phone: networks come and go, so it tries again soon.
+    /// An app on a phone: networks come and go, so it tries again soon. The clients of
+    /// its platforms have a cache of their own.
     #[must_use]
     pub fn mobile() -> Self {
-        Self::of("mobile", (10, 2, 500))
+        Self::of("mobile", (10, 2, 500), true)
     }
 
     /// An app on a television set: nobody sees why it waits, so it is impatient and
-    /// stubborn.
+    /// stubborn. There is little room in it, and no cache.
     #[must_use]
     pub fn tv() -> Self {
-        Self::of("tv", (8, 3, 1_000))
+        Self::of("tv", (8, 3, 1_000), false)
     }
 
-    /// An app on a games console.
+    /// An app on a games console: mostly a page in a browser without a frame, and its
+    /// cache is that of one.
     #[must_use]
     pub fn console() -> Self {
-        Self::of("console", (15, 2, 1_000))
+        Self::of("console", (15, 2, 1_000), true)
     }
 
     /// The four that there are without being written.
@@ -61,12 +69,13 @@ impl Persona {
         [Self::web(), Self::mobile(), Self::tv(), Self::console()]
     }
 
-    fn of(name: &str, (timeout_s, retries, backoff_ms): (u64, u32, u64)) -> Self {
+    fn of(name: &str, (timeout_s, retries, backoff_ms): (u64, u32, u64), cache: bool) -> Self {
         Self {
             name: name.to_owned(),
             timeout: Duration::from_secs(timeout_s),
             retries,
             backoff: Duration::from_millis(backoff_ms),
+            cache,
         }
     }
 
@@ -90,16 +99,13 @@ impl fmt::Display for Persona {
             self.name,
             format_duration(self.timeout)
         )?;
-        if self.retries == 0 {
-            return f.write_str(", no retries");
-        }
-        let noun = if self.retries == 1 {
-            "retry"
-        } else {
-            "retries"
-        };
         let backoff = format_duration(self.backoff);
-        write!(f, ", {} {noun}, backoff {backoff}", self.retries)
+        match self.retries {
+            0 => f.write_str(", no retries")?,
+            1 => write!(f, ", 1 retry, backoff {backoff}")?,
+            retries => write!(f, ", {retries} retries, backoff {backoff}")?,
+        }
+        f.write_str(if self.cache { ", a cache" } else { "" })
     }
 }
 
@@ -121,10 +127,18 @@ mod tests {
     }
 
     #[test]
-    fn one_retry_is_one() {
-        let of = |retries| Persona::of("kiosk", (4, retries, 250)).to_string();
+    fn one_retry_is_one_and_a_cache_is_told() {
+        let of = |retries| Persona::of("kiosk", (4, retries, 250), false).to_string();
         assert_eq!(of(0), "kiosk: timeout 4s, no retries");
         assert_eq!(of(1), "kiosk: timeout 4s, 1 retry, backoff 250ms");
         assert_eq!(of(2), "kiosk: timeout 4s, 2 retries, backoff 250ms");
+        let web = Persona::web();
+        assert_eq!(web.to_string(), "web: timeout 30s, no retries, a cache");
+        let written = serde_json::to_string(&Persona::tv()).unwrap();
+        assert!(!written.contains("cache"), "as before: {written}");
+        assert_eq!(
+            serde_json::from_str::<Persona>(&written).unwrap(),
+            Persona::tv()
+        );
     }
 }

@@ -1,14 +1,18 @@
 //! One arrival as the recorder holds it until its interval is sealed: small, as
 //! there is one for every arrival of the last second and a half.
 
-use squall_record::{DropCause, Outcome, Parts};
+use squall_record::{CacheUse, DropCause, Outcome, Parts};
 
-use crate::settled::Settled;
+use crate::settled::{Cached, Settled};
 
 const LATE_BY_LAG: u8 = 1;
 const FALLBACK: u8 = 2;
 const RESENT: u8 = 4;
 const HAS_USER: u8 = 8;
+const MISSED: u8 = 16;
+const REVALIDATED: u8 = 32;
+/// It sent nothing, as the cache of its client had it.
+const HIT: u8 = 64;
 /// A part of a response time that an arrival does not have.
 const ABSENT: u32 = u32::MAX;
 
@@ -30,6 +34,7 @@ pub(crate) struct Entry {
     dropped: Option<DropCause>,
     flags: u8,
     retries: u8,
+    evicted: u8,
 }
 
 impl Entry {
@@ -49,6 +54,16 @@ impl Entry {
             dropped: None,
             flags: if user.is_some() { HAS_USER } else { 0 },
             retries: 0,
+            evicted: 0,
+        }
+    }
+
+    /// What a cache answered at a time: nothing was sent.
+    pub(crate) fn hit(scheduled_us: i64, route: usize) -> Self {
+        Self {
+            flags: HIT,
+            outcome: Some(Outcome::Good),
+            ..Self::new(scheduled_us, route, None)
         }
     }
 
@@ -72,7 +87,14 @@ impl Entry {
         self.retries = u8::try_from(settled.retries).unwrap_or(u8::MAX);
         self.flags |= flag(settled.late_by_lag, LATE_BY_LAG)
             | flag(settled.fallback, FALLBACK)
-            | flag(settled.resent, RESENT);
+            | flag(settled.resent, RESENT)
+            | match settled.cached {
+                // What a cache had and was not as expected is an arrival as any other.
+                Cached::Unasked | Cached::Hit => 0,
+                Cached::Missed => MISSED,
+                Cached::Revalidated => REVALIDATED,
+            };
+        self.evicted = u8::try_from(settled.evicted).unwrap_or(u8::MAX);
     }
 
     pub(crate) const fn route(&self) -> usize {
@@ -134,6 +156,21 @@ impl Entry {
 
     pub(crate) fn retries(&self) -> u64 {
         u64::from(self.retries)
+    }
+
+    /// Whether it is no arrival: a cache answered, and nothing was sent.
+    pub(crate) const fn is_hit(&self) -> bool {
+        self.is(HIT)
+    }
+
+    /// What the cache of its client had for it.
+    pub(crate) fn cache(&self) -> CacheUse {
+        CacheUse {
+            hits: u64::from(self.is(HIT)),
+            revalidated: u64::from(self.is(REVALIDATED)),
+            misses: u64::from(self.is(MISSED)),
+            evicted: u64::from(self.evicted),
+        }
     }
 
     pub(crate) const fn resent(&self) -> bool {

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use squall_record::Viewings;
 
 use crate::closed::Turn;
-use crate::journey::{Tally, Walk};
+use crate::journey::{Cache, Tally, Walk};
 use crate::recorder::Recorder;
 use crate::redirect::Hop;
-use crate::settled::Settled;
+use crate::settled::{Cached, Settled};
 use crate::transport::{Dispatch, Key};
 use crate::viewing::Segment;
 
@@ -112,11 +112,26 @@ pub(crate) struct Job {
     pub(crate) attempts: u32,
     /// When the first of them was dispatched, if it was.
     pub(crate) first: Option<Dispatch>,
+    /// What its client's cache had for it, and how many answers that let go.
+    pub(crate) cached: Cached,
+    pub(crate) evicted: u32,
 }
 
 impl Job {
     /// What is asked for, where it is a segment.
     pub(crate) fn segment(&self) -> Option<Segment<'_>> {
-        self.walk.as_ref()?.viewer.as_ref()?.segment()
+        self.walk.as_ref()?.segment()
+    }
+
+    /// Its client's cache, where that has one and has been asked.
+    pub(crate) fn cache(&mut self) -> Option<&mut Cache> {
+        self.walk.as_mut()?.carried.cache.as_deref_mut()
+    }
+
+    /// What follows is none of its client's cache's.
+    pub(crate) fn passes_cache(&mut self) {
+        if let Some(cache) = self.cache() {
+            cache.let_pass();
+        }
     }
 }

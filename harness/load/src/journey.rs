@@ -10,12 +10,15 @@ use squall_scenario::{Journey, Load, Persona, Share, Slot, Step, Think, Watching
 
 use crate::answer::Kept;
 use crate::player::Manifest;
-use crate::viewing::Viewer;
+use crate::viewing::{Segment, Viewer};
+pub(crate) use cache::{Asking, Cache, Came, Recalled};
 use capture::{Capture, captured};
 pub(crate) use cookies::{Asked, Jar};
 
+mod cache;
 mod capture;
 mod cookies;
+mod dates;
 
 /// The journeys of a load.
 #[derive(Debug)]
@@ -59,11 +62,13 @@ pub(crate) struct Walk {
 }
 
 /// What a user has from the answers so far.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Carried {
     /// What was taken, by its place among the names of the journey.
     taken: Vec<Option<String>>,
     pub(crate) jar: Jar,
+    /// What its client keeps, where it has a cache and has asked for something.
+    pub(crate) cache: Option<Box<Cache>>,
 }
 
 /// A step takes something that cannot be taken.
@@ -211,6 +216,14 @@ impl Journeys {
         journey.persona.as_ref()
     }
 
+    /// Whether the client of a route's journey has a cache.
+    pub(crate) fn caches(&self, route: usize) -> bool {
+        let is = |it: &&Itinerary| (it.first..it.first + it.steps.len()).contains(&route);
+        let persona = self.journeys.iter().find(is);
+        let persona = persona.and_then(|it| it.persona.as_ref());
+        persona.is_some_and(|persona| persona.cache)
+    }
+
     /// How long a client waits before the nth attempt behind the first, where it
     /// makes one at all. A server may have asked it to wait.
     pub(crate) fn wait(
@@ -340,6 +353,11 @@ impl Walk {
             manifest: None,
             viewer: None,
         }
+    }
+
+    /// What is asked for, where it is a segment.
+    pub(crate) fn segment(&self) -> Option<Segment<'_>> {
+        self.viewer.as_ref()?.segment()
     }
 
     /// Whether it is in the hands of a viewer who asks for nothing.

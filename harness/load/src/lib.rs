@@ -45,7 +45,7 @@ pub use requests::{
     Answers, CompiledRequests, PreparedRequest, RequestError, RequestKind, RequestMaker,
 };
 pub use schedule::{Arrival, Schedule};
-pub use settled::Settled;
+pub use settled::{Cached, Settled};
 pub use thread::{LoadError, LoadHandle};
 pub use transport::{
     Connector, Course, Dispatch, Endpoint, Exchange, ExchangeFailure, Key, Leads, Made, Sender,

@@ -133,8 +133,9 @@ impl Player {
     }
 
     /// The segment that was asked for has come, with so many bytes, and took so
-    /// long from being asked for; of no use to one who did not ask.
-    pub fn came(&mut self, now: Duration, bytes: u64) {
+    /// long from being asked for; of no use to one who did not ask. One that a cache had
+    /// (`None`) says nothing of the network.
+    pub fn came(&mut self, now: Duration, bytes: impl Into<Option<u64>>) {
         self.pass(now);
         let Some((fetch, rung, since)) = self.under_way.take() else {
             return;
@@ -143,8 +144,10 @@ impl Player {
         if self.is_over() {
             return;
         }
-        self.throughput
-            .sample(bytes, self.now.saturating_sub(since));
+        if let Some(bytes) = bytes.into() {
+            self.throughput
+                .sample(bytes, self.now.saturating_sub(since));
+        }
         self.buffered += self.manifest.segment;
         self.number += 1;
         let viewing = &mut self.viewing;

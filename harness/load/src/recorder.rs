@@ -91,6 +91,12 @@ impl Recorder {
         self.first_ticket + self.entries.len() as u64 - 1
     }
 
+    /// Notes what a client's cache answered at a time, which comes in the order of
+    /// arrivals: it is none, as nothing was sent, and in no count but its own.
+    pub fn hit(&mut self, at_us: i64, route: usize) {
+        self.entries.push_back(Entry::hit(at_us, route));
+    }
+
     /// Notes an arrival that was dropped so late that every edge that could part
     /// its interval has been told: it is counted and takes no room.
     pub fn drop_late(
@@ -276,6 +282,7 @@ mod tests {
     use squall_record::{ALL_BAD_KINDS, ALL_DROP_CAUSES, BadKind, Counts, Outcome, Parts, Times};
 
     use super::*;
+    use crate::settled::Cached;
 
     /// What may happen to a recorder.
     #[derive(Debug, Clone)]
@@ -319,6 +326,8 @@ mod tests {
                 bytes: 10,
                 resent: false,
                 retries: 2,
+                cached: Cached::Missed,
+                evicted: 1,
             }
         })
     }

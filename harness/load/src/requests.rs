@@ -335,6 +335,7 @@ impl CompiledRequests {
                     taken: maker.journeys.names(index),
                     takes_body: maker.journeys.takes_body(index),
                     plays: maker.journeys.plays(index),
+                    caches: maker.journeys.caches(index),
                 };
                 let call = route.messages.clone().map(|it| (it, route.timeout));
                 CompiledRequest::new(request, (&route.method, call), to, sources)

@@ -32,6 +32,34 @@ pub struct Settled {
     pub resent: bool,
     /// Attempts that its client made behind the first one.
     pub retries: u32,
+    /// What its client's cache had for it.
+    pub cached: Cached,
+    /// Answers that the cache let go, or did not take, for want of room.
+    pub evicted: u32,
+}
+
+/// What the cache of a client had for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cached {
+    /// It was not asked, or there is none.
+    Unasked,
+    /// Nothing, or nothing that was of use any more.
+    Missed,
+    /// An answer of which the server said that it is still so.
+    Revalidated,
+    /// All that was wanted: nothing was sent.
+    Hit,
+}
+
+impl Cached {
+    /// Whether the body came over the network for this request.
+    #[must_use]
+    pub const fn came_by_network(self) -> bool {
+        match self {
+            Self::Unasked | Self::Missed => true,
+            Self::Revalidated | Self::Hit => false,
+        }
+    }
 }
 
 impl Settled {
@@ -66,6 +94,8 @@ impl Settled {
             bytes: 0,
             resent: false,
             retries: 0,
+            cached: Cached::Unasked,
+            evicted: 0,
         }
     }
 }

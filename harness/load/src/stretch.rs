@@ -86,6 +86,10 @@ pub(crate) fn interval(routes: &[String], stretches: &[Stretch]) -> Interval {
     let mut first_byte = coarse_histogram();
     let mut users: Option<(Vec<u64>, Vec<u64>)> = None;
     for entry in stretches.iter().flat_map(|stretch| &stretch.entries) {
+        if entry.is_hit() {
+            builders[entry.route()].counts.cache.add(&entry.cache());
+            continue;
+        }
         let outcome = entry.outcome();
         if matches!(outcome, Outcome::Good | Outcome::Bad(_)) {
             record_us(&mut lag, entry.lag_us());
@@ -167,6 +171,7 @@ impl RouteBuilder {
         counts.bytes += entry.bytes();
         counts.resent += u64::from(entry.resent());
         counts.retries += entry.retries();
+        counts.cache.add(&entry.cache());
         match entry.outcome() {
             Outcome::Good | Outcome::Unfinished => {}
             Outcome::Bad(kind) => self.seen.see(Some(kind), None, entry.scheduled_us),

@@ -19,8 +19,8 @@ pub(crate) struct Viewer {
     noted: Viewing,
     /// The path of the segment that is asked for.
     path: Option<String>,
-    /// Bytes of the last answer.
-    received: u64,
+    /// Bytes of the last answer, where it came over the network.
+    received: Option<u64>,
 }
 
 /// A segment that is asked for.
@@ -77,7 +77,7 @@ impl Viewer {
             manifest,
             pressed,
             path: None,
-            received: 0,
+            received: None,
         }
     }
 
@@ -89,8 +89,8 @@ impl Viewer {
         })
     }
 
-    /// An answer came, with so many bytes.
-    pub(crate) const fn received(&mut self, bytes: u64) {
+    /// An answer came, with so many bytes; for `None`, out of a cache.
+    pub(crate) const fn received(&mut self, bytes: Option<u64>) {
         self.received = bytes;
     }
 

@@ -18,7 +18,7 @@ use crate::journey::Walk;
 use crate::recorder::micros_i64;
 use crate::requests::{CompiledRequests, RequestKind};
 use crate::schedule::Arrival;
-use crate::settled::Settled;
+use crate::settled::{Cached, Settled};
 use crate::slice::Slice;
 use crate::stalls::Stalls;
 use crate::transport::{
@@ -27,6 +27,7 @@ use crate::transport::{
 
 use turns::Loop;
 
+mod cached;
 mod follow;
 mod judged;
 mod turns;
@@ -216,9 +217,13 @@ impl Worker {
         }
     }
 
-    /// Sends what is due, or drops it when too many are under way or it is
-    /// hopelessly late; whether it was sent.
-    fn send(self: &Rc<Self>, track: &Rc<Track>, due: Due, now: Instant, crowded: bool) -> bool {
+    /// Sends what is due, unless its client has the answer, or drops it when too many are
+    /// under way or it is hopelessly late; whether it was sent.
+    fn send(self: &Rc<Self>, track: &Rc<Track>, mut due: Due, now: Instant, crowded: bool) -> bool {
+        if let Some(recalled) = self.recalled(&mut due, now) {
+            self.answer_from_cache(track, due, recalled, now);
+            return false;
+        }
         if !track.lead {
             self.board.borrow_mut().scheduled();
         }
@@ -351,6 +356,8 @@ impl Worker {
             late: lag > LATE,
             attempts: 0,
             first: None,
+            cached: Cached::Unasked,
+            evicted: 0,
         }
     }
 
@@ -390,18 +397,14 @@ impl Sender for Worker {
     }
 
     fn write(&self, job: &Job, into: &mut Vec<u8>) {
-        let carried = job.walk.as_ref().map(|walk| &walk.carried);
-        let (requests, route, number) = (&self.requests, job.route, job.number);
-        match (&job.hop, job.segment()) {
-            (Some(hop), segment) => {
-                let licence = segment.and_then(|segment| segment.licence);
-                requests.write_hop(route, number, (hop, licence, carried), into);
-            }
-            (None, Some(segment)) => {
-                requests.write_segment(route, number, (segment, carried), into);
-            }
-            (None, None) => requests.write_with(route, number, carried, into),
-        }
+        let walk = job.walk.as_deref();
+        let Some(hop) = &job.hop else {
+            return self.write_own((job.route, job.number), walk, into);
+        };
+        let carried = walk.map(|walk| &walk.carried);
+        let licence = job.segment().and_then(|segment| segment.licence);
+        let behind = (&**hop, licence, carried);
+        self.requests.write_hop(job.route, job.number, behind, into);
     }
 
     fn settled(
@@ -411,11 +414,13 @@ impl Sender for Worker {
         result: Result<Exchange, ExchangeFailure>,
     ) {
         let result = self.understood(&job, course, result);
+        let result = self.heard_by_cache(&mut job, course, result);
         let stuck = match result.as_ref().map(|it| self.redirected(&job, course, it)) {
             Ok(Some(Ok(hop))) => {
                 if let Ok(exchange) = &result {
-                    self.carry_on(&mut job, exchange, false);
+                    self.carry_on(&mut job, exchange.into(), false);
                 }
+                job.passes_cache();
                 job.hop = Some(Box::new(hop));
                 return self.hop(job, course.dispatch);
             }
@@ -423,9 +428,9 @@ impl Sender for Worker {
             Ok(None) | Err(_) => None,
         };
         let broken = result.as_ref().ok().and_then(|exchange| {
-            let broken = self.broken(&job, exchange);
+            let broken = self.broken(&job, exchange.into());
             let fine = broken.is_none() && stuck.is_none();
-            let missed = self.carry_on(&mut job, exchange, fine);
+            let missed = self.carry_on(&mut job, exchange.into(), fine);
             broken.or(missed)
         });
         let done = result

@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 use squall_record::histogram::{new_histogram, rank, value_at_rank};
-use squall_record::{Counts, Drops, Interval, Record, RunEvent, Times};
+use squall_record::{CacheUse, Counts, Drops, Interval, Record, RunEvent, Times};
 
 use crate::quantity::{Quantity, grouped};
 use crate::verdict::GeneratorTrust;
@@ -113,6 +113,29 @@ fn summarize(p99_us: Option<u64>, max_us: Option<u64>, total: &Counts) -> String
     text.push_str("; ");
     text.push_str(&unsent(total.dropped, &total.drops));
     text.push('.');
+    text.push_str(&caches(&total.cache));
+    text
+}
+
+/// What clients' caches did, in a sentence of its own; nothing where there was none.
+fn caches(used: &CacheUse) -> String {
+    if used.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        " Caches of clients had the answer {} of {} times: no request was sent, and none of it \
+         is in any figure; {} times the server said that what they have is still so",
+        grouped(used.hits),
+        grouped(used.asked()),
+        grouped(used.revalidated)
+    );
+    if used.evicted > 0 {
+        text.push_str(&format!(
+            "; {} answers were let go for want of room",
+            grouped(used.evicted)
+        ));
+    }
+    text.push('.');
     text
 }
 
@@ -144,5 +167,34 @@ pub(super) fn excuse(drops: Drops) -> &'static str {
         "the generator was at its limits: without them"
     } else {
         "the generator was late: without its lag"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_caches_did_is_a_sentence_where_there_were_any() {
+        let mut total = Counts::default();
+        let said = summarize(Some(1), Some(1), &total);
+        assert!(said.ends_with("none was dropped."), "{said}");
+        total.cache = CacheUse {
+            hits: 1_200,
+            revalidated: 300,
+            misses: 1_500,
+            evicted: 0,
+        };
+        let expected = "none was dropped. Caches of clients had the answer 1,200 of 3,000 times: \
+                        no request was sent, and none of it is in any figure; 300 times the \
+                        server said that what they have is still so.";
+        let said = summarize(Some(1), Some(1), &total);
+        assert!(said.ends_with(expected), "{said}");
+        total.cache.evicted = 7;
+        let said = summarize(Some(1), Some(1), &total);
+        assert!(
+            said.ends_with("; 7 answers were let go for want of room."),
+            "{said}"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{BadKind, Drops, IntervalParts, IntervalUsers, Sightings, Times};
+use crate::{BadKind, CacheUse, Drops, IntervalParts, IntervalUsers, Sightings, Times};
 
 /// All arrivals scheduled in `[start_us, end_us)`, settled. Intervals are cut
 /// at every second and at every fault edge.
@@ -111,6 +111,9 @@ pub struct Counts {
     /// Attempts that clients made behind the first ones, whatever became of them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retries: u64,
+    /// What clients' caches did. Its hits sent nothing, and are not among the others.
+    #[serde(default, skip_serializing_if = "CacheUse::is_empty")]
+    pub cache: CacheUse,
 }
 
 /// So that what is rare takes no room in a record.
@@ -206,5 +209,6 @@ impl Counts {
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.resent = self.resent.saturating_add(other.resent);
         self.retries = self.retries.saturating_add(other.retries);
+        self.cache.add(&other.cache);
     }
 }

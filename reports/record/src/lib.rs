@@ -6,6 +6,7 @@
 //! only inside a run directory.
 
 mod bad_kind;
+mod caching;
 mod drops;
 mod event;
 mod fault_seen;
@@ -27,6 +28,7 @@ mod users;
 mod viewing;
 
 pub use bad_kind::{ALL_BAD_KINDS, BadKind};
+pub use caching::CacheUse;
 pub use drops::{ALL_DROP_CAUSES, DropCause, Drops};
 pub use event::{
     BreakerReport, FallbackReading, FaultChange, HandAction, HandSide, Phase, ProbeReading,

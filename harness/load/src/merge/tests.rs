@@ -5,7 +5,7 @@ use squall_record::{BadKind, DropCause, Interval, JourneyEnds, Outcome, Parts};
 
 use super::*;
 use crate::recorder::Recorder;
-use crate::settled::Settled;
+use crate::settled::{Cached, Settled};
 
 const ROUTES: [&str; 2] = ["a", "b"];
 
@@ -55,6 +55,8 @@ fn arrival() -> impl Strategy<Value = Arrival> {
                 late_by_lag: response_us.is_multiple_of(2),
                 fallback: response_us.is_multiple_of(3),
                 bytes: response_us,
+                cached: Cached::Unasked,
+                evicted: 0,
                 resent: response_us.is_multiple_of(5),
                 retries: u32::try_from(response_us % 3).unwrap(),
                 ..Settled::UNFINISHED

@@ -171,6 +171,25 @@ fn what_comes_too_late_or_unasked_changes_nothing() {
     assert_eq!(player.next(secs(2.0)), Next::Over(viewing));
 }
 
+/// A segment out of a cache takes no time, which says nothing of the network.
+#[test]
+fn what_a_cache_has_is_no_sign_of_a_fast_network() {
+    let mut rates = Vec::new();
+    for bytes in [None, Some(10_000_000)] {
+        let mut player = Player::new(watching(60.0, 600.0), manifest(99), secs(0.0));
+        for _ in 0..9 {
+            assert!(matches!(player.next(secs(1.0)), Next::Fetch(_)));
+            player.came(secs(1.0), bytes);
+        }
+        match player.next(secs(1.0)) {
+            Next::Fetch(fetch) => rates.push(fetch.kbps),
+            next => panic!("{next:?}"),
+        }
+    }
+    assert!(rates[0] < rates[1], "{rates:?}");
+    assert_eq!(rates[0], LADDER[0]);
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Weather {
     kbps: f64,

@@ -111,6 +111,7 @@ impl CompiledRequest {
         head.fields(request, |_| true, sources);
         head.asker(request, sources);
         head.cookies(request, sources);
+        head.conditions(sources);
         let body = Slotted::body(request, sources);
         let idempotent = request.call.as_ref().is_some_and(|call| call.idempotent);
         Self {
@@ -256,6 +257,7 @@ impl Parts {
         let of_others = |name: &str| !name.starts_with("content-") && name != ASKER;
         fields.fields(request, of_others, sources);
         fields.cookies(request, sources);
+        fields.conditions(sources);
         let mut asker = Slotted::default();
         asker.fields(request, |name| name == ASKER, sources);
         asker.asker(request, sources);

@@ -7,7 +7,7 @@ use squall_scenario::base64::{encode_tail, encoded_length};
 use squall_scenario::{BodyPiece, Request, RequestText, Slot};
 
 use super::draw::{Draw, UUID_BYTES};
-use crate::journey::Carried;
+use crate::journey::{Cache, Carried};
 
 /// The field that says who asks.
 pub(super) const ASKER: &str = "authorization";
@@ -42,6 +42,8 @@ enum Piece {
     },
     /// The cookies of its user, in a field of their own.
     Cookies,
+    /// Under which conditions its client's cache wants an answer, in fields of their own.
+    Conditions,
     /// What is sent in base64.
     Encoded(Slotted),
 }
@@ -56,6 +58,8 @@ pub(super) struct Sources<'a> {
     pub(super) takes_body: bool,
     /// Whether it stands for segments of a title.
     pub(super) plays: bool,
+    /// Whether its client has a cache.
+    pub(super) caches: bool,
 }
 
 /// Whose request it is.
@@ -125,6 +129,13 @@ impl Slotted {
             && !names.any(|name| name.eq_ignore_ascii_case(header::COOKIE.as_str()))
         {
             self.pieces.push(Piece::Cookies);
+        }
+    }
+
+    /// The conditions of its client's cache, where that has one.
+    pub(super) fn conditions(&mut self, sources: Sources<'_>) {
+        if sources.caches {
+            self.pieces.push(Piece::Conditions);
         }
     }
 
@@ -228,6 +239,10 @@ impl Slotted {
                     into.extend_from_slice(taken(drawn, *index, name, *slot).as_bytes());
                 }
                 Piece::Cookies => write_cookies(drawn, start, into),
+                Piece::Conditions => {
+                    let cache = drawn.carried.and_then(|it| it.cache.as_deref());
+                    into.extend_from_slice(cache.map_or(&[], Cache::conditions));
+                }
                 Piece::Number { draw } => write_number(draws[*draw].number(number), into),
                 Piece::Uuid { draw } => into.extend_from_slice(&draws[*draw].uuid(number)),
                 Piece::Picked { draw, written } => {
@@ -248,7 +263,7 @@ impl Slotted {
             Piece::Text(text) => text.len() as u64,
             Piece::Taken { index, name, slot } => taken(drawn, *index, name, *slot).len() as u64,
             // They stand in the head, whose length nobody asks for.
-            Piece::Cookies => 0,
+            Piece::Cookies | Piece::Conditions => 0,
             Piece::Number { draw } => {
                 u64::from(draws[*draw].number(number).checked_ilog10().unwrap_or(0)) + 1
             }

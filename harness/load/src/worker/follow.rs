@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use squall_record::{BadKind, Outcome};
 
 use super::Worker;
+use super::judged::Answered;
 use crate::closed::Turn;
 use crate::job::{Attempt, Due, Job, Later, Track, Whose};
 use crate::journey::{Asked, End, Onward, Walk};
@@ -295,12 +296,12 @@ impl Worker {
     pub(super) fn carry_on(
         &self,
         job: &mut Job,
-        exchange: &Exchange,
+        answered: Answered<'_>,
         as_expected: bool,
     ) -> Option<String> {
-        let kept = exchange.kept.as_deref()?;
+        let kept = answered.kept?;
         if let Some(viewer) = job.walk.as_mut().and_then(|walk| walk.viewer.as_mut()) {
-            viewer.received(exchange.body_bytes);
+            viewer.received(job.cached.came_by_network().then_some(answered.body_bytes));
         }
         let sets = |(name, _): &(String, Vec<u8>)| name.eq_ignore_ascii_case("set-cookie");
         let of_cookies = kept.fields.iter().any(sets);
@@ -310,12 +311,12 @@ impl Worker {
             let asked = Asked {
                 host: without_port(&authority),
                 target: target.as_bytes(),
-                done: exchange.done,
+                done: answered.done,
             };
             walk.carried.jar.take(&kept.fields, asked);
         }
         let journeys = self.requests.maker().journeys();
-        if !as_expected || !self.routes[job.route].accepts(exchange.status) {
+        if !as_expected || !self.routes[job.route].accepts(answered.status) {
             return None;
         }
         if journeys.brings_manifest(walk) {

@@ -7,11 +7,32 @@ use squall_record::{BadKind, DropCause, Outcome, Parts, Sample};
 use squall_scenario::GRPC_OK;
 
 use super::Worker;
+use crate::answer::Kept;
 use crate::checks::first_broken;
 use crate::job::Job;
 use crate::requests::Answers;
 use crate::settled::Settled;
 use crate::transport::{Course, Endpoint, Exchange, ExchangeFailure};
+
+/// What is looked at in an answer, wherever it comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answered<'a> {
+    pub(super) status: u16,
+    pub(super) kept: Option<&'a Kept>,
+    pub(super) body_bytes: u64,
+    pub(super) done: Instant,
+}
+
+impl<'a> From<&'a Exchange> for Answered<'a> {
+    fn from(exchange: &'a Exchange) -> Self {
+        Self {
+            status: exchange.status,
+            kept: exchange.kept.as_deref(),
+            body_bytes: exchange.body_bytes,
+            done: exchange.done,
+        }
+    }
+}
 
 impl Worker {
     pub(super) fn show_dropped(&self, job: Job, cause: DropCause) {
@@ -101,14 +122,14 @@ impl Worker {
 
     /// What of an answer with a good status is not as its request expects, in
     /// words.
-    pub(super) fn broken(&self, job: &Job, exchange: &Exchange) -> Option<String> {
+    pub(super) fn broken(&self, job: &Job, answered: Answered<'_>) -> Option<String> {
         let route = &self.routes[job.route];
-        let kept = exchange.kept.as_deref()?;
-        if !route.accepts(exchange.status) {
+        let kept = answered.kept?;
+        if !route.accepts(answered.status) {
             return None;
         }
         let maker = self.requests.maker();
-        first_broken(&route.checks, kept, exchange.body_bytes, |name| {
+        first_broken(&route.checks, kept, answered.body_bytes, |name| {
             let taken = job
                 .walk
                 .as_ref()
@@ -155,10 +176,17 @@ impl Worker {
             late_by_lag: outcome == Outcome::Bad(BadKind::Late)
                 && !too_late(response.saturating_sub(own)),
             fallback: result.as_ref().is_ok_and(|it| it.fallback.is_some()),
-            bytes: before + result.as_ref().map_or(0, |it| it.body_bytes),
+            bytes: before
+                + match (result, job.cached.came_by_network()) {
+                    (Ok(exchange), true) => exchange.body_bytes,
+                    // They came before, or never.
+                    (Ok(_), false) | (Err(_), _) => 0,
+                },
             dropped: result.as_ref().err().and_then(|failure| failure.dropped),
             resent: course.resent,
             retries: job.attempts,
+            cached: job.cached,
+            evicted: job.evicted,
         }
     }
 }

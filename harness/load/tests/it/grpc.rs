@@ -452,6 +452,7 @@ async fn clients_that_try_again_do_so_where_nobody_was_available() {
         timeout: Duration::from_secs(9),
         retries: 1,
         backoff: Duration::from_millis(1),
+        cache: false,
     };
     let request = Request {
         name: "j/away".to_owned(),

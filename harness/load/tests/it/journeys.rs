@@ -333,6 +333,7 @@ fn stubborn(timeout: Duration, retries: u32) -> Persona {
         timeout,
         retries,
         backoff: Duration::from_millis(20),
+        cache: false,
     }
 }
 

@@ -10,6 +10,7 @@
 )]
 
 mod authority;
+mod caching;
 mod client;
 mod closed;
 mod grpc;

@@ -60,7 +60,10 @@ fn interval(interval: &Interval) -> Result<(), String> {
     let absurd = interval.routes.iter().find(|route| {
         let c = &route.counts;
         let others = c.failed().max(c.late_by_lag).max(c.fallback);
+        let cache = &c.cache;
         c.scheduled > COUNT_MAX
+            || cache.asked().max(cache.evicted) > COUNT_MAX
+            || cache.revalidated.saturating_add(cache.misses) > c.scheduled
             || others > COUNT_MAX
             || c.unfinished > c.scheduled
             || c.bytes > TIME_US_MAX

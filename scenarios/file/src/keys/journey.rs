@@ -1,6 +1,6 @@
 //! Keys of `personas` of a load, and of what its journeys have beside requests.
 
-use crate::shape::Kind::{Duration, DurationRange, Names, Object, OneOf, Share, Text, Whole};
+use crate::shape::Kind::{Duration, DurationRange, Flag, Names, Object, OneOf, Share, Text, Whole};
 use crate::shape::{Key, Shape, key, needed};
 
 /// What a step has beside what a request has, whose weight means nothing in it.
@@ -82,7 +82,7 @@ pub(crate) static WATCHING: Shape = Shape {
 
 pub(crate) static PERSONA: Shape = Shape {
     noun: "a persona",
-    about: "How a client behaves when answers are slow or bad.",
+    about: "How a client behaves when answers are slow or bad, and whether it keeps them.",
     reads: "kiosk: { timeout: 4s, retries: 2, backoff: 250ms }",
     keys: &[
         needed("timeout", Duration, "How long one attempt may take."),
@@ -98,6 +98,12 @@ pub(crate) static PERSONA: Shape = Shape {
             "Between the first two attempts, at most, twice as long before each later one; 500ms when absent.",
         )
         .otherwise(&["delay", "wait"]),
+        key(
+            "cache",
+            Flag,
+            "Whether it keeps answers that may be used again, as `cache-control`, `expires` and `etag` say, while its journey goes on; false when absent.",
+        )
+        .otherwise(&["caches", "caching", "http_cache"]),
     ],
 };
 

@@ -46,11 +46,16 @@ impl Reader {
             Some(node) => self.duration(node),
             None => Some(BACKOFF),
         };
+        let cache = match fields.get("cache") {
+            Some(node) => self.flag(node),
+            None => Some(false),
+        };
         Some(Persona {
             name: name.to_owned(),
             timeout: timeout?,
             retries: retries?,
             backoff: backoff?,
+            cache: cache?,
         })
     }
 
