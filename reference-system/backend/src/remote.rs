@@ -263,7 +263,7 @@ impl Remote {
             .choose(Instant::now(), &tried.all(), ask.affinity)
             .ok_or(RemoteError::NoInstance(self.balancer.service()))?;
         tried.add(pick.address());
-        let first = self.try_at(pick, ask, attempt, read);
+        let first = self.try_at(pick, ask, attempt.deadline, read);
         let Some(after) = self.hedge_after.filter(|_| ask.idempotent) else {
             return first.await;
         };
@@ -274,7 +274,7 @@ impl Remote {
         let Some(pick) = self.hedge(ask, tried) else {
             return first.await;
         };
-        let second = self.try_at(pick, ask, attempt, read);
+        let second = self.try_at(pick, ask, attempt.deadline, read);
         tokio::pin!(second);
         // The first answer counts; a failure is none while the other may still answer.
         tokio::select! {
@@ -299,11 +299,11 @@ impl Remote {
         &self,
         pick: Pick,
         ask: &Ask,
-        attempt: Attempt,
+        deadline: Deadline,
         read: &impl Fn(Reply) -> Result<T, RemoteError>,
     ) -> Result<T, RemoteError> {
         let address = pick.address();
-        let deadline = self.bounded.then_some(attempt.deadline);
+        let deadline = self.bounded.then_some(deadline);
         match send(&self.http, address, ask, deadline).await {
             // It answered, whatever it said: it is there.
             Ok((status, reply)) => {

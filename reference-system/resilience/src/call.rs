@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::Request;
 
-use crate::{Deadline, DeadlineError, Priority};
+use crate::{Deadline, DeadlineError, Priority, Tried};
 
 /// A request on its way through the layers.
 #[derive(Debug, Clone)]
@@ -13,8 +13,13 @@ pub struct Call<R> {
     pub request: R,
     /// When the caller gives up, and whether the call may be sent twice.
     pub options: CallOptions,
-    /// 0 for the first attempt, 1 for the first retry.
+    /// 0 for the first attempt, 1 for the first retry; a hedge has the number after the attempt it
+    /// runs beside.
     pub attempt: u32,
+    /// Whether this attempt runs beside another of the same call.
+    pub is_hedge: bool,
+    /// The instances this call has been sent to.
+    pub tried: Tried,
 }
 
 impl<R> Call<R> {
@@ -24,7 +29,33 @@ impl<R> Call<R> {
             request,
             options: options.into(),
             attempt: 0,
+            is_hedge: false,
+            tried: Tried::default(),
         }
+    }
+
+    /// The same call with another request made of its own.
+    pub fn map<Q>(self, change: impl FnOnce(R) -> Q) -> Call<Q> {
+        let (call, request) = self.split();
+        Call {
+            request: change(request),
+            options: call.options,
+            attempt: call.attempt,
+            is_hedge: call.is_hedge,
+            tried: call.tried,
+        }
+    }
+
+    /// The call without its request, and that.
+    pub fn split(self) -> (Call<()>, R) {
+        let call = Call {
+            request: (),
+            options: self.options,
+            attempt: self.attempt,
+            is_hedge: self.is_hedge,
+            tried: self.tried,
+        };
+        (call, self.request)
     }
 
     /// What the work of this call is told.
@@ -32,6 +63,8 @@ impl<R> Call<R> {
         Attempt {
             deadline: self.options.deadline,
             number: self.attempt,
+            is_hedge: self.is_hedge,
+            tried: self.tried.clone(),
         }
     }
 }
@@ -99,14 +132,27 @@ impl From<Deadline> for CallOptions {
     }
 }
 
-/// What the work of one attempt is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the work of one attempt is told. [`Balancer::pick`](crate::balance::Balancer::pick) chooses
+/// an instance by it.
+#[derive(Debug, Clone)]
 pub struct Attempt {
     /// The deadline to hand on to the next service: the earlier of the caller's and the command's
     /// own timeout.
     pub deadline: Deadline,
-    /// 0 for the first attempt; a retry picks the next instance by it.
+    /// 0 for the first attempt; a retry picks the next instance by it. A hedge has the number
+    /// after the attempt it runs beside.
     pub number: u32,
+    /// Whether it runs beside another attempt of the same call.
+    pub is_hedge: bool,
+    /// The instances this call has been sent to.
+    pub tried: Tried,
+}
+
+impl Attempt {
+    /// The only attempt of a call, where no layer makes any.
+    pub fn only(deadline: Deadline) -> Self {
+        Call::new((), deadline).attempt()
+    }
 }
 
 #[cfg(test)]

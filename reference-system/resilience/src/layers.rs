@@ -1,5 +1,6 @@
 //! The patterns as tower layers, and the one order they are stacked in.
 
+mod balance;
 mod breaker;
 mod bulkhead;
 mod classify;
@@ -16,6 +17,7 @@ mod contract_test;
 
 use tower::Layer;
 
+pub use self::balance::{Balance, BalanceError, BalanceFuture, BalanceLayer, Dispatch, Placed};
 pub use self::breaker::{CircuitBreaker, CircuitBreakerFuture, CircuitBreakerLayer};
 pub use self::bulkhead::{BulkheadFuture, BulkheadLayer, BulkheadService};
 pub use self::classify::{Classified, ClassifiedFuture, ClassifyLayer};

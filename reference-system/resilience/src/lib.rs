@@ -3,6 +3,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod adaptive;
+pub mod balance;
 pub mod breaker;
 pub mod bulkhead;
 pub mod event;
@@ -30,6 +31,7 @@ mod shared;
 mod snapshot;
 mod sync;
 mod threads;
+mod tried;
 
 pub use breaker::BreakerState;
 pub use cached::Cached;
@@ -45,3 +47,4 @@ pub use properties::{Properties, PropertiesBuilder, PropertiesError};
 pub use registry::Registry;
 pub use request_context::RequestContext;
 pub use snapshot::CommandSnapshot;
+pub use tried::Tried;

@@ -341,7 +341,7 @@ impl Properties {
 }
 
 /// The longest window or wait, in milliseconds (one day); longer ones are mistakes of units.
-const DAY_MS: u64 = 86_400_000;
+pub(crate) const DAY_MS: u64 = 86_400_000;
 
 /// The most buckets a window of counters may have; it bounds the memory of a command.
 const BUCKETS_MAX: u64 = 600;
@@ -358,7 +358,12 @@ const LAST_CALLS_MAX: u64 = 100_000;
 /// The most buckets the window of latencies may have: each is a histogram of about 12 KiB.
 const LATENCY_BUCKETS_MAX: u64 = 60;
 
-fn within(name: &'static str, found: u64, min: u64, max: u64) -> Result<(), PropertiesError> {
+pub(crate) fn within(
+    name: &'static str,
+    found: u64,
+    min: u64,
+    max: u64,
+) -> Result<(), PropertiesError> {
     if (min..=max).contains(&found) {
         return Ok(());
     }

@@ -61,8 +61,11 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, call: Call<R>) -> Self::Future {
+    fn call(&mut self, mut call: Call<R>) -> Self::Future {
         self.command.retry_budget().deposit(self.command.now());
+        if call.options.idempotent && self.command.properties().retry_max_attempts > 1 {
+            call.tried.record();
+        }
         RetryFuture {
             attempt: self.inner.clone().oneshot(call.clone()),
             service: self.inner.clone(),

@@ -1,6 +1,7 @@
 //! The library from outside; and the parts of it that work without a lock, in every order in which
 //! threads can meet there.
 
+mod balance_calls;
 #[expect(dead_code, reason = "two of its threads need not all of it")]
 #[path = "../../src/bulkhead.rs"]
 mod bulkhead;
