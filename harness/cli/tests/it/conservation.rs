@@ -3,12 +3,13 @@
 
 use std::ffi::OsStr;
 use std::net::TcpListener;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use squall_record::{Counts, DropCause, Record, RunEvent};
 
-use crate::support::{Running, Sandbox, one_server, verdict};
+use crate::support::{Running, Sandbox, one_server, skip, verdict};
 
 /// Adds the only run up, from its record alone, and compares every total there
 /// is. Returns the sums.
@@ -142,6 +143,55 @@ load:
     assert_eq!(sample.request, "GET /");
     let told = verdict(&sandbox.run()).generator.summary;
     assert!(told.contains("no file descriptor"), "{told}");
+}
+
+/// squall in a network of its own, where connections have no more than sixty ports, with
+/// somebody at port 9999 who accepts in its backlog and never answers.
+const SIXTY_PORTS: &str = r#"
+ip link set lo up && echo 40000 40059 >/proc/sys/net/ipv4/ip_local_port_range &&
+exec python3 -c '
+import os, socket, sys
+silent = socket.create_server(("127.0.0.1", 9999), backlog=256)
+silent.set_inheritable(True)
+os.execv(sys.argv[1], sys.argv[1:])
+' "$0" "$@"
+"#;
+
+/// The target is not to blame for ports that squall's machine does not have.
+#[test]
+fn when_squall_runs_out_of_ports() {
+    let unshare = "unshare --user --map-root-user --net sh -c";
+    let caller: Vec<&str> = unshare.split(' ').chain([SIXTY_PORTS]).collect();
+    let mut probe = Command::new(caller[0]);
+    probe.args(&caller[1..]).arg("/bin/true");
+    if !probe.output().is_ok_and(|output| output.status.success()) {
+        return skip("needs network namespaces (unshare), ip and python3");
+    }
+    let sandbox = Sandbox::new();
+    let scenario = "version: 1
+name: small
+seed: 5
+target: http://127.0.0.1:9999
+load:
+  shape: [ { hold: { rate: 100/s, for: 2s } } ]
+  requests: [ GET / ]
+  timeout: 4s
+  warm_up: 100ms
+";
+    let file = sandbox.write("ports.yaml", scenario);
+    let caller: Vec<&OsStr> = caller.into_iter().map(OsStr::new).collect();
+    let squall = sandbox.command_by(&caller, &["run", &file, "--ui", "plain"]);
+    Running::start(squall).end();
+    let sum = assert_conserved(&sandbox);
+    assert!(sum.dropped > 0 && sum.timeout > 0, "{sum:?}");
+    assert_eq!((sum.connect, sum.scheduled), (0, 200), "{sum:?}");
+    assert_eq!(sum.drops.ports, sum.dropped, "{sum:?}");
+    let record = Record::read(&sandbox.run()).unwrap();
+    let mut samples = record.samples.iter();
+    let sample = samples.find(|sample| sample.dropped.is_some()).unwrap();
+    assert_eq!(sample.dropped, Some(DropCause::Ports));
+    let told = verdict(&sandbox.run()).generator.summary;
+    assert!(told.contains("no local port"), "{told}");
 }
 
 /// squall is stopped, as in a virtual machine that is suspended: in the load,
