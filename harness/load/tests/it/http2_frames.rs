@@ -129,6 +129,55 @@ async fn answers_to_those_who_were_given_up_cost_nobody_the_connection() {
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
+/// Looks at so many of the requests that come on a connection, and ends it in good order
+/// when all `that` come have come, as nginx does behind `keepalive_requests`.
+async fn looks_at(count: usize, that: usize, stream: TcpStream) {
+    let mut frames = Frames::new(stream).await;
+    let mut asked = Vec::new();
+    while asked.len() < that
+        && let Some((_, stream)) = frames.next().await
+    {
+        asked.push(stream);
+    }
+    asked.truncate(count);
+    let last = asked.last().copied().unwrap_or_default();
+    let no_error = 0_u32;
+    let said = [last.to_be_bytes(), no_error.to_be_bytes()].concat();
+    frames.write((GOAWAY, 0), 0, &said).await;
+    for stream in asked {
+        frames.answer(stream).await;
+    }
+    // Until the client leaves.
+    while frames.next().await.is_some() {}
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_connection_that_is_ended_in_good_order_costs_no_request() {
+    const ALL: usize = 6;
+    // One is looked at on each, and all others go on.
+    let serve = |number: u64, stream| looks_at(1, ALL - number as usize, stream);
+    let (address, connections) = server(serve).await;
+    let client = client(address);
+    let all = [(); ALL].map(|()| client.begin(&Method::POST, b""));
+    let mut resent = 0;
+    for told in all {
+        let sent = ended(told).await;
+        assert_eq!(sent.outcome(), Outcome::Good);
+        resent += usize::from(sent.course.resent);
+    }
+    assert_eq!(resent, ALL - 1);
+    assert_eq!(connections.load(Ordering::SeqCst), ALL as u64);
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_server_that_ends_every_connection_is_not_asked_for_ever() {
+    let (address, connections) = server(|_, stream| looks_at(0, 1, stream)).await;
+    let sent = ended(client(address).begin(&Method::GET, b"")).await;
+    assert_eq!(sent.outcome(), Outcome::Bad(BadKind::Broken));
+    assert!(sent.course.resent);
+    assert_eq!(connections.load(Ordering::SeqCst), 8);
+}
+
 /// What is beyond the last stream that a server looked at was not processed, whatever
 /// the reason is for which it goes; what is not may have been.
 #[tokio::test(flavor = "local")]

@@ -24,7 +24,7 @@ use crate::transport::{
     Endpoint, Exchange, ExchangeFailure, Sender, Transport, place_waiting, settle,
 };
 
-/// How often a request that was not sent yet goes to another connection.
+/// How often a request that no server has looked at goes to another connection.
 const TRIES_MAX: u64 = 8;
 
 /// How an exchange ended on its connection.
@@ -33,7 +33,9 @@ enum End {
     Failed(ExchangeFailure),
     /// The server has not looked at it, or nobody is to blame; in words.
     Again(BadKind, String),
-    /// Its connection takes no requests any more; it was not sent.
+    /// Its connection takes no requests any more; the server has not looked at it.
+    Elsewhere(String),
+    /// The same; it was not sent.
     NotSent(String),
 }
 
@@ -44,6 +46,10 @@ pub(super) async fn carry<S: Sender>(sender: Rc<S>, stem: Rc<Stem>, key: Key) {
     let transport = sender.transport();
     let endpoint = stem.endpoint();
     let failed = |kind, detail: String| ExchangeFailure::bad(kind, detail, Some(endpoint));
+    if let End::Elsewhere(_) = end {
+        // It counts as such, however often.
+        let _ = sent_once(&sender, key);
+    }
     match end {
         End::Answered(exchange) => {
             transport.lying.answered(false);
@@ -54,7 +60,7 @@ pub(super) async fn carry<S: Sender>(sender: Rc<S>, stem: Rc<Stem>, key: Key) {
             true => place_again(&sender, key),
             false => settle(&sender, key, Err(failed(kind, why))),
         },
-        End::NotSent(why) => {
+        End::Elsewhere(why) | End::NotSent(why) => {
             stem.close();
             match tries(transport, key) < TRIES_MAX {
                 true => place_again(&sender, key),
@@ -154,6 +160,7 @@ async fn exchange<S: Sender>(sender: &Rc<S>, stem: &Rc<Stem>, key: Key) -> End {
             };
             match judge(&error, progress) {
                 Judgement::Again(kind, why) => End::Again(kind, why),
+                Judgement::Elsewhere(why) => End::Elsewhere(why),
                 Judgement::Failed(kind, why) => {
                     End::Failed(ExchangeFailure::bad(kind, why, Some(endpoint)))
                 }

@@ -20,6 +20,9 @@ pub(super) enum Judgement {
     /// The server has not looked at it, or nobody is to blame: it is sent again, if
     /// that has not been done before. Why, in words.
     Again(BadKind, String),
+    /// The server has ended the connection in good order, as many do behind so many
+    /// requests, and has not looked at it: another connection takes it. Why, in words.
+    Elsewhere(String),
     /// It failed; in words.
     Failed(BadKind, String),
 }
@@ -48,6 +51,9 @@ pub(super) fn judge(error: &h2::Error, progress: Progress) -> Judgement {
         false => BadKind::Broken,
     };
     let why = format!("{error} {place}");
+    if refused && !answered && error.is_go_away() && reason == Some(Reason::NO_ERROR) {
+        return Judgement::Elsewhere(why);
+    }
     match !answered && (refused || unlucky) {
         true => Judgement::Again(kind, why),
         false => Judgement::Failed(kind, why),
