@@ -22,6 +22,7 @@ mod journeys;
 mod late_reading;
 mod loads;
 mod names;
+mod nginx;
 mod open_loop;
 mod redirects;
 mod serving;
