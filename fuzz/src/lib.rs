@@ -19,7 +19,7 @@ use squall_harness::system::HystrixStream;
 use squall_load::{AnswerReader, Looks};
 use squall_record::Record;
 use squall_scenario::inject::{GrpcAnswer, GrpcStatus, Http, HttpAction, Matching, Message};
-use squall_scenario::{ByteCount, Share};
+use squall_scenario::{BodyFile, ByteCount, Description, MESSAGE_PREFIX_BYTES, Messages, Share};
 use squall_scenario_file::{ParseOptions, Source, parse_gate, parse_scenario};
 use tempfile::TempDir;
 
@@ -27,7 +27,7 @@ use tempfile::TempDir;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every reader by the name of its corpus.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("scenario_file", scenario_file),
     ("gate", gate),
     ("record", record),
@@ -38,6 +38,7 @@ pub const TARGETS: [Target; 10] = [
     ("dns_question", dns_question),
     ("exchanges", exchanges),
     ("calls", calls),
+    ("description", description),
 ];
 
 /// A scenario file: it is read, or every error has a rendering.
@@ -425,6 +426,36 @@ fn converse(data: &[u8], path: Option<&str>) -> Option<([Vec<u8>; 2], bool)> {
         return None;
     }
     Some((passed, over))
+}
+
+/// A set of descriptors: it is refused in words, or messages of its methods can be
+/// written and read.
+pub fn description(data: &[u8]) {
+    let file = BodyFile {
+        content: data.into(),
+        ..BodyFile::default()
+    };
+    let description = match Description::read(&file) {
+        Ok(description) => description,
+        Err(why) => return assert!(!why.to_string().is_empty()),
+    };
+    let services: Vec<_> = description.pool().services().collect();
+    for method in services.iter().flat_map(|it| it.methods()) {
+        let messages = Messages::of(&method);
+        let fields = method.input();
+        let fields = fields.fields();
+        for field in fields {
+            for value in ["{}", "[{}]", "1", "\"A\"", "{\"1\":{}}"] {
+                let json = format!("{{{:?}:{value}}}", field.name());
+                let mut written = Vec::new();
+                if messages.write(&json, &mut written).is_ok() {
+                    let own = Messages::between(method.input(), method.input());
+                    let _ = own.json(&written[MESSAGE_PREFIX_BYTES..]);
+                }
+            }
+        }
+        let _ = messages.json(data);
+    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,8 @@ pub enum AnswerCheck {
     AtLeast(ByteCount),
     /// The body has so many bytes, or fewer.
     AtMost(ByteCount),
-    /// The SHA-256 digest of the body.
+    /// The SHA-256 digest of the body; of a stream, of its messages one after the other,
+    /// without their prefixes.
     Sha256(Digest),
     /// What comes one after the other: the messages of a stream.
     Series(SeriesCheck),
@@ -70,7 +71,7 @@ impl SeriesCheck {
     #[must_use]
     pub fn broken(self, series: &Series, things: &str) -> Option<String> {
         let count = series.count;
-        let shown = |time: Duration| format_duration(time);
+        let shown = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
         match self {
             Self::AtLeast(least) => {
                 (count < least).then(|| format!("{count} {things} came, fewer than {least}"))
@@ -81,12 +82,12 @@ impl SeriesCheck {
             Self::First(within) => match series.first {
                 None => Some(format!("none of the {things} came")),
                 Some(first) => (first > within).then(|| {
-                    let (first, within) = (shown(first), shown(within));
+                    let (first, within) = (shown(first), format_duration(within));
                     format!("the first of the {things} came after {first}, later than {within}")
                 }),
             },
             Self::Gap(within) => (series.longest_gap > within).then(|| {
-                let (gap, within) = (shown(series.longest_gap), shown(within));
+                let (gap, within) = (shown(series.longest_gap), format_duration(within));
                 format!("{gap} lay between two {things}, more than {within}")
             }),
         }
@@ -132,6 +133,22 @@ impl AnswerCheck {
             | Self::AtMost(_)
             | Self::Sha256(_)
             | Self::Series(_) => false,
+        }
+    }
+
+    /// Whether it is about what an answer brings behind its head, which an answer that
+    /// brings nothing can be neither right nor wrong about.
+    #[must_use]
+    pub const fn is_of_content(&self) -> bool {
+        match self {
+            Self::Header { .. } => false,
+            Self::Json { .. }
+            | Self::Contains(_)
+            | Self::Lacks(_)
+            | Self::AtLeast(_)
+            | Self::AtMost(_)
+            | Self::Sha256(_)
+            | Self::Series(_) => true,
         }
     }
 

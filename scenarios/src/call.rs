@@ -2,15 +2,20 @@
 //! and `check` use the same functions, so what is found sound can be sent.
 
 use prost_reflect::prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor};
+use prost_reflect::{
+    DynamicMessage, MessageDescriptor, MethodDescriptor, ReflectMessage as _, Value,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::body_file::BodyFile;
+use crate::description::Description;
 use crate::inject::GrpcStatus;
 
 /// What stands in front of a message: whether it is compressed, and its length
 /// (gRPC over HTTP/2, "Length-Prefixed-Message").
 pub const MESSAGE_PREFIX_BYTES: usize = 5;
+
+/// How deep messages may stand in each other, those that are held as any type included.
+const NESTED_MAX: usize = 100;
 
 /// The status of a call that went well.
 pub const GRPC_OK: u16 = 0;
@@ -18,9 +23,8 @@ pub const GRPC_OK: u16 = 0;
 /// A call of a method that is sent one message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
-    /// The file that describes the method; its content is the descriptor set
-    /// (`google.protobuf.FileDescriptorSet`) that it was compiled to.
-    pub proto: BodyFile,
+    /// What the file says that describes the method.
+    pub proto: Description,
     /// SHA-256 of the descriptor set, in hexadecimal digits: it stands for the file and all
     /// that it imports. Empty in records of versions that did not keep it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -40,37 +44,17 @@ impl Call {
     /// How its messages are written.
     ///
     /// # Errors
-    /// The descriptor set does not have the method; in words.
+    /// The file does not have the method; in words.
     pub fn messages(&self) -> Result<Messages, String> {
-        let pool = descriptors(&self.proto.content)?;
-        let method = method_of(&pool, &self.method);
+        let method = self.proto.method(&self.method);
         let method = method.ok_or_else(|| format!("no method is called `{}`", self.method))?;
         Ok(Messages::of(&method))
     }
 }
 
-/// What a descriptor set describes, together with the types that every compiler
-/// knows.
-///
-/// # Errors
-/// It is none, or lacks files that it names; in words.
-pub fn descriptors(set: &[u8]) -> Result<DescriptorPool, String> {
-    let mut pool = DescriptorPool::global();
-    let decoded = pool.decode_file_descriptor_set(set);
-    decoded.map_err(|error| error.to_string())?;
-    Ok(pool)
-}
-
-/// The method of a service by its full name, `package.Service/Method`.
-#[must_use]
-pub fn method_of(pool: &DescriptorPool, name: &str) -> Option<MethodDescriptor> {
-    let (service, method) = name.split_once('/')?;
-    let service = pool.get_service_by_name(service)?;
-    service.methods().find(|known| known.name() == method)
-}
-
-/// The messages of a method.
-#[derive(Debug, Clone)]
+/// The messages of a method. Those of one reading of a file are equal where their types
+/// are.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Messages {
     asks: MessageDescriptor,
     answers: MessageDescriptor,
@@ -80,10 +64,13 @@ impl Messages {
     /// Those of a method.
     #[must_use]
     pub fn of(method: &MethodDescriptor) -> Self {
-        Self {
-            asks: method.input(),
-            answers: method.output(),
-        }
+        Self::between(method.input(), method.output())
+    }
+
+    /// Those of a method that is sent one type and answers with the other.
+    #[must_use]
+    pub const fn between(asks: MessageDescriptor, answers: MessageDescriptor) -> Self {
+        Self { asks, answers }
     }
 
     /// Appends the message that `json` says, with its prefix. Names of fields are
@@ -113,6 +100,11 @@ impl Messages {
         let name = self.answers.full_name();
         let read = DynamicMessage::decode(self.answers.clone(), answer);
         let message = read.map_err(|error| format!("what came is no {name}: {error}"))?;
+        if is_deeper(&message, NESTED_MAX) {
+            return Err(format!(
+                "what came nests more than {NESTED_MAX} messages in each other"
+            ));
+        }
         serde_json::to_vec(&message).map_err(|error| format!("a {name} is no JSON: {error}"))
     }
 }
@@ -139,6 +131,41 @@ impl Messages {
         list.push(b']');
         Ok(list)
     }
+}
+
+/// Whether messages stand in each other deeper than this. What an `Any` holds is read on
+/// its own, so that nothing else bounds how deep that goes.
+fn is_deeper(message: &DynamicMessage, than: usize) -> bool {
+    let Some(than) = than.checked_sub(1) else {
+        return true;
+    };
+    let fields = message.fields().map(|(_, value)| value);
+    let extensions = message.extensions().map(|(_, value)| value);
+    let is_held_deeper = || held(message).is_some_and(|held| is_deeper(&held, than));
+    let mut values = fields.chain(extensions);
+    values.any(|value| is_value_deeper(value, than)) || is_held_deeper()
+}
+
+fn is_value_deeper(value: &Value, than: usize) -> bool {
+    match value {
+        Value::Message(message) => is_deeper(message, than),
+        Value::List(items) => items.iter().any(|item| is_value_deeper(item, than)),
+        Value::Map(entries) => entries.values().any(|item| is_value_deeper(item, than)),
+        _ => false,
+    }
+}
+
+/// The message that a `google.protobuf.Any` holds.
+fn held(any: &DynamicMessage) -> Option<DynamicMessage> {
+    let descriptor = any.descriptor();
+    if descriptor.full_name() != "google.protobuf.Any" {
+        return None;
+    }
+    let url = any.get_field_by_number(1)?;
+    let (_, name) = url.as_str()?.rsplit_once('/')?;
+    let of = descriptor.parent_pool().get_message_by_name(name)?;
+    let bytes = any.get_field_by_number(2)?;
+    DynamicMessage::decode(of, bytes.as_bytes()?.clone()).ok()
 }
 
 /// What is wrong, without a line and a column of a text that nobody has written so.
@@ -172,7 +199,34 @@ pub fn grpc_status(name: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use prost_reflect::DescriptorPool;
+
     use super::*;
+
+    #[test]
+    fn messages_of_any_type_are_not_read_deeper_than_the_stack() {
+        let any = DescriptorPool::global().get_message_by_name("google.protobuf.Any");
+        let any = any.unwrap();
+        let messages = Messages::between(any.clone(), any.clone());
+        let nested = |depth: usize| {
+            let (url, value) = (any.get_field(1).unwrap(), any.get_field(2).unwrap());
+            let names = std::iter::once("Duration").chain(std::iter::repeat("Any"));
+            names.take(depth).fold(Vec::new(), |inner, name| {
+                let mut outer = DynamicMessage::new(any.clone());
+                let name = format!("type.googleapis.com/google.protobuf.{name}");
+                outer.set_field(&url, Value::String(name));
+                outer.set_field(&value, Value::Bytes(inner.into()));
+                outer.encode_to_vec()
+            })
+        };
+        assert!(
+            messages.json(&nested(50)).is_ok(),
+            "{:?}",
+            messages.json(&nested(50))
+        );
+        let said = messages.json(&nested(5_000)).unwrap_err();
+        assert!(said.contains("more than 100"), "{said}");
+    }
 
     #[test]
     fn statuses_have_their_names() {

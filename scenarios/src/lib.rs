@@ -13,6 +13,7 @@ mod call;
 mod column;
 mod comparison;
 mod connecting;
+mod description;
 mod evidence;
 mod fault;
 mod gate;
@@ -58,13 +59,11 @@ pub use address::{
 pub use answer_check::{AnswerCheck, Digest, Expected, NoDigest, Series, SeriesCheck};
 pub use bit_rate::BitRate;
 pub use body_file::BodyFile;
-pub use call::{
-    Call, GRPC_OK, MESSAGE_PREFIX_BYTES, Messages, descriptors, grpc_status, grpc_status_name,
-    method_of,
-};
+pub use call::{Call, GRPC_OK, MESSAGE_PREFIX_BYTES, Messages, grpc_status, grpc_status_name};
 pub use column::Column;
 pub use comparison::{Comparison, GateValue};
 pub use connecting::{ClientIdentity, ClientTls, ConnectTo, Connecting, HttpVersion};
+pub use description::{Description, Undescribed};
 pub use evidence::{
     CallsSeen, Evidence, EvidenceLevel, LinksSeen, Measured, MessagesSeen, NamesSeen, PacketsSeen,
     ProcessSeen, ResourceSeen, Sighting, TlsSeen,

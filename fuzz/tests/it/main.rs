@@ -170,6 +170,11 @@ fn calls() {
 }
 
 #[test]
+fn description() {
+    holds("description");
+}
+
+#[test]
 fn dns_question() {
     holds("dns_question");
 }

@@ -13,15 +13,15 @@ const SHOWN_CHARACTERS: usize = 80;
 
 /// The first check that does not hold, in words; `None` where all do. `value` knows
 /// the values that the request was made with.
-pub(crate) fn first_broken<'v>(
-    checks: &[AnswerCheck],
+pub(crate) fn first_broken<'c, 'v>(
+    checks: impl IntoIterator<Item = &'c AnswerCheck>,
     kept: &Kept,
     body_bytes: u64,
     mut value: impl FnMut(&str) -> Option<Cow<'v, str>>,
 ) -> Option<String> {
     // Read once, for the first check that looks into it.
     let mut json: Option<Result<Value, String>> = None;
-    checks.iter().find_map(|check| {
+    checks.into_iter().find_map(|check| {
         if let Some(why) = kept.unread().filter(|_| check.reads_body()) {
             return Some(why);
         }

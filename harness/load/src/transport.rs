@@ -62,6 +62,11 @@ pub trait Sender: 'static {
     /// Appends the request's bytes otherwise. Asked again where it is sent again.
     fn write(&self, errand: &Self::Errand, into: &mut Vec<u8>);
 
+    /// How long it has stood still in all until then, which is nobody else's time.
+    fn stalled(&self, _at: Instant) -> Duration {
+        Duration::ZERO
+    }
+
     /// An exchange is over. It may send the next one.
     fn settled(
         self: &Rc<Self>,

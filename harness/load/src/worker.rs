@@ -407,6 +407,10 @@ impl Sender for Worker {
         self.requests.write_hop(job.route, job.number, behind, into);
     }
 
+    fn stalled(&self, at: Instant) -> Duration {
+        self.stalls.total(at)
+    }
+
     fn settled(
         self: &Rc<Self>,
         mut job: Job,

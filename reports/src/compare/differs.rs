@@ -156,7 +156,7 @@ fn changed_methods([a, b]: [&Load; 2]) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     for is in a.routes().filter_map(|route| route.call.as_ref()) {
         let mut others = b.routes().filter_map(|route| route.call.as_ref());
-        let Some(was) = others.find(|was| was.proto.path == is.proto.path) else {
+        let Some(was) = others.find(|was| was.proto.path() == is.proto.path()) else {
             continue;
         };
         let known = !is.sha256.is_empty() && !was.sha256.is_empty();
@@ -165,7 +165,7 @@ fn changed_methods([a, b]: [&Load; 2]) -> Vec<String> {
         }
         let note = format!(
             "what describes the methods differs: {} has the digest {} against {}",
-            is.proto.path,
+            is.proto.path(),
             short(&is.sha256),
             short(&was.sha256),
         );

@@ -225,14 +225,17 @@ fn data_that_changed_between_two_runs_are_told() {
 fn methods_that_are_described_otherwise_in_two_runs_are_told_once() {
     let of = |sha256: &str| {
         let mut record = passing();
-        let mut call = Call {
-            proto: BodyFile::default(),
+        let file = BodyFile {
+            path: "shop.proto".to_owned(),
+            ..BodyFile::default()
+        };
+        let call = Call {
+            proto: file.into(),
             sha256: sha256.to_owned(),
             method: "shop.v1.Catalog/Play".to_owned(),
             idempotent: false,
             streams: false,
         };
-        call.proto.path = "shop.proto".to_owned();
         for request in &mut record.manifest.scenario.load.requests {
             request.call = Some(call.clone());
         }

@@ -108,7 +108,11 @@ impl Beside {
         let steps = journeys.flat_map(|journey| items(journey.get("steps")));
         let all = std::iter::once(load).chain(requests).chain(steps);
         for (node, path) in all.filter_map(|node| named(node.get("proto")?)) {
-            if self.protos.iter().any(|known| known.file.path == path) {
+            if self
+                .protos
+                .iter()
+                .any(|known| known.described.path() == path)
+            {
                 continue;
             }
             match read_proto(path, scenario) {

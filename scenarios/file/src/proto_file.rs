@@ -4,10 +4,9 @@
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
-use prost_reflect::DescriptorPool;
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
-use squall_scenario::{BodyFile, descriptors, quoted, visible};
+use squall_scenario::{BodyFile, Description, Undescribed, quoted, visible};
 
 use crate::body_file::{is_there, read_body};
 use crate::codes;
@@ -16,15 +15,16 @@ use crate::digest::sha256;
 
 /// Most files that a description is made of.
 const FILES_MAX: u32 = 1_000;
+/// What to do with a file that is written in an edition.
+const OF_EDITIONS: &str = "squall reads `proto2` and `proto3`: describe what is called in a \
+                           file with `syntax = \"proto3\"`; messages are the same on the wire";
 
 /// A description of methods and messages.
 #[derive(Debug, Clone)]
 pub(crate) struct ProtoFile {
-    /// The file, with its descriptor set for content.
-    pub(crate) file: BodyFile,
-    /// The digest of that set.
+    pub(crate) described: Description,
+    /// The digest of the descriptor set.
     pub(crate) sha256: String,
-    pub(crate) pool: DescriptorPool,
 }
 
 /// Reads the description at a path that the scenario called `scenario` writes: a
@@ -39,25 +39,34 @@ pub(crate) fn read_proto(path: &str, scenario: &str) -> Result<ProtoFile, Box<Di
         Some(extension) if extension == "proto" => compile(path, scenario)?.into(),
         Some(_) | None => file.content,
     };
-    let pool = descriptors(&content).map_err(|why| {
-        let title = format!("{} is no set of descriptors", quoted(path));
-        let help = "name a `.proto` file, or what `protoc --include_imports \
-                    --descriptor_set_out=FILE` has written";
-        Box::new(
+    let file = BodyFile { content, ..file };
+    let described = Description::read(&file);
+    let described = described.map_err(|why| Box::new(undescribed(path, &why)))?;
+    Ok(ProtoFile {
+        described,
+        sha256: sha256(&file.content),
+    })
+}
+
+fn undescribed(path: &str, why: &Undescribed) -> Diagnostic {
+    match why {
+        Undescribed::Edition { file } => {
+            let title = format!("{} is written in an edition", quoted(file));
+            let diagnostic = Diagnostic::error(codes::BAD_PROTO, title).help(OF_EDITIONS);
+            match file == path {
+                true => diagnostic,
+                false => diagnostic.note(format!("it is part of {}", quoted(path))),
+            }
+        }
+        Undescribed::Unsound(why) => {
+            let title = format!("{} is no set of descriptors", quoted(path));
+            let help = "name a `.proto` file, or what `protoc --include_imports \
+                        --descriptor_set_out=FILE` has written";
             Diagnostic::error(codes::BAD_PROTO, title)
                 .help(help)
-                .note(visible(&why, &[])),
-        )
-    })?;
-    Ok(ProtoFile {
-        sha256: sha256(&content),
-        file: BodyFile {
-            path: path.to_owned(),
-            bytes: file.bytes,
-            content,
-        },
-        pool,
-    })
+                .note(visible(why, &[]))
+        }
+    }
 }
 
 /// The descriptor set of a `.proto` file and of all that it imports.
@@ -84,6 +93,10 @@ fn compile(path: &str, scenario: &str) -> Result<Vec<u8>, Box<Diagnostic>> {
             };
             // It writes file, line and column in front.
             let why = format!("{error:?}");
+            let help = match why.contains("found 'edition'") {
+                true => OF_EDITIONS,
+                false => help,
+            };
             let why = visible(&why, &[]);
             Err(Box::new(
                 Diagnostic::error(codes::BAD_PROTO, title)
@@ -180,11 +193,22 @@ mod tests {
         ];
         let (folder, scenario) = written(&files);
         let file = read_proto("api/shop/v1/shop.proto", &scenario).unwrap();
-        assert!(file.pool.get_service_by_name("shop.v1.Catalog").is_some());
+        assert!(
+            file.described
+                .pool()
+                .get_service_by_name("shop.v1.Catalog")
+                .is_some()
+        );
         // The set is what protoc would have written: it can be read as such.
-        std::fs::write(folder.path().join("shop.pb"), &file.file.content).unwrap();
+        let content = compile("api/shop/v1/shop.proto", &scenario).unwrap();
+        std::fs::write(folder.path().join("shop.pb"), content).unwrap();
         let set = read_proto("shop.pb", &scenario).unwrap();
-        assert!(set.pool.get_message_by_name("shop.v1.Title").is_some());
+        assert!(
+            set.described
+                .pool()
+                .get_message_by_name("shop.v1.Title")
+                .is_some()
+        );
     }
 
     #[test]
@@ -198,6 +222,8 @@ mod tests {
             ),
             ("d.proto", "import \"e.proto\";"),
             ("e.proto", "import \"d.proto\";"),
+            ("f.proto", "edition = \"2023\";\nmessage A {}"),
+            ("g.proto", "import \"f.proto\";"),
             ("shop.pb", "no descriptors"),
         ];
         let (_folder, scenario) = written(&files);
@@ -209,13 +235,21 @@ mod tests {
             ),
             ("c.proto", "c.proto:2:13: "),
             ("d.proto", "cycle"),
+            ("f.proto", "found 'edition'"),
+            ("g.proto", "f.proto:1:1"),
             ("shop.pb", ""),
         ] {
             let problem = read_proto(name, &scenario).unwrap_err();
             assert_eq!(problem.code, "S0125", "{problem:?}");
             assert!(problem.notes[0].contains(says), "{:?}", problem.notes);
+            let of_editions = problem.help.iter().any(|it| it == OF_EDITIONS);
+            assert_eq!(
+                of_editions,
+                ["f.proto", "g.proto"].contains(&name),
+                "{name}"
+            );
         }
-        assert_eq!(read_proto("f.proto", &scenario).unwrap_err().code, "S0001");
+        assert_eq!(read_proto("h.proto", &scenario).unwrap_err().code, "S0001");
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub struct Kept {
     pub cut: bool,
     /// Whether there was no room for the body, as others had [`KEPT_BODIES_BYTES_MAX`].
     pub crowded_out: bool,
-    /// SHA-256 of the body, where somebody looks at it.
+    /// SHA-256 of the body, where somebody looks at it; of the messages alone, where it
+    /// is a stream of them.
     pub sha256: Option<[u8; 32]>,
     /// What came one after the other, where that is how the answer comes; the first
     /// counted from when the request was sent.
@@ -125,6 +126,11 @@ impl Keeper {
         if self.looks.digest {
             self.digest.update(data);
         }
+        self.take_between(data);
+    }
+
+    /// Takes what stands between the messages of a stream, which is no content.
+    pub(crate) fn take_between(&mut self, data: &[u8]) {
         if self.looks.body {
             let left = KEPT_BODY_BYTES_MAX - self.kept.body.len();
             self.kept.cut |= data.len() > left;

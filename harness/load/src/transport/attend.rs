@@ -257,6 +257,7 @@ fn exchange(answer: Answer, done: Instant, address: Endpoint) -> Exchange {
         first_byte: answer.first_byte.unwrap_or(done),
         done,
         status: answer.head.status,
+        unbegun: false,
         told: None,
         body_bytes: answer.body_bytes,
         fallback: answer.head.fallback,

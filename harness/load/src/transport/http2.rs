@@ -14,6 +14,7 @@ mod call;
 mod carry;
 mod judge;
 mod request;
+mod stamped;
 mod stem;
 
 /// Puts an exchange on a connection that has room for it, else on a new one; or lets

@@ -22,8 +22,8 @@ use crate::viewing::Viewer;
 /// Statuses by which a server says that it may be better later; the first is gRPC's
 /// UNAVAILABLE, whose codes are none of HTTP.
 const MAY_PASS: [u16; 7] = [14, 408, 425, 429, 502, 503, 504];
-/// Those by which it says that it has done nothing, whatever was asked.
-const NOTHING_DONE: [u16; 3] = [14, 429, 503];
+/// Those of HTTP by which it says that it has done nothing, whatever was asked.
+const NOTHING_DONE: [u16; 2] = [429, 503];
 
 impl Worker {
     /// The step of a journey that is due.
@@ -177,12 +177,9 @@ impl Worker {
         let (may_pass, asked) = match (outcome, result) {
             (Outcome::Bad(BadKind::Status), Ok(exchange)) => {
                 let status = exchange.status;
-                let statuses = match (repeatable, undone) {
-                    (true, _) => &MAY_PASS[..],
-                    (false, true) => &NOTHING_DONE,
-                    (false, false) => &[],
-                };
-                (statuses.contains(&status), retry_after(exchange))
+                let passes = MAY_PASS.contains(&status);
+                let undone = undone && (NOTHING_DONE.contains(&status) || exchange.unbegun);
+                (passes && (repeatable || undone), retry_after(exchange))
             }
             (
                 Outcome::Bad(BadKind::Connect | BadKind::Dns | BadKind::Broken | BadKind::Timeout),

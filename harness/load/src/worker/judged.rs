@@ -4,15 +4,16 @@ use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use squall_record::{BadKind, DropCause, Outcome, Parts, Sample};
-use squall_scenario::GRPC_OK;
+use squall_scenario::{GRPC_OK, Series};
 
 use super::Worker;
 use crate::answer::Kept;
 use crate::checks::first_broken;
 use crate::job::Job;
-use crate::requests::Answers;
+use crate::requests::{Answers, RequestKind};
 use crate::settled::Settled;
-use crate::transport::{Course, Endpoint, Exchange, ExchangeFailure};
+use crate::stalls::Stalls;
+use crate::transport::{Course, Dispatch, Endpoint, Exchange, ExchangeFailure};
 
 /// What is looked at in an answer, wherever it comes from.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +82,7 @@ impl Worker {
     }
 
     /// An answer as checks look at it: of a call, the JSON of its message, or the list
-    /// of all of a stream, which is timed from when it was due.
+    /// of all of a stream, which is timed from when it was first dispatched.
     pub(super) fn understood(
         &self,
         job: &Job,
@@ -95,17 +96,25 @@ impl Worker {
             .as_deref_mut()
             .and_then(|kept| kept.series.as_mut());
         if let (Some(series), Some(written)) = (first, course.written) {
-            let before = written.saturating_duration_since(job.scheduled);
+            // Lag is squall's own, as what it stood still is.
+            let begun = job.first.unwrap_or(course.dispatch);
+            let before = waited(&self.stalls, begun, written);
             series.first = series.first.map(|first| first + before);
         }
         let looked_at = kind.looks;
         let is_looked_at = looked_at.is_some_and(|looks| looks.body);
         let kept = exchange.kept.as_deref_mut().filter(|_| is_looked_at);
-        let messages = self.requests.messages(job.route);
-        let whole = kept.filter(|kept| kept.unread().is_none());
-        let (Some(messages), Some(kept), GRPC_OK) = (messages, whole, exchange.status) else {
+        let Some(messages) = self.requests.messages(job.route) else {
             return Ok(exchange);
         };
+        let whole = kept.filter(|kept| kept.unread().is_none());
+        let Some(kept) = whole else {
+            return Ok(exchange);
+        };
+        if !brings_messages(kind, exchange.status, kept.series) {
+            kept.body.clear();
+            return Ok(exchange);
+        }
         let json = match kind.call {
             Some(Answers::Many) => messages.json_of_stream(&kept.body),
             Some(Answers::One) | None => messages.json(&kept.body),
@@ -129,7 +138,11 @@ impl Worker {
             return None;
         }
         let maker = self.requests.maker();
-        first_broken(&route.checks, kept, answered.body_bytes, |name| {
+        let kind = self.requests.kind(job.route);
+        let brings = brings_messages(kind, answered.status, kept.series);
+        let checks = route.checks.iter();
+        let checks = checks.filter(|check| brings || !check.is_of_content());
+        first_broken(checks, kept, answered.body_bytes, |name| {
             let taken = job
                 .walk
                 .as_ref()
@@ -191,6 +204,23 @@ impl Worker {
     }
 }
 
+/// The time from a dispatch until `written`, without what squall itself stood still.
+fn waited(stalls: &Stalls, begun: Dispatch, written: Instant) -> Duration {
+    let own = stalls.total(written).saturating_sub(begun.stalled);
+    let all = written.saturating_duration_since(begun.at);
+    all.saturating_sub(own)
+}
+
+/// Whether an answer brings what is said of its content: a call has its message with OK
+/// alone, and a stream what came of it.
+fn brings_messages(kind: RequestKind, status: u16, series: Option<Series>) -> bool {
+    match kind.call {
+        None => true,
+        Some(Answers::One) => status == GRPC_OK,
+        Some(Answers::Many) => status == GRPC_OK || series.is_some_and(|it| it.count > 0),
+    }
+}
+
 /// What an exchange's time consists of, as far as it came.
 fn parts(course: &Course, exchange: Option<&Exchange>) -> Parts {
     let between = |from: Instant, to: Instant| micros(to.saturating_duration_since(from));
@@ -210,7 +240,25 @@ fn micros(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::{Dispatch, Made};
+    use crate::transport::Made;
+
+    #[test]
+    fn a_stall_before_a_call_is_sent_is_not_waited_for_its_messages() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let stalls = Stalls::new(start);
+        let begun = Dispatch {
+            at: at(50),
+            stalled: stalls.total(at(50)),
+        };
+        stalls.turn(at(100));
+        stalls.turn(at(4_100));
+        // A stall may hide 100 ms of right sleep.
+        assert_eq!(
+            waited(&stalls, begun, at(4_150)),
+            Duration::from_millis(200)
+        );
+    }
 
     #[test]
     fn a_response_time_has_the_parts_that_came_so_far() {
@@ -230,6 +278,7 @@ mod tests {
             done: at(9_000),
             told: None,
             status: 200,
+            unbegun: false,
             body_bytes: 0,
             fallback: None,
             kept: None,

@@ -1,21 +1,21 @@
 //! Calls of gRPC, against a server that does right and wrong by the method's name.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use h2::server::SendResponse;
-use h2::{Reason, RecvStream};
-use http::{HeaderMap, HeaderValue, Request as HttpRequest, Response};
+use http::HeaderMap;
 use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::{BadKind, Counts, Outcome, Sample};
 use squall_scenario::{
-    AnswerCheck, Arrivals, BodyFile, ByteCount, Call, Connecting, DataSource, Expected,
-    HttpVersion, Journey, Load, Persona, Rate, Request, SeriesCheck, Stage, Step, Take, Template,
+    AnswerCheck, Arrivals, BodyFile, ByteCount, Call, Connecting, DataSource, Description,
+    Expected, HttpVersion, Journey, Load, Persona, Rate, Request, SeriesCheck, Stage, Step, Take,
+    Template,
 };
 
-use crate::serving::server;
+use server::{Asked, framed, serve};
+
+mod server;
 
 /// Longer than anything may hang.
 const HANG: Duration = Duration::from_secs(60);
@@ -44,12 +44,13 @@ fn call(method: &str) -> Call {
     std::fs::write(&path, more).unwrap();
     let mut compiler = protox::Compiler::new([folder.path()]).unwrap();
     compiler.include_imports(true).open_file(path).unwrap();
+    let file = BodyFile {
+        path: "shop.proto".to_owned(),
+        bytes: 0,
+        content: compiler.encode_file_descriptor_set().into(),
+    };
     Call {
-        proto: BodyFile {
-            path: "shop.proto".to_owned(),
-            bytes: 0,
-            content: compiler.encode_file_descriptor_set().into(),
-        },
+        proto: Description::read(&file).unwrap(),
         sha256: String::new(),
         method: format!("shop.v1.Catalog/{method}"),
         idempotent: false,
@@ -75,99 +76,6 @@ pub(crate) fn json(pointer: &str, like: &str) -> AnswerCheck {
         pointer: pointer.to_owned(),
         expected: Expected::Like(Template::parse(like)),
     }
-}
-
-fn framed(message: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0];
-    frame.extend((message.len() as u32).to_be_bytes());
-    frame.extend(message);
-    frame
-}
-
-/// `Played { name: "Storm", seen_by: id }`.
-fn played(id: u8) -> Vec<u8> {
-    [b"\x0a\x05Storm\x10".as_slice(), &[id]].concat()
-}
-
-/// What a call said of itself, and its message.
-type Asked = Arc<Mutex<Vec<(HeaderMap, Vec<u8>)>>>;
-
-async fn serve(asked: Asked) -> SocketAddr {
-    let (address, _) = server(move |_, stream| {
-        let asked = Arc::clone(&asked);
-        async move {
-            let mut connection = h2::server::handshake(stream).await.unwrap();
-            while let Some(Ok((request, to))) = connection.accept().await {
-                tokio::spawn(answer(request, to, Arc::clone(&asked)));
-            }
-        }
-    })
-    .await;
-    address
-}
-
-async fn answer(request: HttpRequest<RecvStream>, mut to: SendResponse<Bytes>, asked: Asked) {
-    let (head, mut body) = request.into_parts();
-    let mut message = Vec::new();
-    while let Some(Ok(part)) = body.data().await {
-        message.extend_from_slice(&part);
-        let _ = body.flow_control().release_capacity(part.len());
-    }
-    let id = message.get(6).copied().unwrap_or_default();
-    asked.lock().unwrap().push((head.headers, message));
-    let method = head.uri.path().rsplit('/').next().unwrap_or_default();
-    let grpc = |status: u16| {
-        let kind = ("content-type", "application/grpc");
-        Response::builder().status(status).header(kind.0, kind.1)
-    };
-    let (head, data, trailers) = match method {
-        "TrailersOnly" => {
-            let head = grpc(200).header("grpc-status", "5");
-            let head = head.header("grpc-message", "no%20such%20title");
-            let _ = to.send_response(head.body(()).unwrap(), true);
-            return;
-        }
-        "Reset" => return to.send_reset(Reason::INTERNAL_ERROR),
-        "Proxy" => {
-            let head = Response::builder().status(503).body(()).unwrap();
-            let _ = to.send_response(head, true);
-            return;
-        }
-        "WatchThree" => {
-            let all = (id..id + 3).map(|id| framed(&played(id)));
-            (grpc(200), all.collect::<Vec<_>>().concat(), "0")
-        }
-        "WatchCut" => {
-            let all = [framed(&played(id)), framed(&played(id))[..9].to_vec()];
-            (grpc(200), all.concat(), "0")
-        }
-        "WatchNothing" => (grpc(200), vec![], "0"),
-        "Twice" => (
-            grpc(200),
-            [framed(&played(id)), framed(&played(id))].concat(),
-            "0",
-        ),
-        "Nothing" => (grpc(200), vec![], "0"),
-        "Cut" => (grpc(200), framed(&played(id))[..8].to_vec(), "0"),
-        "Huge" => (grpc(200), vec![0, 0xff, 0xff, 0xff, 0xff, 1], "0"),
-        "Packed" => (grpc(200), vec![1, 0, 0, 0, 1, 7], "0"),
-        "Other" => (grpc(200), framed(b"\x0a\xff\xff"), "0"),
-        "Silent" => (grpc(200), framed(&played(id)), ""),
-        "Denied" => (grpc(200), vec![], "7"),
-        "Away" => (grpc(200), vec![], "14"),
-        _ => (grpc(200), framed(&played(id)), "0"),
-    };
-    let Ok(mut stream) = to.send_response(head.body(()).unwrap(), false) else {
-        return;
-    };
-    let _ = stream.send_data(Bytes::from(data), trailers.is_empty());
-    if trailers.is_empty() {
-        return;
-    }
-    let mut last = HeaderMap::new();
-    last.insert("grpc-status", HeaderValue::from_static(trailers));
-    last.insert("x-cost", HeaderValue::from_static("7"));
-    let _ = stream.send_trailers(last);
 }
 
 pub(crate) fn load(requests: Vec<Request>, journeys: Vec<Journey>) -> Load {
@@ -367,8 +275,6 @@ async fn a_stream_is_a_list_and_is_counted() {
         AnswerCheck::AtMost(ByteCount(27)),
         series(SeriesCheck::AtLeast(3)),
         series(SeriesCheck::AtMost(3)),
-        series(SeriesCheck::First(HANG)),
-        series(SeriesCheck::Gap(HANG)),
     ];
     let watch = |method, checks| Request {
         checks,
@@ -380,13 +286,72 @@ async fn a_stream_is_a_list_and_is_counted() {
     let (counts, detail) = called(watch("WatchThree", at_least(4))).await;
     assert_eq!(counts.check, CALLS);
     assert_eq!(detail.as_deref(), Some("3 messages came, fewer than 4"));
-    // Nothing is faster than this.
-    let first = vec![series(SeriesCheck::First(Duration::from_nanos(1)))];
-    let (counts, detail) = called(watch("WatchThree", first)).await;
-    assert_eq!(counts.check, CALLS);
-    assert!(detail.unwrap().contains("the first of the messages"));
     assert_eq!(called(watch("WatchNothing", vec![])).await.0.good, CALLS);
     assert_eq!(called(watch("WatchCut", vec![])).await.0.malformed, CALLS);
+    assert_eq!(called(watch("WatchPage", vec![])).await.0.status, CALLS);
+    let (counts, detail) = called(watch("WatchText", vec![])).await;
+    assert_eq!(counts.malformed, CALLS, "{detail:?}");
+}
+
+#[tokio::test]
+async fn the_messages_of_a_stream_are_held_to_their_times() {
+    let watch = |method, check| Request {
+        checks: vec![AnswerCheck::Series(check)],
+        ..calls(method)
+    };
+    // Nothing is faster than this.
+    let least = Duration::from_nanos(1);
+    let (counts, detail) = called(watch("WatchThree", SeriesCheck::First(least))).await;
+    assert_eq!(counts.check, CALLS);
+    let detail = detail.unwrap();
+    assert!(detail.contains("the first of the messages"), "{detail}");
+    assert!(detail.contains(" ms, later than 1ns"), "{detail}");
+    let (counts, detail) = called(watch("WatchWide", SeriesCheck::Gap(least))).await;
+    assert!(counts.check > 0, "{counts:?}");
+    assert!(detail.unwrap().contains(" ms lay between two messages"));
+    let (counts, _) = called(watch("WatchNothing", SeriesCheck::First(HANG))).await;
+    assert_eq!(counts.check, CALLS, "what never comes is not in time");
+    let (counts, detail) = called(watch("WatchNothing", SeriesCheck::Gap(least))).await;
+    assert_eq!(counts.good, CALLS, "{detail:?}");
+}
+
+/// What is said of messages holds of those that come.
+#[tokio::test]
+async fn a_status_that_is_good_without_a_message_has_none_to_look_into() {
+    let cost = AnswerCheck::Header {
+        name: "x-cost".to_owned(),
+        expected: Expected::Present,
+    };
+    let call = |method, status: u16, checks: Vec<AnswerCheck>| Request {
+        expect_status: vec![(0, 0), (status, status)],
+        checks,
+        ..calls(method)
+    };
+    let of_messages = || {
+        vec![
+            json("/name", "Storm"),
+            AnswerCheck::Contains(Template::parse("Storm")),
+            AnswerCheck::AtLeast(ByteCount(1)),
+        ]
+    };
+    let (counts, detail) = called(call("TrailersOnly", 5, of_messages())).await;
+    assert_eq!(counts.good, CALLS, "{detail:?}");
+    let (counts, detail) = called(call("Denied", 7, vec![cost.clone()])).await;
+    assert_eq!(counts.good, CALLS, "{detail:?}");
+    let (counts, detail) = called(call("TrailersOnly", 5, vec![cost])).await;
+    assert_eq!(counts.check, CALLS, "{detail:?}");
+    let wrong = vec![json("/name", "Calm")];
+    assert_eq!(called(call("Play", 5, wrong)).await.0.check, CALLS);
+    // What came of a stream is looked into, whatever came behind it.
+    let first = |like| vec![json("/0/name", like)];
+    assert_eq!(
+        called(call("WatchDenied", 7, first("Storm"))).await.0.good,
+        CALLS
+    );
+    assert_eq!(
+        called(call("WatchDenied", 7, first("Calm"))).await.0.check,
+        CALLS
+    );
 }
 
 fn step(request: Request, take: Vec<(String, Take)>) -> Step {
@@ -446,6 +411,29 @@ async fn what_an_answer_holds_goes_into_the_next_message() {
 /// UNAVAILABLE is gRPC's word for 503.
 #[tokio::test]
 async fn clients_that_try_again_do_so_where_nobody_was_available() {
+    for (method, calls_each) in [
+        ("Away", 1),
+        ("AwayAtOnce", 2),
+        ("Proxy", 2),
+        ("BadProxy", 1),
+    ] {
+        let (ran, asked) = tried_again(calls(method)).await;
+        assert_eq!(asked, CALLS * calls_each, "{method}");
+        assert_eq!(ran.counts[0].status, CALLS, "{method}");
+    }
+    let mut request = calls("Away");
+    if let Some(call) = &mut request.call {
+        call.idempotent = true;
+    }
+    let (ran, asked) = tried_again(request).await;
+    assert_eq!(asked, CALLS * 2, "it does no harm");
+    assert_eq!(ran.asked[0].0["grpc-timeout"], "9000m");
+    let mut kinds = ran.samples.iter().map(|sample| sample.outcome);
+    assert!(kinds.all(|it| it == Outcome::Bad(BadKind::Status)));
+}
+
+/// Sends a call by clients that try once more; how often it was sent.
+async fn tried_again(request: Request) -> (Ran, u64) {
     let mut load = load(vec![], vec![]);
     let persona = Persona {
         name: "kiosk".to_owned(),
@@ -456,7 +444,7 @@ async fn clients_that_try_again_do_so_where_nobody_was_available() {
     };
     let request = Request {
         name: "j/away".to_owned(),
-        ..calls("Away")
+        ..request
     };
     load.journeys = vec![journey(Some(persona), vec![step(request, vec![])])];
     // Time enough for all attempts.
@@ -466,13 +454,6 @@ async fn clients_that_try_again_do_so_where_nobody_was_available() {
         arrivals: Arrivals::Even,
     });
     let ran = run(load).await;
-    assert_eq!(ran.counts[0].status, CALLS);
-    assert_eq!(ran.asked.len() as u64, CALLS * 2);
-    assert_eq!(ran.asked[0].0["grpc-timeout"], "9000m");
-    let kinds = ran.samples.iter().map(|sample| sample.outcome);
-    assert!(
-        kinds
-            .into_iter()
-            .all(|it| it == Outcome::Bad(BadKind::Status))
-    );
+    let asked = ran.asked.len() as u64;
+    (ran, asked)
 }

@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use http::Method;
-use squall_load::Sender as _;
+use squall_load::{Connector, Sender as _};
+use squall_scenario::HttpVersion;
 
 use crate::client::Client;
 
@@ -111,4 +112,70 @@ async fn an_answer_that_ends_with_its_connection_comes_when_that_ends() {
     let exchange = answer.await.unwrap().result.unwrap();
     assert_eq!(exchange.body_bytes, 5);
     assert!(exchange.done >= closed);
+}
+
+/// A server of one connection over HTTP/2 that answers when it is told to; tells when it
+/// was asked, and when an answer had been written.
+fn server_of_streams() -> (SocketAddr, Receiver<()>, Sender<()>, Receiver<Instant>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (ask, asked) = channel();
+    let (go, goes) = channel();
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 24]).unwrap();
+        stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+        let mut head = [0; 9];
+        while stream.read_exact(&mut head).is_ok() {
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; length as usize];
+            stream.read_exact(&mut payload).unwrap();
+            match head[3] {
+                // SETTINGS, that of the client.
+                4 if head[4] == 0 => stream.write_all(&[0, 0, 0, 4, 1, 0, 0, 0, 0]).unwrap(),
+                1 => {
+                    ask.send(()).unwrap();
+                    goes.recv_timeout(HANG).unwrap();
+                    // HEADERS that end the stream: `:status: 200`.
+                    let answer = [&[0, 0, 1, 1, 5][..], &head[5..], &[0x88]].concat();
+                    stream.write_all(&answer).unwrap();
+                    if tell.send(Instant::now()).is_err() {
+                        return;
+                    }
+                }
+                _ => {}
+            }
+        }
+    });
+    (address, asked, go, told)
+}
+
+#[tokio::test(flavor = "local")]
+async fn an_answer_over_http_2_that_lay_in_the_socket_is_not_late() {
+    let (address, asked, go, written) = server_of_streams();
+    let connector = Connector {
+        http: HttpVersion::Two,
+        ..Connector::plain([address])
+    };
+    let client = Client::with(connector, None);
+    for tries in 0.. {
+        let answer = client.begin(&Method::GET, b"");
+        let begun = Instant::now();
+        while asked.try_recv().is_err() {
+            assert!(begun.elapsed() < HANG, "it hangs");
+            tokio::task::yield_now().await;
+        }
+        go.send(()).unwrap();
+        let answered = written.recv_timeout(HANG).unwrap();
+        while answered.elapsed() < LOOKS_AWAY {
+            std::thread::yield_now();
+        }
+        let exchange = answer.await.unwrap().result.unwrap();
+        // The kernel begins to stamp some time after it was first asked to.
+        if exchange.done < answered + LOOKS_AWAY / 2 {
+            break;
+        }
+        assert!(tries < 100, "nothing is stamped");
+    }
 }

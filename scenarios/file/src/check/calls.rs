@@ -3,11 +3,15 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
 use squall_scenario::{BodyPiece, DataSource, HttpVersion, Request, quoted, visible};
 
 use crate::codes;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::read::{LoadDraft, RequestPlaces};
+
+/// Stands for what a step takes from an answer: as a number or in a text.
+const TAKEN: &str = "73021850649137562";
 
 pub(super) fn check(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
     let routes = draft.load.routes().zip(&draft.requests);
@@ -38,17 +42,23 @@ fn message(draft: &LoadDraft, request: &Request, places: &RequestPlaces) -> Opti
         BodyPiece::Bytes(_) => None,
     })?;
     let source = |name: &str| draft.load.data.iter().find(|(known, _)| known == name);
-    let drawn: Option<Vec<_>> = text.values().map(|(name, _)| source(name)).collect();
-    // What a step takes from an answer is not known, nor whether it will do.
-    let drawn = drawn?;
+    let drawn: Vec<_> = text.values().filter_map(|(name, _)| source(name)).collect();
+    let takes = text.values().any(|(name, _)| source(name).is_none());
     // With this value, and of all else that is drawn the first one.
     let refused = |this: Option<(&str, &str)>| {
         let json = text.render(|name| match this {
             Some((known, value)) if known == name => Some(Cow::Owned(value.to_owned())),
-            Some(_) | None => source(name).map(|(_, source)| first(source)),
+            Some(_) | None => {
+                let drawn = source(name).map(|(_, source)| first(source));
+                Some(drawn.unwrap_or(Cow::Borrowed(TAKEN)))
+            }
         });
         // What cannot stand in JSON is told of all bodies.
-        messages.write(&json.ok()?, &mut Vec::new()).err()
+        let json = match takes {
+            true => without_taken(&json.ok()?)?,
+            false => json.ok()?,
+        };
+        messages.write(&json, &mut Vec::new()).err()
     };
     let title = format!("the message of {} cannot be made", quoted(&request.name));
     let misfit = |why: &str, place: Place, label: &str| {
@@ -74,6 +84,28 @@ fn message(draft: &LoadDraft, request: &Request, places: &RequestPlaces) -> Opti
             Some(finding.also(places.message, format!("drawn here as `${name}`")))
         })
     })
+}
+
+/// A message without the parts into which a taken value goes: it is not known, nor
+/// whether it will do. `None` where nothing can be told of the rest.
+fn without_taken(json: &str) -> Option<String> {
+    let mut message: Value = serde_json::from_str(json).ok()?;
+    match strip(&mut message) {
+        true => Some(message.to_string()),
+        false => None,
+    }
+}
+
+/// Leaves out of a value what is taken; whether something is left.
+fn strip(value: &mut Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.retain(|key, value| !key.contains(TAKEN) && strip(value)),
+        Value::Array(items) => items.retain_mut(strip),
+        Value::String(text) => return !text.contains(TAKEN),
+        Value::Number(number) => return !number.to_string().contains(TAKEN),
+        Value::Null | Value::Bool(_) => {}
+    }
+    true
 }
 
 /// The first value of data, or one that stands for all.

@@ -1,7 +1,7 @@
 //! Requests that are calls of gRPC: which method, by which file, with which message.
 
 use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
-use squall_scenario::{Call, Request, Template, listed, method_of, nearest, quoted};
+use squall_scenario::{Call, GRPC_OK, Request, Template, listed, nearest, quoted};
 
 use super::expect::{Expect, Speaks};
 use super::request::RequestPlaces;
@@ -74,6 +74,9 @@ impl Reader {
                     .help("look at `json` and `body`, or leave it out"),
             );
         }
+        if let Some(place) = expect.body.or(expect.series) {
+            self.refuse_message_of_failure((&call, &expect.status), place);
+        }
         let places = RequestPlaces {
             name: match fields.get("name") {
                 Some(node) => node.place,
@@ -106,8 +109,8 @@ impl Reader {
         let text = self.text(node)?;
         let file = self.description(fields)?;
         let name = text.trim().trim_start_matches('/');
-        let Some(method) = method_of(&file.pool, name) else {
-            let diagnostic = no_such_method(name, &file.pool, node.place);
+        let Some(method) = file.described.method(name) else {
+            let diagnostic = no_such_method(name, file.described.pool(), node.place);
             self.report_value(node, diagnostic);
             return None;
         };
@@ -123,7 +126,7 @@ impl Reader {
         let options = &method.method_descriptor_proto().options;
         let level = options.as_ref().and_then(|it| it.idempotency_level);
         let call = Call {
-            proto: file.file,
+            proto: file.described,
             sha256: file.sha256,
             method: name.to_owned(),
             // NO_SIDE_EFFECTS and IDEMPOTENT of google.protobuf.MethodOptions.
@@ -151,7 +154,7 @@ impl Reader {
             },
         };
         let mut known = self.beside.protos.iter();
-        known.find(|known| known.file.path == path).cloned()
+        known.find(|known| known.described.path() == path).cloned()
     }
 
     /// Headers that squall writes of every call.
@@ -163,6 +166,24 @@ impl Reader {
                 diagnostic
                     .at(*place, "squall writes this header")
                     .help("leave it out"),
+            );
+        }
+    }
+
+    /// A call that is answered with one message has it with OK alone; what came of a
+    /// stream is there whatever its status.
+    pub(super) fn refuse_message_of_failure(
+        &mut self,
+        (call, good): (&Call, &[(u16, u16)]),
+        place: Place,
+    ) {
+        let ok = |(low, high): &(u16, u16)| (*low..=*high).contains(&GRPC_OK);
+        if !call.streams && !good.iter().any(ok) {
+            let title = "a call that does not end with OK has no message";
+            self.report(
+                Diagnostic::error(codes::KEYS_CONFLICT, title)
+                    .at(place, "nothing to look at")
+                    .help("take `OK` into `status`, or look at `header` only"),
             );
         }
     }

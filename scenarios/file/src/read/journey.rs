@@ -251,6 +251,9 @@ impl Reader {
             && take.iter().any(|(_, take)| take.reads_body())
         {
             self.refuse_body_of_head(&request.method, node.place);
+            if let Some(call) = &request.call {
+                self.refuse_message_of_failure((call, &request.expect_status), node.place);
+            }
         }
         let step = Step {
             request: Request {

@@ -1,6 +1,7 @@
 //! What the files of squall mean, as its users have them.
 
 mod bodies;
+mod calls;
 mod connecting;
 mod faults_page;
 mod fixtures;

@@ -2,7 +2,7 @@
 //! prefixes, and the status in the trailers. A pure function of what comes, however it
 //! is cut.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use squall_scenario::{GRPC_OK, MESSAGE_PREFIX_BYTES, Series, grpc_status_name};
@@ -21,8 +21,8 @@ const SAID_CHARACTERS_MAX: usize = 200;
 pub(super) struct CallAnswer {
     answers: Answers,
     /// When the call was sent, and when the last whole message had come.
-    sent: Instant,
-    last: Option<Instant>,
+    sent: Moment,
+    last: Option<Moment>,
     series: Series,
     /// What came of a prefix.
     prefix: Vec<u8>,
@@ -36,8 +36,27 @@ pub(super) struct CallAnswer {
     is_grpc: bool,
     /// The status that the head or the trailers say, and where it may be believed.
     said: Option<Result<Status, String>>,
+    /// Whether the head was all that came.
+    at_once: bool,
     /// What cannot be, in words: nothing more is read then.
     wrong: Option<String>,
+}
+
+/// A point in time, for what lies between two of them and was not squall's own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) at: Instant,
+    /// All that the sender had stood still until then.
+    pub(super) stalled: Duration,
+}
+
+impl Moment {
+    /// The time from another until this, without what the sender stood still.
+    fn since(self, other: Self) -> Duration {
+        let own = self.stalled.saturating_sub(other.stalled);
+        let all = self.at.saturating_duration_since(other.at);
+        all.saturating_sub(own)
+    }
 }
 
 /// How a call ended, by its server's word.
@@ -47,11 +66,13 @@ pub(super) struct Status {
     pub(super) code: u16,
     /// Its name, and what is said besides, where it did not go well.
     pub(super) told: Option<String>,
+    /// Whether its server ended it before it began with it.
+    pub(super) unbegun: bool,
 }
 
 impl CallAnswer {
     /// Nothing has come yet of what was sent then.
-    pub(super) fn new(answers: Answers, sent: Instant) -> Self {
+    pub(super) fn new(answers: Answers, sent: Moment) -> Self {
         Self {
             answers,
             sent,
@@ -64,6 +85,7 @@ impl CallAnswer {
             status: 0,
             is_grpc: false,
             said: None,
+            at_once: false,
             wrong: None,
         }
     }
@@ -79,6 +101,7 @@ impl CallAnswer {
             .is_some_and(|rest| matches!(rest, [] | [b'+' | b';', ..]));
         if ended {
             self.said = status_in(fields);
+            self.at_once = true;
         }
         let compressed = fields.get("grpc-encoding");
         let compressed = compressed.filter(|by| by.as_bytes() != b"identity");
@@ -93,7 +116,7 @@ impl CallAnswer {
     pub(super) fn data(
         &mut self,
         mut data: &[u8],
-        now: Instant,
+        now: Moment,
         mut keeper: Option<&mut Keeper>,
     ) -> bool {
         if self.status != 200 || !self.is_grpc {
@@ -106,7 +129,7 @@ impl CallAnswer {
                 self.prefix.extend_from_slice(part);
                 data = rest;
                 if let (Some(keeper), Answers::Many) = (&mut keeper, self.answers) {
-                    keeper.take(part);
+                    keeper.take_between(part);
                 }
                 self.begin(now);
                 continue;
@@ -127,19 +150,19 @@ impl CallAnswer {
     }
 
     /// A whole message has come.
-    fn came(&mut self, now: Instant) {
+    fn came(&mut self, now: Moment) {
         self.series.count += 1;
         match self.last.replace(now) {
-            None => self.series.first = Some(now.saturating_duration_since(self.sent)),
+            None => self.series.first = Some(now.since(self.sent)),
             Some(last) => {
-                let gap = now.saturating_duration_since(last);
+                let gap = now.since(last);
                 self.series.longest_gap = self.series.longest_gap.max(gap);
             }
         }
     }
 
     /// Begins a message, where its whole prefix came.
-    fn begin(&mut self, now: Instant) {
+    fn begin(&mut self, now: Moment) {
         let &[compressed, a, b, c, d] = self.prefix.as_slice() else {
             return;
         };
@@ -187,19 +210,29 @@ impl CallAnswer {
         if let Some(wrong) = self.wrong {
             return Err(wrong);
         }
-        let Some(said) = self.said else {
-            return match (self.status, self.is_grpc) {
-                (200, true) => Err("the answer ended without a `grpc-status`".to_owned()),
-                (200, false) => Err("the answer is none of gRPC, by its content-type".to_owned()),
-                (status, _) => Ok(of_http(status)),
-            };
+        let said = self.said.filter(|_| self.is_grpc);
+        let status = match (self.status, said) {
+            (200, None) if self.is_grpc => {
+                return Err("the answer ended without a `grpc-status`".to_owned());
+            }
+            (200, None) => return Err("the answer is none of gRPC, by its content-type".to_owned()),
+            (200, Some(said)) => said?,
+            // Nothing goes well behind another status of HTTP.
+            (http, said) => match said.transpose()? {
+                Some(status) if status.code != GRPC_OK => status,
+                Some(_) | None => return Ok(of_http(http)),
+            },
         };
-        let status = said?;
+        if status.code != GRPC_OK {
+            // Whoever breaks off a message says why.
+            let unbegun = self.at_once;
+            return Ok(Status { unbegun, ..status });
+        }
         if self.left > 0 || !self.prefix.is_empty() {
             return Err("the answer ended within a message".to_owned());
         }
         let one = self.answers == Answers::One;
-        if status.code == GRPC_OK && one && self.messages == 0 {
+        if one && self.messages == 0 {
             return Err("the status is OK, and no message came".to_owned());
         }
         Ok(status)
@@ -217,7 +250,11 @@ fn status_in(fields: &HeaderMap) -> Option<Result<Status, String>> {
     };
     let message = fields.get("grpc-message").map(|it| decoded(it.as_bytes()));
     let told = (code != GRPC_OK).then(|| told(code, message.as_deref()));
-    Some(Ok(Status { code, told }))
+    Some(Ok(Status {
+        code,
+        told,
+        unbegun: false,
+    }))
 }
 
 /// A status in words.
@@ -250,6 +287,7 @@ fn of_http(status: u16) -> Status {
     Status {
         code,
         told: Some(told),
+        unbegun: matches!(status, 429 | 503),
     }
 }
 
@@ -277,10 +315,9 @@ fn decoded(text: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
+    use sha2::{Digest as _, Sha256};
 
     use super::*;
     use crate::answer::Looks;
@@ -303,14 +340,21 @@ mod tests {
 
     const GRPC: (&str, &str) = ("content-type", "application/grpc+proto");
 
+    fn now() -> Moment {
+        Moment {
+            at: Instant::now(),
+            stalled: Duration::ZERO,
+        }
+    }
+
     fn nothing() -> CallAnswer {
-        CallAnswer::new(Answers::One, Instant::now())
+        CallAnswer::new(Answers::One, now())
     }
 
     fn answer(body: &[u8], trailers: &[(&'static str, &str)]) -> Result<Status, String> {
         let mut answer = nothing();
         answer.head(200, &fields(&[GRPC]), false);
-        answer.data(body, Instant::now(), None);
+        answer.data(body, now(), None);
         answer.trailers(&fields(trailers));
         answer.end()
     }
@@ -319,6 +363,7 @@ mod tests {
         Status {
             code: 0,
             told: None,
+            unbegun: false,
         }
     }
 
@@ -366,10 +411,53 @@ mod tests {
         let head = fields(&[GRPC, ("grpc-status", "12")]);
         let mut answer = nothing();
         answer.head(200, &head, true);
-        assert_eq!(answer.end().unwrap().code, 12);
+        let status = answer.end().unwrap();
+        assert_eq!((status.code, status.unbegun), (12, true));
         let mut answer = nothing();
         answer.head(200, &head, false);
         assert!(answer.end().is_err());
+    }
+
+    /// A status that is good is believed of gRPC alone.
+    #[test]
+    fn what_is_none_of_grpc_is_no_good_whatever_its_trailers_say() {
+        for (http, kind, is) in [
+            (404, "text/html", Ok(12)),
+            (503, "application/grpc", Ok(14)),
+            (200, "text/plain", Err("content-type")),
+        ] {
+            for (answers, at_once) in [
+                (Answers::One, true),
+                (Answers::Many, true),
+                (Answers::Many, false),
+            ] {
+                let last = ("grpc-status", "0");
+                let mut answer = CallAnswer::new(answers, now());
+                answer.head(http, &fields(&[("content-type", kind), last]), at_once);
+                if !at_once {
+                    answer.data(b"<html>", now(), None);
+                    answer.trailers(&fields(&[last]));
+                }
+                match (answer.end(), is) {
+                    (Ok(status), Ok(code)) => assert_eq!(status.code, code),
+                    (Err(why), Err(says)) => assert!(why.contains(says), "{why}"),
+                    (end, is) => panic!("{end:?} is not {is:?}"),
+                }
+            }
+        }
+        let mut away = nothing();
+        away.head(503, &fields(&[GRPC]), false);
+        away.trailers(&fields(&[("grpc-status", "8")]));
+        assert_eq!(away.end().unwrap().code, 8, "what is bad is");
+    }
+
+    /// A server that breaks off says why.
+    #[test]
+    fn a_status_counts_behind_a_message_that_is_cut() {
+        for cut in [3, 7] {
+            let status = answer(&framed(b"xyz")[..cut], &[("grpc-status", "14")]).unwrap();
+            assert_eq!((status.code, status.unbegun), (14, false));
+        }
     }
 
     #[test]
@@ -377,7 +465,7 @@ mod tests {
         let ended = |status, kind| {
             let mut answer = nothing();
             answer.head(status, &fields(&[("content-type", kind)]), false);
-            answer.data(b"<html>", Instant::now(), None);
+            answer.data(b"<html>", now(), None);
             answer.end()
         };
         assert_eq!(ended(503, "text/html").unwrap().code, 14);
@@ -390,19 +478,22 @@ mod tests {
         assert!(ended(200, "application/grpcweb").is_err());
         let mut packed = nothing();
         packed.head(200, &fields(&[GRPC, ("grpc-encoding", "gzip")]), false);
-        assert!(!packed.data(&framed(b"x"), Instant::now(), None));
+        assert!(!packed.data(&framed(b"x"), now(), None));
         assert!(packed.end().unwrap_err().contains("gzip"));
     }
 
     #[test]
     fn a_stream_is_timed_by_its_whole_messages() {
-        let sent = Instant::now();
-        let at = |ms| sent + Duration::from_millis(ms);
+        let sent = now();
+        let at = |ms| Moment {
+            at: sent.at + Duration::from_millis(ms),
+            stalled: Duration::ZERO,
+        };
         let mut answer = CallAnswer::new(Answers::Many, sent);
         answer.head(200, &fields(&[GRPC]), false);
         let looks = Looks {
             body: true,
-            digest: false,
+            digest: true,
         };
         let mut keeper = Keeper::new(looks);
         let body = [framed(b"ab"), framed(b""), framed(b"c")].concat();
@@ -416,10 +507,32 @@ mod tests {
         assert_eq!(series.longest_gap, Duration::from_millis(70));
         answer.trailers(&fields(&[("grpc-status", "0")]));
         assert_eq!(answer.end(), Ok(ok()));
-        assert_eq!(keeper.kept().body, body);
+        let kept = keeper.kept();
+        assert_eq!(kept.body, body);
+        let digest: [u8; 32] = Sha256::digest(b"abc").into();
+        assert_eq!(kept.sha256, Some(digest), "of the messages alone");
         let mut none = CallAnswer::new(Answers::Many, sent);
         none.head(200, &fields(&[GRPC, ("grpc-status", "0")]), true);
         assert_eq!(none.end(), Ok(ok()), "a stream may have no message");
+    }
+
+    /// What squall itself stood still is none of the target's time, and a shorter gap in
+    /// which it did not is longer.
+    #[test]
+    fn a_stall_is_no_gap() {
+        let sent = now();
+        let at = |ms, stalled| Moment {
+            at: sent.at + Duration::from_millis(ms),
+            stalled: Duration::from_millis(stalled),
+        };
+        let mut answer = CallAnswer::new(Answers::Many, sent);
+        answer.head(200, &fields(&[GRPC]), false);
+        for now in [at(5_000, 4_900), at(5_150, 4_900), at(9_000, 8_700)] {
+            assert!(answer.data(&framed(b"a"), now, None));
+        }
+        let series = answer.series();
+        assert_eq!(series.first, Some(Duration::from_millis(100)));
+        assert_eq!(series.longest_gap, Duration::from_millis(150));
     }
 
     proptest! {
@@ -438,7 +551,7 @@ mod tests {
             let looks = Looks { body: true, digest: false };
             let mut keeper = Keeper::new(looks);
             for cut in cuts.windows(2) {
-                prop_assert!(answer.data(&body[cut[0]..cut[1]], Instant::now(), Some(&mut keeper)));
+                prop_assert!(answer.data(&body[cut[0]..cut[1]], now(), Some(&mut keeper)));
             }
             answer.trailers(&fields(&[("grpc-status", "0")]));
             prop_assert_eq!(answer.end(), Ok(ok()));

@@ -3,16 +3,16 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::SendStream;
 use h2::client::ResponseFuture;
-use http::{HeaderMap, header};
+use http::{HeaderMap, Request, header};
 use httparse::Header;
 use squall_record::{BadKind, DropCause, Outcome};
 
-use super::call::{CallAnswer, Status};
+use super::call::{CallAnswer, Moment, Status};
 use super::judge::{Judgement, Progress, judge};
 use super::request::translated;
 use super::{Stem, place};
@@ -113,18 +113,10 @@ async fn exchange<S: Sender>(sender: &Rc<S>, stem: &Rc<Stem>, key: Key) -> End {
     };
     let transport = sender.transport();
     let secure = transport.connector.tls.is_some();
-    let (mut head, body) = match translated(&bytes, secure) {
+    let (head, body) = match prepared(&bytes, kind, secure) {
         Ok(request) => request,
         Err(why) => return End::Failed(unsendable(why)),
     };
-    if kind.call.is_some() {
-        // Frames say how long they are.
-        head.headers_mut().remove(header::CONTENT_LENGTH);
-        if body.is_empty() {
-            let why = "no message can be made of the values that were taken";
-            return End::Failed(unsendable(why.to_owned()));
-        }
-    }
     let made = stem.made();
     let kept = stem.was_kept();
     let written = Instant::now();
@@ -141,8 +133,14 @@ async fn exchange<S: Sender>(sender: &Rc<S>, stem: &Rc<Stem>, key: Key) -> End {
         }
         Err(error) => return End::Failed(unsendable(error.to_string())),
     };
-    let mut answer = Answer::new(kind, written);
-    let ended = answered(&mut answer, response, send(&mut stream, body)).await;
+    let stalled = |at| sender.stalled(at);
+    let clock = Clock {
+        stem,
+        stalled: &stalled,
+    };
+    let mut answer = Answer::new(kind, clock.moment(written));
+    let reading = answer.read(response, clock);
+    let ended = answered(reading, send(&mut stream, body)).await;
     let endpoint = stem.endpoint();
     match ended {
         Ok(done) => {
@@ -169,13 +167,29 @@ async fn exchange<S: Sender>(sender: &Rc<S>, stem: &Rc<Stem>, key: Key) -> End {
     }
 }
 
+/// A request as HTTP/2 has it, or why it cannot be sent.
+fn prepared(
+    bytes: &Bytes,
+    kind: RequestKind,
+    secure: bool,
+) -> Result<(Request<()>, Bytes), String> {
+    let (mut head, body) = translated(bytes, secure)?;
+    if kind.call.is_some() {
+        // Frames say how long they are.
+        head.headers_mut().remove(header::CONTENT_LENGTH);
+        if body.is_empty() {
+            return Err("no message can be made of the values that were taken".to_owned());
+        }
+    }
+    Ok((head, body))
+}
+
 /// Reads an answer to its end while its request may still be sent; when that came.
 async fn answered(
-    answer: &mut Answer,
-    response: ResponseFuture,
+    reading: impl Future<Output = Result<Instant, h2::Error>>,
     sending: impl Future<Output = Result<(), h2::Error>>,
 ) -> Result<Instant, h2::Error> {
-    let mut reading = pin!(answer.read(response));
+    let mut reading = pin!(reading);
     let mut sending = pin!(sending);
     let mut is_sent = false;
     loop {
@@ -224,8 +238,30 @@ async fn send(stream: &mut SendStream<Bytes>, mut body: Bytes) -> Result<(), h2:
     Ok(())
 }
 
+/// Says when something came.
+#[derive(Clone, Copy)]
+struct Clock<'a> {
+    stem: &'a Stem,
+    /// All that the sender had stood still until then.
+    stalled: &'a dyn Fn(Instant) -> Duration,
+}
+
+impl Clock<'_> {
+    fn moment(self, at: Instant) -> Moment {
+        let stalled = (self.stalled)(at);
+        Moment { at, stalled }
+    }
+
+    /// When that came which was read last.
+    fn came(self) -> Instant {
+        self.stem.came()
+    }
+}
+
 /// An answer as it comes.
 struct Answer {
+    /// When its request was sent.
+    sent: Instant,
     /// With the instant when its head came.
     status: Option<(u16, Instant)>,
     fallback: Option<String>,
@@ -236,8 +272,9 @@ struct Answer {
 }
 
 impl Answer {
-    fn new(kind: RequestKind, sent: Instant) -> Self {
+    fn new(kind: RequestKind, sent: Moment) -> Self {
         Self {
+            sent: sent.at,
             status: None,
             fallback: None,
             body_bytes: 0,
@@ -262,6 +299,7 @@ impl Answer {
             None => Status {
                 code: status,
                 told: None,
+                unbegun: false,
             },
             Some(Err(why)) => {
                 let failure = ExchangeFailure::bad(BadKind::Malformed, why, Some(address));
@@ -273,6 +311,7 @@ impl Answer {
             done,
             status: status.code,
             told: status.told,
+            unbegun: status.unbegun,
             body_bytes,
             fallback: self.fallback,
             kept: self.keeper.map(|keeper| {
@@ -286,9 +325,16 @@ impl Answer {
     }
 
     /// Reads it to its end; when that came.
-    async fn read(&mut self, response: ResponseFuture) -> Result<Instant, h2::Error> {
+    async fn read(
+        &mut self,
+        response: ResponseFuture,
+        clock: Clock<'_>,
+    ) -> Result<Instant, h2::Error> {
         let (head, mut body) = response.await?.into_parts();
-        let mut now = Instant::now();
+        // Nothing comes before it was asked for, whatever else was read.
+        let since = self.sent;
+        let came = || clock.came().max(since);
+        let mut now = came();
         self.status = Some((head.status.as_u16(), now));
         let fallback = head.headers.get(FALLBACK_HEADER);
         self.fallback = fallback.map(|by| String::from_utf8_lossy(by.as_bytes()).into_owned());
@@ -300,11 +346,11 @@ impl Answer {
         }
         while let Some(part) = body.data().await {
             let part = part?;
-            now = Instant::now();
+            now = came();
             self.body_bytes += part.len() as u64;
             match (&mut self.call, &mut self.keeper) {
                 (Some(call), keeper) => {
-                    if !call.data(&part, now, keeper.as_mut()) {
+                    if !call.data(&part, clock.moment(now), keeper.as_mut()) {
                         return Ok(now);
                     }
                 }
@@ -314,7 +360,7 @@ impl Answer {
             body.flow_control().release_capacity(part.len())?;
         }
         if let Some(trailers) = body.trailers().await? {
-            now = Instant::now();
+            now = came();
             if let Some(call) = &mut self.call {
                 call.trailers(&trailers);
                 if let Some(keeper) = &mut self.keeper {

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
 
+use super::stamped::Stamped;
 use crate::answer::HEAD_BYTES_MAX;
 use crate::transport::attend::{Making, not_connected};
 use crate::transport::line::Line;
@@ -51,6 +52,8 @@ pub(in crate::transport) struct Stem {
     idle_since: Cell<Instant>,
     /// How it was made, until somebody is told.
     made: Cell<Option<Made>>,
+    /// When that came which was read last.
+    came: Rc<Cell<Instant>>,
     task: OnceCell<AbortHandle>,
 }
 
@@ -84,6 +87,7 @@ impl Stem {
             open: Cell::new(true),
             idle_since: Cell::new(Instant::now()),
             made: Cell::new(None),
+            came: Rc::new(Cell::new(Instant::now())),
             task: OnceCell::new(),
         })
     }
@@ -155,6 +159,11 @@ impl Stem {
     pub(super) fn leave(&self) -> bool {
         self.close();
         self.open.replace(false)
+    }
+
+    /// When that came which was read last.
+    pub(super) fn came(&self) -> Instant {
+        self.came.get()
     }
 
     /// How it was made, for the first who asks.
@@ -246,6 +255,7 @@ async fn connect<E>(
             }
         };
         let connected = Instant::now();
+        let socket = Stamped::new(socket, Rc::clone(&stem.came));
         *stem.pool.borrow_mut() = Rc::clone(pool);
         let mut made = Made {
             begun,
