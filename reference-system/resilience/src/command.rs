@@ -10,6 +10,7 @@ use crate::adaptive::AdaptiveLimit;
 use crate::breaker::{Breaker, BreakerState, Explanation};
 use crate::bulkhead::Bulkhead;
 use crate::event::{CommandEvent, Happening, Notice};
+use crate::hedge::HedgeDelay;
 use crate::metrics::Metrics;
 use crate::retry_budget::RetryBudget;
 use crate::snapshot::CommandSnapshot;
@@ -37,6 +38,8 @@ struct Inner {
     threads: Threads,
     fallback_bulkhead: Bulkhead,
     retry_budget: RetryBudget,
+    hedge_budget: RetryBudget,
+    hedge_delay: HedgeDelay,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     notices: broadcast::Sender<Notice>,
@@ -106,6 +109,12 @@ impl Command {
                 properties.retry_budget_min_per_s,
                 now,
             ),
+            hedge_budget: RetryBudget::new(
+                properties.hedge_budget_percent,
+                properties.hedge_budget_min_per_s,
+                now,
+            ),
+            hedge_delay: HedgeDelay::new(now),
             metrics: Metrics::new(&properties, now),
             properties: ArcSwap::from_pointee(properties),
             name,
@@ -147,7 +156,12 @@ impl Command {
             properties.retry_budget_percent,
             properties.retry_budget_min_per_s,
         );
+        inner.hedge_budget.set_terms(
+            properties.hedge_budget_percent,
+            properties.hedge_budget_min_per_s,
+        );
         inner.properties.store(Arc::new(properties));
+        inner.hedge_delay.forget();
         Ok(())
     }
 
@@ -227,6 +241,22 @@ impl Command {
     /// The retry budget.
     pub fn retry_budget(&self) -> &RetryBudget {
         &self.0.retry_budget
+    }
+
+    /// The budget of hedges, by the same rules.
+    pub fn hedge_budget(&self) -> &RetryBudget {
+        &self.0.hedge_budget
+    }
+
+    /// How long a first attempt may take at `now` until it is hedged; none if it is not.
+    pub fn hedge_delay(&self, now: Instant) -> Option<Duration> {
+        let inner = &self.0;
+        let properties = inner.properties.load();
+        let percentile = properties.hedge_percentile;
+        crate::hedge::delay(properties.hedge_after_ms, percentile, || {
+            let latency = || inner.metrics.latency(now, percentile);
+            inner.hedge_delay.learnt(now, latency)
+        })
     }
 
     /// The clock this command lives by.

@@ -45,6 +45,10 @@ pub enum CommandEvent {
     Retry,
     /// The caller's deadline had passed before anything was tried.
     DeadlineExpired,
+    /// A second attempt was sent beside a slow one. Ours.
+    Hedge,
+    /// The second attempt answered first, and its answer counts. Ours.
+    HedgeSuccess,
     /// The request had asked the same before, and gets the same answer.
     ResponseFromCache,
     /// A request that was answered by a batch; a batch has one notice, whatever its size.
@@ -53,7 +57,7 @@ pub enum CommandEvent {
 
 impl CommandEvent {
     /// How many kinds there are.
-    pub const COUNT: usize = 19;
+    pub const COUNT: usize = 21;
 
     /// Every kind, in the order of the enum.
     pub const ALL: [Self; Self::COUNT] = [
@@ -74,6 +78,8 @@ impl CommandEvent {
         Self::Cancelled,
         Self::Retry,
         Self::DeadlineExpired,
+        Self::Hedge,
+        Self::HedgeSuccess,
         Self::ResponseFromCache,
         Self::Collapsed,
     ];
@@ -98,6 +104,8 @@ impl CommandEvent {
             Self::Cancelled => "CANCELLED",
             Self::Retry => "RETRY",
             Self::DeadlineExpired => "DEADLINE_EXPIRED",
+            Self::Hedge => "HEDGE",
+            Self::HedgeSuccess => "HEDGE_SUCCESS",
             Self::ResponseFromCache => "RESPONSE_FROM_CACHE",
             Self::Collapsed => "COLLAPSED",
         }

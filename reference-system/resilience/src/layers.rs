@@ -5,6 +5,7 @@ mod breaker;
 mod bulkhead;
 mod classify;
 mod fallback;
+mod hedge;
 mod on_threads;
 mod recorder;
 mod request_cache;
@@ -24,6 +25,7 @@ pub use self::classify::{Classified, ClassifiedFuture, ClassifyLayer};
 pub use self::fallback::{
     Fallback, FallbackFn, FallbackFuture, FallbackLayer, FallbackOnce, NoFallback, WithFallback,
 };
+pub use self::hedge::{Hedge, HedgeFuture, HedgeLayer};
 pub(crate) use self::on_threads::OnThreads;
 pub use self::recorder::{Recorder, RecorderFuture, RecorderLayer};
 pub use self::request_cache::{CacheKey, RequestCache, RequestCacheFuture, RequestCacheLayer};
@@ -34,11 +36,13 @@ pub use self::work::Work;
 use crate::Command;
 
 /// All patterns of a command around a service, outermost first: fallback, recorder, circuit
-/// breaker, bulkhead, timeout, retry.
+/// breaker, bulkhead, timeout, retry, hedge.
 ///
 /// - The fallback is outermost, so that refusals, timeouts and failures all reach it.
 /// - The breaker is outside the bulkhead, so that rejections count as errors.
 /// - The retry is inside the timeout and the breaker: one call is one call, however many attempts.
+/// - The hedge is inside the retry: what fails as a whole, the attempt and the one beside it, is
+///   tried again.
 #[derive(Debug, Clone)]
 pub struct CommandLayer<F> {
     command: Command,
@@ -53,15 +57,18 @@ impl<F> CommandLayer<F> {
 }
 
 /// A service with all patterns of a command around it.
-pub type CommandService<S, F> =
-    WithFallback<Recorder<CircuitBreaker<BulkheadService<Timeout<Retry<Classified<S>>>>>>, F>;
+pub type CommandService<S, F> = WithFallback<
+    Recorder<CircuitBreaker<BulkheadService<Timeout<Retry<Hedge<Classified<S>>>>>>>,
+    F,
+>;
 
 impl<S, F: Clone> Layer<S> for CommandLayer<F> {
     type Service = CommandService<S, F>;
 
     fn layer(&self, inner: S) -> Self::Service {
         let command = || self.command.clone();
-        let tried = RetryLayer::new(command()).layer(ClassifyLayer.layer(inner));
+        let hedged = HedgeLayer::new(command()).layer(ClassifyLayer.layer(inner));
+        let tried = RetryLayer::new(command()).layer(hedged);
         let bounded =
             BulkheadLayer::new(command()).layer(TimeoutLayer::new(command()).layer(tried));
         let broken = CircuitBreakerLayer::new(command()).layer(bounded);

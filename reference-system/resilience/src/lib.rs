@@ -23,6 +23,7 @@ mod command;
 mod deadline;
 mod error;
 mod execute;
+mod hedge;
 mod priority;
 mod promise;
 mod properties;

@@ -103,6 +103,11 @@ impl Metrics {
         self.lock().total.record(now, latency);
     }
 
+    /// How many executions the latencies of the window are of, and their percentile.
+    pub(crate) fn latency(&self, now: Instant, percentile: u8) -> (u64, Duration) {
+        self.lock().execute.percentile(now, percentile)
+    }
+
     pub(crate) fn snapshot(&self, now: Instant, active_max: usize) -> MetricsSnapshot {
         let mut counted = self.lock();
         counted.rolling.record_active(now, active_max);

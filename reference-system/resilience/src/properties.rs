@@ -1,10 +1,15 @@
 //! The settings of a command, with Hystrix's names and defaults, validated as a whole.
 
+mod range;
+
 use std::num::NonZero;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::range::PropertiesError;
+use self::range::divides;
+pub(crate) use self::range::within;
 use crate::Priority;
 use crate::breaker::{BreakerRules, OnProbeCancel, SlowCalls};
 
@@ -88,6 +93,17 @@ pub struct Properties {
     pub retry_budget_percent: u32,
     /// Retries per second allowed whatever the traffic. Default 10.
     pub retry_budget_min_per_s: u32,
+    /// A first attempt that takes longer than this, in milliseconds, is sent once more, to another
+    /// instance, if the call is idempotent. Default 0: it is not, unless by `hedge_percentile`.
+    pub hedge_after_ms: u64,
+    /// The same for one that takes longer than this percentile of the command's own latencies, and
+    /// than `hedge_after_ms`. While fewer than 100 are known, `hedge_after_ms` alone decides.
+    /// Default 0: none.
+    pub hedge_percentile: u8,
+    /// Hedges allowed per 100 calls. Default 10.
+    pub hedge_budget_percent: u32,
+    /// Hedges per second allowed whatever the traffic. Default 1.
+    pub hedge_budget_min_per_s: u32,
 }
 
 impl Default for Properties {
@@ -125,6 +141,10 @@ impl Default for Properties {
             retry_max_attempts: 1,
             retry_budget_percent: 20,
             retry_budget_min_per_s: 10,
+            hedge_after_ms: 0,
+            hedge_percentile: 0,
+            hedge_budget_percent: 10,
+            hedge_budget_min_per_s: 1,
         }
     }
 }
@@ -143,6 +163,7 @@ impl Properties {
         self.validate_ranges()?;
         self.validate_pools()?;
         self.validate_breaker()?;
+        self.validate_hedge()?;
         self.validate_windows()
     }
 
@@ -231,6 +252,20 @@ impl Properties {
         )?;
         let ramp_up_ms = self.circuit_breaker_ramp_up_ms;
         within("circuit_breaker_ramp_up_ms", ramp_up_ms, 0, DAY_MS)
+    }
+
+    fn validate_hedge(&self) -> Result<(), PropertiesError> {
+        // A hedge after the timeout would never be sent.
+        let longest = match self.execution_timeout_enabled {
+            true => self.execution_timeout_ms.saturating_sub(1),
+            false => DAY_MS,
+        };
+        within("hedge_after_ms", self.hedge_after_ms, 0, longest)?;
+        within("hedge_percentile", u64::from(self.hedge_percentile), 0, 99)?;
+        let (percent, min_per_s) = (self.hedge_budget_percent, self.hedge_budget_min_per_s);
+        within("hedge_budget_percent", u64::from(percent), 0, 100)?;
+        let name = "hedge_budget_min_per_s";
+        within(name, u64::from(min_per_s), 0, 1_000_000)
     }
 
     fn validate_windows(&self) -> Result<(), PropertiesError> {
@@ -358,64 +393,6 @@ const LAST_CALLS_MAX: u64 = 100_000;
 /// The most buckets the window of latencies may have: each is a histogram of about 12 KiB.
 const LATENCY_BUCKETS_MAX: u64 = 60;
 
-pub(crate) fn within(
-    name: &'static str,
-    found: u64,
-    min: u64,
-    max: u64,
-) -> Result<(), PropertiesError> {
-    if (min..=max).contains(&found) {
-        return Ok(());
-    }
-    Err(PropertiesError::OutOfRange {
-        name,
-        found,
-        min,
-        max,
-    })
-}
-
-fn divides(name: &'static str, window_ms: u64, found: u64) -> Result<(), PropertiesError> {
-    if found != 0 && window_ms != 0 && window_ms.is_multiple_of(found) {
-        return Ok(());
-    }
-    Err(PropertiesError::Uneven {
-        name,
-        found,
-        window_ms,
-    })
-}
-
-/// A setting that cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PropertiesError {
-    /// Too small or too large.
-    #[error("{name} must be {min} to {max}, not {found}")]
-    OutOfRange {
-        /// The setting.
-        name: &'static str,
-        /// What was given.
-        found: u64,
-        /// The smallest it may be.
-        min: u64,
-        /// The largest it may be.
-        max: u64,
-    },
-    /// A window that cannot be cut into equal buckets.
-    #[error("{name} must divide its window of {window_ms} ms without remainder; {found} does not")]
-    Uneven {
-        /// The setting.
-        name: &'static str,
-        /// What was given.
-        found: u64,
-        /// The window it belongs to, in milliseconds.
-        window_ms: u64,
-    },
-    /// A running command was to change the shape of its windows.
-    #[error("metrics_* settings are fixed once a command is made; leave them as they are")]
-    WindowsFixed,
-}
-
 /// Builds [`Properties`]; every setter has the name of its setting.
 #[derive(Debug, Clone)]
 pub struct PropertiesBuilder(Properties);
@@ -468,6 +445,10 @@ setters! {
     retry_max_attempts: u32,
     retry_budget_percent: u32,
     retry_budget_min_per_s: u32,
+    hedge_after_ms: u64,
+    hedge_percentile: u8,
+    hedge_budget_percent: u32,
+    hedge_budget_min_per_s: u32,
 }
 
 impl PropertiesBuilder {

@@ -80,15 +80,7 @@ impl Latencies {
     }
 
     pub(crate) fn percentiles(&mut self, now: Instant) -> LatencyPercentiles {
-        let buckets = &mut self.buckets;
-        self.ring.advance(now, |slot| buckets[slot].reset());
-        let mut merged = empty_histogram();
-        for bucket in &self.buckets {
-            // Equal bounds: the sum always fits, and an error would only mean that it did not.
-            if merged.add(bucket).is_err() {
-                tracing::warn!("a latency histogram did not fit its own bounds");
-            }
-        }
+        let merged = self.merged(now);
         if merged.is_empty() {
             return LatencyPercentiles::default();
         }
@@ -98,6 +90,26 @@ impl Latencies {
             mean: Duration::from_secs_f64(mean_us / 1e6),
             points: PERCENTILES.map(|p| Duration::from_micros(merged.value_at_percentile(p))),
         }
+    }
+
+    /// How many there are in the window, and one percentile of them.
+    pub(crate) fn percentile(&mut self, now: Instant, percentile: u8) -> (u64, Duration) {
+        let merged = self.merged(now);
+        let micros = merged.value_at_percentile(f64::from(percentile));
+        (merged.len(), Duration::from_micros(micros))
+    }
+
+    fn merged(&mut self, now: Instant) -> Histogram<u32> {
+        let buckets = &mut self.buckets;
+        self.ring.advance(now, |slot| buckets[slot].reset());
+        let mut merged = empty_histogram();
+        for bucket in &self.buckets {
+            // Equal bounds: the sum always fits, and an error would only mean that it did not.
+            if merged.add(bucket).is_err() {
+                tracing::warn!("a latency histogram did not fit its own bounds");
+            }
+        }
+        merged
     }
 }
 

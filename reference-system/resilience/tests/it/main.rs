@@ -7,6 +7,7 @@ mod balance_calls;
 mod bulkhead;
 mod bulkhead_orders;
 mod command;
+mod hedging;
 #[path = "../../src/promise.rs"]
 mod promise;
 mod request_cache;
