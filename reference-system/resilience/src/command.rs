@@ -304,6 +304,16 @@ impl Command {
         self.notify(event, None, now);
     }
 
+    /// A batch of `size` arguments goes.
+    pub(crate) fn record_collapsed(&self, size: usize) {
+        let now = self.now();
+        let size = u64::try_from(size).unwrap_or(u64::MAX);
+        self.0
+            .metrics
+            .record_many(now, CommandEvent::Collapsed, size);
+        self.notify(CommandEvent::Collapsed, None, now);
+    }
+
     pub(crate) fn record_end(&self, now: Instant, event: CommandEvent, latency: Option<Duration>) {
         self.0
             .metrics

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::breaker::BreakerState;
+use crate::collapser::CollapserSnapshot;
 use crate::event::CommandEvent as Event;
 use crate::metrics::LatencyPercentiles;
 use crate::snapshot::CommandSnapshot;
@@ -175,6 +176,34 @@ pub fn thread_pool(snapshot: &CommandSnapshot) -> Value {
         "propertyValue_metricsRollingStatisticalWindowInMilliseconds": snapshot.properties.metrics_rolling_window_ms,
         "reportingHosts": 1,
     })
+}
+
+/// The object of type `HystrixCollapser`.
+pub fn collapser(snapshot: &CollapserSnapshot) -> Value {
+    let sizes = &snapshot.batch_size;
+    let points = PERCENTILE_KEYS.iter().skip(1).zip(sizes.points);
+    let batch_size: Map<String, Value> = points
+        .map(|(key, size)| ((*key).to_owned(), json!(size)))
+        .collect();
+    json!({
+        "type": "HystrixCollapser",
+        "name": &*snapshot.name,
+        "currentTime": snapshot.unix_ms,
+        "rollingCountRequestsBatched": snapshot.rolling.requests_batched,
+        "rollingCountBatches": snapshot.rolling.batches,
+        "rollingCountResponsesFromCache": snapshot.rolling.responses_from_cache,
+        "batchSize_mean": rounded(sizes.mean),
+        "batchSize": batch_size,
+        "propertyValue_requestCacheEnabled": snapshot.properties.request_cache_enabled,
+        "propertyValue_maxRequestsInBatch": snapshot.properties.max_requests_in_batch,
+        "propertyValue_timerDelayInMilliseconds": snapshot.properties.timer_delay_ms,
+        "reportingHosts": 1,
+    })
+}
+
+/// Hystrix shows whole numbers.
+fn rounded(mean: f64) -> u64 {
+    mean.round().max(0.0) as u64
 }
 
 fn percentiles(latency: &LatencyPercentiles) -> Value {

@@ -6,6 +6,7 @@ pub mod adaptive;
 pub mod balance;
 pub mod breaker;
 pub mod bulkhead;
+pub mod collapser;
 pub mod event;
 pub mod hystrix_stream;
 pub mod layers;

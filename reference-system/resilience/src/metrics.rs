@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use self::latency::Latencies;
 pub use self::latency::{BUCKET_BOUNDS_MS, LatencyPercentiles, LatencyTotals, PERCENTILES};
 pub use self::rolling::EventCounts;
+pub(crate) use self::rolling::Ring;
 use self::rolling::RollingCounts;
 use crate::Properties;
 use crate::event::CommandEvent;
@@ -76,9 +77,14 @@ impl Metrics {
     }
 
     pub(crate) fn record(&self, now: Instant, event: CommandEvent) {
+        self.record_many(now, event, 1);
+    }
+
+    /// `event` happened `times` times.
+    pub(crate) fn record_many(&self, now: Instant, event: CommandEvent, times: u64) {
         let mut counted = self.lock();
-        counted.rolling.record(now, event);
-        counted.totals[event as usize] += 1;
+        counted.rolling.record(now, event, times);
+        counted.totals[event as usize] += times;
     }
 
     /// The end of an execution: its event, how long it took if it was executed at all, and the
@@ -91,7 +97,7 @@ impl Metrics {
         active_max: usize,
     ) {
         let mut counted = self.lock();
-        counted.rolling.record(now, event);
+        counted.rolling.record(now, event, 1);
         counted.rolling.record_active(now, active_max);
         counted.totals[event as usize] += 1;
         if let Some(latency) = latency {

@@ -8,8 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::range::PropertiesError;
-use self::range::divides;
-pub(crate) use self::range::within;
+pub(crate) use self::range::{divides, within};
 use crate::Priority;
 use crate::breaker::{BreakerRules, OnProbeCancel, SlowCalls};
 
@@ -379,7 +378,7 @@ impl Properties {
 pub(crate) const DAY_MS: u64 = 86_400_000;
 
 /// The most buckets a window of counters may have; it bounds the memory of a command.
-const BUCKETS_MAX: u64 = 600;
+pub(crate) const BUCKETS_MAX: u64 = 600;
 
 /// The most threads of one command; more are a mistake, for each costs memory and time.
 const THREADS_MAX: u64 = 10_000;
@@ -391,7 +390,7 @@ const QUEUE_MAX: u64 = 100_000;
 const LAST_CALLS_MAX: u64 = 100_000;
 
 /// The most buckets the window of latencies may have: each is a histogram of about 12 KiB.
-const LATENCY_BUCKETS_MAX: u64 = 60;
+pub(crate) const LATENCY_BUCKETS_MAX: u64 = 60;
 
 /// Builds [`Properties`]; every setter has the name of its setting.
 #[derive(Debug, Clone)]

@@ -1,10 +1,12 @@
 //! All commands of a process.
 
 use std::collections::BTreeMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
 
+use crate::collapser::{self, Batch, Collapser, CollapserSnapshot};
 use crate::command::NOTICES_MAX;
 use crate::event::Notice;
 use crate::{
@@ -18,6 +20,7 @@ pub struct Registry(Arc<Shared>);
 
 struct Shared {
     commands: Mutex<BTreeMap<String, Command>>,
+    collapsers: Mutex<BTreeMap<String, Arc<collapser::View>>>,
     clock: Arc<dyn Clock>,
     notices: broadcast::Sender<Notice>,
 }
@@ -45,6 +48,7 @@ impl Registry {
         let (notices, _) = broadcast::channel(NOTICES_MAX);
         Self(Arc::new(Shared {
             commands: Mutex::new(BTreeMap::new()),
+            collapsers: Mutex::new(BTreeMap::new()),
             clock,
             notices,
         }))
@@ -86,23 +90,49 @@ impl Registry {
         self.lock().values().cloned().collect()
     }
 
+    /// Shows `collapser` beside the commands from now on; of those with one name, the last.
+    pub fn show_collapser<A, B>(&self, collapser: &Collapser<A, B>)
+    where
+        A: Hash + Eq + Clone + Send + Sync + 'static,
+        B: Batch<A>,
+    {
+        let name = collapser.name().to_owned();
+        self.lock_collapsers().insert(name, collapser.view());
+    }
+
+    /// All collapsers that are shown, at this instant, by name.
+    pub fn collapser_snapshots(&self) -> Vec<CollapserSnapshot> {
+        let shown: Vec<_> = self.lock_collapsers().values().cloned().collect();
+        shown.iter().map(|view| view.snapshot()).collect()
+    }
+
     /// All commands at this instant, by name.
     pub fn snapshots(&self) -> Vec<CommandSnapshot> {
         self.commands().iter().map(Command::snapshot).collect()
     }
 
-    /// One round of `/hystrix.stream`: two JSON objects per command. Send them every 500 ms, each
+    /// One round of `/hystrix.stream`: two JSON objects per command, one per collapser. Send them every 500 ms, each
     /// framed by [`hystrix_stream::sse_event`].
     pub fn hystrix_messages(&self) -> Vec<String> {
+        let collapsers = self.collapser_snapshots().into_iter();
+        let collapsers = collapsers.map(|shown| hystrix_stream::collapser(&shown).to_string());
         self.snapshots()
             .iter()
             .flat_map(hystrix_stream::messages)
+            .chain(collapsers)
             .collect()
     }
 
     /// Receives the events and breaker transitions of all commands from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
         self.0.notices.subscribe()
+    }
+
+    fn lock_collapsers(&self) -> MutexGuard<'_, BTreeMap<String, Arc<collapser::View>>> {
+        self.0
+            .collapsers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Command>> {

@@ -3,8 +3,10 @@
 mod entries;
 mod layer;
 
+use std::any::Any;
+use std::collections::HashMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use self::entries::Entries;
 pub(crate) use self::entries::{Joined, Waiter};
@@ -20,10 +22,11 @@ tokio::task_local! {
 }
 
 /// The scope of one request that a service answers: calls in it that ask the same get the same
-/// answer. Cloning shares it; what it remembers goes with its last clone.
+/// answer, and may share a batch of a [`Collapser`](crate::collapser::Collapser). Cloning shares
+/// it; what it remembers goes with its last clone.
 ///
 /// Hystrix keeps its context in a thread-local and throws where there is none. Here it is a value:
-/// whatever remembers by request takes one, so none can be missing. Bring it to where
+/// whatever remembers or batches by request takes one, so none can be missing. Bring it to where
 /// it is needed as an argument, in the extensions of an HTTP request ([`of`](Self::of)), or with
 /// the task ([`scope`](Self::scope), [`current`](Self::current)); tasks that are spawned do not
 /// inherit that last one.
@@ -32,6 +35,9 @@ pub struct RequestContext(Arc<Inner>);
 
 struct Inner {
     entries: Entries,
+    max_entries: usize,
+    /// What else lives as long as the request, by a number of its owner.
+    companions: Mutex<HashMap<u64, Arc<dyn Any + Send + Sync>>>,
 }
 
 impl std::fmt::Debug for RequestContext {
@@ -59,6 +65,8 @@ impl RequestContext {
     pub fn with_max_entries(max_entries: usize) -> Self {
         Self(Arc::new(Inner {
             entries: Entries::new(max_entries),
+            max_entries,
+            companions: Mutex::new(HashMap::new()),
         }))
     }
 
@@ -92,6 +100,23 @@ impl RequestContext {
     /// How many answers are remembered or on their way.
     pub fn entries(&self) -> usize {
         self.0.entries.len()
+    }
+
+    pub(crate) fn max_entries(&self) -> usize {
+        self.0.max_entries
+    }
+
+    /// What belongs to the owner of `id` in this request, made by `begin` on first use; none where
+    /// `id` belongs to something else.
+    pub(crate) fn companion<C: Send + Sync + 'static>(
+        &self,
+        id: u64,
+        begin: impl FnOnce() -> C,
+    ) -> Option<Arc<C>> {
+        let companions = self.0.companions.lock();
+        let mut companions = companions.unwrap_or_else(PoisonError::into_inner);
+        let found = companions.entry(id).or_insert_with(|| Arc::new(begin()));
+        found.clone().downcast().ok()
     }
 
     /// A place in the execution of `command` for `key`.

@@ -66,8 +66,8 @@ impl RollingCounts {
         }
     }
 
-    pub(crate) fn record(&mut self, now: Instant, event: CommandEvent) {
-        self.bucket(now).events[event as usize] += 1;
+    pub(crate) fn record(&mut self, now: Instant, event: CommandEvent, times: u64) {
+        self.bucket(now).events[event as usize] += times;
     }
 
     pub(crate) fn record_active(&mut self, now: Instant, active: usize) {
@@ -107,8 +107,8 @@ mod tests {
         let t0 = Instant::now();
         let second = Duration::from_secs(1);
         let mut rolling = RollingCounts::new(t0, 10 * second, 10);
-        rolling.record(t0, CommandEvent::Timeout);
-        rolling.record(t0 + 9 * second, CommandEvent::Timeout);
+        rolling.record(t0, CommandEvent::Timeout, 1);
+        rolling.record(t0 + 9 * second, CommandEvent::Timeout, 1);
         rolling.record_active(t0 + 9 * second, 4);
         let timeouts =
             |rolling: &mut RollingCounts, at| rolling.sums(at).0[CommandEvent::Timeout as usize];
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(timeouts(&mut rolling, t0 + 10 * second), 1);
         assert_eq!(rolling.sums(t0 + 10 * second).1, 4);
         assert_eq!(timeouts(&mut rolling, t0 + 19 * second), 0);
-        rolling.record(t0 + 1000 * second, CommandEvent::Timeout);
+        rolling.record(t0 + 1000 * second, CommandEvent::Timeout, 1);
         assert_eq!(timeouts(&mut rolling, t0 + 1000 * second), 1);
         assert_eq!(rolling.sums(t0 + 1000 * second).1, 0);
     }

@@ -17,7 +17,7 @@ pub(crate) fn within(
     })
 }
 
-pub(super) fn divides(
+pub(crate) fn divides(
     name: &'static str,
     window_ms: u64,
     found: u64,

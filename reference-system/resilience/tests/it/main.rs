@@ -6,6 +6,7 @@ mod balance_calls;
 #[path = "../../src/bulkhead.rs"]
 mod bulkhead;
 mod bulkhead_orders;
+mod collapser;
 mod command;
 mod hedging;
 #[path = "../../src/promise.rs"]

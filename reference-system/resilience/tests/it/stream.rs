@@ -9,7 +9,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
-use squall_resilience::{Command, Deadline, Properties, Registry, RequestContext, hystrix_stream};
+use squall_resilience::collapser::{BatchFn, Collapser, CollapserProperties};
+use squall_resilience::{
+    Attempt, Command, Deadline, Properties, Registry, RequestContext, hystrix_stream,
+};
 
 /// The fields without which the dashboard of 1.5.18 drops a command.
 const COMMAND_FIELDS: &str = "type name group isCircuitBreakerOpen errorPercentage errorCount requestCount \
@@ -170,6 +173,59 @@ async fn answers_from_the_request_cache_show() {
     assert_eq!(object["rollingCountResponsesFromCache"], 2);
     assert_eq!(object["rollingCountSuccess"], 1);
     assert_eq!(object["propertyValue_requestCacheEnabled"], true);
+}
+
+const COLLAPSER_FIELDS: &str = "type name currentTime rollingCountRequestsBatched rollingCountBatches \
+    rollingCountResponsesFromCache batchSize_mean batchSize propertyValue_requestCacheEnabled \
+    propertyValue_maxRequestsInBatch propertyValue_timerDelayInMilliseconds reportingHosts";
+
+#[tokio::test(start_paused = true)]
+async fn collapsers_show_with_every_field() {
+    let registry = Registry::new();
+    let c = registry
+        .command("titles", "catalog", Properties::default())
+        .unwrap();
+    let halves = BatchFn(|numbers: Vec<u32>, _: Attempt| async move {
+        let halves = numbers.into_iter().map(|number| (number, Ok(number / 2)));
+        Ok::<_, &'static str>(halves)
+    });
+    let properties = CollapserProperties::default();
+    let collapser = Collapser::new("half", c.clone(), properties, halves).unwrap();
+    assert_eq!(parsed(&registry).len(), 2);
+    registry.show_collapser(&collapser);
+    let deadline = Deadline::after(c.now(), Duration::from_secs(1));
+    let ask = |number| collapser.submit(deadline, number);
+    assert_eq!(tokio::join!(ask(8), ask(6), ask(6)), (Ok(4), Ok(3), Ok(3)));
+    assert_eq!(ask(4).await, Ok(2));
+    let messages = parsed(&registry);
+    let object = &messages[2];
+    assert_fields(object, COLLAPSER_FIELDS);
+    let points: BTreeSet<&str> = object["batchSize"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        points,
+        BTreeSet::from(["25", "50", "75", "90", "95", "99", "99.5", "100"])
+    );
+    assert_eq!(
+        (&object["type"], &object["name"]),
+        (&"HystrixCollapser".into(), &"half".into())
+    );
+    assert_eq!(object["rollingCountRequestsBatched"], 3);
+    assert_eq!(object["rollingCountBatches"], 2);
+    assert_eq!(object["rollingCountResponsesFromCache"], 1);
+    assert_eq!(
+        (&object["batchSize"]["25"], &object["batchSize"]["100"]),
+        (&1.into(), &2.into())
+    );
+    assert_eq!(object["batchSize_mean"], 2, "1.5, rounded");
+    assert_eq!(object["propertyValue_maxRequestsInBatch"], 1000);
+    assert_eq!(object["propertyValue_timerDelayInMilliseconds"], 10);
+    assert_eq!(messages[0]["rollingCountCollapsedRequests"], 3);
+    assert_eq!(registry.collapser_snapshots().len(), 1);
 }
 
 #[test]
