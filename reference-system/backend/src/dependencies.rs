@@ -42,7 +42,7 @@ pub struct Dependency {
     /// What happens after a failure.
     pub retry: RetryClass,
     /// After how many milliseconds without an answer another instance is asked as well, if ever.
-    /// The first answer counts. It is a retry, and costs the budget of retries as much.
+    /// The first answer counts. Only where calls are retried, and within a budget of its own.
     pub hedge_after_ms: Option<u64>,
     /// What stands in when the call fails; none if nothing may.
     pub fallback: Option<&'static str>,

@@ -21,6 +21,11 @@ use crate::service::{ServeError, ServiceConfig, ServiceKind};
 /// Event streams open at a time, as in Hystrix.
 const EVENT_STREAMS_MAX: usize = 5;
 
+/// Hedges per 100 calls, as many as retries.
+const HEDGE_BUDGET_PERCENT: u32 = 20;
+/// Hedges per second whatever the traffic, as many as retries.
+const HEDGE_BUDGET_MIN_PER_S: u32 = 10;
+
 /// One running instance.
 pub(crate) struct Host {
     /// What it was told.
@@ -123,6 +128,9 @@ impl Host {
             .fallback_semaphore_max_concurrent(row.concurrency_max)
             .circuit_breaker_enabled(settings.breakers.is_enabled() && !loops)
             .retry_max_attempts(if retried { 2 } else { 1 })
+            .hedge_after_ms(row.hedge_after_ms.filter(|_| retried).unwrap_or(0))
+            .hedge_budget_percent(HEDGE_BUDGET_PERCENT)
+            .hedge_budget_min_per_s(HEDGE_BUDGET_MIN_PER_S)
             .build()
     }
 

@@ -14,7 +14,6 @@ use serde::de::DeserializeOwned;
 use squall_resilience::{
     Attempt, CallOptions, Classification, Classify, Command, CommandError, Deadline,
 };
-use tokio::time::timeout;
 
 use crate::carried::carried;
 use crate::discovery::balancer::{Balancer, Pick};
@@ -177,7 +176,6 @@ pub(crate) struct Remote {
     http: reqwest::Client,
     balancer: Arc<Balancer>,
     bounded: bool,
-    hedge_after: Option<Duration>,
 }
 
 impl Remote {
@@ -202,10 +200,6 @@ impl Remote {
             http: http_client(name)?,
             balancer,
             bounded: host.config.settings.timeouts.is_enabled(),
-            hedge_after: row
-                .hedge_after_ms
-                .filter(|_| host.config.settings.retries.is_enabled())
-                .map(Duration::from_millis),
         })
     }
 
@@ -250,7 +244,7 @@ impl Remote {
             .await
     }
 
-    /// One attempt, and where the dependency is hedged and slow, one beside it elsewhere.
+    /// One attempt. A hedge goes to an instance that is neither tried nor blacked out, or nowhere.
     async fn attempt<T>(
         &self,
         ask: &Ask,
@@ -258,41 +252,14 @@ impl Remote {
         tried: &Tried,
         read: &impl Fn(Reply) -> Result<T, RemoteError>,
     ) -> Result<T, RemoteError> {
-        let pick = self
-            .balancer
-            .choose(Instant::now(), &tried.all(), ask.affinity)
-            .ok_or(RemoteError::NoInstance(self.balancer.service()))?;
-        tried.add(pick.address());
-        let first = self.try_at(pick, ask, attempt.deadline, read);
-        let Some(after) = self.hedge_after.filter(|_| ask.idempotent) else {
-            return first.await;
+        let (now, been) = (Instant::now(), tried.all());
+        let pick = match attempt.is_hedge {
+            true => self.balancer.another(now, &been, ask.affinity),
+            false => self.balancer.choose(now, &been, ask.affinity),
         };
-        tokio::pin!(first);
-        if let Ok(outcome) = timeout(after, &mut first).await {
-            return outcome;
-        }
-        let Some(pick) = self.hedge(ask, tried) else {
-            return first.await;
-        };
-        let second = self.try_at(pick, ask, attempt.deadline, read);
-        tokio::pin!(second);
-        // The first answer counts; a failure is none while the other may still answer.
-        tokio::select! {
-            outcome = &mut first => if fails(&outcome) { second.await } else { outcome },
-            outcome = &mut second => if fails(&outcome) { first.await } else { outcome },
-        }
-    }
-
-    /// Where a second attempt may go, if there is such an instance and the budget bears it.
-    fn hedge(&self, ask: &Ask, tried: &Tried) -> Option<Pick> {
-        let now = Instant::now();
-        let pick = self.balancer.another(now, &tried.all(), ask.affinity)?;
-        // A pick that is not used has been held for no time, which is no failure.
-        if !self.command.retry_budget().try_withdraw(now) {
-            return None;
-        }
+        let pick = pick.ok_or(RemoteError::NoInstance(self.balancer.service()))?;
         tried.add(pick.address());
-        Some(pick)
+        self.try_at(pick, ask, attempt.deadline, read).await
     }
 
     async fn try_at<T>(
@@ -335,11 +302,6 @@ impl Tried {
         // The list is whole after every change; a panic elsewhere cannot have broken it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether another instance might do better.
-fn fails<T>(outcome: &Result<T, RemoteError>) -> bool {
-    matches!(outcome, Err(error) if error.classify() != Classification::BadRequest)
 }
 
 fn options(ask: &Ask, deadline: Deadline) -> CallOptions {
