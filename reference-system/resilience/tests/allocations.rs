@@ -8,8 +8,9 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use squall_resilience::balance::{Balancer, Instance};
 use squall_resilience::breaker::{Breaker, BreakerRules};
-use squall_resilience::{Command, Deadline, Properties};
+use squall_resilience::{Attempt, Command, Deadline, Properties};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -30,6 +31,7 @@ async fn a_call_costs_no_allocation() {
     a_call_through_the_breaker_costs_none();
     a_refusal_costs_none();
     a_call_through_all_layers_costs_none();
+    a_choice_of_an_instance_costs_none();
 }
 
 fn a_call_through_the_breaker_costs_none() {
@@ -78,4 +80,18 @@ fn a_call_through_all_layers_costs_none() {
         }
     });
     assert_eq!(found, 0, "of {CALLS} calls through all layers");
+}
+
+fn a_choice_of_an_instance_costs_none() {
+    let now = Instant::now();
+    let balancer: Balancer<u32> = Balancer::<u32>::builder("dependency").build().unwrap();
+    let instances = (0..9).map(|nth| Instance::new(nth.to_string(), nth));
+    balancer.set_instances(now, instances);
+    let attempt = Attempt::only(Deadline::after(now, Duration::from_secs(60)));
+    let found = allocations(|| {
+        for _ in 0..CALLS {
+            balancer.pick(&attempt, now).unwrap().success(now);
+        }
+    });
+    assert_eq!(found, 0, "of {CALLS} choices");
 }

@@ -462,3 +462,34 @@ fn bad_rules_are_named() {
     assert_eq!(rules.load, LoadMeasure::PeakEwma);
     assert!(BalanceRules::without_outliers().validate().is_ok());
 }
+
+/// Threads that choose, fail and change the set at once.
+#[test]
+fn nothing_is_left_under_way_by_threads() {
+    let scene = Scene::new(BalanceRules::default(), &[4, 4]);
+    std::thread::scope(|scope| {
+        for thread in 0..4_usize {
+            let scene = &scene;
+            scope.spawn(move || {
+                for nth in 0..2000 {
+                    let pick = scene.pick();
+                    match (nth * 7 + thread) % 5 {
+                        0 => drop(pick),
+                        1 => pick.success(scene.clock.now()),
+                        _ => pick.failure(scene.clock.now()),
+                    }
+                    if nth % 100 == 0 {
+                        scene.set(&[1 + nth / 100 % 4, 4]);
+                        scene.clock.advance(SECOND);
+                    }
+                    let instances = scene.snapshot().instances;
+                    let out = instances.iter().filter(|i| i.ejected_for.is_some());
+                    assert!(out.count() * 2 <= instances.len());
+                }
+            });
+        }
+    });
+    let snapshot = scene.snapshot();
+    assert!(snapshot.instances.iter().all(|i| i.in_flight == 0));
+    assert!(snapshot.counts.ejected_consecutive > 0);
+}

@@ -14,7 +14,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use squall_resilience::balance::{Balancer, Instance};
+use squall_resilience::balance::{BalanceRules, Balancer, Instance};
 use squall_resilience::layers::{BalanceLayer, HedgeLayer, NoFallback, Placed};
 use squall_resilience::{
     Attempt, Call, CallOptions, Classification, Classify, Command, CommandError, CommandEvent,
@@ -216,6 +216,35 @@ async fn there_is_no_hedge_to_the_same_instance() {
     let answer = service.oneshot(Call::new((), idempotent(&c))).await;
     assert_eq!(answer, Ok(()));
     assert_eq!(balancer.snapshot(c.now()).instances[0].attempts, 1);
+}
+
+/// A hedge that always wins must not hide an instance that never answers.
+#[tokio::test(start_paused = true)]
+async fn an_instance_whose_attempts_are_given_up_is_ejected() {
+    let c = command(hedged());
+    let rules = BalanceRules {
+        outlier_abandoned_ms: 100,
+        ..BalanceRules::default()
+    };
+    let builder = Balancer::<&str>::builder("edge").rules(rules);
+    let balancer: Balancer<&str> = builder.build().unwrap();
+    let instances = ["hanging", "quick"].map(|name| Instance::new(name, name));
+    balancer.set_instances(c.now(), instances);
+    let client = service_fn(|call: Call<Placed<&'static str, ()>>| async move {
+        match call.request.target {
+            "quick" => Ok::<_, Wrong>(()),
+            _ => pending().await,
+        }
+    });
+    let layered = BalanceLayer::new(balancer.clone()).layer(client);
+    let mut service = c.layer(NoFallback::default()).layer(layered);
+    for _ in 0..20 {
+        let call = Call::new((), idempotent(&c));
+        assert_eq!(service.ready().await.unwrap().call(call).await, Ok(()));
+    }
+    let snapshot = balancer.snapshot(c.now());
+    assert!(snapshot.instances[0].ejected_for.is_some(), "{snapshot:?}");
+    assert_eq!(c.snapshot().metrics.total(CommandEvent::HedgeSuccess), 5);
 }
 
 const SLOW: &[End] = &[(500, Ok(0)), (50, Ok(1))];
@@ -427,5 +456,45 @@ proptest! {
         let metrics = c.snapshot().metrics;
         prop_assert_eq!(metrics.total(CommandEvent::Hedge), sent.len() as u64);
         prop_assert_eq!(c.bulkhead().active(), 0);
+    }
+
+    /// However calls end, and whenever they are given up: nothing is under way in the end.
+    #[test]
+    fn nothing_is_left_under_way(
+        calls in vec((0..50u64, vec((0..400u64, any::<bool>()), 4), 0..500u64), 1..60),
+        seed: u64,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_time().start_paused(true).build().unwrap();
+        let (c, balancer) = runtime.block_on(async {
+            let c = command(hedged().retry_max_attempts(3).execution_queue_size(3));
+            let builder = Balancer::<()>::builder("edge").seed(seed);
+            let balancer: Balancer<()> = builder.build().unwrap();
+            let instances = ["a", "b", "c"].map(|name| Instance::new(name, ()));
+            balancer.set_instances(c.now(), instances);
+            let mut tasks = Vec::new();
+            for (pause, ends, patience) in calls {
+                sleep(Duration::from_millis(pause)).await;
+                let client = service_fn(move |call: Call<Placed<(), ()>>| {
+                    let (ms, ok) = ends[call.attempt as usize + usize::from(call.is_hedge)];
+                    async move {
+                        sleep(Duration::from_millis(ms)).await;
+                        if ok { Ok(()) } else { Err(Wrong::Reset(0)) }
+                    }
+                });
+                let layered = BalanceLayer::new(balancer.clone()).layer(client);
+                let service = c.layer(NoFallback::default()).layer(layered);
+                let call = service.oneshot(Call::new((), idempotent(&c)));
+                let patience = Duration::from_millis(patience);
+                tasks.push(tokio::spawn(async move { timeout(patience, call).await.is_ok() }));
+            }
+            for task in tasks {
+                task.await.unwrap();
+            }
+            (c, balancer)
+        });
+        let snapshot = balancer.snapshot(c.now());
+        prop_assert!(snapshot.instances.iter().all(|one| one.in_flight == 0));
+        prop_assert_eq!((c.bulkhead().active(), c.bulkhead().waiting()), (0, 0));
     }
 }
