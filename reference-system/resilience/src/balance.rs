@@ -184,7 +184,7 @@ impl<T> Balancer<T> {
         let node = node.ok_or_else(|| NoInstance {
             balancer: shared.name.clone(),
         })?;
-        Ok(Pick::new(self.clone(), node, now, attempt.deadline))
+        Ok(Pick::new(self.clone(), node, now, attempt))
     }
 
     /// Everything about the set at `now`.
@@ -250,8 +250,11 @@ impl<T> Shared<T> {
         // Another failure may have ejected it meanwhile.
         if node.stats.is_in(epoch) {
             let why = WhyEjected::ConsecutiveFailures(count);
-            let event = members.eject(now, node.stats.number, why, &self.rules);
-            self.publish(&mut members, event);
+            match members.eject(now, node.stats.number, why, &self.rules) {
+                // Nothing has changed, however often this happens while everything fails.
+                Some(event @ BalanceEvent::NotEjected { .. }) => self.tell(&event),
+                event => self.publish(&mut members, event),
+            }
         }
     }
 
@@ -268,9 +271,13 @@ impl<T> Shared<T> {
         let due = members.due(&self.rules);
         self.due_ns.store(self.since_origin(due), Ordering::Release);
         for event in events {
-            self::builder::trace(&self.name, &event);
-            (self.observer)(&event);
+            self.tell(&event);
         }
+    }
+
+    fn tell(&self, event: &BalanceEvent) {
+        self::builder::trace(&self.name, event);
+        (self.observer)(event);
     }
 }
 

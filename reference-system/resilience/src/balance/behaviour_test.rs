@@ -350,6 +350,19 @@ fn an_attempt_given_up_is_a_failure_once_its_time_is_over() {
 }
 
 #[test]
+fn a_retry_that_runs_out_of_time_says_nothing_of_its_instance() {
+    let scene = Scene::new(BalanceRules::default(), &[1]);
+    for (number, failures) in [(1, 0), (0, 1)] {
+        let mut attempt = scene.attempt();
+        attempt.number = number;
+        let pick = scene.balancer.pick(&attempt, scene.clock.now()).unwrap();
+        scene.clock.advance(SECOND);
+        drop(pick);
+        assert_eq!(scene.snapshot().instances[0].failures, failures);
+    }
+}
+
+#[test]
 fn all_stays_in_the_own_zone_while_it_suffices_and_then_spills_over() {
     let rules = BalanceRules {
         outlier_max_ejection_percentage: 100,

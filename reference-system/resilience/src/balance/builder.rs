@@ -110,7 +110,7 @@ pub(super) fn trace(balancer: &str, event: &BalanceEvent) {
             length = ?ejection.length,
             "ejected"
         ),
-        BalanceEvent::NotEjected { instance, why, .. } => tracing::info!(
+        BalanceEvent::NotEjected { instance, why, .. } => tracing::debug!(
             balancer,
             instance = &**instance,
             %why,

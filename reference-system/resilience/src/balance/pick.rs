@@ -6,18 +6,20 @@ use std::time::{Duration, Instant};
 use super::Balancer;
 use super::node::Node;
 use super::rules::LoadMeasure;
-use crate::{Classification, Classify, Deadline};
+use crate::{Attempt, Classification, Classify, Deadline};
 
 /// The instance of one attempt, which counts as under way there as long as this exists. Tell it
 /// how the attempt went. Dropped untold, the attempt was given up, which is the instance's failure
-/// if the deadline has passed or `outlier_abandoned_ms` have, and says nothing otherwise.
+/// after `outlier_abandoned_ms`, or when the deadline has passed of a first attempt; of a later one,
+/// which has what time is left, that says nothing.
 #[must_use = "an attempt that is dropped is given up"]
 pub struct Pick<T> {
     balancer: Balancer<T>,
     node: Arc<Node<T>>,
     epoch: u64,
     started: Instant,
-    deadline: Deadline,
+    /// None for who began late.
+    deadline: Option<Deadline>,
     is_told: bool,
 }
 
@@ -35,14 +37,14 @@ impl<T> Pick<T> {
         balancer: Balancer<T>,
         node: Arc<Node<T>>,
         started: Instant,
-        deadline: Deadline,
+        attempt: &Attempt,
     ) -> Self {
         Self {
             epoch: node.stats.begin(),
             balancer,
             node,
             started,
-            deadline,
+            deadline: (attempt.number == 0).then_some(attempt.deadline),
             is_told: false,
         }
     }
@@ -91,7 +93,9 @@ impl<T> Pick<T> {
     fn is_overdue(&self, now: Instant) -> bool {
         let fair_ms = self.balancer.0.rules.outlier_abandoned_ms;
         let held = now.saturating_duration_since(self.started);
-        self.deadline.is_expired(now) || (fair_ms > 0 && held >= Duration::from_millis(fair_ms))
+        let is_expired = |deadline: Deadline| deadline.is_expired(now);
+        self.deadline.is_some_and(is_expired)
+            || (fair_ms > 0 && held >= Duration::from_millis(fair_ms))
     }
 }
 

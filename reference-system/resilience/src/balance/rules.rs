@@ -62,9 +62,9 @@ pub struct BalanceRules {
     /// How long after an ejection an instance is chosen less often than others: a tenth as often
     /// at first, then more and more. Default 10 000, in milliseconds; 0 for not at all.
     pub outlier_ramp_up_ms: u64,
-    /// An attempt that is given up is a failure of its instance after so many milliseconds, and
-    /// always once its deadline has passed; before that it says nothing. Default 0: only by its
-    /// deadline. Where calls are hedged it should be set: a loser is given up early.
+    /// An attempt that is given up is a failure of its instance after so many milliseconds, and a
+    /// first attempt when its deadline has passed; otherwise it says nothing. Default 0: only by
+    /// the deadline. Where calls are hedged it should be set: a loser is given up early.
     pub outlier_abandoned_ms: u64,
 }
 

@@ -173,8 +173,9 @@ async fn the_inner_service_is_ready_before_every_attempt() {
 #[tokio::test(start_paused = true)]
 async fn a_single_layer_passes_readiness_on() {
     let command = command(Properties::default());
+    let hedge = HedgeLayer::new(command.clone()).layer(ClassifyLayer.layer(Strict::default()));
     let mut service = CircuitBreakerLayer::new(command.clone())
-        .layer(BulkheadLayer::new(command.clone()).layer(ClassifyLayer.layer(Strict::default())));
+        .layer(BulkheadLayer::new(command.clone()).layer(hedge));
     assert_eq!(
         service.ready().await.unwrap().call(call(&command)).await,
         Ok(0)
