@@ -131,7 +131,7 @@ impl Host {
             .hedge_after_ms(row.hedge_after_ms.filter(|_| retried).unwrap_or(0))
             .hedge_budget_percent(HEDGE_BUDGET_PERCENT)
             .hedge_budget_min_per_s(HEDGE_BUDGET_MIN_PER_S)
-            .build()
+            .build_within(Duration::from_millis(REQUEST_BUDGET_MS))
     }
 
     /// The deadline of work that begins now without anyone waiting for it.

@@ -7,6 +7,7 @@ pub mod balance;
 pub mod breaker;
 pub mod bulkhead;
 pub mod collapser;
+pub mod dynamic;
 pub mod event;
 pub mod hystrix_stream;
 pub mod layers;

@@ -459,6 +459,21 @@ impl PropertiesBuilder {
         self.0.validate()?;
         Ok(self.0)
     }
+
+    /// As [`build`](Self::build), for calls made on behalf of somebody who waits no longer than
+    /// `caller`: a timeout above that would never end a call.
+    ///
+    /// # Errors
+    /// As [`Properties::validate`]; or the timeout is longer than the caller's.
+    pub fn build_within(self, caller: Duration) -> Result<Properties, PropertiesError> {
+        let properties = self.build()?;
+        if properties.execution_timeout_enabled {
+            let caller_ms = u64::try_from(caller.as_millis()).unwrap_or(u64::MAX);
+            let timeout_ms = properties.execution_timeout_ms;
+            within("execution_timeout_ms", timeout_ms, 1, caller_ms)?;
+        }
+        Ok(properties)
+    }
 }
 
 #[cfg(test)]
@@ -490,6 +505,14 @@ mod tests {
             name_of(new().execution_timeout_ms(0)),
             "execution_timeout_ms"
         );
+        let within = |ms| {
+            new()
+                .execution_timeout_ms(300)
+                .build_within(Duration::from_millis(ms))
+        };
+        let longer = within(299).unwrap_err().to_string();
+        assert_eq!(longer, "execution_timeout_ms must be 1 to 299, not 300");
+        assert!(within(300).is_ok());
         assert_eq!(
             name_of(new().metrics_rolling_buckets(7)),
             "metrics_rolling_buckets"

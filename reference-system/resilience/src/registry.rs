@@ -8,6 +8,7 @@ use tokio::sync::broadcast;
 
 use crate::collapser::{self, Batch, Collapser, CollapserSnapshot};
 use crate::command::NOTICES_MAX;
+use crate::dynamic::{DynamicError, Layers};
 use crate::event::Notice;
 use crate::{
     Clock, Command, CommandSnapshot, Properties, PropertiesError, SystemClock, hystrix_stream,
@@ -19,10 +20,16 @@ use crate::{
 pub struct Registry(Arc<Shared>);
 
 struct Shared {
-    commands: Mutex<BTreeMap<String, Command>>,
+    commands: Mutex<Commands>,
     collapsers: Mutex<BTreeMap<String, Arc<collapser::View>>>,
     clock: Arc<dyn Clock>,
     notices: broadcast::Sender<Notice>,
+}
+
+#[derive(Default)]
+struct Commands {
+    by_name: BTreeMap<String, Command>,
+    layers: Layers,
 }
 
 impl std::fmt::Debug for Registry {
@@ -47,7 +54,7 @@ impl Registry {
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
         let (notices, _) = broadcast::channel(NOTICES_MAX);
         Self(Arc::new(Shared {
-            commands: Mutex::new(BTreeMap::new()),
+            commands: Mutex::default(),
             collapsers: Mutex::new(BTreeMap::new()),
             clock,
             notices,
@@ -55,10 +62,10 @@ impl Registry {
     }
 
     /// The command called `name`, made on first use. As in Hystrix, group and properties count
-    /// only then; use [`Command::set_properties`] to change them later.
+    /// only then; use [`set_property`](Self::set_property) to change them later.
     ///
     /// # Errors
-    /// The properties contradict themselves.
+    /// The properties contradict themselves, or what was set before.
     pub fn command(
         &self,
         name: &str,
@@ -66,9 +73,11 @@ impl Registry {
         properties: Properties,
     ) -> Result<Command, PropertiesError> {
         let mut commands = self.lock();
-        if let Some(command) = commands.get(name) {
+        if let Some(command) = commands.by_name.get(name) {
             return Ok(command.clone());
         }
+        let mut layers = commands.layers.clone();
+        let properties = layers.settle(name, properties)?;
         let command = Command::with_parts(
             name,
             group,
@@ -76,18 +85,38 @@ impl Registry {
             self.0.clock.clone(),
             self.0.notices.clone(),
         )?;
-        commands.insert(name.to_owned(), command.clone());
+        commands.by_name.insert(name.to_owned(), command.clone());
+        commands.layers = layers;
         Ok(command)
+    }
+
+    /// Sets `hystrix.command.KEY.NAME`, for one command or with `default` as KEY for all whose
+    /// code says nothing else: of the commands there are at once, of others when they are made.
+    /// NAME is Hystrix's ([`HYSTRIX_NAMES`](crate::dynamic::HYSTRIX_NAMES)) or that of a field of
+    /// [`Properties`]. What [`Command::set_properties`] changed is lost with it.
+    ///
+    /// # Errors
+    /// The key or value cannot be understood, or a command cannot have it. Then nothing changes.
+    pub fn set_property(&self, key: &str, value: &str) -> Result<(), DynamicError> {
+        self.change_layers(|layers| layers.set(key, value))
+    }
+
+    /// Takes back what [`set_property`](Self::set_property) set.
+    ///
+    /// # Errors
+    /// The key cannot be understood, or a command cannot do without. Then nothing changes.
+    pub fn clear_property(&self, key: &str) -> Result<(), DynamicError> {
+        self.change_layers(|layers| layers.clear(key))
     }
 
     /// The command called `name`, if it has been made.
     pub fn get(&self, name: &str) -> Option<Command> {
-        self.lock().get(name).cloned()
+        self.lock().by_name.get(name).cloned()
     }
 
     /// All commands, by name.
     pub fn commands(&self) -> Vec<Command> {
-        self.lock().values().cloned().collect()
+        self.lock().by_name.values().cloned().collect()
     }
 
     /// Shows `collapser` beside the commands from now on; of those with one name, the last.
@@ -128,14 +157,8 @@ impl Registry {
         self.0.notices.subscribe()
     }
 
-    fn lock_collapsers(&self) -> MutexGuard<'_, BTreeMap<String, Arc<collapser::View>>> {
-        self.0
-            .collapsers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Command>> {
+            commands: Mutex::default(),
+            collapsers: Mutex::new(BTreeMap::new()),
         self.0
             .commands
             .lock()

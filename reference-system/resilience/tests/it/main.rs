@@ -8,6 +8,7 @@ mod bulkhead;
 mod bulkhead_orders;
 mod collapser;
 mod command;
+mod dynamic;
 mod hedging;
 #[path = "../../src/promise.rs"]
 mod promise;
