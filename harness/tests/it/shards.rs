@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use squall_judge::judge;
-use squall_load::{Recorder, RequestMaker, Schedule, Settled};
+use squall_load::{Cached, Recorder, RequestMaker, Schedule, Settled};
 use squall_record::{
     BadKind, DropCause, Interval, Manifest, Outcome, Parts, Phase, RECORD_SCHEMA_VERSION, Record,
     RunEvent, Shard, ShardSet, Stamped, merge,
@@ -55,6 +55,13 @@ fn answer(number: u64) -> Settled {
         late_by_lag: false,
         fallback: dice.is_multiple_of(7),
         bytes: dice % 1_000,
+        cached: match dice % 23 {
+            0 => Cached::Hit,
+            1 => Cached::Revalidated,
+            2 | 3 => Cached::Missed,
+            _ => Cached::Unasked,
+        },
+        evicted: u32::from(dice.is_multiple_of(29)),
     }
 }
 

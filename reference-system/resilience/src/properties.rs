@@ -495,80 +495,77 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_contradict_are_named() {
-        let name_of = |builder: PropertiesBuilder| match builder.build().unwrap_err() {
-            PropertiesError::OutOfRange { name, .. } | PropertiesError::Uneven { name, .. } => name,
-            PropertiesError::WindowsFixed => "metrics",
-        };
-        let new = Properties::builder;
-        assert_eq!(
-            name_of(new().execution_timeout_ms(0)),
-            "execution_timeout_ms"
-        );
+    fn a_timeout_above_the_callers_is_an_error() {
         let within = |ms| {
-            new()
-                .execution_timeout_ms(300)
-                .build_within(Duration::from_millis(ms))
+            let builder = Properties::builder().execution_timeout_ms(300);
+            builder.build_within(Duration::from_millis(ms))
         };
         let longer = within(299).unwrap_err().to_string();
         assert_eq!(longer, "execution_timeout_ms must be 1 to 299, not 300");
         assert!(within(300).is_ok());
-        assert_eq!(
-            name_of(new().metrics_rolling_buckets(7)),
-            "metrics_rolling_buckets"
-        );
-        assert_eq!(
-            name_of(new().metrics_rolling_buckets(0)),
-            "metrics_rolling_buckets"
-        );
-        assert_eq!(
-            name_of(new().metrics_health_snapshot_interval_ms(333)),
-            "metrics_health_snapshot_interval_ms"
-        );
-        assert_eq!(
-            name_of(new().metrics_health_snapshot_interval_ms(1)),
-            "metrics_health_snapshot_interval_ms (as number of buckets)"
-        );
-        assert_eq!(
-            name_of(new().circuit_breaker_error_threshold_percentage(101)),
-            "circuit_breaker_error_threshold_percentage"
-        );
-        assert_eq!(name_of(new().retry_max_attempts(0)), "retry_max_attempts");
-        assert_eq!(
-            name_of(new().circuit_breaker_slow_call_threshold_percentage(0)),
-            "circuit_breaker_slow_call_threshold_percentage"
-        );
-        assert_eq!(
-            name_of(new().thread_pool_core_size(0)),
-            "thread_pool_core_size"
-        );
-        assert_eq!(
-            name_of(new().thread_pool_max_queue_size(usize::MAX)),
-            "thread_pool_max_queue_size"
-        );
-        assert_eq!(
-            name_of(new().execution_adaptive_min_concurrent(11)),
-            "execution_adaptive_min_concurrent"
-        );
-        assert_eq!(
-            name_of(new().execution_degraded_percentage(50)),
-            "execution_non_critical_percentage"
-        );
-        assert_eq!(
-            name_of(new().execution_queue_size(usize::MAX)),
-            "execution_queue_size"
-        );
-        assert_eq!(
-            name_of(new().circuit_breaker_last_calls(u32::MAX)),
-            "circuit_breaker_last_calls"
-        );
-        assert_eq!(
-            name_of(new().circuit_breaker_ramp_up_ms(u64::MAX)),
-            "circuit_breaker_ramp_up_ms"
-        );
-        assert_eq!(
-            name_of(new().circuit_breaker_sleep_window_ms(u64::MAX)),
-            "circuit_breaker_sleep_window_ms"
-        );
+    }
+
+    #[test]
+    fn settings_that_contradict_are_named() {
+        let new = Properties::builder;
+        let health_interval = new().metrics_health_snapshot_interval_ms(333);
+        let many_buckets = new().metrics_health_snapshot_interval_ms(1);
+        let wrong = [
+            ("execution_timeout_ms", new().execution_timeout_ms(0)),
+            ("metrics_rolling_buckets", new().metrics_rolling_buckets(7)),
+            ("metrics_rolling_buckets", new().metrics_rolling_buckets(0)),
+            ("metrics_health_snapshot_interval_ms", health_interval),
+            (
+                "metrics_health_snapshot_interval_ms (as number of buckets)",
+                many_buckets,
+            ),
+            (
+                "circuit_breaker_error_threshold_percentage",
+                new().circuit_breaker_error_threshold_percentage(101),
+            ),
+            (
+                "circuit_breaker_slow_call_threshold_percentage",
+                new().circuit_breaker_slow_call_threshold_percentage(0),
+            ),
+            (
+                "circuit_breaker_last_calls",
+                new().circuit_breaker_last_calls(u32::MAX),
+            ),
+            (
+                "circuit_breaker_ramp_up_ms",
+                new().circuit_breaker_ramp_up_ms(u64::MAX),
+            ),
+            (
+                "circuit_breaker_sleep_window_ms",
+                new().circuit_breaker_sleep_window_ms(u64::MAX),
+            ),
+            ("retry_max_attempts", new().retry_max_attempts(0)),
+            ("thread_pool_core_size", new().thread_pool_core_size(0)),
+            (
+                "thread_pool_max_queue_size",
+                new().thread_pool_max_queue_size(usize::MAX),
+            ),
+            (
+                "execution_adaptive_min_concurrent",
+                new().execution_adaptive_min_concurrent(11),
+            ),
+            (
+                "execution_non_critical_percentage",
+                new().execution_degraded_percentage(50),
+            ),
+            (
+                "execution_queue_size",
+                new().execution_queue_size(usize::MAX),
+            ),
+        ];
+        for (expected, builder) in wrong {
+            let named = match builder.build().unwrap_err() {
+                PropertiesError::OutOfRange { name, .. } | PropertiesError::Uneven { name, .. } => {
+                    name
+                }
+                PropertiesError::WindowsFixed => "metrics",
+            };
+            assert_eq!(named, expected);
+        }
     }
 }

@@ -1,5 +1,10 @@
 //! Settings that change while a process runs: who wins, and what cannot be.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test they help"
+)]
+
 use squall_resilience::{BreakerState, Command, Properties, PropertiesBuilder, Registry};
 
 fn with_command(builder: PropertiesBuilder) -> (Registry, Command) {
