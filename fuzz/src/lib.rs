@@ -16,10 +16,12 @@ use squall_faults::guardian::protocol::Inbox;
 use squall_faults::toxiproxy::{Answer, Request, Toxiproxy, ToxiproxyConfig};
 use squall_faults::{Calls, Exchanges, Question, Unreadable};
 use squall_harness::system::HystrixStream;
-use squall_load::{AnswerReader, Looks};
+use squall_load::{AnswerReader, Looks, Moment};
 use squall_record::Record;
 use squall_scenario::inject::{GrpcAnswer, GrpcStatus, Http, HttpAction, Matching, Message};
-use squall_scenario::{BodyFile, ByteCount, Description, MESSAGE_PREFIX_BYTES, Messages, Share};
+use squall_scenario::{
+    BodyFile, ByteCount, Description, MESSAGE_PREFIX_BYTES, Messages, Share, Stay,
+};
 use squall_scenario_file::{ParseOptions, Source, parse_gate, parse_scenario};
 use tempfile::TempDir;
 
@@ -27,11 +29,12 @@ use tempfile::TempDir;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every reader by the name of its corpus.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("scenario_file", scenario_file),
     ("gate", gate),
     ("record", record),
     ("http_response", http_response),
+    ("events", events),
     ("hystrix_stream", hystrix_stream),
     ("guardian_protocol", guardian_protocol),
     ("toxiproxy", toxiproxy),
@@ -148,9 +151,37 @@ pub fn http_response(data: &[u8]) {
         body: true,
         digest: true,
     };
-    let mut whole = AnswerReader::keeping(bodiless, looks);
+    let reader = || AnswerReader::keeping(bodiless, looks);
+    same_in_pieces(data, (reader(), reader()));
+}
+
+/// The head of a stream of events.
+const EVENTS_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+
+/// Server-sent events: the same however they come, and as far as their client stays.
+pub fn events(data: &[u8]) {
+    let Some((count, data)) = data.split_first() else {
+        return;
+    };
+    let looks = Looks {
+        body: true,
+        digest: false,
+    };
+    let stay = Stay {
+        count: (*count < 16).then(|| u64::from(*count) + 1),
+        time: None,
+    };
+    let sent = Moment {
+        at: Instant::now(),
+        stalled: Duration::ZERO,
+    };
+    let reader = || AnswerReader::keeping(false, looks).with_events(stay, sent);
+    same_in_pieces(&[EVENTS_HEAD, data].concat(), (reader(), reader()));
+}
+
+/// An answer is the same whether it comes at once or byte by byte.
+fn same_in_pieces(data: &[u8], (mut whole, mut reader): (AnswerReader, AnswerReader)) {
     let at_once = whole.read(data).map(|_| whole.is_done());
-    let mut reader = AnswerReader::keeping(bodiless, looks);
     let mut taken = 0;
     let mut piecewise = Ok(false);
     for end in 1..=data.len() {

@@ -40,6 +40,8 @@ pub enum AnswerCheck {
     Sha256(Digest),
     /// What comes one after the other: the messages of a stream.
     Series(SeriesCheck),
+    /// The same of server-sent events.
+    Events(SeriesCheck),
 }
 
 /// Something that holds of what comes one after the other.
@@ -94,13 +96,14 @@ impl SeriesCheck {
     }
 }
 
-impl fmt::Display for SeriesCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl SeriesCheck {
+    /// In words; `thing` is one of what it is of.
+    fn write(self, f: &mut fmt::Formatter<'_>, thing: &str) -> fmt::Result {
         match self {
-            Self::AtLeast(count) => write!(f, "at least {count} messages"),
-            Self::AtMost(count) => write!(f, "at most {count} messages"),
-            Self::First(within) => write!(f, "first message within {}", format_duration(*within)),
-            Self::Gap(within) => write!(f, "messages {} apart", format_duration(*within)),
+            Self::AtLeast(count) => write!(f, "at least {count} {thing}s"),
+            Self::AtMost(count) => write!(f, "at most {count} {thing}s"),
+            Self::First(within) => write!(f, "first {thing} within {}", format_duration(within)),
+            Self::Gap(within) => write!(f, "{thing}s {} apart", format_duration(within)),
         }
     }
 }
@@ -132,7 +135,8 @@ impl AnswerCheck {
             | Self::AtLeast(_)
             | Self::AtMost(_)
             | Self::Sha256(_)
-            | Self::Series(_) => false,
+            | Self::Series(_)
+            | Self::Events(_) => false,
         }
     }
 
@@ -148,7 +152,8 @@ impl AnswerCheck {
             | Self::AtLeast(_)
             | Self::AtMost(_)
             | Self::Sha256(_)
-            | Self::Series(_) => true,
+            | Self::Series(_)
+            | Self::Events(_) => true,
         }
     }
 
@@ -161,7 +166,11 @@ impl AnswerCheck {
                 Expected::Present | Expected::Absent => None,
             },
             Self::Contains(template) | Self::Lacks(template) => Some(template),
-            Self::AtLeast(_) | Self::AtMost(_) | Self::Sha256(_) | Self::Series(_) => None,
+            Self::AtLeast(_)
+            | Self::AtMost(_)
+            | Self::Sha256(_)
+            | Self::Series(_)
+            | Self::Events(_) => None,
         };
         if let Some(template) = template {
             *template = template.filled(name, value);
@@ -183,7 +192,8 @@ impl fmt::Display for AnswerCheck {
             Self::AtLeast(size) => write!(f, "body of at least {size}"),
             Self::AtMost(size) => write!(f, "body of at most {size}"),
             Self::Sha256(digest) => write!(f, "body with sha256 {digest}"),
-            Self::Series(check) => check.fmt(f),
+            Self::Series(check) => check.write(f, "message"),
+            Self::Events(check) => check.write(f, "event"),
         }
     }
 }
@@ -275,7 +285,7 @@ mod tests {
             SeriesCheck::First(ms(200)),
             SeriesCheck::Gap(ms(50)),
         ] {
-            assert_eq!(broken(check), None, "{check}");
+            assert_eq!(broken(check), None, "{check:?}");
         }
         for check in [
             SeriesCheck::AtLeast(4),
@@ -283,7 +293,7 @@ mod tests {
             SeriesCheck::First(ms(200) - less),
             SeriesCheck::Gap(ms(50) - less),
         ] {
-            assert!(broken(check).is_some(), "{check}");
+            assert!(broken(check).is_some(), "{check:?}");
         }
         let nothing = Series::default();
         let first = SeriesCheck::First(ms(1)).broken(&nothing, "messages");

@@ -42,6 +42,7 @@ mod scenario;
 mod secrets;
 pub mod seed;
 mod span;
+mod stay;
 mod suggest;
 mod system;
 mod template;
@@ -95,6 +96,7 @@ pub use samples::{CONFIDENCE, STRETCH_MIN, samples_for_a_failure, samples_for_qu
 pub use scenario::{AbortRule, ExpectedFailure, Scenario, SteadyState, Variant};
 pub use secrets::{FRAGMENT_CHARACTERS, Redaction, Secrets, VALUE_CHARACTERS_MIN};
 pub use span::{Located, Span};
+pub use stay::Stay;
 pub use suggest::nearest;
 pub use system::{
     BreakerSource, Count, Existing, Find, Link, LoadTarget, Process, Ready, Restart, Setting, Stop,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::answer_check::AnswerCheck;
 use crate::body_file::BodyFile;
 use crate::call::Call;
+use crate::stay::Stay;
 use crate::template::Template;
 
 /// Status codes that are good unless a request says otherwise.
@@ -32,6 +33,10 @@ pub struct Request {
     /// HTTP/2 to a path made of the method's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<Call>,
+    /// Whether the answer is read as server-sent events, and how long its client stays
+    /// then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<Stay>,
     /// Body that stands in a file, instead of `body`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_file: Option<BodyFile>,
@@ -116,6 +121,7 @@ impl Request {
             auth: None,
             body: None,
             call: None,
+            events: None,
             body_file: None,
             multipart: None,
             follow: 0,

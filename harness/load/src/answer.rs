@@ -8,12 +8,21 @@
 use std::fmt;
 use std::ops::Range;
 
-use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
+use squall_scenario::Stay;
 
+use head::{Framing, parse_head};
+
+pub(crate) use events::{EventAnswer, json_of_events};
+pub use head::Head;
 pub(crate) use keeper::Keeper;
+pub use tally::Moment;
+pub(crate) use tally::Tally;
 pub use keeper::{KEPT_BODIES_BYTES_MAX, KEPT_BODY_BYTES_MAX, Kept, Looks};
 
+mod events;
+mod head;
 mod keeper;
+mod tally;
 
 /// Header by which a system says that an answer is a fallback.
 pub const FALLBACK_HEADER: &str = "x-fallback";
@@ -21,8 +30,6 @@ pub const FALLBACK_HEADER: &str = "x-fallback";
 pub const HEAD_BYTES_MAX: usize = 1 << 20;
 /// Most header fields of an answer.
 pub const FIELDS_MAX: usize = 16_384;
-/// Header fields that are read without memory of their own.
-const FIELDS_USUAL: usize = 64;
 /// Longest line with the size of a chunk.
 const CHUNK_LINE_BYTES_MAX: usize = 16 << 10;
 
@@ -34,25 +41,6 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// What an answer says before its body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
-    /// The status code.
-    pub status: u16,
-    /// Value of [`FALLBACK_HEADER`], if there is one.
-    pub fallback: Option<String>,
-    /// Whether the connection may carry another request after the body.
-    keep_alive: bool,
-    framing: Framing,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Framing {
-    Length(u64),
-    Chunked,
-    UntilClose,
 }
 
 /// Where the reader is.
@@ -93,6 +81,8 @@ pub struct AnswerReader {
     head_bytes: usize,
     body_bytes: u64,
     keeper: Option<Box<Keeper>>,
+    /// Where it is a stream of events.
+    events: Option<Box<EventAnswer>>,
 }
 
 impl AnswerReader {
@@ -106,6 +96,7 @@ impl AnswerReader {
             head_bytes: 0,
             body_bytes: 0,
             keeper: None,
+            events: None,
         }
     }
 
@@ -116,6 +107,34 @@ impl AnswerReader {
             keeper: Some(Box::new(Keeper::new(looks))),
             ..Self::new(bodiless)
         }
+    }
+
+    /// The same of a stream of server-sent events, whose request was sent then and whose
+    /// client leaves when it has seen enough.
+    #[must_use]
+    pub fn with_events(self, stay: Stay, sent: Moment) -> Self {
+        Self {
+            events: Some(Box::new(EventAnswer::new(stay, sent))),
+            ..self
+        }
+    }
+
+    /// The next bytes came then.
+    pub(crate) fn times(&mut self, now: Moment) {
+        if let Some(events) = &mut self.events {
+            events.at(now);
+        }
+    }
+
+    /// Its client has stayed for as long as it would, until then; whether that ends the
+    /// answer.
+    pub(crate) fn leave(&mut self, now: Moment) -> bool {
+        if let (Some(events), Some(head)) = (&mut self.events, &mut self.head) {
+            events.left(now);
+            head.keep_alive = false;
+            self.state = State::Done;
+        }
+        self.is_done()
     }
 
     /// Takes what it can from the front of `data`, which holds everything that
@@ -161,7 +180,11 @@ impl AnswerReader {
     /// Status and fallback, bytes of the body, and what was kept.
     #[must_use]
     pub fn into_parts(self) -> (Option<Head>, u64, Option<Box<Kept>>) {
-        let kept = self.keeper.map(|keeper| Box::new(keeper.kept()));
+        let series = self.events.map(|events| events.series());
+        let kept = self.keeper.map(|keeper| {
+            let kept = keeper.kept();
+            Box::new(Kept { series, ..kept })
+        });
         (self.head, self.body_bytes, kept)
     }
 
@@ -175,21 +198,21 @@ impl AnswerReader {
         match self.state {
             State::Head { searched } => self.read_head(data, searched),
             State::Body { left } => {
-                let taken = self.take(data, left);
-                self.state = match left - taken as u64 {
+                let taken = self.take(data, left)?;
+                self.enter_unless_left(match left - taken as u64 {
                     0 => State::Done,
                     left => State::Body { left },
-                };
+                });
                 Ok(taken)
             }
-            State::UntilClose => Ok(self.take(data, u64::MAX)),
+            State::UntilClose => self.take(data, u64::MAX),
             State::ChunkSize => self.read_chunk_size(data),
             State::ChunkData { left } => {
-                let taken = self.take(data, left);
-                self.state = match left - taken as u64 {
+                let taken = self.take(data, left)?;
+                self.enter_unless_left(match left - taken as u64 {
                     0 => State::ChunkEnd,
                     left => State::ChunkData { left },
-                };
+                });
                 Ok(taken)
             }
             State::ChunkEnd => match data {
@@ -210,13 +233,29 @@ impl AnswerReader {
         taken
     }
 
-    fn take(&mut self, data: &[u8], left: u64) -> usize {
-        let taken = data.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+    /// Goes on, unless its client has left.
+    const fn enter_unless_left(&mut self, state: State) {
+        if !self.is_done() {
+            self.state = state;
+        }
+    }
+
+    fn take(&mut self, data: &[u8], left: u64) -> Result<usize, Malformed> {
+        let mut taken = data.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if let Some(events) = &mut self.events {
+            let seen_enough;
+            (taken, seen_enough) = events.data(&data[..taken]).map_err(Malformed)?;
+            if let (true, Some(head)) = (seen_enough, &mut self.head) {
+                // What follows is not read: the connection carries nothing else.
+                head.keep_alive = false;
+                self.state = State::Done;
+            }
+        }
         self.body_bytes += taken as u64;
         if let Some(keeper) = &mut self.keeper {
             keeper.take(&data[..taken]);
         }
-        taken
+        Ok(taken)
     }
 
     fn read_head(&mut self, data: &[u8], searched: usize) -> Result<usize, Malformed> {
@@ -238,7 +277,11 @@ impl AnswerReader {
         if self.head_bytes > HEAD_BYTES_MAX {
             return Err(too_large());
         }
-        let head = parse_head(&data[..end], self.bodiless, self.keeper.as_deref_mut())?;
+        let head = parse_head(
+            &data[..end],
+            self.bodiless,
+            (self.keeper.as_deref_mut(), self.events.as_deref_mut()),
+        )?;
         let interim = (100..200).contains(&head.status) && head.status != 101;
         self.state = match head.framing {
             _ if interim => State::Head { searched: 0 },
@@ -361,118 +404,6 @@ fn blank_line(data: &[u8], searched: usize) -> Option<usize> {
         }
     }
     None
-}
-
-fn parse_head(data: &[u8], bodiless: bool, keeper: Option<&mut Keeper>) -> Result<Head, Malformed> {
-    let mut usual = [EMPTY_HEADER; FIELDS_USUAL];
-    let mut many: Vec<Header<'_>>;
-    let mut fields: &mut [Header<'_>] = &mut usual;
-    let mut parser = ParserConfig::default();
-    parser
-        .allow_spaces_after_header_name_in_responses(true)
-        .allow_obsolete_multiline_headers_in_responses(true)
-        .ignore_invalid_headers_in_responses(true);
-    let lines = data.iter().filter(|byte| **byte == b'\n').count();
-    if lines > FIELDS_USUAL {
-        many = vec![EMPTY_HEADER; lines.min(FIELDS_MAX)];
-        fields = &mut many;
-    }
-    let mut response = httparse::Response::new(fields);
-    match parser.parse_response(&mut response, data) {
-        Ok(Status::Complete(_)) => {}
-        Ok(Status::Partial) => return Err(Malformed("the head of the answer has no end".into())),
-        Err(httparse::Error::TooManyHeaders) => {
-            return Err(Malformed(format!(
-                "the answer has more than {FIELDS_MAX} header fields, the most squall reads"
-            )));
-        }
-        Err(error) => return Err(Malformed(format!("the head of the answer: {error}"))),
-    }
-    let status = response.code.unwrap_or(0);
-    if status < 100 {
-        return Err(Malformed(format!("the answer's status {status} is none")));
-    }
-    let fields = Fields::of(response.headers)?;
-    if let Some(keeper) = keeper {
-        keeper.head(response.headers);
-    }
-    let minor = response.version.unwrap_or(0);
-    let framing = match (bodiless, status, fields.chunked, fields.length) {
-        (true, ..) | (_, 100 | 102..=199 | 204 | 304, ..) => Framing::Length(0),
-        (_, 101, ..) => Framing::UntilClose,
-        (_, _, Some(true), _) => Framing::Chunked,
-        (_, _, Some(false), _) | (_, _, None, None) => Framing::UntilClose,
-        (_, _, None, Some(length)) => Framing::Length(length),
-    };
-    // Two framings at once are read as RFC 9112 says, and not trusted further.
-    let doubtful = fields.chunked.is_some() && fields.length.is_some();
-    Ok(Head {
-        status,
-        fallback: fields.fallback,
-        keep_alive: !fields.close
-            && !doubtful
-            && (minor == 1 || fields.keep_alive)
-            && framing != Framing::UntilClose,
-        framing,
-    })
-}
-
-/// The fields that say how an answer is to be read.
-#[derive(Debug, Default)]
-struct Fields {
-    length: Option<u64>,
-    /// Whether the last transfer coding is `chunked`, where there is one.
-    chunked: Option<bool>,
-    close: bool,
-    keep_alive: bool,
-    fallback: Option<String>,
-}
-
-impl Fields {
-    fn of(fields: &[Header<'_>]) -> Result<Self, Malformed> {
-        let mut found = Self::default();
-        for field in fields {
-            let is = |name: &str| field.name.eq_ignore_ascii_case(name);
-            let mut tokens = field
-                .value
-                .split(|byte| *byte == b',')
-                .map(<[u8]>::trim_ascii);
-            if is("content-length") {
-                for token in tokens {
-                    let length = length(token)?;
-                    if found.length.is_some_and(|known| known != length) {
-                        return Err(Malformed(
-                            "the answer has two different content-lengths".to_owned(),
-                        ));
-                    }
-                    found.length = Some(length);
-                }
-            } else if is("transfer-encoding") {
-                if let Some(last) = tokens.next_back() {
-                    found.chunked = Some(last.eq_ignore_ascii_case(b"chunked"));
-                }
-            } else if is("connection") {
-                for token in tokens {
-                    found.close |= token.eq_ignore_ascii_case(b"close");
-                    found.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
-                }
-            } else if is(FALLBACK_HEADER) {
-                found.fallback = Some(String::from_utf8_lossy(field.value).into_owned());
-            }
-        }
-        Ok(found)
-    }
-}
-
-fn length(token: &[u8]) -> Result<u64, Malformed> {
-    let text = std::str::from_utf8(token).ok();
-    let digits = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    digits.and_then(|text| text.parse().ok()).ok_or_else(|| {
-        let shown = String::from_utf8_lossy(&token[..token.len().min(40)]);
-        Malformed(format!(
-            "the answer's content-length {shown:?} is no number"
-        ))
-    })
 }
 
 #[cfg(test)]

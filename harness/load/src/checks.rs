@@ -65,6 +65,10 @@ pub(crate) fn first_broken<'c, 'v>(
                 let series = kept.series.unwrap_or_default();
                 check.broken(&series, "messages")
             }
+            AnswerCheck::Events(check) => {
+                let series = kept.series.unwrap_or_default();
+                check.broken(&series, "events")
+            }
             AnswerCheck::Sha256(expected) => {
                 let is = Digest::new(kept.sha256.unwrap_or_default());
                 (is != *expected).then(|| format!("the body's sha256 is {is}"))

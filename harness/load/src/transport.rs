@@ -11,6 +11,7 @@ use squall_record::BadKind;
 use squall_scenario::HttpVersion;
 use tokio::task::AbortHandle;
 
+use crate::answer::Moment;
 use crate::requests::RequestKind;
 use attend::attend;
 pub use connector::{Connector, Endpoint, Leads};
@@ -392,7 +393,13 @@ fn send<S: Sender>(sender: &Rc<S>, key: Key, line: &Rc<Line>, now: Option<Instan
     let now = now.unwrap_or_else(Instant::now);
     entry.written = Some(now);
     entry.place = Place::On(Rc::clone(line));
-    line.begin(key, sender.kind(&entry.errand), now);
+    let kind = sender.kind(&entry.errand);
+    // Nobody else asks how long the sender has stood still.
+    let stalled = match kind.events {
+        Some(_) => sender.stalled(now),
+        None => Duration::ZERO,
+    };
+    line.begin(key, kind, Moment { at: now, stalled });
     if let Some(bytes) = sender.fixed(&entry.errand) {
         let written = line.write(bytes);
         if written < bytes.len() {

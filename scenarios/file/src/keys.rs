@@ -7,6 +7,7 @@ mod journey;
 mod load;
 mod monkey;
 mod probe;
+mod stay;
 mod system;
 
 pub(crate) use connecting::{CLIENT_TLS, CONNECTIONS};
@@ -16,6 +17,7 @@ pub(crate) use journey::*;
 pub(crate) use load::*;
 pub(crate) use monkey::*;
 pub(crate) use probe::*;
+pub(crate) use stay::*;
 pub(crate) use system::*;
 
 use crate::shape::Kind::{

@@ -74,6 +74,7 @@ fn draft_of(run: &Scenario) -> ScenarioDraft {
         within: nowhere,
         headers: Vec::new(),
         message: nowhere,
+        stay: nowhere,
     });
     let names = run
         .load

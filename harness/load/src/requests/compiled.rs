@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method};
-use squall_scenario::{AnswerCheck, Messages, Request, RequestText};
+use squall_scenario::{AnswerCheck, Messages, Request, RequestText, Stay};
 
 use super::call::{self, DrawnCall};
 use super::slotted::{ASKER, Drawn, Slotted, Sources, write_number};
@@ -22,6 +22,8 @@ pub struct RequestKind {
     pub looks: Option<Looks>,
     /// What answers it, where it is a call of gRPC.
     pub call: Option<Answers>,
+    /// How long its client stays, where it is answered with a stream of events.
+    pub events: Option<Stay>,
 }
 
 /// What answers a call of gRPC that went well.
@@ -42,6 +44,7 @@ impl RequestKind {
             repeatable: method.is_idempotent(),
             looks: None,
             call: None,
+            events: None,
         }
     }
 }
@@ -117,6 +120,7 @@ impl CompiledRequest {
         Self {
             kind: RequestKind {
                 looks: looks(request, sources),
+                events: request.events,
                 repeatable: method.is_idempotent() || idempotent,
                 call: request.call.as_ref().map(|call| match call.streams {
                     true => Answers::Many,
@@ -186,6 +190,7 @@ impl CompiledRequest {
     pub(super) fn kind_of_get(&self) -> RequestKind {
         RequestKind {
             looks: self.kind.looks,
+            events: self.kind.events,
             ..RequestKind::of(&Method::GET)
         }
     }
@@ -291,6 +296,7 @@ fn looks(request: &Request, sources: Sources<'_>) -> Option<Looks> {
         digest: checks.iter().any(|it| matches!(it, AnswerCheck::Sha256(_))),
     };
     // A step looks for cookies at least, and a redirect says where it leads.
-    let looked_at = sources.taken.is_some() || !checks.is_empty() || request.follow > 0;
+    let streams = request.events.is_some();
+    let looked_at = streams || sources.taken.is_some() || !checks.is_empty() || request.follow > 0;
     looked_at.then_some(looks)
 }

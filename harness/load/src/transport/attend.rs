@@ -1,12 +1,14 @@
 //! The task of a connection: makes it, then waits for what comes on it.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
-use std::time::Instant;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use squall_record::{BadKind, DropCause, Outcome};
+use tokio::time::Sleep;
 
 use super::connector::Endpoint;
 use super::line::{Answer, Came, Line, NoAnswer};
@@ -16,6 +18,7 @@ use super::socket::{Condition, Socket};
 use super::under_way::{Key, Made};
 use super::wire::Wire;
 use super::{Exchange, ExchangeFailure, Sender, Transport};
+use crate::answer::Moment;
 use super::{open, place_waiting, send, settle, turn_of};
 
 const CLOSED_UNREAD: &str = "the connection was closed before the request was sent";
@@ -28,11 +31,19 @@ pub(super) async fn attend<S: Sender>(sender: Rc<S>, line: Rc<Line>, key: Key) {
     let made = connect(&sender, &line, key).await;
     drop(making);
     if made {
+        let mut timer = None;
         poll_fn(|cx| {
             loop {
                 let came = {
                     let mut buffers = sender.transport().buffers.borrow_mut();
-                    line.turn(cx, &mut buffers)
+                    line.turn(cx, &mut buffers, &|at| sender.stalled(at))
+                };
+                let came = match (came, line.leaves_at.get()) {
+                    (came, Some(end)) => {
+                        let stalled = |at| sender.stalled(at);
+                        left(cx, (&line, &stalled), came, (end, &mut timer))
+                    }
+                    (came, None) => came,
                 };
                 let Poll::Ready(came) = came else {
                     return Poll::Pending;
@@ -46,6 +57,33 @@ pub(super) async fn attend<S: Sender>(sender: Rc<S>, line: Rc<Line>, key: Key) {
     }
     drop(presence);
     place_waiting(&sender);
+}
+
+/// What came, or that the client leaves at `end`; what came by then is read first.
+fn left(
+    cx: &mut Context<'_>,
+    (line, stalled): (&Line, &dyn Fn(Instant) -> Duration),
+    came: Poll<Came>,
+    (end, timer): (Instant, &mut Option<Pin<Box<Sleep>>>),
+) -> Poll<Came> {
+    match came {
+        Poll::Ready(Came::Answer(..) | Came::End(_)) => return came,
+        // Who is sent more and more leaves all the same.
+        Poll::Ready(Came::Nothing) | Poll::Pending if Instant::now() >= end => {
+            *timer = None;
+            let stalled = stalled(end);
+            return Poll::Ready(line.leave(Moment { at: end, stalled }));
+        }
+        Poll::Ready(Came::Nothing) => return came,
+        Poll::Pending => {}
+    }
+    let deadline = tokio::time::Instant::from_std(end);
+    let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+    if timer.deadline() != deadline {
+        timer.as_mut().reset(deadline);
+    }
+    // It has a turn again then, and finds that the time is over.
+    timer.as_mut().poll(cx).map(|()| Came::Nothing)
 }
 
 /// A connection that is being made, until it is or its task ends.
@@ -225,6 +263,10 @@ fn take<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, came: Came) -> bool {
             let (kind, detail) = match no_answer {
                 NoAnswer::Malformed(why) => (BadKind::Malformed, why.to_string()),
                 NoAnswer::Tls(why) => (BadKind::Tls, why),
+                NoAnswer::Late => {
+                    settle(sender, key, Err(ExchangeFailure::left_unanswered(address)));
+                    return false;
+                }
                 NoAnswer::Ended { repeat, detail } => {
                     // The server may close a connection that it kept while the
                     // request is on its way; it was not at fault, nor was the user.

@@ -60,6 +60,12 @@ pub struct ExchangeFailure {
 }
 
 impl ExchangeFailure {
+    /// Its client stayed for as long as it would, and no answer had come.
+    pub(crate) fn left_unanswered(address: Option<Endpoint>) -> Self {
+        let why = "no answer came for as long as the client stayed";
+        Self::bad(BadKind::Timeout, why.to_owned(), address)
+    }
+
     /// One of the target's doing.
     pub(crate) fn bad(kind: BadKind, detail: String, address: Option<Endpoint>) -> Self {
         Self {

@@ -14,7 +14,7 @@ use super::session;
 use super::stamp;
 use super::under_way::Key;
 use super::wire::{Buffers, Wire};
-use crate::answer::{AnswerReader, Head, Kept, Malformed};
+use crate::answer::{AnswerReader, Head, Kept, Malformed, Moment};
 use crate::requests::RequestKind;
 
 /// A buffer that grew beyond this for one message is not kept.
@@ -32,6 +32,8 @@ pub(super) struct Line {
     waker: RefCell<Option<Waker>>,
     /// Whether it counts as open.
     pub(super) open: Cell<bool>,
+    /// When its client leaves, whatever it has read of the answer by then.
+    pub(super) leaves_at: Cell<Option<Instant>>,
     /// Since when it waits for its next request.
     pub(super) idle_since: Cell<Instant>,
     carried: RefCell<Carried>,
@@ -101,6 +103,8 @@ pub(super) enum NoAnswer {
     Malformed(Malformed),
     /// TLS ended it, in words.
     Tls(String),
+    /// Its client had left before any came.
+    Late,
 }
 
 impl Line {
@@ -112,6 +116,7 @@ impl Line {
             task: OnceCell::new(),
             waker: RefCell::new(None),
             open: Cell::new(true),
+            leaves_at: Cell::new(None),
             idle_since: Cell::new(now),
             carried: RefCell::new(Carried {
                 key: None,
@@ -120,6 +125,7 @@ impl Line {
                     bodiless: false,
                     repeatable: false,
                     looks: None,
+                    events: None,
                 },
                 reader: AnswerReader::new(false),
                 answered: false,
@@ -159,7 +165,8 @@ impl Line {
     }
 
     /// Takes on a request now, whose bytes follow by [`write`](Self::write).
-    pub(super) fn begin(&self, key: Key, kind: RequestKind, now: Instant) {
+    pub(super) fn begin(&self, key: Key, kind: RequestKind, sent: Moment) {
+        let now = sent.at;
         let mut carried = self.carried.borrow_mut();
         carried.sent = now;
         carried.stamp = None;
@@ -171,6 +178,13 @@ impl Line {
         };
         carried.answered = false;
         carried.first_byte = None;
+        if let Some(stay) = kind.events {
+            let reader = std::mem::replace(&mut carried.reader, AnswerReader::new(false));
+            carried.reader = reader.with_events(stay, sent);
+            self.leaves_at.set(stay.time.map(|time| now + time));
+            // Its task has to know.
+            self.wake();
+        }
     }
 
     /// Writes what the socket takes of a request; how much that was. The rest is
@@ -195,6 +209,19 @@ impl Line {
         }
     }
 
+    /// Its client leaves now, as it said it would; what came of the answer is all.
+    pub(super) fn leave(&self, now: Moment) -> Came {
+        self.leaves_at.set(None);
+        let mut carried = self.carried.borrow_mut();
+        let Some(key) = carried.key else {
+            return Came::End(None);
+        };
+        match carried.reader.leave(now) {
+            true => carried.answer(key, Some(now.at)),
+            false => Came::End(Some((key, NoAnswer::Late))),
+        }
+    }
+
     /// Keeps the rest of a request, to be written when the socket takes it.
     pub(super) fn keep(&self, rest: Bytes) {
         self.carried.borrow_mut().unsent = rest;
@@ -208,8 +235,13 @@ impl Line {
     }
 
     /// One turn of its task: writes what is left to write and reads once, into
-    /// `buffers`.
-    pub(super) fn turn(&self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Poll<Came> {
+    /// `buffers`. `stalled` knows how long the sender has stood still.
+    pub(super) fn turn(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &mut Buffers,
+        stalled: &dyn Fn(Instant) -> Duration,
+    ) -> Poll<Came> {
         let mut waker = self.waker.borrow_mut();
         if !waker
             .as_ref()
@@ -237,7 +269,7 @@ impl Line {
                     }
                     Ok(Some((bytes, stamp))) => {
                         carried.stamp = stamp;
-                        carried.came(bytes)
+                        carried.came(bytes, stalled)
                     }
                     Err(error) => carried.closed(Some(&error)),
                 })
@@ -265,12 +297,17 @@ impl Carried {
     }
 
     /// What came on the connection.
-    fn came(&mut self, bytes: &[u8]) -> Came {
+    fn came(&mut self, bytes: &[u8], stalled: &dyn Fn(Instant) -> Duration) -> Came {
         let Some(key) = self.key else {
             // The server has spoken unasked: it is not used again.
             return Came::End(None);
         };
         let first = !std::mem::replace(&mut self.answered, true);
+        if self.kind.events.is_some() {
+            let at = self.came_at().unwrap_or_else(Instant::now);
+            let stalled = stalled(at);
+            self.reader.times(Moment { at, stalled });
+        }
         let read = if self.received.is_empty() {
             let read = self.reader.read(bytes);
             let taken = *read.as_ref().unwrap_or(&0);
@@ -284,7 +321,7 @@ impl Carried {
         };
         match read {
             Err(why) => Came::End(Some((key, NoAnswer::Malformed(why)))),
-            Ok(_) if self.reader.is_done() => self.answer(key),
+            Ok(_) if self.reader.is_done() => self.answer(key, None),
             Ok(_) => {
                 if first {
                     self.first_byte = Some(self.came_at().unwrap_or_else(Instant::now));
@@ -299,7 +336,8 @@ impl Carried {
         stamp::came_at(self.stamp?, self.sent)
     }
 
-    fn answer(&mut self, key: Key) -> Came {
+    /// The answer is whole; its client left then, or it ended by itself.
+    fn answer(&mut self, key: Key, left: Option<Instant>) -> Came {
         let reusable =
             self.reader.keeps_alive() && self.unsent.is_empty() && self.received.is_empty();
         let reader = std::mem::replace(&mut self.reader, AnswerReader::new(false));
@@ -314,7 +352,7 @@ impl Carried {
             key,
             Answer {
                 head,
-                came: self.came_at(),
+                came: left.or_else(|| self.came_at()),
                 first_byte: self.first_byte,
                 body_bytes,
                 kept,
@@ -329,7 +367,7 @@ impl Carried {
             return Came::End(None);
         };
         if error.is_none() && self.reader.close() {
-            return self.answer(key);
+            return self.answer(key, None);
         }
         let encrypted = error.or(self.refused.as_ref()).and_then(session::words);
         if let Some(why) = encrypted {

@@ -47,7 +47,8 @@ impl Worker {
         let kind = self.requests.kind(due.route);
         let cache = walk.carried.cache.get_or_insert_default();
         cache.let_pass();
-        if kind.call.is_some() {
+        // What comes one after the other is no copy of anything.
+        if kind.call.is_some() || kind.events.is_some() {
             return None;
         }
         let mut request = Vec::new();

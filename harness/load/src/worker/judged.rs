@@ -7,7 +7,7 @@ use squall_record::{BadKind, DropCause, Outcome, Parts, Sample};
 use squall_scenario::{GRPC_OK, Series};
 
 use super::Worker;
-use crate::answer::Kept;
+use crate::answer::{Kept, json_of_events};
 use crate::checks::first_broken;
 use crate::job::Job;
 use crate::requests::{Answers, RequestKind};
@@ -82,7 +82,8 @@ impl Worker {
     }
 
     /// An answer as checks look at it: of a call, the JSON of its message, or the list
-    /// of all of a stream, which is timed from when it was first dispatched.
+    /// of all of a stream, which is timed from when it was first dispatched; and so of
+    /// events.
     pub(super) fn understood(
         &self,
         job: &Job,
@@ -104,6 +105,13 @@ impl Worker {
         let looked_at = kind.looks;
         let is_looked_at = looked_at.is_some_and(|looks| looks.body);
         let kept = exchange.kept.as_deref_mut().filter(|_| is_looked_at);
+        if kind.events.is_some() && exchange.status == 200 {
+            let whole = kept.filter(|kept| kept.unread().is_none());
+            whole
+                .into_iter()
+                .for_each(|kept| kept.body = json_of_events(&kept.body));
+            return Ok(exchange);
+        }
         let Some(messages) = self.requests.messages(job.route) else {
             return Ok(exchange);
         };

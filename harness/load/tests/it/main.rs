@@ -13,6 +13,7 @@ mod authority;
 mod caching;
 mod client;
 mod closed;
+mod events;
 mod grpc;
 mod grpc_installed;
 mod hostile;

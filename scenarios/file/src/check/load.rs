@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use squall_scenario::{
-    LoadTarget, RequestPart, RequestProblem, Stage, format_duration, header_misfit, quoted,
+    AnswerCheck, LoadTarget, Request, RequestPart, RequestProblem, SeriesCheck, Stage,
+    format_duration, header_misfit, quoted,
 };
 
 use crate::codes;
@@ -57,6 +58,7 @@ pub(super) fn check(
         open_or_closed(draft, findings);
     }
     within_timeouts(draft, findings);
+    stays(draft, findings);
     drawn_headers(draft, findings);
     drawn_bodies(draft, findings);
     if system.system.target.is_none() && system.target.is_none() && !system.names.incomplete {
@@ -143,6 +145,54 @@ fn within_timeouts(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
             );
         }
     }
+}
+
+/// Clients that would stay for longer than they wait for an answer.
+fn stays(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
+    let mut places = draft.requests.iter();
+    for load in draft.load.each() {
+        let of_journeys = load.journeys.iter().flat_map(|journey| {
+            let persona = journey.persona.as_ref();
+            let timeout = persona.map_or(load.timeout, |persona| persona.timeout);
+            journey.steps.iter().map(move |_| timeout)
+        });
+        let timeouts = load.requests.iter().map(|_| load.timeout);
+        let timeouts = timeouts.chain(of_journeys);
+        for ((request, places), timeout) in load.own_routes().zip(places.by_ref()).zip(timeouts) {
+            let Some(stay) = request.events else {
+                continue;
+            };
+            if let Some(stays) = stay.time.filter(|stays| *stays >= timeout) {
+                let (stays, timeout) = (format_duration(stays), format_duration(timeout));
+                findings.push(
+                    Diagnostic::error(
+                        codes::OUT_OF_RANGE,
+                        format!("no client stays for {stays}"),
+                    )
+                    .at(places.stay, format!("it gives up after {timeout}"))
+                    .help("raise its `timeout`, which holds for the whole stream, or stay for less"),
+                );
+            }
+            if let Some(least) = at_least(request).filter(|least| stay.is_over(*least - 1)) {
+                findings.push(
+                    Diagnostic::error(
+                        codes::OUT_OF_RANGE,
+                        format!("no client sees {least} events"),
+                    )
+                    .at(places.stay, format!("it leaves behind {stay}"))
+                    .help("let it wait for more, or expect fewer"),
+                );
+            }
+        }
+    }
+}
+
+/// The fewest events that are expected, where any are.
+fn at_least(request: &Request) -> Option<u64> {
+    request.checks.iter().find_map(|check| match check {
+        AnswerCheck::Events(SeriesCheck::AtLeast(least)) if *least > 0 => Some(*least),
+        _ => None,
+    })
 }
 
 /// What is said of connections and has no meaning with this target.

@@ -1,9 +1,10 @@
 //! Keys of `expect` of a request.
 
+use super::stay::COUNT_MAX;
 use crate::shape::Kind::{
     Duration, Either, List, Names, Object, Size, Status, Template, Text, Whole,
 };
-use crate::shape::{Shape, key};
+use crate::shape::{Key, Shape, key};
 
 pub(crate) static EXPECT: Shape = Shape {
     noun: "`expect` of a request",
@@ -30,8 +31,13 @@ pub(crate) static EXPECT: Shape = Shape {
         key("body", Object(&EXPECT_BODY), "What the body is like."),
         key(
             "messages",
-            Either(&[Whole(0, 1_000_000_000), Object(&EXPECT_MESSAGES)]),
+            Either(&[Whole(0, COUNT_MAX as u64), Object(&EXPECT_MESSAGES)]),
             "Of a call that is answered with a stream: how many messages come, and how.",
+        ),
+        key(
+            "events",
+            Either(&[Whole(0, COUNT_MAX as u64), Object(&EXPECT_EVENTS)]),
+            "Of an answer that is read as `events`: how many come, and how.",
         ),
     ],
 };
@@ -40,22 +46,36 @@ pub(crate) static EXPECT_MESSAGES: Shape = Shape {
     noun: "`messages` of `expect`",
     about: "How the messages of a stream come.",
     reads: "messages: { at_least: 1, first: 200ms, gap: 1s }",
-    keys: &[
-        key("at_least", Whole(0, 1_000_000_000), "The fewest that come.").otherwise(&["min"]),
-        key("at_most", Whole(0, 1_000_000_000), "The most that come.").otherwise(&["max"]),
-        key(
-            "first",
-            Duration,
-            "How late the first may come, counted from when the call was due.",
-        ),
-        key(
-            "gap",
-            Duration,
-            "The longest time that may lie between one and the next.",
-        )
-        .otherwise(&["every", "between"]),
-    ],
+    keys: &SERIES,
 };
+
+pub(crate) static EXPECT_EVENTS: Shape = Shape {
+    noun: "`events` of `expect`",
+    about: "How the events of a stream come.",
+    reads: "events: { at_least: 1, first: 200ms, gap: 1s }",
+    keys: &SERIES,
+};
+
+static SERIES: [Key; 4] = [
+    key(
+        "at_least",
+        Whole(0, COUNT_MAX as u64),
+        "The fewest that come.",
+    )
+    .otherwise(&["min"]),
+    key("at_most", Whole(0, COUNT_MAX as u64), "The most that come.").otherwise(&["max"]),
+    key(
+        "first",
+        Duration,
+        "How late the first may come, counted from when the request was due.",
+    ),
+    key(
+        "gap",
+        Duration,
+        "The longest time that may lie between one and the next.",
+    )
+    .otherwise(&["every", "between"]),
+];
 
 pub(crate) static EXPECT_BODY: Shape = Shape {
     noun: "`body` of `expect`",

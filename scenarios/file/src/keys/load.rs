@@ -3,6 +3,7 @@
 use super::connecting::{CLIENT_TLS, CONNECTIONS};
 use super::expect::EXPECT;
 use super::journey::{OF_STEP, PAUSE, PERSONA, PLAYER, is};
+use super::stay::{ALL, COUNT_MAX, EVENTS};
 use crate::shape::Kind::{
     Decimal, Duration, DurationRange, Either, Json, List, Names, Object, OneOf, Rate, Send,
     Template, Text, Whole, Word, Words,
@@ -237,6 +238,12 @@ pub(crate) static REQUEST: Shape = Shape {
         )
         .otherwise(&["authorization", "credentials"]),
         key("follow", Whole(0, 20), "The most redirects to the same target that are followed within the arrival, whose response time spans them; that of the load when absent. One more, or one to another host, is a failure.").otherwise(&["redirects", "max_redirects", "location"]),
+        key(
+            "events",
+            Either(&[Whole(1, COUNT_MAX as u64), Words(ALL), Object(&EVENTS)]),
+            "The answer is read as server-sent events, and ends when the client leaves: behind so many of them, or behind a time; `all` waits for the server to end it.",
+        )
+        .otherwise(&["sse", "event_stream", "stream"]),
         key(
             "expect",
             Object(&EXPECT),

@@ -12,7 +12,15 @@ use crate::proto_file::ProtoFile;
 use crate::yaml::{Node, NodeKind};
 
 /// Keys that say what a request of HTTP is, and not a call.
-const OF_HTTP: [&str; 6] = ["send", "body", "json", "form", "multipart", "follow"];
+const OF_HTTP: [&str; 7] = [
+    "send",
+    "body",
+    "json",
+    "form",
+    "multipart",
+    "follow",
+    "events",
+];
 /// Keys of calls alone.
 const OF_CALLS: [&str; 2] = ["proto", "message"];
 /// Most methods that are listed for who has named none of them.
@@ -66,7 +74,15 @@ impl Reader {
             .get("within")
             .and_then(|node| self.some_time(node, "no answer comes in no time"));
         let (call, expect) = (found?.0, expect?);
-        if let Some(place) = expect.series.filter(|_| !call.streams) {
+        let (messages, events) = expect.series;
+        if let Some(place) = events {
+            self.report(
+                Diagnostic::error(codes::KEYS_CONFLICT, "a call is not answered with events")
+                    .at(place, "of a request of HTTP")
+                    .help("write `messages` instead"),
+            );
+        }
+        if let Some(place) = messages.filter(|_| !call.streams) {
             let title = format!("{} answers with one message", quoted(&call.method));
             self.report(
                 Diagnostic::error(codes::KEYS_CONFLICT, title)
@@ -85,6 +101,7 @@ impl Reader {
             within: fields.place("within"),
             headers: header_places,
             message: fields.place("message"),
+            stay: fields.place("call"),
         };
         let path = format!("/{}", call.method);
         let request = Request {

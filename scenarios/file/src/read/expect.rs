@@ -7,6 +7,8 @@ use squall_scenario::{
 
 use super::{Context, Fields, Reader};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::keys::COUNT_MAX;
+use crate::shape::Shape;
 use crate::yaml::{Node, NodeKind};
 use crate::{codes, keys};
 
@@ -14,6 +16,7 @@ use crate::{codes, keys};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Speaks {
     Http,
+    Events,
     Grpc,
 }
 
@@ -22,13 +25,12 @@ impl Speaks {
     fn good(self) -> Vec<(u16, u16)> {
         match self {
             Self::Http => vec![(200, 399)],
+            // As with a browser's EventSource.
+            Self::Events => vec![(200, 200)],
             Self::Grpc => vec![(GRPC_OK, GRPC_OK)],
         }
     }
 }
-
-/// Most messages that are counted on.
-const MESSAGES_MAX: u32 = 1_000_000_000;
 
 /// What makes an answer good.
 #[derive(Debug, Clone)]
@@ -37,8 +39,8 @@ pub(super) struct Expect {
     pub(super) checks: Vec<AnswerCheck>,
     /// Where something is said of the body, if it is.
     pub(super) body: Option<Place>,
-    /// Where something is said of the messages of a stream, if it is.
-    pub(super) series: Option<Place>,
+    /// Where something is said of the messages of a stream, and of its events, if it is.
+    pub(super) series: (Option<Place>, Option<Place>),
 }
 
 impl Expect {
@@ -48,7 +50,7 @@ impl Expect {
             status: speaks.good(),
             checks: Vec::new(),
             body: None,
-            series: None,
+            series: (None, None),
         }
     }
 }
@@ -72,7 +74,18 @@ impl Reader {
             self.expected_body(node, &mut checks)?;
         }
         if let Some(node) = fields.get("messages") {
-            self.expected_series(node, &mut checks)?;
+            self.expected_series(
+                node,
+                (&keys::EXPECT_MESSAGES, AnswerCheck::Series),
+                &mut checks,
+            )?;
+        }
+        if let Some(node) = fields.get("events") {
+            self.expected_series(
+                node,
+                (&keys::EXPECT_EVENTS, AnswerCheck::Events),
+                &mut checks,
+            )?;
         }
         if fields.get("status").is_none() && checks.is_empty() && self.findings.len() == before {
             self.nothing_expected(node);
@@ -85,7 +98,10 @@ impl Reader {
             status,
             checks,
             body,
-            series: fields.get("messages").map(|_| fields.key_place("messages")),
+            series: (
+                fields.get("messages").map(|_| fields.key_place("messages")),
+                fields.get("events").map(|_| fields.key_place("events")),
+            ),
         })
     }
 
@@ -99,7 +115,7 @@ impl Reader {
 
     fn statuses(&mut self, node: &Node, speaks: Speaks) -> Option<Vec<(u16, u16)>> {
         let mut status = |node: &Node| match speaks {
-            Speaks::Http => self.status(node),
+            Speaks::Http | Speaks::Events => self.status(node),
             Speaks::Grpc => self.status_of_call(node),
         };
         match &node.kind {
@@ -205,25 +221,30 @@ impl Reader {
         Some(())
     }
 
-    /// `messages: 5`, or what is said of how they come.
-    fn expected_series(&mut self, node: &Node, checks: &mut Vec<AnswerCheck>) -> Option<()> {
-        let mut add = |check| checks.push(AnswerCheck::Series(check));
+    /// `messages: 5`, or what is said of how they come; and so of events.
+    fn expected_series(
+        &mut self,
+        node: &Node,
+        (shape, of): (&'static Shape, fn(SeriesCheck) -> AnswerCheck),
+        checks: &mut Vec<AnswerCheck>,
+    ) -> Option<()> {
+        let mut add = |check| checks.push(of(check));
         if node.scalar().is_some() {
-            let count = self.whole_u32(node, 0, MESSAGES_MAX)?.into();
+            let count = self.whole_u32(node, 0, COUNT_MAX)?.into();
             add(SeriesCheck::AtLeast(count));
             add(SeriesCheck::AtMost(count));
             return Some(());
         }
-        let fields = self.fields(node, &keys::EXPECT_MESSAGES)?;
+        let fields = self.fields(node, shape)?;
         let mut count = |key| match fields.get(key) {
-            Some(node) => self.whole_u32(node, 0, MESSAGES_MAX).map(Some),
+            Some(node) => self.whole_u32(node, 0, COUNT_MAX).map(Some),
             None => Some(None),
         };
         let (least, most) = (count("at_least")?, count("at_most")?);
         if let (Some(least), Some(most)) = (least, most)
             && least > most
         {
-            let title = format!("no stream has at least {least} and at most {most} messages");
+            let title = format!("no stream has at least {least} and at most {most} of them");
             self.report(
                 Diagnostic::error(codes::OUT_OF_RANGE, title)
                     .at(fields.place("at_most"), format!("less than {least}"))
@@ -241,7 +262,7 @@ impl Reader {
             ("gap", SeriesCheck::Gap),
         ] {
             if let Some(node) = fields.get(key) {
-                add(of(self.some_time(node, "no message comes in no time")?));
+                add(of(self.some_time(node, "nothing comes in no time")?));
             }
         }
         Some(())

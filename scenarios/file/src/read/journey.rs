@@ -311,6 +311,7 @@ impl Reader {
             within: fields.place("player"),
             headers,
             message: node.place,
+            stay: node.place,
         };
         let step = Step {
             request,

@@ -26,6 +26,7 @@ mod request;
 mod scenario;
 mod slo;
 mod stage;
+mod stay;
 mod system;
 mod value;
 

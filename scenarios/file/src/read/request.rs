@@ -24,6 +24,8 @@ pub(crate) struct RequestPlaces {
     pub(crate) headers: Vec<Place>,
     /// The message of a call.
     pub(crate) message: Place,
+    /// How long its client stays.
+    pub(crate) stay: Place,
 }
 
 /// Names and values of headers, and where the values stand.
@@ -154,29 +156,30 @@ impl Reader {
         let follow = self.follow(fields);
         let body = self.body(fields)?;
         self.add_media(&body, &mut headers);
+        self.accept_events(fields, &mut headers);
         let (headers, header_places) = self.with_common(headers);
+        let events = fields.get("events").map(|node| self.events(node));
+        let speaks = match events {
+            Some(_) => Speaks::Events,
+            None => Speaks::Http,
+        };
         let expect = match fields.get("expect") {
-            Some(node) => self.expect(node, Speaks::Http),
-            None => Some(Expect::of(Speaks::Http)),
+            Some(node) => self.expect(node, speaks),
+            None => Some(Expect::of(speaks)),
         };
         let within = fields
             .get("within")
             .and_then(|node| self.some_time(node, "no answer comes in no time"));
         let (method, path, sent) = send?;
-        if let Some(place) = expect.as_ref().and_then(|expect| expect.series) {
-            self.report(
-                Diagnostic::error(
-                    codes::KEYS_CONFLICT,
-                    "an answer of HTTP is no stream of messages",
-                )
-                .at(place, "only calls are answered so")
-                .help("look at `json` and `body`, or leave it out"),
-            );
-        }
-        if let Some(place) = expect.as_ref().and_then(|expect| expect.body) {
+        let expect = expect?;
+        self.refuse_streams(fields, expect.series);
+        for place in expect
+            .body
+            .into_iter()
+            .chain(events.map(|_| fields.key_place("events")))
+        {
             self.refuse_body_of_head(&method, place);
         }
-        let expect = expect?;
         let places = RequestPlaces {
             name: match fields.get("name") {
                 Some(node) => node.place,
@@ -185,11 +188,16 @@ impl Reader {
             within: fields.place("within"),
             headers: header_places,
             message: node.place,
+            stay: fields.place("events"),
         };
         let request = Request {
             headers,
             auth: auth?,
             follow: follow.unwrap_or(self.common.follow),
+            events: match events {
+                Some(events) => Some(events?),
+                None => None,
+            },
             body: body.text,
             body_file: body.file,
             multipart: body.multipart,
@@ -230,6 +238,7 @@ impl Reader {
             within: node.place,
             headers: places,
             message: node.place,
+            stay: node.place,
         };
         Some((request, places))
     }
@@ -271,6 +280,15 @@ impl Reader {
                 .also(*place, "this is what it follows from")
                 .help("leave the header out, or write the whole body as `body`"),
         );
+    }
+
+    /// Who waits for events says so, as browsers do.
+    fn accept_events(&self, fields: Fields<'_>, headers: &mut Headers) {
+        let is_said = headers.iter().any(|((name, _), _)| name == "accept");
+        if fields.get("events").is_some() && !is_said {
+            let accept = ("accept".to_owned(), Template::parse("text/event-stream"));
+            headers.push((accept, fields.place("events")));
+        }
     }
 
     /// With the headers that the load gives to all that do not write them.

@@ -2,12 +2,10 @@
 //! prefixes, and the status in the trailers. A pure function of what comes, however it
 //! is cut.
 
-use std::time::{Duration, Instant};
-
 use http::HeaderMap;
 use squall_scenario::{GRPC_OK, MESSAGE_PREFIX_BYTES, Series, grpc_status_name};
 
-use crate::answer::Keeper;
+use crate::answer::{Keeper, Moment, Tally};
 use crate::requests::Answers;
 
 /// Longest message that is read. Nothing is held of it; it bounds what a server that
@@ -20,10 +18,8 @@ const SAID_CHARACTERS_MAX: usize = 200;
 #[derive(Debug)]
 pub(super) struct CallAnswer {
     answers: Answers,
-    /// When the call was sent, and when the last whole message had come.
-    sent: Moment,
-    last: Option<Moment>,
-    series: Series,
+    /// Of whole messages.
+    tally: Tally,
     /// What came of a prefix.
     prefix: Vec<u8>,
     /// How much of a message is to come.
@@ -42,23 +38,6 @@ pub(super) struct CallAnswer {
     wrong: Option<String>,
 }
 
-/// A point in time, for what lies between two of them and was not squall's own.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
-    pub(super) at: Instant,
-    /// All that the sender had stood still until then.
-    pub(super) stalled: Duration,
-}
-
-impl Moment {
-    /// The time from another until this, without what the sender stood still.
-    fn since(self, other: Self) -> Duration {
-        let own = self.stalled.saturating_sub(other.stalled);
-        let all = self.at.saturating_duration_since(other.at);
-        all.saturating_sub(own)
-    }
-}
-
 /// How a call ended, by its server's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Status {
@@ -75,9 +54,7 @@ impl CallAnswer {
     pub(super) fn new(answers: Answers, sent: Moment) -> Self {
         Self {
             answers,
-            sent,
-            last: None,
-            series: Series::default(),
+            tally: Tally::new(sent),
             prefix: Vec::new(),
             left: 0,
             messages: 0,
@@ -143,22 +120,10 @@ impl CallAnswer {
             self.bytes += length as u64;
             data = rest;
             if self.left == 0 {
-                self.came(now);
+                self.tally.came(now);
             }
         }
         self.wrong.is_none()
-    }
-
-    /// A whole message has come.
-    fn came(&mut self, now: Moment) {
-        self.series.count += 1;
-        match self.last.replace(now) {
-            None => self.series.first = Some(now.since(self.sent)),
-            Some(last) => {
-                let gap = now.since(last);
-                self.series.longest_gap = self.series.longest_gap.max(gap);
-            }
-        }
     }
 
     /// Begins a message, where its whole prefix came.
@@ -183,7 +148,7 @@ impl CallAnswer {
         };
         self.left = length;
         if length == 0 {
-            self.came(now);
+            self.tally.came(now);
         }
     }
 
@@ -194,7 +159,7 @@ impl CallAnswer {
 
     /// The messages that came.
     pub(super) const fn series(&self) -> Series {
-        self.series
+        self.tally.series()
     }
 
     /// How many bytes of messages came.
@@ -315,6 +280,8 @@ fn decoded(text: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use http::{HeaderName, HeaderValue};
     use proptest::prelude::*;
     use sha2::{Digest as _, Sha256};

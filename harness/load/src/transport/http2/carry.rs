@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use h2::SendStream;
 use h2::client::ResponseFuture;
-use http::{HeaderMap, Request, header};
+use http::{HeaderMap, HeaderValue, Request, header};
 use httparse::Header;
 use squall_record::{BadKind, DropCause, Outcome};
 
-use super::call::{CallAnswer, Moment, Status};
+use super::call::{CallAnswer, Status};
 use super::judge::{Judgement, Progress, judge};
 use super::request::translated;
 use super::{Stem, place};
-use crate::answer::{FALLBACK_HEADER, Keeper, Kept};
+use crate::answer::{EventAnswer, FALLBACK_HEADER, Keeper, Kept, Moment};
 use crate::requests::RequestKind;
 use crate::transport::attend::sent_once;
 use crate::transport::under_way::Key;
@@ -139,8 +139,10 @@ async fn exchange<S: Sender>(sender: &Rc<S>, stem: &Rc<Stem>, key: Key) -> End {
         stalled: &stalled,
     };
     let mut answer = Answer::new(kind, clock.moment(written));
+    let leaves_at = kind.events.and_then(|stay| Some(written + stay.time?));
     let reading = answer.read(response, clock);
-    let ended = answered(reading, send(&mut stream, body)).await;
+    let ended = answered(reading, send(&mut stream, body), leaves_at).await;
+    let ended = ended.map(|done| done.unwrap_or_else(|left| answer.left(clock.moment(left))));
     let endpoint = stem.endpoint();
     match ended {
         Ok(done) => {
@@ -184,22 +186,35 @@ fn prepared(
     Ok((head, body))
 }
 
-/// Reads an answer to its end while its request may still be sent; when that came.
+/// Reads an answer to its end while its request may still be sent; when that came, or
+/// when its client left before.
 async fn answered(
     reading: impl Future<Output = Result<Instant, h2::Error>>,
     sending: impl Future<Output = Result<(), h2::Error>>,
-) -> Result<Instant, h2::Error> {
+    leaves_at: Option<Instant>,
+) -> Result<Result<Instant, Instant>, h2::Error> {
+    let mut leaving = pin!(leave(leaves_at));
     let mut reading = pin!(reading);
     let mut sending = pin!(sending);
     let mut is_sent = false;
     loop {
         tokio::select! {
             biased;
-            read = &mut reading => return read,
+            read = &mut reading => return read.map(Ok),
+            left = &mut leaving => return Ok(Err(left)),
             // What stops it is told where the answer is read.
             _ = &mut sending, if !is_sent => is_sent = true,
         }
     }
+}
+
+/// Waits until a client leaves, where it ever does.
+async fn leave(at: Option<Instant>) -> Instant {
+    let Some(at) = at else {
+        return std::future::pending().await;
+    };
+    tokio::time::sleep_until(at.into()).await;
+    at
 }
 
 /// The bytes of a request, and how its answer is read.
@@ -269,6 +284,10 @@ struct Answer {
     keeper: Option<Keeper>,
     /// What it says as the answer to a call, where it is one.
     call: Option<CallAnswer>,
+    /// The same as a stream of events.
+    events: Option<EventAnswer>,
+    /// What cannot be, in words.
+    wrong: Option<String>,
 }
 
 impl Answer {
@@ -280,20 +299,34 @@ impl Answer {
             body_bytes: 0,
             keeper: kind.looks.map(Keeper::new),
             call: kind.call.map(|answers| CallAnswer::new(answers, sent)),
+            events: kind.events.map(|stay| EventAnswer::new(stay, sent)),
+            wrong: None,
         }
+    }
+
+    /// Its client left then; which ends it.
+    fn left(&mut self, now: Moment) -> Instant {
+        if let Some(events) = &mut self.events {
+            events.left(now);
+        }
+        now.at
     }
 
     /// It was read to its end, which came at `done`.
     fn whole(self, done: Instant, address: Endpoint) -> End {
         let Some((status, first_byte)) = self.status else {
-            let (kind, why) = (BadKind::Malformed, "no answer came".to_owned());
-            return End::Failed(ExchangeFailure::bad(kind, why, Some(address)));
+            return End::Failed(ExchangeFailure::left_unanswered(Some(address)));
         };
+        if let Some(why) = self.wrong {
+            let failure = ExchangeFailure::bad(BadKind::Malformed, why, Some(address));
+            return End::Failed(failure);
+        }
         let body_bytes = self
             .call
             .as_ref()
             .map_or(self.body_bytes, CallAnswer::bytes);
-        let series = self.call.as_ref().map(CallAnswer::series);
+        let of_call = self.call.as_ref().map(CallAnswer::series);
+        let series = of_call.or(self.events.as_ref().map(EventAnswer::series));
         let status = match self.call.map(CallAnswer::end) {
             Some(Ok(status)) => status,
             None => Status {
@@ -344,9 +377,18 @@ impl Answer {
         if let Some(call) = &mut self.call {
             call.head(head.status.as_u16(), &head.headers, body.is_end_stream());
         }
+        if let Some(events) = &mut self.events {
+            let media = head.headers.get(header::CONTENT_TYPE);
+            let begun = events.head(head.status.as_u16(), media.map(HeaderValue::as_bytes));
+            self.wrong = begun.err();
+            if self.wrong.is_some() {
+                return Ok(now);
+            }
+        }
         while let Some(part) = body.data().await {
-            let part = part?;
+            let mut part = part?;
             now = came();
+            let enough = self.seen(&mut part, clock.moment(now));
             self.body_bytes += part.len() as u64;
             match (&mut self.call, &mut self.keeper) {
                 (Some(call), keeper) => {
@@ -356,6 +398,9 @@ impl Answer {
                 }
                 (None, Some(keeper)) => keeper.take(&part),
                 (None, None) => {}
+            }
+            if enough {
+                return Ok(now);
             }
             body.flow_control().release_capacity(part.len())?;
         }
@@ -369,6 +414,27 @@ impl Answer {
             }
         }
         Ok(now)
+    }
+}
+
+impl Answer {
+    /// Cuts a part of a stream of events behind the last that its client waits for;
+    /// whether that came.
+    fn seen(&mut self, part: &mut Bytes, now: Moment) -> bool {
+        let Some(events) = &mut self.events else {
+            return false;
+        };
+        events.at(now);
+        match events.data(part) {
+            Ok((taken, enough)) => {
+                part.truncate(taken);
+                enough
+            }
+            Err(why) => {
+                self.wrong = Some(why);
+                true
+            }
+        }
     }
 }
 

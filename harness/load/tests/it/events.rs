@@ -1,0 +1,448 @@
+//! Server-sent events over HTTP/1.1 and HTTP/2, against servers that end them, hold them
+//! up, break them and never end them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::Reason;
+use http::Response;
+use squall_record::{Counts, Outcome, Sample};
+use squall_scenario::{
+    AnswerCheck, Connecting, HttpVersion, Journey, Load, Request, SeriesCheck, Stay, Step, Take,
+    Template,
+};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+use crate::grpc::{CALLS, json, load, run_against};
+use crate::serving::server;
+
+/// Three events in parts that end anywhere, with a comment that keeps the stream alive.
+const PARTS: [&str; 5] = [
+    ": welcome\n\nid: 7\nevent: price\nda",
+    "ta: {\"of\":\ndata: \"squall\"}\n",
+    "\n",
+    "data: [DONE]\r\n\r",
+    "\n:\n\ndata: 3\n\n",
+];
+
+/// What a server does for a request, by the last part of its path.
+enum Act {
+    /// All parts, and then the end.
+    Ends,
+    /// All parts, and then nothing.
+    Waits,
+    /// Nothing at all.
+    Silent,
+    /// The head, and nothing more.
+    Nothing,
+    /// All parts, and then the connection breaks, or the stream.
+    Breaks,
+    /// More and more events.
+    Floods,
+    /// Another answer: its status, and what it says that it is.
+    Other(u16, &'static str),
+}
+
+fn act(path: &str) -> Act {
+    match path.rsplit('/').next().unwrap_or_default() {
+        "waits" => Act::Waits,
+        "silent" => Act::Silent,
+        "nothing" => Act::Nothing,
+        "breaks" => Act::Breaks,
+        "floods" => Act::Floods,
+        "page" => Act::Other(200, "text/html"),
+        "busy" => Act::Other(503, "text/event-stream"),
+        _ => Act::Ends,
+    }
+}
+
+/// Answers over HTTP/1.1: in chunks, or to `/close/…` until the connection ends.
+async fn serve_one(stream: TcpStream, open: Arc<AtomicU64>) {
+    let mut stream = BufReader::new(stream);
+    open.fetch_add(1, Ordering::SeqCst);
+    while let Some(path) = path_of(&mut stream).await {
+        if answer_one(&path, &mut stream).await.is_none() {
+            break;
+        }
+    }
+    open.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// The path of the next request.
+async fn path_of(stream: &mut BufReader<TcpStream>) -> Option<String> {
+    let (mut path, mut line) = (None, String::new());
+    while line != "\r\n" {
+        line.clear();
+        if stream.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
+        path = path.or_else(|| line.split(' ').nth(1).map(str::to_owned));
+    }
+    path
+}
+
+/// Whether another request may follow.
+async fn answer_one(path: &str, stream: &mut BufReader<TcpStream>) -> Option<()> {
+    let closes = path.contains("/close/");
+    let framing = match closes {
+        true => "connection: close",
+        false => "transfer-encoding: chunked",
+    };
+    let framed = |part: &str| match closes {
+        true => part.to_owned(),
+        false => format!("{:x}\r\n{part}\r\n", part.len()),
+    };
+    let (status, media, parts) = match act(path) {
+        Act::Other(status, media) => (status, media, &["<p>"][..]),
+        Act::Nothing => (200, "text/event-stream", &[][..]),
+        _ => (200, "text/event-stream; charset=utf-8", &PARTS[..]),
+    };
+    if !matches!(act(path), Act::Silent) {
+        let head = format!("HTTP/1.1 {status} It\r\ncontent-type: {media}\r\n{framing}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.ok()?;
+        for part in parts {
+            stream.write_all(framed(part).as_bytes()).await.ok()?;
+            tokio::task::yield_now().await;
+        }
+    }
+    match act(path) {
+        Act::Ends | Act::Other(..) if closes => None,
+        Act::Ends | Act::Other(..) => stream.write_all(b"0\r\n\r\n").await.ok(),
+        Act::Breaks => {
+            stream.get_ref().set_zero_linger().unwrap();
+            None
+        }
+        Act::Floods => {
+            let many = framed(&"data: more\n\n".repeat(1_000));
+            while stream.write_all(many.as_bytes()).await.is_ok() {}
+            None
+        }
+        // Until the client leaves.
+        Act::Waits | Act::Silent | Act::Nothing => path_of(stream).await.map(|_| ()),
+    }
+}
+
+/// The same over HTTP/2.
+async fn serve_two(stream: TcpStream, open: Arc<AtomicU64>) {
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    while let Some(Ok((request, mut to))) = connection.accept().await {
+        let open = Arc::clone(&open);
+        open.fetch_add(1, Ordering::SeqCst);
+        tokio::spawn(async move {
+            let path = request.uri().path().to_owned();
+            let (status, media, parts) = match act(&path) {
+                Act::Other(status, media) => (status, media, &["<p>"][..]),
+                Act::Nothing => (200, "text/event-stream", &[][..]),
+                _ => (200, "text/event-stream", &PARTS[..]),
+            };
+            if matches!(act(&path), Act::Silent) {
+                let _ = std::future::poll_fn(|cx| to.poll_reset(cx)).await;
+                open.fetch_sub(1, Ordering::SeqCst);
+                return;
+            }
+            let head = Response::builder().status(status);
+            let head = head.header("content-type", media).body(()).unwrap();
+            let mut stream = to.send_response(head, false).unwrap();
+            for part in parts {
+                let _ = stream.send_data(Bytes::from_static(part.as_bytes()), false);
+                tokio::task::yield_now().await;
+            }
+            match act(&path) {
+                Act::Ends | Act::Other(..) => drop(stream.send_data(Bytes::new(), true)),
+                Act::Breaks => stream.send_reset(Reason::INTERNAL_ERROR),
+                Act::Floods => {
+                    let many = Bytes::from("data: more\n\n".repeat(1_000));
+                    loop {
+                        stream.reserve_capacity(many.len());
+                        let room = std::future::poll_fn(|cx| stream.poll_capacity(cx)).await;
+                        let Some(Ok(room)) = room else { break };
+                        let part = many.slice(..room.min(many.len()));
+                        if stream.send_data(part, false).is_err() {
+                            break;
+                        }
+                    }
+                }
+                Act::Waits | Act::Silent | Act::Nothing => {
+                    let _ = std::future::poll_fn(|cx| stream.poll_reset(cx)).await;
+                }
+            }
+            open.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+}
+
+/// A server that speaks one of the versions, and how many streams are open there.
+async fn serves(http: HttpVersion) -> (SocketAddr, Arc<AtomicU64>) {
+    let open = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&open);
+    let (address, _) = server(move |_, stream| {
+        let open = Arc::clone(&counted);
+        async move {
+            match http {
+                HttpVersion::One => serve_one(stream, open).await,
+                HttpVersion::Two => serve_two(stream, open).await,
+            }
+        }
+    })
+    .await;
+    (address, open)
+}
+
+fn events(path: &str, stay: Stay) -> Request {
+    Request {
+        events: Some(stay),
+        expect_status: vec![(200, 200)],
+        ..Request::plain("stream", "GET", Template::parse(path))
+    }
+}
+
+fn count(count: u64) -> Stay {
+    Stay {
+        count: Some(count),
+        time: None,
+    }
+}
+
+fn time(ms: u64) -> Stay {
+    Stay {
+        count: None,
+        time: Some(Duration::from_millis(ms)),
+    }
+}
+
+fn over(http: HttpVersion, requests: Vec<Request>, journeys: Vec<Journey>) -> Load {
+    Load {
+        connecting: Connecting {
+            http,
+            ..Connecting::default()
+        },
+        ..load(requests, journeys)
+    }
+}
+
+/// What became of requests for a stream, over one version of HTTP.
+async fn asked(http: HttpVersion, request: Request) -> (Counts, Vec<Sample>) {
+    let (address, _) = serves(http).await;
+    let ran = run_against(address, over(http, vec![request], vec![])).await;
+    (ran.counts[0], ran.samples)
+}
+
+/// Over both versions, and in both framings of the first, the same count.
+async fn all_are(request: Request, of: fn(&Counts) -> u64) -> Vec<String> {
+    let path = request.path.source().to_owned();
+    let mut details = Vec::new();
+    for (http, path) in [
+        (HttpVersion::One, path.clone()),
+        (HttpVersion::One, format!("/close{path}")),
+        (HttpVersion::Two, path.clone()),
+    ] {
+        let path = Template::parse(&path);
+        let (counts, samples) = asked(
+            http,
+            Request {
+                path,
+                ..request.clone()
+            },
+        )
+        .await;
+        assert_eq!(
+            of(&counts),
+            CALLS,
+            "{http:?} {}: {samples:?}",
+            request.path.source()
+        );
+        let bad = samples.into_iter().find(|it| it.outcome != Outcome::Good);
+        details.extend(bad.and_then(|it| it.detail));
+    }
+    details
+}
+
+fn good(counts: &Counts) -> u64 {
+    counts.good
+}
+
+#[tokio::test]
+async fn a_stream_that_its_server_ends_is_a_list_and_is_counted() {
+    let checks = vec![
+        json("/0/event", "price"),
+        json("/0/id", "7"),
+        json("/0/data/of", "squall"),
+        json("/1/event", "message"),
+        json("/1/data", "[DONE]"),
+        json("/2/data", "3"),
+        AnswerCheck::Contains(Template::parse("[DONE]")),
+        AnswerCheck::Events(SeriesCheck::AtLeast(3)),
+        AnswerCheck::Events(SeriesCheck::AtMost(3)),
+        AnswerCheck::Events(SeriesCheck::First(Duration::from_secs(60))),
+        AnswerCheck::Events(SeriesCheck::Gap(Duration::from_secs(60))),
+    ];
+    let with = |checks| Request {
+        checks,
+        ..events("/ends", Stay::default())
+    };
+    all_are(with(checks), good).await;
+    let more = AnswerCheck::Events(SeriesCheck::AtLeast(4));
+    let told = all_are(with(vec![more]), |counts| counts.check).await;
+    assert_eq!(told, ["3 events came, fewer than 4"; 3]);
+    // Nothing is faster than this.
+    let first = AnswerCheck::Events(SeriesCheck::First(Duration::from_nanos(1)));
+    let told = all_are(with(vec![first]), |counts| counts.check).await;
+    assert!(
+        told.iter().all(|it| it.contains("the first of the events")),
+        "{told:?}"
+    );
+}
+
+/// Of more than it waits for, and though the server sends them without end.
+#[tokio::test]
+async fn who_waits_for_so_many_leaves_behind_them() {
+    let absent = AnswerCheck::Json {
+        pointer: "/2".to_owned(),
+        expected: squall_scenario::Expected::Absent,
+    };
+    for path in ["/ends", "/waits", "/floods"] {
+        let request = Request {
+            checks: vec![json("/1/data", "[DONE]"), absent.clone()],
+            ..events(path, count(2))
+        };
+        all_are(request, good).await;
+    }
+}
+
+/// The stream is still open then, or floods its client.
+#[tokio::test]
+async fn who_stays_for_a_time_leaves_behind_it() {
+    for path in ["/waits", "/floods", "/nothing"] {
+        let request = events(path, time(50));
+        let (address, open) = serves(HttpVersion::Two).await;
+        let ran = run_against(
+            address,
+            over(HttpVersion::Two, vec![request.clone()], vec![]),
+        )
+        .await;
+        assert_eq!(ran.counts[0].good, CALLS, "{path} {:?}", ran.samples);
+        assert!(
+            ran.samples.iter().all(|it| it.service_us >= 50_000),
+            "{path}"
+        );
+        let left = async {
+            while open.load(Ordering::SeqCst) > 0 {
+                tokio::task::yield_now().await
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), left)
+            .await
+            .expect("it stays open");
+        all_are(request, good).await;
+    }
+    // Silence to the end of the stay lies between two events as well.
+    let request = Request {
+        checks: vec![AnswerCheck::Events(SeriesCheck::Gap(
+            Duration::from_millis(25),
+        ))],
+        ..events("/waits", time(500))
+    };
+    let told = all_are(request, |counts| counts.check).await;
+    assert!(
+        told.iter().all(|it| it.contains("lay between two events")),
+        "{told:?}"
+    );
+    let request = Request {
+        checks: vec![AnswerCheck::Events(SeriesCheck::First(
+            Duration::from_secs(60),
+        ))],
+        ..events("/nothing", time(50))
+    };
+    let told = all_are(request, |counts| counts.check).await;
+    assert_eq!(told, ["none of the events came"; 3]);
+}
+
+#[tokio::test]
+async fn what_goes_wrong_with_a_stream_has_its_kind() {
+    let stays = Stay::default();
+    let told = all_are(events("/breaks", stays), |counts| counts.broken).await;
+    assert_eq!(told.len(), 3);
+    let told = all_are(events("/page", stays), |counts| counts.malformed).await;
+    assert!(
+        told.iter()
+            .all(|it| it.contains("content-type is \"text/html\"")),
+        "{told:?}"
+    );
+    all_are(events("/busy", stays), |counts| counts.status).await;
+    let told = all_are(events("/silent", time(50)), |counts| counts.timeout).await;
+    assert!(
+        told.iter()
+            .all(|it| it.contains("as long as the client stayed")),
+        "{told:?}"
+    );
+    // Who waits for what never comes gives up when its patience ends.
+    for http in [HttpVersion::One, HttpVersion::Two] {
+        let (address, _) = serves(http).await;
+        let impatient = Load {
+            timeout: Duration::from_millis(200),
+            ..over(http, vec![events("/waits", count(9))], vec![])
+        };
+        let ran = run_against(address, impatient).await;
+        assert_eq!(ran.counts[0].timeout, CALLS, "{http:?} {:?}", ran.samples);
+    }
+}
+
+/// A stream that its server ended leaves the connection to the next request; one that
+/// was left does not.
+#[tokio::test]
+async fn a_stream_that_ended_leaves_its_connection_in_order() {
+    let (address, connections) = server(|_, stream| serve_one(stream, Arc::default())).await;
+    let one = |request| Load {
+        connections: Some(1),
+        ..over(HttpVersion::One, vec![request], vec![])
+    };
+    let ended = run_against(address, one(events("/ends", Stay::default()))).await;
+    assert_eq!(ended.counts[0].good, CALLS);
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    let left = run_against(address, one(events("/ends", count(1)))).await;
+    assert_eq!(left.counts[0].good, CALLS);
+    assert_eq!(connections.load(Ordering::SeqCst), 1 + CALLS);
+}
+
+#[tokio::test]
+async fn what_an_event_says_goes_into_the_next_step() {
+    let step = |request, take| Step {
+        request,
+        take,
+        player: None,
+        think: None,
+        leave: None,
+    };
+    let first = Request {
+        name: "j/first".to_owned(),
+        ..events("/waits", count(1))
+    };
+    let take = vec![("act".to_owned(), Take::Json("/0/event".to_owned()))];
+    let second = Request {
+        name: "j/second".to_owned(),
+        ..events("/$act/ends", count(3))
+    };
+    let journey = Journey {
+        name: "j".to_owned(),
+        weight: 1,
+        persona: None,
+        steps: vec![step(first, take), step(second, vec![])],
+    };
+    for http in [HttpVersion::One, HttpVersion::Two] {
+        let (address, _) = serves(http).await;
+        let mut load = over(http, vec![], vec![journey.clone()]);
+        // Time enough for the second step.
+        load.shape.push(squall_scenario::Stage::Hold {
+            rate: squall_scenario::Rate::default(),
+            duration: Duration::from_secs(1),
+            arrivals: squall_scenario::Arrivals::Even,
+        });
+        let ran = run_against(address, load).await;
+        assert_eq!(ran.counts[0].good, CALLS, "{:?}", ran.samples);
+        assert_eq!(ran.counts[1].good, CALLS, "{:?}", ran.samples);
+    }
+}
