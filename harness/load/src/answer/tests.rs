@@ -306,3 +306,32 @@ proptest! {
         let _ = read(&[&answer], false);
     }
 }
+
+/// In the middle of a chunk, or at the end of one; and by its own end.
+#[test]
+fn a_connection_that_a_client_left_carries_nothing_else() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                transfer-encoding: chunked\r\n\r\n";
+    let ends = "9\r\ndata: a\n\n\r\n9\r\ndata: b\n\n\r\n0\r\n\r\n";
+    let read = |count, body: &str| {
+        let stay = Stay { count, time: None };
+        let mut reader = AnswerReader::keeping(false, LOOKS).with_events(stay, Instant::now());
+        let text = [head, body].concat();
+        let left = text.len() - reader.read(text.as_bytes()).unwrap();
+        let (done, kept) = (reader.is_done(), reader.keeps_alive());
+        (done, kept, left, reader.into_parts().1)
+    };
+    assert_eq!(read(None, ends), (true, true, 0, 18));
+    assert_eq!(read(Some(3), ends), (true, true, 0, 18));
+    assert_eq!(read(Some(1), &ends[..12]), (true, false, 0, 9));
+    assert_eq!(read(Some(1), ends), (true, false, 21, 9));
+    assert_eq!(read(Some(2), ends), (true, false, 7, 18));
+    let mut reader =
+        AnswerReader::keeping(false, LOOKS).with_events(Stay::default(), Instant::now());
+    assert!(!reader.leave(Instant::now()), "no answer has come");
+    reader
+        .read([head, ends].concat()[..head.len() + 20].as_bytes())
+        .unwrap();
+    assert!(reader.leave(Instant::now()));
+    assert!(!reader.keeps_alive());
+}

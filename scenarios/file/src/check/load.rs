@@ -189,9 +189,12 @@ fn stays(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
 
 /// The fewest events that are expected, where any are.
 fn at_least(request: &Request) -> Option<u64> {
-    request.checks.iter().find_map(|check| match check {
-        AnswerCheck::Events(SeriesCheck::AtLeast(least)) if *least > 0 => Some(*least),
-        _ => None,
+    let mut checks = request.checks.iter();
+    checks.find_map(|check| {
+        let AnswerCheck::Events(SeriesCheck::AtLeast(least)) = check else {
+            return None;
+        };
+        Some(*least).filter(|least| *least > 0)
     })
 }
 

@@ -74,23 +74,8 @@ impl Reader {
             .get("within")
             .and_then(|node| self.some_time(node, "no answer comes in no time"));
         let (call, expect) = (found?.0, expect?);
-        let (messages, events) = expect.series;
-        if let Some(place) = events {
-            self.report(
-                Diagnostic::error(codes::KEYS_CONFLICT, "a call is not answered with events")
-                    .at(place, "of a request of HTTP")
-                    .help("write `messages` instead"),
-            );
-        }
-        if let Some(place) = messages.filter(|_| !call.streams) {
-            let title = format!("{} answers with one message", quoted(&call.method));
-            self.report(
-                Diagnostic::error(codes::KEYS_CONFLICT, title)
-                    .at(place, "nothing comes one after the other")
-                    .help("look at `json` and `body`, or leave it out"),
-            );
-        }
-        if let Some(place) = expect.body.or(expect.series) {
+        self.refuse_streams_of_a_call(&call, expect.series);
+        if let Some(place) = expect.body.or(expect.series.0) {
             self.refuse_message_of_failure((&call, &expect.status), place);
         }
         let places = RequestPlaces {
@@ -119,6 +104,29 @@ impl Reader {
         };
         let call = Some(call);
         Some((Request { call, ..request }, places))
+    }
+
+    /// What is expected of a stream that the answer to a call is not.
+    fn refuse_streams_of_a_call(
+        &mut self,
+        call: &Call,
+        (messages, events): (Option<Place>, Option<Place>),
+    ) {
+        if let Some(place) = events {
+            self.report(
+                Diagnostic::error(codes::KEYS_CONFLICT, "a call is not answered with events")
+                    .at(place, "of a request of HTTP")
+                    .help("write `messages` instead"),
+            );
+        }
+        if let Some(place) = messages.filter(|_| !call.streams) {
+            let title = format!("{} answers with one message", quoted(&call.method));
+            self.report(
+                Diagnostic::error(codes::KEYS_CONFLICT, title)
+                    .at(place, "nothing comes one after the other")
+                    .help("look at `json` and `body`, or leave it out"),
+            );
+        }
     }
 
     /// The method that is called, and the file that describes it.

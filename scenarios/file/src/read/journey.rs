@@ -279,17 +279,25 @@ impl Reader {
         let name = fields.get("name").map(|node| self.title(node));
         let watching = fields.get("player").map(|node| self.watching(node));
         let place = fields.place("player");
-        let called = before.filter(|(step, _)| step.request.call.is_some());
+        let no_manifest = before.and_then(|(step, places)| {
+            let request = &step.request;
+            let name = quoted(&request.name);
+            let called = request
+                .call
+                .is_some()
+                .then(|| format!("{name} is a call of gRPC"));
+            let streamed = request
+                .events
+                .map(|_| format!("{name} is a stream of events"));
+            Some((places.name, called.or(streamed)?))
+        });
         let brings = before.filter(|(step, _)| step.player.is_none());
-        if brings.is_none() || called.is_some() || pause.is_some() {
+        if brings.is_none() || no_manifest.is_some() || pause.is_some() {
             let problem = Diagnostic::error(codes::WRONG_SHAPE, "there is nothing to play")
                 .at(place, "no manifest before it");
-            let problem = match (called, pause) {
-                (Some((step, places)), _) => problem
-                    .also(
-                        places.name,
-                        format!("{} is a call of gRPC", quoted(&step.request.name)),
-                    )
+            let problem = match (no_manifest, pause) {
+                (Some((place, why)), _) => problem
+                    .also(place, why)
                     .help("put the request for the manifest between them: `send: POST /play/$title`"),
                 (None, Some(pause)) => problem.also(pause, "the user thinks here").help(
                     "play at once: the time to the first frame counts from the request for the manifest",
