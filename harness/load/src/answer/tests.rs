@@ -330,7 +330,7 @@ fn a_connection_that_a_client_left_carries_nothing_else() {
         AnswerReader::keeping(false, LOOKS).with_events(Stay::default(), Instant::now());
     assert!(!reader.leave(Instant::now()), "no answer has come");
     reader
-        .read([head, ends].concat()[..head.len() + 20].as_bytes())
+        .read(&[head, ends].concat().as_bytes()[..head.len() + 20])
         .unwrap();
     assert!(reader.leave(Instant::now()));
     assert!(!reader.keeps_alive());

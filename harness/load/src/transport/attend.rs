@@ -238,6 +238,8 @@ fn take<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, came: Came) -> bool {
         }
         Came::Answer(key, answer) => {
             let now = Instant::now();
+            // Its client has what it stayed for.
+            line.leaves_at.set(None);
             let done = answer.came.unwrap_or(now);
             transport.lying.answered(answer.came.is_some());
             let reusable = answer.reusable && !transport.connector.per_request;

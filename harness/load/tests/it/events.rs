@@ -41,6 +41,8 @@ enum Act {
     Nothing,
     /// All parts, and then the connection breaks, or the stream.
     Breaks,
+    /// All parts, some time later, and then the end.
+    Slow,
     /// More and more events.
     Floods,
     /// Another answer: its status, and what it says that it is.
@@ -53,6 +55,7 @@ fn act(path: &str) -> Act {
         "silent" => Act::Silent,
         "nothing" => Act::Nothing,
         "breaks" => Act::Breaks,
+        "slow" => Act::Slow,
         "floods" => Act::Floods,
         "page" => Act::Other(200, "text/html"),
         "busy" => Act::Other(503, "text/event-stream"),
@@ -101,6 +104,9 @@ async fn answer_one(path: &str, stream: &mut BufReader<TcpStream>) -> Option<()>
         Act::Nothing => (200, "text/event-stream", &[][..]),
         _ => (200, "text/event-stream; charset=utf-8", &PARTS[..]),
     };
+    if matches!(act(path), Act::Slow) {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
     if !matches!(act(path), Act::Silent) {
         let head = format!("HTTP/1.1 {status} It\r\ncontent-type: {media}\r\n{framing}\r\n\r\n");
         stream.write_all(head.as_bytes()).await.ok()?;
@@ -110,8 +116,8 @@ async fn answer_one(path: &str, stream: &mut BufReader<TcpStream>) -> Option<()>
         }
     }
     match act(path) {
-        Act::Ends | Act::Other(..) if closes => None,
-        Act::Ends | Act::Other(..) => stream.write_all(b"0\r\n\r\n").await.ok(),
+        Act::Ends | Act::Slow | Act::Other(..) if closes => None,
+        Act::Ends | Act::Slow | Act::Other(..) => stream.write_all(b"0\r\n\r\n").await.ok(),
         Act::Breaks => {
             stream.get_ref().set_zero_linger().unwrap();
             None
@@ -152,7 +158,9 @@ async fn serve_two(stream: TcpStream, open: Arc<AtomicU64>) {
                 tokio::task::yield_now().await;
             }
             match act(&path) {
-                Act::Ends | Act::Other(..) => drop(stream.send_data(Bytes::new(), true)),
+                Act::Ends | Act::Slow | Act::Other(..) => {
+                    drop(stream.send_data(Bytes::new(), true))
+                }
                 Act::Breaks => stream.send_reset(Reason::INTERNAL_ERROR),
                 Act::Floods => {
                     let many = Bytes::from("data: more\n\n".repeat(1_000));
@@ -406,6 +414,32 @@ async fn a_stream_that_ended_leaves_its_connection_in_order() {
     let left = run_against(address, one(events("/ends", count(1)))).await;
     assert_eq!(left.counts[0].good, CALLS);
     assert_eq!(connections.load(Ordering::SeqCst), 1 + CALLS);
+}
+
+/// How long a client would have stayed says nothing of the next on its connection.
+#[tokio::test]
+async fn a_stay_ends_with_its_stream() {
+    let (address, connections) = server(|_, stream| serve_one(stream, Arc::default())).await;
+    let slow = Request {
+        name: "slow".to_owned(),
+        ..Request::plain("slow", "GET", Template::parse("/slow"))
+    };
+    let load = Load {
+        connections: Some(1),
+        ..over(
+            HttpVersion::One,
+            vec![events("/ends", time(500)), slow],
+            vec![],
+        )
+    };
+    let ran = run_against(address, load).await;
+    let good: u64 = ran.counts.iter().map(|counts| counts.good).sum();
+    assert_eq!(good, CALLS, "{:?}", ran.samples);
+    assert!(
+        ran.counts.iter().all(|counts| counts.good > 0),
+        "both are asked for"
+    );
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

@@ -150,6 +150,11 @@ impl Reader {
             self.findings
                 .extend(send.map(|key| missing_key(node, shape, key)));
         }
+        self.asked(node, fields)
+    }
+
+    /// A request of HTTP that is more than a method and a path.
+    fn asked(&mut self, node: &Node, fields: Fields<'_>) -> Option<(Request, RequestPlaces)> {
         let send = fields.get("send").and_then(|node| self.send(node));
         let name = fields.get("name").map(|node| self.title(node));
         let (mut headers, auth) = self.headed(fields);
@@ -159,10 +164,7 @@ impl Reader {
         self.accept_events(fields, &mut headers);
         let (headers, header_places) = self.with_common(headers);
         let events = fields.get("events").map(|node| self.events(node));
-        let speaks = match events {
-            Some(_) => Speaks::Events,
-            None => Speaks::Http,
-        };
+        let speaks = events.map_or(Speaks::Http, |_| Speaks::Events);
         let expect = match fields.get("expect") {
             Some(node) => self.expect(node, speaks),
             None => Some(Expect::of(speaks)),
@@ -173,11 +175,8 @@ impl Reader {
         let (method, path, sent) = send?;
         let expect = expect?;
         self.refuse_streams(fields, expect.series);
-        for place in expect
-            .body
-            .into_iter()
-            .chain(events.map(|_| fields.key_place("events")))
-        {
+        let streams = events.map(|_| fields.key_place("events"));
+        if let Some(place) = expect.body.or(streams) {
             self.refuse_body_of_head(&method, place);
         }
         let places = RequestPlaces {
@@ -194,10 +193,7 @@ impl Reader {
             headers,
             auth: auth?,
             follow: follow.unwrap_or(self.common.follow),
-            events: match events {
-                Some(events) => Some(events?),
-                None => None,
-            },
+            events: events.map_or(Some(None), |events| events.map(Some))?,
             body: body.text,
             body_file: body.file,
             multipart: body.multipart,
