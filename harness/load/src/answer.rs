@@ -15,9 +15,9 @@ use head::{Framing, parse_head};
 pub(crate) use events::{EventAnswer, json_of_events};
 pub use head::Head;
 pub(crate) use keeper::Keeper;
+pub use keeper::{KEPT_BODIES_BYTES_MAX, KEPT_BODY_BYTES_MAX, Kept, Looks};
 pub use tally::Moment;
 pub(crate) use tally::Tally;
-pub use keeper::{KEPT_BODIES_BYTES_MAX, KEPT_BODY_BYTES_MAX, Kept, Looks};
 
 mod events;
 mod head;

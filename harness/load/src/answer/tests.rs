@@ -1,5 +1,7 @@
 //! Answers as they come, whole, in pieces and broken.
 
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
@@ -307,6 +309,13 @@ proptest! {
     }
 }
 
+fn now() -> Moment {
+    Moment {
+        at: Instant::now(),
+        stalled: Duration::ZERO,
+    }
+}
+
 /// In the middle of a chunk, or at the end of one; and by its own end.
 #[test]
 fn a_connection_that_a_client_left_carries_nothing_else() {
@@ -315,7 +324,7 @@ fn a_connection_that_a_client_left_carries_nothing_else() {
     let ends = "9\r\ndata: a\n\n\r\n9\r\ndata: b\n\n\r\n0\r\n\r\n";
     let read = |count, body: &str| {
         let stay = Stay { count, time: None };
-        let mut reader = AnswerReader::keeping(false, LOOKS).with_events(stay, Instant::now());
+        let mut reader = AnswerReader::keeping(false, LOOKS).with_events(stay, now());
         let text = [head, body].concat();
         let left = text.len() - reader.read(text.as_bytes()).unwrap();
         let (done, kept) = (reader.is_done(), reader.keeps_alive());
@@ -326,12 +335,11 @@ fn a_connection_that_a_client_left_carries_nothing_else() {
     assert_eq!(read(Some(1), &ends[..12]), (true, false, 0, 9));
     assert_eq!(read(Some(1), ends), (true, false, 21, 9));
     assert_eq!(read(Some(2), ends), (true, false, 7, 18));
-    let mut reader =
-        AnswerReader::keeping(false, LOOKS).with_events(Stay::default(), Instant::now());
-    assert!(!reader.leave(Instant::now()), "no answer has come");
+    let mut reader = AnswerReader::keeping(false, LOOKS).with_events(Stay::default(), now());
+    assert!(!reader.leave(now()), "no answer has come");
     reader
         .read(&[head, ends].concat().as_bytes()[..head.len() + 20])
         .unwrap();
-    assert!(reader.leave(Instant::now()));
+    assert!(reader.leave(now()));
     assert!(!reader.keeps_alive());
 }

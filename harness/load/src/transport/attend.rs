@@ -18,8 +18,8 @@ use super::socket::{Condition, Socket};
 use super::under_way::{Key, Made};
 use super::wire::Wire;
 use super::{Exchange, ExchangeFailure, Sender, Transport};
-use crate::answer::Moment;
 use super::{open, place_waiting, send, settle, turn_of};
+use crate::answer::Moment;
 
 const CLOSED_UNREAD: &str = "the connection was closed before the request was sent";
 const SPOKE_FIRST: &str = "an answer came before the request was sent";
