@@ -140,8 +140,8 @@ impl Registry {
         self.commands().iter().map(Command::snapshot).collect()
     }
 
-    /// One round of `/hystrix.stream`: two JSON objects per command, one per collapser. Send them every 500 ms, each
-    /// framed by [`hystrix_stream::sse_event`].
+    /// One round of `/hystrix.stream`: two JSON objects per command, one per collapser. Send them
+    /// every 500 ms, each framed by [`hystrix_stream::sse_event`].
     pub fn hystrix_messages(&self) -> Vec<String> {
         let collapsers = self.collapser_snapshots().into_iter();
         let collapsers = collapsers.map(|shown| hystrix_stream::collapser(&shown).to_string());
@@ -157,10 +157,49 @@ impl Registry {
         self.0.notices.subscribe()
     }
 
-            commands: Mutex::default(),
-            collapsers: Mutex::new(BTreeMap::new()),
+    /// Changes what is set beside the code, if every command can have it.
+    fn change_layers(
+        &self,
+        change: impl FnOnce(&mut Layers) -> Result<(), DynamicError>,
+    ) -> Result<(), DynamicError> {
+        let mut commands = self.lock();
+        let mut layers = commands.layers.clone();
+        change(&mut layers)?;
+        let all = layers.all()?;
+        let running = |name: &str| commands.by_name.get(name);
+        for (name, properties) in &all {
+            let fits = |command: &Command| properties.same_windows(&command.properties());
+            if !running(name).is_none_or(fits) {
+                return Err(DynamicError::Command {
+                    command: name.clone(),
+                    error: PropertiesError::WindowsFixed,
+                });
+            }
+        }
+        for (name, properties) in all {
+            let Some(command) = running(&name) else {
+                continue;
+            };
+            let changed = command.set_properties(properties);
+            changed.map_err(|error| DynamicError::Command {
+                command: name,
+                error,
+            })?;
+        }
+        commands.layers = layers;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Commands> {
         self.0
             .commands
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_collapsers(&self) -> MutexGuard<'_, BTreeMap<String, Arc<collapser::View>>> {
+        self.0
+            .collapsers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
