@@ -10,11 +10,11 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use squall_resilience::balance::{BalanceRules, Balancer, Instance, NoInstance};
+use squall_resilience::balance::{BalanceRules, Balancer, BalancerMetrics, Instance, NoInstance};
 use squall_resilience::layers::{Balance, BalanceError, BalanceLayer, NoFallback, Placed};
 use squall_resilience::{
-    Call, CallOptions, Classification, Classify, Command, CommandError, CommandEvent, Deadline,
-    Properties,
+    Attempt, Call, CallOptions, Classification, Classify, Command, CommandError, CommandEvent,
+    Deadline, Properties,
 };
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -95,7 +95,7 @@ async fn an_async_function_picks_by_its_attempt() {
     let command = command(2);
     let balancer = balancer(&command, ["bad", "good"]);
     for _ in 0..20 {
-        let work = async |attempt: squall_resilience::Attempt| {
+        let work = async |attempt: Attempt| {
             let pick = balancer
                 .pick(&attempt, command.now())
                 .map_err(Wrong::Nobody)?;
@@ -184,4 +184,52 @@ async fn instances_may_be_services_and_may_change() {
     balancer.set_instances(command.now(), [Instance::new("0", instance(20))]);
     assert_eq!(service.ready().await.unwrap().call(call()).await, Ok(21));
     assert_eq!(counts(&balancer, &command), [(2, 0, 0)], "of one name");
+}
+
+#[tokio::test(start_paused = true)]
+async fn prometheus_reads_instances_and_who_is_out() {
+    let command = command(1);
+    let balancer = Balancer::<()>::builder("say \"hi\"").build::<()>().unwrap();
+    let instances = ["one", "two"].map(|name| Instance::new(name, ()).in_zone("a"));
+    let mut registry = prometheus_client::registry::Registry::default();
+    let other = self::balancer(&command, [1]);
+    let metrics = BalancerMetrics::new().with(&balancer).with(&other);
+    registry.register_collector(Box::new(metrics));
+    let text = || {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text
+    };
+    balancer.set_instances(command.now(), instances);
+    let attempt = Attempt::only(options(&command).deadline);
+    let pick = || balancer.pick(&attempt, command.now()).unwrap();
+    let under_way = pick();
+    let other = if under_way.name() == "one" {
+        "two"
+    } else {
+        "one"
+    };
+    for _ in 0..5 {
+        pick().failure(command.now());
+    }
+    let of = |name: &str| format!("{{balancer=\"say \\\"hi\\\"\",instance=\"{name}\",zone=\"a\"}}");
+    let text = text();
+    for line in [
+        format!(
+            "resilience_instance_attempts_active{} 1",
+            of(under_way.name())
+        ),
+        format!("resilience_instance_attempts_total{} 5", of(other)),
+        format!("resilience_instance_failures_total{} 5", of(other)),
+        format!("resilience_instance_ejections_total{} 1", of(other)),
+        format!("resilience_instance_ejected{} 1", of(other)),
+        format!("resilience_instance_ejected{} 0", of(under_way.name())),
+        "resilience_instance_ejected{balancer=\"catalog\",instance=\"0\",zone=\"\"} 0".to_owned(),
+        "resilience_balancer_panics_total{balancer=\"say \\\"hi\\\"\"} 0".to_owned(),
+    ] {
+        let is_there = text.lines().any(|found| found == line);
+        assert!(is_there, "{line} is not in\n{text}");
+    }
+    let told = text.lines().filter(|line| line.starts_with("# TYPE"));
+    assert_eq!(told.count(), 7, "each once");
 }
