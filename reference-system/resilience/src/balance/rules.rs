@@ -54,7 +54,7 @@ pub struct BalanceRules {
     /// The longest ejection, in milliseconds. Default 300 000.
     pub outlier_max_ejection_ms: u64,
     /// The most instances that may be out at once, in percent, rounded down, and never all. Default
-    /// 50; Envoy has 10, and one in any case, which of two or three is half of them.
+    /// 50; Envoy has 10, which of a few instances is none.
     pub outlier_max_ejection_percentage: u32,
     /// When fewer than so many percent are left, ejections are ignored: those that are left would
     /// be overrun. Default 50, Envoy's panic threshold; 0 for never.
