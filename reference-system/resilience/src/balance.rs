@@ -120,12 +120,15 @@ pub struct NoInstance {
 
 impl Classify for NoInstance {}
 
-impl<T> Balancer<T> {
-    /// Begins a balancer of this name; nothing but chance and messages depends on it.
+impl Balancer<()> {
+    /// Begins a balancer of this name, of whatever targets; nothing but chance and messages depends
+    /// on the name.
     pub fn builder(name: &str) -> BalancerBuilder {
         BalancerBuilder::new(name)
     }
+}
 
+impl<T> Balancer<T> {
     /// The name.
     pub fn name(&self) -> &str {
         &self.0.name

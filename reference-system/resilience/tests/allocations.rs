@@ -84,7 +84,7 @@ fn a_call_through_all_layers_costs_none() {
 
 fn a_choice_of_an_instance_costs_none() {
     let now = Instant::now();
-    let balancer: Balancer<u32> = Balancer::<u32>::builder("dependency").build().unwrap();
+    let balancer: Balancer<u32> = Balancer::builder("dependency").build().unwrap();
     let instances = (0..9).map(|nth| Instance::new(nth.to_string(), nth));
     balancer.set_instances(now, instances);
     let attempt = Attempt::only(Deadline::after(now, Duration::from_secs(60)));

@@ -44,7 +44,7 @@ impl Scene {
         let clock = Hand::new();
         let events = Arc::<Mutex<Vec<BalanceEvent>>>::default();
         let heard = events.clone();
-        let balancer = Balancer::<()>::builder("catalog")
+        let balancer = Balancer::builder("catalog")
             .rules(rules)
             .zone("a")
             .clock(clock.clone())
@@ -467,7 +467,7 @@ fn bad_rules_are_named() {
         ),
     ];
     for (name, rules) in rules {
-        let error = Balancer::<()>::builder("x").rules(rules).build::<()>();
+        let error = Balancer::builder("x").rules(rules).build::<()>();
         let error = error.unwrap_err().to_string();
         assert!(error.starts_with(name), "{error}");
     }

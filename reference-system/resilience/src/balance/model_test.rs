@@ -90,7 +90,7 @@ impl Pair {
             outlier_max_ejection_percentage: max_percentage,
             ..BalanceRules::default()
         };
-        let builder = Balancer::<u32>::builder("model").rules(rules).seed(seed);
+        let builder = Balancer::builder("model").rules(rules).seed(seed);
         let mut pair = Self {
             balancer: builder.zone("0").clock(clock.clone()).build().unwrap(),
             clock,
@@ -314,7 +314,7 @@ fn run(ops: &[Op], seed: u64, max_percentage: u32) -> Result<Vec<String>, TestCa
 }
 
 fn equal_ones(seed: u64, count: usize) -> Balancer<()> {
-    let balancer = Balancer::<()>::builder("equal").seed(seed).build().unwrap();
+    let balancer = Balancer::builder("equal").seed(seed).build().unwrap();
     let instances = (0..count).map(|nth| Instance::new(nth.to_string(), ()));
     balancer.set_instances(Instant::now(), instances);
     balancer

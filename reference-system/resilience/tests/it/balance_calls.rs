@@ -47,7 +47,7 @@ fn options(command: &Command) -> CallOptions {
 }
 
 fn balancer<T>(command: &Command, targets: impl IntoIterator<Item = T>) -> Balancer<T> {
-    let balancer = Balancer::<T>::builder("catalog").build().unwrap();
+    let balancer = Balancer::builder("catalog").build().unwrap();
     let targets = targets.into_iter().enumerate();
     let instances = targets.map(|(nth, target)| Instance::new(nth.to_string(), target));
     balancer.set_instances(command.now(), instances);
@@ -156,7 +156,7 @@ async fn the_callers_own_mistake_is_an_answer_of_the_instance() {
         outlier_consecutive_failures: 1,
         ..BalanceRules::default()
     };
-    let builder = Balancer::<()>::builder("catalog").rules(rules);
+    let builder = Balancer::builder("catalog").rules(rules);
     let balancer: Balancer<()> = builder.build().unwrap();
     let instances = ["one", "two"].map(|name| Instance::new(name, ()));
     balancer.set_instances(command.now(), instances);
@@ -189,7 +189,7 @@ async fn instances_may_be_services_and_may_change() {
 #[tokio::test(start_paused = true)]
 async fn prometheus_reads_instances_and_who_is_out() {
     let command = command(1);
-    let balancer = Balancer::<()>::builder("say \"hi\"").build::<()>().unwrap();
+    let balancer = Balancer::builder("say \"hi\"").build::<()>().unwrap();
     let instances = ["one", "two"].map(|name| Instance::new(name, ()).in_zone("a"));
     let mut registry = prometheus_client::registry::Registry::default();
     let other = self::balancer(&command, [1]);

@@ -174,7 +174,7 @@ async fn the_timeout_ends_both() {
 #[tokio::test(start_paused = true)]
 async fn the_balancer_is_inside_and_sends_the_hedge_elsewhere() {
     let c = command(hedged());
-    let balancer: Balancer<&str> = Balancer::<&str>::builder("edge").build().unwrap();
+    let balancer: Balancer<&str> = Balancer::builder("edge").build().unwrap();
     let instances = ["slow", "quick"].map(|name| Instance::new(name, name));
     balancer.set_instances(c.now(), instances);
     let client = |call: Call<Placed<&'static str, ()>>| async move {
@@ -205,7 +205,7 @@ async fn the_balancer_is_inside_and_sends_the_hedge_elsewhere() {
 #[tokio::test(start_paused = true)]
 async fn there_is_no_hedge_to_the_same_instance() {
     let c = command(hedged());
-    let balancer: Balancer<()> = Balancer::<()>::builder("edge").build().unwrap();
+    let balancer: Balancer<()> = Balancer::builder("edge").build().unwrap();
     balancer.set_instances(c.now(), [Instance::new("only", ())]);
     let client = service_fn(async |_: Call<Placed<(), ()>>| {
         sleep(Duration::from_millis(800)).await;
@@ -226,7 +226,7 @@ async fn an_instance_whose_attempts_are_given_up_is_ejected() {
         outlier_abandoned_ms: 100,
         ..BalanceRules::default()
     };
-    let builder = Balancer::<&str>::builder("edge").rules(rules);
+    let builder = Balancer::builder("edge").rules(rules);
     let balancer: Balancer<&str> = builder.build().unwrap();
     let instances = ["hanging", "quick"].map(|name| Instance::new(name, name));
     balancer.set_instances(c.now(), instances);
@@ -468,7 +468,7 @@ proptest! {
         let runtime = { runtime }.enable_time().start_paused(true).build().unwrap();
         let (c, balancer) = runtime.block_on(async {
             let c = command(hedged().retry_max_attempts(3).execution_queue_size(3));
-            let builder = Balancer::<()>::builder("edge").seed(seed);
+            let builder = Balancer::builder("edge").seed(seed);
             let balancer: Balancer<()> = builder.build().unwrap();
             let instances = ["a", "b", "c"].map(|name| Instance::new(name, ()));
             balancer.set_instances(c.now(), instances);
