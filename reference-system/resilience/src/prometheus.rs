@@ -10,6 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::Registry;
+use crate::collapser::CollapserSnapshot;
 use crate::event::CommandEvent;
 use crate::metrics::{BUCKET_BOUNDS_MS, LatencyTotals};
 use crate::snapshot::CommandSnapshot;
@@ -31,7 +32,7 @@ impl Registry {
     }
 }
 
-/// All commands: breaker states, breaker openings, calls by event, calls that run and latencies.
+/// All commands and the collapsers that are shown: breaker states, breaker openings, calls by event, calls that run and latencies.
 impl Collector for Registry {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let snapshots = self.snapshots();
@@ -48,7 +49,8 @@ impl Collector for Registry {
             ConstGauge::new(s.active)
         })?;
         calls(&mut encoder, &snapshots)?;
-        latencies(&mut encoder, &snapshots)
+        latencies(&mut encoder, &snapshots)?;
+        collapsers(&mut encoder, &self.collapser_snapshots())
     }
 }
 
@@ -97,6 +99,33 @@ fn latencies(encoder: &mut DescriptorEncoder<'_>, snapshots: &[CommandSnapshot])
         metric
             .encode_family(&labels(snapshot))?
             .encode_histogram::<NoLabelSet>(sum_s, totals.count(), &buckets(totals), None)?;
+    }
+    Ok(())
+}
+
+fn collapsers(encoder: &mut DescriptorEncoder<'_>, shown: &[CollapserSnapshot]) -> fmt::Result {
+    if shown.is_empty() {
+        return Ok(());
+    }
+    let help = "Arguments that went with a batch, and callers that shared the answer of another.";
+    let name = "resilience_collapser_requests";
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for snapshot in shown {
+        let totals = &snapshot.totals;
+        for (event, count) in [
+            ("ADDED_TO_BATCH", totals.requests_batched),
+            ("RESPONSE_FROM_CACHE", totals.responses_from_cache),
+        ] {
+            let labels = [("collapser", &*snapshot.name), ("event", event)];
+            ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
+        }
+    }
+    let help = "Batches that were run.";
+    let name = "resilience_collapser_batches";
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for snapshot in shown {
+        let labels = [("collapser", &*snapshot.name)];
+        ConstCounter::new(snapshot.totals.batches).encode(metric.encode_family(&labels)?)?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! An answer that any number of callers wait for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -13,7 +14,7 @@ pub(crate) struct Promise<O>(Mutex<Waiting<O>>);
 struct Waiting<O> {
     answer: Option<O>,
     /// Who waits, by ticket.
-    wakers: Vec<(u64, Waker)>,
+    wakers: BTreeMap<u64, Waker>,
     next_ticket: u64,
 }
 
@@ -21,7 +22,7 @@ impl<O> Promise<O> {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Waiting {
             answer: None,
-            wakers: Vec::new(),
+            wakers: BTreeMap::new(),
             next_ticket: 0,
         }))
     }
@@ -57,16 +58,16 @@ impl<O> Promise<O> {
         if let Some(answer) = &waiting.answer {
             return Poll::Ready(answer.clone());
         }
-        match waiting.wakers.iter_mut().find(|(of, _)| *of == ticket) {
-            Some((_, waker)) => waker.clone_from(cx.waker()),
-            None => waiting.wakers.push((ticket, cx.waker().clone())),
-        }
+        let waker = waiting.wakers.entry(ticket);
+        waker
+            .and_modify(|waker| waker.clone_from(cx.waker()))
+            .or_insert_with(|| cx.waker().clone());
         Poll::Pending
     }
 
     /// Whoever has `ticket` waits no longer.
     pub(crate) fn give_up(&self, ticket: u64) {
-        self.lock().wakers.retain(|(of, _)| *of != ticket);
+        self.lock().wakers.remove(&ticket);
     }
 
     /// Has everybody look again.
@@ -82,8 +83,8 @@ impl<O> Promise<O> {
 }
 
 /// Wakers run code of others, so no lock is held here.
-fn wake(wakers: Vec<(u64, Waker)>) {
-    wakers.into_iter().for_each(|(_, waker)| waker.wake());
+fn wake(wakers: BTreeMap<u64, Waker>) {
+    wakers.into_values().for_each(Waker::wake);
 }
 
 /// As the waker of work, it wakes everybody who waits for its answer.

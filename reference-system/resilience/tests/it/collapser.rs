@@ -12,16 +12,18 @@ mod request;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use squall_resilience::collapser::{
     Batch, BatchFn, CollapseError, Collapser, CollapserCounts, CollapserProperties,
 };
+use squall_resilience::layers::FallbackFn;
 use squall_resilience::{
     Attempt, Call, CallOptions, Classification, Classify, Command, CommandError, CommandEvent,
     Deadline, Properties, RequestContext,
 };
-use tower::{Service, ServiceExt};
+use tower::{Layer, Service, ServiceExt};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Wrong {
@@ -295,6 +297,84 @@ async fn a_function_is_a_batch_and_a_collapser_is_a_service() {
     let five = c.ready().await.unwrap().call(call("three"));
     assert_eq!(tokio::join!(three, five), (Ok(3), Ok(5)));
     assert_eq!(c.snapshot().totals.batches, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_the_layers_of_another_command_each_caller_has_a_fallback_of_its_own() {
+    let c = collapser(&Titles::default());
+    let front = Command::new("title", "gateway", Properties::default()).unwrap();
+    let usual = FallbackFn(|call: Call<u32>, _: &CommandError<CollapseError<Wrong>>| {
+        std::future::ready(Ok(format!("number {}", call.request)))
+    });
+    let service = front.layer(usual).layer(c.clone());
+    let ask = |number| {
+        let call = Call::new(number, within(&front, 60_000));
+        service.clone().oneshot(call)
+    };
+    let answers = tokio::join!(ask(1), ask(LEFT_OUT), ask(UNKNOWN));
+    let unknown = CommandError::BadRequest(CollapseError::Answer(Wrong::NoSuchTitle));
+    let text = |text: &str| Ok(text.to_owned());
+    assert_eq!(answers, (text("title 1"), text("number 204"), Err(unknown)));
+    assert_eq!(c.snapshot().totals.batches, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_delay_runs_from_the_call_and_not_from_the_first_poll() {
+    let titles = Titles::default();
+    let c = collapser(&titles);
+    let deadline = within(c.command(), 60_000);
+    let began = c.command().now();
+    let submitted = c.submit(deadline, 1);
+    // Nothing is polled meanwhile: the time moves before the runtime looks.
+    let mut time_moves = Box::pin(tokio::time::advance(Duration::from_millis(8)));
+    let _ = std::future::poll_fn(|cx| Poll::Ready(time_moves.as_mut().poll(cx))).await;
+    assert_eq!(submitted.await, title(1));
+    assert_eq!(c.command().now() - began, Duration::from_millis(60));
+}
+
+/// Callers on several threads, some of which go at any time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_several_threads_each_gets_its_own_answer() {
+    let doubles = BatchFn(|numbers: Vec<u32>, _: Attempt| async move {
+        tokio::task::yield_now().await;
+        Ok::<_, Wrong>(numbers.into_iter().map(|number| (number, Ok(number * 2))))
+    });
+    let command = Properties::builder()
+        .execution_semaphore_max_concurrent(10_000)
+        .execution_timeout_ms(60_000)
+        .build();
+    let command = Command::new("doubles", "tests", command.unwrap()).unwrap();
+    let properties = CollapserProperties {
+        max_requests_in_batch: 7,
+        timer_delay_ms: 1,
+        ..CollapserProperties::default()
+    };
+    let c = Collapser::new("double", command.clone(), properties, doubles).unwrap();
+    let context = RequestContext::new();
+    let mut callers = tokio::task::JoinSet::new();
+    for n in 0..2000_u32 {
+        let (c, context) = (c.clone(), context.clone());
+        callers.spawn(async move {
+            let (number, deadline) = (n % 97, within(c.command(), 60_000));
+            let mut submitted = match n % 2 {
+                0 => c.submit(deadline, number),
+                _ => c.submit_in(&context, deadline, number),
+            };
+            if n % 3 == 0 {
+                let look =
+                    tokio::time::timeout(Duration::from_micros(u64::from(n)), &mut submitted);
+                let seen = look.await;
+                assert!(seen.is_err() || seen == Ok(Ok(number * 2)));
+            } else {
+                assert_eq!(submitted.await, Ok(number * 2));
+            }
+        });
+    }
+    while let Some(ended) = callers.join_next().await {
+        ended.unwrap();
+    }
+    assert_eq!(command.bulkhead().active(), 0);
+    assert_eq!(command.snapshot().metrics.total(CommandEvent::Timeout), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -307,6 +307,43 @@ fn breaks() -> Result<u32, Broken> {
     panic!("the work panics")
 }
 
+/// Callers on several threads, some of which go at any time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_several_threads_nobody_is_left_waiting() {
+    let properties = Properties::builder()
+        .execution_semaphore_max_concurrent(10_000)
+        .execution_timeout_ms(60_000)
+        .build();
+    let c = Command::new("profile", "gateway", properties.unwrap()).unwrap();
+    let context = RequestContext::new();
+    let mut callers = tokio::task::JoinSet::new();
+    for n in 0..2000_u64 {
+        let (c, context) = (c.clone(), context.clone());
+        callers.spawn(async move {
+            let key = (n % 101).to_string();
+            let answer =
+                c.cached(&context, &key)
+                    .execute(within(&c, 60_000), move |_| async move {
+                        for _ in 0..n % 7 {
+                            tokio::task::yield_now().await;
+                        }
+                        tokio::time::sleep(Duration::from_micros(n)).await;
+                        Ok::<_, Broken>(n % 101)
+                    });
+            let seen = match n % 3 {
+                0 => tokio::time::timeout(Duration::from_micros(n), answer).await,
+                _ => Ok(answer.await),
+            };
+            assert!(seen.is_err() || seen == Ok(Ok(n % 101)), "{seen:?}");
+        });
+    }
+    while let Some(ended) = callers.join_next().await {
+        ended.unwrap();
+    }
+    assert_eq!(c.bulkhead().active(), 0);
+    assert_eq!(count(&c, CommandEvent::Timeout), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn as_a_layer_it_is_outside_the_fallback() {
     let (c, context, asked) = (command(), RequestContext::new(), Asked::default());

@@ -226,6 +226,17 @@ async fn collapsers_show_with_every_field() {
     assert_eq!(object["propertyValue_timerDelayInMilliseconds"], 10);
     assert_eq!(messages[0]["rollingCountCollapsedRequests"], 3);
     assert_eq!(registry.collapser_snapshots().len(), 1);
+    let text = registry.prometheus_text();
+    for line in [
+        "resilience_collapser_requests_total{collapser=\"half\",event=\"ADDED_TO_BATCH\"} 3",
+        "resilience_collapser_requests_total{collapser=\"half\",event=\"RESPONSE_FROM_CACHE\"} 1",
+        "resilience_collapser_batches_total{collapser=\"half\"} 2",
+    ] {
+        assert!(
+            text.lines().any(|found| found == line),
+            "{line} is not in\n{text}"
+        );
+    }
 }
 
 #[test]
