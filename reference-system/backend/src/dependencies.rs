@@ -3,6 +3,9 @@
 //! A call site asks for its command by name and gets it only if it stands here, so a dependency
 //! without a timeout, a retry class, a fallback and a criticality cannot be written.
 
+mod lint;
+
+pub use self::lint::{Flaw, lint};
 use crate::service::ServiceKind;
 
 /// Whether and how a failed call is tried again.
@@ -210,57 +213,6 @@ impl Dependency {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn no_command_stands_twice_in_a_service() {
-        let table = dependencies();
-        for (n, row) in table.iter().enumerate() {
-            let twin =
-                |other: &Dependency| (other.service, other.command) == (row.service, row.command);
-            assert!(!table[..n].iter().any(twin), "{row:?}");
-        }
-    }
-
-    #[test]
-    fn a_caller_waits_longer_than_anything_the_callee_waits_for() {
-        for outer in TABLE {
-            for inner in TABLE
-                .iter()
-                .filter(|inner| Some(inner.service) == outer.target)
-            {
-                assert!(
-                    outer.timeout_ms > inner.timeout_ms,
-                    "{}→{} gives up before {}→{}",
-                    outer.service,
-                    outer.command,
-                    inner.service,
-                    inner.command
-                );
-            }
-            assert!(outer.timeout_ms < REQUEST_BUDGET_MS);
-        }
-    }
-
-    #[test]
-    fn a_hedge_leaves_the_second_instance_as_long_as_it_may_take() {
-        for outer in TABLE {
-            let Some(after) = outer.hedge_after_ms else {
-                continue;
-            };
-            assert_eq!(outer.retry, NextInstance, "{outer:?}");
-            let callee = |inner: &&Dependency| Some(inner.service) == outer.target;
-            for inner in TABLE.iter().filter(callee) {
-                assert!(after + inner.timeout_ms < outer.timeout_ms, "{outer:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_dependency_without_fallback_is_fatal_and_one_with_is_not() {
-        for row in dependencies() {
-            assert_eq!(row.fallback.is_none(), row.criticality == Fatal, "{row:?}");
-        }
-    }
 
     #[test]
     fn a_hanging_dependency_cannot_fill_a_bulkhead_by_itself() {

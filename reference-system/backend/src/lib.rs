@@ -29,7 +29,9 @@ mod service;
 mod settings;
 mod store;
 
-pub use dependencies::{Criticality, Dependency, REQUEST_BUDGET_MS, RetryClass, dependencies};
+pub use dependencies::{
+    Criticality, Dependency, Flaw, REQUEST_BUDGET_MS, RetryClass, dependencies, lint,
+};
 pub use discovery::place::Place;
 pub use serve::serve;
 pub use service::{ServeError, ServiceConfig, ServiceKind, UnknownService};

@@ -70,7 +70,9 @@ fn prints_its_result(command: &Command) -> bool {
         Command::Recover(args) => args.list,
         Command::Proxy(args) => args.command.as_ref().is_some_and(ProxyCommand::only_shows),
         Command::Monkey(command) => !matches!(command, MonkeyCommand::Run(_)),
-        Command::Reference(command) => matches!(command, ReferenceCommand::Settings),
+        Command::Reference(command) => {
+            matches!(command, ReferenceCommand::Settings | ReferenceCommand::Lint)
+        }
         Command::Run(_)
         | Command::Prove(_)
         | Command::Calibrate(_)

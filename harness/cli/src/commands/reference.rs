@@ -4,7 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use squall_judge::RunOutcome;
-use squall_reference::{ServiceConfig, ServiceKind, Settings, UnknownService};
+use squall_reference::{
+    Criticality, RetryClass, ServiceConfig, ServiceKind, Settings, UnknownService, dependencies,
+};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{ReferenceCommand, ServeArgs};
@@ -12,7 +14,7 @@ use crate::{exit, interrupts, output};
 
 mod up;
 
-/// Serves one instance, starts the whole backend or lists its settings.
+/// Serves one instance, starts the whole backend, or lists its settings or calls.
 pub fn reference(command: ReferenceCommand) -> ExitCode {
     match command {
         ReferenceCommand::Serve(args) => serve(args),
@@ -26,7 +28,50 @@ pub fn reference(command: ReferenceCommand) -> ExitCode {
             }
             exit::code(RunOutcome::Pass)
         }
+        ReferenceCommand::Lint => lint(),
     }
+}
+
+/// Every call between services, then what is wrong with them.
+fn lint() -> ExitCode {
+    let table = dependencies();
+    output::result(format_args!(
+        "{:<16}{:<17}{:>7}  {:>7}  {:<14}{:<11}{}",
+        "service", "calls", "timeout", "at once", "again", "a failure", "stands in"
+    ));
+    for row in &table {
+        let again = match (row.retry, row.hedge_after_ms) {
+            (RetryClass::Never, _) => "never".to_owned(),
+            (RetryClass::NextInstance, None) => "next one".to_owned(),
+            (RetryClass::NextInstance, Some(ms)) => format!("after {ms} ms"),
+        };
+        let failure = match row.criticality {
+            Criticality::Fatal => "is fatal",
+            Criticality::Degrades => "degrades",
+            Criticality::Background => "is unseen",
+        };
+        output::result(format_args!(
+            "{:<16}{:<17}{:>4} ms  {:>7}  {again:<14}{failure:<11}{}",
+            row.service.name(),
+            row.command,
+            row.timeout_ms,
+            row.concurrency_max,
+            row.fallback.unwrap_or("-")
+        ));
+    }
+    let flaws = squall_reference::lint(&table);
+    for flaw in &flaws {
+        output::result(format_args!("\n{flaw}"));
+    }
+    output::result(format_args!(
+        "\n{} calls, {} flaws",
+        table.len(),
+        flaws.len()
+    ));
+    exit::code(match flaws.is_empty() {
+        true => RunOutcome::Pass,
+        false => RunOutcome::Fail,
+    })
 }
 
 /// How long threads that read, write or look something up may take to end.

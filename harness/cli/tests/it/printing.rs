@@ -81,6 +81,7 @@ fn printing(sandbox: &Sandbox) -> Vec<(Vec<String>, i32)> {
         (vec!["runs"], 0),
         (vec!["recover", "--list"], 0),
         (vec!["reference", "settings"], 0),
+        (vec!["reference", "lint"], 0),
         (
             vec![
                 "load",
