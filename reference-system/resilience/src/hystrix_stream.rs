@@ -1,4 +1,11 @@
-//! `/hystrix.stream`: commands as the JSON objects Hystrix's dashboard reads.
+//! `/hystrix.stream`: commands as the JSON objects Hystrix's dashboard reads. Beside it the streams
+//! of settings and of utilization, and several processes as one.
+//!
+//! The dashboard's page writes names into its own code: one with a quotation mark breaks it.
+
+pub mod cluster;
+pub mod config;
+pub mod utilization;
 
 use std::time::Duration;
 
@@ -18,6 +25,22 @@ pub const KEEP_ALIVE: &str = "ping: \n\n";
 
 /// How often to send a round, as Hystrix does.
 pub const INTERVAL: Duration = Duration::from_millis(500);
+
+/// The shortest and the longest interval that a client may ask for.
+const INTERVALS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(10)];
+
+/// How often to send a round to a client that asks for a stream with this query:
+/// `delay=MILLISECONDS`, which the dashboard's page of streams offers, 100 to 10 000; every `usual`
+/// where it is missing or no number.
+pub fn interval(query: Option<&str>, usual: Duration) -> Duration {
+    let mut pairs = query.into_iter().flat_map(|query| query.split('&'));
+    let delay = pairs.find_map(|pair| pair.strip_prefix("delay="));
+    let asked = delay.and_then(|delay| delay.parse().ok());
+    let [shortest, longest] = INTERVALS;
+    asked.map_or(usual, |ms| {
+        Duration::from_millis(ms).clamp(shortest, longest)
+    })
+}
 
 /// The keys of the latency maps, one per entry of [`PERCENTILES`](crate::metrics::PERCENTILES).
 const PERCENTILE_KEYS: [&str; 9] = ["0", "25", "50", "75", "90", "95", "99", "99.5", "100"];
@@ -115,7 +138,7 @@ fn settings(snapshot: &CommandSnapshot) -> Map<String, Value> {
         "propertyValue_circuitBreakerForceOpen": p.circuit_breaker_force_open,
         "propertyValue_circuitBreakerForceClosed": p.circuit_breaker_force_closed,
         "propertyValue_circuitBreakerEnabled": p.circuit_breaker_enabled,
-        "propertyValue_executionIsolationStrategy": if has_threads(snapshot) { "THREAD" } else { "SEMAPHORE" },
+        "propertyValue_executionIsolationStrategy": strategy(snapshot),
         "propertyValue_executionIsolationThreadTimeoutInMilliseconds": p.execution_timeout_ms,
         "propertyValue_executionTimeoutInMilliseconds": p.execution_timeout_ms,
         "propertyValue_executionTimeoutEnabled": p.execution_timeout_enabled,
@@ -134,16 +157,56 @@ fn has_threads(snapshot: &CommandSnapshot) -> bool {
     snapshot.threads_begun > 0
 }
 
+/// What Hystrix calls this way of isolating.
+fn strategy(snapshot: &CommandSnapshot) -> &'static str {
+    if has_threads(snapshot) {
+        "THREAD"
+    } else {
+        "SEMAPHORE"
+    }
+}
+
+/// The threads of work that blocks, or permits that stand for threads.
+struct Pool {
+    /// Calls that may run at once.
+    limit: usize,
+    /// Calls that may wait.
+    room: usize,
+    /// Threads that have been begun; all permits, which need no beginning.
+    size: usize,
+}
+
+impl Pool {
+    fn of(snapshot: &CommandSnapshot) -> Self {
+        let p = &snapshot.properties;
+        if has_threads(snapshot) {
+            return Self {
+                limit: p.thread_pool_core_size,
+                room: p.thread_pool_max_queue_size,
+                size: snapshot.threads_begun,
+            };
+        }
+        Self {
+            limit: snapshot.limit,
+            room: p.execution_queue_size,
+            size: snapshot.limit,
+        }
+    }
+}
+
+/// An object with one entry per command.
+fn by_name(
+    snapshots: &[CommandSnapshot],
+    object: fn(&CommandSnapshot) -> Value,
+) -> Map<String, Value> {
+    let entry = |one: &CommandSnapshot| (one.name.to_string(), object(one));
+    snapshots.iter().map(entry).collect()
+}
+
 /// The object of type `HystrixThreadPool`: the threads of work that blocks, or permits that stand
 /// for threads.
 pub fn thread_pool(snapshot: &CommandSnapshot) -> Value {
-    let p = &snapshot.properties;
-    let (limit, room, size) = if has_threads(snapshot) {
-        let begun = snapshot.threads_begun;
-        (p.thread_pool_core_size, p.thread_pool_max_queue_size, begun)
-    } else {
-        (snapshot.limit, p.execution_queue_size, snapshot.limit)
-    };
+    let Pool { limit, room, size } = Pool::of(snapshot);
     let executed = |count: &dyn Fn(Event) -> u64| -> u64 {
         Event::ALL
             .into_iter()

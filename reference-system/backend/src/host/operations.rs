@@ -1,17 +1,20 @@
-//! The routes for operators: `/health`, `/metrics` and `/hystrix.stream`.
+//! The routes for operators: `/health`, `/metrics`, `/hystrix.stream` and the streams beside it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream;
 use http::{StatusCode, header};
-use squall_resilience::hystrix_stream::{CONTENT_TYPE, INTERVAL, KEEP_ALIVE, sse_event};
-use squall_resilience::prometheus;
+use squall_resilience::hystrix_stream::{
+    CONTENT_TYPE, INTERVAL, KEEP_ALIVE, config, interval, sse_event, utilization,
+};
+use squall_resilience::{Registry, prometheus};
 
 use super::Host;
 
@@ -21,6 +24,8 @@ pub(crate) fn routes(host: &Arc<Host>) -> Router {
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .route("/hystrix.stream", get(hystrix_stream))
+        .route("/hystrix/config.stream", get(config_stream))
+        .route("/hystrix/utilization.stream", get(utilization_stream))
         .with_state(Arc::clone(host))
 }
 
@@ -43,20 +48,41 @@ async fn metrics(State(host): State<Arc<Host>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, prometheus::CONTENT_TYPE)], text)
 }
 
-/// One round of events at once and one every half second, until the client or the instance leaves.
-async fn hystrix_stream(State(host): State<Arc<Host>>) -> Response {
+async fn hystrix_stream(State(host): State<Arc<Host>>, RawQuery(query): RawQuery) -> Response {
+    let every = interval(query.as_deref(), INTERVAL);
+    events(host, every, Registry::hystrix_messages)
+}
+
+async fn config_stream(State(host): State<Arc<Host>>, RawQuery(query): RawQuery) -> Response {
+    let every = interval(query.as_deref(), config::INTERVAL);
+    events(host, every, |commands| {
+        let collapsers = commands.collapser_snapshots();
+        vec![config::message(&commands.snapshots(), &collapsers)]
+    })
+}
+
+async fn utilization_stream(State(host): State<Arc<Host>>, RawQuery(query): RawQuery) -> Response {
+    let every = interval(query.as_deref(), INTERVAL);
+    events(host, every, |commands| {
+        vec![utilization::message(&commands.snapshots())]
+    })
+}
+
+/// One round of events at once and one every so often, until the client or the instance leaves.
+fn events(host: Arc<Host>, every: Duration, messages: fn(&Registry) -> Vec<String>) -> Response {
     let Ok(slot) = Arc::clone(&host.event_streams).try_acquire_owned() else {
         let full = "MaxConcurrentConnections reached: 5\n";
         return (StatusCode::SERVICE_UNAVAILABLE, full).into_response();
     };
-    let mut timer = tokio::time::interval(INTERVAL);
+    let mut timer = tokio::time::interval(every);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let rounds = stream::unfold((host, timer, slot), |(host, mut timer, slot)| async move {
+    let state = (host, timer, slot);
+    let rounds = stream::unfold(state, move |(host, mut timer, slot)| async move {
         tokio::select! {
             () = host.stop.cancelled() => None,
             _ = timer.tick() => {
-                let mut round: String =
-                    host.commands.hystrix_messages().iter().map(|json| sse_event(json)).collect();
+                let messages = messages(&host.commands);
+                let mut round: String = messages.iter().map(|json| sse_event(json)).collect();
                 round.push_str(KEEP_ALIVE);
                 Some((Ok::<_, Infallible>(round), (host, timer, slot)))
             }

@@ -1,10 +1,12 @@
 //! What a user does while nothing is broken.
 
+use std::collections::BTreeSet;
+
 use super::backend::{Backend, fallback, titles};
 use crate::host::guard::REQUESTS_MAX;
 use crate::segment::{self, Quality};
 use crate::settings::Settings;
-use squall_resilience::hystrix_stream::KEEP_ALIVE;
+use squall_resilience::hystrix_stream::{CONTENT_TYPE, KEEP_ALIVE};
 
 const PREVIEW: Quality = Quality { kbps: None };
 
@@ -93,7 +95,7 @@ async fn what_does_not_exist_or_is_not_allowed_is_said_plainly() {
     let response = backend.watch("/watch/1/2700", &licence).await;
     assert_eq!(response.status(), 404, "a title has an end");
     // Some title is not licensed where this viewer lives, and some is not for a child.
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for title in 1..=60 {
         for profile in [1, 2, 3, 4, 5, 6] {
             let response = backend
@@ -223,4 +225,47 @@ async fn every_service_shows_its_health_metrics_and_breakers() {
         503,
         "one too many"
     );
+}
+
+#[tokio::test]
+async fn rounds_of_the_stream_come_as_rarely_as_they_are_asked_for() {
+    let backend = Backend::start(Settings::default()).await;
+    let mut stream = backend.get("/hystrix.stream?delay=1500").await;
+    let mut text = String::new();
+    while text.matches(KEEP_ALIVE).count() < 2 {
+        let part = stream.chunk().await.unwrap().unwrap();
+        text.push_str(std::str::from_utf8(&part).unwrap());
+    }
+    let times: BTreeSet<u64> = text
+        .split("\"currentTime\":")
+        .skip(1)
+        .map(|rest| rest.split(',').next().unwrap().parse().unwrap())
+        .collect();
+    let (first, last) = (times.first().unwrap(), times.last().unwrap());
+    // A round may be late, and the first may be slow to render.
+    assert!(last - first > 1000, "{times:?}");
+}
+
+#[tokio::test]
+async fn settings_and_utilization_have_streams_of_their_own() {
+    let backend = Backend::start(Settings::default()).await;
+    for (path, kind) in [
+        ("config", "HystrixConfig"),
+        ("utilization", "HystrixUtilization"),
+    ] {
+        let mut stream = backend.get(&format!("/hystrix/{path}.stream")).await;
+        assert_eq!(stream.headers()["content-type"], CONTENT_TYPE);
+        let mut round = String::new();
+        while !round.ends_with(KEEP_ALIVE) {
+            let part = stream.chunk().await.unwrap().unwrap();
+            round.push_str(std::str::from_utf8(&part).unwrap());
+        }
+        let (event, _) = round.split_once("\n\n").unwrap();
+        let json = event.strip_prefix("data: ").unwrap();
+        let message: serde_json::Value = serde_json::from_str(json).unwrap();
+        assert_eq!(message["type"], kind);
+        for key in ["commands", "threadpools"] {
+            assert!(message[key]["recommendations"].is_object(), "{message}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod balance_calls;
 #[path = "../../src/bulkhead.rs"]
 mod bulkhead;
 mod bulkhead_orders;
+mod cluster;
 mod collapser;
 mod command;
 mod dynamic;
@@ -16,6 +17,7 @@ mod request_cache;
 #[path = "../../src/shared.rs"]
 mod shared;
 mod shared_orders;
+mod sibling_streams;
 mod stream;
 mod sync;
 #[path = "../../src/breaker/window.rs"]

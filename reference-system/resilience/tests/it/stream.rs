@@ -240,6 +240,29 @@ async fn collapsers_show_with_every_field() {
 }
 
 #[test]
+fn a_client_may_ask_for_rounds_more_or_less_often_within_bounds() {
+    for (query, ms) in [
+        (None, 500),
+        (Some(""), 500),
+        (Some("delay=2000"), 2000),
+        (Some("cluster=a&delay=250&x=delay"), 250),
+        (Some("delay=100"), 100),
+        (Some("delay=99"), 100),
+        (Some("delay=0"), 100),
+        (Some("delay=10000"), 10_000),
+        (Some("delay=10001"), 10_000),
+        (Some("delay=18446744073709551615"), 10_000),
+        (Some("delay="), 500),
+        (Some("delay=-1"), 500),
+        (Some("delay=1s"), 500),
+        (Some("delayed=2000"), 500),
+    ] {
+        let interval = hystrix_stream::interval(query, hystrix_stream::INTERVAL);
+        assert_eq!(interval, Duration::from_millis(ms), "{query:?}");
+    }
+}
+
+#[test]
 fn an_event_is_one_line_and_an_empty_one() {
     assert_eq!(
         hystrix_stream::sse_event(r#"{"type":"x"}"#),
