@@ -26,6 +26,7 @@ mod foreign_runs;
 mod full_disk;
 mod history;
 mod house;
+mod hystrix_dashboard;
 mod import;
 mod inputs;
 mod journeys;

@@ -65,7 +65,7 @@ fn every_breaker_that_a_shipped_file_names_is_a_command_of_that_service() {
 }
 
 /// What `reference up` printed: addresses by instance.
-fn addresses(running: &mut Running) -> BTreeMap<String, String> {
+pub(crate) fn addresses(running: &mut Running) -> BTreeMap<String, String> {
     let mut places = BTreeMap::new();
     let last = "gateway-1";
     while !places.contains_key(last) {
@@ -93,7 +93,7 @@ fn talk(address: &str, request: &str, until: &str) -> String {
     }
 }
 
-fn get(place: &str, path: &str, until: &str) -> String {
+pub(crate) fn get(place: &str, path: &str, until: &str) -> String {
     let address = place.strip_prefix("http://").unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     talk(address, &request, until)

@@ -1,6 +1,7 @@
 //! Runs the real binary in a world of its own: its own state, cache and output
 //! folders, a deadline for everything, and a look at what it leaves behind.
 
+pub(crate) mod chromium;
 mod processes;
 pub(crate) mod pty;
 mod running;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-pub(crate) use processes::{Listener, Process, still_listening};
+pub(crate) use processes::{Listener, Process, listeners, still_listening};
 pub(crate) use running::{Ended, Running};
 use tempfile::TempDir;
 
@@ -91,6 +92,11 @@ impl Sandbox {
             .arg(env!("CARGO_BIN_EXE_squall"))
             .args(args);
         self.place(command)
+    }
+
+    /// Another program, in this world.
+    pub(crate) fn program(&self, name: &str) -> Command {
+        self.place(Command::new(name))
     }
 
     fn place(&self, mut command: Command) -> Command {
