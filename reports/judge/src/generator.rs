@@ -185,7 +185,7 @@ mod tests {
             misses: 1_500,
             evicted: 0,
         };
-        let expected = "none was dropped. Caches of clients had the answer 1,200 of 3,000 times: \
+        let expected = "none was dropped. Caches of clients had the answer 1200 of 3000 times: \
                         no request was sent, and none of it is in any figure; 300 times the \
                         server said that what they have is still so.";
         let said = summarize(Some(1), Some(1), &total);
