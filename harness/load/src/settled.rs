@@ -52,6 +52,15 @@ pub enum Cached {
 }
 
 impl Cached {
+    /// The status that was sent for it, of which the cache made this one.
+    #[must_use]
+    pub const fn status_of(self, made: u16) -> u16 {
+        match self {
+            Self::Revalidated => 304,
+            Self::Unasked | Self::Missed | Self::Hit => made,
+        }
+    }
+
     /// Whether the body came over the network for this request.
     #[must_use]
     pub const fn came_by_network(self) -> bool {

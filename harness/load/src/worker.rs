@@ -464,7 +464,7 @@ impl Sender for Worker {
                 };
                 // Those of calls are named in what is told.
                 let call = self.requests.messages(job.route).is_some();
-                let status = (!call).then_some(exchange.status);
+                let status = (!call).then(|| job.cached.status_of(exchange.status));
                 (status, Some(exchange.address), detail)
             }
             Err(failure) => (None, failure.address, Some(failure.detail)),

@@ -298,38 +298,45 @@ async fn a_client_without_a_cache_asks_for_everything() {
     assert!(asked.iter().all(|(_, _, said)| !said.contains("if-")));
 }
 
-/// What a cache has and a step does not want is a failure, and no hit.
+/// What a cache has, or is told to be still so, and a step does not want is a failure, and
+/// no hit; the sample says what came.
 #[tokio::test]
 async fn what_is_not_as_expected_fails_out_of_a_cache_too() {
-    let (address, asked) = server().await;
-    let load = load(vec![
-        expects_token(step("visit/page", "GET", "/page/$n"), "t$n"),
-        step("visit/last", "GET", "/last/$n"),
-        expects_token(step("visit/again", "GET", "/page/$n"), "other"),
-        step("visit/never", "GET", "/never/$n"),
-    ]);
-    let Told {
-        ends,
-        counts,
-        samples,
-    } = told(load, address, &asked, "/last").await;
-    // Stopping may have cut short who was about to.
-    assert_eq!(ends.failed + ends.unfinished, ARRIVALS, "{ends}");
-    assert!(ends.failed > 0, "{ends}");
-    let again = counts[2];
-    assert_eq!((again.check, again.good), (ends.failed, 0), "{again:?}");
-    assert_eq!(again.cache, CacheUse::default());
-    assert_eq!(counts[3].scheduled, 0);
-    let told = |sample: &Sample| {
-        let detail = sample.detail.as_deref().unwrap_or_default();
-        sample.route == "visit/again" && detail.starts_with("from the client's cache: ")
-    };
-    assert!(samples.iter().any(told), "{samples:?}");
-    let asked = asked.lock().unwrap();
-    let pages = asked
-        .iter()
-        .filter(|(_, path, _)| path.starts_with("/page"));
-    assert_eq!(pages.count() as u64, ARRIVALS);
+    for (path, status, from) in [
+        ("/page/$n", 200, "from the client's cache: "),
+        ("/style/$n", 304, ""),
+    ] {
+        let (address, asked) = server().await;
+        let load = load(vec![
+            expects_token(step("visit/first", "GET", path), "t$n"),
+            step("visit/last", "GET", "/last/$n"),
+            expects_token(step("visit/again", "GET", path), "other"),
+            step("visit/never", "GET", "/never/$n"),
+        ]);
+        let Told {
+            ends,
+            counts,
+            samples,
+        } = told(load, address, &asked, "/last").await;
+        // Stopping may have cut short who was about to.
+        assert_eq!(ends.failed + ends.unfinished, ARRIVALS, "{ends}");
+        assert!(ends.failed > 0, "{ends}");
+        let again = counts[2];
+        assert_eq!((again.check, again.good), (ends.failed, 0), "{again:?}");
+        assert_eq!((again.cache.hits, again.cache.misses), (0, 0), "{again:?}");
+        assert_eq!(counts[3].scheduled, 0);
+        let told = |sample: &Sample| {
+            let detail = sample.detail.as_deref().unwrap_or_default();
+            let is_told = detail.starts_with(from) && detail.contains("/token");
+            sample.route == "visit/again" && sample.status == Some(status) && is_told
+        };
+        assert!(samples.iter().any(told), "{samples:?}");
+        let asked = asked.lock().unwrap();
+        let (path, _) = path.split_once('$').unwrap();
+        let asked = asked.iter().filter(|it| it.1.starts_with(path)).count() as u64;
+        let expected = if status == 304 { again.check } else { 0 };
+        assert_eq!(asked, ARRIVALS + expected);
+    }
 }
 
 /// Who watches a title twice has its segments, and its manifest, already.
