@@ -3,7 +3,7 @@
 use squall_judge::quantity::{clock, grouped, micros, percent};
 use squall_judge::verdict::{
     ALL_ORIGINS, Detection, ErrorSummary, FailureOrigin, PartStats, Recovery, TimeRange, Verdict,
-    WindowStats,
+    WindowKind, WindowStats,
 };
 use squall_record::{BadKind, DropCause};
 
@@ -16,6 +16,32 @@ fn span(range: TimeRange) -> String {
     } else {
         format!("between {} and {}", shown(start_us), shown(end_us))
     }
+}
+
+/// Most routes that are named in a sentence.
+const NAMED_MAX: usize = 12;
+
+/// How often each route of the whole run was answered by its clients' caches: those
+/// are in none of its other figures.
+pub(super) fn cached(verdict: &Verdict) -> Option<String> {
+    let whole = |window: &&WindowStats| window.kind == WindowKind::WholeRun;
+    let whole = verdict.windows.iter().find(whole)?;
+    let routes = whole.routes.iter();
+    let hits = routes.map(|route| (&route.route, route.counts.cache.hits));
+    let hits: Vec<_> = hits.filter(|(_, hits)| *hits > 0).collect();
+    let named = hits.iter().take(NAMED_MAX);
+    let named = named.map(|(route, hits)| format!("{route} {}", grouped(*hits)));
+    let mut named: Vec<String> = named.collect();
+    if hits.len() > NAMED_MAX {
+        named.push(format!("{} more routes", hits.len() - NAMED_MAX));
+    }
+    let told = || {
+        format!(
+            "Out of clients' caches, with nothing sent: {}.",
+            named.join(", ")
+        )
+    };
+    (!named.is_empty()).then(told)
 }
 
 /// How long a part of response times took.

@@ -75,6 +75,40 @@ fn what_response_times_consist_of_is_told_where_it_is_known() {
     assert!(told.contains(wanted), "{told}");
 }
 
+/// What caches answered is told, and moves no figure.
+#[test]
+fn hits_of_caches_are_told_by_route_and_are_in_no_figure() {
+    let plain = loaded(0.5);
+    let mut record = plain.clone();
+    let route = &mut record.intervals[1].routes[1];
+    let name = route.route.clone();
+    route.counts.cache.hits = 1_200;
+    record.intervals[2].routes[1].counts.cache.hits = 34;
+    let verdict = judge(&record);
+    let mut figures = verdict.clone();
+    for window in &mut figures.windows {
+        let slices = window.routes.iter_mut().chain([&mut window.all]);
+        slices.for_each(|slice| slice.counts.cache = CacheUse::default());
+    }
+    figures.generator.summary = judge(&plain).generator.summary;
+    assert_eq!(
+        serde_json::to_value(&figures).unwrap(),
+        serde_json::to_value(judge(&plain)).unwrap()
+    );
+    let told = |name: &str, record: &Record| {
+        let bytes = format(name).unwrap().render(record, &judge(record));
+        let text = String::from_utf8(bytes).unwrap().replace("&#x27;", "'");
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let wanted = format!("Out of clients' caches, with nothing sent: {name} 1234.");
+    for format in ["text", "html"] {
+        let (with, without) = (told(format, &record), told(format, &plain));
+        assert!(with.contains(&wanted), "{format}: {with}");
+        assert!(with.contains("Caches of clients had the answer 1234 of 1234 times"));
+        assert!(!without.contains("caches"), "{format}: {without}");
+    }
+}
+
 #[test]
 fn a_closed_loop_has_no_rate_that_stayed() {
     let stayed = |record: &Record| text(record).contains("while the rate stayed");

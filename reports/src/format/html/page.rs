@@ -58,6 +58,7 @@ pub(super) struct Page {
     outages: Vec<String>,
     users: Vec<(String, String)>,
     routes: Vec<RouteGroup>,
+    cached: Option<String>,
     percentiles: Option<String>,
     faults: Vec<FaultBlock>,
     effects: Vec<Effect>,
@@ -180,6 +181,7 @@ impl Page {
             outages: course::outages(verdict),
             users: users(verdict),
             routes: routes(verdict),
+            cached: course::cached(verdict),
             percentiles: percentiles::chart(record, verdict),
             faults: verdict
                 .faults

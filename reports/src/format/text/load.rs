@@ -41,6 +41,9 @@ impl Page {
         if rows.iter().any(|(_, slice)| slice.p999.is_none()) {
             self.paragraph("n/a: too few arrivals to tell.", 2);
         }
+        if let Some(cached) = course::cached(verdict) {
+            self.paragraph(&terminal_text(&cached), 2);
+        }
         let parts = verdict.parts.named();
         let parts = parts.map(|(name, stats)| format!("{name} {}", course::part(stats)));
         let parts: Vec<_> = parts.collect();
