@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::answer_check::AnswerCheck;
 use crate::body_file::BodyFile;
 use crate::call::Call;
+use crate::socket::Socket;
 use crate::stay::Stay;
 use crate::template::Template;
 
@@ -37,6 +38,9 @@ pub struct Request {
     /// then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Stay>,
+    /// What is said on a WebSocket, where the request opens one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<Socket>,
     /// Body that stands in a file, instead of `body`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_file: Option<BodyFile>,
@@ -48,7 +52,8 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub follow: u8,
     /// Status codes that count as good; inclusive ranges. Default 200..=399. Those of
-    /// a call are gRPC's, 0 by default.
+    /// a call are gRPC's, 0 by default; of a socket, codes by which it is closed, beside
+    /// those of HTTP where it is not opened.
     pub expect_status: Vec<(u16, u16)>,
     /// What else holds of a good answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -122,6 +127,7 @@ impl Request {
             body: None,
             call: None,
             events: None,
+            socket: None,
             body_file: None,
             multipart: None,
             follow: 0,
@@ -151,6 +157,10 @@ impl Request {
             }
         }
         let checks = self.checks.into_iter();
+        let socket = self.socket.map(|socket| Socket {
+            messages: socket.messages.iter().map(fill).collect(),
+            ..socket
+        });
         Self {
             path: fill(&self.path),
             headers: headers
@@ -159,9 +169,17 @@ impl Request {
             auth,
             body: self.body.as_ref().map(fill),
             multipart,
+            socket,
             checks: checks.map(|check| check.filled(name, value)).collect(),
             ..self
         }
+    }
+
+    /// How its client stays, where its answer does not end by itself.
+    #[must_use]
+    pub fn stay(&self) -> Option<Stay> {
+        let socket = self.socket.as_ref().map(|socket| socket.stay);
+        self.events.or(socket)
     }
 
     /// Whether `status` counts as good.

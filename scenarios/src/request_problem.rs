@@ -100,6 +100,8 @@ impl Request {
                 BodyPiece::Bytes(_) => None,
                 BodyPiece::Text(text) => Some((RequestPart::Body, text)),
             });
+        let messages = self.message_texts().into_iter();
+        let body = body.chain(messages.map(|text| (RequestPart::Body, text)));
         let head = std::iter::once(target).chain(headers).chain(auth);
         head.chain(body).collect()
     }

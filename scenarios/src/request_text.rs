@@ -384,6 +384,16 @@ impl Request {
         self.auth.as_ref().map(RequestText::auth)
     }
 
+    /// What is said on its socket, each value written for its place: a message that
+    /// begins as a JSON object or list does is taken for JSON.
+    #[must_use]
+    pub fn message_texts(&self) -> Vec<RequestText> {
+        let messages = self.socket.iter().flat_map(|socket| &socket.messages);
+        messages
+            .map(|message| RequestText::body(message, None))
+            .collect()
+    }
+
     /// The body in pieces, whatever it is made of; none where there is no body.
     #[must_use]
     pub fn body_pieces(&self) -> Vec<BodyPiece> {

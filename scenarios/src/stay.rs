@@ -1,4 +1,5 @@
-//! How long a client stays where an answer does not end by itself: a stream of events.
+//! How long a client stays where an answer does not end by itself: a stream of events, or
+//! a WebSocket.
 
 use std::fmt;
 use std::time::Duration;

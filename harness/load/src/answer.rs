@@ -8,20 +8,29 @@
 use std::fmt;
 use std::ops::Range;
 
+use bytes::Bytes;
 use squall_scenario::Stay;
 
 use head::{Framing, parse_head};
+use socket::SocketAnswer;
+use stream::Stream;
+use taken::Taken;
 
 pub(crate) use events::{EventAnswer, json_of_events};
 pub use head::Head;
 pub(crate) use keeper::Keeper;
 pub use keeper::{KEPT_BODIES_BYTES_MAX, KEPT_BODY_BYTES_MAX, Kept, Looks};
+pub use socket::Talk;
+pub(crate) use socket::{Closing, Opcode, json_of_messages, write_frame};
 pub use tally::Moment;
 pub(crate) use tally::Tally;
 
 mod events;
 mod head;
 mod keeper;
+mod socket;
+mod stream;
+mod taken;
 mod tally;
 
 /// Header by which a system says that an answer is a fallback.
@@ -81,8 +90,8 @@ pub struct AnswerReader {
     head_bytes: usize,
     body_bytes: u64,
     keeper: Option<Box<Keeper>>,
-    /// Where it is a stream of events.
-    events: Option<Box<EventAnswer>>,
+    /// Where it does not end by itself.
+    stream: Option<Box<Stream>>,
 }
 
 impl AnswerReader {
@@ -96,7 +105,7 @@ impl AnswerReader {
             head_bytes: 0,
             body_bytes: 0,
             keeper: None,
-            events: None,
+            stream: None,
         }
     }
 
@@ -114,23 +123,44 @@ impl AnswerReader {
     #[must_use]
     pub fn with_events(self, stay: Stay, sent: Moment) -> Self {
         Self {
-            events: Some(Box::new(EventAnswer::new(stay, sent))),
+            stream: Some(Box::new(Stream::Events(EventAnswer::new(stay, sent)))),
             ..self
+        }
+    }
+
+    /// The same of a request for a socket, and of what is said on it.
+    pub(crate) fn with_socket(self, talk: Talk, sent: Moment) -> Self {
+        Self {
+            stream: Some(Box::new(Stream::Socket(SocketAnswer::new(talk, sent)))),
+            ..self
+        }
+    }
+
+    /// What its client says meanwhile, if anything now.
+    pub(crate) fn says(&mut self) -> Option<Bytes> {
+        self.stream.as_mut().and_then(|stream| stream.says())
+    }
+
+    /// With which words its client closes a socket, and what has come of the server's.
+    pub(crate) fn goodbye(&mut self) -> Option<(Bytes, Closing)> {
+        match self.stream.as_deref_mut() {
+            Some(Stream::Socket(socket)) => socket.goodbye(),
+            Some(Stream::Events(_)) | None => None,
         }
     }
 
     /// The next bytes came then.
     pub(crate) fn times(&mut self, now: Moment) {
-        if let Some(events) = &mut self.events {
-            events.at(now);
+        if let Some(stream) = &mut self.stream {
+            stream.at(now);
         }
     }
 
     /// Its client has stayed for as long as it would, until then; whether that ends the
     /// answer.
     pub(crate) fn leave(&mut self, now: Moment) -> bool {
-        if let (Some(events), Some(head)) = (&mut self.events, &mut self.head) {
-            events.left(now);
+        if let (Some(stream), Some(head)) = (&mut self.stream, &mut self.head) {
+            stream.left(now);
             head.keep_alive = false;
             self.state = State::Done;
         }
@@ -165,7 +195,8 @@ impl AnswerReader {
 
     /// The connection was closed: whether that ends the answer.
     pub fn close(&mut self) -> bool {
-        if matches!(self.state, State::UntilClose) {
+        let may_end = self.stream.as_ref().is_none_or(|stream| stream.may_end());
+        if may_end && matches!(self.state, State::UntilClose) {
             self.state = State::Done;
         }
         self.is_done()
@@ -180,12 +211,20 @@ impl AnswerReader {
     /// Status and fallback, bytes of the body, and what was kept.
     #[must_use]
     pub fn into_parts(self) -> (Option<Head>, u64, Option<Box<Kept>>) {
-        let series = self.events.map(|events| events.series());
-        let kept = self.keeper.map(|keeper| {
-            let kept = keeper.kept();
-            Box::new(Kept { series, ..kept })
-        });
-        (self.head, self.body_bytes, kept)
+        let mut head = self.head;
+        let mut kept = self.keeper.map(|keeper| Box::new(keeper.kept()));
+        if let Some(stream) = self.stream {
+            let series = stream.series();
+            let (status, told) = stream.end();
+            if let (Some(head), Some(status)) = (&mut head, status) {
+                head.status = status;
+            }
+            if let Some(kept) = &mut kept {
+                kept.series = Some(series);
+                kept.told = told;
+            }
+        }
+        (head, self.body_bytes, kept)
     }
 
     /// Whether the connection may carry another request.
@@ -241,21 +280,23 @@ impl AnswerReader {
     }
 
     fn take(&mut self, data: &[u8], left: u64) -> Result<usize, Malformed> {
-        let mut taken = data.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        if let Some(events) = &mut self.events {
-            let seen_enough;
-            (taken, seen_enough) = events.data(&data[..taken]).map_err(Malformed)?;
-            if let (true, Some(head)) = (seen_enough, &mut self.head) {
-                // What follows is not read: the connection carries nothing else.
-                head.keep_alive = false;
-                self.state = State::Done;
+        let data = &data[..data.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
+        let keeper = self.keeper.as_deref_mut();
+        let taken = match (&mut self.stream, keeper) {
+            (Some(stream), keeper) => stream.data(data, keeper).map_err(Malformed)?,
+            (None, Some(keeper)) => {
+                keeper.take(data);
+                Taken::all(data.len())
             }
+            (None, None) => Taken::all(data.len()),
+        };
+        if let (true, Some(head)) = (taken.enough, &mut self.head) {
+            // What follows is not read: the connection carries nothing else.
+            head.keep_alive = false;
+            self.state = State::Done;
         }
-        self.body_bytes += taken as u64;
-        if let Some(keeper) = &mut self.keeper {
-            keeper.take(&data[..taken]);
-        }
-        Ok(taken)
+        self.body_bytes += taken.body as u64;
+        Ok(taken.bytes)
     }
 
     fn read_head(&mut self, data: &[u8], searched: usize) -> Result<usize, Malformed> {
@@ -280,7 +321,7 @@ impl AnswerReader {
         let head = parse_head(
             &data[..end],
             self.bodiless,
-            (self.keeper.as_deref_mut(), self.events.as_deref_mut()),
+            (self.keeper.as_deref_mut(), self.stream.as_deref_mut()),
         )?;
         let interim = (100..200).contains(&head.status) && head.status != 101;
         self.state = match head.framing {

@@ -157,6 +157,7 @@ mod tests {
             crowded_out: false,
             sha256: Some([7; 32]),
             series: None,
+            told: None,
         }
     }
 

@@ -34,7 +34,7 @@ mod worker;
 
 pub use answer::{
     AnswerReader, FALLBACK_HEADER, FIELDS_MAX, HEAD_BYTES_MAX, Head, KEPT_BODIES_BYTES_MAX,
-    KEPT_BODY_BYTES_MAX, Kept, Looks, Malformed, Moment,
+    KEPT_BODY_BYTES_MAX, Kept, Looks, Malformed, Moment, Talk,
 };
 pub use gauges::Gauges;
 pub use plan::{Destination, LoadPlan};

@@ -23,6 +23,7 @@ mod draw;
 mod error;
 mod hops;
 mod slotted;
+mod talk;
 
 /// A request ready to be sent.
 #[derive(Debug, Clone)]
@@ -50,6 +51,8 @@ pub struct RequestMaker {
     /// Which of the data says who asks.
     users: Option<usize>,
     route_seed: u64,
+    /// Of keys and masks of sockets.
+    socket_seed: u64,
     /// What an arrival chooses from, and the weight of each.
     choices: Vec<(u64, Chosen)>,
     weight_total: u64,
@@ -170,6 +173,7 @@ impl RequestMaker {
                 .as_ref()
                 .and_then(|users| load.data.iter().position(|(name, _)| name == users)),
             route_seed: sub_seed(seed, "routes"),
+            socket_seed: sub_seed(seed, "sockets"),
             alone: load.connecting.per_request,
             weight_total: choices
                 .iter()
@@ -184,6 +188,9 @@ impl RequestMaker {
                 return Err(refused(request, problem));
             }
             maker.prepare_route(route, 0)?;
+            for message in request.message_texts() {
+                maker.render(&message, route, 0)?;
+            }
         }
         Ok(maker)
     }
@@ -335,6 +342,7 @@ impl CompiledRequests {
                     taken: maker.journeys.names(index),
                     takes_body: maker.journeys.takes_body(index),
                     plays: maker.journeys.plays(index),
+                    masks: nth(maker.socket_seed, index as u64),
                     caches: maker.journeys.caches(index),
                 };
                 let call = route.messages.clone().map(|it| (it, route.timeout));

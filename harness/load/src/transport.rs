@@ -11,7 +11,7 @@ use squall_record::BadKind;
 use squall_scenario::HttpVersion;
 use tokio::task::AbortHandle;
 
-use crate::answer::Moment;
+use crate::answer::{Moment, Talk};
 use crate::requests::RequestKind;
 use attend::attend;
 pub use connector::{Connector, Endpoint, Leads};
@@ -66,6 +66,11 @@ pub trait Sender: 'static {
     /// How long it has stood still in all until then, which is nobody else's time.
     fn stalled(&self, _at: Instant) -> Duration {
         Duration::ZERO
+    }
+
+    /// What is said on the socket that the request opens, where it opens one.
+    fn talk(&self, _: &Self::Errand) -> Option<Talk> {
+        None
     }
 
     /// An exchange is over. It may send the next one.
@@ -395,11 +400,17 @@ fn send<S: Sender>(sender: &Rc<S>, key: Key, line: &Rc<Line>, now: Option<Instan
     entry.place = Place::On(Rc::clone(line));
     let kind = sender.kind(&entry.errand);
     // Nobody else asks how long the sender has stood still.
-    let stalled = match kind.events {
+    let stalled = match kind.stay() {
         Some(_) => sender.stalled(now),
         None => Duration::ZERO,
     };
-    line.begin(key, kind, Moment { at: now, stalled });
+    let sent = Moment { at: now, stalled };
+    line.begin(key, kind, sent);
+    if kind.socket.is_some()
+        && let Some(talk) = sender.talk(&entry.errand)
+    {
+        line.converse(talk, sent);
+    }
     if let Some(bytes) = sender.fixed(&entry.errand) {
         let written = line.write(bytes);
         if written < bytes.len() {

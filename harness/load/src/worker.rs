@@ -11,6 +11,7 @@ use squall_record::{BadKind, DropCause, JourneyEnds, Outcome};
 use squall_scenario::{Load, Request};
 
 use crate::agenda::Agenda;
+use crate::answer::Talk;
 use crate::closed::Users;
 use crate::gauges::GaugeBoard;
 use crate::job::{Attempt, Due, Job, Later, Track, Whose};
@@ -409,6 +410,11 @@ impl Sender for Worker {
 
     fn stalled(&self, at: Instant) -> Duration {
         self.stalls.total(at)
+    }
+
+    fn talk(&self, job: &Job) -> Option<Talk> {
+        let carried = job.walk.as_ref().map(|walk| &walk.carried);
+        self.requests.talk(job.route, job.number, carried)
     }
 
     fn settled(

@@ -96,6 +96,8 @@ fn of(kind: &Kind) -> Value {
         ]),
         Kind::Status => any_of(vec![
             json!({ "type": "integer", "minimum": 100, "maximum": 599 }),
+            // Of sockets.
+            json!({ "type": "integer", "minimum": 1000, "maximum": 4999 }),
             pattern(STATUS, &["2xx"]),
             pattern(STATUS_OF_CALL, &["NOT_FOUND"]),
         ]),

@@ -6,6 +6,8 @@ use squall_scenario::{Series, Stay};
 
 pub(crate) use json::json_of_events;
 
+use super::keeper::Keeper;
+use super::taken::Taken;
 use super::tally::{Moment, Tally};
 use lines::EventLines;
 
@@ -61,17 +63,25 @@ impl EventAnswer {
         ))
     }
 
-    /// Takes a part of the body; how many bytes of it, and whether the client leaves
-    /// then.
+    /// Takes a part of the body; how much of it, and whether the client leaves then.
     ///
     /// # Errors
     /// It is none; in words.
-    pub(crate) fn data(&mut self, data: &[u8]) -> Result<(usize, bool), String> {
-        if !self.is_stream {
-            return Ok((data.len(), false));
+    pub(crate) fn data(
+        &mut self,
+        data: &[u8],
+        keeper: Option<&mut Keeper>,
+    ) -> Result<Taken, String> {
+        let taken = self.read(data)?;
+        if let Some(keeper) = keeper {
+            keeper.take(&data[..taken.bytes]);
         }
+        Ok(taken)
+    }
+
+    fn read(&mut self, data: &[u8]) -> Result<Taken, String> {
         let mut taken = 0;
-        while taken < data.len() {
+        while self.is_stream && taken < data.len() {
             let (bytes, came) = self.lines.take(&data[taken..]).map_err(|_| {
                 let most = lines::most();
                 format!("an event has more than {most} MiB, the most that squall reads")
@@ -81,10 +91,13 @@ impl EventAnswer {
                 self.tally.came(self.now);
             }
             if came && self.stay.is_over(self.tally.series().count) {
-                return Ok((taken, true));
+                return Ok(Taken {
+                    enough: true,
+                    ..Taken::all(taken)
+                });
             }
         }
-        Ok((taken, false))
+        Ok(Taken::all(data.len()))
     }
 
     /// The client leaves, who waited for more until then.

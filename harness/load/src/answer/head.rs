@@ -2,8 +2,8 @@
 
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
 
-use super::events::EventAnswer;
 use super::keeper::Keeper;
+use super::stream::Stream;
 use super::{FALLBACK_HEADER, FIELDS_MAX, Malformed};
 
 /// Header fields that are read without memory of their own.
@@ -36,7 +36,7 @@ pub(super) enum Framing {
 pub(super) fn parse_head(
     data: &[u8],
     bodiless: bool,
-    (keeper, events): (Option<&mut Keeper>, Option<&mut EventAnswer>),
+    (keeper, stream): (Option<&mut Keeper>, Option<&mut Stream>),
 ) -> Result<Head, Malformed> {
     let mut usual = [EMPTY_HEADER; FIELDS_USUAL];
     let mut many: Vec<Header<'_>>;
@@ -70,11 +70,8 @@ pub(super) fn parse_head(
     if let Some(keeper) = keeper {
         keeper.head(response.headers);
     }
-    if let Some(events) = events {
-        let mut each = response.headers.iter();
-        let media = each.find(|field| field.name.eq_ignore_ascii_case("content-type"));
-        let media = media.map(|field| field.value);
-        events.head(status, media).map_err(Malformed)?;
+    if let Some(stream) = stream {
+        stream.head(status, response.headers).map_err(Malformed)?;
     }
     let minor = response.version.unwrap_or(0);
     let framing = match (bodiless, status, fields.chunked, fields.length) {

@@ -44,6 +44,8 @@ pub struct Kept {
     /// What came one after the other, where that is how the answer comes; the first
     /// counted from when the request was sent.
     pub series: Option<Series>,
+    /// What its server says of how it ended, where that did not go well.
+    pub told: Option<String>,
 }
 
 impl Kept {

@@ -9,7 +9,8 @@ use squall_scenario::{AnswerCheck, Messages, Request, RequestText, Stay};
 
 use super::call::{self, DrawnCall};
 use super::slotted::{ASKER, Drawn, Slotted, Sources, write_number};
-use crate::answer::Looks;
+use super::talk::{self, Upgrade};
+use crate::answer::{Looks, Talk};
 
 /// How the answer to a request is read, and what may be done without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct RequestKind {
     pub call: Option<Answers>,
     /// How long its client stays, where it is answered with a stream of events.
     pub events: Option<Stay>,
+    /// The same, where it opens a socket.
+    pub socket: Option<Stay>,
 }
 
 /// What answers a call of gRPC that went well.
@@ -45,7 +48,13 @@ impl RequestKind {
             looks: None,
             call: None,
             events: None,
+            socket: None,
         }
+    }
+
+    /// How long its client stays, where its answer does not end by itself.
+    pub(crate) fn stay(&self) -> Option<Stay> {
+        self.events.or(self.socket)
     }
 }
 
@@ -80,6 +89,7 @@ enum CompiledBytes {
     /// A head up to its last field, the length of the body.
     HeadAndBody(Slotted, Slotted),
     Call(Box<DrawnCall>),
+    Socket(Box<Upgrade>),
 }
 
 /// What is asked for instead of what stands in the scenario.
@@ -107,7 +117,12 @@ impl CompiledRequest {
         head.bytes(b" ");
         head.text(&request.target_text(), sources);
         head.bytes(b" HTTP/1.1\r\n");
-        head.host(request, authority);
+        // What a socket says of its connection is something else.
+        let closes = authority.1 && request.socket.is_none();
+        head.host(request, (authority.0, closes));
+        if request.socket.is_some() {
+            head.bytes(talk::FIELDS.as_bytes());
+        }
         if let Some((_, timeout)) = &call {
             head.bytes(call::fields(*timeout).as_bytes());
         }
@@ -121,6 +136,7 @@ impl CompiledRequest {
             kind: RequestKind {
                 looks: looks(request, sources),
                 events: request.events,
+                socket: request.socket.as_ref().map(|socket| socket.stay),
                 repeatable: method.is_idempotent() || idempotent,
                 call: request.call.as_ref().map(|call| match call.streams {
                     true => Answers::Many,
@@ -128,9 +144,12 @@ impl CompiledRequest {
                 }),
                 ..RequestKind::of(method)
             },
-            bytes: match call {
-                Some((messages, _)) => CompiledBytes::call(head, body, messages),
-                None => CompiledBytes::new(head, body, method),
+            bytes: match (call, &request.socket) {
+                (Some((messages, _)), _) => CompiledBytes::call(head, body, messages),
+                (None, Some(socket)) => {
+                    CompiledBytes::Socket(Box::new(Upgrade::new(request, socket, head, sources)))
+                }
+                (None, None) => CompiledBytes::new(head, body, method),
             },
             parts: (request.follow > 0 || sources.plays)
                 .then(|| Box::new(Parts::new(request, method, authority, sources))),
@@ -141,9 +160,21 @@ impl CompiledRequest {
     pub(super) const fn fixed(&self) -> Option<&Bytes> {
         match &self.bytes {
             CompiledBytes::Fixed(bytes) => Some(bytes),
-            CompiledBytes::Head(_) | CompiledBytes::HeadAndBody(..) | CompiledBytes::Call(_) => {
-                None
-            }
+            CompiledBytes::Head(_)
+            | CompiledBytes::HeadAndBody(..)
+            | CompiledBytes::Call(_)
+            | CompiledBytes::Socket(_) => None,
+        }
+    }
+
+    /// What is said on the socket that it opens, if it opens one.
+    pub(super) fn talk(&self, drawn: Drawn<'_>) -> Option<Talk> {
+        match &self.bytes {
+            CompiledBytes::Socket(upgrade) => Some(upgrade.talk(drawn)),
+            CompiledBytes::Fixed(_)
+            | CompiledBytes::Head(_)
+            | CompiledBytes::HeadAndBody(..)
+            | CompiledBytes::Call(_) => None,
         }
     }
 
@@ -207,6 +238,7 @@ impl CompiledRequest {
                 body.write(drawn, into);
             }
             CompiledBytes::Call(call) => call.write(drawn, into),
+            CompiledBytes::Socket(upgrade) => upgrade.write(drawn, into),
         }
     }
 }
@@ -296,7 +328,7 @@ fn looks(request: &Request, sources: Sources<'_>) -> Option<Looks> {
         digest: checks.iter().any(|it| matches!(it, AnswerCheck::Sha256(_))),
     };
     // A step looks for cookies at least, and a redirect says where it leads.
-    let streams = request.events.is_some();
+    let streams = request.stay().is_some();
     let looked_at = streams || sources.taken.is_some() || !checks.is_empty() || request.follow > 0;
     looked_at.then_some(looks)
 }

@@ -58,6 +58,8 @@ pub(super) struct Sources<'a> {
     pub(super) takes_body: bool,
     /// Whether it stands for segments of a title.
     pub(super) plays: bool,
+    /// What keys and masks of its socket are drawn from, if it opens one.
+    pub(super) masks: u64,
     /// Whether its client has a cache.
     pub(super) caches: bool,
 }

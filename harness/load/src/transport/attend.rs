@@ -21,6 +21,8 @@ use super::{Exchange, ExchangeFailure, Sender, Transport};
 use super::{open, place_waiting, send, settle, turn_of};
 use crate::answer::Moment;
 
+/// How long a server may take to close a socket that its client has left.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
 const CLOSED_UNREAD: &str = "the connection was closed before the request was sent";
 const SPOKE_FIRST: &str = "an answer came before the request was sent";
 
@@ -54,6 +56,14 @@ pub(super) async fn attend<S: Sender>(sender: Rc<S>, line: Rc<Line>, key: Key) {
             }
         })
         .await;
+        if line.closes() {
+            let closed = poll_fn(|cx| {
+                let mut buffers = sender.transport().buffers.borrow_mut();
+                line.close(cx, &mut buffers)
+            });
+            // Who does not answer is left.
+            let _ = tokio::time::timeout(CLOSE_WAIT, closed).await;
+        }
     }
     drop(presence);
     place_waiting(&sender);
@@ -246,7 +256,7 @@ fn take<S: Sender>(sender: &Rc<S>, line: &Rc<Line>, came: Came) -> bool {
             let address = pool.endpoint.clone();
             if reusable {
                 transport.put_idle(line, now);
-            } else {
+            } else if !line.closes() {
                 transport.leave(line);
             }
             settle(sender, key, Ok(exchange(answer, done, address)));
@@ -296,13 +306,14 @@ pub(super) fn sent_once<S: Sender>(sender: &Rc<S>, key: Key) -> bool {
     entry.is_some_and(|entry| !std::mem::replace(&mut entry.resent, true))
 }
 
-fn exchange(answer: Answer, done: Instant, address: Endpoint) -> Exchange {
+fn exchange(mut answer: Answer, done: Instant, address: Endpoint) -> Exchange {
+    let kept = answer.kept.as_deref_mut();
     Exchange {
+        told: kept.and_then(|kept| kept.told.take()),
         first_byte: answer.first_byte.unwrap_or(done),
         done,
         status: answer.head.status,
         unbegun: false,
-        told: None,
         body_bytes: answer.body_bytes,
         fallback: answer.head.fallback,
         kept: answer.kept,

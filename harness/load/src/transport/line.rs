@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
@@ -14,7 +14,7 @@ use super::session;
 use super::stamp;
 use super::under_way::Key;
 use super::wire::{Buffers, Wire};
-use crate::answer::{AnswerReader, Head, Kept, Malformed, Moment};
+use crate::answer::{AnswerReader, Closing, Head, Kept, Malformed, Moment, Talk};
 use crate::requests::RequestKind;
 
 /// A buffer that grew beyond this for one message is not kept.
@@ -57,6 +57,10 @@ struct Carried {
     reused: bool,
     /// The end of the request, which has not been written yet.
     unsent: Bytes,
+    /// With which words its client closes a socket that carried no answer.
+    goodbye: Option<Bytes>,
+    /// What is waited for when a socket has carried all, and nothing else follows.
+    closing: Option<Closing>,
     /// What stopped the writing; an answer may have come before it.
     refused: Option<io::Error>,
     /// What came and says nothing yet without more.
@@ -126,6 +130,7 @@ impl Line {
                     repeatable: false,
                     looks: None,
                     events: None,
+                    socket: None,
                 },
                 reader: AnswerReader::new(false),
                 answered: false,
@@ -134,6 +139,8 @@ impl Line {
                 stamp: None,
                 reused: false,
                 unsent: Bytes::new(),
+                goodbye: None,
+                closing: None,
                 refused: None,
                 received: Vec::new(),
             }),
@@ -181,9 +188,51 @@ impl Line {
         if let Some(stay) = kind.events {
             let reader = std::mem::replace(&mut carried.reader, AnswerReader::new(false));
             carried.reader = reader.with_events(stay, sent);
+        }
+        drop(carried);
+        if let Some(stay) = kind.stay() {
             self.leaves_at.set(stay.time.map(|time| now + time));
             // Its task has to know.
             self.wake();
+        }
+    }
+
+    /// What it carries opens a socket, on which this is said.
+    pub(super) fn converse(&self, talk: Talk, sent: Moment) {
+        let mut carried = self.carried.borrow_mut();
+        let reader = std::mem::replace(&mut carried.reader, AnswerReader::new(false));
+        carried.reader = reader.with_socket(talk, sent);
+    }
+
+    /// Whether a socket is yet to be closed.
+    pub(super) fn closes(&self) -> bool {
+        self.carried.borrow().closing.is_some()
+    }
+
+    /// One turn of its task when a socket has carried all: says goodbye, and waits for
+    /// the server's.
+    pub(super) fn close(&self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Poll<()> {
+        let Some(wire) = self.wire.get() else {
+            return Poll::Ready(());
+        };
+        let mut carried = self.carried.borrow_mut();
+        loop {
+            while carried.write_rest(wire, cx) {}
+            let is_over = carried.closing.as_ref().is_none_or(Closing::is_over);
+            let is_written = carried.unsent.is_empty() && !wire.holds_back();
+            if carried.refused.is_some() || is_over && is_written {
+                return Poll::Ready(());
+            }
+            let ready = ready!(wire.poll_read_ready(cx));
+            match ready.and_then(|()| wire.read(buffers)) {
+                Ok(None) => {}
+                Ok(Some(([], _))) | Err(_) => return Poll::Ready(()),
+                Ok(Some((bytes, _))) => {
+                    if let Some(closing) = &mut carried.closing {
+                        closing.take(bytes);
+                    }
+                }
+            }
         }
     }
 
@@ -253,7 +302,11 @@ impl Line {
         let Some(wire) = self.wire.get() else {
             return Poll::Ready(Came::End(None));
         };
-        let wrote = self.carried.borrow_mut().write_rest(wire, cx);
+        let wrote = {
+            let mut carried = self.carried.borrow_mut();
+            carried.say();
+            carried.write_rest(wire, cx)
+        };
         match wire.poll_read_ready(cx) {
             Poll::Pending if wrote => Poll::Ready(Came::Nothing),
             Poll::Pending => Poll::Pending,
@@ -269,7 +322,12 @@ impl Line {
                     }
                     Ok(Some((bytes, stamp))) => {
                         carried.stamp = stamp;
-                        carried.came(bytes, stalled)
+                        let came = carried.came(bytes, stalled);
+                        if let Some(goodbye) = carried.goodbye.take() {
+                            // Whoever sent what is none may hear it, or not.
+                            let _ = wire.write(&goodbye);
+                        }
+                        came
                     }
                     Err(error) => carried.closed(Some(&error)),
                 })
@@ -279,6 +337,13 @@ impl Line {
 }
 
 impl Carried {
+    /// What its client says meanwhile is written next, where all else is written.
+    fn say(&mut self) {
+        if self.kind.socket.is_some() && self.unsent.is_empty() {
+            self.unsent = self.reader.says().unwrap_or_default();
+        }
+    }
+
     /// Writes once more of a request that is not written yet; whether it could.
     fn write_rest(&mut self, wire: &Wire, cx: &mut Context<'_>) -> bool {
         let nothing = self.unsent.is_empty() && !wire.holds_back();
@@ -303,7 +368,7 @@ impl Carried {
             return Came::End(None);
         };
         let first = !std::mem::replace(&mut self.answered, true);
-        if self.kind.events.is_some() {
+        if self.kind.stay().is_some() {
             let at = self.came_at().unwrap_or_else(Instant::now);
             let stalled = stalled(at);
             self.reader.times(Moment { at, stalled });
@@ -320,7 +385,12 @@ impl Carried {
             read
         };
         match read {
-            Err(why) => Came::End(Some((key, NoAnswer::Malformed(why)))),
+            Err(why) => {
+                let whole = self.unsent.is_empty();
+                let goodbye = self.reader.goodbye().filter(|_| whole);
+                self.goodbye = goodbye.map(|(goodbye, _)| goodbye);
+                Came::End(Some((key, NoAnswer::Malformed(why))))
+            }
             Ok(_) if self.reader.is_done() => self.answer(key, None),
             Ok(_) => {
                 if first {
@@ -340,7 +410,11 @@ impl Carried {
     fn answer(&mut self, key: Key, left: Option<Instant>) -> Came {
         let reusable =
             self.reader.keeps_alive() && self.unsent.is_empty() && self.received.is_empty();
-        let reader = std::mem::replace(&mut self.reader, AnswerReader::new(false));
+        let mut reader = std::mem::replace(&mut self.reader, AnswerReader::new(false));
+        if let Some((goodbye, closing)) = reader.goodbye() {
+            self.unsent = [&self.unsent[..], &goodbye].concat().into();
+            self.closing = Some(closing);
+        }
         let (head, body_bytes, kept) = reader.into_parts();
         let Some(head) = head else {
             return self.closed(None);
@@ -379,6 +453,7 @@ impl Carried {
             (None, None) => "the connection was closed".to_owned(),
         };
         let place = match self.reader.head() {
+            Some(_) if self.kind.socket.is_some() => "before the socket was".to_owned(),
             Some(head) => format!("in the body of an answer with status {}", head.status),
             None if self.answered => "within the head of the answer".to_owned(),
             None => "before an answer".to_owned(),

@@ -48,7 +48,7 @@ impl Worker {
         let cache = walk.carried.cache.get_or_insert_default();
         cache.let_pass();
         // What comes one after the other is no copy of anything.
-        if kind.call.is_some() || kind.events.is_some() {
+        if kind.call.is_some() || kind.stay().is_some() {
             return None;
         }
         let mut request = Vec::new();

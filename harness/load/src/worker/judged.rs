@@ -7,7 +7,7 @@ use squall_record::{BadKind, DropCause, Outcome, Parts, Sample};
 use squall_scenario::{GRPC_OK, Series};
 
 use super::Worker;
-use crate::answer::{Kept, json_of_events};
+use crate::answer::{Kept, json_of_events, json_of_messages};
 use crate::checks::first_broken;
 use crate::job::Job;
 use crate::requests::{Answers, RequestKind};
@@ -83,7 +83,7 @@ impl Worker {
 
     /// An answer as checks look at it: of a call, the JSON of its message, or the list
     /// of all of a stream, which is timed from when it was first dispatched; and so of
-    /// events.
+    /// events, and of messages of a socket.
     pub(super) fn understood(
         &self,
         job: &Job,
@@ -105,11 +105,16 @@ impl Worker {
         let looked_at = kind.looks;
         let is_looked_at = looked_at.is_some_and(|looks| looks.body);
         let kept = exchange.kept.as_deref_mut().filter(|_| is_looked_at);
-        if kind.events.is_some() && exchange.status == 200 {
+        if kind.stay().is_some() {
             let whole = kept.filter(|kept| kept.unread().is_none());
+            let list = match exchange.status {
+                200 if kind.events.is_some() => json_of_events,
+                1000.. if kind.socket.is_some() => json_of_messages,
+                _ => return Ok(exchange),
+            };
             whole
                 .into_iter()
-                .for_each(|kept| kept.body = json_of_events(&kept.body));
+                .for_each(|kept| kept.body = list(&kept.body));
             return Ok(exchange);
         }
         let Some(messages) = self.requests.messages(job.route) else {

@@ -119,10 +119,15 @@ async fn run(load: Load) -> Ran {
 
 /// Sends a load to a server.
 pub(crate) async fn run_against(address: SocketAddr, load: Load) -> Ran {
+    run_to(Destination::plain(vec![address], address.to_string()), load).await
+}
+
+/// Sends a load to a server that is reached in another way.
+pub(crate) async fn run_to(destination: Destination, load: Load) -> Ran {
     let plan = LoadPlan {
         shard: None,
         seed: 42,
-        destination: Destination::plain(vec![address], address.to_string()),
+        destination,
         lead: false,
         load,
     };

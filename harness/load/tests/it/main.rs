@@ -27,6 +27,8 @@ mod nginx;
 mod open_loop;
 mod redirects;
 mod serving;
+mod sockets;
+mod sockets_installed;
 mod tls;
 mod transport;
 mod verdicts;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use squall_scenario::{
-    AnswerCheck, LoadTarget, Request, RequestPart, RequestProblem, SeriesCheck, Stage,
+    AnswerCheck, HttpVersion, LoadTarget, Request, RequestPart, RequestProblem, SeriesCheck, Stage,
     format_duration, header_misfit, quoted,
 };
 
@@ -59,6 +59,7 @@ pub(super) fn check(
     }
     within_timeouts(draft, findings);
     stays(draft, findings);
+    sockets(draft, findings);
     drawn_headers(draft, findings);
     drawn_bodies(draft, findings);
     if system.system.target.is_none() && system.target.is_none() && !system.names.incomplete {
@@ -159,25 +160,22 @@ fn stays(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
         let timeouts = load.requests.iter().map(|_| load.timeout);
         let timeouts = timeouts.chain(of_journeys);
         for ((request, places), timeout) in load.own_routes().zip(places.by_ref()).zip(timeouts) {
-            let Some(stay) = request.events else {
+            let Some(stay) = request.stay() else {
                 continue;
             };
             if let Some(stays) = stay.time.filter(|stays| *stays >= timeout) {
                 let (stays, timeout) = (format_duration(stays), format_duration(timeout));
                 findings.push(
-                    Diagnostic::error(
-                        codes::OUT_OF_RANGE,
-                        format!("no client stays for {stays}"),
-                    )
-                    .at(places.stay, format!("it gives up after {timeout}"))
-                    .help("raise its `timeout`, which holds for the whole stream, or stay for less"),
+                    Diagnostic::error(codes::OUT_OF_RANGE, format!("no client stays for {stays}"))
+                        .at(places.stay, format!("it gives up after {timeout}"))
+                        .help("raise its `timeout`, which holds for all of it, or stay for less"),
                 );
             }
             if let Some(least) = at_least(request).filter(|least| stay.is_over(*least - 1)) {
                 findings.push(
                     Diagnostic::error(
                         codes::OUT_OF_RANGE,
-                        format!("no client sees {least} events"),
+                        format!("no client waits for {least} of them"),
                     )
                     .at(places.stay, format!("it leaves behind {stay}"))
                     .help("let it wait for more, or expect fewer"),
@@ -187,11 +185,40 @@ fn stays(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
     }
 }
 
-/// The fewest events that are expected, where any are.
+/// Sockets are opened over HTTP/1.1.
+fn sockets(draft: &LoadDraft, findings: &mut Vec<Diagnostic>) {
+    let mut routes = draft.load.routes().zip(&draft.requests);
+    let opens = routes.find(|(request, _)| request.socket.is_some());
+    let Some((request, places)) = opens else {
+        return;
+    };
+    if draft.load.connecting.http == HttpVersion::One {
+        return;
+    }
+    let name = quoted(&request.name);
+    let problem = Diagnostic::error(codes::KEYS_CONFLICT, "sockets are opened over HTTP/1.1");
+    findings.push(match draft.http {
+        Some(place) => problem
+            .at(place, "another version")
+            .also(places.name, format!("{name} is a socket"))
+            .help("write `http: 1`, or leave it out"),
+        None => problem
+            .at(
+                places.name,
+                "and there are calls of gRPC, which go over HTTP/2",
+            )
+            .help("put the calls into a scenario of their own"),
+    });
+}
+
+/// The fewest events or messages that are expected, where any are.
 fn at_least(request: &Request) -> Option<u64> {
     let mut checks = request.checks.iter();
     checks.find_map(|check| {
-        let AnswerCheck::Events(SeriesCheck::AtLeast(least)) = check else {
+        let (AnswerCheck::Events(check) | AnswerCheck::Series(check)) = check else {
+            return None;
+        };
+        let SeriesCheck::AtLeast(least) = check else {
             return None;
         };
         Some(*least).filter(|least| *least > 0)

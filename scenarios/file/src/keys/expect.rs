@@ -14,7 +14,7 @@ pub(crate) static EXPECT: Shape = Shape {
         key(
             "status",
             Either(&[Status, List(&Status)]),
-            "Status codes: 200, 2xx, or a list of them; 200 to 399 when absent. Those of a call are names: NOT_FOUND; OK when absent.",
+            "Status codes: 200, 2xx, or a list of them; 200 to 399 when absent. Those of a call are names: NOT_FOUND; OK when absent. Of a socket, codes by which it is closed, 1000, 1001 and 1005 when absent; or those of HTTP by which it is refused.",
         )
         .otherwise(&["code"]),
         key(
@@ -32,7 +32,7 @@ pub(crate) static EXPECT: Shape = Shape {
         key(
             "messages",
             Either(&[Whole(0, COUNT_MAX as u64), Object(&EXPECT_MESSAGES)]),
-            "Of a call that is answered with a stream: how many messages come, and how.",
+            "Of a call that is answered with a stream, and of a socket: how many messages come, and how.",
         ),
         key(
             "events",
@@ -67,7 +67,7 @@ static SERIES: [Key; 4] = [
     key(
         "first",
         Duration,
-        "How late the first may come, counted from when the request was due.",
+        "How late the first may come, counted from when the request was first sent on its way.",
     ),
     key(
         "gap",

@@ -3,7 +3,7 @@
 use super::connecting::{CLIENT_TLS, CONNECTIONS};
 use super::expect::EXPECT;
 use super::journey::{OF_STEP, PAUSE, PERSONA, PLAYER, is};
-use super::stay::{ALL, COUNT_MAX, EVENTS};
+use super::stay::{ALL, COUNT_MAX, EVENTS, RECEIVE};
 use crate::shape::Kind::{
     Decimal, Duration, DurationRange, Either, Json, List, Names, Object, OneOf, Rate, Send,
     Template, Text, Whole, Word, Words,
@@ -192,7 +192,13 @@ pub(crate) static REQUEST: Shape = Shape {
         key("send", Send, "Method and path: GET /search?q=$word.").otherwise(&["url", "path"]),
         key("call", Text, "Instead of `send`: the method of gRPC that is called over HTTP/2, which is sent one message, by its full name: shop.v1.Catalog/Play.").otherwise(&["grpc", "rpc", "method"]),
         key("proto", Text, "The file that describes the method, relative to this file: `.proto`, whose imports are looked for on the way to it, or a descriptor set; that of the load when absent.").otherwise(&["descriptor", "protoset"]),
-        key("message", Json, "What the method is sent: a map of its fields. A `$name` stands there as in `json`; nothing is in it when absent."),
+        key("message", Json, "What the method is sent: a map of its fields. A `$name` stands there as in `json`; nothing is in it when absent. What is said on a socket: a text, a map that is JSON, or a list of them, one after the other.").otherwise(&["messages", "say"]),
+        key("socket", Template, "Instead of `send`: the path at which a WebSocket is opened over HTTP/1.1: /chat?room=$room.").otherwise(&["websocket", "ws"]),
+        key(
+            "receive",
+            Either(&[Whole(1, COUNT_MAX as u64), Words(ALL), Object(&RECEIVE)]),
+            "When the client leaves a socket: behind so many messages that came, or behind a time; `all` waits for the server to close it. One for each `message` when absent.",
+        ),
         key(
             "weight",
             Whole(1, 1_000_000),

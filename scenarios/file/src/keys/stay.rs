@@ -24,3 +24,19 @@ pub(crate) static EVENTS: Shape = Shape {
             .otherwise(&["time", "over", "duration", "stay"]),
     ],
 };
+
+pub(crate) static RECEIVE: Shape = Shape {
+    noun: "`receive` of a socket",
+    about: "When the client leaves a socket: at whichever is first.",
+    reads: "receive: { count: 20, for: 8s }",
+    keys: &[
+        key(
+            "count",
+            Whole(1, COUNT_MAX as u64),
+            "Behind so many messages that came.",
+        )
+        .otherwise(&["after", "until", "number"]),
+        key("for", Duration, "So long after the request was sent.")
+            .otherwise(&["time", "over", "duration", "stay"]),
+    ],
+};

@@ -12,7 +12,7 @@ use crate::proto_file::ProtoFile;
 use crate::yaml::{Node, NodeKind};
 
 /// Keys that say what a request of HTTP is, and not a call.
-const OF_HTTP: [&str; 7] = [
+const OF_HTTP: [&str; 8] = [
     "send",
     "body",
     "json",
@@ -20,6 +20,7 @@ const OF_HTTP: [&str; 7] = [
     "multipart",
     "follow",
     "events",
+    "receive",
 ];
 /// Keys of calls alone.
 const OF_CALLS: [&str; 2] = ["proto", "message"];

@@ -1,8 +1,8 @@
 //! `expect` of a request: which answers are good.
 
 use squall_scenario::{
-    AnswerCheck, Digest, Expected, GRPC_OK, NoDigest, SeriesCheck, grpc_status, grpc_status_name,
-    is_header_name, nearest, quoted,
+    AnswerCheck, CLOSED_WELL, Digest, Expected, GRPC_OK, NoDigest, SeriesCheck, grpc_status,
+    grpc_status_name, is_header_name, nearest, quoted,
 };
 
 use super::{Context, Fields, Reader};
@@ -17,6 +17,7 @@ use crate::{codes, keys};
 pub(super) enum Speaks {
     Http,
     Events,
+    Socket,
     Grpc,
 }
 
@@ -27,6 +28,7 @@ impl Speaks {
             Self::Http => vec![(200, 399)],
             // As with a browser's EventSource.
             Self::Events => vec![(200, 200)],
+            Self::Socket => CLOSED_WELL.iter().map(|code| (*code, *code)).collect(),
             Self::Grpc => vec![(GRPC_OK, GRPC_OK)],
         }
     }
@@ -116,11 +118,31 @@ impl Reader {
     fn statuses(&mut self, node: &Node, speaks: Speaks) -> Option<Vec<(u16, u16)>> {
         let mut status = |node: &Node| match speaks {
             Speaks::Http | Speaks::Events => self.status(node),
+            Speaks::Socket => self.status_of_socket(node),
             Speaks::Grpc => self.status_of_call(node),
         };
         match &node.kind {
             NodeKind::List(items) if !items.is_empty() => items.iter().map(status).collect(),
             _ => Some(vec![status(node)?]),
+        }
+    }
+
+    /// `1000` by which it is closed, or `403` by which it is refused.
+    fn status_of_socket(&mut self, node: &Node) -> Option<(u16, u16)> {
+        let text = self.text(node)?;
+        let code: Option<u16> = text.parse().ok();
+        match code {
+            Some(code @ 1000..=4999) => Some((code, code)),
+            Some(100..=599) => self.status(node),
+            None if text.ends_with("xx") => self.status(node),
+            Some(_) | None => {
+                let title = format!("{} is no code by which a socket is closed", quoted(&text));
+                let diagnostic = Diagnostic::error(codes::OUT_OF_RANGE, title)
+                    .at(node.place, "1000 to 4999, or a status of HTTP")
+                    .help("write for instance `1000` or `[1000, 4001]`; `403` is to be refused");
+                self.report_value(node, diagnostic);
+                None
+            }
         }
     }
 

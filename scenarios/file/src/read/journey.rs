@@ -289,7 +289,11 @@ impl Reader {
             let streamed = request
                 .events
                 .map(|_| format!("{name} is a stream of events"));
-            Some((places.name, called.or(streamed)?))
+            let opened = request
+                .socket
+                .as_ref()
+                .map(|_| format!("{name} is a socket"));
+            Some((places.name, called.or(streamed).or(opened)?))
         });
         let brings = before.filter(|(step, _)| step.player.is_none());
         if brings.is_none() || no_manifest.is_some() || pause.is_some() {

@@ -25,6 +25,7 @@ mod process;
 mod request;
 mod scenario;
 mod slo;
+mod socket;
 mod stage;
 mod stay;
 mod system;

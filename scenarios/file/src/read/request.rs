@@ -7,6 +7,7 @@ use squall_scenario::{
 
 use super::body::{Body, is_number};
 use super::expect::{Expect, Speaks};
+use super::stay::Of;
 use super::{Context, Fields, Reader, missing_key};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::shape::Shape;
@@ -141,10 +142,14 @@ impl Reader {
             return self.sent_in_short(node);
         }
         let fields = self.fields(node, shape)?;
+        if fields.get("socket").is_some() {
+            return self.opened(fields);
+        }
         if fields.get("call").is_some() {
             return self.called(fields);
         }
         self.refuse_keys_of_calls(fields);
+        self.refuse_keys_of_sockets(fields);
         if fields.get("send").is_none() {
             let send = shape.keys.iter().find(|key| key.name == "send");
             self.findings
@@ -163,7 +168,7 @@ impl Reader {
         self.add_media(&body, &mut headers);
         self.accept_events(fields, &mut headers);
         let (headers, header_places) = self.with_common(headers);
-        let events = fields.get("events").map(|node| self.events(node));
+        let events = fields.get("events").map(|node| self.stay(node, Of::Events));
         let speaks = events.map_or(Speaks::Http, |_| Speaks::Events);
         let expect = match fields.get("expect") {
             Some(node) => self.expect(node, speaks),

@@ -5,16 +5,43 @@ use squall_scenario::{Stay, quoted};
 use super::{Fields, Reader};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::keys::COUNT_MAX;
+use crate::shape::Shape;
 use crate::yaml::Node;
 use crate::{codes, keys};
 
-/// How it is said when a client leaves.
-const LEAVES: &str = "write for instance `events: 20` or `events: { for: 8s }`; `events: all` \
-                      waits for the server to end it";
+/// What comes one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// Server-sent events.
+    Events,
+    /// What is said on a socket.
+    Messages,
+}
+
+impl Of {
+    const fn shape(self) -> &'static Shape {
+        match self {
+            Self::Events => &keys::EVENTS,
+            Self::Messages => &keys::RECEIVE,
+        }
+    }
+
+    /// How it is said when a client leaves.
+    fn help(self) -> String {
+        let (key, ends) = match self {
+            Self::Events => ("events", "end"),
+            Self::Messages => ("receive", "close"),
+        };
+        format!(
+            "write for instance `{key}: 20` or `{key}: {{ for: 8s }}`; `{key}: all` waits for the \
+             server to {ends} it"
+        )
+    }
+}
 
 impl Reader {
-    /// `events: 20`, `events: all`, or when the client leaves.
-    pub(super) fn events(&mut self, node: &Node) -> Option<Stay> {
+    /// `events: 20`, `events: all`, or when the client leaves; and so of `receive`.
+    pub(super) fn stay(&mut self, node: &Node, of: Of) -> Option<Stay> {
         if let Some(scalar) = node.scalar().filter(|scalar| !scalar.is_nothing()) {
             if scalar
                 .text
@@ -33,11 +60,11 @@ impl Reader {
             );
             let diagnostic = Diagnostic::error(codes::UNKNOWN_WORD, title)
                 .at(node.place, "a number, `all`, or a map")
-                .help(LEAVES);
+                .help(of.help());
             self.report_value(node, diagnostic);
             return None;
         }
-        let fields = self.fields(node, &keys::EVENTS)?;
+        let fields = self.fields(node, of.shape())?;
         let count = match fields.get("count") {
             Some(node) => Some(self.whole_u32(node, 1, COUNT_MAX)?.into()),
             None => None,
@@ -50,7 +77,7 @@ impl Reader {
             self.report(
                 Diagnostic::error(codes::NOTHING_IN_IT, "nothing says when the client leaves")
                     .at(node.place, "nothing in it")
-                    .help(LEAVES),
+                    .help(of.help()),
             );
             return None;
         }
@@ -72,7 +99,7 @@ impl Reader {
                     .at(place, "what comes are events")
                     .help("write `events` instead"),
                 false => diagnostic
-                    .at(place, "only calls are answered so")
+                    .at(place, "only calls and sockets are answered so")
                     .help("look at `json` and `body`, or leave it out"),
             });
         }

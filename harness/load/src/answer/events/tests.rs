@@ -39,7 +39,10 @@ fn events_are_timed_by_their_ends_and_the_last_by_who_leaves() {
         ("data: b\n\ndata: c\n\nda", 100),
     ] {
         answer.at(at(ms));
-        assert_eq!(answer.data(part.as_bytes()), Ok((part.len(), false)));
+        assert_eq!(
+            answer.data(part.as_bytes(), None),
+            Ok(Taken::all(part.len()))
+        );
     }
     let series = answer.series();
     assert_eq!(series.count, 3);
@@ -61,7 +64,7 @@ fn events_are_timed_by_their_ends_and_the_last_by_who_leaves() {
         stalled: Duration::from_millis(9_000),
         ..at(9_300)
     });
-    answer.data(b"ta: d\n\n").unwrap();
+    answer.data(b"ta: d\n\n", None).unwrap();
     assert_eq!(answer.series().count, 4);
     assert_eq!(
         answer.series().longest_gap,
@@ -79,7 +82,11 @@ fn who_has_seen_enough_takes_no_more() {
     let mut answer = answer(stay, Instant::now());
     let stream = b"data: 1\r\n\r\ndata: 2\r\n\r\ndata: 3\r\n\r\n";
     // The line feed behind the end of the second belongs to it, and is not waited for.
-    assert_eq!(answer.data(stream), Ok((21, true)));
+    let taken = Taken {
+        enough: true,
+        ..Taken::all(21)
+    };
+    assert_eq!(answer.data(stream, None), Ok(taken));
     assert_eq!(answer.series().count, 2);
 }
 
@@ -94,7 +101,7 @@ fn what_is_no_stream_says_so() {
     assert_eq!(head(503, Some(b"text/html")), Ok(()));
     let mut page = any_time();
     page.head(503, Some(b"text/html")).unwrap();
-    assert_eq!(page.data(b"data: 1\n\n"), Ok((9, false)));
+    assert_eq!(page.data(b"data: 1\n\n", None), Ok(Taken::all(9)));
     assert_eq!(page.series().count, 0);
 }
 
@@ -111,15 +118,15 @@ fn nothing_is_read_without_bound() {
         (":", one),
     ] {
         let mut answer = any_time();
-        answer.data(begins.as_bytes()).unwrap();
-        let ended = (0..65).find_map(|_| answer.data(goes_on.as_bytes()).err());
+        answer.data(begins.as_bytes(), None).unwrap();
+        let ended = (0..65).find_map(|_| answer.data(goes_on.as_bytes(), None).err());
         assert!(ended.unwrap().contains("64 MiB"), "{begins:?}");
     }
     // Comments keep a stream alive for as long as it likes.
     let mut answer = any_time();
     let comments = many(":");
     for _ in 0..70 {
-        assert!(answer.data(comments.as_bytes()).is_ok());
+        assert!(answer.data(comments.as_bytes(), None).is_ok());
     }
 }
 

@@ -425,10 +425,10 @@ impl Answer {
             return false;
         };
         events.at(now);
-        match events.data(part) {
-            Ok((taken, enough)) => {
-                part.truncate(taken);
-                enough
+        match events.data(part, None) {
+            Ok(taken) => {
+                part.truncate(taken.bytes);
+                taken.enough
             }
             Err(why) => {
                 self.wrong = Some(why);
