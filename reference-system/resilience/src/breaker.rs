@@ -42,6 +42,7 @@ pub use self::guard::CallGuard;
 use self::ledger::{Ledger, Verdict};
 use self::mirror::{Mirror, Shown};
 use self::ramp::Ramp;
+use self::rules::SLEEP_MAX;
 pub use self::rules::{BreakerRules, BreakerState, OnProbeCancel, SlowCalls};
 pub use self::why::{Explanation, Why};
 pub use self::window::Health;
@@ -117,10 +118,15 @@ impl Breaker {
         BreakerBuilder::new(rules)
     }
 
-    /// Replaces the rules from now on. A sleep window that has begun keeps its length.
+    /// Replaces the rules from now on. A sleep window that has begun keeps its length, the next one
+    /// has the new one's.
     pub fn set_rules(&self, rules: BreakerRules) {
         let shared = &self.0;
-        let changes = lock(&shared.changes);
+        let rules = rules.capped();
+        let mut changes = lock(&shared.changes);
+        if rules.sleep_window != shared.rules.load().sleep_window {
+            changes.sleep_window = rules.sleep_window;
+        }
         shared.heed(&rules);
         shared.rules.store(Arc::new(rules));
         // The window has to be judged anew, even in the middle of a bucket.
@@ -224,6 +230,7 @@ impl Shared {
         ledger: Ledger,
         observer: Observer,
     ) -> Self {
+        let rules = rules.capped();
         let window = HealthWindow::new(nanos(bucket), buckets, threads);
         let shared = Self {
             origin: now,
@@ -251,7 +258,15 @@ impl Shared {
 
     /// What the rules say to those who do not read them.
     fn heed(&self, rules: &BreakerRules) {
-        let in_order = rules.need_order() || lock(&self.ledger).has_policy();
+        let in_order = {
+            let mut ledger = lock(&self.ledger);
+            let in_order = rules.need_order() || ledger.has_policy();
+            if !in_order {
+                // Calls that are not written down from here on would be missing in the row.
+                ledger.forget_calls();
+            }
+            in_order
+        };
         self.mirror.set_rules(rules.is_by_hand(), in_order);
         let slow = rules.slow_calls.map(|slow| nanos(slow.longer_than));
         self.slow_ns
@@ -345,7 +360,7 @@ impl Shared {
         self.evaluate_ns.store(next_ns, Ordering::Release);
         let rules = **self.rules.load();
         let why = Why::of_window(health, &rules);
-        if let Some(why) = why.filter(|_| rules.enabled) {
+        if let Some(why) = why.filter(|_| rules.may_trip()) {
             self.trip(epoch, now, why, rules.sleep_window);
         }
     }
@@ -403,20 +418,20 @@ impl Shared {
             return;
         }
         if let Some(sleep) = ledger.probe_failed(now) {
-            changes.sleep_window = sleep;
+            changes.sleep_window = sleep.min(SLEEP_MAX);
         }
         let why = if ok { Why::ProbeSlow } else { Why::ProbeFailed };
         self.reopen(&changes, now, why);
     }
 
     /// A drop knows no time; the transition is stamped with the probe's start.
-    fn probe_dropped(&self, epoch: u64) {
+    fn probe_given_back(&self, epoch: u64, means: OnProbeCancel) {
         let changes = lock(&self.changes);
         if !self.mirror.read().is(BreakerState::HalfOpen, epoch) {
             return;
         }
         let sent = changes.probe_sent;
-        match self.rules.load().on_probe_cancel {
+        match means {
             OnProbeCancel::Reopen => self.reopen(&changes, sent, Why::ProbeDropped),
             OnProbeCancel::Release => {
                 // As if it had slept until just before the probe went; no core sleeps for nothing.
@@ -466,8 +481,9 @@ impl Shared {
             }
             ledger.enter(now, ok, &rules)
         };
-        if let Some(Verdict { why, sleep }) = verdict.filter(|_| rules.enabled) {
-            self.trip(epoch, now, why, sleep.unwrap_or(rules.sleep_window));
+        if let Some(Verdict { why, sleep }) = verdict.filter(|_| rules.may_trip()) {
+            let sleep = sleep.map_or(rules.sleep_window, |sleep| sleep.min(SLEEP_MAX));
+            self.trip(epoch, now, why, sleep);
         }
     }
 

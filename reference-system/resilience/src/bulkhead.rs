@@ -131,8 +131,14 @@ impl Bulkhead {
 
     /// Changes the number of permits. Calls that already run keep theirs.
     pub fn set_limit(&self, limit: usize) {
+        wake(self.limit_to(limit));
+    }
+
+    /// As [`set_limit`](Self::set_limit), but leaves it to the caller to wake those who have a
+    /// permit now.
+    pub(crate) fn limit_to(&self, limit: usize) -> Vec<Waker> {
         self.0.limit.store(cut(limit), Ordering::Release);
-        self.grant();
+        self.grant()
     }
 
     /// Changes how many may wait. Who waits already keeps the place.
@@ -181,12 +187,12 @@ impl Bulkhead {
     fn give_back(&self) {
         let before = Counts(self.0.counts.fetch_sub(ONE_ACTIVE, Ordering::AcqRel));
         if before.waiting() > 0 {
-            self.grant();
+            wake(self.grant());
         }
     }
 
-    /// Hands free permits to those who wait longest.
-    fn grant(&self) {
+    /// Hands free permits to those who wait longest; gives who has to be woken.
+    fn grant(&self) -> Vec<Waker> {
         let mut woken = Vec::new();
         {
             let mut queue = lock(&self.0.queue);
@@ -204,9 +210,13 @@ impl Bulkhead {
                 }
             }
         }
-        // A waker may run anything, so nothing is locked any more.
-        woken.into_iter().for_each(Waker::wake);
+        woken
     }
+}
+
+/// A waker may run anything, so nothing is locked here.
+pub(crate) fn wake(woken: Vec<Waker>) {
+    woken.into_iter().for_each(Waker::wake);
 }
 
 /// What half a word holds.
@@ -277,6 +287,10 @@ impl Drop for Turn {
             return;
         };
         let shared = &*bulkhead.0;
+        // Who was served has left the queue long ago.
+        if matches!(*lock(place), Place::Taken) {
+            return;
+        }
         {
             let mut queue = lock(&shared.queue);
             if let Some(nth) = queue.iter().position(|other| Arc::ptr_eq(other, place)) {

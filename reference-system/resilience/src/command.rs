@@ -8,7 +8,7 @@ use tokio::sync::broadcast;
 
 use crate::adaptive::AdaptiveLimit;
 use crate::breaker::{Breaker, BreakerState, Explanation};
-use crate::bulkhead::Bulkhead;
+use crate::bulkhead::{Bulkhead, wake};
 use crate::event::{CommandEvent, Happening, Notice};
 use crate::hedge::HedgeDelay;
 use crate::metrics::Metrics;
@@ -133,25 +133,31 @@ impl Command {
             return Err(PropertiesError::WindowsFixed);
         }
         let inner = &self.0;
+        // Also keeps one change of settings from meeting another half way.
+        let mut adaptive = lock(&inner.adaptive);
         inner.breaker.set_rules(properties.breaker_rules());
         let most = properties.execution_semaphore_max_concurrent;
-        inner
-            .bulkhead
-            .set_limit(match properties.execution_adaptive_min_concurrent {
-                0 => most,
-                least => {
-                    let mut adaptive = lock(&inner.adaptive);
-                    adaptive.set_bounds(least, most);
-                    adaptive.limit()
+        let limit = match properties.execution_adaptive_min_concurrent {
+            0 => most,
+            least => {
+                if !self.adapts() {
+                    // What it may have measured was measured without it.
+                    let seed = name_hash(&inner.name);
+                    *adaptive = AdaptiveLimit::new(least, most, seed, self.now());
                 }
-            });
+                adaptive.set_bounds(least, most);
+                adaptive.limit()
+            }
+        };
         inner.bulkhead.set_room(properties.execution_queue_size);
         let threads = inner.threads.bulkhead();
-        threads.set_limit(properties.thread_pool_core_size);
         threads.set_room(properties.thread_pool_max_queue_size);
-        inner
-            .fallback_bulkhead
-            .set_limit(properties.fallback_semaphore_max_concurrent);
+        let fallbacks = properties.fallback_semaphore_max_concurrent;
+        let woken = [
+            inner.bulkhead.limit_to(limit),
+            threads.limit_to(properties.thread_pool_core_size),
+            inner.fallback_bulkhead.limit_to(fallbacks),
+        ];
         inner.retry_budget.set_terms(
             properties.retry_budget_percent,
             properties.retry_budget_min_per_s,
@@ -162,6 +168,8 @@ impl Command {
         );
         inner.properties.store(Arc::new(properties));
         inner.hedge_delay.forget();
+        drop(adaptive);
+        woken.into_iter().for_each(wake);
         Ok(())
     }
 
@@ -204,15 +212,24 @@ impl Command {
         &self.0.bulkhead
     }
 
+    /// Whether the number of calls at a time follows the dependency.
+    pub(crate) fn adapts(&self) -> bool {
+        self.properties().execution_adaptive_min_concurrent > 0
+    }
+
     /// An execution that began at `began` has ended: the number of calls at a time may follow.
     pub(crate) fn adapt(&self, began: Instant) {
         let (now, inner) = (self.now(), &self.0);
         let took = now.saturating_duration_since(began);
         let mut adaptive = lock(&inner.adaptive);
-        let limit = adaptive.ended(now, took, inner.bulkhead.active());
-        if limit != inner.bulkhead.limit() {
-            inner.bulkhead.set_limit(limit);
+        // Asked under the lock: it may have been switched off since this one began.
+        if !self.adapts() {
+            return;
         }
+        let limit = adaptive.ended(now, took, inner.bulkhead.active());
+        let woken = inner.bulkhead.limit_to(limit);
+        drop(adaptive);
+        wake(woken);
     }
 
     /// The threads for work that blocks.

@@ -116,6 +116,11 @@ impl Layers {
     pub(crate) fn set(&mut self, key: &str, value: &str) -> Result<(), DynamicError> {
         let parsed = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
         let Key { command, name } = Key::parse(key)?;
+        let parsed = match (name.as_str(), parsed.as_i64()) {
+            // As Hystrix says that nobody waits.
+            ("thread_pool_max_queue_size", Some(-1)) => Value::from(0),
+            _ => parsed,
+        };
         fits(&name, &parsed).map_err(|why| DynamicError::Value {
             key: key.to_owned(),
             value: value.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Admission, Breaker, CircuitOpen};
+use super::{Admission, Breaker, CircuitOpen, OnProbeCancel};
 
 /// A call that was admitted. Report its end; a guard that is dropped gives the probe back.
 ///
@@ -50,6 +50,16 @@ impl<B: AsRef<Breaker>> CallGuard<B> {
         self.end(now, false);
     }
 
+    /// The call was not made, for a reason that says nothing of the dependency. If it was the probe,
+    /// the next call may be.
+    pub fn release(mut self) {
+        self.has_ended = true;
+        if self.is_probe {
+            let shared = &self.holder.as_ref().0;
+            shared.probe_given_back(self.epoch, OnProbeCancel::Release);
+        }
+    }
+
     /// What keeps the breaker.
     pub fn holder(&self) -> &B {
         &self.holder
@@ -76,7 +86,8 @@ impl<B: AsRef<Breaker>> Drop for CallGuard<B> {
     #[inline]
     fn drop(&mut self) {
         if self.is_probe && !self.has_ended {
-            self.holder.as_ref().0.probe_dropped(self.epoch);
+            let shared = &self.holder.as_ref().0;
+            shared.probe_given_back(self.epoch, shared.rules.load().on_probe_cancel);
         }
     }
 }

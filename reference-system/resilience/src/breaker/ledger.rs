@@ -70,10 +70,15 @@ impl Ledger {
         self.policy_says(now, false)
     }
 
-    /// Forgets all calls: the breaker has closed.
-    pub(super) fn forget(&mut self, now: Instant) {
+    /// Forgets the calls, but not what a policy knows of them.
+    pub(super) fn forget_calls(&mut self) {
         (self.streak, self.errors) = (0, 0);
         self.last.clear();
+    }
+
+    /// Forgets all calls: the breaker has closed.
+    pub(super) fn forget(&mut self, now: Instant) {
+        self.forget_calls();
         if let Some((policy, clock)) = &mut self.policy {
             clock.at(now, || policy.revived());
         }

@@ -84,7 +84,8 @@ impl Model {
             .collect();
         let errors = seen.iter().filter(|ok| !**ok).count();
         let trips = seen.len() >= VOLUME && errors * 2 >= seen.len();
-        if trips && self.state == BreakerState::Closed && self.mode != Mode::Disabled {
+        let may_trip = matches!(self.mode, Mode::Normal | Mode::ForceOpen);
+        if trips && self.state == BreakerState::Closed && may_trip {
             self.enter(BreakerState::Open, self.now_ms + SLEEP_MS);
         }
     }

@@ -42,7 +42,8 @@ pub struct BreakerRules {
     pub enabled: bool,
     /// Refuse every call. Wins over `force_closed`.
     pub force_open: bool,
-    /// Refuse no call; the statistics go on underneath.
+    /// Refuse no call. While it is so the breaker does not open; what is counted meanwhile is judged
+    /// when it ends.
     pub force_closed: bool,
     /// Calls in the window below which neither errors nor slow calls open it.
     pub request_volume_threshold: u64,
@@ -107,7 +108,23 @@ impl Default for BreakerRules {
     }
 }
 
+/// The longest sleep window and lease; longer ones are cut to it. Sums of it and a time of the
+/// process are always a time.
+pub(super) const SLEEP_MAX: Duration = Duration::from_secs(365 * 86_400);
+
 impl BreakerRules {
+    /// With times that can be added to any time.
+    pub(super) fn capped(mut self) -> Self {
+        self.sleep_window = self.sleep_window.min(SLEEP_MAX);
+        self.probe_lease = self.probe_lease.min(SLEEP_MAX);
+        self
+    }
+
+    /// Whether they let it open by itself.
+    pub(super) fn may_trip(&self) -> bool {
+        self.enabled && !self.force_closed
+    }
+
     /// Whether they say more than when to open.
     pub(super) fn is_by_hand(&self) -> bool {
         self.force_open || self.force_closed || !self.enabled

@@ -220,6 +220,59 @@ fn after_it_has_closed_more_and_more_calls_are_admitted() {
 }
 
 #[test]
+fn calls_from_before_a_rule_was_off_are_in_no_row() {
+    let in_a_row = |failures| BreakerRules {
+        consecutive_failures: NonZero::new(failures),
+        request_volume_threshold: u64::MAX,
+        ..rules()
+    };
+    let (breaker, t0) = breaker(in_a_row(3));
+    (0..2).for_each(|_| call(&breaker, t0, false));
+    breaker.set_rules(in_a_row(0));
+    call(&breaker, t0, true);
+    breaker.set_rules(in_a_row(3));
+    call(&breaker, t0, false);
+    assert_eq!(breaker.state(t0), BreakerState::Closed);
+}
+
+#[test]
+fn the_next_sleep_window_is_as_long_as_the_new_rules_say() {
+    let sleeping = |sleep_window| BreakerRules {
+        consecutive_failures: NonZero::new(1),
+        sleep_window,
+        ..rules()
+    };
+    let (breaker, t0) = breaker(sleeping(ms(1000)));
+    call(&breaker, t0, false);
+    breaker.set_rules(sleeping(ms(10)));
+    assert_eq!(breaker.next_probe_in(t0), Some(ms(1000)), "it has begun");
+    let sent = t0 + ms(1001);
+    call(&breaker, sent, false);
+    assert_eq!(breaker.next_probe_in(sent), Some(ms(10)));
+    breaker.set_rules(sleeping(Duration::MAX));
+    call(&breaker, sent + ms(11), false);
+    assert!(breaker.next_probe_in(sent + ms(11)) > Some(ms(1_000_000_000)));
+}
+
+#[test]
+fn what_was_counted_while_it_was_forced_closed_is_judged_after() {
+    let (breaker, t0) = breaker(rules());
+    breaker.set_rules(BreakerRules {
+        force_closed: true,
+        ..rules()
+    });
+    let t1 = t0 + ms(100);
+    for at in [t0, t1] {
+        (0..4).for_each(|_| call(&breaker, at, false));
+    }
+    let t2 = t1 + ms(100);
+    assert_eq!(breaker.state(t2), BreakerState::Closed);
+    assert_eq!(breaker.health(t2).total, 8, "it goes on counting");
+    breaker.set_rules(rules());
+    assert_eq!(breaker.state(t2), BreakerState::Open);
+}
+
+#[test]
 fn it_says_why() {
     let (breaker, t0) = breaker(rules());
     let says = |at| breaker.explain(at).to_string();

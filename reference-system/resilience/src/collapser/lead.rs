@@ -9,8 +9,8 @@ use tokio::time::Sleep;
 
 use super::scope::{Gathered, Opened, Scope, Slot, widened};
 use super::{Answer, Batch, CollapseError, Inner};
-use crate::CallOptions;
 use crate::layers::NoFallback;
+use crate::{CallOptions, RequestContext};
 
 /// A batch and those who wait for it. However it ends, none is left without an answer.
 pub(super) struct Lead<A, B>
@@ -98,7 +98,12 @@ where
     }
     let mut running = JoinSet::new();
     for shard in shards {
-        running.spawn(answer_shard(inner.clone(), shard));
+        let answered = answer_shard(inner.clone(), shard);
+        // A task of its own has lost whose request it is part of.
+        match RequestContext::current() {
+            Some(context) => running.spawn(context.scope(answered)),
+            None => running.spawn(answered),
+        };
     }
     // A shard that panics has told its callers.
     while running.join_next().await.is_some() {}

@@ -111,15 +111,17 @@ where
     }
 }
 
-/// The caller's own mistakes, and calls that were not worth making, say nothing about the dependency,
-/// so they give the guard back unused.
+/// The caller's own mistakes say nothing about the dependency, so they give the guard back unused.
+/// So does what was never sent for reasons of our own; and then the next call may be the probe.
 fn report<T, E>(guard: CallGuard<Command>, result: &Result<T, CommandError<E>>) {
-    let now = guard.holder().now();
+    let command = guard.holder();
+    let (now, adapts) = (command.now(), command.adapts());
     match result {
         Ok(_) => guard.success(now),
-        Err(
-            CommandError::BadRequest(_) | CommandError::DeadlineExpired | CommandError::Shed { .. },
-        ) => drop(guard),
+        Err(CommandError::BadRequest(_) | CommandError::DeadlineExpired) => drop(guard),
+        Err(CommandError::Shed { .. }) => guard.release(),
+        // A limit that follows the dependency refuses calls when nothing is wrong, as it measures.
+        Err(CommandError::SemaphoreRejected { .. }) if adapts => guard.release(),
         Err(_) => guard.failure(now),
     }
 }

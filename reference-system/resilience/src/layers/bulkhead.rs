@@ -100,8 +100,7 @@ struct Adapts {
 impl Adapts {
     /// None where the limit is fixed.
     fn of(command: &Command) -> Option<Self> {
-        let adapts = command.properties().execution_adaptive_min_concurrent > 0;
-        adapts.then(|| Self {
+        command.adapts().then(|| Self {
             began: command.now(),
             command: command.clone(),
         })

@@ -176,13 +176,14 @@ where
 
 fn may_hedge<R>(command: &Command, call: &Call<R>) -> Option<Permit> {
     let now = command.now();
+    let share = command.properties().percentage_for(call.options.priority);
     let is_worth_it = !call.options.deadline.is_expired(now)
         && command.breaker().state(now) == BreakerState::Closed;
     if !is_worth_it {
         return None;
     }
     // The budget comes last: what is taken out of it is spent.
-    let permit = command.bulkhead().try_acquire().ok()?;
+    let permit = command.bulkhead().try_acquire_of(share).ok()?;
     command.hedge_budget().try_withdraw(now).then_some(permit)
 }
 

@@ -49,6 +49,10 @@ fn it_reaches_the_breaker_and_the_bulkhead_of_a_running_command() {
         .set_property("hystrix.threadpool.titles.list.coreSize", "4")
         .unwrap();
     assert_eq!(command.properties().thread_pool_core_size, 4);
+    registry
+        .set_property("hystrix.threadpool.titles.list.maxQueueSize", "-1")
+        .unwrap();
+    assert_eq!(command.properties().thread_pool_max_queue_size, 0);
 }
 
 #[test]

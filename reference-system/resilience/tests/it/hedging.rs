@@ -18,7 +18,7 @@ use squall_resilience::balance::{BalanceRules, Balancer, Instance};
 use squall_resilience::layers::{BalanceLayer, HedgeLayer, NoFallback, Placed};
 use squall_resilience::{
     Attempt, Call, CallOptions, Classification, Classify, Command, CommandError, CommandEvent,
-    Deadline, Properties, PropertiesBuilder,
+    Deadline, Priority, Properties, PropertiesBuilder,
 };
 use tokio::time::{Instant, sleep, timeout};
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -276,6 +276,23 @@ async fn a_hedge_needs_a_permit_of_its_own() {
     assert_eq!(c.snapshot().metrics.total(CommandEvent::Hedge), 0);
     drop(other);
     assert_eq!(run(&c, SLOW).await, (Ok(1), 150, 1));
+}
+
+/// Permits that are kept for calls that are worth more are kept from hedges too.
+#[tokio::test(start_paused = true)]
+async fn a_hedge_has_no_more_permits_than_its_call() {
+    let c = command(
+        hedged()
+            .execution_semaphore_max_concurrent(4)
+            .execution_non_critical_percentage(25),
+    );
+    let work = async |_: Attempt| {
+        sleep(Duration::from_millis(500)).await;
+        Ok::<_, Wrong>(c.bulkhead().active())
+    };
+    let options = idempotent(&c).of_priority(Priority::NonCritical);
+    assert_eq!(c.execute(options, work).await, Ok(1));
+    assert_eq!(c.execute(idempotent(&c), work).await, Ok(2));
 }
 
 #[tokio::test(start_paused = true)]

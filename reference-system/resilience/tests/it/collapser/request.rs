@@ -153,3 +153,40 @@ async fn the_work_of_a_batch_is_part_of_the_request() {
     assert_eq!(c.submit_in(&context, deadline, 1).await, Ok(Some(1)));
     assert_eq!(c.submit(deadline, 1).await, Ok(None));
 }
+
+/// Each in a task of its own.
+struct EntriesByShard;
+
+impl Batch<u32> for EntriesByShard {
+    type Response = Option<usize>;
+    type Error = Wrong;
+
+    async fn run(
+        &self,
+        numbers: Vec<u32>,
+        _: Attempt,
+    ) -> Result<Vec<(u32, Result<Option<usize>, Wrong>)>, Wrong> {
+        let known = RequestContext::current().map(|context| context.entries());
+        Ok(numbers
+            .into_iter()
+            .map(|number| (number, Ok(known)))
+            .collect())
+    }
+
+    fn shards(&self, numbers: Vec<u32>) -> Vec<Vec<u32>> {
+        numbers.into_iter().map(|number| vec![number]).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_work_of_each_shard_is_part_of_the_request() {
+    let command = Command::new("titles", "catalog", Properties::default()).unwrap();
+    let properties = CollapserProperties::default();
+    let c = Collapser::new("entries", command.clone(), properties, EntriesByShard).unwrap();
+    let (context, deadline) = (RequestContext::new(), within(&command, 1000));
+    let both = tokio::join!(
+        c.submit_in(&context, deadline, 1),
+        c.submit_in(&context, deadline, 2)
+    );
+    assert_eq!(both, (Ok(Some(0)), Ok(Some(0))));
+}

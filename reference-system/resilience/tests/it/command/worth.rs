@@ -93,3 +93,59 @@ async fn calls_at_a_time_follow_what_the_dependency_bears() {
     load(&c, 10, 50).await;
     assert_eq!(c.bulkhead().limit(), 7);
 }
+
+/// It measures by refusing calls while nothing is wrong: that is no verdict on the dependency.
+#[tokio::test(start_paused = true)]
+async fn measuring_what_the_dependency_bears_opens_no_breaker() {
+    let c = command(
+        Properties::builder()
+            .execution_adaptive_min_concurrent(2)
+            .execution_semaphore_max_concurrent(60),
+    );
+    load(&c, 1000, 50).await;
+    let snapshot = c.snapshot();
+    assert!(snapshot.metrics.total(CommandEvent::SemaphoreRejected) > 500);
+    assert_eq!(snapshot.opened_count, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_from_before_it_was_fixed_moves_the_number_of_calls_no_more() {
+    let adaptive = || {
+        Properties::builder()
+            .execution_adaptive_min_concurrent(2)
+            .execution_semaphore_max_concurrent(60)
+    };
+    let c = command(adaptive());
+    let slow = c.execute(in_one_minute(&c), async |_| {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Ok::<_, Wrong>(())
+    });
+    let fix = async {
+        tokio::task::yield_now().await;
+        let fixed = Properties::builder().execution_semaphore_max_concurrent(7);
+        c.set_properties(fixed.build().unwrap()).unwrap();
+    };
+    let (slow, ()) = tokio::join!(slow, fix);
+    assert_eq!((slow, c.bulkhead().limit()), (Ok(()), 7));
+    // Long after the start it measures anew, and not by the first call that ends.
+    advance_ms(60_000).await;
+    c.set_properties(adaptive().build().unwrap()).unwrap();
+    assert_eq!(c.bulkhead().limit(), 2);
+    load(&c, 1000, 20).await;
+    assert_eq!(c.bulkhead().limit(), 2, "forty calls are too few to measure");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_shed_uses_up_no_probe() {
+    let c = command(Properties::builder().execution_non_critical_percentage(0));
+    open(&c).await;
+    advance_ms(5001).await;
+    let options = CallOptions::new(in_one_minute(&c)).of_priority(Priority::NonCritical);
+    for _ in 0..3 {
+        let shed = c.execute(options, async |_| Ok::<_, Wrong>(())).await;
+        let priority = Priority::NonCritical;
+        assert_eq!(shed, Err(CommandError::Shed { priority }));
+    }
+    assert_eq!(run(&c, Ok("titles")).await, Ok("titles"));
+    assert_eq!(c.breaker_state(), BreakerState::Closed);
+}
