@@ -53,7 +53,7 @@ pub enum SeriesCheck {
     AtMost(u64),
     /// The first comes within this time from when the arrival was due.
     First(Duration),
-    /// Each of the others comes within this time from the one before it.
+    /// Some come, and each but the first within this time from the one before it.
     Gap(Duration),
 }
 
@@ -88,6 +88,8 @@ impl SeriesCheck {
                     format!("the first of the {things} came after {first}, later than {within}")
                 }),
             },
+            // Silence is no series of things that come soon after one another.
+            Self::Gap(_) if count == 0 => Some(format!("none of the {things} came")),
             Self::Gap(within) => (series.longest_gap > within).then(|| {
                 let (gap, within) = (shown(series.longest_gap), format_duration(within));
                 format!("{gap} lay between two {things}, more than {within}")
@@ -296,8 +298,10 @@ mod tests {
             assert!(broken(check).is_some(), "{check:?}");
         }
         let nothing = Series::default();
-        let first = SeriesCheck::First(ms(1)).broken(&nothing, "messages");
-        assert_eq!(first.as_deref(), Some("none of the messages came"));
+        for check in [SeriesCheck::First(ms(1)), SeriesCheck::Gap(ms(1))] {
+            let said = check.broken(&nothing, "messages");
+            assert_eq!(said.as_deref(), Some("none of the messages came"));
+        }
     }
 
     #[test]

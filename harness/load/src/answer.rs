@@ -18,8 +18,8 @@ use taken::Taken;
 
 pub(crate) use events::{EventAnswer, json_of_events};
 pub use head::Head;
-pub(crate) use keeper::Keeper;
 pub use keeper::{KEPT_BODIES_BYTES_MAX, KEPT_BODY_BYTES_MAX, Kept, Looks};
+pub(crate) use keeper::{KEPT_LIST_BYTES_MAX, Keeper};
 pub use socket::Talk;
 pub(crate) use socket::{Closing, Opcode, json_of_messages, write_frame};
 pub use tally::Moment;

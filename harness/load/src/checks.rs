@@ -154,6 +154,7 @@ mod tests {
             ],
             body: BODY.as_bytes().to_vec(),
             cut: false,
+            list_cut: false,
             crowded_out: false,
             sha256: Some([7; 32]),
             series: None,
@@ -258,6 +259,14 @@ mod tests {
             crowded_out: true,
             ..kept()
         };
+        let mut listed = kept();
+        listed.listed(None);
+        let lacks = AnswerCheck::Lacks(Template::parse("error"));
+        let said = first_broken(&[lacks], &listed, 1, |_| None).unwrap();
+        assert!(
+            said.contains("the list of the events has more than 8 MiB"),
+            "{said}"
+        );
         let lacks = AnswerCheck::Lacks(Template::parse("error"));
         let said = first_broken(&[lacks], &crowded_out, 1, |_| None).unwrap();
         assert!(said.contains("was not looked at"), "{said}");

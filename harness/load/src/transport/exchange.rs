@@ -30,8 +30,9 @@ pub struct Exchange {
     pub done: Instant,
     /// Status code; of a call, that of gRPC.
     pub status: u16,
-    /// Whether a call ended before its server began with it: by a status in the head
-    /// alone, or one of HTTP that says so (429, 503).
+    /// Whether a call ended before its answer began: by a status in the head alone, or one
+    /// of HTTP that says so (429, 503). gRPC's own clients try again then; what its server
+    /// had done by then is not known, and is done again.
     pub unbegun: bool,
     /// What a call's status is called and says besides, where it did not go well.
     pub told: Option<String>,

@@ -172,7 +172,8 @@ impl Worker {
     ) -> Option<Instant> {
         let walk = job.walk.as_ref()?;
         let repeatable = self.requests.kind(job.route).repeatable;
-        // Behind a redirect the first request has been done.
+        // Behind a redirect the first request has been done. Behind an answer that had not
+        // begun, it may have been; gRPC's own clients try again all the same.
         let undone = job.hop.is_none();
         let (may_pass, asked) = match (outcome, result) {
             (Outcome::Bad(BadKind::Status), Ok(exchange)) => {

@@ -58,6 +58,7 @@ fn act(path: &str) -> Act {
         "slow" => Act::Slow,
         "floods" => Act::Floods,
         "page" => Act::Other(200, "text/html"),
+        "empty" => Act::Other(200, "text/event-stream"),
         "busy" => Act::Other(503, "text/event-stream"),
         _ => Act::Ends,
     }
@@ -359,14 +360,16 @@ async fn who_stays_for_a_time_leaves_behind_it() {
         told.iter().all(|it| it.contains("lay between two events")),
         "{told:?}"
     );
-    let request = Request {
-        checks: vec![AnswerCheck::Events(SeriesCheck::First(
-            Duration::from_secs(60),
-        ))],
-        ..events("/nothing", time(50))
-    };
-    let told = all_are(request, |counts| counts.check).await;
-    assert_eq!(told, ["none of the events came"; 3]);
+    for check in [SeriesCheck::First, SeriesCheck::Gap] {
+        for (path, stay) in [("/nothing", time(50)), ("/empty", Stay::default())] {
+            let request = Request {
+                checks: vec![AnswerCheck::Events(check(Duration::from_secs(60)))],
+                ..events(path, stay)
+            };
+            let told = all_are(request, |counts| counts.check).await;
+            assert_eq!(told, ["none of the events came"; 3], "{path}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -300,14 +300,15 @@ async fn who_stays_for_a_time_leaves_behind_it() {
         let (counts, detail) = opened(opens(path, &[], stay)).await;
         assert_eq!(counts.good, CALLS, "{path} {detail:?}");
     }
-    let gap = AnswerCheck::Series(SeriesCheck::First(Duration::from_secs(60)));
-    let request = Request {
-        checks: vec![gap],
-        ..opens("/stays", &[], time(50))
-    };
-    let (counts, detail) = opened(request).await;
-    assert_eq!(counts.check, CALLS);
-    assert_eq!(detail.as_deref(), Some("none of the messages came"));
+    for check in [SeriesCheck::First, SeriesCheck::Gap] {
+        let request = Request {
+            checks: vec![AnswerCheck::Series(check(Duration::from_secs(60)))],
+            ..opens("/stays", &[], time(50))
+        };
+        let (counts, detail) = opened(request).await;
+        assert_eq!(counts.check, CALLS);
+        assert_eq!(detail.as_deref(), Some("none of the messages came"));
+    }
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ proptest! {
         prop_assert_eq!(&ends(&cuts), &whole);
         let bytewise: Vec<usize> = (0..=stream.len()).collect();
         prop_assert_eq!(&ends(&bytewise), &whole);
-        let json: Value = serde_json::from_slice(&json_of_events(&stream)).unwrap();
+        let json: Value = serde_json::from_slice(&json_of_events(&stream).unwrap()).unwrap();
         prop_assert_eq!(json.as_array().unwrap().len(), whole.len());
     }
 }

@@ -45,7 +45,8 @@ pub(super) struct Status {
     pub(super) code: u16,
     /// Its name, and what is said besides, where it did not go well.
     pub(super) told: Option<String>,
-    /// Whether its server ended it before it began with it.
+    /// Whether its server ended it before it began to answer; what it had done by then is
+    /// not known.
     pub(super) unbegun: bool,
 }
 
