@@ -9,7 +9,7 @@ use std::time::Duration;
 use squall_faults::lookup::Family;
 use squall_load::{Endpoint, Leads};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::ask::{Found, Lost};
 use super::machine::Lookup;
@@ -18,8 +18,10 @@ use super::machine::Lookup;
 const KEPT_MIN: Duration = Duration::from_secs(1);
 const KEPT_MAX: Duration = Duration::from_secs(300);
 /// How long after a lookup that failed, or that one family did not answer, the next one
-/// follows.
+/// follows; for a family twice as long each time, up to the time to live of the other.
 const AGAIN: Duration = Duration::from_secs(1);
+/// For so long the addresses of a family that is not answered any more are kept.
+const UNANSWERED_MAX: Duration = Duration::from_secs(60);
 
 /// A name that is followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +64,44 @@ where
     told
 }
 
+/// A family that is not answered.
+#[derive(Debug, Clone, Copy)]
+struct Missing {
+    family: Family,
+    /// Since which lookup, and by how many in a row.
+    since: Instant,
+    in_a_row: u32,
+}
+
+impl Missing {
+    /// What is missing once this was found, where something is.
+    fn after(before: Option<Self>, found: &Result<Found, Lost>) -> Option<Self> {
+        let family = found.as_ref().ok()?.missing?;
+        let before = before.filter(|before| before.family == family);
+        let first = Self {
+            family,
+            since: Instant::now(),
+            in_a_row: 0,
+        };
+        let missing = before.unwrap_or(first);
+        Some(Self {
+            in_a_row: missing.in_a_row.saturating_add(1),
+            ..missing
+        })
+    }
+
+    /// How long after it the next lookup follows, where the other family is kept so long.
+    fn rest(self, kept: Duration) -> Duration {
+        let doubled = 2_u32.saturating_pow(self.in_a_row.saturating_sub(1));
+        AGAIN.saturating_mul(doubled).min(kept)
+    }
+
+    /// Whether it is long ago that it was answered.
+    fn is_over(self) -> bool {
+        self.since.elapsed() >= UNANSWERED_MAX
+    }
+}
+
 /// One of the places, and who hears where it leads.
 struct Place<R> {
     tell: Arc<watch::Sender<Vec<Leads>>>,
@@ -80,15 +120,23 @@ impl<R: Fn(&str, IpAddr) -> Option<String>> Place<R> {
         // Until the DNS has once said where it leads, it has been found by other means.
         let mut known = false;
         let mut warned = false;
+        let mut missing = None;
         loop {
-            let found = tokio::select! {
+            let mut found = tokio::select! {
                 () = self.tell.closed() => return,
                 found = look_up() => found,
             };
             known |= found.is_ok();
-            let rest = match &found {
-                Ok(found) if found.missing.is_none() => found.ttl.clamp(KEPT_MIN, KEPT_MAX),
-                Ok(_) | Err(_) => AGAIN,
+            missing = Missing::after(missing, &found);
+            let rest = match &mut found {
+                Ok(found) => {
+                    let kept = found.ttl.clamp(KEPT_MIN, KEPT_MAX);
+                    found.missing = found
+                        .missing
+                        .filter(|_| !missing.is_some_and(Missing::is_over));
+                    missing.map_or(kept, |missing| missing.rest(kept))
+                }
+                Err(_) => AGAIN,
             };
             match found {
                 Err(why) if !known && !warned => {
@@ -174,8 +222,6 @@ mod tests {
     use std::cell::RefCell;
     use std::collections::VecDeque;
     use std::sync::atomic::Ordering;
-
-    use tokio::time::Instant;
 
     use super::*;
 
@@ -292,15 +338,43 @@ mod tests {
             (0, half(A.into(), Family::V6)),
         ])
         .await;
-        assert_eq!(asked, [0, 300, 301, 302, 303, 323, 324, 325]);
+        assert_eq!(asked, [0, 300, 301, 303, 304, 324, 325, 326]);
         let expected = [
             (0, to(A, "::1")),
             (301, to(B, "::1")),
-            (303, self::to(&[B])),
-            (324, nowhere("there is no such name (NXDOMAIN)")),
-            (325, self::to(&[A])),
+            (304, self::to(&[B])),
+            (325, nowhere("there is no such name (NXDOMAIN)")),
+            (326, self::to(&[A])),
         ];
         assert_eq!(heard, expected);
+    }
+
+    /// It costs the servers little, and what it led to before does not stay for ever.
+    #[tokio::test(start_paused = true)]
+    async fn a_family_that_is_never_answered_is_asked_for_seldom_and_given_up() {
+        let six = "::1".parse::<IpAddr>().unwrap();
+        let both = Found {
+            addresses: vec![A.into(), six],
+            ttl: Duration::from_secs(40),
+            missing: None,
+        };
+        let half = || {
+            Ok(Found {
+                addresses: vec![A.into()],
+                missing: Some(Family::V6),
+                ..both.clone()
+            })
+        };
+        let mut says = vec![(0, Ok(both.clone()))];
+        says.extend((0..9).map(|_| (0, half())));
+        says.extend([(0, Ok(both.clone())), (0, half())]);
+        let (heard, asked) = told(says).await;
+        let later = [40, 41, 43, 47, 55, 71, 103, 143, 183, 223, 263];
+        assert_eq!((asked[0], &asked[1..]), (0, &later[..]));
+        let both = [A.into(), six].map(|ip| Endpoint::Ip((ip, 80).into()));
+        let both = || Leads::To(both.to_vec());
+        // A minute after the first that did not say.
+        assert_eq!(heard, [(0, both()), (103, to(&[A])), (223, both())]);
     }
 
     #[tokio::test(start_paused = true)]
