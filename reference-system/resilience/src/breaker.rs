@@ -40,7 +40,7 @@ pub use self::core::BreakerCore;
 pub use self::failsafe_core::FailsafeCore;
 pub use self::guard::CallGuard;
 use self::ledger::{Ledger, Verdict};
-use self::mirror::{Mirror, Shown};
+use self::mirror::{Admission, Mirror, Shown};
 use self::ramp::Ramp;
 use self::rules::SLEEP_MAX;
 pub use self::rules::{BreakerRules, BreakerState, OnProbeCancel, SlowCalls};
@@ -202,21 +202,6 @@ impl Breaker {
         Some(Duration::from_nanos(
             due_ns.saturating_sub(self.0.since_origin(now)),
         ))
-    }
-}
-
-struct Admission {
-    epoch: u64,
-    is_probe: bool,
-}
-
-impl Admission {
-    /// Of a call that decides over nothing by itself.
-    fn plain(shown: Shown) -> Self {
-        Self {
-            epoch: shown.epoch(),
-            is_probe: false,
-        }
     }
 }
 

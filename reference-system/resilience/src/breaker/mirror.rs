@@ -87,3 +87,19 @@ impl Shown {
         (self.state(), self.epoch()) == (state, epoch)
     }
 }
+
+/// A call that is let through.
+pub(super) struct Admission {
+    pub(super) epoch: u64,
+    pub(super) is_probe: bool,
+}
+
+impl Admission {
+    /// Of a call that decides over nothing by itself.
+    pub(super) fn plain(shown: Shown) -> Self {
+        Self {
+            epoch: shown.epoch(),
+            is_probe: false,
+        }
+    }
+}

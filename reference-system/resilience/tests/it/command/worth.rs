@@ -132,7 +132,11 @@ async fn a_call_from_before_it_was_fixed_moves_the_number_of_calls_no_more() {
     c.set_properties(adaptive().build().unwrap()).unwrap();
     assert_eq!(c.bulkhead().limit(), 2);
     load(&c, 1000, 20).await;
-    assert_eq!(c.bulkhead().limit(), 2, "forty calls are too few to measure");
+    assert_eq!(
+        c.bulkhead().limit(),
+        2,
+        "forty calls are too few to measure"
+    );
 }
 
 #[tokio::test(start_paused = true)]
