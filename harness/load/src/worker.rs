@@ -194,7 +194,9 @@ impl Worker {
                 .take_turn_of(at, turn, &track)
                 .is_some_and(|(track, due)| self.send(&track, due, now, false)),
             Later::Again(again) => {
-                self.dispatch(again.0, now);
+                let (mut job, _) = *again;
+                self.ask_cache_again(&mut job, now);
+                self.dispatch(job, now);
                 true
             }
         }
@@ -430,8 +432,8 @@ impl Sender for Worker {
                 if let Ok(exchange) = &result {
                     self.carry_on(&mut job, exchange.into(), false);
                 }
-                job.passes_cache();
                 job.hop = Some(Box::new(hop));
+                self.hop_by_cache(&mut job);
                 return self.hop(job, course.dispatch);
             }
             Ok(Some(Err(why))) => Some(why),

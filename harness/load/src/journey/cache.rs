@@ -3,6 +3,7 @@
 //! told what is asked and what came of it.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::time::Instant;
 
 use hashlink::LinkedHashMap;
@@ -26,8 +27,14 @@ const VARIANTS_MAX: usize = 8;
 const CLIENT_BYTES_MAX: usize = 4 << 20;
 /// Most bytes that all clients of one worker keep, which is one thread.
 const WORKER_BYTES_MAX: usize = 64 << 20;
+/// Most fields of an answer that is kept.
+const FIELDS_MAX: usize = 256;
 /// What an answer counts for besides its bytes.
-const OVERHEAD_BYTES: usize = 256;
+const OVERHEAD_BYTES: usize = 512;
+/// What an allocation takes besides its bytes, at most.
+const ALLOCATION_BYTES: usize = 32;
+/// What a field counts for besides its bytes: its name and its value, each by itself.
+const FIELD_BYTES: usize = size_of::<(String, Vec<u8>)>() + 2 * ALLOCATION_BYTES;
 /// Fields that say how one answer is sent, and not what it is: one that says "still so"
 /// does not change them (RFC 9111 §3.2).
 const OF_THE_SENDING: [&str; 7] = [
@@ -122,8 +129,7 @@ impl Cache {
     pub(crate) fn ask(&mut self, asking: Asking, looks: Looks, now: Instant) -> Option<Recalled> {
         self.asked = None;
         if !asking.may_be_kept() {
-            let changes = asking.method() == Method::Unsafe;
-            self.asked = changes.then_some(Asked::Change(asking));
+            self.ask_to_change(asking);
             return None;
         }
         let key = asking.key(asking.method());
@@ -143,6 +149,13 @@ impl Cache {
             conditions: conditions.unwrap_or_default(),
         });
         None
+    }
+
+    /// A request is sent whose answer is none of the cache's; what was kept for its target
+    /// is, should it change that.
+    pub(crate) fn ask_to_change(&mut self, asking: Asking) {
+        let changes = asking.method() == Method::Unsafe;
+        self.asked = changes.then_some(Asked::Change(asking));
     }
 
     /// Header fields by which the request that was asked for last is sent.
@@ -232,10 +245,14 @@ impl Cache {
                 .iter()
                 .any(|it| it.eq_ignore_ascii_case(name))
         };
+        let names = kept
+            .fields
+            .iter()
+            .map(|(name, _)| name.to_ascii_lowercase());
+        let names: HashSet<String> = names.collect();
         let said = |name: &str| {
-            let mut names = kept.fields.iter().map(|(name, _)| name);
             OF_ONCE.iter().any(|it| it.eq_ignore_ascii_case(name))
-                || !own(name) && names.any(|known| known.eq_ignore_ascii_case(name))
+                || !own(name) && names.contains(&name.to_ascii_lowercase())
         };
         fields.retain(|(name, _)| !said(name));
         let told = kept.fields.iter().filter(|(name, _)| !own(name));
@@ -269,7 +286,8 @@ impl Cache {
     fn keep(&mut self, key: Key, answer: Answer) -> u32 {
         let bytes = answer.bytes() + key.bytes();
         let others = IN_USE.get() - self.room.0;
-        if bytes > CLIENT_BYTES_MAX || others + bytes > WORKER_BYTES_MAX {
+        let too_large = bytes > CLIENT_BYTES_MAX || answer.fields.len() > FIELDS_MAX;
+        if too_large || others + bytes > WORKER_BYTES_MAX {
             return 1;
         }
         let mut evicted = 0;
@@ -332,7 +350,14 @@ impl Cache {
 
 impl Answer {
     /// One without a body.
-    fn of(policy: Policy, fields: Vec<(String, Vec<u8>)>, asking: &Asking, sent: Instant) -> Self {
+    fn of(
+        policy: Policy,
+        mut fields: Vec<(String, Vec<u8>)>,
+        asking: &Asking,
+        sent: Instant,
+    ) -> Self {
+        // There is no room for more than what is counted.
+        fields.shrink_to_fit();
         let says = |name: String| {
             let value = asking.says(&name);
             (name, value)
@@ -380,12 +405,12 @@ impl Answer {
     fn bytes(&self) -> usize {
         let fields = self.fields.iter();
         let fields = fields.map(|(name, value)| name.len() + value.len());
-        let varies = self.varies.iter();
-        let varies = varies.map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len));
-        let body = self.body.as_ref().map_or(0, Vec::len);
         let own = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+        let varies = self.varies.iter();
+        let varies = varies.map(|(name, value)| name.len() + own(value));
         let validators = own(&self.validators.etag) + own(&self.validators.modified);
-        OVERHEAD_BYTES + fields.chain(varies).sum::<usize>() + body + validators
+        let each = fields.chain(varies).map(|bytes| FIELD_BYTES + bytes);
+        OVERHEAD_BYTES + each.sum::<usize>() + own(&self.body) + validators
     }
 }
 

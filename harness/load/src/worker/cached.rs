@@ -13,7 +13,7 @@ use crate::job::{Due, Job, Track};
 use crate::journey::{Asking, Came, Recalled, Walk};
 use crate::recorder::micros_i64;
 use crate::settled::{Cached, Settled};
-use crate::transport::{Course, Exchange, ExchangeFailure};
+use crate::transport::{Course, Exchange, ExchangeFailure, Sender};
 
 /// The status of all answers that caches keep.
 const OK: u16 = 200;
@@ -44,18 +44,52 @@ impl Worker {
         if !persona.cache {
             return None;
         }
-        let kind = self.requests.kind(due.route);
-        let cache = walk.carried.cache.get_or_insert_default();
-        cache.let_pass();
+        walk.carried.cache.get_or_insert_default();
+        self.ask_cache((due.route, due.number), walk, now)
+    }
+
+    /// Asks the cache of a client, where it has one, for what is sent for a route now.
+    fn ask_cache(
+        &self,
+        (route, number): (usize, u64),
+        walk: &mut Walk,
+        now: Instant,
+    ) -> Option<Recalled> {
+        let kind = self.requests.kind(route);
+        walk.carried.cache.as_mut()?.let_pass();
         // What comes one after the other is no copy of anything.
         if kind.call.is_some() || kind.stay().is_some() {
             return None;
         }
         let mut request = Vec::new();
-        self.write_own((due.route, due.number), Some(walk), &mut request);
+        self.write_own((route, number), Some(walk), &mut request);
         let asking = Asking::of(&request);
         let cache = walk.carried.cache.as_mut()?;
         cache.ask(asking, kind.looks.unwrap_or_default(), now)
+    }
+
+    /// Another attempt is made at `now`: what is sent by it need not be what was sent
+    /// before, as answers may have set cookies since. What the cache has for that by now
+    /// is of no use any more: the attempt is made, and the cache has no say in it.
+    pub(super) fn ask_cache_again(&self, job: &mut Job, now: Instant) {
+        let whose = (job.route, job.number);
+        if let Some(walk) = &mut job.walk {
+            let _sent_anyway = self.ask_cache(whose, walk, now);
+        }
+    }
+
+    /// What follows from a redirect is none of a cache's, unless it changes what is there.
+    pub(super) fn hop_by_cache(&self, job: &mut Job) {
+        job.passes_cache();
+        let own = self.requests.kind(job.route);
+        if job.cache().is_none() || own.call.is_some() || own.events.is_some() {
+            return;
+        }
+        let mut request = Vec::new();
+        self.write(job, &mut request);
+        if let Some(cache) = job.cache() {
+            cache.ask_to_change(Asking::of(&request));
+        }
     }
 
     /// A step has its answer from its client's cache at `now`. It is an arrival only if

@@ -91,6 +91,20 @@ fn answer(path: &str, said: &str) -> (&'static str, String) {
             );
             ("200 OK\r\ncache-control: max-age=3600", manifest)
         }
+        // Who is not known yet becomes so, and is to come again.
+        "home" if said.contains("cookie: known=1") => (
+            "200 OK\r\ncache-control: max-age=3600\r\nvary: cookie",
+            token,
+        ),
+        "home" => (
+            "503 Service Unavailable\r\nset-cookie: known=1; path=/",
+            String::new(),
+        ),
+        "out" => (
+            "200 OK\r\nset-cookie: known=0; path=/; max-age=0",
+            String::new(),
+        ),
+        "moved" => ("307 Temporary Redirect\r\nlocation: /page", String::new()),
         "segment" => (
             "200 OK\r\ncache-control: public, max-age=3600, immutable",
             "x".repeat(960),
@@ -280,6 +294,60 @@ async fn a_client_uses_again_what_it_may_and_none_of_it_is_a_response() {
     assert_eq!(of("GET", "/secret", ""), 2 * ARRIVALS);
     assert_eq!(of("GET", "/secret", "if-"), 0);
     assert_eq!(of("GET", "/last", "x-asked: again"), ARRIVALS, "of the 304");
+}
+
+/// An answer is that of the fields it was asked for with, by which attempt ever: cookies
+/// may have been set between two of them.
+#[tokio::test]
+async fn another_attempt_is_kept_as_it_was_sent() {
+    let (address, asked) = server().await;
+    let mut load = load(vec![
+        step("visit/home", "GET", "/home/$n"),
+        step("visit/home again", "GET", "/home/$n"),
+        step("visit/out", "GET", "/out/$n"),
+        step("visit/home anew", "GET", "/home/$n"),
+        step("visit/last", "GET", "/last/$n"),
+    ]);
+    load.journeys[0].persona = Some(Persona {
+        retries: 1,
+        backoff: Duration::from_millis(1),
+        ..Persona::web()
+    });
+    let Told { ends, counts, .. } = told(load, address, &asked, "/last").await;
+    assert_eq!(ends.completed, ARRIVALS, "{ends}");
+    let uses = [(0, 0, 1), (1, 0, 0), (0, 0, 1), (0, 0, 1), (0, 0, 1)];
+    for (nth, (counts, uses)) in counts.iter().zip(uses).enumerate() {
+        assert_eq!(counts.cache, used(uses), "step {nth}");
+    }
+    let asked = asked.lock().unwrap();
+    let home = asked.iter().filter(|it| it.1.starts_with("/home"));
+    let known = home.clone().filter(|it| it.2.contains("known=1")).count() as u64;
+    assert_eq!((home.count() as u64, known), (4 * ARRIVALS, 2 * ARRIVALS));
+}
+
+#[tokio::test]
+async fn what_is_changed_behind_a_redirect_is_asked_for_again() {
+    let (address, asked) = server().await;
+    let follows = |mut step: Step| {
+        step.request.follow = 1;
+        step
+    };
+    let load = load(vec![
+        step("visit/page", "GET", "/page"),
+        follows(step("visit/read", "GET", "/moved")),
+        step("visit/page again", "GET", "/page"),
+        follows(step("visit/change", "PUT", "/moved")),
+        step("visit/page anew", "GET", "/page"),
+        step("visit/last", "GET", "/last/$n"),
+    ]);
+    let Told { ends, counts, .. } = told(load, address, &asked, "/last").await;
+    assert_eq!(ends.completed, ARRIVALS, "{ends}");
+    let page = [0, 2, 4].map(|nth| counts[nth].cache);
+    let miss = used((0, 0, 1));
+    assert_eq!(page, [miss, used((1, 0, 0)), miss]);
+    let asked = asked.lock().unwrap();
+    let changes = asked.iter().filter(|it| it.0 == "PUT" && it.1 == "/page");
+    assert_eq!(changes.count() as u64, ARRIVALS);
 }
 
 #[tokio::test]

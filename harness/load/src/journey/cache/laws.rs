@@ -262,6 +262,64 @@ fn one_client_has_so_many_answers_and_variants() {
     assert_eq!(client.cache.answers, ANSWERS_MAX);
 }
 
+/// So many fields, none with more than its name.
+fn short(mark: char, count: usize) -> Vec<(String, Vec<u8>)> {
+    let field = |nth| (format!("{mark}{nth}"), Vec::new());
+    (0..count).map(field).collect()
+}
+
+#[test]
+fn an_answer_counts_for_all_that_it_takes() {
+    let mut client = Client::new();
+    client.ask("/a", 0);
+    let mut kept = answer(&["cache-control: max-age=60", "vary: x-tag"], "body");
+    kept.fields.extend(short('x', 100));
+    client.cache.came((200, &kept, 4), client.at(0));
+    let held = client.cache.kept.values().flatten().next().unwrap();
+    let allocated = |text: usize| text.max(16) + 16;
+    let of_fields = held.fields.iter().map(|(name, value)| {
+        size_of::<(String, Vec<u8>)>() + allocated(name.len()) + allocated(value.len())
+    });
+    let least = of_fields.sum::<usize>() + size_of::<Answer>();
+    assert!(held.bytes() > least, "{} of {least}", held.bytes());
+    assert_eq!(held.fields.capacity(), held.fields.len());
+    let names = 102 * FIELD_BYTES + FIELD_BYTES;
+    assert!(client.cache.room.0 > names);
+}
+
+#[test]
+fn what_has_too_many_fields_is_not_kept_nor_becomes_so() {
+    let mut client = Client::new();
+    let said = ["cache-control: max-age=1", "etag: \"a\""];
+    for (count, stays) in [(FIELDS_MAX - 1, false), (FIELDS_MAX - 2, true)] {
+        client.ask("/a", 0);
+        let mut kept = answer(&said, "body");
+        kept.fields.extend(short('x', count));
+        let evicted = u32::from(!stays);
+        let came = client.cache.came((200, &kept, 4), client.at(0));
+        assert_eq!(came, Came::New { evicted });
+        assert_eq!(client.ask("/a", 1).is_some(), stays, "{count}");
+    }
+    // The same names say nothing that is new.
+    assert!(client.ask("/a", 1_000).is_none());
+    let mut told = answer(&[], "");
+    told.fields = short('X', FIELDS_MAX - 2);
+    let came = client.cache.came((304, &told, 0), client.at(1_000));
+    assert!(matches!(came, Came::StillSo { evicted: 0, .. }), "{came:?}");
+    assert!(client.ask("/a", 1_001).is_some());
+
+    assert!(client.ask("/a", 2_000).is_none());
+    told.fields = short('y', 1);
+    match client.cache.came((304, &told, 0), client.at(2_000)) {
+        Came::StillSo { answer, evicted } => {
+            assert_eq!((answer.kept.fields.len(), evicted), (FIELDS_MAX + 1, 1));
+        }
+        came => panic!("{came:?}"),
+    }
+    assert!(client.ask("/a", 2_001).is_none());
+    assert_eq!(IN_USE.get(), 0);
+}
+
 /// What may happen to a client.
 #[derive(Debug, Clone)]
 enum Step {

@@ -11,6 +11,10 @@ use super::super::dates::seconds;
 /// Longer times count as this (RFC 9111 §1.2.2): 68 years.
 const SECONDS_MAX: u64 = 1 << 31;
 
+/// Most names of fields, each time that it is said, on which an answer depends that is
+/// kept.
+const VARIES_MAX: usize = 64;
+
 /// How an answer may be used again.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Policy {
@@ -143,16 +147,24 @@ fn count(text: &[u8]) -> Option<u64> {
 }
 
 /// Names of the request's fields on which an answer depends; `None` where no later
-/// request is known to be like its own (`*`).
+/// request is known to be like its own (`*`), or there are too many.
 fn varies(fields: &[(String, Vec<u8>)]) -> Option<Vec<String>> {
     let mut names = Vec::new();
+    let mut said = 0;
     for value in named(fields, "vary") {
         for name in value.split(|byte| *byte == b',') {
             let name = String::from_utf8_lossy(name.trim_ascii()).to_ascii_lowercase();
             if name == "*" {
                 return None;
             }
-            if !name.is_empty() && !names.contains(&name) {
+            if name.is_empty() {
+                continue;
+            }
+            said += 1;
+            if said > VARIES_MAX {
+                return None;
+            }
+            if !names.contains(&name) {
                 names.push(name);
             }
         }
@@ -279,6 +291,13 @@ mod tests {
         }
         assert_eq!(of(&["Cache-Control: no-cache"]), None, "nothing to ask by");
         assert_eq!(of(&["Cache-Control: max-age=0"]), None);
+        let many = |count: usize| {
+            let vary = format!("Vary: {}", ",x".repeat(count));
+            let policy = of(&["Cache-Control: max-age=60", &vary]);
+            policy.map(|policy| policy.varies)
+        };
+        assert_eq!(many(VARIES_MAX), Some(vec!["x".to_owned()]));
+        assert_eq!(many(VARIES_MAX + 1), None, "they are not even looked at");
         let broken = of(&["ETag: \"a\r\nx: y\""]);
         assert_eq!(broken, None, "it cannot be sent");
     }
