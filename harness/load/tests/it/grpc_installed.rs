@@ -1,12 +1,9 @@
 //! Calls of gRPC against a server of somebody else's, where it is installed.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-
 use squall_scenario::Request;
 
 use crate::grpc::{CALLS, calls, json, load, run_against};
+use crate::installed_python::serve;
 
 /// Knows nothing of protobuf: it reads and writes the bytes of two fields by hand.
 const SERVER: &str = r#"
@@ -29,41 +26,12 @@ server.start()
 server.wait_for_termination()
 "#;
 
-/// A process that ends with the test.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A Python that has grpcio.
-fn python() -> Option<&'static str> {
-    ["python3", "/usr/bin/python3"].into_iter().find(|python| {
-        let imports = Command::new(python).args(["-c", "import grpc"]).output();
-        imports.is_ok_and(|output| output.status.success())
-    })
-}
-
 #[tokio::test]
 async fn grpcio_answers_as_our_own_server_does() {
-    let Some(python) = python() else {
-        // Past the capture of the test harness: nobody shall take it for a pass.
-        let skipped = b"skipped: needs python3-grpcio\n";
-        return std::io::stderr().write_all(skipped).unwrap();
+    let Some(server) = serve(SERVER, "grpc", "python3-grpcio") else {
+        return;
     };
-    let mut child = Command::new(python)
-        .args(["-c", SERVER])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let stdout = child.stdout.take().unwrap();
-    let _server = Server(child);
-    let mut port = String::new();
-    BufReader::new(stdout).read_line(&mut port).unwrap();
-    let address = SocketAddr::from(([127, 0, 0, 1], port.trim().parse().unwrap()));
+    let address = server.address;
     let request = Request {
         checks: vec![json("/name", "Storm"), json("/seenBy", "$n")],
         ..calls("Play")

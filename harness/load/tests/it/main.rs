@@ -19,6 +19,7 @@ mod grpc_installed;
 mod hostile;
 mod http2;
 mod http2_frames;
+mod installed_python;
 mod journeys;
 mod late_reading;
 mod loads;
