@@ -1,5 +1,5 @@
-//! What a call costs in memory: nothing. An executable of its own with one test, as it counts the
-//! allocations of the whole process.
+//! What a call costs in memory: nothing. A program of its own without the harness of tests, as it
+//! counts the allocations of the whole process, and other threads have theirs.
 #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
 
 use std::alloc::System;
@@ -26,12 +26,14 @@ fn allocations(mut act: impl FnMut()) -> usize {
     region.change().allocations
 }
 
-#[tokio::test]
-async fn a_call_costs_no_allocation() {
+fn main() {
     a_call_through_the_breaker_costs_none();
     a_refusal_costs_none();
-    a_call_through_all_layers_costs_none();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().build().unwrap();
     a_choice_of_an_instance_costs_none();
+    let _inside = runtime.enter();
+    a_call_through_all_layers_costs_none();
 }
 
 fn a_call_through_the_breaker_costs_none() {
