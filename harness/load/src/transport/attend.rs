@@ -1,9 +1,9 @@
 //! The task of a connection: makes it, then waits for what comes on it.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -23,6 +23,8 @@ use crate::answer::Moment;
 
 /// How long a server may take to close a socket that its client has left.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
+/// Turns that a connection has at once, however much comes on it: each reads some.
+const TURNS_MAX: u32 = 4;
 const CLOSED_UNREAD: &str = "the connection was closed before the request was sent";
 const SPOKE_FIRST: &str = "an answer came before the request was sent";
 
@@ -35,7 +37,7 @@ pub(super) async fn attend<S: Sender>(sender: Rc<S>, line: Rc<Line>, key: Key) {
     if made {
         let mut timer = None;
         poll_fn(|cx| {
-            loop {
+            for _ in 0..TURNS_MAX {
                 let came = {
                     let mut buffers = sender.transport().buffers.borrow_mut();
                     line.turn(cx, &mut buffers, &|at| sender.stalled(at))
@@ -54,6 +56,9 @@ pub(super) async fn attend<S: Sender>(sender: Rc<S>, line: Rc<Line>, key: Key) {
                     return Poll::Ready(());
                 }
             }
+            // Others have theirs, and what is due is sent.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
+            Poll::Pending
         })
         .await;
         if line.closes() {
@@ -79,21 +84,22 @@ fn left(
     match came {
         Poll::Ready(Came::Answer(..) | Came::End(_)) => return came,
         // Who is sent more and more leaves all the same.
-        Poll::Ready(Came::Nothing) | Poll::Pending if Instant::now() >= end => {
-            *timer = None;
-            let stalled = stalled(end);
-            return Poll::Ready(line.leave(Moment { at: end, stalled }));
+        Poll::Ready(Came::Nothing) if Instant::now() < end => return came,
+        Poll::Ready(Came::Nothing) => {}
+        // The clock alone does not tell that nothing came by then: where this thread stood
+        // still, what did is not known before sockets are looked at, as before timers.
+        Poll::Pending => {
+            let deadline = tokio::time::Instant::from_std(end);
+            let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+            if timer.deadline() != deadline {
+                timer.as_mut().reset(deadline);
+            }
+            ready!(timer.as_mut().poll(cx));
         }
-        Poll::Ready(Came::Nothing) => return came,
-        Poll::Pending => {}
     }
-    let deadline = tokio::time::Instant::from_std(end);
-    let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-    if timer.deadline() != deadline {
-        timer.as_mut().reset(deadline);
-    }
-    // It has a turn again then, and finds that the time is over.
-    timer.as_mut().poll(cx).map(|()| Came::Nothing)
+    *timer = None;
+    let stalled = stalled(end);
+    Poll::Ready(line.leave(Moment { at: end, stalled }))
 }
 
 /// A connection that is being made, until it is or its task ends.
@@ -329,5 +335,28 @@ fn own_limit(error: &std::io::Error) -> Option<DropCause> {
         Errno::ADDRNOTAVAIL => Some(DropCause::Ports),
         Errno::NOBUFS | Errno::NOMEM => Some(DropCause::Memory),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It may lie in the socket: a thread that stood still has not looked yet.
+    #[tokio::test]
+    async fn who_stood_still_looks_for_what_came_before_it_leaves() {
+        let line = Line::new(Instant::now());
+        let end = Instant::now() + Duration::from_millis(5);
+        while Instant::now() < end {
+            std::hint::spin_loop();
+        }
+        let mut timer = None;
+        let (mut looked, stalled) = (0, |_| Duration::ZERO);
+        let came = poll_fn(|cx| {
+            looked += 1;
+            left(cx, (&line, &stalled), Poll::Pending, (end, &mut timer))
+        });
+        assert!(matches!(came.await, Came::End(None)));
+        assert_eq!(looked, 2, "once before sockets were looked at");
     }
 }

@@ -9,15 +9,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::Reason;
 use http::Response;
-use squall_record::{Counts, Outcome, Sample};
+use squall_record::{Counts, Outcome};
 use squall_scenario::{
-    AnswerCheck, Connecting, HttpVersion, Journey, Load, Request, SeriesCheck, Stay, Step, Take,
-    Template,
+    AnswerCheck, Arrivals, Connecting, HttpVersion, Journey, Load, Rate, Request, SeriesCheck,
+    Stage, Stay, Step, Take, Template,
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
-use crate::grpc::{CALLS, json, load, run_against};
+use crate::grpc::{CALLS, HANG, json, load, run_against};
 use crate::serving::server;
 
 /// Three events in parts that end anywhere, with a comment that keeps the stream alive.
@@ -106,7 +107,7 @@ async fn answer_one(path: &str, stream: &mut BufReader<TcpStream>) -> Option<()>
         _ => (200, "text/event-stream; charset=utf-8", &PARTS[..]),
     };
     if matches!(act(path), Act::Slow) {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        tokio::time::sleep(STAY + Duration::from_millis(500)).await;
     }
     if !matches!(act(path), Act::Silent) {
         let head = format!("HTTP/1.1 {status} It\r\ncontent-type: {media}\r\n{framing}\r\n\r\n");
@@ -216,10 +217,44 @@ fn count(count: u64) -> Stay {
     }
 }
 
-fn time(ms: u64) -> Stay {
+fn time(time: Duration) -> Stay {
     Stay {
         count: None,
-        time: Some(Duration::from_millis(ms)),
+        time: Some(time),
+    }
+}
+
+/// One journey of two steps, the first of which takes something.
+fn journey([first, second]: [Request; 2], take: Vec<(String, Take)>) -> Vec<Journey> {
+    let step = |request, take| Step {
+        request,
+        take,
+        player: None,
+        think: None,
+        leave: None,
+    };
+    vec![Journey {
+        name: "j".to_owned(),
+        weight: 1,
+        persona: None,
+        steps: vec![step(first, take), step(second, vec![])],
+    }]
+}
+
+fn rate(per_second: f64, duration: Duration) -> Stage {
+    Stage::Hold {
+        rate: Rate::per_second(per_second).unwrap(),
+        duration,
+        arrivals: Arrivals::Even,
+    }
+}
+
+/// For second steps, which are due before the load ends or never.
+fn time_for_more() -> Stage {
+    Stage::Hold {
+        rate: Rate::default(),
+        duration: Duration::from_secs(2),
+        arrivals: Arrivals::Even,
     }
 }
 
@@ -233,41 +268,34 @@ fn over(http: HttpVersion, requests: Vec<Request>, journeys: Vec<Journey>) -> Lo
     }
 }
 
-/// What became of requests for a stream, over one version of HTTP.
-async fn asked(http: HttpVersion, request: Request) -> (Counts, Vec<Sample>) {
-    let (address, _) = serves(http).await;
-    let ran = run_against(address, over(http, vec![request], vec![])).await;
-    (ran.counts[0], ran.samples)
-}
-
 /// Over both versions, and in both framings of the first, the same count.
 async fn all_are(request: Request, of: fn(&Counts) -> u64) -> Vec<String> {
-    let path = request.path.source().to_owned();
-    let mut details = Vec::new();
-    for (http, path) in [
-        (HttpVersion::One, path.clone()),
-        (HttpVersion::One, format!("/close{path}")),
-        (HttpVersion::Two, path.clone()),
-    ] {
-        let path = Template::parse(&path);
-        let (counts, samples) = asked(
-            http,
-            Request {
-                path,
-                ..request.clone()
-            },
-        )
-        .await;
-        assert_eq!(
-            of(&counts),
-            CALLS,
-            "{http:?} {}: {samples:?}",
-            request.path.source()
-        );
-        let bad = samples.into_iter().find(|it| it.outcome != Outcome::Good);
-        details.extend(bad.and_then(|it| it.detail));
+    let mut asked = JoinSet::new();
+    for (http, path) in ways(request.path.source()) {
+        let request = Request {
+            path: Template::parse(&path),
+            ..request.clone()
+        };
+        asked.spawn(async move {
+            let (address, _) = serves(http).await;
+            let ran = run_against(address, over(http, vec![request], vec![])).await;
+            let counted = of(&ran.counts[0]);
+            assert_eq!(counted, CALLS, "{http:?} {path}: {:?}", ran.samples);
+            let mut samples = ran.samples.into_iter();
+            let bad = samples.find(|it| it.outcome != Outcome::Good);
+            bad.and_then(|it| it.detail)
+        });
     }
-    details
+    asked.join_all().await.into_iter().flatten().collect()
+}
+
+/// Both versions, and both framings of the first.
+fn ways(path: &str) -> [(HttpVersion, String); 3] {
+    [
+        (HttpVersion::One, path.to_owned()),
+        (HttpVersion::One, format!("/close{path}")),
+        (HttpVersion::Two, path.to_owned()),
+    ]
 }
 
 fn good(counts: &Counts) -> u64 {
@@ -322,66 +350,70 @@ async fn who_waits_for_so_many_leaves_behind_them() {
     }
 }
 
-/// The stream is still open then, or floods its client. A machine that is busy may keep
-/// a head from coming within the stay: that one is no answer, never a stay cut short.
+/// How long clients stay that leave before their stream ends: longer than a busy machine
+/// stands still.
+const STAY: Duration = Duration::from_secs(3);
+
+/// The stream is still open then, or floods its client.
 #[tokio::test]
 async fn who_stays_for_a_time_leaves_behind_it() {
+    let mut stays = JoinSet::new();
     for path in ["/waits", "/floods", "/nothing"] {
-        for (http, path) in [
-            (HttpVersion::One, path.to_owned()),
-            (HttpVersion::One, format!("/close{path}")),
-            (HttpVersion::Two, path.to_owned()),
-        ] {
-            let (address, open) = serves(http).await;
-            let request = events(&path, time(250));
-            let ran = run_against(address, over(http, vec![request], vec![])).await;
-            let counts = ran.counts[0];
-            assert!(counts.good > 0, "{http:?} {path}: {:?}", ran.samples);
-            assert_eq!(
-                counts.good + counts.timeout,
-                CALLS,
-                "{http:?} {path}: {:?}",
-                ran.samples
-            );
-            for sample in &ran.samples {
-                assert!(sample.service_us >= 250_000, "{http:?} {path}: {sample:?}");
-                assert_eq!(
-                    sample.status.is_some(),
-                    sample.outcome == Outcome::Good,
-                    "{http:?} {path}: {sample:?}"
-                );
-            }
-            let left = async {
-                while open.load(Ordering::SeqCst) > 0 {
-                    tokio::task::yield_now().await
-                }
-            };
-            tokio::time::timeout(Duration::from_secs(60), left)
-                .await
-                .expect("it stays open");
+        for (http, path) in ways(path) {
+            // One that floods leaves no time for many more, where much else is done.
+            let users = if path.ends_with("floods") { 1 } else { CALLS };
+            stays.spawn(leaves_behind_its_stay(http, path, users));
         }
     }
-    // Silence to the end of the stay lies between two events as well.
-    let request = Request {
-        checks: vec![AnswerCheck::Events(SeriesCheck::Gap(
-            Duration::from_millis(25),
-        ))],
-        ..events("/waits", time(500))
-    };
-    let told = all_are(request, |counts| counts.check).await;
-    assert!(
-        told.iter().all(|it| it.contains("lay between two events")),
-        "{told:?}"
-    );
-    for check in [SeriesCheck::First, SeriesCheck::Gap] {
-        for (path, stay) in [("/nothing", time(500)), ("/empty", Stay::default())] {
-            let request = Request {
-                checks: vec![AnswerCheck::Events(check(Duration::from_secs(60)))],
-                ..events(path, stay)
-            };
-            let told = all_are(request, |counts| counts.check).await;
-            assert_eq!(told, ["none of the events came"; 3], "{path}");
+    stays.join_all().await;
+}
+
+/// So many have a good answer, stayed as long as they would and let go of their stream.
+async fn leaves_behind_its_stay(http: HttpVersion, path: String, users: u64) {
+    let (address, open) = serves(http).await;
+    let load = over(http, vec![events(&path, time(STAY))], vec![]);
+    let shape = vec![rate(10.0, Duration::from_millis(100 * users))];
+    let ran = run_against(address, Load { shape, ..load }).await;
+    let good = ran.counts[0].good;
+    assert_eq!(good, users, "{http:?} {path}: {:?}", ran.samples);
+    for sample in &ran.samples {
+        let stayed = Duration::from_micros(sample.service_us);
+        assert!(stayed >= STAY, "{http:?} {path}: {sample:?}");
+    }
+    let left = async {
+        while open.load(Ordering::SeqCst) > 0 {
+            tokio::task::yield_now().await
         }
+    };
+    let left = tokio::time::timeout(HANG, left).await;
+    left.expect("it stays open");
+}
+
+/// Silence to the end of the stay lies between two events as well.
+#[tokio::test]
+async fn what_came_within_a_stay_is_held_to_its_times() {
+    let asks = |path: &str, stay, check| Request {
+        checks: vec![AnswerCheck::Events(check)],
+        ..events(path, stay)
+    };
+    let in_check = |counts: &Counts| counts.check;
+    let brief = SeriesCheck::Gap(Duration::from_millis(25));
+    let silence = all_are(asks("/waits", time(STAY), brief), in_check);
+    let nothing = [
+        ("/nothing", time(STAY), SeriesCheck::First(HANG)),
+        ("/nothing", time(STAY), SeriesCheck::Gap(HANG)),
+        ("/empty", Stay::default(), SeriesCheck::First(HANG)),
+        ("/empty", Stay::default(), SeriesCheck::Gap(HANG)),
+    ];
+    let mut asked = JoinSet::new();
+    for (path, stay, check) in nothing {
+        asked.spawn(all_are(asks(path, stay, check), in_check));
+    }
+    for told in silence.await {
+        assert!(told.contains("lay between two events"), "{told}");
+    }
+    for told in asked.join_all().await {
+        assert_eq!(told, ["none of the events came"; 3]);
     }
 }
 
@@ -397,7 +429,11 @@ async fn what_goes_wrong_with_a_stream_has_its_kind() {
         "{told:?}"
     );
     all_are(events("/busy", stays), |counts| counts.status).await;
-    let told = all_are(events("/silent", time(50)), |counts| counts.timeout).await;
+    let told = all_are(
+        events("/silent", time(Duration::from_millis(50))),
+        |counts| counts.timeout,
+    )
+    .await;
     assert!(
         told.iter()
             .all(|it| it.contains("as long as the client stayed")),
@@ -437,36 +473,31 @@ async fn a_stream_that_ended_leaves_its_connection_in_order() {
 async fn a_stay_ends_with_its_stream() {
     let (address, connections) = server(|_, stream| serve_one(stream, Arc::default())).await;
     let slow = Request {
-        name: "slow".to_owned(),
+        name: "j/slow".to_owned(),
         ..Request::plain("slow", "GET", Template::parse("/slow"))
+    };
+    let ended = Request {
+        name: "j/ended".to_owned(),
+        ..events("/ends", time(STAY))
     };
     let load = Load {
         connections: Some(1),
-        ..over(
-            HttpVersion::One,
-            vec![events("/ends", time(500)), slow],
-            vec![],
-        )
+        ..over(HttpVersion::One, vec![], journey([ended, slow], vec![]))
+    };
+    // One user, with time for the second step.
+    let shape = [rate(10.0, Duration::from_millis(100)), time_for_more()];
+    let load = Load {
+        shape: shape.into(),
+        ..load
     };
     let ran = run_against(address, load).await;
-    let good: u64 = ran.counts.iter().map(|counts| counts.good).sum();
-    assert_eq!(good, CALLS, "{:?}", ran.samples);
-    assert!(
-        ran.counts.iter().all(|counts| counts.good > 0),
-        "both are asked for"
-    );
+    let good = ran.counts.iter().map(|counts| counts.good);
+    assert!(good.eq([1, 1]), "{:?}", ran.samples);
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
 async fn what_an_event_says_goes_into_the_next_step() {
-    let step = |request, take| Step {
-        request,
-        take,
-        player: None,
-        think: None,
-        leave: None,
-    };
     let first = Request {
         name: "j/first".to_owned(),
         ..events("/waits", count(1))
@@ -476,21 +507,11 @@ async fn what_an_event_says_goes_into_the_next_step() {
         name: "j/second".to_owned(),
         ..events("/$act/ends", count(3))
     };
-    let journey = Journey {
-        name: "j".to_owned(),
-        weight: 1,
-        persona: None,
-        steps: vec![step(first, take), step(second, vec![])],
-    };
+    let journeys = journey([first, second], take);
     for http in [HttpVersion::One, HttpVersion::Two] {
         let (address, _) = serves(http).await;
-        let mut load = over(http, vec![], vec![journey.clone()]);
-        // Time enough for the second step.
-        load.shape.push(squall_scenario::Stage::Hold {
-            rate: squall_scenario::Rate::default(),
-            duration: Duration::from_secs(1),
-            arrivals: squall_scenario::Arrivals::Even,
-        });
+        let mut load = over(http, vec![], journeys.clone());
+        load.shape.push(time_for_more());
         let ran = run_against(address, load).await;
         assert_eq!(ran.counts[0].good, CALLS, "{:?}", ran.samples);
         assert_eq!(ran.counts[1].good, CALLS, "{:?}", ran.samples);

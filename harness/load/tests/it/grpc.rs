@@ -18,7 +18,7 @@ use server::{Asked, framed, serve};
 mod server;
 
 /// Longer than anything may hang.
-const HANG: Duration = Duration::from_secs(60);
+pub(crate) const HANG: Duration = Duration::from_secs(60);
 /// Calls of each load.
 pub(crate) const CALLS: u64 = 8;
 

@@ -1,5 +1,6 @@
 //! The client that sends the load, against servers that misbehave on purpose.
 
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use squall_load::{Endpoint, Sender as _, give_up_late};
 use squall_record::{BadKind, Outcome};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot::error::TryRecvError;
 
 use crate::client::{Client, Sent};
 use crate::serving::server;
@@ -356,4 +358,52 @@ async fn the_course_says_when_what_happened() {
     assert!(exchange.first_byte < exchange.done);
     let second = send(&client, Method::GET).await;
     assert_eq!(second.course.made, None, "the connection was there");
+}
+
+/// However much of one answer has come: the others have their turns, and so has the
+/// driver, which sends what is due.
+#[tokio::test(flavor = "local")]
+async fn an_answer_that_has_much_to_read_leaves_turns_to_others() {
+    const READ_AT_ONCE_MAX: usize = 4 * (64 << 10);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tells, told) = std::sync::mpsc::channel();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        tells.send(0).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        // As much as the sockets hold.
+        stream.set_nonblocking(true).unwrap();
+        let mut written = 0;
+        while let Ok(more) = stream.write(&[b'x'; 4096]) {
+            written += more;
+        }
+        tells.send(written).unwrap();
+    });
+    let mut hears = client(address).begin(&Method::GET, b"");
+    while told.try_recv().is_err() {
+        tokio::task::yield_now().await;
+    }
+    let written = told.recv_timeout(HANG).unwrap();
+    server.join().unwrap();
+    let mut turns = 0;
+    let sent = loop {
+        tokio::task::yield_now().await;
+        turns += 1;
+        match hears.try_recv() {
+            Ok(sent) => break sent,
+            Err(error) => assert_eq!(error, TryRecvError::Empty),
+        }
+    };
+    assert_eq!(sent.result.unwrap().body_bytes, written as u64);
+    assert!(
+        turns >= written / READ_AT_ONCE_MAX,
+        "{turns} of {written} bytes"
+    );
 }
