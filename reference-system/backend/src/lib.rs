@@ -5,34 +5,20 @@
 //! `squall-resilience`; [`dependencies()`] lists them all. What can be weakened to see the
 //! protection missing is a [`Settings`] switch.
 
-mod cache;
-mod carried;
-mod catalog;
-mod clock;
 mod dataset;
 mod dependencies;
-mod discovery;
-mod edge;
-mod evcache;
-mod gateway;
-mod host;
-mod metrics;
-mod origin;
-mod playback;
-mod read_through;
-mod recommendations;
-mod remote;
-mod reply;
+mod platform;
 mod segment;
 mod serve;
 mod service;
+mod services;
 mod settings;
-mod store;
+mod stores;
 
 pub use dependencies::{
     Criticality, Dependency, Flaw, REQUEST_BUDGET_MS, RetryClass, dependencies, lint,
 };
-pub use discovery::place::Place;
+pub use platform::discovery::place::Place;
 pub use serve::serve;
 pub use service::{ServeError, ServiceConfig, ServiceKind, UnknownService};
 pub use settings::{ByteSize, SettingError, SettingKey, Settings, Switch};

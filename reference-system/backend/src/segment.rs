@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::dataset::seed::{mix, sub_seed};
-use crate::remote::{RemoteError, Reply};
-use crate::reply::Failure;
+use crate::platform::remote::{RemoteError, Reply};
+use crate::platform::reply::Failure;
 
 /// Playing time of a segment.
 pub(crate) const SEGMENT_SECONDS: u32 = 4;
@@ -109,7 +109,7 @@ pub(crate) fn intact(reply: Reply) -> Result<Reply, RemoteError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remote::REPLY_BYTES_MAX;
+    use crate::platform::remote::REPLY_BYTES_MAX;
     use http::HeaderMap;
     use std::collections::HashSet;
 

@@ -13,16 +13,16 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::cache::server::Node;
-use crate::carried::carry;
-use crate::discovery::client::Announcer;
-use crate::discovery::server::Registry;
-use crate::host::guard::guard;
-use crate::host::{Host, operations};
-use crate::reply::Failure;
+use crate::platform::carried::carry;
+use crate::platform::discovery::client::Announcer;
+use crate::platform::discovery::server::Registry;
+use crate::platform::host::guard::guard;
+use crate::platform::host::{Host, operations};
+use crate::platform::reply::Failure;
 use crate::service::{ServeError, ServiceConfig, ServiceKind};
-use crate::store::server::Server as StoreServer;
-use crate::{catalog, edge, gateway, origin, playback, recommendations};
+use crate::services::{catalog, edge, gateway, origin, playback, recommendations};
+use crate::stores::cache::server::Node;
+use crate::stores::wide_column::server::Server as StoreServer;
 
 /// How long requests that are under way may take to end after the instance was told to stop.
 const DRAIN: Duration = Duration::from_secs(2);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::discovery::place::Place;
+use crate::platform::discovery::place::Place;
 use crate::settings::{Settings, edit_distance};
 
 /// The services of the backend.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::generate::{Row, rows};
 use super::seed::{FNV_BASIS, fnv1a};
-use crate::store::table::Table;
+use crate::stores::wide_column::table::Table;
 
 const MAGIC: &[u8] = b"squall-reference dataset 1\n";
 /// Raised whenever the layout or the generator changes, so that an old file is never used.

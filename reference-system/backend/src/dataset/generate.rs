@@ -11,7 +11,7 @@ use super::model::{
     TITLES, Title,
 };
 use super::seed::{mix, sub_rng, sub_seed};
-use crate::store::table::Table;
+use crate::stores::wide_column::table::Table;
 
 /// Entries of a popularity list.
 pub(crate) const POPULAR: usize = 160;
@@ -248,7 +248,7 @@ mod tests {
             .map(|row| {
                 (
                     row.table,
-                    crate::store::table::key(&row.partition, &row.clustering),
+                    crate::stores::wide_column::table::key(&row.partition, &row.clustering),
                 )
             })
             .collect();

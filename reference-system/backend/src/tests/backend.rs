@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 
 use squall_fault_layer::Faults;
 
-use crate::discovery::place::Place;
-use crate::host::Host;
+use crate::platform::discovery::place::Place;
+use crate::platform::host::Host;
 use crate::serve::serve_on;
 use crate::service::{ServiceConfig, ServiceKind};
 use crate::settings::Settings;

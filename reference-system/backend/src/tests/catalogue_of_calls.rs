@@ -32,9 +32,9 @@ async fn each_service_has_exactly_the_commands_its_table_declares() {
 #[test]
 fn nothing_connects_behind_the_back_of_a_command() {
     let allowed = [
-        ("remote.rs", "reqwest::Client"),
-        ("discovery/client.rs", "reqwest::Client"),
-        ("evcache/wire.rs", "TcpStream::connect"),
+        ("platform/remote.rs", "reqwest::Client"),
+        ("platform/discovery/client.rs", "reqwest::Client"),
+        ("platform/evcache/wire.rs", "TcpStream::connect"),
     ];
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut directories = vec![root.clone()];

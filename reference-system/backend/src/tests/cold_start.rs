@@ -11,10 +11,10 @@ use serde_json::json;
 use super::backend::{Backend, HANG, settings};
 use crate::dataset::model::Profile;
 use crate::dependencies::needs;
-use crate::playback::StartRequest;
-use crate::playback::licence::{Licences, Viewer};
-use crate::recommendations::{RowsQuery, rows_path};
 use crate::service::ServiceKind;
+use crate::services::playback::StartRequest;
+use crate::services::playback::licence::{Licences, Viewer};
+use crate::services::recommendations::{RowsQuery, rows_path};
 
 /// The services that cannot answer without this one, and itself.
 fn stricken(kind: ServiceKind) -> BTreeSet<ServiceKind> {
@@ -107,7 +107,7 @@ async fn ask_when_ready(backend: &Backend, instance: &str) {
         host.waiting_for()
     );
     let licence = Licences::new(host.config.seed).unwrap();
-    let licence = licence.issue(1, Viewer::default(), crate::clock::unix_seconds());
+    let licence = licence.issue(1, Viewer::default(), crate::platform::clock::unix_seconds());
     let requests = first_requests(host.config.kind);
     let asked = requests.iter().map(|(method, path, body)| {
         let url = format!("http://{}{path}", host.config.listen);

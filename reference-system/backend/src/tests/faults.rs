@@ -6,11 +6,11 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use super::backend::{Backend, HANG, fallback, settings, titles};
-use crate::catalog::Record;
 use crate::dataset::model::PopularTitle;
-use crate::discovery::balancer::rendezvous;
-use crate::evcache::client::EvCache;
+use crate::platform::discovery::balancer::rendezvous;
+use crate::platform::evcache::client::EvCache;
 use crate::service::ServiceKind;
+use crate::services::catalog::Record;
 use crate::settings::{Settings, Switch};
 use squall_resilience::BreakerState;
 

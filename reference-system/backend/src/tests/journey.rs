@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::backend::{Backend, fallback, titles};
-use crate::host::guard::REQUESTS_MAX;
+use crate::platform::host::guard::REQUESTS_MAX;
 use crate::segment::{self, Quality};
 use crate::settings::Settings;
 use squall_resilience::hystrix_stream::{CONTENT_TYPE, KEEP_ALIVE};

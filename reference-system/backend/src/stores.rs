@@ -1,0 +1,4 @@
+//! What keeps data: a folder for each role of a store.
+
+pub(crate) mod cache;
+pub(crate) mod wide_column;
