@@ -184,7 +184,117 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use proptest::option;
+    use proptest::prelude::*;
+    use squall_record::{ALL_BAD_KINDS, ALL_DROP_CAUSES};
+
     use super::*;
+
+    fn settled() -> impl Strategy<Value = Settled> {
+        let outcome = prop_oneof![
+            Just((Outcome::Good, None)),
+            Just((Outcome::Unfinished, None)),
+            prop::sample::select(&ALL_BAD_KINDS[..]).prop_map(|kind| (Outcome::Bad(kind), None)),
+            prop::sample::select(&ALL_DROP_CAUSES[..])
+                .prop_map(|cause| (Outcome::Dropped, Some(cause))),
+        ];
+        let cached = prop_oneof![
+            Just(Cached::Unasked),
+            Just(Cached::Missed),
+            Just(Cached::Revalidated)
+        ];
+        // Hours, and what no arrival takes.
+        let time = || prop_oneof![0..(1_u64 << 33), any::<u64>()];
+        let part = || option::of(time());
+        (
+            (outcome, cached, [part(), part(), part()]),
+            [time(), time(), time(), time()],
+            (any::<[bool; 3]>(), any::<u64>(), any::<[u32; 2]>()),
+        )
+            .prop_map(
+                |((outcome, cached, parts), times, (flags, bytes, counts))| {
+                    let [connect_us, tls_us, first_byte_us] = parts;
+                    let [lag_us, wait_us, response_us, own_us] = times;
+                    let [late_by_lag, fallback, resent] = flags;
+                    let [retries, evicted] = counts.map(|count| count % 600);
+                    Settled {
+                        outcome: outcome.0,
+                        dropped: outcome.1,
+                        lag_us,
+                        wait_us,
+                        service_us: 0,
+                        response_us,
+                        own_us,
+                        parts: Parts {
+                            connect_us,
+                            tls_us,
+                            first_byte_us,
+                        },
+                        late_by_lag,
+                        fallback,
+                        bytes,
+                        resent,
+                        retries,
+                        cached,
+                        evicted,
+                    }
+                },
+            )
+    }
+
+    proptest! {
+        /// However little room there is: what is too much is told as the most there can be,
+        /// and never as little or as nothing.
+        #[test]
+        fn what_was_settled_is_told(
+            settled in settled(),
+            scheduled_us in any::<i64>(),
+            route in 0..1_000_usize,
+            user in option::of(any::<u64>()),
+        ) {
+            let mut entry = Entry::new(scheduled_us, route, user);
+            prop_assert_eq!((entry.is_settled(), entry.outcome()), (false, Outcome::Unfinished));
+            entry.settle(&settled);
+            prop_assert!(entry.is_settled() && !entry.is_hit());
+            prop_assert_eq!((entry.scheduled_us, entry.route()), (scheduled_us, route));
+            prop_assert_eq!(entry.user(), user);
+            prop_assert_eq!((entry.outcome(), entry.dropped()), (settled.outcome, settled.dropped));
+            let most = u64::from(u32::MAX);
+            prop_assert_eq!(entry.lag_us(), settled.lag_us.min(most));
+            prop_assert_eq!(entry.wait_us(), settled.wait_us.min(most));
+            prop_assert_eq!(entry.response_us(), settled.response_us.min(most));
+            let own_us = settled.own_us.min(most);
+            let unlagged_us = settled.response_us.min(most).saturating_sub(own_us);
+            prop_assert_eq!(entry.unlagged_us(), unlagged_us);
+            let told = entry.parts();
+            for (told, part) in [
+                (told.connect_us, settled.parts.connect_us),
+                (told.tls_us, settled.parts.tls_us),
+                (told.first_byte_us, settled.parts.first_byte_us),
+            ] {
+                prop_assert_eq!(told, part.map(|us| us.min(most - 1)));
+            }
+            let flags = (entry.late_by_lag(), entry.fallback(), entry.resent());
+            prop_assert_eq!(flags, (settled.late_by_lag, settled.fallback, settled.resent));
+            prop_assert_eq!(entry.bytes(), settled.bytes);
+            prop_assert_eq!(entry.retries(), u64::from(settled.retries).min(255));
+            let cache = CacheUse {
+                hits: 0,
+                revalidated: u64::from(settled.cached == Cached::Revalidated),
+                misses: u64::from(settled.cached == Cached::Missed),
+                evicted: u64::from(settled.evicted).min(255),
+            };
+            prop_assert_eq!(entry.cache(), cache);
+        }
+    }
+
+    #[test]
+    fn what_a_cache_answered_is_a_hit_and_nothing_else() {
+        let hit = Entry::hit(7, 3);
+        assert!(hit.is_hit() && hit.is_settled());
+        assert_eq!((hit.scheduled_us, hit.route(), hit.user()), (7, 3, None));
+        assert_eq!((hit.cache().hits, hit.cache().misses), (1, 0));
+    }
 
     /// Memory under overload is so many times this.
     #[test]

@@ -234,3 +234,6 @@ fn spread(
         left -= part;
     }
 }
+
+#[cfg(test)]
+mod tests;

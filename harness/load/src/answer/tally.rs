@@ -66,3 +66,41 @@ impl Tally {
         self.series
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// What a sender stood still is in no time between two of them, and no time is less
+        /// than nothing.
+        #[test]
+        fn what_the_sender_stood_still_lies_between_no_two(
+            steps in prop::collection::vec((0..1_000_u64, 0..1_000_u64), 0..20),
+            leaves in any::<bool>(),
+        ) {
+            let ms = Duration::from_millis;
+            let sent = Moment { at: Instant::now(), stalled: ms(3) };
+            let (mut tally, mut now) = (Tally::new(sent), sent);
+            let mut between = Vec::new();
+            for (passes, stalls) in &steps {
+                now.at += ms(*passes);
+                now.stalled += ms(*stalls);
+                between.push(ms(passes.saturating_sub(*stalls)));
+                tally.came(now);
+            }
+            if leaves {
+                now.at += ms(5_000);
+                tally.left(now);
+            }
+            let series = tally.series();
+            prop_assert_eq!(series.count, steps.len() as u64);
+            prop_assert_eq!(series.first, between.first().copied());
+            let silence = (leaves && !steps.is_empty()).then(|| ms(5_000));
+            let longest = between.into_iter().skip(1).chain(silence).max();
+            prop_assert_eq!(series.longest_gap, longest.unwrap_or_default());
+        }
+    }
+}

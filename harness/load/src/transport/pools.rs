@@ -179,3 +179,161 @@ impl<T> Drop for Pools<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What may happen to connections, which are numbers that grow.
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// One is made on this turn.
+        Open(u64),
+        /// The nth of those in use waits for its next request.
+        Rest(usize),
+        /// One is wanted on this turn.
+        Take(u64),
+        /// Any is wanted.
+        TakeAny,
+        /// Those below a number are old, so many at most to each endpoint.
+        TakeOld(u32, usize),
+        /// Names lead to these ports, or nowhere.
+        Lead(Vec<u16>),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let ports = prop::sample::subsequence(vec![1_u16, 2, 3, 4], 0..4).prop_shuffle();
+        prop_oneof![
+            4 => any::<u64>().prop_map(Step::Open),
+            4 => any::<usize>().prop_map(Step::Rest),
+            2 => any::<u64>().prop_map(Step::Take),
+            1 => Just(Step::TakeAny),
+            1 => (0..60_u32, 0..4_usize).prop_map(|(old, most)| Step::TakeOld(old, most)),
+            2 => ports.prop_map(Step::Lead),
+        ]
+    }
+
+    fn to(port: u16) -> Endpoint {
+        Endpoint::Ip(([127, 0, 0, 1], port).into())
+    }
+
+    /// The same in the plainest way: who waits at each port, the longest unused in front.
+    #[derive(Default)]
+    struct Model {
+        current: Vec<u16>,
+        idle: BTreeMap<u16, VecDeque<u32>>,
+    }
+
+    impl Model {
+        fn own(&self, turn: u64) -> Option<u16> {
+            let at = turn.checked_rem(self.current.len() as u64)?;
+            Some(self.current[at as usize])
+        }
+
+        /// Takes out whoever was given; at which port it waited, and whether in front or last.
+        fn takes(&mut self, given: u32) -> (u16, bool, bool) {
+            let mut all = self.idle.iter_mut();
+            let (port, idle) = all.find(|(_, idle)| idle.contains(&given)).unwrap();
+            let (first, last) = (idle.front() == Some(&given), idle.back() == Some(&given));
+            idle.retain(|own| *own != given);
+            (*port, first, last)
+        }
+
+        fn waits_at_former(&self) -> bool {
+            let mut all = self.idle.iter();
+            all.any(|(port, idle)| !self.current.contains(port) && !idle.is_empty())
+        }
+
+        fn count(&self) -> usize {
+            self.idle.values().map(VecDeque::len).sum()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn connections_wait_where_they_lead_and_are_used_while_names_move(
+            steps in prop::collection::vec(step(), 0..120),
+        ) {
+            let (leads, hears) = watch::channel(vec![]);
+            let pools: Pools<u32> = Pools::new(&[to(1), to(2)], Some(hears));
+            let mut model = Model { current: vec![1, 2], ..Model::default() };
+            let mut in_use: Vec<(Rc<u32>, u16, Rc<Pool<u32>>)> = Vec::new();
+            let mut made = 0;
+            for step in steps {
+                match step {
+                    Step::Open(turn) => {
+                        let pool = pools.at(turn);
+                        let own = model.own(turn);
+                        prop_assert_eq!(pool.as_ref().map(|it| it.endpoint.clone()), own.map(to));
+                        if let (Some(pool), Some(port)) = (pool, own) {
+                            in_use.push((Rc::new(made), port, pool));
+                            made += 1;
+                        }
+                    }
+                    Step::Rest(nth) if !in_use.is_empty() => {
+                        let (connection, port, pool) = in_use.swap_remove(nth % in_use.len());
+                        pool.put(&connection);
+                        model.idle.entry(port).or_default().push_back(*connection);
+                    }
+                    Step::Rest(_) => {}
+                    Step::Take(turn) => {
+                        let own = model.own(turn);
+                        let waits = |port| model.idle.get(&port).is_some_and(|it| !it.is_empty());
+                        let at_own = own.is_some_and(waits);
+                        let former = model.waits_at_former();
+                        let given = pools.take(turn);
+                        prop_assert_eq!(given.is_some(), at_own || former);
+                        if let Some(given) = given {
+                            let (port, _, last) = model.takes(*given);
+                            prop_assert!(last, "the last that came is warm");
+                            prop_assert_eq!(Some(port) == own, at_own);
+                            prop_assert!(at_own || !model.current.contains(&port));
+                        }
+                    }
+                    Step::TakeAny => {
+                        let former = model.waits_at_former();
+                        let given = pools.take_any();
+                        prop_assert_eq!(given.is_some(), model.count() > 0);
+                        if let Some(given) = given {
+                            let (port, first, _) = model.takes(*given);
+                            prop_assert!(first, "the longest unused");
+                            prop_assert_eq!(!model.current.contains(&port), former);
+                        }
+                    }
+                    Step::TakeOld(old, most) => {
+                        let mut given = pools.take_old(|own| *own < old, most);
+                        let mut wanted: Vec<u32> = Vec::new();
+                        for idle in model.idle.values_mut() {
+                            let fit = idle.iter().take_while(|own| **own < old).take(most).count();
+                            wanted.extend(idle.drain(..fit));
+                        }
+                        given.sort();
+                        wanted.sort_unstable();
+                        prop_assert_eq!(given.iter().map(|it| **it).collect::<Vec<_>>(), wanted);
+                    }
+                    Step::Lead(ports) => {
+                        leads.send_replace(vec![match ports.is_empty() {
+                            true => Leads::Nowhere("no such name".to_owned()),
+                            false => Leads::To(ports.iter().copied().map(to).collect()),
+                        }]);
+                        pools.follow();
+                        let why = ports.is_empty().then(|| "no such name".to_owned());
+                        prop_assert_eq!(pools.nowhere(), why);
+                        model.current = ports;
+                        for (_, port, pool) in &in_use {
+                            prop_assert_eq!(pool.is_current(), model.current.contains(port));
+                        }
+                    }
+                }
+                prop_assert_eq!(pools.idle(), model.count());
+                let ports: Vec<_> = model.current.iter().copied().map(to).collect();
+                let current = pools.current();
+                prop_assert!(current.iter().map(|pool| &pool.endpoint).eq(&ports));
+            }
+        }
+    }
+}
