@@ -10,7 +10,7 @@ fn losing_it(gates: &str) -> String {
         "load:
   shape: [ {{ hold: {{ rate: 100/s, for: 3s }} }} ]
   requests: [ GET /health ]
-  timeout: 500ms
+  timeout: 5s
   warm_up: 200ms
 faults:
   - {{ name: gone, at: 1s, inject: kill, into: api, for: 1s }}

@@ -21,7 +21,7 @@ processes:
 load:
   shape: [ {{ hold: {{ rate: 50/s, for: 3s }} }} ]
   requests: [ GET /health ]
-  timeout: 500ms
+  timeout: 5s
   warm_up: 200ms
 faults:
   - {{ name: one is dead, at: 1s, inject: kill, into: api-0, for: 1s }}

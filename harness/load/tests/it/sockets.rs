@@ -14,11 +14,13 @@ use squall_scenario::{
 };
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio_rustls::rustls::{ServerConnection, StreamOwned};
 use tungstenite::Message;
 use tungstenite::handshake::derive_accept_key;
 
 use crate::authority::Authority;
+use crate::events::{STAY, rate};
 use crate::grpc::{CALLS, json, load, run_against, run_to};
 use crate::serving::server;
 
@@ -162,10 +164,10 @@ pub(crate) fn count(count: u64) -> Stay {
     }
 }
 
-fn time(ms: u64) -> Stay {
+fn time(time: Duration) -> Stay {
     Stay {
         count: None,
-        time: Some(Duration::from_millis(ms)),
+        time: Some(time),
     }
 }
 
@@ -281,34 +283,44 @@ async fn who_stays_for_a_time_leaves_behind_it() {
     let checks = vec![json("/0", "hello")];
     let request = Request {
         checks,
-        ..opens("/echo", &["hello"], time(50))
+        ..opens("/echo", &["hello"], time(STAY))
     };
-    let (counts, samples) = ran(address, request).await;
-    assert_eq!(counts.good, CALLS, "{samples:?}");
-    assert!(
-        samples.iter().all(|it| it.service_us >= 50_000),
-        "{samples:?}"
-    );
-    let all = heard_by(&heard, 2 * CALLS as usize).await;
-    assert!(all.contains(&"closed Some(1000)".to_owned()), "{all:?}");
+    let echoed = async {
+        let (counts, samples) = ran(address, request).await;
+        assert_eq!(counts.good, CALLS, "{samples:?}");
+        let stayed = |it: &Sample| Duration::from_micros(it.service_us) >= STAY;
+        assert!(samples.iter().all(stayed), "{samples:?}");
+        let all = heard_by(&heard, 2 * CALLS as usize).await;
+        assert!(all.contains(&"closed Some(1000)".to_owned()), "{all:?}");
+    };
+    let mut others = JoinSet::new();
     // Who is sent more and more, and whose goodbye nobody answers.
     for (path, stay) in [
-        ("/floods", time(50)),
+        ("/floods", time(STAY)),
         ("/floods", count(3)),
-        ("/stays", time(50)),
+        ("/stays", time(STAY)),
     ] {
-        let (counts, detail) = opened(opens(path, &[], stay)).await;
-        assert_eq!(counts.good, CALLS, "{path} {detail:?}");
+        others.spawn(async move {
+            let (address, _) = server(|_, stream| misbehave(stream)).await;
+            let load = over_one(vec![opens(path, &[], stay)], vec![]);
+            let shape = vec![rate(10.0, Duration::from_millis(100))];
+            let ran = run_against(address, Load { shape, ..load }).await;
+            assert_eq!(ran.counts[0].good, 1, "{path} {:?}", ran.samples);
+        });
     }
     for check in [SeriesCheck::First, SeriesCheck::Gap] {
         let request = Request {
             checks: vec![AnswerCheck::Series(check(Duration::from_secs(60)))],
-            ..opens("/stays", &[], time(50))
+            ..opens("/stays", &[], time(STAY))
         };
-        let (counts, detail) = opened(request).await;
-        assert_eq!(counts.check, CALLS);
-        assert_eq!(detail.as_deref(), Some("none of the messages came"));
+        others.spawn(async {
+            let (counts, detail) = opened(request).await;
+            assert_eq!(counts.check, CALLS);
+            assert_eq!(detail.as_deref(), Some("none of the messages came"));
+        });
     }
+    echoed.await;
+    others.join_all().await;
 }
 
 #[tokio::test]
@@ -343,7 +355,12 @@ async fn what_goes_wrong_with_a_socket_has_its_kind() {
         let detail = detail.unwrap();
         assert!(detail.contains(says), "{path}: {detail}");
     }
-    let (counts, detail) = opened(opens("/silent", &["hello"], time(50))).await;
+    let (counts, detail) = opened(opens(
+        "/silent",
+        &["hello"],
+        time(Duration::from_millis(50)),
+    ))
+    .await;
     assert_eq!(counts.timeout, CALLS, "{detail:?}");
     let (counts, detail) = opened(opens("/goes", &["hello"], count(9))).await;
     assert_eq!(

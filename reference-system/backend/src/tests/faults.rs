@@ -42,22 +42,29 @@ async fn hang_one(backend: &mut Backend, name: &str) -> tokio::task::JoinHandle<
 #[tokio::test]
 async fn hanging_recommendations_are_replaced_by_the_last_visit_or_what_is_popular() {
     let mut backend = Backend::start(Settings::default()).await;
-    let before: serde_json::Value = backend.get("/home/7").await.json().await.unwrap();
+    let before = page_but_for(&backend, "/home/7", "").await;
     let _hanging = hang(&mut backend, ServiceKind::Recommendations).await;
-
-    let response = backend.get("/home/7").await;
-    assert_eq!(response.status(), 200);
-    assert_eq!(fallback(&response), "recommendations=cached");
-    let page: serde_json::Value = response.json().await.unwrap();
+    let page = page_but_for(&backend, "/home/7", "recommendations=cached").await;
     assert_eq!(titles(&page), titles(&before));
-
-    let response = backend.get("/home/9").await;
-    assert_eq!(
-        (response.status().as_u16(), fallback(&response).as_str()),
-        (200, "recommendations=popular")
-    );
-    let page: serde_json::Value = response.json().await.unwrap();
+    let page = page_but_for(&backend, "/home/9", "recommendations=popular").await;
     assert!(titles(&page).len() >= 20);
+}
+
+/// A page that lacks this and nothing else. On a machine that stands still other services
+/// may take too long as well, so some pages lack more; what hangs is lacked by each.
+async fn page_but_for(backend: &Backend, path: &str, lacks: &str) -> serde_json::Value {
+    let started = Instant::now();
+    loop {
+        let response = backend.get(path).await;
+        assert_eq!(response.status(), 200);
+        let marks = fallback(&response);
+        if marks == lacks {
+            return response.json().await.unwrap();
+        }
+        let (what, _) = lacks.split_once('=').unwrap_or_default();
+        assert!(marks.contains(what), "{marks}, not {lacks}");
+        assert!(started.elapsed() < HANG, "never {lacks:?} alone: {marks}");
+    }
 }
 
 #[tokio::test]
@@ -103,7 +110,8 @@ async fn without_timeouts_and_breakers_the_page_hangs_as_long_as_the_service() {
 
 #[tokio::test]
 async fn one_dead_instance_of_each_stateless_service_costs_nobody_a_page() {
-    let mut backend = Backend::start(Settings::default()).await;
+    // What is dead refuses at once, so no limit is needed to notice it.
+    let mut backend = Backend::start(settings(&[("timeouts", "disabled")])).await;
     for kind in ["recommendations-0", "catalog-1", "playback-0", "edge-1"] {
         backend.kill(kind).await;
     }
@@ -196,7 +204,8 @@ async fn a_dead_cache_costs_time_but_no_page_and_no_data() {
 
 #[tokio::test]
 async fn without_the_store_behind_it_a_cache_outage_is_an_outage() {
-    let mut backend = Backend::start(settings(&[("store_fallback", "disabled")])).await;
+    let settings = settings(&[("store_fallback", "disabled"), ("timeouts", "disabled")]);
+    let mut backend = Backend::start(settings).await;
     assert_eq!(
         backend.get("/home/7").await.status(),
         200,
@@ -229,7 +238,7 @@ async fn default_page_is_cached(backend: &Backend) -> bool {
 #[tokio::test]
 async fn a_dead_store_leaves_cached_pages_and_one_for_anyone() {
     let mut backend = Backend::start(Settings::default()).await;
-    let before: serde_json::Value = backend.get("/home/7").await.json().await.unwrap();
+    let before = page_but_for(&backend, "/home/7", "").await;
     let config = backend.host("store-0").config.clone();
     let started = Instant::now();
     while !default_page_is_cached(&backend).await {
