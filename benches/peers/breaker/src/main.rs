@@ -1,22 +1,36 @@
-//! The breaker of squall-resilience beside failsafe and recloser, call by call, by
-//! turns: nanoseconds for a call that is admitted and recorded, and for one that is
-//! refused, from one thread and from two. It is given the time, as its peers that look at
-//! no clock are; beside it stands what it costs to read the clock at both ends of a call.
+//! The breaker of squall-resilience beside failsafe, recloser and tower-resilience, call by
+//! call, by turns: nanoseconds for a call that is admitted and recorded, and for one that is
+//! refused, from one thread and from two. Two tables, each with what can be compared:
+//! - the breaker alone. Squall's is given the time, as its peers that look at no clock are;
+//!   beside it stands what it costs to read the clock at both ends of a call.
+//! - the breaker as a tower layer, around a service that has its answer at once;
+//!   tower-resilience has no other form of it. Beside it stands what squall's layer costs with
+//!   latencies recorded, and with all layers of a command.
 //!
 //! `cargo run --release --manifest-path benches/peers/breaker/Cargo.toml [ROUNDS]`
+//!
+//! `squall-peers-breaker only NAME CALLS` makes calls that are admitted and does nothing else,
+//! for a tool that counts instructions: they are steadier than time.
 
+mod alone;
+mod layered;
+
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use failsafe::CircuitBreaker;
-use squall_resilience::breaker::{Breaker, BreakerRules};
+use squall_resilience::breaker::BreakerRules;
+use tokio::runtime::{Builder, EnterGuard, Runtime};
 
 const CALLS: u32 = 500_000;
-const NEVER: Duration = Duration::from_secs(3600);
+pub(crate) const NEVER: Duration = Duration::from_secs(3600);
 
-/// One call of a breaker, made again and again.
-type Call = Box<dyn Fn() + Send + Sync>;
+/// A breaker that all threads share. Of each thread that calls, what makes one call.
+type Breaker = Box<dyn Fn() -> Caller + Send + Sync>;
+type Caller = Box<dyn FnMut()>;
+/// A breaker by its name, made closed, or open.
+type Candidate = (&'static str, fn(bool) -> Breaker);
 
-fn rules() -> BreakerRules {
+pub(crate) fn rules() -> BreakerRules {
     BreakerRules {
         sleep_window: NEVER,
         probe_lease: NEVER,
@@ -24,89 +38,12 @@ fn rules() -> BreakerRules {
     }
 }
 
-/// With the time handed in.
-fn squall(open: bool) -> Call {
-    let (breaker, now) = breaker(open);
-    Box::new(move || called(&breaker, || now))
-}
-
-/// With a clock that is read when a call begins and when it ends.
-fn with_clock(open: bool) -> Call {
-    let (breaker, _) = breaker(open);
-    Box::new(move || called(&breaker, Instant::now))
-}
-
-fn called(breaker: &Breaker, clock: impl Fn() -> Instant) {
-    if let Ok(guard) = breaker.admit(std::hint::black_box(clock())) {
-        guard.success(std::hint::black_box(clock()));
-    }
-}
-
-fn clock_alone(_open: bool) -> Call {
-    Box::new(|| {
-        std::hint::black_box(Instant::now());
-    })
-}
-
-/// A breaker, and a time at which it is closed or open.
-fn breaker(open: bool) -> (Breaker, Instant) {
-    let start = Instant::now();
-    let breaker = Breaker::new(rules(), Duration::from_secs(1), 10, start);
-    if !open {
-        return (breaker, start);
-    }
-    for _ in 0..100 {
-        breaker.admit(start).expect("closed").failure(start);
-    }
-    // It reads the window when a bucket of it is complete.
-    let next = start + Duration::from_millis(1500);
-    assert!(breaker.admit(next).is_err(), "the breaker is open");
-    (breaker, next)
-}
-
-fn consecutive(open: bool) -> Call {
-    let policy =
-        failsafe::failure_policy::consecutive_failures(1, failsafe::backoff::constant(NEVER));
-    of_failsafe(failsafe::Config::new().failure_policy(policy).build(), open)
-}
-
-fn over_window(open: bool) -> Call {
-    let policy = failsafe::failure_policy::success_rate_over_time_window(
-        0.5,
-        1,
-        Duration::from_secs(10),
-        failsafe::backoff::constant(NEVER),
-    );
-    of_failsafe(failsafe::Config::new().failure_policy(policy).build(), open)
-}
-
-fn of_failsafe(breaker: impl CircuitBreaker + Send + Sync + 'static, open: bool) -> Call {
-    if open {
-        for _ in 0..100 {
-            let _ = breaker.call(|| Err::<(), ()>(()));
-        }
-    }
-    Box::new(move || {
-        let _ = std::hint::black_box(breaker.call(|| Ok::<(), ()>(())));
-    })
-}
-
-fn recloser(open: bool) -> Call {
-    let breaker = recloser::Recloser::custom().open_wait(NEVER).build();
-    if open {
-        for _ in 0..1000 {
-            let _ = breaker.call(|| Err::<(), ()>(()));
-        }
-    }
-    Box::new(move || {
-        let _ = std::hint::black_box(breaker.call(|| Ok::<(), ()>(())));
-    })
-}
-
 /// Nanoseconds a call takes one of `threads` that all make it.
-fn measure(call: &Call, threads: usize) -> f64 {
+fn measure(breaker: &Breaker, threads: usize) -> f64 {
     let slowest = std::thread::scope(|scope| {
         let make = || {
+            let _timer = timer();
+            let mut call = breaker();
             let begun = Instant::now();
             for _ in 0..CALLS {
                 call();
@@ -123,43 +60,38 @@ fn measure(call: &Call, threads: usize) -> f64 {
     slowest.as_nanos() as f64 / f64::from(CALLS)
 }
 
-fn main() {
-    let rounds = std::env::args().nth(1).map_or(7, |text| {
-        text.parse().expect("the argument is a number of rounds")
-    });
-    let breakers: [(&str, fn(bool) -> Call); 6] = [
-        ("squall, given the time", squall),
-        ("squall, with its clock", with_clock),
-        ("one reading of a clock", clock_alone),
-        ("recloser", recloser),
-        ("failsafe, consecutive", consecutive),
-        ("failsafe, over 10 s", over_window),
-    ];
-    for (what, open) in [("admitted and recorded", false), ("refused", true)] {
-        for threads in [1, 2] {
-            let calls: Vec<Call> = breakers.iter().map(|(_, make)| make(open)).collect();
-            let mut seen = vec![Vec::new(); calls.len()];
-            for _ in 0..rounds {
-                for (call, seen) in calls.iter().zip(&mut seen) {
-                    seen.push(measure(call, threads));
-                }
-            }
-            println!(
-                "\n{what}, {threads} threads (ns a call; median, least and greatest of {rounds} by turns)"
-            );
-            let medians: Vec<f64> = seen.iter_mut().map(|times| median(times)).collect();
-            for (nth, (name, _)) in breakers.iter().enumerate() {
-                let (least, greatest) = (seen[nth][0], seen[nth][seen[nth].len() - 1]);
-                let ratio = match nth {
-                    0 => String::new(),
-                    _ => format!("   squall is {:.2} of it", medians[0] / medians[nth]),
-                };
-                println!(
-                    "  {name:24} {:7.1} ({least:.1} to {greatest:.1}){ratio}",
-                    medians[nth]
-                );
-            }
+/// Timeouts want one. It never runs: no call of these waits for it.
+fn timer() -> EnterGuard<'static> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    let runtime = || Builder::new_current_thread().enable_time().build();
+    let runtime = RUNTIME.get_or_init(|| runtime().expect("a runtime costs little"));
+    runtime.enter()
+}
+
+/// The first candidate beside the others.
+fn compare(candidates: &[Candidate], what: &str, open: bool, threads: usize, rounds: usize) {
+    let _timer = timer();
+    let breakers: Vec<Breaker> = candidates.iter().map(|(_, make)| make(open)).collect();
+    let mut seen = vec![Vec::new(); breakers.len()];
+    for _ in 0..rounds {
+        for (breaker, seen) in breakers.iter().zip(&mut seen) {
+            seen.push(measure(breaker, threads));
         }
+    }
+    println!(
+        "\n{what}, {threads} threads (ns a call; median, least and greatest of {rounds} by turns)"
+    );
+    let medians: Vec<f64> = seen.iter_mut().map(|times| median(times)).collect();
+    for (nth, (name, _)) in candidates.iter().enumerate() {
+        let (least, greatest) = (seen[nth][0], seen[nth][seen[nth].len() - 1]);
+        let ratio = match nth {
+            0 => String::new(),
+            _ => format!("   squall is {:.2} of it", medians[0] / medians[nth]),
+        };
+        println!(
+            "  {name:26} {:7.1} ({least:.1} to {greatest:.1}){ratio}",
+            medians[nth]
+        );
     }
 }
 
@@ -167,4 +99,38 @@ fn main() {
 fn median(times: &mut [f64]) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
+}
+
+fn only(name: &str, calls: u64) {
+    let _timer = timer();
+    let mut all = alone::CANDIDATES.iter().chain(&layered::CANDIDATES);
+    let (_, make) = all
+        .find(|(known, _)| *known == name)
+        .expect("the name is one of a table");
+    let mut call = make(false)();
+    for _ in 0..calls {
+        call();
+    }
+}
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let number = |text: &str| text.parse().expect("it is a number");
+    let rounds = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => 7,
+        [rounds] => number(rounds),
+        ["only", name, calls] => return only(name, number(calls) as u64),
+        _ => panic!("[ROUNDS] or only NAME CALLS"),
+    };
+    for (form, candidates) in [
+        ("alone", &alone::CANDIDATES[..]),
+        ("a tower layer", &layered::CANDIDATES[..]),
+    ] {
+        for (what, open) in [("admitted and recorded", false), ("refused", true)] {
+            for threads in [1, 2] {
+                let what = format!("{form}: {what}");
+                compare(candidates, &what, open, threads, rounds);
+            }
+        }
+    }
 }
