@@ -10,10 +10,14 @@
 
 mod builder;
 mod core;
+mod due;
 mod failsafe_core;
 mod guard;
 mod ledger;
 mod mirror;
+mod moment;
+mod numbered;
+mod questions;
 mod ramp;
 mod rules;
 mod why;
@@ -23,6 +27,8 @@ mod window;
 mod behaviour_test;
 #[cfg(test)]
 mod model_test;
+#[cfg(test)]
+mod moment_test;
 #[cfg(test)]
 mod ways_test;
 #[cfg(test)]
@@ -37,10 +43,13 @@ use arc_swap::ArcSwap;
 pub use self::builder::BreakerBuilder;
 use self::builder::Observer;
 pub use self::core::BreakerCore;
+use self::due::Due;
 pub use self::failsafe_core::FailsafeCore;
 pub use self::guard::CallGuard;
 use self::ledger::{Ledger, Verdict};
-use self::mirror::{Admission, Mirror, Shown};
+use self::mirror::{Admission, Mirror, Shown, UNTOLD};
+pub use self::moment::{Moment, Nanos, ReadBy};
+use self::numbered::thread_number;
 use self::ramp::Ramp;
 use self::rules::SLEEP_MAX;
 pub use self::rules::{BreakerRules, BreakerState, OnProbeCancel, SlowCalls};
@@ -56,10 +65,10 @@ pub struct Breaker(Arc<Shared>);
 
 struct Shared {
     origin: Instant,
-    /// All an admission reads while the breaker is closed, with `evaluate_ns`.
+    /// All an admission reads while the breaker is closed, with `evaluate_due`.
     mirror: Mirror,
-    /// When the window next has something new to say, in nanoseconds since the origin.
-    evaluate_ns: AtomicU64,
+    /// When the window next has something new to say.
+    evaluate_due: Due,
     /// When the next probe may go, in nanoseconds since the origin. Admission needs *more* than it.
     probe_due_ns: AtomicU64,
     /// From how many nanoseconds on a call is slow.
@@ -130,78 +139,18 @@ impl Breaker {
         shared.heed(&rules);
         shared.rules.store(Arc::new(rules));
         // The window has to be judged anew, even in the middle of a bucket.
-        shared.evaluate_ns.store(0, Ordering::Release);
+        shared.evaluate_due.at_latest(0);
         drop(changes);
     }
 
-    /// Asks to make a call at `now`. Report its end to the [`CallGuard`]; dropping the guard means
+    /// Asks to make a call at `now`, an [`Instant`] or another [`Moment`]. Report its end to the [`CallGuard`]; dropping the guard means
     /// the call was given up. [`CallGuard::admit`] is for a call that outlives the borrow.
     ///
     /// # Errors
     /// The breaker is open, or half-open with its probe on the way.
     #[inline]
-    pub fn admit(&self, now: Instant) -> Result<CallGuard<&Self>, CircuitOpen> {
+    pub fn admit(&self, now: impl Moment) -> Result<CallGuard<&Self>, CircuitOpen> {
         CallGuard::admit(&self, now)
-    }
-
-    /// What a caller meets at `now`: forced and disabled breakers included, a window that has
-    /// crossed the threshold since the last call too.
-    pub fn state(&self, now: Instant) -> BreakerState {
-        let rules = **self.0.rules.load();
-        if !rules.enabled {
-            return BreakerState::Closed;
-        }
-        if rules.force_open {
-            return BreakerState::Open;
-        }
-        self.0.evaluate(now);
-        if rules.force_closed {
-            BreakerState::Closed
-        } else {
-            self.0.mirror.read().state()
-        }
-    }
-
-    /// What the completed buckets of the window say at `now`.
-    pub fn health(&self, now: Instant) -> Health {
-        self.0.window.health(self.0.since_origin(now)).0
-    }
-
-    /// Why it admits or refuses calls at `now`.
-    pub fn explain(&self, now: Instant) -> Explanation {
-        let shared = &self.0;
-        let state = self.state(now);
-        let shown = shared.mirror.read();
-        let ramps = shown.is_ramping() && state == BreakerState::Closed;
-        let now_ns = shared.since_origin(now);
-        Explanation {
-            state,
-            rules: **shared.rules.load(),
-            health: shared.window.health(now_ns).0,
-            window: shared.window_length,
-            opened_by: lock(&shared.changes)
-                .opened_by
-                .filter(|_| state != BreakerState::Closed),
-            next_probe_in: self.next_probe_in(now),
-            admitted_percentage: ramps.then(|| shared.ramp.percentage(now_ns)),
-        }
-    }
-
-    /// How often it went from closed to open.
-    pub fn opened_count(&self) -> u64 {
-        self.0.opened_count.load(Ordering::Acquire)
-    }
-
-    /// How long until a call may be let through as a probe; none while closed, zero when the next
-    /// call will be it.
-    pub fn next_probe_in(&self, now: Instant) -> Option<Duration> {
-        if self.state(now) == BreakerState::Closed {
-            return None;
-        }
-        let due_ns = self.0.probe_due_ns.load(Ordering::Acquire);
-        Some(Duration::from_nanos(
-            due_ns.saturating_sub(self.0.since_origin(now)),
-        ))
     }
 }
 
@@ -222,7 +171,7 @@ impl Shared {
             mirror: Mirror::new(),
             probe_due_ns: AtomicU64::new(0),
             slow_ns: AtomicU64::new(u64::MAX),
-            evaluate_ns: AtomicU64::new(window.health(0).1),
+            evaluate_due: Due::new(),
             opened_count: AtomicU64::new(0),
             window,
             window_length: bucket.saturating_mul(u32::try_from(buckets).unwrap_or(u32::MAX)),
@@ -252,53 +201,62 @@ impl Shared {
             }
             in_order
         };
-        self.mirror.set_rules(rules.is_by_hand(), in_order);
         let slow = rules.slow_calls.map(|slow| nanos(slow.longer_than));
         self.slow_ns
             .store(slow.unwrap_or(u64::MAX), Ordering::Release);
+        self.mirror
+            .set_rules(rules.is_by_hand(), in_order, slow.is_some());
     }
 
     #[inline]
     fn since_origin(&self, now: Instant) -> u64 {
-        nanos(now.saturating_duration_since(self.origin))
+        now.since(self.origin)
+    }
+
+    /// The time that is so many nanoseconds after the origin.
+    fn instant(&self, ns: u64) -> Instant {
+        self.origin + Duration::from_nanos(ns)
     }
 
     /// Two atomic loads, unless the breaker has something to decide.
     #[inline]
-    fn admit(&self, now: Instant) -> Result<Admission, CircuitOpen> {
+    fn admit(&self, now: impl Moment) -> Result<Admission, CircuitOpen> {
         let shown = self.mirror.read();
+        if shown.is_plain() && self.evaluate_due.is_never() {
+            return Ok(Admission::plain(shown, UNTOLD));
+        }
+        let now_ns = now.since(self.origin);
         if !shown.is_special() {
-            let now_ns = self.since_origin(now);
             match shown.state() {
-                BreakerState::Closed if now_ns < self.evaluate_ns.load(Ordering::Acquire) => {
-                    return Ok(Admission::plain(shown));
+                BreakerState::Closed if self.evaluate_due.is_later_than(now_ns) => {
+                    return Ok(Admission::plain(shown, now_ns));
                 }
                 BreakerState::Closed => {}
                 BreakerState::Open | BreakerState::HalfOpen => self.check_due(now_ns)?,
             }
         }
-        self.decide(now)
+        self.decide(now_ns)
     }
 
     #[cold]
-    fn decide(&self, now: Instant) -> Result<Admission, CircuitOpen> {
+    fn decide(&self, now_ns: u64) -> Result<Admission, CircuitOpen> {
         let rules = **self.rules.load();
         if rules.force_open && rules.enabled {
             return Err(CircuitOpen {
                 retry_after: rules.sleep_window,
             });
         }
-        self.evaluate(now);
+        self.evaluate(now_ns);
         let shown = self.mirror.read();
         if rules.force_closed || !rules.enabled {
-            return Ok(Admission::plain(shown));
+            return Ok(Admission::plain(shown, now_ns));
         }
         if shown.state() == BreakerState::Closed {
-            self.pass_ramp(shown, self.since_origin(now))?;
-            return Ok(Admission::plain(shown));
+            self.pass_ramp(shown, now_ns)?;
+            return Ok(Admission::plain(shown, now_ns));
         }
-        self.check_due(self.since_origin(now))?;
-        self.take_probe(now, &rules)
+        self.check_due(now_ns)?;
+        self.take_probe(now_ns, &rules)
     }
 
     /// Admits the share of calls that a breaker admits that has just closed.
@@ -333,20 +291,23 @@ impl Shared {
 
     /// Opens the breaker if the window has something new to say and says so. Between two bucket
     /// ends this is one atomic load.
-    fn evaluate(&self, now: Instant) {
-        let now_ns = self.since_origin(now);
-        if now_ns < self.evaluate_ns.load(Ordering::Acquire) {
+    fn evaluate(&self, now_ns: u64) {
+        if self.evaluate_due.is_later_than(now_ns) {
             return;
         }
         // The epoch comes first: what is counted in a later one opens nothing in this one. The
-        // rules come last: new ones ask for another evaluation once they are in force.
+        // rules come after: new ones ask for another evaluation once they are in force.
         let epoch = self.mirror.read().epoch();
-        let (health, next_ns) = self.window.health(now_ns);
-        self.evaluate_ns.store(next_ns, Ordering::Release);
+        self.evaluate_due.never();
         let rules = **self.rules.load();
+        let (health, next_ns) = self.window.health(now_ns);
+        self.evaluate_due.at_latest(match rules.need_no_errors() {
+            true => self.window.ends_ns(),
+            false => next_ns,
+        });
         let why = Why::of_window(health, &rules);
         if let Some(why) = why.filter(|_| rules.may_trip()) {
-            self.trip(epoch, now, why, rules.sleep_window);
+            self.trip(epoch, self.instant(now_ns), why, rules.sleep_window);
         }
     }
 
@@ -363,13 +324,14 @@ impl Shared {
         self.enter(state, now, why);
     }
 
-    fn take_probe(&self, now: Instant, rules: &BreakerRules) -> Result<Admission, CircuitOpen> {
+    fn take_probe(&self, now_ns: u64, rules: &BreakerRules) -> Result<Admission, CircuitOpen> {
+        let now = self.instant(now_ns);
         let mut changes = lock(&self.changes);
         let shown = self.mirror.read();
         if shown.state() == BreakerState::Closed {
-            return Ok(Admission::plain(shown));
+            return Ok(Admission::plain(shown, now_ns));
         }
-        self.check_due(self.since_origin(now))?;
+        self.check_due(now_ns)?;
         let state = changes.core.try_half_open(now);
         if state != BreakerState::HalfOpen {
             return Err(CircuitOpen {
@@ -382,17 +344,21 @@ impl Shared {
         Ok(Admission {
             epoch: shown.epoch() + 1,
             is_probe: true,
+            begun_ns: now_ns,
         })
     }
 
     /// How a probe ended that was not dropped.
-    fn probe_ended(&self, epoch: u64, now: Instant, ok: bool) {
+    #[cold]
+    fn probe_ended(&self, epoch: u64, now_ns: u64, ok: bool) {
+        let now = self.instant(now_ns);
         let mut changes = lock(&self.changes);
         if !self.mirror.read().is(BreakerState::HalfOpen, epoch) {
             return;
         }
         let mut ledger = lock(&self.ledger);
-        let slow = self.is_slow(changes.probe_sent, now);
+        let sent_ns = self.since_origin(changes.probe_sent);
+        let slow = self.is_slow(sent_ns, now_ns);
         if ok && !slow {
             ledger.forget(now);
             self.window.reset();
@@ -438,25 +404,37 @@ impl Shared {
 
     /// Counts the end of a call that was no probe, if the state it was admitted in still stands.
     #[inline]
-    fn record(&self, epoch: u64, begun: Instant, now: Instant, ok: bool) {
-        let slow = self.is_slow(begun, now);
-        let ended = Outcome { ok, slow };
-        self.window.record(self.since_origin(now), ended, || {
-            self.mirror.read().is(BreakerState::Closed, epoch)
-        });
-        if self.mirror.read().is_in_order() {
-            self.write_down(epoch, now, ok);
+    fn record(&self, admitted: &Admission, now_ns: u64, ok: bool) {
+        // The turn comes first: who closes the breaker again takes it away as well.
+        let turn = self.window.turn_at(now_ns);
+        let shown = self.mirror.read();
+        if shown.epoch() != admitted.epoch {
+            return;
+        }
+        let slow = shown.is_timed() && self.is_slow(admitted.begun_ns, now_ns);
+        self.window
+            .count(turn, thread_number(), Outcome { ok, slow });
+        if !ok || slow {
+            self.judge_soon();
+        }
+        if shown.is_in_order() {
+            self.write_down(admitted.epoch, now_ns, ok);
         }
     }
 
-    #[inline]
-    fn is_slow(&self, begun: Instant, now: Instant) -> bool {
-        let most_ns = self.slow_ns.load(Ordering::Relaxed);
-        most_ns != u64::MAX && nanos(now.saturating_duration_since(begun)) > most_ns
+    /// After a call was counted that may open the breaker.
+    #[cold]
+    fn judge_soon(&self) {
+        self.evaluate_due.at_latest(self.window.ends_ns());
+    }
+
+    fn is_slow(&self, begun_ns: u64, now_ns: u64) -> bool {
+        now_ns.saturating_sub(begun_ns) > self.slow_ns.load(Ordering::Relaxed)
     }
 
     #[cold]
-    fn write_down(&self, epoch: u64, now: Instant, ok: bool) {
+    fn write_down(&self, epoch: u64, now_ns: u64, ok: bool) {
+        let now = self.instant(now_ns);
         let rules = **self.rules.load();
         let verdict = {
             let mut ledger = lock(&self.ledger);

@@ -4,12 +4,13 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use failsafe::CircuitBreaker;
-use squall_resilience::breaker::Breaker;
+use squall_resilience::breaker::{Breaker, Moment, Nanos, ReadBy};
 
 use crate::{Candidate, NEVER, rules};
 
-pub(crate) const CANDIDATES: [Candidate; 6] = [
+pub(crate) const CANDIDATES: [Candidate; 7] = [
     ("squall, given the time", squall),
+    ("squall, given nanoseconds", given_nanoseconds),
     ("squall, with its clock", with_clock),
     ("one reading of a clock", clock_alone),
     ("recloser", recloser),
@@ -25,16 +26,26 @@ fn squall(open: bool) -> crate::Breaker {
     })
 }
 
-/// Read when a call begins and when it ends.
+/// Of a clock that the caller has anyway.
+fn given_nanoseconds(open: bool) -> crate::Breaker {
+    let (breaker, _) = breaker(open);
+    let now = Nanos(if open { 1_500_000_000 } else { 0 });
+    Box::new(move || {
+        let breaker = breaker.clone();
+        Box::new(move || called(&breaker, || now))
+    })
+}
+
+/// Read when a call ends, and when it begins if that matters.
 fn with_clock(open: bool) -> crate::Breaker {
     let (breaker, _) = breaker(open);
     Box::new(move || {
         let breaker = breaker.clone();
-        Box::new(move || called(&breaker, Instant::now))
+        Box::new(move || called(&breaker, || ReadBy(Instant::now)))
     })
 }
 
-fn called(breaker: &Breaker, clock: impl Fn() -> Instant) {
+fn called<M: Moment>(breaker: &Breaker, clock: impl Fn() -> M) {
     if let Ok(guard) = breaker.admit(black_box(clock())) {
         guard.success(black_box(clock()));
     }

@@ -1,8 +1,9 @@
 //! The breaker of squall-resilience beside failsafe, recloser and tower-resilience, call by
 //! call, by turns: nanoseconds for a call that is admitted and recorded, and for one that is
 //! refused, from one thread and from two. Two tables, each with what can be compared:
-//! - the breaker alone. Squall's is given the time, as its peers that look at no clock are;
-//!   beside it stands what it costs to read the clock at both ends of a call.
+//! - the breaker alone. Squall's is given the time, as its peers that look at no clock are: as
+//!   `Instant`s, or as the nanoseconds a breaker counts. Beside it stands what it costs with a
+//!   clock.
 //! - the breaker as a tower layer, around a service that has its answer at once;
 //!   tower-resilience has no other form of it. Beside it stands what squall's layer costs with
 //!   latencies recorded, and with all layers of a command.

@@ -1,8 +1,6 @@
 //! The right to make one call, and the duty to say how it ended.
 
-use std::time::Instant;
-
-use super::{Admission, Breaker, CircuitOpen, OnProbeCancel};
+use super::{Admission, Breaker, CircuitOpen, Moment, OnProbeCancel};
 
 /// A call that was admitted. Report its end; a guard that is dropped gives the probe back.
 ///
@@ -12,9 +10,7 @@ use super::{Admission, Breaker, CircuitOpen, OnProbeCancel};
 #[must_use = "a guard that is dropped at once gives up its call"]
 pub struct CallGuard<B: AsRef<Breaker> = Breaker> {
     holder: B,
-    begun: Instant,
-    epoch: u64,
-    is_probe: bool,
+    admission: Admission,
     has_ended: bool,
 }
 
@@ -24,29 +20,27 @@ impl<B: AsRef<Breaker>> CallGuard<B> {
     /// # Errors
     /// The breaker is open, or half-open with its probe on the way.
     #[inline]
-    pub fn admit(holder: &B, now: Instant) -> Result<Self, CircuitOpen>
+    pub fn admit(holder: &B, now: impl Moment) -> Result<Self, CircuitOpen>
     where
         B: Clone,
     {
-        let Admission { epoch, is_probe } = holder.as_ref().0.admit(now)?;
+        let admission = holder.as_ref().0.admit(now)?;
         Ok(Self {
             holder: holder.clone(),
-            begun: now,
-            epoch,
-            is_probe,
+            admission,
             has_ended: false,
         })
     }
 
     /// The call succeeded at `now`.
     #[inline]
-    pub fn success(self, now: Instant) {
+    pub fn success(self, now: impl Moment) {
         self.end(now, true);
     }
 
     /// The call failed, timed out or was rejected at `now`.
     #[inline]
-    pub fn failure(self, now: Instant) {
+    pub fn failure(self, now: impl Moment) {
         self.end(now, false);
     }
 
@@ -54,9 +48,9 @@ impl<B: AsRef<Breaker>> CallGuard<B> {
     /// the next call may be.
     pub fn release(mut self) {
         self.has_ended = true;
-        if self.is_probe {
+        if self.admission.is_probe {
             let shared = &self.holder.as_ref().0;
-            shared.probe_given_back(self.epoch, OnProbeCancel::Release);
+            shared.probe_given_back(self.admission.epoch, OnProbeCancel::Release);
         }
     }
 
@@ -67,27 +61,35 @@ impl<B: AsRef<Breaker>> CallGuard<B> {
 
     /// Whether this call decides over the breaker.
     pub fn is_probe(&self) -> bool {
-        self.is_probe
+        self.admission.is_probe
     }
 
     #[inline]
-    fn end(mut self, now: Instant, ok: bool) {
+    fn end(mut self, now: impl Moment, ok: bool) {
         self.has_ended = true;
         let shared = &self.holder.as_ref().0;
-        if self.is_probe {
-            shared.probe_ended(self.epoch, now, ok);
+        let now_ns = now.since(shared.origin);
+        if self.admission.is_probe {
+            shared.probe_ended(self.admission.epoch, now_ns, ok);
         } else {
-            shared.record(self.epoch, self.begun, now, ok);
+            shared.record(&self.admission, now_ns, ok);
         }
+    }
+}
+
+impl<B: AsRef<Breaker>> CallGuard<B> {
+    #[cold]
+    fn give_probe_back(&self) {
+        let shared = &self.holder.as_ref().0;
+        shared.probe_given_back(self.admission.epoch, shared.rules.load().on_probe_cancel);
     }
 }
 
 impl<B: AsRef<Breaker>> Drop for CallGuard<B> {
     #[inline]
     fn drop(&mut self) {
-        if self.is_probe && !self.has_ended {
-            let shared = &self.holder.as_ref().0;
-            shared.probe_given_back(self.epoch, shared.rules.load().on_probe_cancel);
+        if self.admission.is_probe && !self.has_ended {
+            self.give_probe_back();
         }
     }
 }

@@ -130,6 +130,12 @@ impl BreakerRules {
         self.force_open || self.force_closed || !self.enabled
     }
 
+    /// Whether a window in which no call failed or was slow may open it.
+    pub(super) fn need_no_errors(&self) -> bool {
+        let slow = |slow: SlowCalls| slow.threshold_percentage == 0;
+        self.error_threshold_percentage == 0 || self.slow_calls.is_some_and(slow)
+    }
+
     /// Whether calls have to be kept in their order.
     pub(super) fn need_order(&self) -> bool {
         self.consecutive_failures.is_some() || self.last_calls.is_some()

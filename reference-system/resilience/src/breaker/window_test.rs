@@ -4,12 +4,16 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
+use super::numbered::thread_number;
 use super::window::{Health, HealthWindow, Outcome};
 
 const ERROR: Outcome = Outcome {
     ok: false,
     slow: false,
 };
+/// The numbers of a thread with a stripe of its own, and of one without.
+const ALONE: usize = 0;
+const SHARED: usize = 99;
 const MS: u64 = 1_000_000;
 const BUCKET_MS: u64 = 500;
 const BUCKETS: u64 = 20;
@@ -19,7 +23,12 @@ fn window() -> HealthWindow {
 }
 
 fn record(window: &HealthWindow, at_ms: u64, ok: bool) {
-    window.record(at_ms * MS, Outcome { ok, slow: false }, || true);
+    count(window, at_ms, ok, thread_number());
+}
+
+fn count(window: &HealthWindow, at_ms: u64, ok: bool, thread_number: usize) {
+    let turn = window.turn_at(at_ms * MS);
+    window.count(turn, thread_number, Outcome { ok, slow: false });
 }
 
 fn health(window: &HealthWindow, at_ms: u64) -> Health {
@@ -60,17 +69,60 @@ fn a_long_silence_empties_the_window() {
 #[test]
 fn a_call_that_was_being_counted_is_forgotten_too() {
     let window = window();
-    window.record(0, ERROR, || {
+    for (nth, thread_number) in [ALONE, SHARED].into_iter().enumerate() {
+        let turn = window.turn_at(0);
         window.reset();
-        true
-    });
-    record(&window, 1, true);
-    let one = Health {
-        total: 1,
-        errors: 0,
-        ..Health::default()
-    };
-    assert_eq!(health(&window, BUCKET_MS), one);
+        window.count(turn, thread_number, ERROR);
+        count(&window, 1, true, thread_number);
+        let one = Health {
+            total: 1,
+            errors: 0,
+            ..Health::default()
+        };
+        let next = BUCKET_MS * (nth as u64 + 1);
+        assert_eq!(health(&window, next), one);
+    }
+}
+
+/// Here too, where a slot is in use for the second time.
+#[test]
+fn a_call_counted_a_whole_window_late_by_a_thread_of_its_own_stripe_is_none() {
+    let window = window();
+    let turn = window.turn_at(0);
+    count(&window, 40_000, true, ALONE + 1);
+    window.count(turn, ALONE, ERROR);
+    assert_eq!(health(&window, 40_500).errors, 0);
+    assert_eq!(health(&window, 40_500).total, 1);
+}
+
+/// Who judges the window has nothing to do until a call fails or is slow.
+#[test]
+fn a_window_without_errors_says_nothing_new() {
+    let window = window();
+    record(&window, 0, true);
+    assert_eq!(window.health(0).1, u64::MAX);
+    assert_eq!(window.health(500 * MS).1, u64::MAX);
+    record(&window, 600, false);
+    assert_eq!(
+        window.health(600 * MS).1,
+        1000 * MS,
+        "in the bucket being filled"
+    );
+    assert_eq!(
+        window.health(10_999 * MS).1,
+        11_000 * MS,
+        "in the last bucket"
+    );
+    assert_eq!(window.health(11_000 * MS).1, u64::MAX);
+    let (turn, slow) = (
+        window.turn_at(11_000 * MS),
+        Outcome {
+            ok: true,
+            slow: true,
+        },
+    );
+    window.count(turn, ALONE, slow);
+    assert_eq!(window.health(11_000 * MS).1, 11_500 * MS);
 }
 
 #[test]
@@ -110,7 +162,7 @@ fn percentages_are_cut_off() {
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    Record(bool),
+    Record(bool, usize),
     Wait(u64),
     Reset,
 }
@@ -128,7 +180,7 @@ proptest! {
     fn it_counts_what_a_list_counts(
         buckets in 1..40u64,
         steps in vec(prop_oneof![
-            8 => any::<bool>().prop_map(Step::Record),
+            8 => (any::<bool>(), 0..6usize).prop_map(|(ok, thread)| Step::Record(ok, thread)),
             6 => prop_oneof![0..1500u64, Just(100_000)].prop_map(Step::Wait),
             1 => Just(Step::Reset),
         ], 1..200),
@@ -137,8 +189,8 @@ proptest! {
         let (mut now_ms, mut calls) = (0, Vec::new());
         for step in steps {
             match step {
-                Step::Record(ok) => {
-                    record(&window, now_ms, ok);
+                Step::Record(ok, thread) => {
+                    count(&window, now_ms, ok, thread);
                     calls.push((now_ms / BUCKET_MS, ok));
                 }
                 Step::Wait(ms) => now_ms += ms,

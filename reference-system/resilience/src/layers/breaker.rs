@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use crate::breaker::{CallGuard, CircuitOpen};
+use crate::breaker::{CallGuard, CircuitOpen, ReadBy};
 use crate::{Call, Command, CommandError};
 
 /// Refuses calls while the command's breaker is open, and tells it how the others ended.
@@ -52,7 +52,7 @@ where
     }
 
     fn call(&mut self, call: Call<R>) -> Self::Future {
-        let stage = match CallGuard::admit(&self.command, self.command.now()) {
+        let stage = match CallGuard::admit(&self.command, ReadBy(|| self.command.now())) {
             Ok(guard) => Stage::Admitted {
                 guard: Some(guard),
                 future: self.inner.call(call),

@@ -9,6 +9,8 @@ mod bulkhead_orders;
 mod cluster;
 mod collapser;
 mod command;
+#[path = "../../src/breaker/due.rs"]
+mod due;
 mod dynamic;
 mod hedging;
 #[path = "../../src/promise.rs"]
