@@ -12,6 +12,7 @@ mod command;
 #[path = "../../src/breaker/due.rs"]
 mod due;
 mod dynamic;
+mod failsafe;
 mod hedging;
 #[path = "../../src/promise.rs"]
 mod promise;
