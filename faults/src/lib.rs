@@ -60,6 +60,7 @@ pub use proxy::chain::{Chain, End, Output};
 pub use proxy::counters::{ProxyCounters, ToxicCounters};
 pub use proxy::{
     AttachError, ConnectionInfo, LateConfig, LinkLimit, Proxy, ProxyConfig, Switched, UpdateError,
+    Wants,
 };
 pub use resource::{Before, Controller, LimitKind, Limits, LoweredLimit, Pen, Version};
 pub use tls::{Authority, NoCertificate, Terminal, TlsFault};

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use squall_faults::{Fault, ProcessFault, ProcessIdentity};
+use squall_faults::{Fault, ProcessFault, ProcessIdentity, Wants};
 use squall_scenario::OnProcess;
 use support::run::Run;
 use support::{connect_through, soon, until};
@@ -119,4 +119,27 @@ async fn copy_without_a_pipe() {
     carry(&mut client, &mut server).await;
     assert!(link.counters().spliced_bytes > 0);
     assert_eq!(link.counters().bytes_to, 8_000_000);
+}
+
+#[test]
+fn a_link_tells_that_it_had_no_descriptor_and_goes_on_when_there_is_one() {
+    alone(dial_without_a_descriptor());
+}
+
+async fn dial_without_a_descriptor() {
+    let (link, _client, _server) = connect_through().await;
+    let before = link.counters();
+    assert_eq!(before.wants, Wants::default());
+    let caller = tokio::net::TcpSocket::new_v4().unwrap();
+    let starved = Starved::begin();
+    // In the kernel's queue, from where the link cannot take it.
+    let _caller = soon(caller.connect(link.address())).await.unwrap();
+    until("it is told", || link.counters().wants.descriptors > 0).await;
+    drop(starved);
+    until("it is let in", || {
+        link.counters().accepted > before.accepted
+    })
+    .await;
+    let wants = link.counters().wants;
+    assert_eq!((wants.ports, wants.memory), (0, 0), "{wants:?}");
 }

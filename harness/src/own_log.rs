@@ -31,6 +31,7 @@ fn level(event: &RunEvent) -> Option<Level> {
         RunEvent::Internal { .. } | RunEvent::UndoFailed { .. } => Some(Level::ERROR),
         RunEvent::Abort { .. }
         | RunEvent::NotReady { .. }
+        | RunEvent::LinkShort(_)
         | RunEvent::Interrupted { .. }
         | RunEvent::Probe(_)
         | RunEvent::SteadyState { reached: false, .. }

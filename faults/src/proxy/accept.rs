@@ -215,6 +215,7 @@ impl Accepting {
                 () = upstream => match self.gate.open() {
                     Ok(open) => return Some(open),
                     Err(error) => {
+                        self.shared.totals.wants.count(&error);
                         tracing::warn!(link = self.shared.name, %error, "a link cannot listen");
                         tokio::time::sleep(ACCEPT_RETRY).await;
                     }
@@ -244,6 +245,7 @@ impl Accepting {
                 Ok((client, place)) => self.admit(client, place),
                 Err(error) => {
                     add(&self.shared.totals.accept_failed, 1);
+                    self.shared.totals.wants.count(&error);
                     tracing::debug!(link = self.shared.name, %error, "accept failed");
                     tokio::time::sleep(ACCEPT_RETRY).await;
                 }

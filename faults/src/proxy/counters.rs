@@ -6,6 +6,8 @@ use serde::Serialize;
 use squall_scenario::inject::BytesDone;
 use tokio::sync::watch;
 
+use super::want::{WantTotals, Wants};
+
 /// What a proxy has done so far. A snapshot; counts only grow, `open` aside.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ProxyCounters {
@@ -21,6 +23,10 @@ pub struct ProxyCounters {
     /// Times that the kernel would not hand over a connection: no descriptor
     /// was left.
     pub accept_failed: u64,
+    /// How often it could not listen, accept or reach its upstream for want of
+    /// something that is squall's own, by what that was. Its callers were reset,
+    /// refused or had to wait, whatever the upstream did.
+    pub wants: Wants,
     /// Times that it stopped listening, because its upstream was down.
     pub closed: u64,
     /// Connections ended with a reset by a toxic.
@@ -82,6 +88,7 @@ pub(crate) struct ProxyTotals {
     pub(crate) dial_failed: AtomicU64,
     pub(crate) over_limit: AtomicU64,
     pub(crate) accept_failed: AtomicU64,
+    pub(crate) wants: WantTotals,
     pub(crate) closed: AtomicU64,
     pub(crate) reset: AtomicU64,
     pub(crate) read_to: AtomicU64,
@@ -109,6 +116,7 @@ impl ProxyTotals {
             dial_failed: get(&self.dial_failed),
             over_limit: get(&self.over_limit),
             accept_failed: get(&self.accept_failed),
+            wants: self.wants.snapshot(),
             closed: get(&self.closed),
             reset: get(&self.reset),
             read_to: get(&self.read_to),

@@ -101,8 +101,8 @@ pub(super) async fn until_it_listens(shared: &Shared) {
     }
     let mut pause = LOOK_AGAIN;
     loop {
-        match dial(shared.upstream()).await {
-            Err(error) if is_down(&error) || is_ours(&error) => {
+        match shared.dial().await {
+            Err(error) if is_down(&error) || shared.totals.wants.explain(&error) => {
                 shared
                     .listens
                     .send_if_modified(|listens| listens.replace(false).is_none());
@@ -117,17 +117,4 @@ pub(super) async fn until_it_listens(shared: &Shared) {
 /// Whether an upstream refused: nobody listens there.
 pub(super) fn is_down(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ConnectionRefused
-}
-
-/// Whether it is this process that could not: no descriptor, no port.
-fn is_ours(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let ours = [
-        Errno::MFILE,
-        Errno::NFILE,
-        Errno::NOMEM,
-        Errno::ADDRNOTAVAIL,
-    ];
-    let raw = error.raw_os_error();
-    ours.iter().any(|errno| Some(errno.raw_os_error()) == raw)
 }

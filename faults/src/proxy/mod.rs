@@ -14,6 +14,7 @@ mod meetings;
 mod messages;
 pub(crate) mod roster;
 mod splice;
+mod want;
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ pub use live::ConnectionInfo;
 use live::Connections;
 use roster::{Attached, Listed, Refused, Roster};
 use splice::Pipes;
+pub use want::Wants;
 
 /// How a proxy is started.
 #[derive(Debug, Clone)]
@@ -429,11 +431,13 @@ impl Shared {
         *lock(&self.upstream)
     }
 
+    /// Connects to the upstream. What this machine has none of for that is counted.
     async fn dial(&self) -> io::Result<TcpStream> {
-        match &self.late {
+        let dialled = match &self.late {
             Some(upstream) => gate::dial(upstream.as_str()).await,
             None => gate::dial(self.upstream()).await,
-        }
+        };
+        dialled.inspect_err(|error| self.totals.wants.count(error))
     }
 }
 

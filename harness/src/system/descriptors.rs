@@ -2,10 +2,11 @@
 //! and leave some for putting everything back.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use squall_faults::{LinkLimit, Proxy};
-use squall_record::RunEvent;
+use squall_faults::{LinkLimit, Proxy, Wants};
+use squall_record::{DropCause, LinkShort, RunEvent};
 use squall_scenario::System;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,6 +19,8 @@ const CONNECTIONS_MAX: u64 = 16_384;
 /// What squall keeps for the record, control, probes and undo: an eighth of
 /// what there is, within these bounds.
 const RESERVE: (u64, u64) = (64, 512);
+/// How often it is looked what links went without.
+const WANTS_EVERY: Duration = Duration::from_secs(1);
 /// A connection through a link has two ends.
 const ENDS: u64 = 2;
 
@@ -83,6 +86,56 @@ pub(crate) fn watch_links(
     }
 }
 
+/// Says about once a second what links went without that is squall's own, to the end of
+/// the run.
+pub(crate) async fn watch_wants(
+    system: Arc<RunningSystem>,
+    hub: EventHub,
+    stop: CancellationToken,
+) {
+    let mut told = vec![Wants::default(); system.proxies().count()];
+    let mut looked = Instant::now();
+    loop {
+        let ended = stop
+            .run_until_cancelled(tokio::time::sleep(WANTS_EVERY))
+            .await
+            .is_none();
+        let now = Instant::now();
+        let over_us = u64::try_from((now - looked).as_micros()).unwrap_or(u64::MAX);
+        looked = now;
+        for (link, told) in system.proxies().zip(&mut told) {
+            let wants = link.counters().wants;
+            for (cause, times) in since(*told, wants) {
+                let link = link.name().to_owned();
+                let short = LinkShort {
+                    link,
+                    cause,
+                    times,
+                    over_us,
+                };
+                hub.emit(RunEvent::LinkShort(short)).await;
+            }
+            *told = wants;
+        }
+        if ended {
+            return;
+        }
+    }
+}
+
+/// What was wanted since `before`, and how often.
+fn since(before: Wants, now: Wants) -> impl Iterator<Item = (DropCause, u64)> {
+    let causes = [
+        (
+            DropCause::Descriptors,
+            now.descriptors.saturating_sub(before.descriptors),
+        ),
+        (DropCause::Ports, now.ports.saturating_sub(before.ports)),
+        (DropCause::Memory, now.memory.saturating_sub(before.memory)),
+    ];
+    causes.into_iter().filter(|(_, times)| *times > 0)
+}
+
 fn waited(link: &Proxy) -> String {
     let counters = link.counters();
     format!(
@@ -97,6 +150,22 @@ fn waited(link: &Proxy) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_links_went_without_is_told_once_and_by_its_cause() {
+        let before = Wants {
+            ports: 3,
+            ..Wants::default()
+        };
+        let now = Wants {
+            descriptors: 2,
+            ports: 10,
+            memory: 0,
+        };
+        let told: Vec<_> = since(before, now).collect();
+        assert_eq!(told, [(DropCause::Descriptors, 2), (DropCause::Ports, 7)]);
+        assert_eq!(since(now, now).count(), 0);
+    }
 
     #[test]
     fn links_and_load_leave_a_reserve() {

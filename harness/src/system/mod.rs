@@ -37,7 +37,7 @@ use squall_scenario::{FaultTarget, System};
 use tokio_util::sync::CancellationToken;
 
 pub use breakers::{BREAKERS_EVERY, HystrixCommand, HystrixStream, LineTooLong, watch_breakers};
-pub(crate) use descriptors::{raise_descriptor_limit, watch_links};
+pub(crate) use descriptors::{raise_descriptor_limit, watch_links, watch_wants};
 pub use instance::{Instance, InstanceState};
 pub use member::Member;
 pub(crate) use member::find;

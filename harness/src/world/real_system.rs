@@ -20,7 +20,7 @@ use crate::hub::EventHub;
 use crate::probe::{ProbeSetup, watch_probes};
 use crate::system::{
     Member, RUN_SCOPE, RunningSystem, watch_breakers, watch_links, watch_resources,
-    watch_wall_clock,
+    watch_wall_clock, watch_wants,
 };
 use squall_load::{Gauges, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 
@@ -79,6 +79,11 @@ impl System for RealSystem {
     fn watch(&self, hub: &EventHub, tasks: &TaskTracker, stop: &CancellationToken) {
         watch_breakers(&self.running, hub, tasks, stop);
         watch_links(&self.running, hub, tasks, stop);
+        tasks.spawn(watch_wants(
+            Arc::clone(&self.running),
+            hub.clone(),
+            stop.clone(),
+        ));
         tasks.spawn(watch_resources(
             Arc::clone(&self.running),
             hub.clone(),

@@ -7,6 +7,7 @@ use squall_record::{
     Sample,
 };
 
+use crate::shortage;
 use crate::verdict::{ErrorSummary, FailureOrigin, FaultEvidence, TimeRange};
 
 /// What failures are counted by: route, failure, origin.
@@ -25,8 +26,8 @@ pub(super) fn summarize(record: &Record, faults: &[FaultEvidence]) -> Vec<ErrorS
         .filter(|interval| interval.start_us >= 0)
     {
         for route in &interval.routes {
-            let met_fault = origins.meets_a_fault(&route.route, interval);
-            for (failure, origin, count) in by_origin(&route.counts, met_fault) {
+            let whose = origins.of_sent(&route.route, interval);
+            for (failure, origin, count) in by_origin(&route.counts, whose) {
                 let key = (route.route.clone(), failure, origin);
                 let seen = route.seen.of(failure.0, failure.1);
                 let (first_us, last_us) = seen.unwrap_or((interval.start_us, interval.end_us));
@@ -55,22 +56,34 @@ pub(super) fn summarize(record: &Record, faults: &[FaultEvidence]) -> Vec<ErrorS
     summaries
 }
 
+/// Whose the failures of what was sent are.
+#[derive(Clone, Copy)]
+struct Whose {
+    /// Of connections that could not be made, or broke.
+    connection: FailureOrigin,
+    /// Of all others.
+    other: FailureOrigin,
+}
+
 /// The failures of one interval and route by kind and origin.
-fn by_origin(
-    counts: &Counts,
-    met_fault: bool,
-) -> impl Iterator<Item = (Failure, FailureOrigin, u64)> {
-    let sent = if met_fault {
-        FailureOrigin::InjectedFault
-    } else {
-        FailureOrigin::System
-    };
+fn by_origin(counts: &Counts, whose: Whose) -> impl Iterator<Item = (Failure, FailureOrigin, u64)> {
+    let sent = whose.other;
     let by_lag = counts.late_by_lag.min(counts.late);
     let counts = *counts;
     let kinds = ALL_BAD_KINDS.into_iter().map(move |kind| {
         let excused = if kind == BadKind::Late { by_lag } else { 0 };
         let count = counts.of(kind).saturating_sub(excused);
-        ((Some(kind), None), sent, count)
+        let origin = match kind {
+            BadKind::Connect | BadKind::Broken => whose.connection,
+            BadKind::Timeout
+            | BadKind::Late
+            | BadKind::Status
+            | BadKind::Malformed
+            | BadKind::Check
+            | BadKind::Dns
+            | BadKind::Tls => sent,
+        };
+        ((Some(kind), None), origin, count)
     });
     // What was under way and filled the limit was left unanswered by what it
     // was sent to.
@@ -105,6 +118,8 @@ pub struct Origins {
     addresses: BTreeMap<String, BTreeSet<String>>,
     /// Addresses a fault was aimed at, and when.
     aimed: Vec<(BTreeSet<String>, TimeRange)>,
+    /// Addresses of links that went without something of squall's own, and when.
+    short: Vec<(BTreeSet<String>, TimeRange)>,
 }
 
 impl Origins {
@@ -119,33 +134,50 @@ impl Origins {
         }
         let injected = faults.iter().filter(|fault| !fault.withheld);
         let aimed = injected.flat_map(|fault| {
-            let fronts = fronts(record, fault);
+            let fronts = fronts(record, &fault.targets);
             in_force(fault)
                 .into_iter()
                 .map(move |range| (fronts.clone(), range))
         });
+        let short = shortage::told(record).map(|(range, short)| {
+            let link = std::slice::from_ref(&short.link);
+            (fronts(record, link), range)
+        });
         Self {
             addresses,
             aimed: aimed.collect(),
+            short: short.collect(),
         }
     }
 
     /// How many failures of one interval and route were by `origin`.
     pub fn count(&self, origin: FailureOrigin, interval: &Interval, route: &RouteInterval) -> u64 {
-        let met_fault = self.meets_a_fault(&route.route, interval);
-        by_origin(&route.counts, met_fault)
+        let whose = self.of_sent(&route.route, interval);
+        by_origin(&route.counts, whose)
             .filter(|(_, whose, _)| *whose == origin)
             .fold(0, |sum, (_, _, count)| sum.saturating_add(count))
     }
 
-    fn meets_a_fault(&self, route: &str, interval: &Interval) -> bool {
-        let Some(addresses) = self.addresses.get(route) else {
-            return false;
-        };
+    fn of_sent(&self, route: &str, interval: &Interval) -> Whose {
+        let addresses = self.addresses.get(route);
+        let went_to = |fronts| addresses.is_some_and(|addresses| addresses.is_subset(fronts));
         let middle_us = i64::midpoint(interval.start_us, interval.end_us);
-        self.aimed.iter().any(|(fronts, range)| {
-            (range.start_us..range.end_us).contains(&middle_us) && addresses.is_subset(fronts)
-        })
+        let met_fault = self.aimed.iter().any(|(fronts, range)| {
+            (range.start_us..range.end_us).contains(&middle_us) && went_to(fronts)
+        });
+        let other = match met_fault {
+            true => FailureOrigin::InjectedFault,
+            false => FailureOrigin::System,
+        };
+        // It is told when it is over, so any part of an interval will do.
+        let met_shortage = self.short.iter().any(|(fronts, range)| {
+            range.start_us < interval.end_us && interval.start_us < range.end_us && went_to(fronts)
+        });
+        let connection = match met_shortage {
+            true => FailureOrigin::Generator,
+            false => other,
+        };
+        Whose { connection, other }
     }
 }
 
@@ -163,13 +195,11 @@ fn in_force(fault: &FaultEvidence) -> Vec<TimeRange> {
     whole.into_iter().collect()
 }
 
-/// The addresses of the links that a fault was aimed at.
-fn fronts(record: &Record, fault: &FaultEvidence) -> BTreeSet<String> {
+/// The addresses of those of these that are links.
+fn fronts(record: &Record, names: &[String]) -> BTreeSet<String> {
     let events = record.events.iter();
     let links = events.filter_map(|stamped| match &stamped.event {
-        RunEvent::LinkUp { link, listen, .. } if fault.targets.contains(link) => {
-            Some(listen.clone())
-        }
+        RunEvent::LinkUp { link, listen, .. } if names.contains(link) => Some(listen.clone()),
         _ => None,
     });
     links.collect()

@@ -88,6 +88,12 @@ fn judge_gate(
     let (ruling, recovery) = rule(case, block, &gate.value);
     let by_figures = ruling.state;
     let mut ruling = temper(case, block, ruling);
+    if matches!(ruling.state, GateState::Pass | GateState::Fail)
+        && let Some(why) = case.own_shortage(block.when, &gate.value, ruling.state)
+    {
+        ruling.explanation = format!("{why}; for what it is worth: {}", ruling.explanation);
+        ruling.state = GateState::Inconclusive;
+    }
     let closed_loop = hides_waiting(case, &gate.value);
     if closed_loop {
         ruling.explanation.push_str(CLOSED_LOOP);

@@ -5,6 +5,7 @@ use squall_record::histogram::{new_histogram, rank, value_at_rank};
 use squall_record::{CacheUse, Counts, Drops, Interval, Record, RunEvent, Times};
 
 use crate::quantity::{Quantity, grouped};
+use crate::shortage;
 use crate::verdict::GeneratorTrust;
 
 /// Lag that is worth a word: gates on times of this size would feel it.
@@ -36,6 +37,9 @@ pub(super) fn trust(record: &Record) -> GeneratorTrust {
     let mut summary = summarize(lag_p99, at(&lag, 1.0), &total);
     if record.manifest.scenario.load.is_closed_on(None) {
         summary.insert_str(0, CLOSED_LOOP);
+    }
+    for short in shortage::summed(record) {
+        summary.push_str(&format!(" SQUALL SHORT: {}.", short.words()));
     }
     GeneratorTrust {
         lag_p50: at(&lag, 0.5).map(Quantity::Micros),

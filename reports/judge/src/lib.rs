@@ -36,6 +36,7 @@ mod recovery;
 mod relative;
 mod ruling;
 mod samples;
+mod shortage;
 mod slice;
 mod sliding;
 pub mod statistics;

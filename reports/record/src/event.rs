@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use squall_scenario::BreakerState;
 
-use crate::{FaultSeen, Interval, JourneyEnds, Piece, Viewings};
+use crate::{FaultSeen, Interval, JourneyEnds, LinkShort, Piece, Viewings};
 
 /// An event and when it happened.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +43,9 @@ pub enum RunEvent {
         /// Where connections go.
         to: String,
     },
+    /// A link failed its callers for want of something that is squall's own; told
+    /// about once a second while it does.
+    LinkShort(LinkShort),
     /// One injection of a fault changed.
     Fault {
         /// Name of the fault, which is also its window.

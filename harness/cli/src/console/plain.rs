@@ -182,6 +182,7 @@ impl PlainLines {
             RunEvent::JourneysEnded { journeys } => {
                 Some(format!("journeys: {}", JourneyEnds::words(journeys)))
             }
+            RunEvent::LinkShort(short) => Some(format!("SQUALL SHORT {}", short.words())),
             RunEvent::NotReady { detail } => Some(format!("NOT READY {detail}")),
             RunEvent::UndoFailed { detail } => Some(format!("UNDO FAILED {detail}")),
             RunEvent::Internal { detail } => Some(format!("SQUALL FAILED {detail}")),

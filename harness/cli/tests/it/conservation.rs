@@ -7,7 +7,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use squall_record::{Counts, DropCause, Record, RunEvent};
+use squall_judge::verdict::{FailureOrigin, GateState};
+use squall_record::{BadKind, Counts, DropCause, Record, RunEvent};
 
 use crate::support::{Running, Sandbox, one_server, skip, verdict};
 
@@ -146,27 +147,39 @@ load:
 }
 
 /// squall in a network of its own, where connections have no more than sixty ports, with
-/// somebody at port 9999 who accepts in its backlog and never answers.
+/// somebody at port 9999 who accepts in its backlog and never answers, and to whom others
+/// have taken the first so many ports.
 const SIXTY_PORTS: &str = r#"
 ip link set lo up && echo 40000 40059 >/proc/sys/net/ipv4/ip_local_port_range &&
 exec python3 -c '
 import os, socket, sys
 silent = socket.create_server(("127.0.0.1", 9999), backlog=256)
-silent.set_inheritable(True)
-os.execv(sys.argv[1], sys.argv[1:])
+others = [socket.create_connection(("127.0.0.1", 9999)) for _ in range(int(sys.argv[1]))]
+for one in [silent, *others]:
+    one.set_inheritable(True)
+os.execv(sys.argv[2], sys.argv[2:])
 ' "$0" "$@"
 "#;
+
+/// What starts squall there, where `taken` ports are taken; `None` where that cannot be had.
+fn narrow(taken: u32) -> Option<Vec<String>> {
+    let unshare = "unshare --user --map-root-user --net sh -c";
+    let caller = unshare.split(' ').chain([SIXTY_PORTS]).map(str::to_owned);
+    let caller: Vec<String> = caller.chain([taken.to_string()]).collect();
+    let mut probe = Command::new(&caller[0]);
+    probe.args(&caller[1..]).arg("/bin/true");
+    let output = probe.output();
+    output
+        .is_ok_and(|output| output.status.success())
+        .then_some(caller)
+}
 
 /// The target is not to blame for ports that squall's machine does not have.
 #[test]
 fn when_squall_runs_out_of_ports() {
-    let unshare = "unshare --user --map-root-user --net sh -c";
-    let caller: Vec<&str> = unshare.split(' ').chain([SIXTY_PORTS]).collect();
-    let mut probe = Command::new(caller[0]);
-    probe.args(&caller[1..]).arg("/bin/true");
-    if !probe.output().is_ok_and(|output| output.status.success()) {
+    let Some(caller) = narrow(0) else {
         return skip("needs network namespaces (unshare), ip and python3");
-    }
+    };
     let sandbox = Sandbox::new();
     let scenario = "version: 1
 name: small
@@ -179,7 +192,7 @@ load:
   warm_up: 100ms
 ";
     let file = sandbox.write("ports.yaml", scenario);
-    let caller: Vec<&OsStr> = caller.into_iter().map(OsStr::new).collect();
+    let caller: Vec<&OsStr> = caller.iter().map(OsStr::new).collect();
     let squall = sandbox.command_by(&caller, &["run", &file, "--ui", "plain"]);
     Running::start(squall).end();
     let sum = assert_conserved(&sandbox);
@@ -192,6 +205,59 @@ load:
     assert_eq!(sample.dropped, Some(DropCause::Ports));
     let told = verdict(&sandbox.run()).generator.summary;
     assert!(told.contains("no local port"), "{told}");
+}
+
+/// The same where it is a link of squall that has too few: it fails its callers, and its
+/// target is not to blame for that either.
+#[test]
+fn when_a_link_runs_out_of_ports() {
+    let Some(caller) = narrow(40) else {
+        return skip("needs network namespaces (unshare), ip and python3");
+    };
+    let sandbox = Sandbox::new();
+    let scenario = "version: 1
+name: small
+seed: 5
+links: { front: { to: 127.0.0.1:9999 } }
+target: http://$links.front
+load:
+  shape: [ { hold: { rate: 20/s, for: 2s } } ]
+  requests: [ GET / ]
+  timeout: 4s
+  warm_up: 100ms
+slo: [ { during: whole run, expect: [ success >= 99% ] } ]
+";
+    let file = sandbox.write("link.yaml", scenario);
+    let caller: Vec<&OsStr> = caller.iter().map(OsStr::new).collect();
+    let squall = sandbox.command_by(&caller, &["run", &file, "--ui", "plain"]);
+    Running::start(squall).end().assert_code(3);
+    let sum = assert_conserved(&sandbox);
+    assert!(sum.broken > 0 && sum.dropped == 0, "{sum:?}");
+    let record = Record::read(&sandbox.run()).unwrap();
+    let mut told = 0;
+    for stamped in &record.events {
+        if let RunEvent::LinkShort(short) = &stamped.event {
+            assert_eq!(
+                (short.link.as_str(), short.cause),
+                ("front", DropCause::Ports)
+            );
+            told += short.times;
+        }
+    }
+    // Some of them in the warm-up.
+    assert!(told >= sum.broken, "{told}, {sum:?}");
+    let verdict = verdict(&sandbox.run());
+    let gate = &verdict.gates[0];
+    assert_eq!(gate.by_figures, GateState::Fail, "{gate:?}");
+    let why = &gate.explanation;
+    assert!(why.contains("no local port was left"), "{why}");
+    let errors = verdict.errors.iter();
+    let broken = errors.filter(|error| error.kind == Some(BadKind::Broken));
+    let own = broken.map(|error| (error.origin, error.count));
+    assert_eq!(
+        own.collect::<Vec<_>>(),
+        [(FailureOrigin::Generator, sum.broken)]
+    );
 }
 
 /// squall is stopped, as in a virtual machine that is suspended: in the load,

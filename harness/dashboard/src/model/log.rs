@@ -132,6 +132,7 @@ fn words(event: &RunEvent) -> Option<(Topic, String)> {
             Topic::Run,
             format!("journeys: {}", JourneyEnds::words(journeys)),
         ),
+        RunEvent::LinkShort(short) => (Topic::Trouble, format!("SQUALL SHORT {}", short.words())),
         RunEvent::NotReady { detail } => (Topic::Trouble, format!("NOT READY {detail}")),
         RunEvent::UndoFailed { detail } => (Topic::Trouble, format!("UNDO FAILED {detail}")),
         RunEvent::Internal { detail } => (Topic::Trouble, format!("SQUALL FAILED {detail}")),

@@ -12,8 +12,9 @@ use squall_judge::Verdict;
 use squall_load::Gauges;
 use squall_record::histogram::{new_histogram, record_us};
 use squall_record::{
-    BreakerReport, Counts, FaultChange, FaultSeen, HandAction, HandSide, Interval, Phase,
-    ProcessChange, ResourceUse, RouteInterval, RunEvent, Stamped, StopReason, Times,
+    BreakerReport, Counts, DropCause, FaultChange, FaultSeen, HandAction, HandSide, Interval,
+    LinkShort, Phase, ProcessChange, ResourceUse, RouteInterval, RunEvent, Stamped, StopReason,
+    Times,
 };
 use squall_scenario::BreakerState;
 
@@ -142,6 +143,10 @@ fn event() -> impl Strategy<Value = RunEvent> {
             RunEvent::Resources { usage: [(name, ResourceUse { cpu_ms, rss_bytes, fds: None })].into() }
         }),
         1 => name().prop_map(|text| RunEvent::Note { text }),
+        1 => (name(), any::<u64>()).prop_map(|(link, times)| {
+            let cause = DropCause::Ports;
+            RunEvent::LinkShort(LinkShort { link, cause, times, over_us: 1_000_000 })
+        }),
         1 => name().prop_map(|text| RunEvent::ByHand {
             action: HandAction::Mark { text }, from: HandSide::Own,
         }),

@@ -146,7 +146,8 @@ pub enum FailureOrigin {
     /// of the route went to what it was aimed at, while it was injected.
     InjectedFault,
     /// The generator: late only because it was sent late, or never sent for
-    /// want of something that is squall's own.
+    /// want of something that is squall's own; or broken by a link of squall that
+    /// went without.
     Generator,
 }
 

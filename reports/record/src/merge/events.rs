@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{JourneyEnds, Phase, Record, RunEvent, Stamped, Viewings};
+use crate::{JourneyEnds, LinkShort, Phase, Record, RunEvent, Stamped, Viewings};
 
 /// Faults, breakers and processes are told by the first shard alone, which is
 /// the only one that injects; every shard tells what cut it short.
@@ -60,6 +60,10 @@ fn of_another(number: u32, event: &RunEvent) -> Option<RunEvent> {
             detail: mark(detail),
         },
         RunEvent::Note { text } => RunEvent::Note { text: mark(text) },
+        RunEvent::LinkShort(short) => RunEvent::LinkShort(LinkShort {
+            link: format!("{} of shard {number}", short.link),
+            ..short.clone()
+        }),
         // Only the first shard has faults that could be stopped.
         RunEvent::ByHand { action, from } => RunEvent::Note {
             text: mark(&format!("by hand: {}", action.words_from(*from))),

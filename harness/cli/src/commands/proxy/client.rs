@@ -90,7 +90,7 @@ impl Server {
     ) -> Result<Answered, Failed> {
         let failed = |why: &str| {
             let message = format!(
-                "no answer of {}: {why}; is `squall proxy` running?",
+                "no answer of {}: {why}; is `squall proxy` running? `--url` names another server",
                 self.url
             );
             (RunOutcome::NotReady, message)

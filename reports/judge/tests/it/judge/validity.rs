@@ -2,7 +2,7 @@
 //! took effect, a generator that kept up.
 
 use super::*;
-use squall_judge::verdict::FailureOrigin;
+use squall_judge::verdict::{FailureOrigin, Subject};
 
 #[test]
 fn no_data_is_never_a_pass() {
@@ -408,4 +408,112 @@ fn answers_that_met_the_fault_excuse_nothing_that_was_due_before_it() {
         "{}",
         verdict.sentence
     );
+}
+
+/// A link of squall that went without a port in the second before `s`.
+fn went_without(s: f64) -> Stamped {
+    at(
+        s,
+        RunEvent::LinkShort(LinkShort {
+            link: "recommendations-0".to_owned(),
+            cause: DropCause::Ports,
+            times: 54,
+            over_us: 1_000_000,
+        }),
+    )
+}
+
+#[test]
+fn a_failure_that_a_link_of_squall_may_have_made_is_undecided() {
+    let mut record = failing(0.2, 25.0, 30.0);
+    let failed = judge(&record);
+    assert_eq!(failed.outcome, RunOutcome::Fail, "{}", failed.sentence);
+    record.events.push(went_without(24.0));
+    let verdict = judge(&record);
+    assert_eq!(
+        verdict.outcome,
+        RunOutcome::Inconclusive,
+        "{}",
+        verdict.sentence
+    );
+    for gate in verdict.gates_in(GateState::Inconclusive) {
+        let said = "link recommendations-0 failed its callers 54 times, whatever its target \
+                    did: no local port was left (from 23.0s); for what it is worth: ";
+        assert!(gate.explanation.starts_with(said), "{}", gate.explanation);
+    }
+    let told = verdict.generator.summary;
+    assert!(
+        told.contains("SQUALL SHORT: link recommendations-0"),
+        "{told}"
+    );
+    // What was over before stands, and what was before time zero is over.
+    let steady = &verdict.gates[0];
+    assert_eq!(steady.state, GateState::Pass, "{}", steady.explanation);
+    record.events.pop();
+    for elsewhere in [-0.5, 1e6] {
+        record.events.push(went_without(elsewhere));
+        assert_eq!(judge(&record).outcome, RunOutcome::Fail, "{elsewhere}");
+        record.events.pop();
+    }
+}
+
+#[test]
+fn a_pass_on_users_stands_though_a_link_went_without_and_others_do_not() {
+    let mut record = passing();
+    record.events.push(went_without(24.0));
+    let verdict = judge(&record);
+    let users = |gate: &&GateVerdict| gate.metric.starts_with("success");
+    assert!(verdict.gates.iter().filter(users).count() > 0);
+    for gate in verdict.gates.iter().filter(users) {
+        assert_eq!(gate.state, GateState::Pass, "{}", gate.explanation);
+    }
+    let breakers = verdict
+        .gates
+        .iter()
+        .filter(|gate| gate.subject == Subject::Breaker);
+    let states: Vec<_> = breakers.map(|gate| gate.state).collect();
+    assert!(!states.is_empty() && states.iter().all(|state| *state == GateState::Inconclusive));
+}
+
+#[test]
+fn connections_that_a_link_of_squall_broke_are_not_the_systems() {
+    let mut record = failing(0.2, 25.0, 30.0);
+    for stamped in &mut record.events {
+        if let RunEvent::LinkUp { listen, .. } = &mut stamped.event {
+            "127.0.0.1:8000".clone_into(listen);
+        }
+    }
+    for interval in &mut record.intervals {
+        for route in &mut interval.routes {
+            let counts = &mut route.counts;
+            counts.broken += std::mem::take(&mut counts.status);
+        }
+    }
+    for sample in &mut record.samples {
+        sample.address = Some("127.0.0.1:8000".to_owned());
+    }
+    let routes: Vec<_> = record
+        .samples
+        .iter()
+        .map(|sample| sample.route.clone())
+        .collect();
+    let broken = |record: &Record| {
+        let errors = judge(record).errors.into_iter();
+        let broken = errors
+            .filter(|error| error.kind == Some(BadKind::Broken) && routes.contains(&error.route));
+        let mut sums = std::collections::BTreeMap::new();
+        for error in broken {
+            *sums.entry(error.origin).or_insert(0) += error.count;
+        }
+        sums
+    };
+    let before = broken(&record);
+    assert!(
+        !before.contains_key(&FailureOrigin::Generator),
+        "{before:?}"
+    );
+    (25..=31).for_each(|s| record.events.push(went_without(f64::from(s))));
+    let after = broken(&record);
+    assert!(after[&FailureOrigin::Generator] > 0, "{after:?}");
+    assert_eq!(after.values().sum::<u64>(), before.values().sum::<u64>());
 }

@@ -68,6 +68,7 @@ fn tell(event: &RunEvent) -> Option<(&'static str, String)> {
         RunEvent::LinkUp { link, listen, to } => {
             ("link", format!("{link} listens on {listen} for {to}"))
         }
+        RunEvent::LinkShort(short) => ("squall short", short.words()),
         RunEvent::Fault {
             fault,
             injection,
