@@ -156,9 +156,9 @@ async fn a_quota_is_not_felt_by_what_a_lower_one_did() {
     let run = Run::start().await;
     let target = run.target("web", HUNGRY).await;
     let context = run.context();
-    let mut low = starve(&target, 20.0, &context).await.unwrap();
-    let mut high = starve(&target, 60.0, &context).await.unwrap();
-    let mut never = starve(&target, 50.0, &context).await.unwrap();
+    let mut low = starve(&target, 5.0, &context).await.unwrap();
+    let mut high = starve(&target, 15.0, &context).await.unwrap();
+    let mut never = starve(&target, 10.0, &context).await.unwrap();
     felt(&low).await;
     let evidence = soon(high.verify()).await.unwrap();
     assert_eq!(evidence.level, EvidenceLevel::Acted, "{evidence}");
