@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import time
 
-NGINX = """daemon off; worker_processes 1; pid WORK/nginx.pid; error_log WORK/error.log;
+NGINX = """daemon off; worker_processes PROCESSES; pid WORK/nginx.pid; error_log WORK/error.log;
 worker_rlimit_nofile 16384; events { worker_connections 8192; }
 http { access_log off; keepalive_requests 1000000000; client_body_temp_path WORK/b;
   proxy_temp_path WORK/p; fastcgi_temp_path WORK/f; uwsgi_temp_path WORK/u; scgi_temp_path WORK/s;
@@ -46,11 +46,15 @@ def wait_for(port, seconds=10.0):
 
 
 @contextlib.contextmanager
-def nginx(work, cpus):
+def nginx(work, cpus, processes=1):
     """A server of two bytes on these CPUs; where it answers."""
     port = free_port()
     conf = pathlib.Path(work, "nginx.conf")
-    conf.write_text(NGINX.replace("WORK", work).replace("PORT", str(port)))
+    told = {"WORK": work, "PORT": port, "PROCESSES": processes}
+    text = NGINX
+    for word, value in told.items():
+        text = text.replace(word, str(value))
+    conf.write_text(text)
     server = subprocess.Popen(["nginx", "-p", work, "-c", str(conf)],
                               stderr=subprocess.DEVNULL,
                               preexec_fn=lambda: os.sched_setaffinity(0, cpus))
