@@ -16,7 +16,7 @@ use squall_faults::guardian::protocol::Inbox;
 use squall_faults::toxiproxy::{Answer, Request, Toxiproxy, ToxiproxyConfig};
 use squall_faults::{Calls, Exchanges, Question, Unreadable};
 use squall_harness::system::HystrixStream;
-use squall_load::{AnswerReader, Looks, Moment};
+use squall_load::{AnswerReader, Looks, Moment, Talk};
 use squall_record::Record;
 use squall_scenario::inject::{GrpcAnswer, GrpcStatus, Http, HttpAction, Matching, Message};
 use squall_scenario::{
@@ -29,12 +29,13 @@ use tempfile::TempDir;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every reader by the name of its corpus.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("scenario_file", scenario_file),
     ("gate", gate),
     ("record", record),
     ("http_response", http_response),
     ("events", events),
+    ("socket", socket),
     ("hystrix_stream", hystrix_stream),
     ("guardian_protocol", guardian_protocol),
     ("toxiproxy", toxiproxy),
@@ -177,6 +178,38 @@ pub fn events(data: &[u8]) {
     };
     let reader = || AnswerReader::keeping(false, looks).with_events(stay, sent);
     same_in_pieces(&[EVENTS_HEAD, data].concat(), (reader(), reader()));
+}
+
+/// The head of an upgrade, to a key of RFC 6455, §1.3.
+const SOCKET_HEAD: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\
+    connection: Upgrade\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+/// What is said on a WebSocket: the same however it comes, and as far as its client
+/// stays; an odd first byte stands before frames, an even one before a head.
+pub fn socket(data: &[u8]) {
+    let Some((first, data)) = data.split_first() else {
+        return;
+    };
+    let looks = Looks {
+        body: true,
+        digest: true,
+    };
+    let stay = Stay {
+        count: (*first < 32).then(|| u64::from(*first) / 2 + 1),
+        time: None,
+    };
+    let sent = Moment {
+        at: Instant::now(),
+        stalled: Duration::ZERO,
+    };
+    let reader = || {
+        let talk = Talk::listening("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", stay);
+        AnswerReader::keeping(false, looks).with_socket(talk, sent)
+    };
+    match first % 2 {
+        1 => same_in_pieces(&[SOCKET_HEAD, data].concat(), (reader(), reader())),
+        _ => same_in_pieces(data, (reader(), reader())),
+    }
 }
 
 /// An answer is the same whether it comes at once or byte by byte.
@@ -481,11 +514,11 @@ pub fn description(data: &[u8]) {
                 let mut written = Vec::new();
                 if messages.write(&json, &mut written).is_ok() {
                     let own = Messages::between(method.input(), method.input());
-                    let _ = own.json(&written[MESSAGE_PREFIX_BYTES..]);
+                    let _ = own.json(&written[MESSAGE_PREFIX_BYTES..], 1 << 20);
                 }
             }
         }
-        let _ = messages.json(data);
+        let _ = messages.json(data, 1 << 20);
     }
 }
 

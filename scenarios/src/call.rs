@@ -1,6 +1,8 @@
 //! Calls of gRPC: which method is called, and how its messages are written. Sending
 //! and `check` use the same functions, so what is found sound can be sent.
 
+use std::io;
+
 use prost_reflect::prost::Message as _;
 use prost_reflect::{
     DynamicMessage, MessageDescriptor, MethodDescriptor, ReflectMessage as _, Value,
@@ -92,11 +94,19 @@ impl Messages {
     }
 
     /// The JSON of a message that was answered, without its prefix: fields by their
-    /// names in JSON, without those that have their default.
+    /// names in JSON, without those that have their default; `None` where that has more
+    /// than so many bytes.
     ///
     /// # Errors
     /// It is no such message; in words.
-    pub fn json(&self, answer: &[u8]) -> Result<Vec<u8>, String> {
+    pub fn json(&self, answer: &[u8], most: usize) -> Result<Option<Vec<u8>>, String> {
+        let mut json = Bounded::new(most);
+        self.write_json(answer, &mut json)?;
+        Ok(json.whole())
+    }
+
+    /// Appends the JSON of an answer.
+    fn write_json(&self, answer: &[u8], into: &mut Bounded) -> Result<(), String> {
         let name = self.answers.full_name();
         let read = DynamicMessage::decode(self.answers.clone(), answer);
         let message = read.map_err(|error| format!("what came is no {name}: {error}"))?;
@@ -105,31 +115,86 @@ impl Messages {
                 "what came nests more than {NESTED_MAX} messages in each other"
             ));
         }
-        serde_json::to_vec(&message).map_err(|error| format!("a {name} is no JSON: {error}"))
+        match serde_json::to_writer(&mut *into, &message) {
+            Err(error) if !into.is_over => Err(format!("a {name} is no JSON: {error}")),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Bytes up to a number of them.
+struct Bounded {
+    bytes: Vec<u8>,
+    most: usize,
+    /// Whether there were more.
+    is_over: bool,
+}
+
+impl Bounded {
+    const fn new(most: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            most,
+            is_over: false,
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.is_over |= bytes.len() > self.most - self.bytes.len();
+        if !self.is_over {
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    /// All of it, where there was not more.
+    fn whole(self) -> Option<Vec<u8>> {
+        Some(self.bytes).filter(|_| !self.is_over)
+    }
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push(bytes);
+        match self.is_over {
+            true => Err(io::ErrorKind::FileTooLarge.into()),
+            false => Ok(bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 impl Messages {
-    /// The JSON of a stream of messages, each with its prefix: a list.
+    /// The JSON of a stream of messages, each with its prefix: a list; `None` where that
+    /// has more than so many bytes.
     ///
     /// # Errors
     /// One of them is no such message; in words.
-    pub fn json_of_stream(&self, mut answers: &[u8]) -> Result<Vec<u8>, String> {
-        let mut list = vec![b'['];
-        while let Some((prefix, rest)) = answers.split_at_checked(MESSAGE_PREFIX_BYTES) {
+    pub fn json_of_stream(
+        &self,
+        mut answers: &[u8],
+        most: usize,
+    ) -> Result<Option<Vec<u8>>, String> {
+        let mut list = Bounded::new(most);
+        list.push(b"[");
+        while !list.is_over
+            && let Some((prefix, rest)) = answers.split_at_checked(MESSAGE_PREFIX_BYTES)
+        {
             let length = prefix[1..].iter();
             let length = length.fold(0_usize, |all, byte| all << 8 | usize::from(*byte));
             let Some((message, rest)) = rest.split_at_checked(length) else {
                 break;
             };
-            if list.len() > 1 {
-                list.push(b',');
+            if list.bytes.len() > 1 {
+                list.push(b",");
             }
-            list.extend(self.json(message)?);
+            self.write_json(message, &mut list)?;
             answers = rest;
         }
-        list.push(b']');
-        Ok(list)
+        list.push(b"]");
+        Ok(list.whole())
     }
 }
 
@@ -220,12 +285,38 @@ mod tests {
             })
         };
         assert!(
-            messages.json(&nested(50)).is_ok(),
+            messages.json(&nested(50), 1 << 20).is_ok(),
             "{:?}",
-            messages.json(&nested(50))
+            messages.json(&nested(50), 1 << 20)
         );
-        let said = messages.json(&nested(5_000)).unwrap_err();
+        let said = messages.json(&nested(5_000), 1 << 20).unwrap_err();
         assert!(said.contains("more than 100"), "{said}");
+    }
+
+    #[test]
+    fn json_of_answers_is_bounded() {
+        let text = DescriptorPool::global().get_message_by_name("google.protobuf.StringValue");
+        let text = text.unwrap();
+        let messages = Messages::between(text.clone(), text);
+        // `StringValue { value: "a" }`, of which JSON is `"a"`.
+        let message = b"\x0a\x01a";
+        let json = |most| messages.json(message, most).unwrap();
+        assert_eq!(json(3).as_deref(), Some(&b"\"a\""[..]));
+        assert_eq!(json(2), None);
+        let framed = [&[0, 0, 0, 0, 3][..], message].concat();
+        let list = |count, most| {
+            let list = messages.json_of_stream(&framed.repeat(count), most);
+            list.unwrap()
+        };
+        assert_eq!(list(2, 9).as_deref(), Some(&b"[\"a\",\"a\"]"[..]));
+        for most in 0..9 {
+            assert_eq!(list(2, most), None, "{most}");
+        }
+        assert_eq!(list(100_000, 1 << 10), None);
+        assert_eq!(list(0, 2).as_deref(), Some(&b"[]"[..]));
+        // What is none is refused, as far as it was looked at.
+        let broken = [&framed[..], &[0, 0, 0, 0, 1, 0xff]].concat();
+        assert!(messages.json_of_stream(&broken, 100).is_err());
     }
 
     #[test]

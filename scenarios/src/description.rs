@@ -529,10 +529,10 @@ mod tests {
                     let _ = messages.write(&json, &mut written);
                 }
             }
-            let _ = messages.json(&[]);
+            let _ = messages.json(&[], 1 << 20);
             for tag in (0..=0x4f_u8).filter(|tag| tag & 7 <= 5) {
                 for value in [&[0][..], &[1], &[2, 8, 0], &[2, 0x12, 0], &[0; 8]] {
-                    let _ = messages.json(&[&[tag], value].concat());
+                    let _ = messages.json(&[&[tag], value].concat(), 1 << 20);
                 }
             }
         }

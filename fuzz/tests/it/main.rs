@@ -145,6 +145,16 @@ fn http_response() {
 }
 
 #[test]
+fn events() {
+    holds("events");
+}
+
+#[test]
+fn socket() {
+    holds("socket");
+}
+
+#[test]
 fn hystrix_stream() {
     holds("hystrix_stream");
 }

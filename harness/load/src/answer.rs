@@ -129,7 +129,8 @@ impl AnswerReader {
     }
 
     /// The same of a request for a socket, and of what is said on it.
-    pub(crate) fn with_socket(self, talk: Talk, sent: Moment) -> Self {
+    #[must_use]
+    pub fn with_socket(self, talk: Talk, sent: Moment) -> Self {
         Self {
             stream: Some(Box::new(Stream::Socket(SocketAnswer::new(talk, sent)))),
             ..self

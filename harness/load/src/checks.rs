@@ -7,6 +7,7 @@ use serde_json::Value;
 use squall_scenario::{AnswerCheck, Digest, Expected, Template};
 
 use crate::answer::Kept;
+use crate::json::json_at;
 
 /// Longest part of a value that is told.
 const SHOWN_CHARACTERS: usize = 80;
@@ -19,8 +20,6 @@ pub(crate) fn first_broken<'c, 'v>(
     body_bytes: u64,
     mut value: impl FnMut(&str) -> Option<Cow<'v, str>>,
 ) -> Option<String> {
-    // Read once, for the first check that looks into it.
-    let mut json: Option<Result<Value, String>> = None;
     checks.into_iter().find_map(|check| {
         if let Some(why) = kept.unread().filter(|_| check.reads_body()) {
             return Some(why);
@@ -36,14 +35,11 @@ pub(crate) fn first_broken<'c, 'v>(
                 said.map(|said| format!("header {name}: {said}"))
             }
             AnswerCheck::Json { pointer, expected } => {
-                let read = json.get_or_insert_with(|| {
-                    serde_json::from_slice(&kept.body).map_err(|error| error.to_string())
-                });
-                let root = match read {
-                    Ok(root) => root,
-                    Err(error) => return Some(format!("the body is not JSON: {error}")),
+                let found = match json_at(&kept.body, pointer) {
+                    Ok(found) => found,
+                    Err(why) => return Some(why),
                 };
-                let there = root.pointer(pointer).map(written);
+                let there = found.as_ref().map(written);
                 let said = is_as(expected, there.into_iter(), &mut value);
                 said.map(|said| format!("json {pointer}: {said}"))
             }
@@ -264,7 +260,7 @@ mod tests {
         let lacks = AnswerCheck::Lacks(Template::parse("error"));
         let said = first_broken(&[lacks], &listed, 1, |_| None).unwrap();
         assert!(
-            said.contains("the list of the events has more than 8 MiB"),
+            said.contains("what came has more than 8 MiB as JSON"),
             "{said}"
         );
         let lacks = AnswerCheck::Lacks(Template::parse("error"));

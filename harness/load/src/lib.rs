@@ -11,6 +11,7 @@ mod entry;
 mod gauges;
 mod job;
 mod journey;
+mod json;
 mod merge;
 mod pacer;
 mod plan;

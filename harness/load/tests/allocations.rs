@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use squall_load::{Destination, LoadCommand, LoadHandle, LoadOutput, LoadPlan};
 use squall_record::{BadKind, Counts};
 use squall_scenario::{
-    AnswerCheck, Arrivals, Auth, DataSource, Load, Rate, Request, Stage, Template,
+    AnswerCheck, Arrivals, Auth, DataSource, Expected, Load, Rate, Request, Stage, Stay, Template,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, Stats, StatsAlloc};
 
@@ -24,6 +24,7 @@ fn main() {
     a_plain_request_costs_no_allocation();
     a_request_of_a_closed_loop_costs_no_allocation();
     an_answer_takes_no_more_memory_than_it_may();
+    a_value_of_a_list_takes_no_tree_of_it();
 }
 
 /// A server that allocates for a connection and never for a request.
@@ -211,6 +212,42 @@ fn endless_trailer(stream: TcpStream) {
 
 fn endless_line_breaks(stream: TcpStream) {
     endless(stream, "", "\n", GIGABYTE);
+}
+
+/// As many events as there are in what is kept of a stream, as small as can be, and
+/// then its end.
+fn tiny_events(mut stream: TcpStream) {
+    let mut request = [0; 4096];
+    let Ok(1..) = stream.read(&mut request) else {
+        return;
+    };
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\r\n";
+    let _ = stream.write_all(head.as_bytes());
+    let _ = stream.write_all("data:0\n\n".repeat((1 << 20) / 8).as_bytes());
+}
+
+/// Bytes that are asked for, one after the other, to make the list of so many events. A
+/// tree of it would take as much again several times, and all at once.
+const ASKED_FOR_A_LIST_MAX: usize = 64 << 20;
+
+fn a_value_of_a_list_takes_no_tree_of_it() {
+    let mut load = load(1.0);
+    load.requests.truncate(1);
+    let request = &mut load.requests[0];
+    request.events = Some(Stay::default());
+    let value = |pointer: &str, expected| AnswerCheck::Json {
+        pointer: pointer.to_owned(),
+        expected,
+    };
+    request.checks = vec![
+        value("/131071/data", Expected::Like(Template::parse("0"))),
+        value("/131072", Expected::Absent),
+        value("/0/event", Expected::Present),
+    ];
+    let (counts, spent) = measure(load, server(tiny_events));
+    assert_eq!((counts.scheduled, counts.good), (1, 1), "{counts:?}");
+    let asked = spent.bytes_allocated;
+    assert!(asked < ASKED_FOR_A_LIST_MAX, "{asked} bytes were asked for");
 }
 
 /// What is served and what it is called; whether its body is looked into.

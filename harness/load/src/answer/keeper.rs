@@ -9,7 +9,7 @@ use squall_scenario::Series;
 /// Most bytes of a body that are kept for checks, of every request in flight.
 pub const KEPT_BODY_BYTES_MAX: usize = 1 << 20;
 
-/// Most bytes of the list that is made of a stream's events for checks.
+/// Most bytes of the JSON that is made of events or messages for checks.
 pub(crate) const KEPT_LIST_BYTES_MAX: usize = 8 * KEPT_BODY_BYTES_MAX;
 
 /// Most bytes of bodies that are kept at the same time, of all requests in flight of one
@@ -39,7 +39,7 @@ pub struct Kept {
     pub body: Vec<u8>,
     /// Whether the body was longer than [`KEPT_BODY_BYTES_MAX`].
     pub cut: bool,
-    /// Whether the list of what came would have been too long.
+    /// Whether the JSON of what came would have been too long.
     pub(crate) list_cut: bool,
     /// Whether there was no room for the body, as others had [`KEPT_BODIES_BYTES_MAX`].
     pub crowded_out: bool,
@@ -54,7 +54,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// A list of what came stands for the body from now on, where it is not too long.
+    /// JSON of what came stands for the body from now on, where it is not too long.
     pub(crate) fn listed(&mut self, list: Option<Vec<u8>>) {
         self.list_cut = list.is_none();
         self.body = list.unwrap_or_default();
@@ -71,8 +71,7 @@ impl Kept {
         if self.list_cut {
             let most = KEPT_LIST_BYTES_MAX >> 20;
             return Some(format!(
-                "the list of the events has more than {most} MiB, the most that is looked into: \
-                 each has the last id"
+                "what came has more than {most} MiB as JSON, the most that is looked into"
             ));
         }
         let most = KEPT_BODIES_BYTES_MAX >> 20;

@@ -27,7 +27,9 @@ const REASON_CHARACTERS_MAX: usize = 120;
 #[derive(Debug, Clone)]
 pub struct Talk {
     /// What the server has to prove that it understood (`sec-websocket-accept`).
-    pub(crate) accept: String,
+    pub(crate) accept: Box<str>,
+    /// The protocols that it offers, as it says them (`sec-websocket-protocol`).
+    pub(crate) protocols: Box<[u8]>,
     /// Its messages, in frames.
     pub(crate) frames: Bytes,
     /// What masks of further frames are drawn from, and how many were.
@@ -37,6 +39,19 @@ pub struct Talk {
 }
 
 impl Talk {
+    /// One who says nothing, and offers no protocol, on a socket whose server proves by
+    /// `accept` that it understood.
+    #[must_use]
+    pub fn listening(accept: &str, stay: Stay) -> Self {
+        Self {
+            accept: accept.into(),
+            protocols: Box::default(),
+            frames: Bytes::new(),
+            masks: (0, 0),
+            stay,
+        }
+    }
+
     /// The nth mask of what `masks` draws.
     pub(crate) fn mask(masks: u64, number: u64) -> [u8; 4] {
         let [a, b, c, d, ..] = nth(masks, number).to_be_bytes();
@@ -115,6 +130,19 @@ impl SocketAnswer {
         if let Some(extension) = values("sec-websocket-extensions").next() {
             let shown = String::from_utf8_lossy(&extension[..extension.len().min(80)]);
             return Err(format!("the server uses an extension, unasked: {shown:?}"));
+        }
+        let offered = |protocol: &[u8]| {
+            let mut each = self.talk.protocols.split(|byte| *byte == b',');
+            each.any(|offered| offered.trim_ascii() == protocol)
+        };
+        let mut chosen = values("sec-websocket-protocol");
+        if let Some(protocol) = chosen.next()
+            && (!offered(protocol) || chosen.next().is_some())
+        {
+            let shown = String::from_utf8_lossy(&protocol[..protocol.len().min(80)]);
+            return Err(format!(
+                "the server speaks another protocol than one that was offered: {shown:?}"
+            ));
         }
         self.told = None;
         self.is_open = true;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use squall_scenario::{Slot, Take};
 
 use crate::answer::Kept;
+use crate::json::json_at;
 
 /// Longest value that is taken.
 const VALUE_BYTES_MAX: usize = 64 << 10;
@@ -61,27 +62,16 @@ impl Capture {
         }
     }
 
-    fn find(
-        &self,
-        kept: &Kept,
-        json: &mut Option<Result<Value, String>>,
-    ) -> Result<String, String> {
+    fn find(&self, kept: &Kept) -> Result<String, String> {
         if let Some(why) = kept.unread().filter(|_| self.reads_body()) {
             return Err(why);
         }
         match &self.from {
-            From::Json(pointer) => {
-                let read = json.get_or_insert_with(|| {
-                    serde_json::from_slice(&kept.body).map_err(|error| error.to_string())
-                });
-                let root = read.as_ref();
-                let root = root.map_err(|error| format!("the body is not JSON: {error}"))?;
-                match root.pointer(pointer) {
-                    None | Some(Value::Null) => Err(format!("nothing at json {pointer}")),
-                    Some(Value::String(text)) => Ok(text.clone()),
-                    Some(other) => Ok(other.to_string()),
-                }
-            }
+            From::Json(pointer) => match json_at(&kept.body, pointer)? {
+                None | Some(Value::Null) => Err(format!("nothing at json {pointer}")),
+                Some(Value::String(text)) => Ok(text),
+                Some(other) => Ok(other.to_string()),
+            },
             From::Header(name) => {
                 let mut fields = kept.fields.iter();
                 let field = fields.find(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -117,9 +107,8 @@ impl Capture {
 /// The first one that is not there, or cannot be sent where it is used; in words,
 /// which do not say what it is.
 pub(crate) fn captured(captures: &[Capture], kept: &Kept) -> Result<Vec<(usize, String)>, String> {
-    let mut json = None;
     let each = captures.iter().map(|capture| {
-        let value = capture.find(kept, &mut json).and_then(|value| {
+        let value = capture.find(kept).and_then(|value| {
             capture.fit(&value)?;
             Ok((capture.index, value))
         });

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use sha1::{Digest as _, Sha1};
 use squall_scenario::base64::encode_tail;
 use squall_scenario::seed::nth;
-use squall_scenario::{Request, Socket, Stay};
+use squall_scenario::{Request, RequestText, Socket, Stay};
 
 use super::CompiledRequests;
 use super::slotted::{Drawn, Slotted, Sources};
@@ -24,6 +24,8 @@ pub(super) struct Upgrade {
     /// A head up to its last field, the key.
     head: Slotted,
     messages: Vec<Slotted>,
+    /// What it offers in `sec-websocket-protocol`.
+    protocols: Slotted,
     stay: Stay,
     /// Of this route's keys and masks.
     seed: u64,
@@ -55,9 +57,15 @@ impl Upgrade {
             message.text(text, sources);
             message
         });
+        let mut protocols = Slotted::default();
+        let offered = |name: &str| name.eq_ignore_ascii_case("sec-websocket-protocol");
+        if let Some((_, value)) = request.headers.iter().find(|(name, _)| offered(name)) {
+            protocols.text(&RequestText::header(value), sources);
+        }
         Self {
             head,
             messages: messages.collect(),
+            protocols,
             stay: socket.stay,
             seed: sources.masks,
         }
@@ -85,8 +93,11 @@ impl Upgrade {
                 &mut frames,
             );
         }
+        let mut protocols = Vec::new();
+        self.protocols.write(drawn, &mut protocols);
         Talk {
-            accept: accept(&key(masks)),
+            accept: accept(&key(masks)).into(),
+            protocols: protocols.into(),
             frames: Bytes::from(frames),
             masks: (masks, self.messages.len() as u64),
             stay: self.stay,

@@ -7,7 +7,7 @@ use squall_record::{BadKind, DropCause, Outcome, Parts, Sample};
 use squall_scenario::{AnswerCheck, GRPC_OK, Series, SeriesCheck};
 
 use super::Worker;
-use crate::answer::{Kept, json_of_events, json_of_messages};
+use crate::answer::{KEPT_LIST_BYTES_MAX, Kept, json_of_events, json_of_messages};
 use crate::checks::first_broken;
 use crate::job::Job;
 use crate::requests::{Answers, RequestKind};
@@ -129,11 +129,11 @@ impl Worker {
             return Ok(exchange);
         }
         let json = match kind.call {
-            Some(Answers::Many) => messages.json_of_stream(&kept.body),
-            Some(Answers::One) | None => messages.json(&kept.body),
+            Some(Answers::Many) => messages.json_of_stream(&kept.body, KEPT_LIST_BYTES_MAX),
+            Some(Answers::One) | None => messages.json(&kept.body, KEPT_LIST_BYTES_MAX),
         };
         match json {
-            Ok(json) => kept.body = json,
+            Ok(json) => kept.listed(json),
             Err(why) => {
                 let address = Some(exchange.address);
                 return Err(ExchangeFailure::bad(BadKind::Malformed, why, address));

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::answer::KEPT_LIST_BYTES_MAX;
+use crate::json::is_json;
 
 /// What is called so where its server says no type.
 const UNNAMED: &str = "message";
@@ -66,9 +67,9 @@ fn push(list: &mut String, event: &str, id: Option<&str>, data: &str) {
         list.push_str(id);
     }
     list.push_str(",\"data\":");
-    match serde_json::from_str::<Value>(data) {
-        Ok(_) => list.push_str(data),
-        Err(_) => list.push_str(&quoted(data)),
+    match is_json(data) {
+        true => list.push_str(data),
+        false => list.push_str(&quoted(data)),
     }
     list.push('}');
 }

@@ -140,6 +140,16 @@ impl Frames {
                 .iter()
                 .fold(0, |all, byte| all << 8 | u64::from(*byte)),
         };
+        let least = match head.len() {
+            2 => 0,
+            4 => 126,
+            _ => 1 << 16,
+        };
+        if length < least || length > u64::MAX >> 1 {
+            return Err(protocol(&format!(
+                "the length of a frame, {length}, is not written in the fewest bytes"
+            )));
+        }
         let last = first & 0x80 != 0;
         let opcode =
             opcode(first & 0x0f).ok_or_else(|| protocol("a frame has an opcode that is none"))?;

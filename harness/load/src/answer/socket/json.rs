@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::frames::{Frames, Part};
+use crate::json::is_json;
 
 /// The messages in frames as they came, as a list: those that are JSON as they came,
 /// others as a text. What did not come whole is left out.
@@ -28,8 +29,8 @@ pub(crate) fn json_of_messages(mut frames: &[u8]) -> Vec<u8> {
 
 fn push(message: &[u8], list: &mut String) {
     let text = String::from_utf8_lossy(message);
-    match serde_json::from_str::<Value>(&text) {
-        Ok(_) => list.push_str(&text),
-        Err(_) => list.push_str(&Value::from(text).to_string()),
+    match is_json(&text) {
+        true => list.push_str(&text),
+        false => list.push_str(&Value::from(text).to_string()),
     }
 }

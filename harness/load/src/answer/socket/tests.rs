@@ -14,7 +14,8 @@ fn talk(stay: Stay) -> Talk {
     let mut frames = Vec::new();
     write_frame(Opcode::Text, b"hello", Talk::mask(MASKS, 0), &mut frames);
     Talk {
-        accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_owned(),
+        accept: "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".into(),
+        protocols: b"chat.v2, chat.v1".to_vec().into(),
         frames: frames.into(),
         masks: (MASKS, 1),
         stay,
@@ -87,6 +88,19 @@ fn what_is_no_upgrade_says_so() {
     let extended = ("sec-websocket-extensions", "permessage-deflate");
     let fields = [&UPGRADE[..], &[extended]].concat();
     assert!(told(&fields).contains("permessage-deflate"));
+    for (chosen, fits) in [
+        ("chat.v1", true),
+        ("chat.v2", true),
+        ("chat.v3", false),
+        ("Chat.v1", false),
+        ("chat.v1, chat.v2", false),
+        ("", false),
+    ] {
+        let mut answer = SocketAnswer::new(talk(Stay::default()), now());
+        let fields = [&UPGRADE[..], &[("sec-websocket-protocol", chosen)]].concat();
+        let said = head(&mut answer, 101, &fields);
+        assert_eq!(said.is_ok(), fits, "{chosen}: {said:?}");
+    }
     let mut refused = SocketAnswer::new(talk(Stay::default()), now());
     head(&mut refused, 403, &[]).unwrap();
     assert_eq!(refused.data(b"<p>", None), Ok(Taken::all(3)));
@@ -220,8 +234,15 @@ fn what_is_no_frame_says_why_and_is_told_so() {
         (vec![0x82, 127, 0, 0, 0, 0, 4, 0, 0, 1], 1009, "64 MiB"),
         (
             vec![0x82, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
-            1009,
-            "64 MiB",
+            1002,
+            "fewest bytes",
+        ),
+        (vec![0x82, 126, 0, 125], 1002, "fewest bytes"),
+        (vec![0x89, 126, 0, 1], 1002, "fewest bytes"),
+        (
+            vec![0x82, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
+            1002,
+            "fewest bytes",
         ),
     ] {
         let mut answer = open(Stay::default());
