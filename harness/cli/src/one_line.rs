@@ -8,7 +8,9 @@ mod again;
 mod arguments;
 mod compose;
 mod content;
+mod message;
 mod reach;
+mod spoken;
 mod url;
 mod writer;
 

@@ -15,6 +15,9 @@ pub const LOAD_EXAMPLES: &str = r#"Examples:
   squall load http://127.0.0.1:8080/me --bearer '${TOKEN}' -H 'accept: application/json'
   squall load https://localhost:8443/items --http2 --cacert ca.pem
   squall load http://shop.example/items --connect-to 127.0.0.1:8080 --disable-keepalive
+  squall load grpc://127.0.0.1:50051 --proto greet.proto --call pkg.Svc/Method -b '{"name": "x"}'
+  squall load http://127.0.0.1:8080/prices --events 20 --events-for 8s
+  squall load ws://127.0.0.1:8080/echo --message '{"n": 1}' --receive 1
   squall load http://127.0.0.1:8080/items -r 200/s -e 'p99 < 300ms' --print-scenario > items.yaml
   squall load http://127.0.0.1:8080/items --closed -c 64 -d 30s
   squall load http://127.0.0.1:8080/items -d 20s --find-limit 'p99 < 200ms' --up-to 5000/s
@@ -31,7 +34,9 @@ a fault is a scenario: --print-scenario writes one to start from."#;
 /// What `squall load` takes.
 #[derive(Debug, Clone, Args)]
 pub struct LoadArgs {
-    /// What is requested: http://HOST:PORT/PATH?QUERY, sent as it is written
+    /// What is requested: http://HOST:PORT/PATH?QUERY, sent as it is written; a
+    /// WebSocket at ws://HOST:PORT/PATH; a call of gRPC to grpc://HOST:PORT. With
+    /// https://, wss:// and grpcs:// over TLS
     #[arg(value_name = "URL")]
     pub url: String,
     /// Arrivals per second, minute or hour
@@ -59,13 +64,17 @@ pub struct LoadArgs {
     /// What is sent, and who asks.
     #[command(flatten)]
     pub content: ContentArgs,
+    /// What is no request and its one answer.
+    #[command(flatten)]
+    pub streams: StreamArgs,
     /// Follow so many redirects to the same target within a request; none when absent
     #[arg(long, value_name = "N")]
     pub redirect: Option<String>,
     /// Response time above which an answer is not good
     #[arg(long, value_name = "TIME")]
     pub within: Option<String>,
-    /// Good statuses, such as 200,404 or 2xx; any from 200 to 399 when absent
+    /// Good statuses, such as 200,404 or 2xx; any from 200 to 399 when absent. Of calls
+    /// by name, OK when absent; of WebSockets the codes of their close
     #[arg(long, value_name = "STATUS", value_delimiter = ',')]
     pub status: Vec<String>,
     /// How long a client waits for an answer; 10s when absent
@@ -121,7 +130,7 @@ pub struct LoadArgs {
 /// The body of the requests, in one of its forms, and who asks.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ContentArgs {
-    /// Body of every request: a text, or @FILE
+    /// Body of every request: a text, or @FILE; of a call its message, as JSON
     #[arg(short, long, value_name = "TEXT|@FILE", group = "sent")]
     pub body: Option<String>,
     /// Body that is JSON: a text, or @FILE; says so in content-type and accept, as
@@ -156,6 +165,34 @@ impl ContentArgs {
             || !self.form.is_empty()
             || !self.data_urlencode.is_empty()
     }
+}
+
+/// Calls of gRPC, server-sent events and WebSockets.
+#[derive(Debug, Clone, Default, Args)]
+pub struct StreamArgs {
+    /// The method that is called at grpc://HOST:PORT, as package.Service/Method
+    #[arg(long, value_name = "METHOD")]
+    pub call: Option<String>,
+    /// What describes the method: a .proto file or a descriptor set
+    #[arg(long, value_name = "FILE")]
+    pub proto: Option<String>,
+    /// Read the answer as server-sent events and leave behind so many; `all` waits for
+    /// its end
+    #[arg(long, value_name = "N|all")]
+    pub events: Option<String>,
+    /// The same, and leave so long after the request was sent
+    #[arg(long, value_name = "TIME")]
+    pub events_for: Option<String>,
+    /// A text that is said on the WebSocket as soon as it is open (may be repeated)
+    #[arg(long, value_name = "TEXT")]
+    pub message: Vec<String>,
+    /// Leave the WebSocket behind so many messages; `all` waits for its close. One for
+    /// each --message when absent
+    #[arg(long, value_name = "N|all")]
+    pub receive: Option<String>,
+    /// Leave it so long after it was asked for
+    #[arg(long, value_name = "TIME")]
+    pub receive_for: Option<String>,
 }
 
 /// How the target is reached.

@@ -29,6 +29,12 @@ pub(super) fn command(args: &LoadArgs) -> String {
         ("-m", &args.method),
         ("-b", &args.content.body),
         ("--json", &args.content.json),
+        ("--call", &args.streams.call),
+        ("--proto", &args.streams.proto),
+        ("--events", &args.streams.events),
+        ("--events-for", &args.streams.events_for),
+        ("--receive", &args.streams.receive),
+        ("--receive-for", &args.streams.receive_for),
         ("--user", &args.content.user),
         ("--bearer", &args.content.bearer),
         ("--redirect", &args.redirect),
@@ -51,6 +57,7 @@ pub(super) fn command(args: &LoadArgs) -> String {
         ("-H", &args.headers),
         ("-F", &args.content.form),
         ("--data-urlencode", &args.content.data_urlencode),
+        ("--message", &args.streams.message),
         ("--connect-to", &args.reach.connect_to),
         ("--status", &args.status),
         ("-e", &args.expect),
@@ -62,16 +69,20 @@ pub(super) fn command(args: &LoadArgs) -> String {
             add(name, value);
         }
     }
+    for flag in flags(args) {
+        line.push_str(&format!(" {flag}"));
+    }
+    line
+}
+
+/// Options without a value, those that were given.
+fn flags(args: &LoadArgs) -> impl Iterator<Item = &'static str> {
     let flags = [
         ("--closed", args.closed),
         ("--disable-keepalive", args.reach.disable_keepalive),
         ("--http2", args.reach.http2),
         ("--insecure", args.reach.insecure),
     ];
-    for (name, given) in flags {
-        if given {
-            line.push_str(&format!(" {name}"));
-        }
-    }
-    line
+    let given = flags.into_iter().filter(|(_, given)| *given);
+    given.map(|(name, _)| name)
 }

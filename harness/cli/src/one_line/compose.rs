@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use squall_scenario_file::{Diagnostic, is_plain};
 
+use super::Composed;
 use super::arguments::{Argument, Arguments, Mistake};
+use super::url::{self, Spoken};
 use super::writer::{Piece, Writer};
-use super::{Composed, url};
 use crate::args::{ArrivalsArg, LoadArgs};
 
 /// Codes of the same mistakes in a file.
@@ -23,7 +24,7 @@ const NAME_CHARACTERS_MAX: usize = 80;
 
 /// What a line with everything in it consists of.
 pub(super) struct Line<'a> {
-    args: &'a LoadArgs,
+    pub(super) args: &'a LoadArgs,
     pub(super) arguments: Arguments,
     pub(super) findings: Vec<Diagnostic>,
     pub(super) out: Writer,
@@ -59,31 +60,54 @@ impl<'a> Line<'a> {
     fn write(&mut self) {
         let args = self.args;
         let url = self.arguments.add("", &args.url);
-        let parts = url::split(&args.url).unwrap_or_else(|(part, mistake)| {
+        let meant = self.meant();
+        let parts = url::split(&args.url, meant).unwrap_or_else(|(part, mistake)| {
             let finding = self.arguments.refuse(url, part, mistake);
             self.findings.push(finding);
-            url::Parts::default()
+            let spoken = meant;
+            url::Parts {
+                spoken,
+                ..url::Parts::default()
+            }
         });
         let part = |range: &Range<usize>| args.url.get(range.clone()).unwrap_or_default();
         let path = Some(part(&parts.path)).filter(|path| !path.is_empty());
         let path = path.unwrap_or("/");
+        let called = match parts.spoken {
+            Spoken::Grpc => args.streams.call.as_deref().map(|call| format!("/{call}")),
+            Spoken::Http | Spoken::Socket => None,
+        };
         // The rest of a line with a wrong URL is looked at all the same.
-        let target = Some(part(&parts.target)).filter(|target| !target.is_empty());
-        let target = target.unwrap_or("http://127.0.0.1");
+        let place = Some(part(&parts.authority)).filter(|place| !place.is_empty());
+        let place = place.unwrap_or("127.0.0.1");
         self.out.line("# written by `squall load`");
         self.out.line("version: 1");
-        let place = target.split_once("://").map_or(target, |(_, place)| place);
-        let name = name(&format!("load {place}{path}"));
+        let asked = called.as_deref().unwrap_or(path);
+        let name = name(&format!("load {place}{asked}"));
         self.out.value("name:", &[Piece::own(&name)]);
         if let Some(seed) = args.options.seed {
             self.out.line(&format!("seed: {seed}"));
         }
-        self.out.value("target:", &[Piece::of(url, target)]);
+        self.target(url, &parts, place);
         self.out.line("load:");
         self.shape();
         self.out.line("  requests:");
-        self.send(url, &parts, path, part(&parts.query));
-        self.request();
+        self.refuse_what_is_not_spoken(parts.spoken, place);
+        let whole = match parts.spoken {
+            Spoken::Http => {
+                self.send(url, &parts, path, part(&parts.query));
+                self.events();
+                true
+            }
+            Spoken::Grpc => self.call(url, &parts),
+            Spoken::Socket => {
+                self.socket(url, &parts, path, part(&parts.query));
+                true
+            }
+        };
+        if whole {
+            self.request(parts.spoken);
+        }
         self.reach(args);
         self.optional("  workers:", "--workers ", args.workers.as_ref());
         self.optional("  timeout:", "--timeout ", args.timeout.as_ref());
@@ -93,6 +117,22 @@ impl<'a> Line<'a> {
             (warm_up, _) => self.optional("  warm_up:", "--warm-up ", warm_up.as_ref()),
         }
         self.gates();
+    }
+
+    /// Where everything goes, as scenarios say it.
+    fn target(&mut self, url: Argument, parts: &url::Parts, place: &str) {
+        let scheme = match parts.secure {
+            true => "https://",
+            false => "http://",
+        };
+        let at = parts.authority.start;
+        if parts.spoken == Spoken::Http {
+            let target = format!("{scheme}{place}");
+            return self.out.value("target:", &[Piece::of(url, &target)]);
+        }
+        let from = Some((url, at));
+        let place = Piece { text: place, from };
+        self.out.value("target:", &[Piece::own(scheme), place]);
     }
 
     /// An argument as a value of its own.
@@ -156,29 +196,25 @@ impl<'a> Line<'a> {
             None if args.content.is_sent() => Piece::own("POST"),
             None => Piece::own("GET"),
         };
-        let name = name(&format!("{} {path}", method.text));
+        self.named(&format!("{} {path}", method.text));
+        let (path, query) = (literal(path), literal(query));
+        let [path, query] = of_url(url, parts, &path, &query);
+        self.out
+            .value("      send:", &[method, Piece::own(" "), path, query]);
+    }
+
+    /// The name of a request, its first key.
+    pub(super) fn named(&mut self, text: &str) {
+        let name = name(text);
         self.out.value("    - name:", &[Piece::own(&name)]);
-        let written = literal(path);
-        let query = literal(query);
-        let asked = [
-            method,
-            Piece::own(" "),
-            Piece {
-                text: &written,
-                from: Some((url, parts.path.start)),
-            },
-            Piece {
-                text: &query,
-                from: Some((url, parts.query.start)),
-            },
-        ];
-        self.out.value("      send:", &asked);
     }
 
     /// The rest of a request.
-    fn request(&mut self) {
+    fn request(&mut self, spoken: Spoken) {
         let args = self.args;
-        self.optional("      follow:", "--redirect ", args.redirect.as_ref());
+        if spoken == Spoken::Http {
+            self.optional("      follow:", "--redirect ", args.redirect.as_ref());
+        }
         self.optional("      within:", "--within ", args.within.as_ref());
         if !args.status.is_empty() {
             self.out.line("      expect:");
@@ -189,8 +225,8 @@ impl<'a> Line<'a> {
         }
         let headers = self.headers();
         let of_json = match &args.content.json {
-            Some(_) => ["content-type", "accept"].as_slice(),
-            None => &[],
+            Some(_) if spoken == Spoken::Http => ["content-type", "accept"].as_slice(),
+            _ => &[],
         };
         let is = |name: &str| {
             let mut headers = headers.iter();
@@ -206,7 +242,10 @@ impl<'a> Line<'a> {
         for name in of_json {
             self.out.line(&format!("        {name}: application/json"));
         }
-        self.content(&args.content);
+        if spoken == Spoken::Http {
+            self.content(&args.content);
+        }
+        self.who_asks(&args.content);
     }
 
     /// Headers that have a name and a value, each name once.
@@ -303,6 +342,20 @@ impl<'a> Line<'a> {
             self.typed("      -", option, gate);
         }
     }
+}
+
+/// A path and its query as parts of the URL.
+pub(super) fn of_url<'t>(
+    url: Argument,
+    parts: &url::Parts,
+    path: &'t str,
+    query: &'t str,
+) -> [Piece<'t>; 2] {
+    let part = |text, range: &Range<usize>| Piece {
+        text,
+        from: Some((url, range.start)),
+    };
+    [part(path, &parts.path), part(query, &parts.query)]
 }
 
 /// A text as a scenario names things.

@@ -19,14 +19,17 @@ struct Field<'a> {
 }
 
 impl Line<'_> {
-    /// The body, in the form that was asked for, and who asks.
+    /// The body, in the form that was asked for.
     pub(super) fn content(&mut self, content: &ContentArgs) {
         if let Some(body) = &content.body {
             self.body("--body ", body);
         }
         if let Some(json) = &content.json {
             let argument = self.body("--json ", json);
-            self.refuse_what_is_no_json(argument, json);
+            let help = "write for instance `--json '{\"title\": 7}'`; `-b` sends any text";
+            if !json.starts_with('@') {
+                self.refuse_what_is_no_json(argument, json, help);
+            }
         }
         let fields = self.fields("--form ", &content.form);
         self.grouped("multipart", &fields, |line, key, field| {
@@ -39,6 +42,10 @@ impl Line<'_> {
             let from = Some((field.argument, at));
             line.out.value(key, &[Piece { text: &text, from }]);
         });
+    }
+
+    /// Who asks, where somebody does.
+    pub(super) fn who_asks(&mut self, content: &ContentArgs) {
         if let Some(user) = &content.user {
             self.user(user);
         }
@@ -82,10 +89,8 @@ impl Line<'_> {
         argument
     }
 
-    fn refuse_what_is_no_json(&mut self, argument: Argument, given: &str) {
-        if given.starts_with('@') {
-            return;
-        }
+    /// Says where a text is no JSON, and what to write.
+    pub(super) fn refuse_what_is_no_json(&mut self, argument: Argument, given: &str, help: &str) {
         let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(given) else {
             return;
         };
@@ -99,7 +104,7 @@ impl Line<'_> {
             code: NOT_SENDABLE,
             title: "this is not JSON".to_owned(),
             remark: "I could not go on here",
-            help: "write for instance `--json '{\"title\": 7}'`; `-b` sends any text".to_owned(),
+            help: help.to_owned(),
         };
         let finding = self.arguments.refuse(argument, at..given.len(), mistake);
         self.findings.push(finding);

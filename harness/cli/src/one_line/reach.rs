@@ -2,6 +2,7 @@
 
 use super::arguments::Mistake;
 use super::compose::{Line, unresolved};
+use super::url;
 use super::writer::Piece;
 use crate::args::{LoadArgs, ReachArgs};
 
@@ -134,12 +135,11 @@ fn split(given: &str) -> (Option<&str>, &str) {
 /// Whether `NAME:PORT` is where a URL leads; what is left out is anything.
 fn is_of(named: &str, url: &str) -> bool {
     let (name, port) = named.rsplit_once(':').unwrap_or((named, ""));
-    let usual = if url.starts_with("https://") {
-        "443"
-    } else {
-        "80"
+    let (scheme, authority) = url.split_once("://").unwrap_or(("", url));
+    let usual = match url::is_secure(scheme) {
+        true => "443",
+        false => "80",
     };
-    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
     let (host, of_url) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),
@@ -167,6 +167,9 @@ mod tests {
             ("b:80", "http://a/", false),
             ("a:80", "http://a:8080/", false),
             ("[::1]:80", "http://[::1]/", true),
+            ("a:443", "wss://a/x", true),
+            ("a:443", "grpcs://a", true),
+            ("a:443", "grpc://a", false),
         ] {
             assert_eq!(is_of(named, url), is, "{named} {url}");
         }

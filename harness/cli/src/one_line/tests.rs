@@ -11,6 +11,7 @@ use super::*;
 use crate::args::{Cli, Command, ContentArgs};
 
 mod content;
+mod streams;
 
 fn args(words: &[&str]) -> LoadArgs {
     let line = ["squall", "load"].iter().chain(words);

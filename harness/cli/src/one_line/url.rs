@@ -10,22 +10,65 @@ use super::arguments::Mistake;
 const BAD_ADDRESS: &str = "S0115";
 const BAD_REQUEST_LINE: &str = "S0114";
 
+/// What is spoken to a host.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spoken {
+    /// Requests of HTTP and their answers, events among them.
+    #[default]
+    Http,
+    /// Calls of gRPC.
+    Grpc,
+    /// Messages on WebSockets.
+    Socket,
+}
+
+impl Spoken {
+    /// The scheme of its URLs without TLS.
+    const fn scheme(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Grpc => "grpc",
+            Self::Socket => "ws",
+        }
+    }
+
+    /// The same with it.
+    const fn secure(self) -> &'static str {
+        match self {
+            Self::Http => "https",
+            Self::Grpc => "grpcs",
+            Self::Socket => "wss",
+        }
+    }
+}
+
+/// All there are.
+const SPOKEN: [Spoken; 3] = [Spoken::Http, Spoken::Grpc, Spoken::Socket];
+
+/// Whether a scheme is one with TLS.
+pub(super) fn is_secure(scheme: &str) -> bool {
+    SPOKEN.iter().any(|spoken| spoken.secure() == scheme)
+}
+
 /// The parts of a URL that can be loaded.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Parts {
-    /// `http://host:port`.
-    pub(super) target: Range<usize>,
+    pub(super) spoken: Spoken,
+    /// Whether over TLS.
+    pub(super) secure: bool,
+    /// `host:port`.
+    pub(super) authority: Range<usize>,
     /// Path without query, and query with its `?`; both may be empty.
     pub(super) path: Range<usize>,
     pub(super) query: Range<usize>,
 }
 
-/// Takes a URL apart.
+/// Takes a URL apart; where it does not say what is spoken, `meant` is advised.
 ///
 /// # Errors
 /// What no request can carry, and where it stands.
-pub(super) fn split(url: &str) -> Result<Parts, (Range<usize>, Mistake)> {
-    let start = scheme(url)?;
+pub(super) fn split(url: &str, meant: Spoken) -> Result<Parts, (Range<usize>, Mistake)> {
+    let (start, spoken, secure) = scheme(url, meant)?;
     let after = |from: usize, marks: &[char]| {
         let found = url[from..].find(marks);
         found.map_or(url.len(), |at| from + at)
@@ -55,31 +98,43 @@ pub(super) fn split(url: &str) -> Result<Parts, (Range<usize>, Mistake)> {
         return Err((at..at + width, bad_path(title, "not one of them", help)));
     }
     Ok(Parts {
-        target: 0..authority.end,
+        spoken,
+        secure,
+        authority,
         query: path.end..url.len(),
         path,
     })
 }
 
-/// Where the authority starts.
-fn scheme(url: &str) -> Result<usize, (Range<usize>, Mistake)> {
+/// Where the authority starts, what is spoken and whether over TLS.
+fn scheme(url: &str, meant: Spoken) -> Result<(usize, Spoken, bool), (Range<usize>, Mistake)> {
+    let usual = meant.scheme();
     let Some((scheme, rest)) = url.split_once("://") else {
         let help = match url.strip_prefix('/') {
-            Some(_) => format!("write for instance `http://127.0.0.1:8080{url}`"),
-            None => format!("write `http://{url}`"),
+            Some(_) => format!("write for instance `{usual}://127.0.0.1:8080{url}`"),
+            None => format!("write `{usual}://{url}`"),
         };
         let title = "a URL says how to speak to the host".to_owned();
         return Err((0..url.len(), bad_address(title, "no http://", help)));
     };
-    if ["http", "https"].contains(&scheme) {
-        return Ok(url.len() - rest.len());
+    let found = |same: &dyn Fn(&str) -> bool| {
+        let secure = SPOKEN.into_iter().find(|spoken| same(spoken.secure()));
+        let plain = SPOKEN.into_iter().find(|spoken| same(spoken.scheme()));
+        let secure = secure.map(|spoken| (spoken, true));
+        secure.or(plain.map(|spoken| (spoken, false)))
+    };
+    if let Some((spoken, secure)) = found(&|known| known == scheme) {
+        return Ok((url.len() - rest.len(), spoken, secure));
     }
     let title = format!("squall does not speak `{}`", scheme.escape_default());
-    let help = match scheme.eq_ignore_ascii_case("https") {
-        true => format!("write `https://{rest}`"),
-        false => format!("write `http://{rest}`"),
+    let near = found(&|known| known.eq_ignore_ascii_case(scheme));
+    let write = match near {
+        Some((spoken, true)) => spoken.secure(),
+        Some((spoken, false)) => spoken.scheme(),
+        None => usual,
     };
-    let mistake = bad_address(title, "only http and https", help);
+    let help = format!("write `{write}://{rest}`");
+    let mistake = bad_address(title, "only http, https, ws, wss, grpc and grpcs", help);
     Err((0..scheme.len(), mistake))
 }
 
@@ -149,25 +204,33 @@ mod tests {
     use super::*;
 
     fn parts(url: &str) -> [&str; 3] {
-        let parts = split(url).map_err(|(_, mistake)| mistake.title).unwrap();
-        [parts.target, parts.path, parts.query].map(|range| &url[range])
+        let parts = split(url, Spoken::Http).map_err(|(_, mistake)| mistake.title);
+        let parts = parts.unwrap();
+        [parts.authority, parts.path, parts.query].map(|range| &url[range])
     }
 
     fn refused(url: &str) -> (String, String) {
-        let (range, mistake) = split(url).unwrap_err();
+        let (range, mistake) = split(url, Spoken::Http).unwrap_err();
         (url[range].to_owned(), mistake.help)
     }
 
     #[test]
     fn a_url_is_taken_apart() {
-        let base = "http://127.0.0.1:8080";
-        assert_eq!(parts(base), [base, "", ""]);
-        assert_eq!(
-            parts("http://a/b/c?d=/e?f"),
-            ["http://a", "/b/c", "?d=/e?f"]
-        );
-        assert_eq!(parts("http://[::1]:80?x"), ["http://[::1]:80", "", "?x"]);
-        assert_eq!(parts("http://[::1]/$x"), ["http://[::1]", "/$x", ""]);
+        assert_eq!(parts("http://127.0.0.1:8080"), ["127.0.0.1:8080", "", ""]);
+        assert_eq!(parts("http://a/b/c?d=/e?f"), ["a", "/b/c", "?d=/e?f"]);
+        assert_eq!(parts("http://[::1]:80?x"), ["[::1]:80", "", "?x"]);
+        assert_eq!(parts("http://[::1]/$x"), ["[::1]", "/$x", ""]);
+        for (url, spoken, secure) in [
+            ("http://a", Spoken::Http, false),
+            ("https://a", Spoken::Http, true),
+            ("grpc://a", Spoken::Grpc, false),
+            ("grpcs://a", Spoken::Grpc, true),
+            ("ws://a", Spoken::Socket, false),
+            ("wss://a", Spoken::Socket, true),
+        ] {
+            let parts = split(url, Spoken::Http).map_err(|_| url).unwrap();
+            assert_eq!((parts.spoken, parts.secure), (spoken, secure), "{url}");
+        }
     }
 
     #[test]
@@ -180,7 +243,8 @@ mod tests {
             ),
             ("/items", "/items", "`http://127.0.0.1:8080/items`"),
             ("HTTPS://a/b", "HTTPS", "`https://a/b`"),
-            ("ws://a/b", "ws", "`http://a/b`"),
+            ("WSS://a/b", "WSS", "`wss://a/b`"),
+            ("ftp://a/b", "ftp", "`http://a/b`"),
             ("http://me:secret@a/b", "me:secret@", "`http://a`"),
             ("http://a/b#c", "#c", "`http://a/b`"),
             ("http://a/caf\u{e9} x", "\u{e9}", "`http://a/caf%C3%A9%20x`"),

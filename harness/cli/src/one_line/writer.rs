@@ -79,6 +79,14 @@ impl Writer {
         self.text.push('\n');
     }
 
+    /// The same of what is YAML already.
+    pub(super) fn as_it_is(&mut self, before: &str, piece: Piece<'_>) {
+        self.text.push_str(before);
+        self.text.push(' ');
+        self.put(false, &[piece]);
+        self.text.push('\n');
+    }
+
     fn put(&mut self, quote: bool, pieces: &[Piece<'_>]) {
         let mark = if quote { "\"" } else { "" };
         self.text.push_str(mark);

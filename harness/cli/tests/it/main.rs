@@ -50,6 +50,7 @@ mod serving;
 mod sharding;
 mod short_runs;
 mod signals;
+mod streams;
 mod stub;
 mod support;
 mod tidy;
