@@ -148,7 +148,7 @@ where
         if !properties.same_windows(&self.0.view.properties.load()) {
             return Err(PropertiesError::WindowsFixed);
         }
-        self.0.view.properties.store(Arc::new(properties));
+        self.0.view.set_properties(properties);
         Ok(())
     }
 
@@ -217,6 +217,15 @@ where
 }
 
 impl View {
+    pub(crate) fn properties(&self) -> CollapserProperties {
+        (**self.properties.load()).clone()
+    }
+
+    /// Settings that were checked, with the windows it has.
+    pub(crate) fn set_properties(&self, properties: CollapserProperties) {
+        self.properties.store(Arc::new(properties));
+    }
+
     pub(crate) fn snapshot(&self) -> CollapserSnapshot {
         let (rolling, totals, batch_size) = self.metrics.read(self.command.now());
         CollapserSnapshot {

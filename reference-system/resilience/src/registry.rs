@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
 
-use crate::collapser::{self, Batch, Collapser, CollapserSnapshot};
+use crate::collapser::{self, Batch, Collapser, CollapserProperties, CollapserSnapshot};
 use crate::command::NOTICES_MAX;
-use crate::dynamic::{DynamicError, Layers};
+use crate::dynamic::{DynamicError, Layers, OF_COLLAPSER};
 use crate::event::Notice;
 use crate::{
     Clock, Command, CommandSnapshot, Properties, PropertiesError, SystemClock, hystrix_stream,
@@ -21,7 +21,7 @@ pub struct Registry(Arc<Shared>);
 
 struct Shared {
     commands: Mutex<Commands>,
-    collapsers: Mutex<BTreeMap<String, Arc<collapser::View>>>,
+    collapsers: Mutex<Collapsers>,
     clock: Arc<dyn Clock>,
     notices: broadcast::Sender<Notice>,
 }
@@ -29,7 +29,13 @@ struct Shared {
 #[derive(Default)]
 struct Commands {
     by_name: BTreeMap<String, Command>,
-    layers: Layers,
+    layers: Layers<Properties>,
+}
+
+#[derive(Default)]
+struct Collapsers {
+    by_name: BTreeMap<String, Arc<collapser::View>>,
+    layers: Layers<CollapserProperties>,
 }
 
 impl std::fmt::Debug for Registry {
@@ -55,7 +61,7 @@ impl Registry {
         let (notices, _) = broadcast::channel(NOTICES_MAX);
         Self(Arc::new(Shared {
             commands: Mutex::default(),
-            collapsers: Mutex::new(BTreeMap::new()),
+            collapsers: Mutex::default(),
             clock,
             notices,
         }))
@@ -95,10 +101,17 @@ impl Registry {
     /// NAME is Hystrix's ([`HYSTRIX_NAMES`](crate::dynamic::HYSTRIX_NAMES)) or that of a field of
     /// [`Properties`]. What [`Command::set_properties`] changed is lost with it.
     ///
+    /// Collapsers that are shown have theirs by the same rules, `hystrix.collapser.KEY.NAME`
+    /// ([`COLLAPSER_NAMES`](crate::dynamic::COLLAPSER_NAMES)).
+    ///
     /// # Errors
-    /// The key or value cannot be understood, or a command cannot have it. Then nothing changes.
+    /// The key or value cannot be understood, or a command or collapser cannot have it. Then nothing
+    /// changes.
     pub fn set_property(&self, key: &str, value: &str) -> Result<(), DynamicError> {
-        self.change_layers(|layers| layers.set(key, value))
+        match key.starts_with(OF_COLLAPSER) {
+            true => self.change_collapsers(|layers| layers.set(key, value)),
+            false => self.change_layers(|layers| layers.set(key, value)),
+        }
     }
 
     /// Takes back what [`set_property`](Self::set_property) set.
@@ -106,7 +119,10 @@ impl Registry {
     /// # Errors
     /// The key cannot be understood, or a command cannot do without. Then nothing changes.
     pub fn clear_property(&self, key: &str) -> Result<(), DynamicError> {
-        self.change_layers(|layers| layers.clear(key))
+        match key.starts_with(OF_COLLAPSER) {
+            true => self.change_collapsers(|layers| layers.clear(key)),
+            false => self.change_layers(|layers| layers.clear(key)),
+        }
     }
 
     /// The command called `name`, if it has been made.
@@ -119,19 +135,25 @@ impl Registry {
         self.lock().by_name.values().cloned().collect()
     }
 
-    /// Shows `collapser` beside the commands from now on; of those with one name, the last.
+    /// Shows `collapser` beside the commands from now on, with what is set of it or of all; of those
+    /// with one name, the last.
     pub fn show_collapser<A, B>(&self, collapser: &Collapser<A, B>)
     where
         A: Hash + Eq + Clone + Send + Sync + 'static,
         B: Batch<A>,
     {
-        let name = collapser.name().to_owned();
-        self.lock_collapsers().insert(name, collapser.view());
+        let (name, view) = (collapser.name(), collapser.view());
+        let mut collapsers = self.lock_collapsers();
+        // Both are valid, and so is every mixture of settings that can be set.
+        if let Ok(settled) = collapsers.layers.settle(name, view.properties()) {
+            view.set_properties(settled);
+        }
+        collapsers.by_name.insert(name.to_owned(), view);
     }
 
     /// All collapsers that are shown, at this instant, by name.
     pub fn collapser_snapshots(&self) -> Vec<CollapserSnapshot> {
-        let shown: Vec<_> = self.lock_collapsers().values().cloned().collect();
+        let shown: Vec<_> = self.lock_collapsers().by_name.values().cloned().collect();
         shown.iter().map(|view| view.snapshot()).collect()
     }
 
@@ -160,7 +182,7 @@ impl Registry {
     /// Changes what is set beside the code, if every command can have it.
     fn change_layers(
         &self,
-        change: impl FnOnce(&mut Layers) -> Result<(), DynamicError>,
+        change: impl FnOnce(&mut Layers<Properties>) -> Result<(), DynamicError>,
     ) -> Result<(), DynamicError> {
         let mut commands = self.lock();
         let mut layers = commands.layers.clone();
@@ -190,6 +212,22 @@ impl Registry {
         Ok(())
     }
 
+    fn change_collapsers(
+        &self,
+        change: impl FnOnce(&mut Layers<CollapserProperties>) -> Result<(), DynamicError>,
+    ) -> Result<(), DynamicError> {
+        let mut collapsers = self.lock_collapsers();
+        let mut layers = collapsers.layers.clone();
+        change(&mut layers)?;
+        for (name, properties) in layers.all()? {
+            if let Some(view) = collapsers.by_name.get(&name) {
+                view.set_properties(properties);
+            }
+        }
+        collapsers.layers = layers;
+        Ok(())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Commands> {
         self.0
             .commands
@@ -197,7 +235,7 @@ impl Registry {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock_collapsers(&self) -> MutexGuard<'_, BTreeMap<String, Arc<collapser::View>>> {
+    fn lock_collapsers(&self) -> MutexGuard<'_, Collapsers> {
         self.0
             .collapsers
             .lock()

@@ -5,7 +5,9 @@
     reason = "helpers of tests fail the test they help"
 )]
 
-use squall_resilience::{BreakerState, Command, Properties, PropertiesBuilder, Registry};
+use squall_resilience::collapser::{BatchFn, Collapser, CollapserProperties};
+use squall_resilience::dynamic::{COLLAPSER_NAMES, HYSTRIX_NAMES};
+use squall_resilience::{Attempt, BreakerState, Command, Properties, PropertiesBuilder, Registry};
 
 fn with_command(builder: PropertiesBuilder) -> (Registry, Command) {
     let registry = Registry::new();
@@ -100,6 +102,71 @@ fn mistakes_say_what_to_write() {
     assert!(found.contains("must be 1 to 100"), "{found}");
 }
 
+fn collapser(name: &str, properties: CollapserProperties) -> Titles {
+    let command = Command::new("titles.batch", "gateway", Properties::default()).unwrap();
+    let batch: Nothing = BatchFn(|_: Vec<u32>, _: Attempt| std::future::ready(Ok(Vec::new())));
+    Collapser::new(name, command, properties, batch).unwrap()
+}
+
+type NoAnswer = std::future::Ready<Result<Vec<(u32, Result<String, String>)>, String>>;
+type Nothing = BatchFn<fn(Vec<u32>, Attempt) -> NoAnswer>;
+type Titles = Collapser<u32, Nothing>;
+
+#[test]
+fn a_collapser_goes_by_the_same_rules() {
+    let registry = Registry::new();
+    let default = "hystrix.collapser.default.timerDelayInMilliseconds";
+    registry.set_property(default, "20").unwrap();
+    let silent = collapser("titles.one", CollapserProperties::default());
+    let code = CollapserProperties {
+        timer_delay_ms: 5,
+        ..CollapserProperties::default()
+    };
+    let said = collapser("titles.two", code);
+    let of = |shown: &Titles| shown.snapshot().properties.timer_delay_ms;
+    assert_eq!((of(&silent), of(&said)), (10, 5), "until they are shown");
+    registry.show_collapser(&silent);
+    registry.show_collapser(&said);
+    assert_eq!((of(&silent), of(&said)), (20, 5));
+    let own = "hystrix.collapser.titles.two.timerDelayInMilliseconds";
+    registry.set_property(own, "7").unwrap();
+    assert_eq!((of(&silent), of(&said)), (20, 7));
+    registry.clear_property(own).unwrap();
+    registry.clear_property(default).unwrap();
+    assert_eq!((of(&silent), of(&said)), (10, 5));
+    for (name, value) in [
+        ("maxRequestsInBatch", "3"),
+        ("request_cache_enabled", "false"),
+    ] {
+        let key = format!("hystrix.collapser.titles.one.{name}");
+        registry.set_property(&key, value).unwrap();
+    }
+    let properties = silent.snapshot().properties;
+    assert_eq!(properties.max_requests_in_batch, 3);
+    assert!(!properties.request_cache_enabled);
+}
+
+#[test]
+fn mistakes_in_a_collapsers_settings_say_what_to_write() {
+    let registry = Registry::new();
+    let told = |key: &str, value: &str| registry.set_property(key, value).unwrap_err().to_string();
+    for key in [
+        "hystrix.collapser.timer_delay_ms",
+        "hystrix.collapser.default.circuitBreaker.forceOpen",
+        "hystrix.collapser.default.metrics_rolling_buckets",
+    ] {
+        let found = told(key, "1");
+        assert!(found.contains("`hystrix.collapser.KEY.NAME`"), "{found}");
+    }
+    let key = "hystrix.collapser.default.maxRequestsInBatch";
+    let found = told(key, "0");
+    assert!(
+        found.contains("max_requests_in_batch must be 1 to 1000000, not 0"),
+        "{found}"
+    );
+    assert!(told(key, "many").contains("invalid type"), "as any other");
+}
+
 /// The table for those who come from Hystrix names every setting, and every key of Hystrix's that is
 /// understood beside its setting.
 #[test]
@@ -128,7 +195,12 @@ fn the_table_of_settings_is_whole() {
             "{name}: {told}, not {default}"
         );
     }
-    for (hystrix, ours) in squall_resilience::dynamic::HYSTRIX_NAMES {
+    for (hystrix, ours) in HYSTRIX_NAMES {
         assert_eq!(row_of(hystrix), row_of(ours));
+    }
+    let (_, collapser) = page.split_once("Those of a collapser").unwrap();
+    for (hystrix, ours) in COLLAPSER_NAMES {
+        let row = format!("| `{hystrix}` | `{ours}` |");
+        assert!(collapser.contains(&row), "{row}");
     }
 }
