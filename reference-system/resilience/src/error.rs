@@ -64,6 +64,15 @@ pub enum CommandError<E> {
         /// How many calls wait for one.
         waiting: usize,
     },
+    /// So many calls wait for one execution already that no more may; see
+    /// [`SingleFlight`](crate::single_flight::SingleFlight).
+    TooManyWaiters {
+        /// How many may wait.
+        limit: usize,
+    },
+    /// The execution that several calls wait for ended without an answer: its work panicked, or
+    /// its runtime was shut down.
+    Abandoned,
     /// The work took longer than the command's timeout, or than the caller's deadline allowed; it
     /// was dropped.
     Timeout {
@@ -106,6 +115,10 @@ impl<E: fmt::Display> fmt::Display for CommandError<E> {
                 f,
                 "no thread free: all {threads} are busy and {waiting} calls wait already"
             ),
+            Self::TooManyWaiters { limit } => {
+                write!(f, "{limit} calls wait for this answer already")
+            }
+            Self::Abandoned => f.write_str("the execution ended without an answer"),
             Self::Timeout { after } => write!(f, "timed out after {after:?}"),
             Self::DeadlineExpired => f.write_str("the deadline had passed before the call began"),
             Self::BadRequest(error) => write!(f, "bad request: {error}"),
@@ -132,13 +145,13 @@ impl<E> CommandError<E> {
     pub fn failure_type(&self) -> FailureType {
         match self {
             Self::ShortCircuited { .. } => FailureType::ShortCircuit,
-            Self::SemaphoreRejected { .. } | Self::Shed { .. } => {
+            Self::SemaphoreRejected { .. } | Self::Shed { .. } | Self::TooManyWaiters { .. } => {
                 FailureType::RejectedSemaphoreExecution
             }
             Self::ThreadPoolRejected { .. } => FailureType::RejectedThreadExecution,
             Self::Timeout { .. } | Self::DeadlineExpired => FailureType::Timeout,
             Self::BadRequest(_) => FailureType::BadRequestException,
-            Self::Failure(_) => FailureType::CommandException,
+            Self::Failure(_) | Self::Abandoned => FailureType::CommandException,
             Self::FallbackFailed { cause, .. } => cause.failure_type(),
             Self::FallbackRejected { .. } => FailureType::RejectedSemaphoreFallback,
         }
@@ -148,13 +161,15 @@ impl<E> CommandError<E> {
     pub fn event(&self) -> CommandEvent {
         match self {
             Self::ShortCircuited { .. } => CommandEvent::ShortCircuited,
-            Self::SemaphoreRejected { .. } => CommandEvent::SemaphoreRejected,
+            Self::SemaphoreRejected { .. } | Self::TooManyWaiters { .. } => {
+                CommandEvent::SemaphoreRejected
+            }
             Self::Shed { .. } => CommandEvent::Shed,
             Self::ThreadPoolRejected { .. } => CommandEvent::ThreadPoolRejected,
             Self::Timeout { .. } => CommandEvent::Timeout,
             Self::DeadlineExpired => CommandEvent::DeadlineExpired,
             Self::BadRequest(_) => CommandEvent::BadRequest,
-            Self::Failure(_) => CommandEvent::Failure,
+            Self::Failure(_) | Self::Abandoned => CommandEvent::Failure,
             Self::FallbackFailed { cause, .. } | Self::FallbackRejected { cause } => cause.event(),
         }
     }
@@ -166,13 +181,15 @@ impl<E> CommandError<E> {
             Self::ShortCircuited { retry_after } => Some(*retry_after),
             Self::SemaphoreRejected { .. }
             | Self::Shed { .. }
-            | Self::ThreadPoolRejected { .. } => Some(Duration::from_secs(1)),
+            | Self::ThreadPoolRejected { .. }
+            | Self::TooManyWaiters { .. } => Some(Duration::from_secs(1)),
             Self::FallbackFailed { cause, .. } => cause.retry_after(),
             Self::FallbackRejected { cause } => {
                 cause.retry_after().or(Some(Duration::from_secs(1)))
             }
             Self::Timeout { .. }
             | Self::DeadlineExpired
+            | Self::Abandoned
             | Self::BadRequest(_)
             | Self::Failure(_) => None,
         }
@@ -265,7 +282,7 @@ mod tests {
 
     #[test]
     fn every_failure_has_its_status() {
-        let cases: [(CommandError<&str>, u16, Option<u64>); 8] = [
+        let cases: [(CommandError<&str>, u16, Option<u64>); 10] = [
             (
                 CommandError::ShortCircuited {
                     retry_after: Duration::from_millis(1200),
@@ -290,6 +307,8 @@ mod tests {
                 None,
             ),
             (CommandError::DeadlineExpired, 504, None),
+            (CommandError::TooManyWaiters { limit: 3 }, 503, Some(1)),
+            (CommandError::Abandoned, 502, None),
             (CommandError::BadRequest("no such title"), 400, None),
             (CommandError::Failure("reset"), 502, None),
             (

@@ -49,15 +49,21 @@ pub enum CommandEvent {
     Hedge,
     /// The second attempt answered first, and its answer counts. Ours.
     HedgeSuccess,
-    /// The request had asked the same before, and gets the same answer.
+    /// The answer was known: the request had asked the same before, or it was kept and is fresh.
     ResponseFromCache,
     /// A request that was answered by a batch; a batch has one notice, whatever its size.
     Collapsed,
+    /// The call waits for an execution that another call of the same key has begun. Ours.
+    Coalesced,
+    /// The answer was kept too long to be fresh, and is asked for anew in the background. Ours.
+    StaleWhileRevalidate,
+    /// The call failed, and an answer that was kept stands in. Ours.
+    StaleIfError,
 }
 
 impl CommandEvent {
     /// How many kinds there are.
-    pub const COUNT: usize = 21;
+    pub const COUNT: usize = 24;
 
     /// Every kind, in the order of the enum.
     pub const ALL: [Self; Self::COUNT] = [
@@ -82,6 +88,9 @@ impl CommandEvent {
         Self::HedgeSuccess,
         Self::ResponseFromCache,
         Self::Collapsed,
+        Self::Coalesced,
+        Self::StaleWhileRevalidate,
+        Self::StaleIfError,
     ];
 
     /// The name in capitals, as Hystrix writes it.
@@ -108,6 +117,9 @@ impl CommandEvent {
             Self::HedgeSuccess => "HEDGE_SUCCESS",
             Self::ResponseFromCache => "RESPONSE_FROM_CACHE",
             Self::Collapsed => "COLLAPSED",
+            Self::Coalesced => "COALESCED",
+            Self::StaleWhileRevalidate => "STALE_WHILE_REVALIDATE",
+            Self::StaleIfError => "STALE_IF_ERROR",
         }
     }
 

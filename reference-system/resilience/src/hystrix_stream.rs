@@ -95,8 +95,15 @@ fn identity(snapshot: &CommandSnapshot) -> Map<String, Value> {
 }
 
 /// Emitting does not exist here; its counts are zero because nothing of the kind can have happened.
+/// Hystrix has one name for all calls that are answered without an execution of their own.
 fn counts(snapshot: &CommandSnapshot) -> Map<String, Value> {
     let rolling = |event| snapshot.metrics.rolling(event);
+    let from_cache = [
+        Event::ResponseFromCache,
+        Event::Coalesced,
+        Event::StaleWhileRevalidate,
+        Event::StaleIfError,
+    ];
     object(json!({
         "rollingCountBadRequests": rolling(Event::BadRequest),
         "rollingCountCollapsedRequests": rolling(Event::Collapsed),
@@ -109,7 +116,7 @@ fn counts(snapshot: &CommandSnapshot) -> Map<String, Value> {
         "rollingCountFallbackMissing": rolling(Event::FallbackMissing),
         "rollingCountFallbackRejection": rolling(Event::FallbackRejection),
         "rollingCountFallbackSuccess": rolling(Event::FallbackSuccess),
-        "rollingCountResponsesFromCache": rolling(Event::ResponseFromCache),
+        "rollingCountResponsesFromCache": from_cache.map(rolling).iter().sum::<u64>(),
         "rollingCountSemaphoreRejected": rolling(Event::SemaphoreRejected),
         "rollingCountShortCircuited": rolling(Event::ShortCircuited),
         "rollingCountSuccess": rolling(Event::Success),

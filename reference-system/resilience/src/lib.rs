@@ -15,6 +15,8 @@ pub mod metrics;
 pub mod prometheus;
 pub mod request_context;
 pub mod retry_budget;
+pub mod single_flight;
+pub mod stale_cache;
 
 #[cfg(test)]
 mod bulkhead_test;
@@ -25,6 +27,7 @@ mod command;
 mod deadline;
 mod error;
 mod execute;
+mod execute_kept;
 mod hedge;
 mod priority;
 mod promise;

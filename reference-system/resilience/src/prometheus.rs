@@ -14,6 +14,7 @@ use crate::collapser::CollapserSnapshot;
 use crate::event::CommandEvent;
 use crate::metrics::{BUCKET_BOUNDS_MS, LatencyTotals};
 use crate::snapshot::CommandSnapshot;
+use crate::stale_cache::StaleCacheSnapshot;
 
 /// The media type of the text.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -32,7 +33,8 @@ impl Registry {
     }
 }
 
-/// All commands and the collapsers that are shown: breaker states, breaker openings, calls by event, calls that run and latencies.
+/// All commands, and the collapsers and caches that are shown: breaker states, breaker openings,
+/// calls by event, calls that run and latencies.
 impl Collector for Registry {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let snapshots = self.snapshots();
@@ -50,7 +52,8 @@ impl Collector for Registry {
         })?;
         calls(&mut encoder, &snapshots)?;
         latencies(&mut encoder, &snapshots)?;
-        collapsers(&mut encoder, &self.collapser_snapshots())
+        collapsers(&mut encoder, &self.collapser_snapshots())?;
+        caches(&mut encoder, &self.cache_snapshots())
     }
 }
 
@@ -126,6 +129,42 @@ fn collapsers(encoder: &mut DescriptorEncoder<'_>, shown: &[CollapserSnapshot]) 
     for snapshot in shown {
         let labels = [("collapser", &*snapshot.name)];
         ConstCounter::new(snapshot.totals.batches).encode(metric.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn caches(encoder: &mut DescriptorEncoder<'_>, shown: &[StaleCacheSnapshot]) -> fmt::Result {
+    if shown.is_empty() {
+        return Ok(());
+    }
+    type Size = fn(&StaleCacheSnapshot) -> u64;
+    let sizes: [(&str, &str, Size); 3] = [
+        ("entries", "Answers that are kept.", |cache| {
+            cache.entries as u64
+        }),
+        (
+            "weight",
+            "What the answers that are kept weigh together.",
+            |cache| cache.weight,
+        ),
+        ("fills", "Executions that run for the cache.", |cache| {
+            cache.fills as u64
+        }),
+    ];
+    for (name, help, size) in sizes {
+        let name = format!("resilience_cache_{name}");
+        let mut metric = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
+        for cache in shown {
+            let labels = [("command", &*cache.command)];
+            ConstGauge::new(size(cache)).encode(metric.encode_family(&labels)?)?;
+        }
+    }
+    let help = "Answers that had to go for others.";
+    let name = "resilience_cache_evicted";
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for cache in shown {
+        let labels = [("command", &*cache.command)];
+        ConstCounter::new(cache.evicted).encode(metric.encode_family(&labels)?)?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use crate::collapser::{self, Batch, Collapser, CollapserProperties, CollapserSna
 use crate::command::NOTICES_MAX;
 use crate::dynamic::{DynamicError, Layers, OF_COLLAPSER};
 use crate::event::Notice;
+use crate::stale_cache::{StaleCache, StaleCacheSnapshot};
 use crate::{
     Clock, Command, CommandSnapshot, Properties, PropertiesError, SystemClock, hystrix_stream,
 };
@@ -22,9 +23,13 @@ pub struct Registry(Arc<Shared>);
 struct Shared {
     commands: Mutex<Commands>,
     collapsers: Mutex<Collapsers>,
+    caches: Mutex<BTreeMap<String, CacheView>>,
     clock: Arc<dyn Clock>,
     notices: broadcast::Sender<Notice>,
 }
+
+/// A cache of whatever types.
+type CacheView = Arc<dyn Fn() -> StaleCacheSnapshot + Send + Sync>;
 
 #[derive(Default)]
 struct Commands {
@@ -62,6 +67,7 @@ impl Registry {
         Self(Arc::new(Shared {
             commands: Mutex::default(),
             collapsers: Mutex::default(),
+            caches: Mutex::default(),
             clock,
             notices,
         }))
@@ -157,6 +163,26 @@ impl Registry {
         shown.iter().map(|view| view.snapshot()).collect()
     }
 
+    /// Shows how much `cache` keeps beside its command from now on; of those of one command, the
+    /// last.
+    pub fn show_cache<K, T, E>(&self, cache: &StaleCache<K, T, E>)
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        T: Clone + Send + 'static,
+        E: Clone + Send + 'static,
+    {
+        let name = cache.command().name().to_owned();
+        let cache = cache.clone();
+        let view: CacheView = Arc::new(move || cache.snapshot());
+        self.lock_caches().insert(name, view);
+    }
+
+    /// All caches that are shown, at this instant, by the name of their command.
+    pub fn cache_snapshots(&self) -> Vec<StaleCacheSnapshot> {
+        let shown: Vec<_> = self.lock_caches().values().cloned().collect();
+        shown.iter().map(|view| view()).collect()
+    }
+
     /// All commands at this instant, by name.
     pub fn snapshots(&self) -> Vec<CommandSnapshot> {
         self.commands().iter().map(Command::snapshot).collect()
@@ -226,6 +252,10 @@ impl Registry {
         }
         collapsers.layers = layers;
         Ok(())
+    }
+
+    fn lock_caches(&self) -> MutexGuard<'_, BTreeMap<String, CacheView>> {
+        self.0.caches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Commands> {

@@ -21,6 +21,8 @@ mod request_cache;
 mod shared;
 mod shared_orders;
 mod sibling_streams;
+mod single_flight;
+mod stale_cache;
 mod stream;
 mod sync;
 #[path = "../../src/breaker/window.rs"]
