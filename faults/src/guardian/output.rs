@@ -183,3 +183,114 @@ fn start() -> io::Result<Running> {
         told,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::protocol::Answer;
+    use super::*;
+
+    /// What may happen while news wait.
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// So many news come, with or without what is told when they wait too long.
+        Come(usize, bool),
+        /// The pump says that all is in its file which had been written when the nth of
+        /// what waits came.
+        Drained(usize),
+        /// Milliseconds pass.
+        Pass(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0..3_usize, any::<bool>()).prop_map(|(count, late)| Step::Come(count, late)),
+            (0..4_usize).prop_map(Step::Drained),
+            (0..700_u64).prop_map(Step::Pass),
+        ]
+    }
+
+    fn notice(id: u64, late: bool) -> Notice {
+        let answer = match late {
+            true => Answer::Refused("too late".to_owned()),
+            false => Answer::Done,
+        };
+        Notice::Answer { id, answer }
+    }
+
+    fn shown(news: &[Notice]) -> Vec<String> {
+        let lines = news.iter().map(serde_json::to_string);
+        lines.collect::<Result<_, _>>().unwrap()
+    }
+
+    proptest! {
+        /// Each is told once and in order: behind its output, or when that took too long.
+        #[test]
+        fn news_wait_for_their_output_and_no_longer_than_they_may(
+            steps in prop::collection::vec(step(), 0..40),
+        ) {
+            let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK;
+            let (_woken, wake) = pipe_with(flags).unwrap();
+            let (told, _tell) = pipe_with(flags).unwrap();
+            let (commands, asked) = channel();
+            let (answers, drained) = channel();
+            let running = Running { commands, wake, drained, told };
+            let mut output = Output { running: Some(running), ..Output::default() };
+            let mut now = Instant::now();
+            // By drain: until when they wait, the news, and what is told late.
+            let mut model: VecDeque<(u64, Instant, Vec<Notice>, Option<Notice>)> = VecDeque::new();
+            let (mut drains, mut ids, mut done) = (0, 0, 0);
+            for step in steps {
+                match step {
+                    Step::Come(count, late) => {
+                        let news: Vec<_> = (0..count as u64).map(|n| notice(ids + n, false)).collect();
+                        let late = late.then(|| notice(ids, true));
+                        ids += count as u64;
+                        drains += 1;
+                        output.after_output(news.clone(), late.clone(), now);
+                        let wanted = asked.try_recv();
+                        prop_assert!(matches!(wanted, Ok(Command::Drain(own)) if own == drains));
+                        model.push_back((drains, now + DRAIN_WITHIN, news, late));
+                    }
+                    Step::Drained(nth) => {
+                        if let Some((drain, ..)) = model.get(nth) {
+                            done = *drain;
+                            answers.send(done).unwrap();
+                        }
+                    }
+                    Step::Pass(ms) => now += Duration::from_millis(ms),
+                }
+                let mut expected = Vec::new();
+                while let Some((drain, until, ..)) = model.front() {
+                    let in_file = *drain <= done;
+                    if !in_file && *until > now {
+                        break;
+                    }
+                    let (_, _, news, late) = model.pop_front().unwrap();
+                    match late {
+                        Some(late) if !in_file => expected.push(late),
+                        _ => expected.extend(news),
+                    }
+                }
+                prop_assert_eq!(shown(&output.news(now)), shown(&expected));
+                prop_assert_eq!(output.deadline(), model.front().map(|it| it.1));
+            }
+            // At the end nothing is kept back, and nobody is waited for who is gone.
+            drop(asked);
+            let (news, missing) = output.finish();
+            let left: Vec<_> = model.into_iter().flat_map(|it| it.2).collect();
+            prop_assert_eq!(shown(&news), shown(&left));
+            prop_assert!(missing.is_empty());
+        }
+    }
+
+    #[test]
+    fn where_nothing_was_started_news_wait_for_nothing() {
+        let mut output = Output::default();
+        let now = Instant::now();
+        output.after_output(vec![notice(1, false)], Some(notice(2, true)), now);
+        assert_eq!(shown(&output.news(now)), shown(&[notice(1, false)]));
+        assert!(output.told().is_none() && output.deadline().is_none());
+    }
+}

@@ -135,3 +135,128 @@ impl Roster {
         self.refusing().next().is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use squall_scenario::inject::{Http, HttpAction, Matching, Message, Refuse, Stall};
+
+    use super::*;
+    use crate::proxy::counters;
+
+    const IDS: [&str; 4] = ["slow", "cut", "shut", "lost"];
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        AddToxic(usize, bool),
+        AddHttp(usize),
+        TakeToxic(usize),
+        TakeHttp(usize),
+        Stop,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let id = || 0..IDS.len();
+        prop_oneof![
+            8 => (id(), any::<bool>()).prop_map(|(id, refuses)| Step::AddToxic(id, refuses)),
+            4 => id().prop_map(Step::AddHttp),
+            4 => id().prop_map(Step::TakeToxic),
+            2 => id().prop_map(Step::TakeHttp),
+            1 => Just(Step::Stop),
+        ]
+    }
+
+    fn http(id: &str) -> Arc<HttpAttached> {
+        let fault = Http {
+            when: Matching::default(),
+            share: Share::WHOLE,
+            at_most: None,
+            scoped: false,
+            message: Message::Request,
+            action: HttpAction::Delay {
+                by: std::time::Duration::ZERO,
+                jitter: std::time::Duration::ZERO,
+            },
+        };
+        HttpAttached::new(id, fault, None)
+    }
+
+    proptest! {
+        /// A change has a version of its own, and what is no change has none.
+        #[test]
+        fn a_roster_is_two_lists_of_which_every_change_is_seen(
+            steps in prop::collection::vec(step(), 0..40),
+        ) {
+            let mut roster = Roster::default();
+            let (mut toxics, mut faults): (Vec<(usize, bool)>, Vec<usize>) = Default::default();
+            for step in steps {
+                let before = roster.version;
+                let changed = match step {
+                    Step::AddToxic(id, refuses) => {
+                        let inject = match refuses {
+                            true => OnBytes::Refuse(Refuse {}),
+                            false => OnBytes::Stall(Stall {}),
+                        };
+                        let toxic = Arc::new(Attached::new(IDS[id], &inject, Share::WHOLE));
+                        let added = roster.add(&toxic);
+                        let known = toxics.iter().any(|own| own.0 == id);
+                        let fits = match (&added, roster.stopped) {
+                            (Err(Refused::Stopped), stopped) => stopped,
+                            (Err(Refused::Duplicate), stopped) => !stopped && known,
+                            (Ok(()), stopped) => !stopped && !known,
+                        };
+                        prop_assert!(fits);
+                        if added.is_ok() {
+                            toxics.push((id, refuses));
+                        }
+                        added.is_ok()
+                    }
+                    Step::AddHttp(id) => {
+                        let added = roster.add(&http(IDS[id])).is_ok();
+                        prop_assert_eq!(added, !roster.stopped && !faults.contains(&id));
+                        if added {
+                            faults.push(id);
+                        }
+                        added
+                    }
+                    Step::TakeToxic(id) => {
+                        let found = roster.take_off::<Attached>(IDS[id]);
+                        prop_assert_eq!(found, toxics.iter().any(|own| own.0 == id));
+                        toxics.retain(|own| own.0 != id);
+                        found
+                    }
+                    Step::TakeHttp(id) => {
+                        let found = roster.take_off::<HttpAttached>(IDS[id]);
+                        prop_assert_eq!(found, faults.contains(&id));
+                        faults.retain(|own| *own != id);
+                        found
+                    }
+                    Step::Stop => {
+                        roster.stopped = true;
+                        false
+                    }
+                };
+                prop_assert_eq!(roster.version, before + u64::from(changed));
+                let listed: Vec<_> = roster.toxics.iter().map(|it| it.id()).collect();
+                let wanted: Vec<_> = toxics.iter().map(|own| IDS[own.0]).collect();
+                prop_assert_eq!(listed, wanted);
+                let listed: Vec<_> = roster.http.iter().map(|it| it.id()).collect();
+                let wanted: Vec<_> = faults.iter().map(|own| IDS[*own]).collect();
+                prop_assert_eq!(listed, wanted);
+                prop_assert_eq!(roster.refuses(), toxics.iter().any(|own| own.1));
+            }
+        }
+    }
+
+    /// What it did goes on with it; one that has its id later did nothing yet.
+    #[test]
+    fn a_toxic_that_is_changed_stays_itself() {
+        let slow = Attached::new("slow", &OnBytes::Stall(Stall {}), Share::WHOLE);
+        let changed = slow.changed(&OnBytes::Refuse(Refuse {}), Share::WHOLE);
+        counters::add(&changed.totals.hit, 3);
+        assert_eq!(counters::get(&slow.totals.hit), 3);
+        assert!(slow.is(&changed) && changed.refuses() && !slow.refuses());
+        let another = Attached::new("slow", &OnBytes::Stall(Stall {}), Share::WHOLE);
+        assert!(!slow.is(&another));
+    }
+}

@@ -212,6 +212,13 @@ mod tests {
     }
 
     #[test]
+    fn of_two_with_one_key_it_is_the_last() {
+        let text = br#"{"a":1,"b":[0],"a":2}"#;
+        assert_eq!(json_at(text, "/a"), Ok(Some(Value::from(2))));
+        assert_eq!(json_at(br#"{"a":[1],"a":2}"#, "/a/0"), Ok(None));
+    }
+
+    #[test]
     fn what_is_too_deep_or_too_long_is_refused() {
         let deep = [vec![b'['; 200], vec![b']'; 200]].concat();
         for pointer in ["", "/0", "/1"] {
