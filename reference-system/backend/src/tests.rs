@@ -6,4 +6,5 @@ mod catalogue_of_calls;
 mod cold_start;
 mod faults;
 mod journey;
+mod seeds;
 mod viewer;
