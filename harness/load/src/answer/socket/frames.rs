@@ -145,10 +145,13 @@ impl Frames {
             4 => 126,
             _ => 1 << 16,
         };
-        if length < least || length > u64::MAX >> 1 {
+        if length < least {
             return Err(protocol(&format!(
                 "the length of a frame, {length}, is not written in the fewest bytes"
             )));
+        }
+        if length > u64::MAX >> 1 {
+            return Err(protocol("the first bit of a frame's length is set"));
         }
         let last = first & 0x80 != 0;
         let opcode =

@@ -235,7 +235,7 @@ fn what_is_no_frame_says_why_and_is_told_so() {
         (
             vec![0x82, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
             1002,
-            "fewest bytes",
+            "first bit of a frame's length",
         ),
         (vec![0x82, 126, 0, 125], 1002, "fewest bytes"),
         (vec![0x89, 126, 0, 1], 1002, "fewest bytes"),
