@@ -6,6 +6,7 @@ mod balance_calls;
 #[path = "../../src/bulkhead.rs"]
 mod bulkhead;
 mod bulkhead_orders;
+mod by_hand;
 mod cluster;
 mod collapser;
 mod command;

@@ -12,7 +12,7 @@ use std::future::{Future, pending};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use squall_resilience::layers::{CacheKey, FallbackFn, NoFallback, RequestCacheLayer};
@@ -21,6 +21,8 @@ use squall_resilience::{
     Call, Classify, Command, CommandError, CommandEvent, Deadline, Properties, RequestContext,
 };
 use tower::{Layer, Service, ServiceExt, service_fn};
+
+use crate::by_hand::poll_once;
 
 fn command() -> Command {
     Command::new("profile", "gateway", Properties::default()).unwrap()
@@ -32,10 +34,6 @@ fn within(command: &Command, ms: u64) -> Deadline {
 
 fn count(command: &Command, event: CommandEvent) -> u64 {
     command.snapshot().metrics.total(event)
-}
-
-fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,7 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use squall_resilience::layers::{ClassifyLayer, FallbackFn, SingleFlightLayer};
@@ -19,6 +19,8 @@ use squall_resilience::{
     Call, CallOptions, Command, CommandError, CommandEvent, Deadline, Properties,
 };
 use tower::{Layer, ServiceExt, service_fn};
+
+use crate::by_hand::{let_others_run, poll_once};
 
 type Flights = SingleFlight<&'static str, u32, &'static str>;
 type Answer = Result<u32, CommandError<&'static str>>;
@@ -34,17 +36,6 @@ fn within(flights: &Flights, ms: u64) -> Deadline {
 
 fn count(flights: &Flights, event: CommandEvent) -> u64 {
     flights.command().snapshot().metrics.total(event)
-}
-
-fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// Lets tasks go on while no time passes.
-async fn let_others_run() {
-    for _ in 0..8 {
-        tokio::task::yield_now().await;
-    }
 }
 
 /// Work that says how often it was begun, and takes 100 ms in two steps.

@@ -11,7 +11,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use squall_resilience::layers::StaleCacheLayer;
@@ -21,6 +21,8 @@ use squall_resilience::{
     Properties, Registry,
 };
 use tower::{Layer, ServiceExt, service_fn};
+
+use crate::by_hand::{let_others_run, poll_once};
 
 #[derive(Debug, Clone, PartialEq)]
 enum Unable {
@@ -64,17 +66,6 @@ fn cache(rules: StaleCacheRules) -> Cache {
 
 fn count(cache: &Cache, event: CommandEvent) -> u64 {
     cache.command().snapshot().metrics.total(event)
-}
-
-fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// Lets tasks go on while no time passes.
-async fn let_others_run() {
-    for _ in 0..8 {
-        tokio::task::yield_now().await;
-    }
 }
 
 /// Answers how often it was asked, after 100 ms, unless it is to fail.
