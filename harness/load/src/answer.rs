@@ -11,6 +11,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use squall_scenario::Stay;
 
+use crate::heard::Heard;
 use head::{Framing, parse_head};
 use socket::SocketAnswer;
 use stream::Stream;
@@ -207,6 +208,12 @@ impl AnswerReader {
     #[must_use]
     pub const fn head(&self) -> Option<&Head> {
         self.head.as_ref()
+    }
+
+    /// When what came of a stream came, where it is one and no more will.
+    pub(crate) fn heard(&mut self) -> Option<Box<Heard>> {
+        let stream = self.stream.as_mut();
+        stream.map(|stream| Box::new(stream.heard()))
     }
 
     /// Status and fallback, bytes of the body, and what was kept.

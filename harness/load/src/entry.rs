@@ -27,7 +27,8 @@ pub(crate) struct Entry {
     own_us: u32,
     lag_us: u32,
     wait_us: u32,
-    /// Of connecting, TLS and the first byte; [`ABSENT`] where there was none.
+    /// Of connecting, TLS and the first byte; [`ABSENT`] where there was none. Messages are
+    /// held beside.
     parts_us: [u32; 3],
     route: u32,
     outcome: Option<Outcome>,
@@ -134,6 +135,7 @@ impl Entry {
             connect_us,
             tls_us,
             first_byte_us,
+            ..Parts::default()
         }
     }
 
@@ -229,6 +231,7 @@ mod tests {
                             connect_us,
                             tls_us,
                             first_byte_us,
+                            ..Parts::default()
                         },
                         late_by_lag,
                         fallback,

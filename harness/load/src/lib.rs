@@ -9,6 +9,7 @@ mod crew;
 mod driver;
 mod entry;
 mod gauges;
+mod heard;
 mod job;
 mod journey;
 mod json;
@@ -38,6 +39,7 @@ pub use answer::{
     KEPT_BODY_BYTES_MAX, Kept, Looks, Malformed, Moment, Talk,
 };
 pub use gauges::Gauges;
+pub use heard::{Brought, First, Gaps, Heard, Spread};
 pub use plan::{Destination, LoadPlan};
 pub use player::{Fetch, Manifest, ManifestError, Next, Player, Viewing};
 pub use protocol::{LoadCommand, LoadOutput};

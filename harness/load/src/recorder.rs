@@ -6,6 +6,7 @@ use std::time::Duration;
 use squall_record::{DropCause, Interval, Sample};
 
 use crate::entry::Entry;
+use crate::heard::Brought;
 use crate::samples::Samples;
 use crate::settled::Settled;
 use crate::stretch::{Folded, Stretch, interval};
@@ -30,6 +31,8 @@ pub struct Recorder {
     edges: BTreeSet<i64>,
     /// Arrivals that are counted and not held, by the end of their interval.
     folded: BTreeMap<i64, Folded>,
+    /// What streams brought, by the ticket of their arrival.
+    brought: BTreeMap<u64, Brought>,
     /// Before it nothing is sealed: edges that were reported late come first.
     hold_until_us: i64,
     samples: Samples,
@@ -50,6 +53,7 @@ impl Recorder {
             interval_start_us: 0,
             edges: BTreeSet::new(),
             folded: BTreeMap::new(),
+            brought: BTreeMap::new(),
             hold_until_us: i64::MIN,
             samples,
             in_flight: 0,
@@ -127,6 +131,15 @@ impl Recorder {
             entry.settle(&settled);
             self.in_flight -= 1;
             self.lag_max_us = self.lag_max_us.max(settled.lag_us);
+        }
+    }
+
+    /// Notes what the stream of an arrival brought, before that is settled.
+    pub fn brought(&mut self, ticket: u64, brought: Brought) {
+        let index = ticket.checked_sub(self.first_ticket);
+        let entry = index.and_then(|index| self.entries.get(index as usize));
+        if entry.is_some_and(|entry| !entry.is_settled()) {
+            self.brought.insert(ticket, brought);
         }
     }
 
@@ -257,8 +270,16 @@ impl Recorder {
         let count = self
             .entries
             .partition_point(|entry| entry.scheduled_us < end_us);
-        let entries = self.entries.drain(..count).collect();
+        let entries: Vec<Entry> = self.entries.drain(..count).collect();
+        let first_ticket = self.first_ticket;
         self.first_ticket += count as u64;
+        let later = self.brought.split_off(&self.first_ticket);
+        let brought = std::mem::replace(&mut self.brought, later).into_iter();
+        let brought = brought.filter_map(|(ticket, brought)| {
+            let entry = entries.get(ticket.checked_sub(first_ticket)? as usize)?;
+            Some((entry.route(), brought))
+        });
+        let brought = brought.collect();
         let folded = self.folded.remove(&self.next_edge_us());
         let start_us = std::mem::replace(&mut self.interval_start_us, end_us);
         self.edges = self.edges.split_off(&(end_us + 1));
@@ -266,6 +287,7 @@ impl Recorder {
             start_us,
             end_us,
             entries,
+            brought,
             folded,
         }
     }

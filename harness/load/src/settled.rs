@@ -20,7 +20,7 @@ pub struct Settled {
     /// Of the response time: the generator's own, that is the lag and what it
     /// stood still while the answer was awaited.
     pub own_us: u64,
-    /// Connecting, TLS and first byte.
+    /// Connecting, TLS, first byte, and messages.
     pub parts: Parts,
     /// Whether a late answer would have been good without the lag.
     pub late_by_lag: bool,
@@ -97,6 +97,8 @@ impl Settled {
                 connect_us: None,
                 tls_us: None,
                 first_byte_us: None,
+                first_message_us: None,
+                longest_gap_us: None,
             },
             late_by_lag: false,
             fallback: false,

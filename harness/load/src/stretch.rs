@@ -1,14 +1,17 @@
 //! The arrivals of one interval, and the interval that they make: the same one,
 //! however many recorders they come from.
 
+use std::time::Duration;
+
 use hdrhistogram::Histogram;
 use squall_record::histogram::{coarse_histogram, new_histogram, record_us};
 use squall_record::{
     BadKind, Counts, DropCause, Interval, IntervalParts, IntervalUsers, Outcome, RouteInterval,
-    Sightings, Times,
+    RouteMessages, Sightings, Times,
 };
 
 use crate::entry::Entry;
+use crate::heard::Brought;
 
 /// All arrivals that one recorder had between two edges, settled.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub(crate) struct Stretch {
     pub(crate) start_us: i64,
     pub(crate) end_us: i64,
     pub(crate) entries: Vec<Entry>,
+    /// What their streams brought, with the route of each.
+    pub(crate) brought: Vec<(usize, Brought)>,
     pub(crate) folded: Option<Folded>,
 }
 
@@ -114,13 +119,11 @@ pub(crate) fn interval(routes: &[String], stretches: &[Stretch]) -> Interval {
             }
         }
     }
+    for (route, brought) in stretches.iter().flat_map(|stretch| &stretch.brought) {
+        builders[*route].hear(brought);
+    }
     for folded in stretches.iter().filter_map(|it| it.folded.as_ref()) {
-        for (builder, counts) in builders.iter_mut().zip(&folded.counts) {
-            builder.counts.add(counts);
-        }
-        for (builder, seen) in builders.iter_mut().zip(&folded.seen) {
-            builder.seen.add(seen);
-        }
+        add_folded(&mut builders, folded);
         if !folded.users.is_empty() {
             let (seen, hurt) = users.get_or_insert_default();
             seen.extend(&folded.users);
@@ -148,11 +151,73 @@ pub(crate) fn interval(routes: &[String], stretches: &[Stretch]) -> Interval {
     }
 }
 
+fn add_folded(builders: &mut [RouteBuilder], folded: &Folded) {
+    for (builder, counts) in builders.iter_mut().zip(&folded.counts) {
+        builder.counts.add(counts);
+    }
+    for (builder, seen) in builders.iter_mut().zip(&folded.seen) {
+        builder.seen.add(seen);
+    }
+}
+
 struct RouteBuilder {
     counts: Counts,
     seen: Sightings,
     response: Histogram<u64>,
     unlagged: Histogram<u64>,
+    heard: Option<Box<HeardBuilder>>,
+}
+
+/// What the streams of a route brought.
+struct HeardBuilder {
+    begun: u64,
+    empty: u64,
+    first: Histogram<u64>,
+    first_unlagged: Histogram<u64>,
+    between: Histogram<u64>,
+    between_unlagged: Histogram<u64>,
+}
+
+impl HeardBuilder {
+    fn new() -> Self {
+        Self {
+            begun: 0,
+            empty: 0,
+            first: coarse_histogram(),
+            first_unlagged: coarse_histogram(),
+            between: coarse_histogram(),
+            between_unlagged: coarse_histogram(),
+        }
+    }
+
+    fn add(&mut self, brought: &Brought) {
+        match brought.first {
+            Some(first) => {
+                self.begun += 1;
+                record_us(&mut self.first, micros(first.all));
+                record_us(&mut self.first_unlagged, micros(first.unlagged));
+            }
+            None => self.empty += 1,
+        }
+        brought.gaps.all().add_to(&mut self.between);
+        brought.gaps.unlagged().add_to(&mut self.between_unlagged);
+    }
+
+    fn build(&self) -> RouteMessages {
+        RouteMessages {
+            begun: self.begun,
+            empty: self.empty,
+            gaps: self.between.len(),
+            first: Some(Times::of(&self.first)),
+            first_unlagged: Some(Times::of(&self.first_unlagged)),
+            between: Some(Times::of(&self.between)),
+            between_unlagged: Some(Times::of(&self.between_unlagged)),
+        }
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl RouteBuilder {
@@ -162,7 +227,15 @@ impl RouteBuilder {
             seen: Sightings::default(),
             response: new_histogram(),
             unlagged: new_histogram(),
+            heard: None,
         }
+    }
+
+    fn hear(&mut self, brought: &Brought) {
+        let heard = self
+            .heard
+            .get_or_insert_with(|| Box::new(HeardBuilder::new()));
+        heard.add(brought);
     }
 
     fn add(&mut self, entry: &Entry) {
@@ -211,6 +284,7 @@ impl RouteBuilder {
             route,
             counts: self.counts,
             seen: self.seen,
+            messages: self.heard.map(|heard| heard.build()).unwrap_or_default(),
             response: Some(Times::of(&self.response)),
             unlagged: Some(Times::of(&self.unlagged)),
         }

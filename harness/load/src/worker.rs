@@ -425,7 +425,8 @@ impl Sender for Worker {
         course: &Course,
         result: Result<Exchange, ExchangeFailure>,
     ) {
-        let result = self.understood(&job, course, result);
+        let mut result = self.understood(&job, course, result);
+        let heard = result.as_mut().ok().and_then(|it| it.heard.take());
         let result = self.heard_by_cache(&mut job, course, result);
         let stuck = match result.as_ref().map(|it| self.redirected(&job, course, it)) {
             Ok(Some(Ok(hop))) => {
@@ -457,7 +458,11 @@ impl Sender for Worker {
         }
         let late_in_flight = &self.late_in_flight;
         late_in_flight.set(late_in_flight.get() - u32::from(job.late));
+        let brought = self.brought(&job, course, heard, &mut settled);
         let mut recorder = job.track.recorder.borrow_mut();
+        if let Some(brought) = brought {
+            recorder.brought(job.ticket, brought);
+        }
         recorder.settle(job.ticket, settled);
         drop(recorder);
         self.show(&job, &settled, || match result {

@@ -23,6 +23,7 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 fn main() {
     a_plain_request_costs_no_allocation();
     a_request_of_a_closed_loop_costs_no_allocation();
+    a_message_of_a_stream_costs_no_allocation();
     an_answer_takes_no_more_memory_than_it_may();
     a_value_of_a_list_takes_no_tree_of_it();
 }
@@ -224,6 +225,24 @@ fn tiny_events(mut stream: TcpStream) {
     let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\r\n";
     let _ = stream.write_all(head.as_bytes());
     let _ = stream.write_all("data:0\n\n".repeat((1 << 20) / 8).as_bytes());
+}
+
+/// The time of each is recorded all the same.
+fn a_message_of_a_stream_costs_no_allocation() {
+    let mut load = load(1.0);
+    load.requests.truncate(1);
+    let address = server(tiny_events);
+    let of = |count| {
+        let mut load = load.clone();
+        load.requests[0].events = Some(Stay {
+            count: Some(count),
+            time: None,
+        });
+        let (counts, spent) = measure(load, address);
+        assert_eq!((counts.scheduled, counts.good), (1, 1), "{counts:?}");
+        (count, spent.allocations + spent.reallocations)
+    };
+    costs_no_more(of(1), of(100_000));
 }
 
 /// Bytes that are asked for, one after the other, to make the list of so many events. A

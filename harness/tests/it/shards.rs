@@ -1,9 +1,11 @@
 //! A load that is split over machines and merged is the load of one machine,
 //! to the last arrival and the last bucket; the server is simulated.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use squall_judge::judge;
-use squall_load::{Cached, Recorder, RequestMaker, Schedule, Settled};
+use squall_load::{Brought, Cached, First, Gaps, Recorder, RequestMaker, Schedule, Settled};
 use squall_record::{
     BadKind, DropCause, Interval, Manifest, Outcome, Parts, Phase, RECORD_SCHEMA_VERSION, Record,
     RunEvent, Shard, ShardSet, Stamped, merge,
@@ -51,6 +53,7 @@ fn answer(number: u64) -> Settled {
             connect_us: dice.is_multiple_of(9).then_some(dice % 300),
             tls_us: None,
             first_byte_us: Some(dice % 5_000),
+            ..Parts::default()
         },
         late_by_lag: false,
         fallback: dice.is_multiple_of(7),
@@ -62,6 +65,21 @@ fn answer(number: u64) -> Settled {
             _ => Cached::Unasked,
         },
         evicted: u32::from(dice.is_multiple_of(29)),
+    }
+}
+
+/// What the stream of such an answer brings: two messages.
+fn brought(response_us: u64) -> Brought {
+    let us = Duration::from_micros;
+    let mut gaps = Gaps::default();
+    gaps.add(us(response_us / 2), us(response_us % 3));
+    let first = First {
+        all: us(response_us / 4),
+        unlagged: us(response_us / 5),
+    };
+    Brought {
+        first: Some(first),
+        gaps,
     }
 }
 
@@ -81,7 +99,11 @@ fn record(scenario: &Scenario, shard: Option<Shard>, edges_us: &[i64]) -> Record
     for arrival in schedule {
         let at_us = i64::try_from(arrival.at.as_micros()).unwrap();
         let ticket = recorder.schedule(at_us, maker.route_of(arrival.number));
-        recorder.settle(ticket, answer(arrival.number));
+        let settled = answer(arrival.number);
+        if settled.outcome == Outcome::Good {
+            recorder.brought(ticket, brought(settled.response_us));
+        }
+        recorder.settle(ticket, settled);
     }
     let end_us = i64::try_from(scenario.load.duration().as_micros()).unwrap();
     let events = [
@@ -145,6 +167,9 @@ fn assert_same(merged: &[Interval], whole: &[Interval]) {
             assert_eq!((&a.route, a.counts), (&b.route, b.counts));
             assert_eq!(a.response, b.response);
             assert_eq!(a.unlagged, b.unlagged);
+            assert_eq!(a.messages, b.messages);
+            let told = (a.messages.begun, a.messages.gaps);
+            assert_eq!(told, (a.counts.good, a.counts.good), "two messages each");
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What response times consist of: connecting, TLS, and the first byte.
+//! What response times consist of: connecting, TLS, the first byte, and messages.
 
 use hdrhistogram::Histogram;
 use squall_record::histogram::{new_histogram, rank, value_at_rank};
-use squall_record::{Interval, Record, Times};
+use squall_record::{Interval, Record, RouteMessages, Times};
 
 use crate::quantity::Quantity;
 use crate::verdict::{PartStats, Parts};
@@ -17,10 +17,21 @@ pub(super) fn sum_up(record: &Record) -> Parts {
         }
         stats(&total)
     };
+    let of_routes = |part: fn(&RouteMessages) -> Option<&Times>| {
+        let mut total = new_histogram();
+        let measured = record.intervals.iter().filter(|it| it.start_us >= 0);
+        let routes = measured.flat_map(|interval| &interval.routes);
+        for times in routes.filter_map(|route| part(&route.messages)) {
+            times.add_to(&mut total);
+        }
+        stats(&total)
+    };
     Parts {
         connect: of(|interval| interval.parts.connect.as_ref()),
         tls: of(|interval| interval.parts.tls.as_ref()),
         first_byte: of(|interval| interval.parts.first_byte.as_ref()),
+        first_message: of_routes(|messages| messages.first.as_ref()),
+        message_gap: of_routes(|messages| messages.between.as_ref()),
     }
 }
 

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{BadKind, CacheUse, Drops, IntervalParts, IntervalUsers, Sightings, Times};
+use crate::{
+    BadKind, CacheUse, Drops, IntervalParts, IntervalUsers, RouteMessages, Sightings, Times,
+};
 
 /// All arrivals scheduled in `[start_us, end_us)`, settled. Intervals are cut
 /// at every second and at every fault edge.
@@ -41,6 +43,9 @@ pub struct RouteInterval {
     /// not say.
     #[serde(default, skip_serializing_if = "Sightings::is_empty")]
     pub seen: Sightings,
+    /// What its streams brought, where it has any.
+    #[serde(default, skip_serializing_if = "RouteMessages::is_empty")]
+    pub messages: RouteMessages,
     /// Response times (done - scheduled) of good answers in microseconds.
     #[serde(skip)]
     pub response: Option<Times>,

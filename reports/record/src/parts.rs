@@ -1,5 +1,6 @@
 //! The parts of a response time that have a name of their own: making the
-//! connection, its TLS handshake, and the way to the answer's first byte.
+//! connection, its TLS handshake, the way to the answer's first byte, and the messages
+//! of a stream.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,12 @@ pub struct Parts {
     /// From handing the request to its connection until the answer's first byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte_us: Option<u64>,
+    /// From when it was due until the first message of its stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_message_us: Option<u64>,
+    /// The longest time from one of them to the next, or until its client left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_gap_us: Option<u64>,
 }
 
 /// Those of all arrivals of an interval, whatever their route, good and bad.

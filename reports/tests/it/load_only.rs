@@ -61,6 +61,12 @@ fn what_response_times_consist_of_is_told_where_it_is_known() {
     record.intervals[0].parts.connect = times(&[1_000, 5_000]);
     record.intervals[1].parts.connect = times(&[2_000]);
     record.intervals[1].parts.first_byte = times(&[700]);
+    for (interval, gaps) in [(0, [300, 500]), (2, [100, 700])] {
+        let messages = &mut record.intervals[interval].routes[1].messages;
+        (messages.begun, messages.gaps) = (1, 2);
+        messages.first = times(&[900]);
+        messages.between = times(&gaps);
+    }
     let mut warm_up = record.intervals[0].clone();
     (warm_up.start_us, warm_up.end_us) = (-SECOND, 0);
     warm_up.routes.clear();
@@ -71,7 +77,10 @@ fn what_response_times_consist_of_is_told_where_it_is_known() {
         .collect::<Vec<_>>()
         .join(" ");
     let wanted = "Of these times: connect 2ms at the median, 5ms at p99, 5ms at most (3 of \
-                  them); first byte 700µs at the median, 700µs at p99, 700µs at most (1 of them).";
+                  them); first byte 700µs at the median, 700µs at p99, 700µs at most (1 of them); \
+                  first message 900µs at the median, 900µs at p99, 900µs at most (2 of them); \
+                  gap between messages 300µs at the median, 700µs at p99, 700µs at most (4 of \
+                  them).";
     assert!(told.contains(wanted), "{told}");
 }
 

@@ -9,6 +9,7 @@ pub(crate) use json::json_of_events;
 use super::keeper::Keeper;
 use super::taken::Taken;
 use super::tally::{Moment, Tally};
+use crate::heard::Heard;
 use lines::EventLines;
 
 mod json;
@@ -108,6 +109,11 @@ impl EventAnswer {
     /// The events that came.
     pub(crate) const fn series(&self) -> Series {
         self.tally.series()
+    }
+
+    /// When they came, once no more will.
+    pub(crate) fn heard(&mut self) -> Heard {
+        self.tally.heard()
     }
 }
 

@@ -10,6 +10,7 @@ use squall_scenario::{Series, Stay, close_code_name};
 use super::keeper::Keeper;
 use super::taken::Taken;
 use super::tally::{Moment, Tally};
+use crate::heard::Heard;
 use frames::{Frames, Part, code};
 pub(crate) use frames::{Opcode, write_frame};
 pub(crate) use json::json_of_messages;
@@ -275,6 +276,11 @@ impl SocketAnswer {
     /// The messages that came.
     pub(crate) const fn series(&self) -> Series {
         self.tally.series()
+    }
+
+    /// When they came, once no more will.
+    pub(crate) fn heard(&mut self) -> Heard {
+        self.tally.heard()
     }
 
     /// The code by which it was closed, and words, where it did not go well.

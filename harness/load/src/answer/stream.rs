@@ -10,6 +10,7 @@ use super::keeper::Keeper;
 use super::socket::SocketAnswer;
 use super::taken::Taken;
 use super::tally::Moment;
+use crate::heard::Heard;
 
 /// What came of it so far.
 #[derive(Debug)]
@@ -86,6 +87,14 @@ impl Stream {
         match self {
             Self::Events(events) => events.series(),
             Self::Socket(socket) => socket.series(),
+        }
+    }
+
+    /// When it came, once no more will.
+    pub(super) fn heard(&mut self) -> Heard {
+        match self {
+            Self::Events(events) => events.heard(),
+            Self::Socket(socket) => socket.heard(),
         }
     }
 

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use squall_scenario::Series;
 
+use crate::heard::Heard;
+
 /// A point in time, for what lies between two of them and was not squall's own.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
@@ -14,21 +16,22 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The time from another until this, without what the sender stood still.
-    fn since(self, other: Self) -> Duration {
+    /// The time from another until this, and what of it the sender stood still.
+    fn since(self, other: Self) -> (Duration, Duration) {
         let own = self.stalled.saturating_sub(other.stalled);
         let all = self.at.saturating_duration_since(other.at);
-        all.saturating_sub(own)
+        (all, own.min(all))
     }
 }
 
 /// What came so far of an answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Tally {
     /// When its request was sent, and when the last of it had come.
     sent: Moment,
     last: Option<Moment>,
     series: Series,
+    heard: Heard,
 }
 
 impl Tally {
@@ -38,6 +41,7 @@ impl Tally {
             sent,
             last: None,
             series: Series::default(),
+            heard: Heard::default(),
         }
     }
 
@@ -45,7 +49,11 @@ impl Tally {
     pub(crate) fn came(&mut self, now: Moment) {
         self.series.count += 1;
         match self.last.replace(now) {
-            None => self.series.first = Some(now.since(self.sent)),
+            None => {
+                let (all, own) = now.since(self.sent);
+                self.series.first = Some(all - own);
+                self.heard.first = Some((now.at, all - own));
+            }
             Some(last) => self.gap(last, now),
         }
     }
@@ -58,12 +66,19 @@ impl Tally {
     }
 
     fn gap(&mut self, from: Moment, to: Moment) {
-        self.series.longest_gap = self.series.longest_gap.max(to.since(from));
+        let (all, own) = to.since(from);
+        self.series.longest_gap = self.series.longest_gap.max(all - own);
+        self.heard.gaps.add(all, own);
     }
 
     /// What came; the first counted from when the request was sent.
     pub(crate) const fn series(&self) -> Series {
         self.series
+    }
+
+    /// When it came, once nothing more will.
+    pub(crate) fn heard(&mut self) -> Heard {
+        std::mem::take(&mut self.heard)
     }
 }
 

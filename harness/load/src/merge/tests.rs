@@ -1,9 +1,12 @@
 //! Whatever the threads do, the joined record is that of one thread.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
-use squall_record::{BadKind, DropCause, Interval, JourneyEnds, Outcome, Parts};
+use squall_record::{BadKind, DropCause, Interval, JourneyEnds, Outcome, Parts, Times};
 
 use super::*;
+use crate::heard::{Brought, First, Gaps};
 use crate::recorder::Recorder;
 use crate::settled::{Cached, Settled};
 
@@ -50,6 +53,7 @@ fn arrival() -> impl Strategy<Value = Arrival> {
                     connect_us: response_us.is_multiple_of(4).then_some(response_us / 9),
                     tls_us: response_us.is_multiple_of(8).then_some(response_us / 8),
                     first_byte_us: Some(response_us / 3),
+                    ..Parts::default()
                 },
                 own_us: response_us / 6,
                 late_by_lag: response_us.is_multiple_of(2),
@@ -99,6 +103,20 @@ fn scene() -> impl Strategy<Value = Scene> {
         })
 }
 
+/// What a stream brings that has this response time; of some, nothing.
+fn brought(response_us: u64) -> Brought {
+    let us = Duration::from_micros;
+    let first = (!response_us.is_multiple_of(5)).then(|| First {
+        all: us(response_us / 2),
+        unlagged: us(response_us / 3),
+    });
+    let mut gaps = Gaps::default();
+    for part in 4..4 + first.map_or(0, |_| response_us % 4) {
+        gaps.add(us(response_us / part), us(response_us % 2));
+    }
+    Brought { first, gaps }
+}
+
 const END_US: i64 = 3_000_000;
 
 /// The stretches of the arrivals with a number that is `nth` modulo `of`.
@@ -120,6 +138,9 @@ fn record(scene: &Scene, nth: usize, of: usize, torn: bool) -> Recorder {
             continue;
         }
         let ticket = recorder.schedule_for(arrival.at_us, route, user);
+        if arrival.settled.outcome == Outcome::Good {
+            recorder.brought(ticket, brought(arrival.settled.response_us));
+        }
         recorder.settle(ticket, arrival.settled);
     }
     recorder
@@ -167,6 +188,7 @@ fn seen(interval: &Interval) -> impl PartialEq + std::fmt::Debug + use<> {
                 route.counts,
                 route.response.clone(),
                 route.unlagged.clone(),
+                route.messages.clone(),
             )
         })
         .collect();
@@ -193,6 +215,20 @@ proptest! {
             _ => None,
         });
         prop_assert_eq!(intervals.collect::<Vec<_>>(), expected);
+        for interval in one_by_one(&out) {
+            for route in &interval.routes {
+                let (messages, counts) = (&route.messages, &route.counts);
+                prop_assert_eq!(messages.begun + messages.empty, counts.good);
+                for (times, counted) in [
+                    (&messages.first, messages.begun),
+                    (&messages.first_unlagged, messages.begun),
+                    (&messages.between, messages.gaps),
+                    (&messages.between_unlagged, messages.gaps),
+                ] {
+                    prop_assert_eq!(times.as_ref().map_or(0, Times::len), counted);
+                }
+            }
+        }
         let draining = out.iter().filter(|output| matches!(output, LoadOutput::Draining));
         prop_assert_eq!(draining.count(), 1);
         let Some(LoadOutput::Finished { scheduled, lag_max_us }) = out.last() else {
@@ -202,11 +238,19 @@ proptest! {
     }
 }
 
+fn one_by_one(out: &[LoadOutput]) -> impl Iterator<Item = &Interval> {
+    out.iter().filter_map(|output| match output {
+        LoadOutput::Interval(interval) => Some(interval),
+        _ => None,
+    })
+}
+
 fn stretch(start_us: i64, end_us: i64) -> Told {
     Told::Stretch(Stretch {
         start_us,
         end_us,
         entries: Vec::new(),
+        brought: Vec::new(),
         folded: None,
     })
 }

@@ -323,6 +323,7 @@ fn exchange(mut answer: Answer, done: Instant, address: Endpoint) -> Exchange {
         body_bytes: answer.body_bytes,
         fallback: answer.head.fallback,
         kept: answer.kept,
+        heard: answer.heard,
         address,
     }
 }

@@ -7,6 +7,7 @@ use squall_record::{BadKind, DropCause, Outcome};
 use super::connector::Endpoint;
 use super::under_way::{Dispatch, Made};
 use crate::answer::Kept;
+use crate::heard::Heard;
 
 /// How an exchange went, whatever came of it.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +43,8 @@ pub struct Exchange {
     pub fallback: Option<String>,
     /// What was kept of it, where its request asked for that.
     pub kept: Option<Box<Kept>>,
+    /// Of a stream of messages or events, when each came.
+    pub heard: Option<Box<Heard>>,
     /// Where it came from.
     pub address: Endpoint,
 }

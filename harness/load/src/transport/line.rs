@@ -15,6 +15,7 @@ use super::stamp;
 use super::under_way::Key;
 use super::wire::{Buffers, Wire};
 use crate::answer::{AnswerReader, Closing, Head, Kept, Malformed, Moment, Talk};
+use crate::heard::Heard;
 use crate::requests::RequestKind;
 
 /// A buffer that grew beyond this for one message is not kept.
@@ -89,6 +90,8 @@ pub(super) struct Answer {
     pub(super) body_bytes: u64,
     /// For checks, where there are any.
     pub(super) kept: Option<Box<Kept>>,
+    /// Of a stream, when its messages came.
+    pub(super) heard: Option<Box<Heard>>,
     /// Whether the connection may carry another request.
     pub(super) reusable: bool,
 }
@@ -415,6 +418,7 @@ impl Carried {
             self.unsent = [&self.unsent[..], &goodbye].concat().into();
             self.closing = Some(closing);
         }
+        let heard = reader.heard();
         let (head, body_bytes, kept) = reader.into_parts();
         let Some(head) = head else {
             return self.closed(None);
@@ -430,6 +434,7 @@ impl Carried {
                 first_byte: self.first_byte,
                 body_bytes,
                 kept,
+                heard,
                 reusable,
             },
         )

@@ -9,6 +9,7 @@ use squall_scenario::{AnswerCheck, GRPC_OK, Series, SeriesCheck};
 use super::Worker;
 use crate::answer::{KEPT_LIST_BYTES_MAX, Kept, json_of_events, json_of_messages};
 use crate::checks::first_broken;
+use crate::heard::{Brought, Heard};
 use crate::job::Job;
 use crate::requests::{Answers, RequestKind};
 use crate::settled::Settled;
@@ -96,10 +97,8 @@ impl Worker {
             .kept
             .as_deref_mut()
             .and_then(|kept| kept.series.as_mut());
-        if let (Some(series), Some(written)) = (first, course.written) {
-            // Lag is squall's own, as what it stood still is.
-            let begun = job.first.unwrap_or(course.dispatch);
-            let before = waited(&self.stalls, begun, written);
+        if let Some(series) = first {
+            let before = self.before_sent(job, course);
             series.first = series.first.map(|first| first + before);
         }
         let looked_at = kind.looks;
@@ -140,6 +139,41 @@ impl Worker {
             }
         }
         Ok(exchange)
+    }
+
+    /// How long it took from when an arrival was first dispatched until its request was
+    /// sent. Lag is squall's own, as what it stood still is.
+    fn before_sent(&self, job: &Job, course: &Course) -> Duration {
+        let begun = job.first.unwrap_or(course.dispatch);
+        let written = course.written.unwrap_or(begun.at);
+        waited(&self.stalls, begun, written)
+    }
+
+    /// When its messages came of a stream that was answered as its request expects, whatever
+    /// it expects of them; how long that took is told beside what became of it.
+    pub(super) fn brought(
+        &self,
+        job: &Job,
+        course: &Course,
+        heard: Option<Box<Heard>>,
+        settled: &mut Settled,
+    ) -> Option<Brought> {
+        match settled.outcome {
+            Outcome::Good | Outcome::Bad(BadKind::Late | BadKind::Check) => {}
+            Outcome::Bad(_) | Outcome::Dropped | Outcome::Unfinished => return None,
+        }
+        let before = self.before_sent(job, course);
+        let brought = heard?.of_arrival(job.scheduled, before);
+        // A call that ends well may have nothing to say.
+        let says_nothing = self.requests.kind(job.route).call.is_some()
+            && settled.outcome != Outcome::Bad(BadKind::Check);
+        if brought.first.is_none() && !says_nothing {
+            return None;
+        }
+        let parts = &mut settled.parts;
+        parts.first_message_us = brought.first.map(|first| micros(first.all));
+        parts.longest_gap_us = brought.gaps.all().longest_us();
+        Some(brought)
     }
 
     /// What of an answer with a good status is not as its request expects, in
@@ -249,6 +283,7 @@ fn parts(course: &Course, exchange: Option<&Exchange>) -> Parts {
             .made
             .and_then(|made| Some(between(made.connected, made.encrypted?))),
         first_byte_us: exchange.and_then(|it| Some(between(course.written?, it.first_byte))),
+        ..Parts::default()
     }
 }
 
@@ -301,6 +336,7 @@ mod tests {
             body_bytes: 0,
             fallback: None,
             kept: None,
+            heard: None,
             address: Endpoint::Ip(([127, 0, 0, 1], 9).into()),
         };
         let known = Parts {
@@ -318,6 +354,7 @@ mod tests {
             connect_us: Some(50),
             tls_us: Some(250),
             first_byte_us: Some(1_000),
+            ..Parts::default()
         };
         assert_eq!(parts(&course, Some(&answer)), known);
         let unanswered = Parts {

@@ -186,7 +186,7 @@ async fn serve_two(stream: TcpStream, open: Arc<AtomicU64>) {
 }
 
 /// A server that speaks one of the versions, and how many streams are open there.
-async fn serves(http: HttpVersion) -> (SocketAddr, Arc<AtomicU64>) {
+pub(crate) async fn serves(http: HttpVersion) -> (SocketAddr, Arc<AtomicU64>) {
     let open = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&open);
     let (address, _) = server(move |_, stream| {
@@ -202,7 +202,7 @@ async fn serves(http: HttpVersion) -> (SocketAddr, Arc<AtomicU64>) {
     (address, open)
 }
 
-fn events(path: &str, stay: Stay) -> Request {
+pub(crate) fn events(path: &str, stay: Stay) -> Request {
     Request {
         events: Some(stay),
         expect_status: vec![(200, 200)],
@@ -210,14 +210,14 @@ fn events(path: &str, stay: Stay) -> Request {
     }
 }
 
-fn count(count: u64) -> Stay {
+pub(crate) fn count(count: u64) -> Stay {
     Stay {
         count: Some(count),
         time: None,
     }
 }
 
-fn time(time: Duration) -> Stay {
+pub(crate) fn time(time: Duration) -> Stay {
     Stay {
         count: None,
         time: Some(time),
@@ -258,7 +258,7 @@ fn time_for_more() -> Stage {
     }
 }
 
-fn over(http: HttpVersion, requests: Vec<Request>, journeys: Vec<Journey>) -> Load {
+pub(crate) fn over(http: HttpVersion, requests: Vec<Request>, journeys: Vec<Journey>) -> Load {
     Load {
         connecting: Connecting {
             http,
@@ -290,7 +290,7 @@ async fn all_are(request: Request, of: fn(&Counts) -> u64) -> Vec<String> {
 }
 
 /// Both versions, and both framings of the first.
-fn ways(path: &str) -> [(HttpVersion, String); 3] {
+pub(crate) fn ways(path: &str) -> [(HttpVersion, String); 3] {
     [
         (HttpVersion::One, path.to_owned()),
         (HttpVersion::One, format!("/close{path}")),

@@ -106,10 +106,12 @@ pub(crate) fn load(requests: Vec<Request>, journeys: Vec<Journey>) -> Load {
 pub(crate) struct Ran {
     pub(crate) counts: Vec<Counts>,
     pub(crate) samples: Vec<Sample>,
+    /// Of each route: streams that brought a message, that had none to bring, and gaps.
+    pub(crate) heard: Vec<[u64; 3]>,
     asked: Vec<(HeaderMap, Vec<u8>)>,
 }
 
-async fn run(load: Load) -> Ran {
+pub(crate) async fn run(load: Load) -> Ran {
     let asked = Asked::default();
     let address = serve(Arc::clone(&asked)).await;
     let mut ran = run_against(address, load).await;
@@ -139,6 +141,7 @@ pub(crate) async fn run_to(destination: Destination, load: Load) -> Ran {
     let mut ran = Ran {
         counts: vec![Counts::default(); routes],
         samples: vec![],
+        heard: vec![[0; 3]; routes],
         asked: vec![],
     };
     loop {
@@ -147,6 +150,11 @@ pub(crate) async fn run_to(destination: Destination, load: Load) -> Ran {
             LoadOutput::Interval(interval) => {
                 for (at, route) in interval.routes.iter().enumerate() {
                     ran.counts[at].add(&route.counts);
+                    let messages = &route.messages;
+                    let told = [messages.begun, messages.empty, messages.gaps];
+                    for (sum, told) in ran.heard[at].iter_mut().zip(told) {
+                        *sum += told;
+                    }
                 }
             }
             LoadOutput::Samples(more) => ran.samples.extend(more),

@@ -23,6 +23,7 @@ mod installed_python;
 mod journeys;
 mod late_reading;
 mod loads;
+mod messages;
 mod names;
 mod nginx;
 mod open_loop;

@@ -25,10 +25,10 @@ use crate::grpc::{CALLS, json, load, run_against, run_to};
 use crate::serving::server;
 
 /// What a server heard: messages, and how it was closed.
-type Heard = Arc<Mutex<Vec<String>>>;
+pub(crate) type Heard = Arc<Mutex<Vec<String>>>;
 
 /// An echo by tungstenite, which takes no frame that is not masked.
-fn echo() -> (SocketAddr, Heard) {
+pub(crate) fn echo() -> (SocketAddr, Heard) {
     echo_over(|stream| stream)
 }
 

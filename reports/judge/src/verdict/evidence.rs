@@ -226,7 +226,8 @@ pub struct GeneratorTrust {
     pub summary: String,
 }
 
-/// What response times consist of, over all routes and arrivals, good and bad.
+/// What response times consist of, over all routes and arrivals, good and bad; of messages,
+/// over the streams that were answered as their requests expect.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Parts {
     /// Making a connection, each counted once.
@@ -238,13 +239,27 @@ pub struct Parts {
     /// From handing a request to its connection until the answer's first byte.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_byte: Option<PartStats>,
+    /// From when an arrival was due until the first message of its stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_message: Option<PartStats>,
+    /// From one message of a stream to the next, or until its client left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_gap: Option<PartStats>,
 }
 
 impl Parts {
     /// Whether nothing is known of any; so it is of records of older versions.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.connect.is_none() && self.tls.is_none() && self.first_byte.is_none()
+        let Self {
+            connect,
+            tls,
+            first_byte,
+            first_message,
+            message_gap,
+        } = self;
+        let requests = connect.is_none() && tls.is_none() && first_byte.is_none();
+        requests && first_message.is_none() && message_gap.is_none()
     }
 
     /// Each that something is known of, with its name for people.
@@ -253,6 +268,8 @@ impl Parts {
             ("connect", &self.connect),
             ("TLS handshake", &self.tls),
             ("first byte", &self.first_byte),
+            ("first message", &self.first_message),
+            ("gap between messages", &self.message_gap),
         ];
         all.into_iter()
             .filter_map(|(name, stats)| Some((name, stats.as_ref()?)))

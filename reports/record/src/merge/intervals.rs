@@ -74,6 +74,18 @@ fn add_route(total: &mut RouteInterval, other: &RouteInterval) {
     total.seen.add(&other.seen);
     add_times(&mut total.response, &other.response);
     add_times(&mut total.unlagged, &other.unlagged);
+    let (own, theirs) = (&mut total.messages, &other.messages);
+    for (own, theirs) in [
+        (&mut own.begun, theirs.begun),
+        (&mut own.empty, theirs.empty),
+        (&mut own.gaps, theirs.gaps),
+    ] {
+        *own = own.saturating_add(theirs);
+    }
+    add_times(&mut own.first, &theirs.first);
+    add_times(&mut own.first_unlagged, &theirs.first_unlagged);
+    add_times(&mut own.between, &theirs.between);
+    add_times(&mut own.between_unlagged, &theirs.between_unlagged);
 }
 
 fn add_times(total: &mut Option<Times>, other: &Option<Times>) {

@@ -18,7 +18,7 @@ use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
-use crate::{Interval, Times};
+use crate::{Interval, RouteInterval, Times};
 
 /// First line of the file.
 pub(super) const HEADER: &str = "# squall: how long answers took; see reports/README.md\n";
@@ -42,10 +42,14 @@ pub(super) enum Kind {
     Connect,
     Tls,
     FirstByte,
+    FirstMessage,
+    FirstUnlagged,
+    Gap,
+    GapUnlagged,
 }
 
 /// In the order of their numbers in the file.
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 11] = [
     Kind::Response,
     Kind::Unlagged,
     Kind::Lag,
@@ -53,6 +57,10 @@ const KINDS: [Kind; 7] = [
     Kind::Connect,
     Kind::Tls,
     Kind::FirstByte,
+    Kind::FirstMessage,
+    Kind::FirstUnlagged,
+    Kind::Gap,
+    Kind::GapUnlagged,
 ];
 
 /// Whose times they are.
@@ -88,12 +96,8 @@ impl Found {
 pub(super) fn lines(interval: &Interval) -> Result<String, String> {
     let mut text = String::new();
     let mut blocks = Vec::new();
-    let routes = interval.routes.iter().enumerate().flat_map(|(nth, route)| {
-        [
-            (Kind::Response, nth, &route.response),
-            (Kind::Unlagged, nth, &route.unlagged),
-        ]
-    });
+    let routes = interval.routes.iter().enumerate();
+    let routes = routes.flat_map(|(nth, route)| own(route).map(|(kind, times)| (kind, nth, times)));
     let all = spanning(interval).map(|(kind, times)| (kind, 0, times));
     for (kind, nth, times) in routes.chain(all) {
         if let Some(times) = times.as_ref().filter(|times| !times.is_empty()) {
@@ -108,6 +112,18 @@ pub(super) fn lines(interval: &Interval) -> Result<String, String> {
         write_line(&mut text, interval.start_us, &blocks)?;
     }
     Ok(text)
+}
+
+/// The times of one route.
+const fn own(route: &RouteInterval) -> [(Kind, &Option<Times>); 6] {
+    [
+        (Kind::Response, &route.response),
+        (Kind::Unlagged, &route.unlagged),
+        (Kind::FirstMessage, &route.messages.first),
+        (Kind::FirstUnlagged, &route.messages.first_unlagged),
+        (Kind::Gap, &route.messages.between),
+        (Kind::GapUnlagged, &route.messages.between_unlagged),
+    ]
 }
 
 /// The times that span all routes.
@@ -243,7 +259,7 @@ mod tests {
 
     use super::*;
     use crate::histogram::{new_histogram, record_us};
-    use crate::{IntervalParts, RouteInterval};
+    use crate::{IntervalParts, RouteMessages};
 
     fn times() -> impl Strategy<Value = Option<Times>> {
         let value = prop_oneof![1..3_000_u64, 1..4_000_000_u64, 1..5_000_000_000_u64];
@@ -258,17 +274,26 @@ mod tests {
     }
 
     fn interval() -> impl Strategy<Value = Interval> {
-        let routes = prop::collection::vec((times(), times()), 0..8);
+        let route = (times(), times(), [times(), times(), times(), times()]);
+        let routes = prop::collection::vec(route, 0..8);
         let all = (times(), times(), times(), times(), times());
         (any::<i64>(), routes, all).prop_map(|(start_us, routes, all)| {
             let (lag, wait, connect, tls, first_byte) = all;
-            let routes = routes
-                .into_iter()
-                .map(|(response, unlagged)| RouteInterval {
+            let routes = routes.into_iter().map(|(response, unlagged, messages)| {
+                let [first, first_unlagged, between, between_unlagged] = messages;
+                RouteInterval {
                     response,
                     unlagged,
+                    messages: RouteMessages {
+                        first,
+                        first_unlagged,
+                        between,
+                        between_unlagged,
+                        ..RouteMessages::default()
+                    },
                     ..RouteInterval::default()
-                });
+                }
+            });
             Interval {
                 start_us,
                 end_us: i64::MAX,
@@ -298,6 +323,10 @@ mod tests {
             let routes = interval.routes.iter().enumerate().flat_map(|(nth, route)| [
                 (Kind::Response, nth, &route.response),
                 (Kind::Unlagged, nth, &route.unlagged),
+                (Kind::FirstMessage, nth, &route.messages.first),
+                (Kind::FirstUnlagged, nth, &route.messages.first_unlagged),
+                (Kind::Gap, nth, &route.messages.between),
+                (Kind::GapUnlagged, nth, &route.messages.between_unlagged),
             ]);
             let all = spanning(&interval).map(|(kind, times)| (kind, 0, times));
             for (kind, nth, times) in routes.chain(all) {
@@ -361,7 +390,8 @@ mod tests {
     #[test]
     fn a_kind_that_came_later_costs_nothing_but_itself() {
         let mut text = String::new();
-        write_line(&mut text, -5, &[7, 0, 1, 9, 1, 0, 3, 1, 9, 2]).unwrap();
+        let later = KINDS.len() as u8;
+        write_line(&mut text, -5, &[later, 0, 1, 9, 1, 0, 3, 1, 9, 2]).unwrap();
         let found = read_line(text.trim_end()).unwrap();
         let known: Vec<_> = found
             .iter()

@@ -61,11 +61,14 @@ fn interval(interval: &Interval) -> Result<(), String> {
         let c = &route.counts;
         let others = c.failed().max(c.late_by_lag).max(c.fallback);
         let cache = &c.cache;
+        let messages = &route.messages;
         c.scheduled > COUNT_MAX
             || cache.asked().max(cache.evicted) > COUNT_MAX
             || cache.revalidated.saturating_add(cache.misses) > c.scheduled
             || others > COUNT_MAX
             || c.unfinished > c.scheduled
+            || messages.begun.saturating_add(messages.empty) > c.settled()
+            || messages.gaps > COUNT_MAX
             || c.bytes > TIME_US_MAX
             || c.good > c.settled()
     });
@@ -87,7 +90,13 @@ pub(super) fn sample(sample: &Sample) -> bool {
         sample.response_us,
     ];
     let parts = &sample.parts;
-    let parts = [parts.connect_us, parts.tls_us, parts.first_byte_us];
+    let parts = [
+        parts.connect_us,
+        parts.tls_us,
+        parts.first_byte_us,
+        parts.first_message_us,
+        parts.longest_gap_us,
+    ];
     let mut times = times.iter().chain(parts.iter().flatten());
     is_time(sample.scheduled_us)
         && times.all(|us| *us < TIME_US_MAX)

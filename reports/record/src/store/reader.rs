@@ -320,7 +320,19 @@ pub(super) fn hang(interval: &mut Interval, found: Found) -> bool {
         (Kind::FirstByte, _) => &mut interval.parts.first_byte,
         (Kind::Response, Some(route)) => &mut route.response,
         (Kind::Unlagged, Some(route)) => &mut route.unlagged,
-        (Kind::Response | Kind::Unlagged, None) => return false,
+        (Kind::FirstMessage, Some(route)) => &mut route.messages.first,
+        (Kind::FirstUnlagged, Some(route)) => &mut route.messages.first_unlagged,
+        (Kind::Gap, Some(route)) => &mut route.messages.between,
+        (Kind::GapUnlagged, Some(route)) => &mut route.messages.between_unlagged,
+        (
+            Kind::Response
+            | Kind::Unlagged
+            | Kind::FirstMessage
+            | Kind::FirstUnlagged
+            | Kind::Gap
+            | Kind::GapUnlagged,
+            None,
+        ) => return false,
     };
     *place = Some(found.times);
     true
@@ -338,4 +350,11 @@ fn keep_whole(start_us: i64, route: &mut RouteInterval, complaints: &mut Complai
         ));
     }
     route.unlagged = route.unlagged.take().filter(|times| times.len() == good);
+    if let Some((there, counted)) = route.messages.keep_whole() {
+        complaints.add(&format!(
+            "the interval at {start_us} us has {counted} times of messages of {} but {there} of \
+             them are there",
+            route.route
+        ));
+    }
 }

@@ -127,13 +127,27 @@ impl RecordTail {
                 self.damaged += u64::from(!line.is_empty());
                 continue;
             };
-            let found = found.into_iter().filter(|one| one.kind != Kind::Unlagged);
+            let found = found.into_iter().filter(|one| is_shown(one.kind));
             for one in found.take(WAITING_MAX.saturating_sub(self.waiting)) {
                 self.waiting += 1;
                 self.found.entry(one.start_us).or_default().push(one);
             }
         }
         Ok(true)
+    }
+}
+
+/// Whether whoever follows a run looks at times of this kind.
+const fn is_shown(kind: Kind) -> bool {
+    match kind {
+        Kind::Response | Kind::Lag | Kind::Wait | Kind::Connect | Kind::Tls | Kind::FirstByte => {
+            true
+        }
+        Kind::Unlagged
+        | Kind::FirstMessage
+        | Kind::FirstUnlagged
+        | Kind::Gap
+        | Kind::GapUnlagged => false,
     }
 }
 

@@ -174,6 +174,66 @@ fn a_record_survives_the_round_trip() {
     assert_eq!(verdict["outcome"], "pass");
 }
 
+/// When the messages of streams came is in a record too, and adds up over shards.
+#[test]
+fn times_of_messages_survive_the_round_trip_and_add_up() {
+    let times = |values: &[u64]| {
+        let mut histogram = new_histogram();
+        values.iter().for_each(|us| record_us(&mut histogram, *us));
+        Some(Times::of(&histogram))
+    };
+    let mut record = passing();
+    let told = RouteMessages {
+        begun: 2,
+        empty: 1,
+        gaps: 3,
+        first: times(&[900, 70_000]),
+        first_unlagged: times(&[800, 60_000]),
+        between: times(&[5, 6, 1_000_000]),
+        between_unlagged: times(&[4, 6, 900_000]),
+    };
+    record.intervals[1].routes[0].messages = told.clone();
+    let dir = tempfile::tempdir().unwrap();
+    RecordWriter::write_whole(dir.path(), &record, &json!(null)).unwrap();
+    let read = Record::read(dir.path()).unwrap();
+    assert_eq!(read.damage, Vec::<String>::new());
+    assert_eq!(read.intervals[1].routes[0].messages, told);
+    assert!(read.intervals[0].routes[0].messages.is_empty());
+
+    let shard = |number| {
+        let mut record = record.clone();
+        record.manifest.shards = Some(ShardSet {
+            of: 2,
+            present: vec![number],
+            start_at: None,
+            doubts: Vec::new(),
+        });
+        (format!("shard {number}"), record)
+    };
+    let merged = merge(vec![shard(1), shard(2)]).unwrap();
+    let sum = &merged.intervals[1].routes[0].messages;
+    assert_eq!((sum.begun, sum.empty, sum.gaps), (4, 2, 6));
+    assert_eq!(sum.first, times(&[900, 900, 70_000, 70_000]));
+    assert_eq!(sum.first_unlagged, times(&[800, 800, 60_000, 60_000]));
+    assert_eq!(sum.between, times(&[5, 5, 6, 6, 1_000_000, 1_000_000]));
+    let unlagged = times(&[4, 4, 6, 6, 900_000, 900_000]);
+    assert_eq!(sum.between_unlagged, unlagged);
+
+    // One that is missing would flatter, so none of them is used.
+    record.intervals[1].routes[0].messages.gaps = 4;
+    let dir = tempfile::tempdir().unwrap();
+    RecordWriter::write_whole(dir.path(), &record, &json!(null)).unwrap();
+    let read = Record::read(dir.path()).unwrap();
+    let messages = &read.intervals[1].routes[0].messages;
+    assert_eq!(
+        (&messages.between, &messages.between_unlagged),
+        (&None, &None)
+    );
+    assert_eq!(messages.first, told.first);
+    let damage = read.damage.join(" ");
+    assert!(damage.contains("4 times of messages"), "{damage}");
+}
+
 #[test]
 fn a_run_is_never_overwritten() {
     let dir = tempfile::tempdir().unwrap();

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use squall_scenario::{GRPC_OK, MESSAGE_PREFIX_BYTES, Series, grpc_status_name};
 
 use crate::answer::{Keeper, Moment, Tally};
+use crate::heard::Heard;
 use crate::requests::Answers;
 
 /// Longest message that is read. Nothing is held of it; it bounds what a server that
@@ -161,6 +162,12 @@ impl CallAnswer {
     /// The messages that came.
     pub(super) const fn series(&self) -> Series {
         self.tally.series()
+    }
+
+    /// When they came, of a stream of which no more will.
+    pub(super) fn heard(&mut self) -> Option<Heard> {
+        let many = self.answers == Answers::Many;
+        many.then(|| self.tally.heard())
     }
 
     /// How many bytes of messages came.

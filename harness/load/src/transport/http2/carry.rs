@@ -313,7 +313,7 @@ impl Answer {
     }
 
     /// It was read to its end, which came at `done`.
-    fn whole(self, done: Instant, address: Endpoint) -> End {
+    fn whole(mut self, done: Instant, address: Endpoint) -> End {
         let Some((status, first_byte)) = self.status else {
             return End::Failed(ExchangeFailure::left_unanswered(Some(address)));
         };
@@ -327,6 +327,8 @@ impl Answer {
             .map_or(self.body_bytes, CallAnswer::bytes);
         let of_call = self.call.as_ref().map(CallAnswer::series);
         let series = of_call.or(self.events.as_ref().map(EventAnswer::series));
+        let of_call = self.call.as_mut().and_then(CallAnswer::heard);
+        let heard = of_call.or(self.events.as_mut().map(EventAnswer::heard));
         let status = match self.call.map(CallAnswer::end) {
             Some(Ok(status)) => status,
             None => Status {
@@ -353,6 +355,7 @@ impl Answer {
                     ..keeper.kept()
                 })
             }),
+            heard: heard.map(Box::new),
             address,
         }))
     }

@@ -445,6 +445,7 @@ impl Filler<'_> {
             seen,
             response: Some(Times::of(&response)),
             unlagged: Some(Times::of(&unlagged)),
+            messages: RouteMessages::default(),
         }
     }
 }

@@ -182,12 +182,14 @@ fn parts(sample: &Sample) -> String {
         part.map_or_else(String::new, |us| format!(" ({name} {})", micros(us)))
     };
     format!(
-        "{} lag + {} wait{}{} + {} service{}",
+        "{} lag + {} wait{}{} + {} service{}{}{}",
         micros(sample.lag_us),
         micros(sample.wait_us),
         within("connect", sample.parts.connect_us),
         within("TLS", sample.parts.tls_us),
         micros(sample.service_us),
         within("first byte", sample.parts.first_byte_us),
+        within("first message", sample.parts.first_message_us),
+        within("longest gap", sample.parts.longest_gap_us),
     )
 }
