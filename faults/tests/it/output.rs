@@ -83,6 +83,26 @@ async fn secrets_do_not_reach_the_file() {
     run.stop().await;
 }
 
+/// Its writer may be paused in the middle, by a fault.
+#[tokio::test]
+async fn a_secret_does_not_reach_the_file_in_two_parts() {
+    let run = Run::start().await;
+    let mut secrets = Secrets::default();
+    secrets.add("KEY", "s3cret-and-long");
+    soon(run.guardian.keep_secrets(&secrets)).await.unwrap();
+    let script = "printf 'up\\nkey s3cret-'; while [ ! -e go ]; do sleep 0.05; done; \
+                  printf 'and-long\\n'; exec sleep 1000";
+    soon(run.guardian.spawn(run.request("halting", script)))
+        .await
+        .unwrap();
+    // What is before the beginning is given out by then.
+    crate::support::until("it halts", || run.log("halting") == "up\nkey ").await;
+    std::fs::write(run.dir.path().join("go"), "").unwrap();
+    let whole = || run.log("halting") == "up\nkey ${KEY}\n";
+    crate::support::until("it goes on", whole).await;
+    run.stop().await;
+}
+
 #[tokio::test]
 async fn a_line_is_there_although_a_secret_could_begin_with_it() {
     let run = Run::start().await;

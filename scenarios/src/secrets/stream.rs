@@ -75,12 +75,33 @@ impl Redaction {
         !self.held.is_empty()
     }
 
+    /// Gives out what was held back, but for half a character, and for the
+    /// beginning of a value in a line that is not whole: nothing came for a
+    /// moment, and its writer may have been interrupted.
+    pub fn flush_but_beginnings(&mut self, out: &mut Vec<u8>) {
+        let mut until = self.half_from();
+        if self.held.last() != Some(&b'\n') {
+            let plain = self.plain.scanner.cut(&self.matcher);
+            let decoded = self.decoded.scanner.cut(&self.matcher);
+            let begun = [plain, decoded.filter(|_| self.decoded.awake)];
+            for part in begun.into_iter().flatten() {
+                until = until.min(part.start);
+            }
+        }
+        self.give_out(until, out);
+    }
+
     /// Gives out what was held back, but for half a character: nothing came for
     /// a while. The rest of a value is still found if it comes after all.
     pub fn flush(&mut self, out: &mut Vec<u8>) {
+        self.give_out(self.half_from(), out);
+    }
+
+    /// Where half a character is held, or behind everything.
+    fn half_from(&self) -> u64 {
         let half = [self.plain.sieve.holds_from(), self.decoded.holds_from()];
-        let until = half.into_iter().flatten().min();
-        self.give_out(until.unwrap_or(self.behind()), out);
+        let half = half.into_iter().flatten().min();
+        half.unwrap_or(self.behind())
     }
 
     /// Gives out what was held back: nothing comes any more. The text may have

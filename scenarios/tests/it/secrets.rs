@@ -316,6 +316,44 @@ proptest! {
         }
     }
 
+    /// Unlike above not even the beginning is left, which is too short to be found by
+    /// itself: it waits for its rest.
+    #[test]
+    fn no_beginning_of_a_value_is_shown_while_its_rest_may_come(
+        value in "[a-zA-Z0-9]{12,40}", before in "[ -/]{0,20}", cut in 6..40_usize,
+    ) {
+        let cut = cut.min(value.len() - 1);
+        let secrets = secrets(&[("KEY", &value)]);
+        let mut redaction = secrets.redaction();
+        let mut out = Vec::new();
+        redaction.push(format!("{before}{}", &value[..cut]).as_bytes(), &mut out);
+        redaction.flush_but_beginnings(&mut out);
+        // Of a long one is known by now what it belongs to.
+        let out_so_far = String::from_utf8_lossy(&out);
+        prop_assert!(
+            before.starts_with(&*out_so_far) || out_so_far == format!("{before}${{KEY}}"),
+            "{out_so_far:?}"
+        );
+        redaction.push(&value.as_bytes()[cut..], &mut out);
+        redaction.end(&mut out);
+        prop_assert_eq!(String::from_utf8_lossy(&out), format!("{before}${{KEY}}"));
+    }
+
+    /// Who looks for a line gets it, also where a value could begin with it.
+    #[test]
+    fn a_whole_line_is_shown_although_a_value_begins_with_it(
+        value in "[a-z]{12,40}", cut in 6..11_usize,
+    ) {
+        let secrets = secrets(&[("KEY", &value)]);
+        let mut redaction = secrets.redaction();
+        let mut out = Vec::new();
+        let line = format!("{}\n", &value[..cut]);
+        redaction.push(line.as_bytes(), &mut out);
+        redaction.flush_but_beginnings(&mut out);
+        prop_assert_eq!(String::from_utf8_lossy(&out), line);
+        prop_assert!(!redaction.holds());
+    }
+
     #[test]
     fn a_text_without_values_stays_as_it_is(text in "\\PC{0,200}", value in "[a-z]{5}Q[0-9]{5}Z[a-z]{3}") {
         prop_assume!(!text.contains(&value[..6]));

@@ -18,8 +18,12 @@ use crate::guardian::protocol::LeftOut;
 /// Read of one pipe before it is the turn of the next.
 const TURN_BYTES: usize = 256 << 10;
 
-/// How long what could be the beginning of a secret waits for its rest.
+/// How long what could belong to a secret waits for what follows.
 const HOLD_WITHIN: Duration = Duration::from_millis(50);
+
+/// How long the beginning of a secret waits for its rest, where a line is not
+/// whole: its writer may be paused between two writes.
+const HOLD_BEGINNING_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the guardian tells its pump.
 pub(super) enum Command {
@@ -47,7 +51,7 @@ struct Pipe {
 }
 
 impl Pipe {
-    /// Whether something waits that could be the beginning of a secret.
+    /// Whether something waits that could belong to a secret.
     fn holds(&self) -> bool {
         self.redaction.as_ref().is_some_and(|text| text.holds())
     }
@@ -183,13 +187,18 @@ impl Pump {
     /// come: who reads the log waits for it.
     fn show_held(&mut self, silent: Duration) {
         for pipe in self.pipes.iter_mut().filter(|pipe| pipe.holds()) {
-            if pipe.heard.elapsed() < silent {
+            let heard = pipe.heard.elapsed();
+            if heard < silent {
                 continue;
             }
             if let (Some(redaction), Some(log)) =
                 (&mut pipe.redaction, self.logs.get_mut(&pipe.log))
             {
-                redaction.flush(&mut self.redacted);
+                if heard < HOLD_BEGINNING_WITHIN {
+                    redaction.flush_but_beginnings(&mut self.redacted);
+                } else {
+                    redaction.flush(&mut self.redacted);
+                }
                 log.append(&self.redacted);
                 self.redacted.clear();
             }
