@@ -10,7 +10,6 @@
 //! happen behind a lock that choices do not take.
 
 mod builder;
-mod chance;
 mod ejection;
 mod node;
 mod pick;
@@ -35,7 +34,6 @@ use arc_swap::ArcSwap;
 
 pub use self::builder::BalancerBuilder;
 use self::builder::Observer;
-use self::chance::Chance;
 use self::ejection::Members;
 pub use self::ejection::{BalanceCounts, BalanceEvent, Ejection, WhyEjected};
 use self::node::{Node, Stats};
@@ -44,6 +42,7 @@ pub use self::prometheus::BalancerMetrics;
 pub use self::rules::{BalanceRules, LoadMeasure};
 pub use self::snapshot::{BalancerSnapshot, InstanceSnapshot};
 use self::view::View;
+use crate::chance::Chance;
 use crate::clock::nanos;
 use crate::{Attempt, Classify, Clock};
 

@@ -9,9 +9,11 @@ use tokio::sync::broadcast;
 use crate::adaptive::AdaptiveLimit;
 use crate::breaker::{Breaker, BreakerState, Explanation};
 use crate::bulkhead::{Bulkhead, wake};
+use crate::chance::Chance;
 use crate::event::{CommandEvent, Happening, Notice};
 use crate::hedge::HedgeDelay;
 use crate::metrics::Metrics;
+use crate::retry_after::pause;
 use crate::retry_budget::RetryBudget;
 use crate::snapshot::CommandSnapshot;
 use crate::threads::Threads;
@@ -38,6 +40,8 @@ struct Inner {
     threads: Threads,
     fallback_bulkhead: Bulkhead,
     retry_budget: RetryBudget,
+    /// By how much retries that are told when to come miss each other.
+    retry_chance: Chance,
     hedge_budget: RetryBudget,
     hedge_delay: HedgeDelay,
     metrics: Metrics,
@@ -109,6 +113,8 @@ impl Command {
                 properties.retry_budget_min_per_s,
                 now,
             ),
+            // Two processes are not made at the same millisecond, as a rule.
+            retry_chance: Chance::new(clock.unix_ms(), &name),
             hedge_budget: RetryBudget::new(
                 properties.hedge_budget_percent,
                 properties.hedge_budget_min_per_s,
@@ -258,6 +264,13 @@ impl Command {
     /// The retry budget.
     pub fn retry_budget(&self) -> &RetryBudget {
         &self.0.retry_budget
+    }
+
+    /// How long a retry waits that is told to wait `told` and has `left` until its deadline; none if
+    /// that is too long.
+    pub(crate) fn retry_pause(&self, told: Duration, left: Duration) -> Option<Duration> {
+        let longest = Duration::from_millis(self.0.properties.load().retry_after_max_ms);
+        pause(told, longest, left, self.0.retry_chance.next())
     }
 
     /// The budget of hedges, by the same rules.

@@ -25,6 +25,13 @@ pub trait Classify {
     fn classify(&self) -> Classification {
         Classification::Failure
     }
+
+    /// How long the dependency asks to be left alone, counted from now, as its answer says
+    /// ([`retry_after`](crate::retry_after)); none if it says nothing. A retry waits that long, or
+    /// is not made.
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
 }
 
 impl Classify for std::io::Error {

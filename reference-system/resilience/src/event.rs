@@ -59,11 +59,14 @@ pub enum CommandEvent {
     StaleWhileRevalidate,
     /// The call failed, and an answer that was kept stands in. Ours.
     StaleIfError,
+    /// The dependency asked to be left alone for longer than the call may wait, so that it was not
+    /// tried again. Ours.
+    RetryAfterTooLong,
 }
 
 impl CommandEvent {
     /// How many kinds there are.
-    pub const COUNT: usize = 24;
+    pub const COUNT: usize = 25;
 
     /// Every kind, in the order of the enum.
     pub const ALL: [Self; Self::COUNT] = [
@@ -91,6 +94,7 @@ impl CommandEvent {
         Self::Coalesced,
         Self::StaleWhileRevalidate,
         Self::StaleIfError,
+        Self::RetryAfterTooLong,
     ];
 
     /// The name in capitals, as Hystrix writes it.
@@ -120,6 +124,7 @@ impl CommandEvent {
             Self::Coalesced => "COALESCED",
             Self::StaleWhileRevalidate => "STALE_WHILE_REVALIDATE",
             Self::StaleIfError => "STALE_IF_ERROR",
+            Self::RetryAfterTooLong => "RETRY_AFTER_TOO_LONG",
         }
     }
 

@@ -88,6 +88,10 @@ pub struct Properties {
     pub request_cache_enabled: bool,
     /// Attempts per call, the first included. Default 1: no retry.
     pub retry_max_attempts: u32,
+    /// The longest that a retry waits, in milliseconds, where the dependency says how long to leave
+    /// it alone ([`Classify::retry_after`](crate::Classify::retry_after)). Told more than that, or
+    /// than its deadline leaves, a call is not tried again. Default 5000.
+    pub retry_after_max_ms: u64,
     /// Retries allowed per 100 calls. Default 20.
     pub retry_budget_percent: u32,
     /// Retries per second allowed whatever the traffic. Default 10.
@@ -138,6 +142,7 @@ impl Default for Properties {
             metrics_health_snapshot_interval_ms: 500,
             request_cache_enabled: true,
             retry_max_attempts: 1,
+            retry_after_max_ms: 5000,
             retry_budget_percent: 20,
             retry_budget_min_per_s: 10,
             hedge_after_ms: 0,
@@ -198,6 +203,7 @@ impl Properties {
         )?;
         within("circuit_breaker_sleep_window_ms", sleep_ms, 1, DAY_MS)?;
         within("retry_max_attempts", attempts, 1, 100)?;
+        within("retry_after_max_ms", self.retry_after_max_ms, 0, DAY_MS)?;
         within("retry_budget_percent", percent, 0, 100)?;
         within("retry_budget_min_per_s", min_per_s, 0, 1_000_000)
     }
@@ -442,6 +448,7 @@ setters! {
     metrics_health_snapshot_interval_ms: u64,
     request_cache_enabled: bool,
     retry_max_attempts: u32,
+    retry_after_max_ms: u64,
     retry_budget_percent: u32,
     retry_budget_min_per_s: u32,
     hedge_after_ms: u64,
@@ -540,6 +547,7 @@ mod tests {
                 new().circuit_breaker_sleep_window_ms(u64::MAX),
             ),
             ("retry_max_attempts", new().retry_max_attempts(0)),
+            ("retry_after_max_ms", new().retry_after_max_ms(u64::MAX)),
             ("thread_pool_core_size", new().thread_pool_core_size(0)),
             (
                 "thread_pool_max_queue_size",

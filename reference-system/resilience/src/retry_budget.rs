@@ -43,11 +43,15 @@ impl RetryBudget {
         self.with(now, |slots, slot| slots.earned[slot] += slots.percent);
     }
 
+    /// Whether a retry at `now` would fit; nothing is taken.
+    pub fn has_room(&self, now: Instant) -> bool {
+        self.with(now, |slots, _| slots.fits_one_more())
+    }
+
     /// Takes one retry out of the budget at `now`; false if it would be one too many.
     pub fn try_withdraw(&self, now: Instant) -> bool {
         self.with(now, |slots, slot| {
-            let available = slots.reserve + slots.earned.iter().sum::<u64>();
-            let fits = slots.spent.iter().sum::<u64>() + RETRY_COST <= available;
+            let fits = slots.fits_one_more();
             if fits {
                 slots.spent[slot] += RETRY_COST;
             }
@@ -74,6 +78,11 @@ fn reserve(min_per_s: u32) -> u64 {
 }
 
 impl Slots {
+    fn fits_one_more(&self) -> bool {
+        let available = self.reserve + self.earned.iter().sum::<u64>();
+        self.spent.iter().sum::<u64>() + RETRY_COST <= available
+    }
+
     fn roll(&mut self, now: Instant) -> usize {
         let number =
             now.saturating_duration_since(self.origin).as_secs() / Duration::from_secs(1).as_secs();

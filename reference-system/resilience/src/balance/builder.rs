@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
-use super::chance::Chance;
 use super::ejection::{BalanceEvent, Members};
 use super::rules::BalanceRules;
 use super::view::View;
 use super::{Balancer, Shared};
+use crate::chance::Chance;
 use crate::{Clock, PropertiesError, SystemClock};
 
 pub(super) type Observer = Box<dyn Fn(&BalanceEvent) + Send + Sync>;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::chance::Draws;
 use super::node::Node;
 use super::rules::{BalanceRules, LoadMeasure};
 use super::zones::{ZoneHealth, ZoneShares, shares};
+use crate::chance::Draws;
 
 type Nodes<T> = Box<[Arc<Node<T>>]>;
 

@@ -3,18 +3,26 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
+use tokio::time::Sleep;
 use tower::util::Oneshot;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::event::CommandEvent;
 use crate::{Call, Classification, Classify, Command, CommandError};
 
-/// Tries a call again, at once, where all of this holds: it is idempotent, its error is
+/// Tries a call again where all of this holds: it is idempotent, its error is
 /// [`Retryable`](Classification::Retryable), attempts are left, its deadline has not passed and the
-/// command's budget has room. There is no pause: `Call::attempt` grows, and the inner service
-/// picks another instance by it.
+/// command's budget has room. `Call::attempt` grows, and the inner service picks another instance
+/// by it, at once.
+///
+/// Only where the dependency says how long it wants to be left alone ([`Classify::retry_after`])
+/// does it wait that long, and up to a quarter longer, so that not all come back together. It never
+/// waits longer than `retry_after_max_ms`, nor until the deadline: then the error is the answer, at
+/// once, and [`RetryAfterTooLong`](CommandEvent::RetryAfterTooLong) is recorded. The wait holds the
+/// call's permit; the retry is taken out of the budget when it is sent.
 ///
 /// It sits below the timeout, so that all attempts share the time of one call, and below the
 /// breaker, which counts calls and not attempts. The inner service is made ready inside the call;
@@ -67,7 +75,9 @@ where
             call.tried.record();
         }
         RetryFuture {
-            attempt: self.inner.clone().oneshot(call.clone()),
+            stage: Stage::Trying {
+                attempt: self.inner.clone().oneshot(call.clone()),
+            },
             service: self.inner.clone(),
             command: self.command.clone(),
             call,
@@ -79,10 +89,26 @@ pin_project! {
     /// The answer of a [`Retry`].
     pub struct RetryFuture<S: Service<Call<R>>, R> {
         #[pin]
-        attempt: Oneshot<S, Call<R>>,
+        stage: Stage<S, R>,
         service: S,
         command: Command,
         call: Call<R>,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<S: Service<Call<R>>, R> {
+        Trying {
+            #[pin]
+            attempt: Oneshot<S, Call<R>>,
+        },
+        // The attempt that failed is gone.
+        Waiting {
+            #[pin]
+            sleep: Sleep,
+            error: Option<S::Error>,
+        },
     }
 }
 
@@ -97,26 +123,76 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            match ready!(this.attempt.as_mut().poll(cx)) {
-                Err(error) if may_retry(this.command, this.call, &error) => {
-                    this.command.record(CommandEvent::Retry);
-                    this.call.attempt += 1;
-                    this.attempt
-                        .set(this.service.clone().oneshot(this.call.clone()));
+            match this.stage.as_mut().project() {
+                StageProjection::Trying { attempt } => {
+                    let error = match ready!(attempt.poll(cx)) {
+                        Err(error) => error,
+                        answer => return Poll::Ready(answer),
+                    };
+                    match pause(this.command, this.call, &error) {
+                        None => return Poll::Ready(Err(error)),
+                        Some(Duration::ZERO) if may_send(this.command, this.call) => {}
+                        Some(Duration::ZERO) => return Poll::Ready(Err(error)),
+                        Some(pause) => {
+                            this.stage.set(Stage::Waiting {
+                                sleep: tokio::time::sleep(pause),
+                                error: Some(error),
+                            });
+                            continue;
+                        }
+                    }
                 }
-                result => return Poll::Ready(result),
+                StageProjection::Waiting { sleep, error } => {
+                    ready!(sleep.poll(cx));
+                    if !may_send(this.command, this.call) {
+                        return match error.take() {
+                            Some(error) => Poll::Ready(Err(error)),
+                            None => Poll::Pending,
+                        };
+                    }
+                }
             }
+            this.command.record(CommandEvent::Retry);
+            this.call.attempt += 1;
+            let attempt = this.service.clone().oneshot(this.call.clone());
+            this.stage.set(Stage::Trying { attempt });
         }
     }
 }
 
-fn may_retry<R, E: Classify>(command: &Command, call: &Call<R>, error: &CommandError<E>) -> bool {
+/// How long a retry has to wait, which may be no time; none if there is to be none.
+fn pause<R, E: Classify>(
+    command: &Command,
+    call: &Call<R>,
+    error: &CommandError<E>,
+) -> Option<Duration> {
+    let CommandError::Failure(error) = error else {
+        return None;
+    };
+    if error.classify() != Classification::Retryable || !may_try(command, call) {
+        return None;
+    }
+    let told = error.retry_after().unwrap_or_default();
+    if told.is_zero() {
+        return Some(told);
+    }
     let now = command.now();
-    let worth_it =
-        matches!(error, CommandError::Failure(e) if e.classify() == Classification::Retryable);
-    worth_it
-        && call.options.idempotent
-        && call.attempt + 1 < command.properties().retry_max_attempts
+    let pause = command.retry_pause(told, call.options.deadline.remaining(now));
+    if pause.is_none() {
+        command.record(CommandEvent::RetryAfterTooLong);
+    }
+    // A retry is paid for when it is sent, but nobody waits for one that cannot be paid for.
+    pause.filter(|_| command.retry_budget().has_room(now))
+}
+
+fn may_try<R>(command: &Command, call: &Call<R>) -> bool {
+    call.options.idempotent && call.attempt + 1 < command.properties().retry_max_attempts
+}
+
+/// Whether a retry may be sent now; it is paid for.
+fn may_send<R>(command: &Command, call: &Call<R>) -> bool {
+    let now = command.now();
+    may_try(command, call)
         && !call.options.deadline.is_expired(now)
         && command.retry_budget().try_withdraw(now)
 }

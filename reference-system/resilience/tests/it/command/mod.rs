@@ -7,6 +7,7 @@
 
 mod blocking;
 mod limits;
+mod retry_after;
 mod worth;
 
 use std::cell::Cell;
@@ -23,6 +24,8 @@ enum Wrong {
     Request,
     Dependency,
     Instance,
+    /// To be left alone for so long.
+    Busy(Duration),
 }
 
 impl Classify for Wrong {
@@ -30,7 +33,14 @@ impl Classify for Wrong {
         match self {
             Self::Request => Classification::BadRequest,
             Self::Dependency => Classification::Failure,
-            Self::Instance => Classification::Retryable,
+            Self::Instance | Self::Busy(_) => Classification::Retryable,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy(told) => Some(*told),
+            Self::Request | Self::Dependency | Self::Instance => None,
         }
     }
 }

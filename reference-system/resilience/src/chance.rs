@@ -7,13 +7,13 @@ const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Where choices come from: the same seed and name give the same choices in the same order.
 #[derive(Debug)]
-pub(super) struct Chance {
+pub(crate) struct Chance {
     key: u64,
     asked: AtomicU64,
 }
 
 impl Chance {
-    pub(super) fn new(seed: u64, name: &str) -> Self {
+    pub(crate) fn new(seed: u64, name: &str) -> Self {
         // FNV-1a.
         let name = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -25,7 +25,7 @@ impl Chance {
     }
 
     /// The numbers of the next choice.
-    pub(super) fn next(&self) -> Draws {
+    pub(crate) fn next(&self) -> Draws {
         let nth = self.asked.fetch_add(1, Ordering::Relaxed);
         Draws(mix(self.key ^ mix(nth)))
     }
@@ -33,18 +33,18 @@ impl Chance {
 
 /// The numbers of one choice.
 #[derive(Debug)]
-pub(super) struct Draws(u64);
+pub(crate) struct Draws(u64);
 
 impl Draws {
     /// A number below `count`, each as likely as the others; 0 for a count of 0.
-    pub(super) fn below(&mut self, count: u64) -> u64 {
+    pub(crate) fn below(&mut self, count: u64) -> u64 {
         self.0 = self.0.wrapping_add(STEP);
         let scaled = u128::from(mix(self.0)) * u128::from(count);
         u64::try_from(scaled >> 64).unwrap_or(0)
     }
 
     /// An index of a list that is so long.
-    pub(super) fn index(&mut self, length: usize) -> usize {
+    pub(crate) fn index(&mut self, length: usize) -> usize {
         let length = u64::try_from(length).unwrap_or(u64::MAX);
         usize::try_from(self.below(length)).unwrap_or(0)
     }
