@@ -351,6 +351,13 @@ impl Command {
         self.notify(event, latency, now);
     }
 
+    /// Work of a call that began at `began` has ended, and nobody waited for it any more.
+    pub(crate) fn record_late(&self, began: Instant) {
+        let now = self.now();
+        let took = now.saturating_duration_since(began);
+        self.0.metrics.record_late(now, took);
+    }
+
     /// The caller gets its answer.
     pub(crate) fn record_total(&self, started: Instant, failed: bool) {
         let now = self.now();

@@ -58,8 +58,9 @@ pub fn messages(snapshot: &CommandSnapshot) -> [String; 2] {
     ]
 }
 
-/// The object of type `HystrixCommand`. Beyond Hystrix it has `breakerState`, `openedCount` and
-/// `nextProbeInMilliseconds`.
+/// The object of type `HystrixCommand`. Beyond Hystrix it has `breakerState`, `openedCount`,
+/// `nextProbeInMilliseconds`, and in `latencyCompleted` how long work took that went on after its
+/// time was up; in `latencyExecute` that ends with the timeout, as in Hystrix.
 pub fn command(snapshot: &CommandSnapshot) -> Value {
     let mut object = Map::new();
     object.extend(identity(snapshot));
@@ -131,6 +132,8 @@ fn latencies(snapshot: &CommandSnapshot) -> Map<String, Value> {
     object(json!({
         "latencyExecute_mean": millis(snapshot.metrics.latency_execute.mean),
         "latencyExecute": percentiles(&snapshot.metrics.latency_execute),
+        "latencyCompleted_mean": millis(snapshot.metrics.latency_completed.mean),
+        "latencyCompleted": percentiles(&snapshot.metrics.latency_completed),
         "latencyTotal_mean": millis(snapshot.metrics.latency_total.mean),
         "latencyTotal": percentiles(&snapshot.metrics.latency_total),
     }))

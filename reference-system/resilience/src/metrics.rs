@@ -22,7 +22,11 @@ pub(crate) struct Metrics(Mutex<Counted>);
 struct Counted {
     rolling: RollingCounts,
     totals: EventCounts,
-    execute: Latencies,
+    /// Executions by how they ended: by themselves, or with the time at which they were given up.
+    ended: Latencies,
+    timed_out: Latencies,
+    /// Those of whom nobody waited for the end any more.
+    late: Latencies,
     total: Latencies,
 }
 
@@ -36,13 +40,22 @@ pub struct MetricsSnapshot {
     /// The most calls that ran at once in the rolling window.
     pub rolling_active_max: usize,
     /// How long the executed calls took, from admission to their end. A call that timed out
-    /// counts with the time that really passed until it was dropped; what it would have taken is
-    /// unknown, so read this beside the number of timeouts.
+    /// counts with the time that passed until it was given up, so that this never exceeds the
+    /// timeout by more than the timer does: read it beside `latency_completed`.
     pub latency_execute: LatencyPercentiles,
+    /// How long it was from admission until the work itself ended, also where nobody waited for it
+    /// any more: work on threads goes on after its time is up. Work that is dropped when its time
+    /// is up has no end and is not in here; it is what is left of the timeouts without
+    /// `late_completions`.
+    pub latency_completed: LatencyPercentiles,
     /// How long the caller waited, fallback included.
     pub latency_total: LatencyPercentiles,
     /// The executed calls since the command was made.
     pub latency_execute_totals: LatencyTotals,
+    /// The work that ended since the command was made.
+    pub latency_completed_totals: LatencyTotals,
+    /// How much of that ended when its caller had timed out or gone.
+    pub late_completions: u64,
 }
 
 impl MetricsSnapshot {
@@ -71,7 +84,9 @@ impl Metrics {
         Self(Mutex::new(Counted {
             rolling: RollingCounts::new(now, window, properties.metrics_rolling_buckets),
             totals: EventCounts::default(),
-            execute: latencies(),
+            ended: latencies(),
+            timed_out: latencies(),
+            late: latencies(),
             total: latencies(),
         }))
     }
@@ -101,8 +116,16 @@ impl Metrics {
         counted.rolling.record_active(now, active_max);
         counted.totals[event as usize] += 1;
         if let Some(latency) = latency {
-            counted.execute.record(now, latency);
+            match event {
+                CommandEvent::Timeout => counted.timed_out.record(now, latency),
+                _ => counted.ended.record(now, latency),
+            }
         }
+    }
+
+    /// The end of work that nobody waited for any more.
+    pub(crate) fn record_late(&self, now: Instant, latency: Duration) {
+        self.lock().late.record(now, latency);
     }
 
     pub(crate) fn record_total(&self, now: Instant, latency: Duration) {
@@ -111,20 +134,26 @@ impl Metrics {
 
     /// How many executions the latencies of the window are of, and their percentile.
     pub(crate) fn latency(&self, now: Instant, percentile: u8) -> (u64, Duration) {
-        self.lock().execute.percentile(now, percentile)
+        let counted = &mut *self.lock();
+        let both = latency::merged(now, [&mut counted.ended, &mut counted.timed_out]);
+        latency::percentile(&both, percentile)
     }
 
     pub(crate) fn snapshot(&self, now: Instant, active_max: usize) -> MetricsSnapshot {
-        let mut counted = self.lock();
+        let counted = &mut *self.lock();
         counted.rolling.record_active(now, active_max);
         let (rolling, rolling_active_max) = counted.rolling.sums(now);
         MetricsSnapshot {
             rolling,
             totals: counted.totals,
             rolling_active_max,
-            latency_execute: counted.execute.percentiles(now),
-            latency_total: counted.total.percentiles(now),
-            latency_execute_totals: counted.execute.totals.clone(),
+            latency_execute: latency::merged(now, [&mut counted.ended, &mut counted.timed_out])
+                .into(),
+            latency_completed: latency::merged(now, [&mut counted.ended, &mut counted.late]).into(),
+            latency_total: latency::merged(now, [&mut counted.total]).into(),
+            latency_execute_totals: counted.ended.totals.and(&counted.timed_out.totals),
+            latency_completed_totals: counted.ended.totals.and(&counted.late.totals),
+            late_completions: counted.late.totals.count(),
         }
     }
 

@@ -93,17 +93,33 @@ fn calls(encoder: &mut DescriptorEncoder<'_>, snapshots: &[CommandSnapshot]) -> 
 }
 
 fn latencies(encoder: &mut DescriptorEncoder<'_>, snapshots: &[CommandSnapshot]) -> fmt::Result {
-    let help = "How long executed calls took, timed-out ones until they were dropped.";
-    let name = "resilience_execution_seconds";
-    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-    for snapshot in snapshots {
-        let totals = &snapshot.metrics.latency_execute_totals;
-        let sum_s = totals.sum.as_secs_f64();
-        metric
-            .encode_family(&labels(snapshot))?
-            .encode_histogram::<NoLabelSet>(sum_s, totals.count(), &buckets(totals), None)?;
+    type Totals = fn(&CommandSnapshot) -> &LatencyTotals;
+    let kinds: [(&str, &str, Totals); 2] = [
+        (
+            "resilience_execution_seconds",
+            "How long executed calls took, timed-out ones until they were given up.",
+            |snapshot| &snapshot.metrics.latency_execute_totals,
+        ),
+        (
+            "resilience_completion_seconds",
+            "How long work took that ended, also after its time was up.",
+            |snapshot| &snapshot.metrics.latency_completed_totals,
+        ),
+    ];
+    for (name, help, totals) in kinds {
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for snapshot in snapshots {
+            let totals = totals(snapshot);
+            let sum_s = totals.sum.as_secs_f64();
+            metric
+                .encode_family(&labels(snapshot))?
+                .encode_histogram::<NoLabelSet>(sum_s, totals.count(), &buckets(totals), None)?;
+        }
     }
-    Ok(())
+    let help = "Work that ended when its caller had timed out or gone.";
+    each(encoder, snapshots, "late_completions", help, |s| {
+        ConstCounter::new(s.metrics.late_completions)
+    })
 }
 
 fn collapsers(encoder: &mut DescriptorEncoder<'_>, shown: &[CollapserSnapshot]) -> fmt::Result {

@@ -3,7 +3,7 @@
 //! Work that hangs holds its thread, and so a permit, until it ends, whether or not somebody waits
 //! for it any more: a dependency that hangs costs its own threads and nobody else's.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -98,12 +98,9 @@ fn work_off(receiver: &Mutex<Receiver<Job>>) {
 pub(crate) struct Running<T>(oneshot::Receiver<thread::Result<T>>);
 
 impl<T> Running<T> {
-    /// What it gives; its panic is the caller's.
-    pub(crate) async fn end(self) -> Option<T> {
-        match self.0.await.ok()? {
-            Ok(value) => Some(value),
-            Err(panic) => resume_unwind(panic),
-        }
+    /// What it gives, or its panic, which is the caller's.
+    pub(crate) async fn end(self) -> Option<thread::Result<T>> {
+        self.0.await.ok()
     }
 }
 

@@ -33,6 +33,16 @@ impl LatencyTotals {
         self.sum = self.sum.saturating_add(latency);
     }
 
+    /// Those of both.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        for (sum, count) in both.buckets.iter_mut().zip(other.buckets) {
+            *sum += count;
+        }
+        both.sum = both.sum.saturating_add(other.sum);
+        both
+    }
+
     /// How many latencies were recorded.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
@@ -79,37 +89,45 @@ impl Latencies {
         self.totals.record(latency);
     }
 
-    pub(crate) fn percentiles(&mut self, now: Instant) -> LatencyPercentiles {
-        let merged = self.merged(now);
-        if merged.is_empty() {
-            return LatencyPercentiles::default();
-        }
-        let mean_us = merged.mean().max(0.0);
-        LatencyPercentiles {
-            count: merged.len(),
-            mean: Duration::from_secs_f64(mean_us / 1e6),
-            points: PERCENTILES.map(|p| Duration::from_micros(merged.value_at_percentile(p))),
-        }
-    }
-
-    /// How many there are in the window, and one percentile of them.
-    pub(crate) fn percentile(&mut self, now: Instant, percentile: u8) -> (u64, Duration) {
-        let merged = self.merged(now);
-        let micros = merged.value_at_percentile(f64::from(percentile));
-        (merged.len(), Duration::from_micros(micros))
-    }
-
-    fn merged(&mut self, now: Instant) -> Histogram<u32> {
+    /// Adds what is in the window to `merged`.
+    fn add_to(&mut self, merged: &mut Histogram<u32>, now: Instant) {
         let buckets = &mut self.buckets;
         self.ring.advance(now, |slot| buckets[slot].reset());
-        let mut merged = empty_histogram();
         for bucket in &self.buckets {
             // Equal bounds: the sum always fits, and an error would only mean that it did not.
             if merged.add(bucket).is_err() {
                 tracing::warn!("a latency histogram did not fit its own bounds");
             }
         }
-        merged
+    }
+}
+
+/// All that are in the windows of `several`.
+pub(super) fn merged<const N: usize>(now: Instant, several: [&mut Latencies; N]) -> Histogram<u32> {
+    let mut merged = empty_histogram();
+    for latencies in several {
+        latencies.add_to(&mut merged, now);
+    }
+    merged
+}
+
+/// How many there are, and one percentile of them.
+pub(super) fn percentile(merged: &Histogram<u32>, percentile: u8) -> (u64, Duration) {
+    let micros = merged.value_at_percentile(f64::from(percentile));
+    (merged.len(), Duration::from_micros(micros))
+}
+
+impl From<Histogram<u32>> for LatencyPercentiles {
+    fn from(merged: Histogram<u32>) -> Self {
+        if merged.is_empty() {
+            return Self::default();
+        }
+        let mean_us = merged.mean().max(0.0);
+        Self {
+            count: merged.len(),
+            mean: Duration::from_secs_f64(mean_us / 1e6),
+            points: PERCENTILES.map(|p| Duration::from_micros(merged.value_at_percentile(p))),
+        }
     }
 }
 
@@ -126,6 +144,10 @@ fn empty_histogram() -> Histogram<u32> {
 mod tests {
     use super::*;
 
+    fn percentiles(latencies: &mut Latencies, now: Instant) -> LatencyPercentiles {
+        merged(now, [latencies]).into()
+    }
+
     #[test]
     fn percentiles_cover_the_window_and_nothing_before() {
         let t0 = Instant::now();
@@ -133,7 +155,7 @@ mod tests {
         for ms in 1..=100 {
             latencies.record(t0, Duration::from_millis(ms));
         }
-        let now = latencies.percentiles(t0 + Duration::from_secs(59));
+        let now = percentiles(&mut latencies, t0 + Duration::from_secs(59));
         assert_eq!(now.count, 100);
         assert!(
             (now.points[2].as_secs_f64() - 0.050).abs() < 0.001,
@@ -142,7 +164,7 @@ mod tests {
         assert!((now.mean.as_secs_f64() - 0.0505).abs() < 0.001, "{now:?}");
         assert!(now.points[8] >= Duration::from_millis(100));
         assert_eq!(
-            latencies.percentiles(t0 + Duration::from_secs(60)),
+            percentiles(&mut latencies, t0 + Duration::from_secs(60)),
             LatencyPercentiles::default()
         );
         assert_eq!(latencies.totals.count(), 100);
@@ -166,6 +188,6 @@ mod tests {
         let mut latencies = Latencies::new(t0, Duration::from_secs(60), 6);
         latencies.record(t0, Duration::MAX);
         latencies.record(t0, Duration::ZERO);
-        assert_eq!(latencies.percentiles(t0).count, 2);
+        assert_eq!(percentiles(&mut latencies, t0).count, 2);
     }
 }

@@ -33,6 +33,7 @@ const COMMAND_FIELDS: &str = "type name group isCircuitBreakerOpen errorPercenta
 /// Optional for 1.5.18, or insisted on by older dashboards.
 const COMMAND_FIELDS_ALSO_SENT: &str = "currentTime rollingCountEmit rollingCountFallbackEmit \
     rollingCountFallbackMissing rollingMaxConcurrentExecutionCount latencyTotal_mean latencyTotal \
+    latencyCompleted_mean latencyCompleted \
     propertyValue_circuitBreakerEnabled propertyValue_executionTimeoutInMilliseconds threadPool \
     breakerState openedCount";
 
@@ -288,6 +289,8 @@ async fn prometheus_reads_states_calls_and_latencies() {
         format!("resilience_execution_seconds_bucket{{le=\"0.001\",{labels}}} 2"),
         format!("resilience_execution_seconds_bucket{{le=\"+Inf\",{labels}}} 2"),
         format!("resilience_execution_seconds_count{{{labels}}} 2"),
+        format!("resilience_completion_seconds_count{{{labels}}} 2"),
+        format!("resilience_late_completions_total{{{labels}}} 0"),
     ] {
         assert!(
             text.lines().any(|found| found == line),

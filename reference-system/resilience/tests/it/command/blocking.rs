@@ -1,8 +1,10 @@
 //! Work that blocks, on threads of the command's own.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::Instant;
 
 use super::*;
 
@@ -114,6 +116,83 @@ async fn work_that_hangs_keeps_its_thread_when_its_caller_has_gone() {
     }
 }
 
+/// Until `c` has no work; in real time.
+fn wait_for_the_end_of_work(c: &Command) {
+    let patience = Instant::now() + Duration::from_secs(60);
+    while c.snapshot().active > 0 {
+        assert!(Instant::now() < patience, "work does not end");
+        thread::yield_now();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_ends_late_tells_how_long_it_took() {
+    let c = command(two_threads().execution_timeout_ms(300));
+    let (door, (began, _begun)) = (Door::default(), channel());
+    assert_eq!(run(&c, Ok("titles")).await, Ok("titles"));
+    let slow = c.execute_blocking(in_one_minute(&c), behind(&door, &began));
+    assert!(matches!(slow.await, Err(CommandError::Timeout { .. })));
+    let before = c.snapshot().metrics;
+    assert_eq!(
+        (before.latency_completed.count, before.late_completions),
+        (1, 0)
+    );
+    advance_ms(2000).await;
+    door.open();
+    wait_for_the_end_of_work(&c);
+    let metrics = c.snapshot().metrics;
+    let near = |point: Duration, ms: u64| {
+        let off = point.abs_diff(Duration::from_millis(ms));
+        assert!(off < Duration::from_millis(30), "{point:?} for {ms} ms");
+    };
+    near(metrics.latency_execute.points[8], 300);
+    near(metrics.latency_completed.points[8], 2300);
+    assert_eq!(metrics.latency_execute_totals.count(), 2);
+    assert_eq!(metrics.latency_completed_totals.count(), 2);
+    assert_eq!(metrics.late_completions, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_of_a_call_that_was_dropped_tells_too() {
+    let c = command(two_threads());
+    let (door, (began, _begun)) = (Door::default(), channel());
+    let slow = c.execute_blocking(in_one_minute(&c), behind(&door, &began));
+    let patience = Duration::from_millis(100);
+    assert!(tokio::time::timeout(patience, slow).await.is_err());
+    door.open();
+    wait_for_the_end_of_work(&c);
+    let metrics = c.snapshot().metrics;
+    assert_eq!(
+        (metrics.latency_execute.count, metrics.late_completions),
+        (0, 1)
+    );
+}
+
+/// Work and timeout race, and each work has one end whoever wins.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_ran_has_ended_once() {
+    let c = command(two_threads().execution_timeout_ms(1));
+    let ran = Arc::new(AtomicU64::new(0));
+    for nth in 0..500_u64 {
+        let ran = ran.clone();
+        let work = move |_: squall_resilience::Attempt| {
+            ran.fetch_add(1, Ordering::SeqCst);
+            let (_open, closed) = channel::<()>();
+            let takes = Duration::from_micros(800 + nth);
+            assert!(closed.recv_timeout(takes).is_err(), "nothing is sent");
+            Ok::<_, Wrong>(())
+        };
+        // Either end will do.
+        let _ = c.execute_blocking(in_one_minute(&c), work).await;
+    }
+    wait_for_the_end_of_work(&c);
+    let metrics = c.snapshot().metrics;
+    let ran = ran.load(Ordering::SeqCst);
+    assert_eq!(metrics.latency_completed_totals.count(), ran);
+    let in_time = metrics.total(CommandEvent::Success);
+    assert_eq!(metrics.late_completions, ran - in_time);
+}
+
 #[tokio::test]
 async fn a_mistake_of_the_caller_and_a_fallback_are_as_on_no_thread() {
     let c = command(two_threads());
@@ -154,7 +233,9 @@ async fn a_panic_is_the_callers_and_costs_no_thread() {
             .await,
         Ok(7)
     );
-    assert_eq!(c.snapshot().threads_begun, 1);
+    let snapshot = c.snapshot();
+    assert_eq!(snapshot.threads_begun, 1);
+    assert_eq!(snapshot.metrics.late_completions, 0, "nobody timed out");
 }
 
 #[tokio::test]
@@ -165,6 +246,9 @@ async fn who_has_an_answer_may_call_again() {
         assert_eq!(answer.await, Ok(nth));
         assert_eq!(c.snapshot().active, 0);
     }
+    let metrics = c.snapshot().metrics;
+    assert_eq!(metrics.latency_completed_totals.count(), 200);
+    assert_eq!(metrics.late_completions, 0);
 }
 
 #[tokio::test]

@@ -310,6 +310,10 @@ async fn latencies_are_those_that_passed() {
     assert!((fastest.as_secs_f64() - 0.2).abs() < 0.003, "{fastest:?}");
     assert!((slowest.as_secs_f64() - 1.0).abs() < 0.02, "{slowest:?}");
     assert_eq!(metrics.latency_execute_totals.count(), 2);
+    // What is dropped when its time is up has no end.
+    assert_eq!(metrics.latency_completed.count, 1);
+    assert!(metrics.latency_completed.points[8] < slowest);
+    assert_eq!(metrics.late_completions, 0);
 }
 
 #[tokio::test(start_paused = true)]
