@@ -10,3 +10,4 @@ pub(crate) mod metrics;
 pub(crate) mod read_through;
 pub(crate) mod remote;
 pub(crate) mod reply;
+pub(crate) mod token;

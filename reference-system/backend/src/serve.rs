@@ -20,8 +20,9 @@ use crate::platform::host::guard::guard;
 use crate::platform::host::{Host, operations};
 use crate::platform::reply::Failure;
 use crate::service::{ServeError, ServiceConfig, ServiceKind};
-use crate::services::{catalog, edge, gateway, origin, playback, recommendations};
+use crate::services::{catalog, edge, gateway, origin, playback, recommendations, user};
 use crate::stores::cache::server::Node;
+use crate::stores::users::embedded::Embedded as EmbeddedUsers;
 use crate::stores::wide_column::server::Server as StoreServer;
 
 /// How long requests that are under way may take to end after the instance was told to stop.
@@ -88,15 +89,12 @@ pub(crate) async fn serve_on(
         "serving"
     );
     let drain = CancellationToken::new();
-    let store = match config.kind {
-        ServiceKind::Store => Some(StoreServer::open(&host).await?),
-        _ => None,
-    };
+    let data = Data::open(&host).await?;
     let announcer = match &config.discovery {
         Some(discovery) => Some(Announcer::new(&host, discovery.clone())?),
         None => None,
     };
-    let serving = accept(&host, listener, store.as_ref(), &drain)?;
+    let serving = accept(&host, listener, &data, &drain)?;
     let announcing = tokio::spawn(announce(Arc::clone(&host), announcer));
     tokio::pin!(serving);
     let early = tokio::select! {
@@ -112,9 +110,7 @@ pub(crate) async fn serve_on(
         // What has not ended by now would not end soon.
         None => timeout(DRAIN, serving).await.unwrap_or(Ok(())),
     };
-    if let Some(store) = store {
-        store.close().await;
-    }
+    data.close().await;
     tracing::info!(service = %host.config.kind, instance = %host.config.instance, "stopped");
     Ok(result?)
 }
@@ -131,7 +127,7 @@ type Serving = std::pin::Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 fn accept(
     host: &Arc<Host>,
     listener: TcpListener,
-    store: Option<&Arc<StoreServer>>,
+    data: &Data,
     drain: &CancellationToken,
 ) -> Result<Serving, ServeError> {
     if host.config.kind == ServiceKind::Cache {
@@ -140,7 +136,7 @@ fn accept(
     }
     // Operators are let in when nobody else is: that is when they need to look.
     let faults = FaultLayer::new(&host.faults, "requests", refused);
-    let routes = routes(host, store)?
+    let routes = routes(host, data)?
         .layer(faults)
         .layer(middleware::from_fn(carry))
         .layer(middleware::from_fn_with_state(Arc::clone(host), guard))
@@ -155,7 +151,40 @@ fn refused(fault: Injected) -> Result<Response, Infallible> {
     Ok(Failure::unavailable(fault.to_string()).into_response())
 }
 
-fn routes(host: &Arc<Host>, store: Option<&Arc<StoreServer>>) -> Result<Router, ServeError> {
+/// What the instance keeps, if it keeps anything.
+enum Data {
+    None,
+    Store(Arc<StoreServer>),
+    Users(Arc<EmbeddedUsers>),
+}
+
+impl Data {
+    async fn open(host: &Arc<Host>) -> Result<Self, ServeError> {
+        match host.config.kind {
+            ServiceKind::Store => Ok(Self::Store(StoreServer::open(host).await?)),
+            ServiceKind::User => Ok(Self::Users(user::open(host).await?)),
+            _ => Ok(Self::None),
+        }
+    }
+
+    async fn close(self) {
+        match self {
+            Self::None => {}
+            Self::Store(store) => store.close().await,
+            Self::Users(users) => users.close().await,
+        }
+    }
+}
+
+fn routes(host: &Arc<Host>, data: &Data) -> Result<Router, ServeError> {
+    match data {
+        Data::None => service_routes(host),
+        Data::Store(store) => Ok(store.routes()),
+        Data::Users(users) => user::routes(host, users),
+    }
+}
+
+fn service_routes(host: &Arc<Host>) -> Result<Router, ServeError> {
     match host.config.kind {
         ServiceKind::Gateway => gateway::routes(host),
         ServiceKind::Recommendations => recommendations::routes(host),
@@ -163,13 +192,12 @@ fn routes(host: &Arc<Host>, store: Option<&Arc<StoreServer>>) -> Result<Router, 
         ServiceKind::Playback => playback::routes(host),
         ServiceKind::Edge => edge::routes(host),
         ServiceKind::Origin => Ok(origin::routes(host)),
-        ServiceKind::Store => Ok(store.map(StoreServer::routes).unwrap_or_default()),
         ServiceKind::Discovery => {
             let registry = Arc::new(Registry::default());
             tokio::spawn(Arc::clone(&registry).sweep(host.stop.clone()));
             Ok(registry.routes())
         }
-        // A cache node speaks memcached, not HTTP.
-        ServiceKind::Cache => Ok(Router::new()),
+        // A cache node speaks memcached, not HTTP; the others have brought theirs with their data.
+        ServiceKind::Cache | ServiceKind::Store | ServiceKind::User => Ok(Router::new()),
     }
 }

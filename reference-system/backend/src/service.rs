@@ -19,6 +19,8 @@ pub enum ServiceKind {
     Catalog,
     /// Manifests, DRM licences, bookmarks.
     Playback,
+    /// Accounts, profiles, preferences, sessions.
+    User,
     /// A CDN appliance that caches video segments.
     Edge,
     /// The object store the segments come from.
@@ -33,11 +35,12 @@ pub enum ServiceKind {
 
 impl ServiceKind {
     /// Every service, users first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Gateway,
         Self::Recommendations,
         Self::Catalog,
         Self::Playback,
+        Self::User,
         Self::Edge,
         Self::Origin,
         Self::Cache,
@@ -52,6 +55,7 @@ impl ServiceKind {
             Self::Recommendations => "recommendations",
             Self::Catalog => "catalog",
             Self::Playback => "playback",
+            Self::User => "user",
             Self::Edge => "edge",
             Self::Origin => "origin",
             Self::Cache => "cache",
@@ -119,7 +123,8 @@ pub struct ServiceConfig {
     pub advertise: SocketAddr,
     /// Where discovery is; none for discovery itself or for an instance alone.
     pub discovery: Option<Place>,
-    /// Where the store keeps its tables. Others keep nothing.
+    /// Where the store keeps its tables, and where the instances of the user service share theirs.
+    /// Others keep nothing.
     pub data_dir: PathBuf,
     /// Where the generated dataset is kept between runs.
     pub cache_dir: PathBuf,

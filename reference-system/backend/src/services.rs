@@ -6,3 +6,4 @@ pub(crate) mod gateway;
 pub(crate) mod origin;
 pub(crate) mod playback;
 pub(crate) mod recommendations;
+pub(crate) mod user;

@@ -7,4 +7,5 @@ mod cold_start;
 mod faults;
 mod journey;
 mod seeds;
+mod users;
 mod viewer;

@@ -77,7 +77,7 @@ fn lint() -> ExitCode {
 /// How long threads that read, write or look something up may take to end.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// One instance on one thread: fifteen of them share a small machine.
+/// One instance on one thread: seventeen of them share a small machine.
 fn serve(args: ServeArgs) -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))

@@ -14,7 +14,7 @@ use crate::stores::wide_column::table::Table;
 
 const MAGIC: &[u8] = b"squall-reference dataset 1\n";
 /// Raised whenever the layout or the generator changes, so that an old file is never used.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const RECORD_HEADER: usize = 9;
 const CHECKSUM: usize = 8;
 
@@ -112,7 +112,7 @@ mod tests {
     fn a_second_load_reads_what_the_first_built() {
         let directory = tempfile::tempdir().unwrap();
         let built = load_or_build(directory.path(), 9).unwrap();
-        let path = directory.path().join("dataset-v1-seed9.bin");
+        let path = directory.path().join("dataset-v2-seed9.bin");
         let bytes = fs::read(&path).unwrap();
         assert_eq!(decode(&bytes).unwrap(), built);
         assert_eq!(load_or_build(directory.path(), 9).unwrap(), built);
@@ -122,7 +122,7 @@ mod tests {
     fn a_damaged_file_is_made_again() {
         let directory = tempfile::tempdir().unwrap();
         let built = load_or_build(directory.path(), 9).unwrap();
-        let path = directory.path().join("dataset-v1-seed9.bin");
+        let path = directory.path().join("dataset-v2-seed9.bin");
         let whole = fs::read(&path).unwrap();
         for damaged in [&whole[..whole.len() / 2], b"", b"not a dataset"] {
             fs::write(&path, damaged).unwrap();

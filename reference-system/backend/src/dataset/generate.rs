@@ -58,16 +58,18 @@ pub(crate) fn rows(seed: u64) -> Vec<Row> {
             rows.push(row(Table::Popularity, place, &format!("{rank:03}"), entry));
         }
     }
-    let mut rng = sub_rng(seed, "profiles");
-    let markets = Markets::new(seed);
-    for id in 1..=PROFILES {
-        rows.push(row(Table::Profiles, id, "", &markets.profile(id, &mut rng)));
-    }
     let mut rng = sub_rng(seed, "features");
     for id in 1..=PROFILES {
         rows.push(row(Table::Features, id, "", &features(&mut rng)));
     }
     rows
+}
+
+/// The profiles of this seed, by id. They are no rows: the user service has them.
+pub(crate) fn profiles(seed: u64) -> impl Iterator<Item = Profile> {
+    let mut rng = sub_rng(seed, "profiles");
+    let markets = Markets::new(seed);
+    (1..=PROFILES).map(move |id| markets.profile(id, &mut rng))
 }
 
 fn row(table: Table, partition: impl ToString, clustering: &str, value: &impl Serialize) -> Row {

@@ -72,7 +72,7 @@ pub(crate) struct PopularTitle {
     pub(crate) maturity_age: u8,
 }
 
-/// Who is watching, table `profiles`.
+/// Who is watching, as the user service says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Profile {
     /// 1 to [`PROFILES`].
@@ -104,4 +104,13 @@ impl Profile {
 pub(crate) struct Features {
     /// One weight for each of [`GENRES`], 0 to 1.
     pub(crate) weights: Vec<f32>,
+}
+
+impl Features {
+    /// Of a profile of which nothing is known yet: no genre is liked more than another.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            weights: vec![0.5; GENRES.len()],
+        }
+    }
 }

@@ -76,7 +76,11 @@ fn of_times(row: &Dependency, table: &[Dependency]) -> Vec<String> {
         ));
     }
     let below = table.iter().filter(|inner| {
-        Some(inner.service) == row.target && inner.criticality != Criticality::Background
+        Some(inner.service) == row.target
+            && inner.criticality != Criticality::Background
+            && inner
+                .only_within
+                .is_none_or(|command| command == row.command)
     });
     for inner in below {
         let (called, inner_ms) = (

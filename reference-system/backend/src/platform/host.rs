@@ -21,6 +21,11 @@ use crate::service::{ServeError, ServiceConfig, ServiceKind};
 /// Event streams open at a time, as in Hystrix.
 const EVENT_STREAMS_MAX: usize = 5;
 
+/// Threads of a command whose work blocks, if it may be made so often at a time.
+const THREADS_MAX: usize = 10;
+/// Calls that may wait for such a thread.
+const WAITING_FOR_THREADS_MAX: usize = 32;
+
 /// Hedges per 100 calls, as many as retries.
 const HEDGE_BUDGET_PERCENT: u32 = 20;
 /// Hedges per second whatever the traffic, as many as retries.
@@ -125,6 +130,8 @@ impl Host {
             .execution_timeout_ms(row.timeout_ms)
             .execution_timeout_enabled(settings.timeouts.is_enabled() || loops)
             .execution_semaphore_max_concurrent(row.concurrency_max)
+            .thread_pool_core_size(row.concurrency_max.min(THREADS_MAX))
+            .thread_pool_max_queue_size(WAITING_FOR_THREADS_MAX)
             .fallback_semaphore_max_concurrent(row.concurrency_max)
             .circuit_breaker_enabled(settings.breakers.is_enabled() && !loops)
             .retry_max_attempts(if retried { 2 } else { 1 })

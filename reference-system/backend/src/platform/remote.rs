@@ -135,6 +135,12 @@ impl Ask {
         self
     }
 
+    /// Asking twice is not the same as asking once.
+    pub(crate) fn once(mut self) -> Self {
+        self.idempotent = false;
+        self
+    }
+
     /// Asking twice is the same as asking once.
     pub(crate) fn repeatable(mut self) -> Self {
         self.idempotent = true;

@@ -37,6 +37,11 @@ impl Failure {
         }
     }
 
+    /// Whether it is the service's, and not the caller's.
+    pub(crate) fn is_servers(&self) -> bool {
+        self.status.is_server_error()
+    }
+
     /// A dependency that nothing can replace failed. A refusal that concerns the caller is handed
     /// on; everything else is 503, whatever went wrong behind it.
     pub(crate) fn of(dependency: &str, error: &CallError) -> Self {
@@ -82,6 +87,20 @@ impl Degraded {
         self.0.push(replacement);
     }
 
+    /// Says in an answer that was made elsewhere what was replaced before it was asked for.
+    pub(crate) fn add_to(self, headers: &mut HeaderMap) {
+        let elsewhere = headers.get(FALLBACK).and_then(|said| said.to_str().ok());
+        let mut said = self.0.join(", ");
+        if let (Some(elsewhere), false) = (elsewhere, self.0.is_empty()) {
+            said = format!("{said}, {elsewhere}");
+        }
+        if let Ok(value) = HeaderValue::from_str(&said)
+            && !self.0.is_empty()
+        {
+            headers.insert(FALLBACK, value);
+        }
+    }
+
     /// The headers of the answer: none if nothing was replaced.
     pub(crate) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -108,6 +127,23 @@ mod tests {
             degraded.headers()[FALLBACK],
             "profile=default, recommendations=popular"
         );
+    }
+
+    #[test]
+    fn an_answer_made_elsewhere_says_both_what_was_replaced_here_and_there() {
+        let mut headers = HeaderMap::new();
+        Degraded::default().add_to(&mut headers);
+        assert!(headers.is_empty());
+        headers.insert(FALLBACK, HeaderValue::from_static("resume=beginning"));
+        Degraded::default().add_to(&mut headers);
+        assert_eq!(headers[FALLBACK], "resume=beginning");
+        let mut degraded = Degraded::default();
+        degraded.note("profile=session");
+        degraded.clone().add_to(&mut headers);
+        assert_eq!(headers[FALLBACK], "profile=session, resume=beginning");
+        let mut headers = HeaderMap::new();
+        degraded.add_to(&mut headers);
+        assert_eq!(headers[FALLBACK], "profile=session");
     }
 
     #[test]

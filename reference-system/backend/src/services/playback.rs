@@ -6,7 +6,6 @@
 pub(crate) mod licence;
 mod resume;
 mod steering;
-mod token;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,12 +22,12 @@ use squall_resilience::{Command, Deadline};
 use tokio::sync::Semaphore;
 
 use self::licence::{Licences, Viewer};
-use self::token::{Expiring, Signer};
 use crate::dataset::model::Profile;
 use crate::platform::clock;
 use crate::platform::host::Host;
 use crate::platform::remote::{Ask, Remote, RemoteError, Reply};
 use crate::platform::reply::{Degraded, Failure};
+use crate::platform::token::{Expiring, Signer};
 use crate::segment::{LADDER_KBPS, SEGMENT_SECONDS, with_kbps};
 use crate::service::{ServeError, ServiceKind};
 use crate::services::catalog::{Record, Titles, titles_path};

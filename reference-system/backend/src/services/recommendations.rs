@@ -10,7 +10,6 @@ use axum::extract::{Extension, Path, Query, State};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use squall_fault_layer::{Faults, fault_point};
 use squall_resilience::Deadline;
@@ -101,9 +100,9 @@ async fn rows(
         data.rows::<Features>(Table::Features, &id, deadline),
         popular.of(&query.country, data, deadline),
     );
-    let Some(features) = features?.into_iter().next() else {
-        return Err(Failure::new(StatusCode::NOT_FOUND, "no such profile"));
-    };
+    // Of somebody new nothing is known, and what is popular decides.
+    let features = features?.into_iter().next();
+    let features = features.unwrap_or_else(Features::unknown);
     let rows = scorer::rows(&features, &popular?, &query);
     data.cache.set_later(key, FRESH, &rows);
     Ok(([(CACHE, "miss")], Json(rows)))

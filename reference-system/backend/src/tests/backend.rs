@@ -41,12 +41,13 @@ pub(super) struct Backend {
 }
 
 /// One instance of each service, two of what must survive the loss of one.
-const TOPOLOGY: [(ServiceKind, usize); 9] = [
+const TOPOLOGY: [(ServiceKind, usize); 10] = [
     (ServiceKind::Discovery, 1),
     (ServiceKind::Gateway, 1),
     (ServiceKind::Recommendations, 2),
     (ServiceKind::Catalog, 2),
     (ServiceKind::Playback, 2),
+    (ServiceKind::User, 2),
     (ServiceKind::Edge, 2),
     (ServiceKind::Origin, 1),
     (ServiceKind::Cache, 2),

@@ -15,6 +15,8 @@ use crate::service::ServiceKind;
 use crate::services::playback::StartRequest;
 use crate::services::playback::licence::{Licences, Viewer};
 use crate::services::recommendations::{RowsQuery, rows_path};
+use crate::services::user::dataset::{PASSWORD, email};
+use crate::services::user::viewer_path;
 
 /// The services that cannot answer without this one, and itself.
 fn stricken(kind: ServiceKind) -> BTreeSet<ServiceKind> {
@@ -36,6 +38,10 @@ fn stricken(kind: ServiceKind) -> BTreeSet<ServiceKind> {
 /// What a service may be asked first: method, path and body of each of its routes.
 fn first_requests(kind: ServiceKind) -> Vec<(Method, String, serde_json::Value)> {
     let get = |path: &str| (Method::GET, path.to_owned(), json!(null));
+    let sign_in = || {
+        let who = json!({ "email": email(1), "password": PASSWORD });
+        (Method::POST, "/sign-in".to_owned(), who)
+    };
     match kind {
         ServiceKind::Gateway => (1..=20)
             .flat_map(|n| {
@@ -48,7 +54,7 @@ fn first_requests(kind: ServiceKind) -> Vec<(Method, String, serde_json::Value)>
                 ]
             })
             .map(|path| get(&path))
-            .chain([get("/watch/1/0")])
+            .chain([get("/watch/1/0"), sign_in()])
             .collect(),
         ServiceKind::Recommendations => {
             let Profile {
@@ -78,6 +84,7 @@ fn first_requests(kind: ServiceKind) -> Vec<(Method, String, serde_json::Value)>
             };
             vec![(Method::POST, "/start".to_owned(), json!(start))]
         }
+        ServiceKind::User => vec![get(&viewer_path(1)), sign_in()],
         ServiceKind::Edge => vec![get("/segment/1/0"), get("/segment/1/0?kbps=5800")],
         ServiceKind::Origin => vec![get("/object/1/0"), get("/object/1/0?kbps=235")],
         ServiceKind::Store => {
@@ -111,10 +118,11 @@ async fn ask_when_ready(backend: &Backend, instance: &str) {
     let requests = first_requests(host.config.kind);
     let asked = requests.iter().map(|(method, path, body)| {
         let url = format!("http://{}{path}", host.config.listen);
-        let request = backend
-            .http
-            .request(method.clone(), url)
-            .bearer_auth(&licence);
+        let mut request = backend.http.request(method.clone(), url);
+        // Elsewhere it would be taken for a session.
+        if path.starts_with("/watch") || path.starts_with("/segment") {
+            request = request.bearer_auth(&licence);
+        }
         async move {
             let response = request.json(body).send().await.unwrap();
             let status = response.status();

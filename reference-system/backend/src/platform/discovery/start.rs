@@ -98,8 +98,8 @@ mod tests {
         )
     }
 
-    use ServiceKind::{Cache, Catalog, Edge, Playback, Recommendations, Store};
-    const ALL: [ServiceKind; 6] = [Cache, Catalog, Edge, Playback, Recommendations, Store];
+    use ServiceKind::{Cache, Catalog, Edge, Playback, Recommendations, Store, User};
+    const ALL: [ServiceKind; 7] = [Cache, Catalog, Edge, Playback, Recommendations, Store, User];
 
     fn without(kind: ServiceKind) -> Vec<ServiceKind> {
         ALL.into_iter().filter(|other| *other != kind).collect()
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn what_the_first_request_cannot_do_without_is_waited_for_however_long_it_takes() {
-        for vital in [Catalog, Edge, Playback, Store] {
+        for vital in [Catalog, Edge, Playback, Store, User] {
             let wait = Verdict::Wait(vec![vital.name()]);
             assert_eq!(gateway(&without(vital), &[]), (wait.clone(), wait));
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Extension, Path, Query, State};
 use axum::response::IntoResponse;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use squall_resilience::Deadline;
 
@@ -48,10 +48,11 @@ pub(super) async fn search(
     Extension(deadline): Extension<Deadline>,
     Path(profile): Path<u32>,
     Query(query): Query<SearchQuery>,
+    headers: HeaderMap,
 ) -> Result<impl IntoResponse, Failure> {
     Wanted::words(&query.q)?;
     gateway
-        .results(profile, Wanted::Text(query.q), 0, deadline)
+        .results((profile, &headers), Wanted::Text(query.q), 0, deadline)
         .await
 }
 
@@ -61,6 +62,7 @@ pub(super) async fn browse(
     Extension(deadline): Extension<Deadline>,
     Path((profile, genre)): Path<(u32, String)>,
     Query(query): Query<BrowseQuery>,
+    headers: HeaderMap,
 ) -> Result<impl IntoResponse, Failure> {
     let place = GENRES.iter().position(|name| *name == genre);
     let Some(genre) = place.and_then(|place| u8::try_from(place).ok()) else {
@@ -71,21 +73,26 @@ pub(super) async fn browse(
         return Err(Failure::new(StatusCode::NOT_FOUND, "pages: 0 to 49"));
     }
     gateway
-        .results(profile, Wanted::Genre(genre), query.page, deadline)
+        .results(
+            (profile, &headers),
+            Wanted::Genre(genre),
+            query.page,
+            deadline,
+        )
         .await
 }
 
 impl Gateway {
     async fn results(
         &self,
-        profile: u32,
+        (profile, headers): (u32, &HeaderMap),
         wanted: Wanted,
         page: usize,
         deadline: Deadline,
     ) -> Result<impl IntoResponse + use<>, Failure> {
         let mut degraded = Degraded::default();
         let profile = self
-            .profile_or_anyone(profile, deadline, &mut degraded)
+            .profile_or_anyone(profile, headers, deadline, &mut degraded)
             .await?;
         let find = Find {
             wanted,

@@ -1,6 +1,6 @@
 //! `GET /home/{profile}`: the homepage, step by step, each step with something to fall back on.
 //!
-//! 1. profile and country: cache, store, else a stranger who may see what anyone may see;
+//! 1. profile and country: cache, user service, what a session says, else a stranger who may see what anyone may see;
 //! 2. personal rows: recommendations, else the rows of the last visit, else what is popular;
 //! 3. metadata in one batch: catalog, else the cached copy of each title;
 //! 4. only what the profile may see in its country; where that is nearly nothing, the page anyone
@@ -12,6 +12,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::response::IntoResponse;
+use http::HeaderMap;
 use squall_resilience::Deadline;
 
 use super::Gateway;
@@ -32,10 +33,11 @@ pub(super) async fn home(
     State(gateway): State<Arc<Gateway>>,
     Extension(deadline): Extension<Deadline>,
     Path(id): Path<u32>,
+    headers: HeaderMap,
 ) -> Result<impl IntoResponse, Failure> {
     let mut degraded = Degraded::default();
     let profile = gateway
-        .profile_or_anyone(id, deadline, &mut degraded)
+        .profile_or_anyone(id, &headers, deadline, &mut degraded)
         .await?;
     let personal = gateway
         .personal_page(&profile, deadline, &mut degraded)

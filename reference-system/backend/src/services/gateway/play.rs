@@ -10,7 +10,7 @@ use squall_resilience::Deadline;
 
 use super::Gateway;
 use crate::platform::remote::{Ask, Remote, Reply};
-use crate::platform::reply::{FALLBACK, Failure};
+use crate::platform::reply::{Degraded, FALLBACK, Failure};
 use crate::services::playback::StartRequest;
 use crate::services::playback::licence::Viewer;
 
@@ -21,11 +21,16 @@ pub(super) async fn play(
     Extension(deadline): Extension<Deadline>,
     Path(title): Path<u32>,
     Query(query): Query<Viewer>,
+    headers: HeaderMap,
 ) -> Result<Response, Failure> {
     query.check()?;
+    let mut degraded = Degraded::default();
     let viewer = match query.profile {
         // No stranger's profile here: what may be played is a question of licences and of age.
-        Some(id) => Some(gateway.profile(id, deadline).await??),
+        Some(id) => {
+            let known = gateway.profile(id, &headers, deadline, &mut degraded);
+            Some(known.await?)
+        }
         None => None,
     };
     let request = StartRequest {
@@ -35,7 +40,9 @@ pub(super) async fn play(
     };
     // A second manifest costs nothing, and the first is never used.
     let ask = Ask::post("/start", &request).repeatable();
-    pass_on(&gateway.playback, ask, deadline).await
+    let mut response = pass_on(&gateway.playback, ask, deadline).await?;
+    degraded.add_to(response.headers_mut());
+    Ok(response)
 }
 
 /// Passes a player's heartbeat on.

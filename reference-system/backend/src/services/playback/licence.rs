@@ -5,11 +5,11 @@
 //! shows it has to say the same. A real player would prove that it is that device; here it only
 //! says so.
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::token::{Expiring, Signer, TokenError};
 use crate::platform::reply::Failure;
+use crate::platform::token::{Expiring, Signer, TokenError, bearer};
 use crate::service::ServeError;
 
 /// How long a licence holds.
@@ -148,16 +148,10 @@ impl Licences {
     }
 }
 
-/// The token after `Bearer`, whose case does not matter.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header;
 
     const NOW: u64 = 1_000_000;
 

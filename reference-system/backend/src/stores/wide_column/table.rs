@@ -12,8 +12,6 @@ pub(crate) enum Table {
     Availability,
     /// Country → ranked titles, most watched first.
     Popularity,
-    /// Profile id → country and maturity limit.
-    Profiles,
     /// Profile id → genre weights.
     Features,
     /// Profile id → what was started, newest first.
@@ -24,11 +22,10 @@ pub(crate) enum Table {
 
 impl Table {
     /// Every table, in order.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Titles,
         Self::Availability,
         Self::Popularity,
-        Self::Profiles,
         Self::Features,
         Self::History,
         Self::Bookmarks,
@@ -37,7 +34,7 @@ impl Table {
     /// Whether a partition is one row with an empty clustering key, which one lookup finds.
     pub(crate) fn has_single_rows(self) -> bool {
         match self {
-            Self::Titles | Self::Availability | Self::Profiles | Self::Features => true,
+            Self::Titles | Self::Availability | Self::Features => true,
             Self::Popularity | Self::History | Self::Bookmarks => false,
         }
     }
@@ -48,7 +45,6 @@ impl Table {
             Self::Titles => "titles",
             Self::Availability => "availability",
             Self::Popularity => "popularity",
-            Self::Profiles => "profiles",
             Self::Features => "features",
             Self::History => "history",
             Self::Bookmarks => "bookmarks",
