@@ -13,6 +13,8 @@ const MISSED: u8 = 16;
 const REVALIDATED: u8 = 32;
 /// It sent nothing, as the cache of its client had it.
 const HIT: u8 = 64;
+/// A fault began or ended between when it was due and when it was sent.
+const DISPLACED: u8 = 128;
 /// A part of a response time that an arrival does not have.
 const ABSENT: u32 = u32::MAX;
 
@@ -143,9 +145,27 @@ impl Entry {
         u64::from(self.response_us)
     }
 
-    /// The response time without what of it is the generator's own.
+    /// The response time without what of it is the generator's own; nothing of it is known
+    /// to be the system's where the arrival met another time than its own.
     pub(crate) fn unlagged_us(&self) -> u64 {
+        if self.is(DISPLACED) {
+            return 0;
+        }
         u64::from(self.response_us.saturating_sub(self.own_us))
+    }
+
+    /// When it was sent, as far as the generator's lag says.
+    pub(crate) fn dispatched_us(&self) -> i64 {
+        self.scheduled_us.saturating_add(i64::from(self.lag_us))
+    }
+
+    /// It met another time than its own, only because it was sent late.
+    pub(crate) const fn displace(&mut self) {
+        self.flags |= DISPLACED;
+    }
+
+    pub(crate) const fn is_displaced(&self) -> bool {
+        self.is(DISPLACED)
     }
 
     pub(crate) const fn late_by_lag(&self) -> bool {

@@ -270,7 +270,14 @@ impl Recorder {
         let count = self
             .entries
             .partition_point(|entry| entry.scheduled_us < end_us);
-        let entries: Vec<Entry> = self.entries.drain(..count).collect();
+        let mut entries: Vec<Entry> = self.entries.drain(..count).collect();
+        for entry in &mut entries {
+            let (due_us, sent_us) = (entry.scheduled_us, entry.dispatched_us());
+            // An edge at the very moment it was due is none that lag has carried it over.
+            if sent_us > due_us && self.edges.range(due_us + 1..=sent_us).next().is_some() {
+                entry.displace();
+            }
+        }
         let first_ticket = self.first_ticket;
         self.first_ticket += count as u64;
         let later = self.brought.split_off(&self.first_ticket);
@@ -539,6 +546,52 @@ mod tests {
         assert_eq!((before.start_us, before.end_us), (0, 400_000));
         assert_eq!((after.start_us, after.end_us), (400_000, SECOND_US));
         assert_eq!(before.routes[0].counts.good, 1);
+    }
+
+    /// Due 50 ms before a fault and sent under it, by a generator that stood still for
+    /// 250 ms: the fault is none of the second before it.
+    #[test]
+    fn who_is_sent_late_under_a_fault_is_no_failure_of_the_time_before_it() {
+        const EDGE_US: i64 = 10 * SECOND_US + 200_000;
+        let mut recorder = Recorder::new(vec!["a".into()]);
+        let bad = |lag_us, kind| Settled {
+            outcome: Outcome::Bad(kind),
+            lag_us,
+            response_us: lag_us + 5_000,
+            ..Settled::UNFINISHED
+        };
+        let slow = Settled {
+            outcome: Outcome::Good,
+            ..bad(250_000, BadKind::Status)
+        };
+        let by_lag = Settled {
+            late_by_lag: true,
+            ..bad(250_000, BadKind::Late)
+        };
+        for (at_us, settled) in [
+            // A second before it, where only its lag reaches the edge.
+            (9 * SECOND_US + 990_000, bad(250_000, BadKind::Status)),
+            (10 * SECOND_US + 100_000, bad(0, BadKind::Status)),
+            (EDGE_US - 50_000, bad(49_999, BadKind::Timeout)),
+            (EDGE_US - 50_000, bad(50_000, BadKind::Timeout)),
+            (EDGE_US - 50_000, by_lag),
+            (EDGE_US - 50_000, slow),
+            (EDGE_US, bad(250_000, BadKind::Status)),
+        ] {
+            let ticket = recorder.schedule(at_us, 0);
+            recorder.settle(ticket, settled);
+        }
+        assert!(recorder.cut(EDGE_US));
+        let sealed = recorder.finish(11 * SECOND_US);
+        let seen = |interval: &Interval| {
+            let route = &interval.routes[0];
+            let unlagged = route.unlagged.as_ref().map_or(0, Times::max_us);
+            let counts = route.counts;
+            (counts.bad(), counts.displaced, counts.excused(), unlagged)
+        };
+        let seen: Vec<_> = sealed[9..].iter().map(seen).collect();
+        // Of the second before the edge three failures stay, one of them late by lag alone.
+        assert_eq!(seen, [(1, 1, 1, 0), (4, 1, 2, 1), (1, 0, 0, 0)]);
     }
 
     #[test]

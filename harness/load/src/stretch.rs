@@ -250,6 +250,10 @@ impl RouteBuilder {
             Outcome::Bad(kind) => self.seen.see(Some(kind), None, entry.scheduled_us),
             Outcome::Dropped => self.seen.see(None, entry.dropped(), entry.scheduled_us),
         }
+        let by_lag = entry.outcome() == Outcome::Bad(BadKind::Late) && entry.late_by_lag();
+        if matches!(entry.outcome(), Outcome::Bad(_)) && entry.is_displaced() && !by_lag {
+            counts.displaced += 1;
+        }
         match entry.outcome() {
             Outcome::Good => {
                 counts.good += 1;

@@ -1,7 +1,7 @@
 //! The baseline's last moments: requests that were under way when the first
 //! fault began met it, although they were asked for before.
 
-use squall_record::Times;
+use squall_record::{Interval, Times};
 
 use crate::case::Case;
 use crate::gate;
@@ -10,10 +10,11 @@ use crate::verdict::{GateState, GateVerdict, TimeRange, WindowKind};
 
 /// The steady state's gates on the baseline. Where one fails, but none without
 /// the arrivals that may still have been under way when the first fault began,
-/// those do not count as the baseline.
+/// those do not count as the baseline; nor where one is undecided as some of
+/// them were sent under the fault by the generator's lag.
 pub(super) fn steady_state_gates(case: &mut Case<'_>) -> Vec<GateVerdict> {
     let gates = gate::steady_state_gates(case);
-    if !broken(&gates) {
+    if !broken(&gates) && (passed(&gates) || !displaced(case)) {
         return gates;
     }
     let Some((at, whole, settled)) = settled_before(case) else {
@@ -21,7 +22,7 @@ pub(super) fn steady_state_gates(case: &mut Case<'_>) -> Vec<GateVerdict> {
     };
     case.windows[at].ranges = vec![settled];
     let mut again = gate::steady_state_gates(case);
-    if broken(&again) {
+    if broken(&again) || !broken(&gates) && !passed(&again) {
         case.windows[at].ranges = vec![whole];
         return gates;
     }
@@ -36,6 +37,20 @@ pub(super) fn steady_state_gates(case: &mut Case<'_>) -> Vec<GateVerdict> {
 
 fn broken(gates: &[GateVerdict]) -> bool {
     gates.iter().any(|gate| gate.state == GateState::Fail)
+}
+
+fn passed(gates: &[GateVerdict]) -> bool {
+    gates.iter().all(|gate| gate.state == GateState::Pass)
+}
+
+/// Whether arrivals of the baseline failed that lag carried over a fault's edge.
+fn displaced(case: &Case<'_>) -> bool {
+    let windows = case.windows.iter();
+    let baselines = windows.filter(|it| it.kind == WindowKind::Baseline);
+    let holds = |interval: &Interval| baselines.clone().any(|it| it.contains(interval));
+    let routes = case.record.intervals.iter().filter(|it| holds(it));
+    let mut routes = routes.flat_map(|interval| &interval.routes);
+    routes.any(|route| route.counts.displaced > 0)
 }
 
 /// Where the baseline stands, its range, and the longest part of it that ended

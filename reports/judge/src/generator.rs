@@ -102,6 +102,12 @@ fn summarize(p99_us: Option<u64>, max_us: Option<u64>, total: &Counts) -> String
             grouped(total.late_by_lag)
         ));
     }
+    if total.displaced > 0 {
+        text.push_str(&format!(
+            "; {} failed that were sent behind a fault's beginning or end only because of it",
+            grouped(total.displaced)
+        ));
+    }
     if total.resent > 0 {
         text.push_str(&format!(
             "; {} were sent again, as the server had closed a kept connection or not looked at them",

@@ -103,6 +103,10 @@ pub struct Counts {
     /// Of `late`: those that would have been good without the generator's lag.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub late_by_lag: u64,
+    /// Of the others that were sent and are not good: those that a fault's beginning or end
+    /// came before, only because the generator was late to send them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub displaced: u64,
     /// Of `good`: answers a fallback made, as far as the system says so.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub fallback: u64,
@@ -160,7 +164,8 @@ impl Counts {
     #[must_use]
     pub fn excused(&self) -> u64 {
         let late = self.late_by_lag.min(self.late);
-        late.saturating_add(self.drops.excused().min(self.dropped))
+        let sent = late.saturating_add(self.displaced).min(self.bad());
+        sent.saturating_add(self.drops.excused().min(self.dropped))
     }
 
     /// Failures that nothing but the system explains.
@@ -210,6 +215,7 @@ impl Counts {
         self.drops.add(&other.drops);
         self.unfinished = self.unfinished.saturating_add(other.unfinished);
         self.late_by_lag = self.late_by_lag.saturating_add(other.late_by_lag);
+        self.displaced = self.displaced.saturating_add(other.displaced);
         self.fallback = self.fallback.saturating_add(other.fallback);
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.resent = self.resent.saturating_add(other.resent);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use squall_record::{BadKind, DropCause, Interval, JourneyEnds, Outcome, Parts, Times};
+use squall_record::{BadKind, Counts, DropCause, Interval, JourneyEnds, Outcome, Parts, Times};
 
 use super::*;
 use crate::heard::{Brought, First, Gaps};
@@ -177,17 +177,21 @@ fn merged(scene: &Scene) -> Vec<LoadOutput> {
     out
 }
 
-/// An interval as it is told apart from others.
-fn seen(interval: &Interval) -> impl PartialEq + std::fmt::Debug + use<> {
+/// An interval as it is told apart from others. What lag carried over a torn edge is
+/// known to those alone who heard of it.
+fn seen(interval: &Interval, torn: bool) -> impl PartialEq + std::fmt::Debug + use<> {
     let routes: Vec<_> = interval
         .routes
         .iter()
         .map(|route| {
             (
                 route.route.clone(),
-                route.counts,
+                Counts {
+                    displaced: if torn { 0 } else { route.counts.displaced },
+                    ..route.counts
+                },
                 route.response.clone(),
-                route.unlagged.clone(),
+                route.unlagged.clone().filter(|_| !torn),
                 route.messages.clone(),
             )
         })
@@ -207,11 +211,12 @@ fn seen(interval: &Interval) -> impl PartialEq + std::fmt::Debug + use<> {
 proptest! {
     #[test]
     fn many_threads_record_what_one_does(scene in scene()) {
+        let torn = !scene.torn_us.is_empty();
         let mut one = record(&scene, 0, 1, false);
-        let expected: Vec<_> = one.finish(END_US).iter().map(seen).collect();
+        let expected: Vec<_> = one.finish(END_US).iter().map(|it| seen(it, torn)).collect();
         let out = merged(&scene);
         let intervals = out.iter().filter_map(|output| match output {
-            LoadOutput::Interval(interval) => Some(seen(interval)),
+            LoadOutput::Interval(interval) => Some(seen(interval, torn)),
             _ => None,
         });
         prop_assert_eq!(intervals.collect::<Vec<_>>(), expected);

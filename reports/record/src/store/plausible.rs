@@ -59,7 +59,11 @@ fn interval(interval: &Interval) -> Result<(), String> {
     }
     let absurd = interval.routes.iter().find(|route| {
         let c = &route.counts;
-        let others = c.failed().max(c.late_by_lag).max(c.fallback);
+        let others = c
+            .failed()
+            .max(c.late_by_lag)
+            .max(c.fallback)
+            .max(c.displaced);
         let cache = &c.cache;
         let messages = &route.messages;
         c.scheduled > COUNT_MAX

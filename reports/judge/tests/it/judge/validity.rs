@@ -3,6 +3,7 @@
 
 use super::*;
 use squall_judge::verdict::{FailureOrigin, Subject};
+use squall_record::histogram::{new_histogram, record_us};
 
 #[test]
 fn no_data_is_never_a_pass() {
@@ -266,6 +267,59 @@ fn late_answers_are_excused_only_as_far_as_lag_explains_them() {
         }
     }
     assert_eq!(judge(&record).outcome, RunOutcome::Fail);
+}
+
+/// What was due before a fault and met it because squall was late to send it is none of the
+/// baseline's failures; what was sent in time is.
+#[test]
+fn what_lag_carried_under_a_fault_is_no_failure_of_the_baseline() {
+    let displaced = |share: u64| {
+        let mut record = passing();
+        let baseline = record
+            .intervals
+            .iter_mut()
+            .find(|it| it.start_us >= 8 * SECOND);
+        for route in &mut baseline.unwrap().routes {
+            let counts = &mut route.counts;
+            counts.status = counts.good / 2;
+            counts.displaced = counts.status * share / 100;
+            counts.good -= counts.status;
+            let quickest = |times: &Option<Times>| {
+                let mut histogram = new_histogram();
+                let each = times
+                    .iter()
+                    .flat_map(Times::iter)
+                    .flat_map(|(us, n)| (0..n).map(move |_| us));
+                each.take(counts.good as usize)
+                    .for_each(|us| record_us(&mut histogram, us));
+                Some(Times::of(&histogram))
+            };
+            (route.response, route.unlagged) =
+                (quickest(&route.response), quickest(&route.unlagged));
+        }
+        record.manifest.scenario.steady_state = None;
+        only(&mut record, during("baseline", 0, vec![success(99.9)], 1));
+        judge(&record)
+    };
+    let verdict = displaced(100);
+    assert_eq!(
+        verdict.outcome,
+        RunOutcome::Inconclusive,
+        "{}",
+        verdict.sentence
+    );
+    assert!(
+        verdict.gates[0]
+            .explanation
+            .contains("the generator was late")
+    );
+    let told = &verdict.generator.summary;
+    assert!(
+        told.contains("sent behind a fault's beginning or end"),
+        "{told}"
+    );
+    let verdict = displaced(50);
+    assert_eq!(verdict.outcome, RunOutcome::Fail, "{}", verdict.sentence);
 }
 
 /// What squall had no socket for is not the system's failure; what the system
